@@ -1,0 +1,214 @@
+"""Validation of arrays and paths: one function per rule, each with one clear error."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import (
+    DtypeError,
+    EmptySetError,
+    MissingExtraError,
+    MissingFileError,
+    NonFiniteError,
+    OutputExistsError,
+    ShapeError,
+    ZeroLengthError,
+)
+
+__all__ = [
+    "MIN_NORM",
+    "check_existing",
+    "check_finite_rows",
+    "check_float_array",
+    "check_length",
+    "check_nonzero_rows",
+    "check_not_empty",
+    "check_output",
+    "import_extra",
+    "row_norms",
+]
+
+MIN_NORM = 1e-6
+"""Embeddings shorter than this are refused: they have no usable direction."""
+
+
+def check_float_array(
+    array: npt.ArrayLike, *, name: str, shape: tuple[int | None, ...], where: str = ""
+) -> npt.NDArray[np.float32]:
+    """Gives `array` as float32 after checking its type and shape.
+
+    Args:
+        array: Anything NumPy can read. float16, float32 and float64 are accepted.
+        name: The argument's name, for the message.
+        shape: Expected shape; None stands for any length.
+        where: " of probe.npz" or the like, appended to the name in messages.
+
+    Returns:
+        The array as float32, C-contiguous; no copy where none is needed.
+
+    Raises:
+        DtypeError: If it is not a floating-point array.
+        ShapeError: If the shape does not fit.
+    """
+    try:
+        given = np.asarray(array)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name}{where}: expected an array of shape {describe_shape(shape)}, "
+            f"got rows of different lengths. Give every image the same number of values."
+        ) from error
+    if given.dtype.kind != "f" or given.dtype.itemsize > 8:
+        raise DtypeError(
+            f"{name}{where}: expected float16, float32 or float64, got {given.dtype}. "
+            f"Convert it with .astype('float32') if the values are meant as they are."
+        )
+    fits = given.ndim == len(shape) and all(
+        want is None or want == have for want, have in zip(shape, given.shape, strict=True)
+    )
+    if not fits:
+        hint = ""
+        if given.ndim == 1 and len(shape) == 2:
+            hint = " For a single image use embedding[None, :]."
+        raise ShapeError(
+            f"{name}{where}: expected shape {describe_shape(shape)}, got {given.shape}.{hint}"
+        )
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(given, dtype=np.float32)
+
+
+def describe_shape(shape: tuple[int | None, ...]) -> str:
+    """The shape as text, with `*` for axes of any length."""
+    inner = ", ".join("*" if length is None else str(length) for length in shape)
+    return f"({inner})"
+
+
+def check_length(values: object, length: int, *, name: str, where: str = "") -> None:
+    """Refuses a per-image array whose first axis is not `length` long.
+
+    Raises:
+        ShapeError: If the lengths differ.
+    """
+    have = len(values)  # type: ignore[arg-type]
+    if have != length:
+        raise ShapeError(
+            f"{name}{where}: expected one entry per image ({length}), got {have} entries."
+        )
+
+
+def check_finite_rows(array: npt.NDArray[np.float32], *, name: str, where: str = "") -> None:
+    """Refuses NaN and infinity, naming the first row that has one.
+
+    Raises:
+        NonFiniteError: If any value is NaN or infinite.
+    """
+    # The sum of a row is finite unless the row is bad (or overflows): one pass, no mask of the size of the input.
+    flat = array.reshape(len(array), -1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspects = np.flatnonzero(~np.isfinite(flat.sum(axis=1, dtype=np.float64)))
+    for row in suspects:
+        values = flat[row]
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            what = "a NaN" if np.isnan(values[bad[0]]) else "an infinite value"
+            raise NonFiniteError(
+                f"{name} {row}{where} has {what} at position {bad[0]} (first of {len(bad)} in this "
+                f"row). Remove that image from the set or embed it again."
+            )
+
+
+def row_norms(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Euclidean length of each row, summed in float64 and so free of overflow.
+
+    Args:
+        array: (N, D) float32.
+
+    Returns:
+        (N,) float32.
+    """
+    squares = np.einsum("nd,nd->n", array, array, dtype=np.float64)
+    lengths: npt.NDArray[np.float32] = np.sqrt(squares).astype(np.float32)
+    return lengths
+
+
+def check_nonzero_rows(norms: npt.NDArray[np.float32], *, name: str, where: str = "") -> None:
+    """Refuses embeddings shorter than `MIN_NORM`, naming the first.
+
+    Raises:
+        ZeroLengthError: If any row has no usable length.
+    """
+    short = np.flatnonzero(norms < MIN_NORM)
+    if len(short):
+        raise ZeroLengthError(
+            f"{name} {short[0]}{where} has length {norms[short[0]]:.3g}, expected at least {MIN_NORM:g}: "
+            f"it has no direction ({len(short)} such rows). Remove it; an all-zero row usually marks "
+            f"a face that was not found."
+        )
+
+
+def check_not_empty(count: int, *, name: str, where: str = "") -> None:
+    """Refuses a set of zero images.
+
+    Raises:
+        EmptySetError: If `count` is 0.
+    """
+    if count == 0:
+        raise EmptySetError(
+            f"{name}{where} is empty: expected at least one image. "
+            f"Check that faces were found, or leave this person out."
+        )
+
+
+def check_existing(path: str | Path, *, name: str = "path") -> Path:
+    """Gives `path` as a Path that exists.
+
+    Raises:
+        MissingFileError: If nothing is there.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise MissingFileError(f"{name} {str(path)!r} does not exist (looked in {Path.cwd()}).")
+    return path
+
+
+def check_output(path: str | Path, *, force: bool) -> Path:
+    """Gives `path` as a Path that may be written.
+
+    Raises:
+        OutputExistsError: If it exists and `force` is False.
+        MissingFileError: If the folder it lies in does not exist.
+    """
+    path = Path(path)
+    if path.exists() and not force:
+        raise OutputExistsError(f"output {str(path)!r} exists. Use --force (force=True) to replace it.")
+    if not path.parent.exists():
+        raise MissingFileError(f"folder {str(path.parent)!r} for the output {path.name!r} does not exist.")
+    return path
+
+
+def import_extra(package: str, *, extra: str, purpose: str) -> Any:
+    """Imports an optional dependency.
+
+    Args:
+        package: Module to import.
+        extra: The extra of probefusion that brings it.
+        purpose: What it is needed for, as a gerund.
+
+    Returns:
+        The module.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        module: ModuleType = importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.split(".")[0] != package.split(".")[0]:
+            raise
+        raise MissingExtraError(package, extra, purpose) from error
+    return module

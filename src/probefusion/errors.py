@@ -1,0 +1,156 @@
+"""The error tree: every error that probefusion raises on purpose.
+
+    ProbeFusionError
+    ├── InvalidInputError (ValueError)         an argument or a file's content is not what it must be
+    │   ├── EmptySetError                      a set of zero images
+    │   ├── ShapeError                         wrong number of axes, wrong dimension, lengths that differ
+    │   ├── DtypeError (also TypeError)        not a floating-point array, not an integer, ...
+    │   ├── NonFiniteError                     NaN or infinity
+    │   ├── ZeroLengthError                    an embedding without direction
+    │   ├── FileFormatError                    a file that does not hold what its format promises
+    │   └── ConfigError                        an unknown or contradictory setting
+    ├── MismatchError (ValueError)             two things that do not belong together
+    │   ├── EmbedderMismatchError              embeddings of different face-recognition networks
+    │   └── FuserMismatchError                 states or templates of different fusers
+    ├── MissingStyleError (ValueError)         the fuser needs style statistics and the set has none
+    ├── UnsupportedOperationError (NotImplementedError)   this fuser cannot do that, and says why
+    ├── UnknownNameError (KeyError)            no fuser, embedder, detector or metric of this name
+    ├── MissingFileError (FileNotFoundError)
+    ├── OutputExistsError (FileExistsError)    refused to overwrite
+    ├── IntegrityError (OSError)               a hash that does not match
+    └── MissingExtraError (ImportError)        an optional dependency; names the pip command
+
+Every message says which argument or file, what was expected, what came, and what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ConfigError",
+    "DtypeError",
+    "EmbedderMismatchError",
+    "EmptySetError",
+    "FileFormatError",
+    "FuserMismatchError",
+    "IntegrityError",
+    "InvalidInputError",
+    "MismatchError",
+    "MissingExtraError",
+    "MissingFileError",
+    "MissingStyleError",
+    "NonFiniteError",
+    "OutputExistsError",
+    "ProbeFusionError",
+    "ShapeError",
+    "UnknownNameError",
+    "UnsupportedOperationError",
+    "ZeroLengthError",
+]
+
+
+class ProbeFusionError(Exception):
+    """Root of all errors that probefusion raises on purpose."""
+
+
+class InvalidInputError(ProbeFusionError, ValueError):
+    """An argument or a file's content is not what it must be."""
+
+
+class EmptySetError(InvalidInputError):
+    """A set of zero images was given where at least one is needed."""
+
+
+class ShapeError(InvalidInputError):
+    """An array has the wrong number of axes, the wrong dimension, or a length that does not fit."""
+
+
+class DtypeError(InvalidInputError, TypeError):
+    """An array or value is of the wrong type."""
+
+
+class NonFiniteError(InvalidInputError):
+    """An array holds NaN or infinity; the message names the first row."""
+
+
+class ZeroLengthError(InvalidInputError):
+    """An embedding has (almost) no length, so it has no direction."""
+
+
+class FileFormatError(InvalidInputError):
+    """A file does not hold what its format promises; the message names file and line or key."""
+
+
+class ConfigError(InvalidInputError):
+    """A setting is unknown, out of range, or contradicts another."""
+
+
+class MismatchError(ProbeFusionError, ValueError):
+    """Two things that do not belong together were combined."""
+
+
+class EmbedderMismatchError(MismatchError):
+    """Embeddings of one face-recognition network met a fuser or template of another."""
+
+
+class FuserMismatchError(MismatchError):
+    """States or templates of different fusers were combined or compared."""
+
+
+class MissingStyleError(ProbeFusionError, ValueError):
+    """The fuser needs style statistics and the set has none."""
+
+
+class UnsupportedOperationError(ProbeFusionError, NotImplementedError):
+    """This fuser or model cannot do what was asked; the message says why."""
+
+
+class UnknownNameError(ProbeFusionError, KeyError):
+    """No fuser, embedder, detector or setting has this name.
+
+    Args:
+        kind: What was looked for, as a word ("fuser").
+        name: The name that was given.
+        known: All names that exist; close ones are suggested.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        self.message = f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}."
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        """The message itself (KeyError would show its repr)."""
+        return self.message
+
+
+class MissingFileError(ProbeFusionError, FileNotFoundError):
+    """A file or folder does not exist."""
+
+
+class OutputExistsError(ProbeFusionError, FileExistsError):
+    """The output exists and overwriting was not asked for."""
+
+
+class IntegrityError(ProbeFusionError, OSError):
+    """A file's hash is not the one that was promised."""
+
+
+class MissingExtraError(ProbeFusionError, ImportError):
+    """An optional dependency is not installed.
+
+    Args:
+        package: The import name that failed.
+        extra: The extra of probefusion that brings it.
+        purpose: What it is needed for, as a gerund ("reading Parquet files").
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed. "
+            f"Install it with: pip install 'probefusion[{extra}]'"
+        )

@@ -1,0 +1,121 @@
+"""Files on disk: atomic writing, SHA-256, and the `.npz` containers of the value types."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.checks import check_existing, check_output
+from probefusion.errors import FileFormatError
+
+__all__ = ["read_npz", "replace_file", "sha256_of", "write_npz"]
+
+
+@contextmanager
+def replace_file(path: str | Path, *, force: bool = False) -> Iterator[IO[bytes]]:
+    """Opens a temporary file that becomes `path` only when the block ends without an error.
+
+    The bytes are flushed to the disk before the rename, so that a crash leaves either the old
+    file or the new one, never half of one.
+
+    Args:
+        path: Where the file shall stand.
+        force: Whether an existing file may be replaced.
+
+    Raises:
+        OutputExistsError: If `path` exists and `force` is False.
+        MissingFileError: If the folder does not exist.
+    """
+    path = check_output(path, force=force)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def sha256_of(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes, as 64 hexadecimal digits.
+
+    Raises:
+        MissingFileError: If the file does not exist.
+    """
+    digest = hashlib.sha256()
+    with check_existing(path, name="file").open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_npz(
+    path: str | Path, *, kind: str, version: int, arrays: Mapping[str, Any], force: bool = False
+) -> None:
+    """Writes arrays as `.npz` with the kind of thing they are and the version of its format.
+
+    Entries that are None are left out. The file is written atomically.
+    """
+    present = {key: np.asarray(value) for key, value in arrays.items() if value is not None}
+    with replace_file(path, force=force) as stream:
+        np.savez(stream, kind=np.asarray(kind), format_version=np.asarray(version), **present)
+
+
+def read_npz(
+    path: str | Path, *, kind: str, version: int, required: frozenset[str], optional: frozenset[str]
+) -> dict[str, npt.NDArray[Any]]:
+    """Reads the arrays of an `.npz` written by `write_npz`, or by hand with the same keys.
+
+    `kind` and `format_version` may be missing (files made by hand); when present they must fit.
+    Nothing is unpickled.
+
+    Raises:
+        MissingFileError: If the file does not exist.
+        FileFormatError: If it is no `.npz`, is cut, lacks a key, has an unknown one, or holds
+            another kind of thing.
+    """
+    path = check_existing(path, name="file")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not hasattr(archive, "files"):
+                raise FileFormatError(f"{path.name}: expected an .npz archive, got a single .npy array.")
+            arrays = {key: archive[key] for key in archive.files}
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        raise FileFormatError(
+            f"{path.name}: expected an .npz archive of plain arrays, could not read it ({error}). "
+            f"Write it again; object arrays are refused."
+        ) from error
+    found_kind = str(arrays.pop("kind", np.asarray(kind)))
+    if found_kind != kind:
+        raise FileFormatError(f"{path.name}: expected a file of kind {kind!r}, got {found_kind!r}.")
+    found_version = arrays.pop("format_version", np.asarray(version))
+    if found_version.shape != () or found_version.dtype.kind not in "iu" or int(found_version) > version:
+        raise FileFormatError(
+            f"{path.name}: format version {found_version} is newer than {version}, which this "
+            f"release reads. Upgrade probefusion."
+        )
+    missing = required - arrays.keys()
+    unknown = arrays.keys() - required - optional
+    if missing or unknown:
+        raise FileFormatError(
+            f"{path.name}: expected the keys {sorted(required)} and optionally {sorted(optional)}; "
+            f"missing {sorted(missing)}, unknown {sorted(unknown)}."
+        )
+    return arrays
