@@ -1,5 +1,56 @@
-"""One face template from many poor images."""
+"""One face template from many poor images.
+
+    >>> import numpy as np, probefusion
+    >>> probefusion.fuse(np.eye(4, 512)).shape
+    (512,)
+
+Importing the package is light: NumPy only. Everything else is loaded when it is first used.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from probefusion.errors import ProbeFusionError
+from probefusion.types import EmbeddingSet, Template
+
+if TYPE_CHECKING:
+    from probefusion.api import fuse
+    from probefusion.fusion import Fuser, FusionState, load_fuser
+    from probefusion.io import read_embeddings
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "EmbeddingSet",
+    "Fuser",
+    "FusionState",
+    "ProbeFusionError",
+    "Template",
+    "__version__",
+    "fuse",
+    "load_fuser",
+    "read_embeddings",
+]
+
+_LAZY = {
+    "fuse": "probefusion.api",
+    "Fuser": "probefusion.fusion",
+    "FusionState": "probefusion.fusion",
+    "load_fuser": "probefusion.fusion",
+    "read_embeddings": "probefusion.io",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'probefusion' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -185,9 +185,13 @@ def check_output(path: str | Path, *, force: bool) -> Path:
     """
     path = Path(path)
     if path.exists() and not force:
-        raise OutputExistsError(f"output {str(path)!r} exists. Use --force (force=True) to replace it.")
+        raise OutputExistsError(
+            f"output {str(path)!r} exists. Use --force (force=True) to replace it."
+        )
     if not path.parent.exists():
-        raise MissingFileError(f"folder {str(path.parent)!r} for the output {path.name!r} does not exist.")
+        raise MissingFileError(
+            f"folder {str(path.parent)!r} for the output {path.name!r} does not exist."
+        )
     return path
 
 

@@ -44,8 +44,8 @@ def replace_file(path: str | Path, *, force: bool = False) -> Iterator[IO[bytes]
             os.fsync(stream.fileno())
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o666 & ~mask)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -71,7 +71,9 @@ def write_npz(
 
     Entries that are None are left out. The file is written atomically.
     """
-    present = {key: np.asarray(value) for key, value in arrays.items() if value is not None}
+    present: dict[str, Any] = {
+        key: np.asarray(value) for key, value in arrays.items() if value is not None
+    }
     with replace_file(path, force=force) as stream:
         np.savez(stream, kind=np.asarray(kind), format_version=np.asarray(version), **present)
 
@@ -91,9 +93,11 @@ def read_npz(
     """
     path = check_existing(path, name="file")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             if not hasattr(archive, "files"):
-                raise FileFormatError(f"{path.name}: expected an .npz archive, got a single .npy array.")
+                raise FileFormatError(
+                    f"{path.name}: expected an .npz archive, got a single .npy array."
+                )
             arrays = {key: archive[key] for key in archive.files}
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
         if isinstance(error, FileFormatError):
@@ -106,7 +110,11 @@ def read_npz(
     if found_kind != kind:
         raise FileFormatError(f"{path.name}: expected a file of kind {kind!r}, got {found_kind!r}.")
     found_version = arrays.pop("format_version", np.asarray(version))
-    if found_version.shape != () or found_version.dtype.kind not in "iu" or int(found_version) > version:
+    if (
+        found_version.shape != ()
+        or found_version.dtype.kind not in "iu"
+        or int(found_version) > version
+    ):
         raise FileFormatError(
             f"{path.name}: format version {found_version} is newer than {version}, which this "
             f"release reads. Upgrade probefusion."

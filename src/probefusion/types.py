@@ -137,7 +137,9 @@ class EmbeddingSet:
         if not isinstance(index, slice):
             index = np.asarray(index)
             if index.ndim != 1:
-                raise ShapeError("index: expected a slice or a list of positions; use set[i:i+1] for one image.")
+                raise ShapeError(
+                    "index: expected a slice or a list of positions; use set[i:i+1] for one image."
+                )
             if index.size == 0:
                 raise EmptySetError("index selects no image: expected at least one.")
         return EmbeddingSet(
@@ -239,7 +241,9 @@ class EmbeddingSet:
         )
         known = arrays.get("norms_known")
         if known is not None and (known.shape != () or known.dtype.kind != "b"):
-            raise FileFormatError(f"{Path(path).name}: norms_known must be one boolean, got {known!r}.")
+            raise FileFormatError(
+                f"{Path(path).name}: norms_known must be one boolean, got {known!r}."
+            )
         return EmbeddingSet(
             embeddings=arrays["embeddings"],
             style=arrays.get("style"),
@@ -360,7 +364,9 @@ class Template:
         )
         count = arrays["num_images"]
         if count.shape != () or count.dtype.kind not in "iu":
-            raise FileFormatError(f"{Path(path).name}: num_images must be one integer, got {count!r}.")
+            raise FileFormatError(
+                f"{Path(path).name}: num_images must be one integer, got {count!r}."
+            )
         return Template(
             vector=arrays["vector"],
             num_images=int(count),

@@ -1,1 +1,1 @@
-""""""
+"""Evaluation: fusers x protocol -> metrics -> tables and plots."""

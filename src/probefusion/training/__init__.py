@@ -1,1 +1,1 @@
-""""""
+"""Training in PyTorch: embedded variants, sampler, losses, loop, export to ONNX."""

@@ -1,0 +1,52 @@
+"""`probefusion embed`: images in, an embedding set out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from probefusion.cli.inputs import embed_paths, report_skipped
+from probefusion.cli.options import add_embedding_options, add_output_options, positive
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any) -> None:
+    """Declares the command."""
+    parser = commands.add_parser(
+        "embed",
+        help="turn images of one person into an embedding set",
+        description="Turns images of one person into an embedding set (.npz) with style statistics.",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="images, folders or zip archives")
+    parser.add_argument("-o", "--output", required=True, metavar="SET.npz")
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
+    add_embedding_options(parser)
+    add_output_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Embeds and saves; 3 if images were skipped."""
+    from probefusion.checks import check_existing, check_output
+
+    check_output(options.output, force=options.force)
+    report = embed_paths([check_existing(path) for path in options.paths], options)
+    images = report.embedding_set
+    images.save(options.output, force=options.force)
+    if options.json:
+        facts = {
+            "output": str(Path(options.output)),
+            "num_images": images.num_images,
+            "dim": images.dim,
+            "style_channels": 0 if images.style is None else images.style.shape[1],
+            "embedder": images.embedder,
+            "skipped": [{"source": i.source, "reason": i.reason} for i in report.skipped],
+        }
+        print(json.dumps(facts, indent=2))
+    else:
+        print(f"{options.output}: {images.num_images} images, {images.dim} dimensions")
+    report_skipped(report.skipped)
+    return 3 if report.skipped else 0

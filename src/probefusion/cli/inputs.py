@@ -1,0 +1,100 @@
+"""What a person may point at: an embedding file, images, a folder; and what comes of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from probefusion.checks import check_existing
+from probefusion.errors import ConfigError
+from probefusion.types import EmbeddingSet
+
+if TYPE_CHECKING:
+    from probefusion.faces import SkippedImage
+    from probefusion.fusion import Fuser
+
+__all__ = ["Loaded", "choose_fuser", "load_images", "report_skipped"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Loaded:
+    """Embedding sets of one person and the images that could not be used.
+
+    Args:
+        sets: One per embedding file, and one for all images together.
+        skipped: Images that were left out, with reasons.
+    """
+
+    sets: tuple[EmbeddingSet, ...]
+    skipped: tuple[SkippedImage, ...] = ()
+
+
+def load_images(paths: Sequence[str], options: argparse.Namespace) -> Loaded:
+    """Reads embedding files and embeds images and folders.
+
+    Raises:
+        MissingFileError: If a path does not exist.
+        ConfigError: If there are images and no embedder was named.
+        ProbeFusionError: If a file cannot be read, or no image can be used.
+    """
+    from probefusion.io import read_embeddings, readable_suffixes
+
+    files: list[Path] = []
+    images: list[Path] = []
+    for text in paths:
+        path = check_existing(text)
+        is_file = path.is_file() and path.suffix.lower() in readable_suffixes()
+        (files if is_file else images).append(path)
+    sets = [read_embeddings(path) for path in files]
+    if not images:
+        return Loaded(sets=tuple(sets))
+    report = embed_paths(images, options)
+    return Loaded(sets=(*sets, report.embedding_set), skipped=tuple(report.skipped))
+
+
+def embed_paths(paths: Sequence[Path], options: argparse.Namespace):  # type: ignore[no-untyped-def]
+    """Embeds images and folders with the embedder and detector of the options."""
+    from probefusion.cli.progress import progress_bar
+    from probefusion.faces import embed_images
+    from probefusion.models import load_detector, load_embedder
+
+    if options.embedder is None:
+        raise ConfigError(
+            "--embedder: expected the ONNX model that turns faces into embeddings, got none. "
+            "Give its file or name: --embedder mobilefacenet_128d.onnx"
+        )
+    if not options.aligned and options.detector is None:
+        raise ConfigError(
+            "--detector: photos need a face detector. Give --detector yunet.onnx, or --aligned if "
+            "the images are aligned 112x112 face crops."
+        )
+    threads = getattr(options, "threads", None)
+    embedder = load_embedder(options.embedder, num_threads=threads)
+    detector = None if options.aligned else load_detector(options.detector)
+    with progress_bar("embedding", unit="images") as progress:
+        return embed_images(
+            paths, embedder, detector=detector, aligned=options.aligned, progress=progress
+        )
+
+
+def choose_fuser(options: argparse.Namespace, images: EmbeddingSet) -> Fuser:
+    """The fuser of the options; for `auto`, the one that fits the images, told on stderr."""
+    from probefusion.fusion import load_fuser, suggest_fuser
+
+    name = options.fuser
+    if name == "auto":
+        name = suggest_fuser(images)
+        print(f"fuser: {name} (choose with --fuser)", file=sys.stderr)
+    return load_fuser(name, num_threads=options.threads)
+
+
+def report_skipped(skipped: Sequence[SkippedImage]) -> None:
+    """Counts and lists skipped images on standard error."""
+    if skipped:
+        print(f"skipped {len(skipped)} images:", file=sys.stderr)
+        for image in skipped:
+            print(f"  {image.source}: {image.reason}", file=sys.stderr)

@@ -1,0 +1,87 @@
+"""Parsing, exit codes and error lines, common to all commands."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from probefusion import __version__
+from probefusion.cli import compare, demo, embed, fuse, train
+from probefusion.errors import ProbeFusionError
+
+__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_SKIPPED", "main"]
+
+EXIT_ERROR = 1
+EXIT_SKIPPED = 3
+EXIT_INTERRUPTED = 130
+
+_COMMANDS = (embed, fuse, compare, train, demo)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: Command and options; None takes those of the process.
+
+    Returns:
+        0 done; 1 a known error, told in one line; 2 wrong usage; 3 done, but some inputs were
+        skipped and listed; 130 interrupted.
+    """
+    parser = build_parser()
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    previous = _interrupt_on_sigterm()
+    try:
+        result: int = options.run(options)
+        sys.stdout.flush()
+    except ProbeFusionError as error:
+        print(f"probefusion: error: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("probefusion: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+    except OSError as error:  # disk full, no permission, a folder where a file was expected
+        print(f"probefusion: error: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
+    return result
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="probefusion",
+        description="One face template from many poor images.",
+        epilog="Use it with consent and within the law: see 'Responsible use' in the README.",
+    )
+    parser.add_argument("--version", action="version", version=f"probefusion {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def _interrupt_on_sigterm() -> Any:
+    """Lets SIGTERM end a command as Ctrl-C does, cleanly; only possible in the main thread."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    try:
+        return signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:
+        return None

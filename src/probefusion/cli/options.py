@@ -1,0 +1,56 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["add_embedding_options", "add_fuser_option", "add_output_options", "positive"]
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    try:
+        value = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}") from error
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {value}")
+    return value
+
+
+def add_embedding_options(parser: argparse.ArgumentParser) -> None:
+    """Options for turning images into embeddings."""
+    group = parser.add_argument_group("images")
+    group.add_argument(
+        "--embedder", metavar="MODEL", help="ONNX face-recognition model, or a known model's name"
+    )
+    group.add_argument(
+        "--aligned", action="store_true", help="images are aligned 112x112 crops: detect nothing"
+    )
+    group.add_argument(
+        "--detector", metavar="MODEL", help="YuNet ONNX model, for images that are not aligned"
+    )
+
+
+def add_fuser_option(parser: argparse.ArgumentParser) -> None:
+    """The fuser and how images are handed to it."""
+    parser.add_argument(
+        "--fuser",
+        default="auto",
+        metavar="NAME|DIR",
+        help="mean, norm-weighted, exact, official or a fuser folder; auto (default) takes the "
+        "bundled exact fuser where it fits the embedder, otherwise the mean",
+    )
+    parser.add_argument(
+        "--chunk",
+        type=positive,
+        metavar="N",
+        help="encode N images at a time (changes nothing for exact fusers)",
+    )
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """--json and --force."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--force", action="store_true", help="replace existing output files")

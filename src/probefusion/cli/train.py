@@ -1,0 +1,211 @@
+"""`probefusion train`: a folder of face images in, a fuser folder out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from probefusion.cli.options import add_output_options, positive
+
+__all__ = ["add_parser", "run"]
+
+_DEFAULTS: dict[str, Any] = {
+    "architecture": "exact",
+    "steps": 1500,
+    "batch_size": None,
+    "learning_rate": 1e-3,
+    "memory_weight": 1.0,
+    "seed": 0,
+    "folds": "0,1,2",
+    "device": "cpu",
+    "licence": "unspecified",
+    "name": None,
+    "work": None,
+}
+"""Settings that a TOML file may give too; a flag goes before the file, the file before these."""
+
+
+def add_parser(commands: Any) -> None:
+    """Declares the command."""
+    parser = commands.add_parser(
+        "train",
+        help="train a fuser for an embedder on your own face images",
+        description="Trains a fuser on aligned face images, one folder per person. A killed run goes "
+        "on where it stopped when the same command is given again.",
+    )
+    parser.add_argument(
+        "--images",
+        required=True,
+        metavar="DIR|ZIP",
+        help="aligned 112x112 crops, folder per person",
+    )
+    parser.add_argument("--embedder", required=True, metavar="MODEL", help="ONNX model, or a name")
+    parser.add_argument("-o", "--output", required=True, metavar="FUSER_DIR")
+    parser.add_argument("--config", metavar="FILE.toml", help="settings by their long names")
+    parser.add_argument("--architecture", choices=("exact", "official"), help="default exact")
+    parser.add_argument("--steps", type=positive, metavar="N", help="default 1500")
+    parser.add_argument(
+        "--batch-size", type=positive, metavar="B", help="people per step (default: 128 or all)"
+    )
+    parser.add_argument("--learning-rate", type=float, metavar="LR", help="default 0.001")
+    parser.add_argument("--memory-weight", type=float, metavar="W", help="default 1")
+    parser.add_argument("--seed", type=int, help="default 0")
+    parser.add_argument(
+        "--folds", metavar="LIST", help="folds to train on, the rest calibrates (default 0,1,2)"
+    )
+    parser.add_argument(
+        "--device", metavar="NAME", help="PyTorch device, cpu or cuda (default cpu)"
+    )
+    parser.add_argument("--licence", metavar="TEXT", help="licence of the weights, for the card")
+    parser.add_argument(
+        "--name", help="name of the fuser (default ARCHITECTURE.EMBEDDER-FOLDER.r1)"
+    )
+    parser.add_argument(
+        "--work",
+        metavar="DIR",
+        help="where embedded variants and checkpoint lie (default FUSER_DIR.work)",
+    )
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
+    add_output_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains, calibrates and exports; 130 if stopped, to be gone on with."""
+    from probefusion.checks import check_existing, check_output, import_extra
+
+    torch = import_extra("torch", extra="train", purpose="training")
+    from probefusion.cli.progress import progress_bar
+    from probefusion.models import load_embedder
+    from probefusion.protocols.degraded_folder import read_people
+    from probefusion.training.config import TrainingConfig
+    from probefusion.training.run import train_fuser
+
+    settings = _settings(options)
+    output = check_output(Path(options.output), force=options.force)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    people = read_people(check_existing(options.images, name="--images"))
+    embedder = load_embedder(options.embedder, num_threads=options.threads)
+    folds = _folds(settings["folds"])
+    from probefusion.protocols.degraded_folder import fold_of
+
+    num_people = sum(fold_of(subject) in folds for subject in people.images)
+    config = TrainingConfig(
+        architecture=settings["architecture"],
+        steps=settings["steps"],
+        batch_size=settings["batch_size"] or max(1, min(128, num_people)),
+        learning_rate=settings["learning_rate"],
+        memory_weight=settings["memory_weight"],
+        seed=settings["seed"],
+    )
+    data = Path(options.images).stem
+    name = settings["name"] or f"{config.architecture}.{embedder.spec.name}-{data}.r1"
+    work = Path(settings["work"] or f"{output}.work")
+    work.mkdir(parents=True, exist_ok=True)
+    with _stop_requested() as should_stop:
+        bars = [
+            progress_bar("embedding variants", unit="images"),
+            progress_bar("training", unit="steps"),
+            progress_bar("calibrating", unit="images"),
+        ]
+        with bars[0] as extracting, bars[1] as training, bars[2] as calibrating:
+            trained = train_fuser(
+                people,
+                embedder,
+                output,
+                config,
+                work=work,
+                name=name,
+                licence=settings["licence"],
+                train_folds=folds,
+                device=settings["device"],
+                force=options.force,
+                on_extract=extracting,
+                on_step=lambda report: training(report.step, report.steps),
+                on_calibrate=calibrating,
+                should_stop=should_stop,
+            )
+    if trained.card is None:
+        print(
+            f"stopped after step {trained.step}; give the same command again to go on from {work}",
+            file=sys.stderr,
+        )
+        return 130
+    facts = {
+        "output": str(output),
+        "name": trained.card.name,
+        "fingerprint": trained.card.fingerprint,
+        "num_people": trained.num_people,
+        "num_held_out": trained.num_held_out,
+        "num_thresholds": len(trained.card.thresholds),
+        "metrics": trained.card.metrics,
+    }
+    if options.json:
+        print(json.dumps(facts, indent=2))
+    else:
+        print(f"{output}: {trained.card.fingerprint}, trained on {trained.num_people} people")
+        if not trained.card.thresholds:
+            print(
+                "no thresholds: too few held-out people with three images or more", file=sys.stderr
+            )
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Flag before TOML file before default."""
+    from probefusion.checks import check_existing
+    from probefusion.errors import ConfigError, FileFormatError, UnknownNameError
+
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    given: dict[str, Any] = {}
+    if options.config is not None:
+        path = check_existing(options.config, name="--config")
+        try:
+            given = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise FileFormatError(f"{path}: expected TOML, could not read it ({error}).") from error
+        for key in given:
+            if key not in _DEFAULTS:
+                raise ConfigError(f"{path}: {UnknownNameError('setting', key, _DEFAULTS)}")
+    flags = {key: getattr(options, key) for key in _DEFAULTS if getattr(options, key) is not None}
+    return {**_DEFAULTS, **given, **flags}
+
+
+def _folds(text: str) -> tuple[int, ...]:
+    from probefusion.errors import ConfigError
+
+    try:
+        return tuple(sorted({int(part) for part in str(text).split(",")}))
+    except ValueError as error:
+        raise ConfigError(f"--folds: expected numbers as in 0,1,2, got {text!r}.") from error
+
+
+@contextmanager
+def _stop_requested() -> Iterator[Any]:
+    """Turns the first SIGTERM or Ctrl-C into a question the training loop asks after each step."""
+    asked: list[int] = []
+
+    def ask(number: int, frame: object) -> None:
+        del frame
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        print("stopping after this step (again: at once)", file=sys.stderr)
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

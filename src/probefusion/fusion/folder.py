@@ -1,0 +1,189 @@
+"""A learned fuser on disk: a folder of plain ONNX with a card that says what it is.
+
+    fuser.json           the card: architecture, embedder, data, licence, metrics, thresholds, hashes
+    encode.onnx          images -> terms of the sums
+    finish.onnx          sums -> fused vector
+    weights.safetensors  the same weights under their training names, to go on training from
+
+Inputs and outputs of the two graphs, for use from other languages (N images, B sets, M clusters):
+
+    encode.onnx of an imagewise (exact) fuser
+        embeddings (N, D) float32, style (N, C, 2) float32 [if the card says style_channels > 0]
+        -> shares (N, M), values (N, D), style_tokens (N, S) float32; the state is, summed in float64,
+           mass = sum_i shares_i, sums = sum_i shares_i x values_i, style_sums = sum_i shares_i x style_tokens_i
+    encode.onnx of a setwise (official) fuser
+        embeddings (B, N, D), style (B, N, C, 2) float32
+        -> mass (B, M), sums (B, M, D), style_sums (B, M, S), shares (B, N, M) float32
+    finish.onnx
+        mass (B, M), sums (B, M, D), style_sums (B, M, S) float64
+        -> fused (B, D) float32, to be normalised; cluster_weights (B, M) float32, by which the share of
+           an image in a cluster is multiplied to give its (unnormalised) weight
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from probefusion.checks import check_existing
+from probefusion.errors import ConfigError, FileFormatError, IntegrityError, UnknownNameError
+from probefusion.files import replace_file, sha256_of
+
+__all__ = ["CARD_NAME", "FORMAT_VERSION", "FuserCard", "Threshold", "read_card", "write_card"]
+
+CARD_NAME = "fuser.json"
+FORMAT_VERSION = 1
+KINDS = ("imagewise", "setwise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """A similarity from which on two templates are accepted as one person.
+
+    Args:
+        false_match_rate: Share of non-mated comparisons accepted, measured where `source` says.
+        similarity: Accept when the cosine is at least this.
+        num_images: Images in the probe when it was measured.
+        num_non_mated: Non-mated comparisons it was measured on.
+        source: The people and protocol it was measured with.
+    """
+
+    false_match_rate: float
+    similarity: float
+    num_images: int
+    num_non_mated: int
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FuserCard:
+    """What `fuser.json` says.
+
+    Args:
+        name: `architecture.embedder-data.rN`; a published folder of that name never changes.
+        architecture: "official" or "exact".
+        kind: "imagewise" (sums over images, exact) or "setwise" (a batch is seen at once).
+        config: Settings of the architecture, as its config class takes them.
+        embedder: Fingerprint of the embedder it was trained for, or None for any.
+        dim: D.
+        style_channels: C, 0 if no style is needed.
+        num_clusters: M.
+        licence: Licence of the weights, apart from that of the code.
+        training: Data, seed, steps and versions of the training.
+        metrics: Figures measured when it was made, with the command that gives them.
+        thresholds: Calibrated decision thresholds, possibly none.
+        files: SHA-256 of each file beside the card.
+        self_test: Seed, number of images and expected fused unit vector of a synthetic set.
+        format_version: Version of this format.
+
+    Raises:
+        ConfigError: If a value is out of its range.
+    """
+
+    name: str
+    architecture: str
+    kind: str
+    config: dict[str, Any]
+    embedder: str | None
+    dim: int
+    style_channels: int
+    num_clusters: int
+    licence: str
+    files: dict[str, str]
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    thresholds: tuple[Threshold, ...] = ()
+    self_test: dict[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}.")
+        for name in ("dim", "num_clusters"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}.")
+
+    @property
+    def fingerprint(self) -> str:
+        """Name and 12 digits of the hashes of the two graphs."""
+        parts = [self.files[name][:6] for name in ("encode.onnx", "finish.onnx")]
+        return f"{self.name}@{''.join(parts)}"
+
+    def threshold_for(self, false_match_rate: float, num_images: int) -> Threshold | None:
+        """The threshold calibrated at a rate for the largest set size not above `num_images`.
+
+        Args:
+            false_match_rate: A rate the card has thresholds for, met within 1 %.
+            num_images: Images in the larger of the two sets that are compared.
+
+        Returns:
+            The threshold; for fewer images than any size measured, the one of the smallest size.
+            None if the card has none at this rate.
+        """
+        fitting = sorted(
+            (
+                threshold
+                for threshold in self.thresholds
+                if abs(threshold.false_match_rate / false_match_rate - 1) < 0.01
+            ),
+            key=lambda threshold: threshold.num_images,
+        )
+        not_above = [threshold for threshold in fitting if threshold.num_images <= num_images]
+        return not_above[-1] if not_above else (fitting[0] if fitting else None)
+
+
+def write_card(card: FuserCard, folder: Path, *, force: bool = False) -> None:
+    """Writes `fuser.json` into `folder`, atomically.
+
+    Raises:
+        OutputExistsError: If there is one and `force` is False.
+    """
+    with replace_file(folder / CARD_NAME, force=force) as stream:
+        stream.write((json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_card(folder: str | Path, *, verify: bool = True) -> FuserCard:
+    """Reads and checks the card of a fuser folder.
+
+    Args:
+        folder: The folder.
+        verify: Whether to compare the SHA-256 of the graphs with the card's.
+
+    Raises:
+        MissingFileError: If folder, card or a graph is missing.
+        FileFormatError: If the card is not valid; an unknown key is an error with a suggestion.
+        IntegrityError: If a file is not the one the card was written for.
+    """
+    folder = check_existing(folder, name="fuser folder")
+    path = check_existing(folder / CARD_NAME, name="fuser card")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{path}: expected JSON, could not read it ({error}).") from error
+    if not isinstance(content, dict):
+        raise FileFormatError(f"{path}: expected a JSON object, got {type(content).__name__}.")
+    version = content.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise FileFormatError(
+            f"{path}: format_version: expected at most {FORMAT_VERSION}, got {version!r}. Upgrade probefusion."
+        )
+    known = {entry.name for entry in fields(FuserCard)}
+    for key in content:
+        if key not in known:
+            raise FileFormatError(f"{path}: {UnknownNameError('key', key, known)}")
+    try:
+        content["thresholds"] = tuple(Threshold(**entry) for entry in content.get("thresholds", ()))
+        card = FuserCard(**content)
+        digests = {name: card.files[name] for name in ("encode.onnx", "finish.onnx")}
+    except (TypeError, KeyError, ConfigError) as error:
+        raise FileFormatError(f"{path}: not a valid fuser card: {error}") from error
+    for name, digest in digests.items():
+        graph = check_existing(folder / name, name="fuser graph")
+        if verify and sha256_of(graph) != digest:
+            raise IntegrityError(
+                f"{graph}: its SHA-256 is not the one in {CARD_NAME} ({digest[:12]}...). The file was "
+                f"changed or damaged; copy the fuser folder again."
+            )
+    return card

@@ -1,0 +1,299 @@
+"""The interface of all fusers: encode, finish, fuse, fuse_many."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import (
+    EmbedderMismatchError,
+    EmptySetError,
+    FuserMismatchError,
+    InvalidInputError,
+    MissingStyleError,
+    ShapeError,
+)
+from probefusion.fusion.state import FusionState
+from probefusion.types import EmbeddingSet, FloatArray, Template
+
+__all__ = ["Contributions", "Finished", "Fuser", "check_offsets"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contributions:
+    """A batch of one person's images, summed, with the share of each image in the sums.
+
+    Args:
+        mass: (M,) float64.
+        sums: (M, D) float64.
+        style_sums: (M, S) float64.
+        shares: (N, M), how strongly each image stands in the sums of each cluster, >= 0.
+    """
+
+    mass: npt.NDArray[np.float64]
+    sums: npt.NDArray[np.float64]
+    style_sums: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Finished:
+    """What is read out of states.
+
+    Args:
+        fused: (B, D) float32, not yet normalised.
+        cluster_weights: (B, M) float32, by how much an image's share in cluster m counts, >= 0.
+    """
+
+    fused: FloatArray
+    cluster_weights: FloatArray
+
+
+class Fuser(ABC):
+    """Turns the images of a person into one template.
+
+    `fuse = finish . encode`. The state between the two can be saved, sent, added to and taken from;
+    the fuser itself never remembers anything. Instances may be used from several threads.
+
+    Subclasses provide `_contribute`, `_finish` and, where a faster way than one set after the other
+    exists, `_encode_many`.
+
+    Attributes:
+        name: Short name.
+        fingerprint: Name and hash; states and templates carry it.
+        embedder: Fingerprint of the embedder it was made for, or None if it takes any.
+        dim: D it was made for, or None if it takes any.
+        style_channels: C it needs, or 0 if it needs no style.
+        is_exact: Whether any order and any split of the images gives the same template (< 1e-6 in
+            each component). Otherwise only the order of the batches is free, not their borders.
+    """
+
+    name: str
+    fingerprint: str
+    embedder: str | None
+    dim: int | None
+    style_channels: int
+    is_exact: bool
+
+    def encode(self, images: EmbeddingSet) -> FusionState:
+        """The state of one batch of a person's images.
+
+        Args:
+            images: The set; all its images are seen at once.
+
+        Raises:
+            EmbedderMismatchError, ShapeError, MissingStyleError: If the set does not fit the fuser.
+        """
+        self.check_fits(images)
+        return self._state(self._contribute(images), images)
+
+    def finish(self, state: FusionState) -> Template:
+        """The template of a state, without per-image weights.
+
+        Raises:
+            FuserMismatchError: If another fuser made the state.
+            EmptySetError: If it holds no images.
+        """
+        return self._template(state, self._finish_one(state))
+
+    def fuse(self, images: EmbeddingSet, *, chunk_size: int | None = None) -> Template:
+        """The template of a set, with the weight of each image.
+
+        Args:
+            images: The set.
+            chunk_size: Encode this many images at a time, in order; None takes all at once. For
+                exact fusers this changes nothing but the memory; official fusers depend on it.
+
+        Raises:
+            EmbedderMismatchError, ShapeError, MissingStyleError: If the set does not fit the fuser.
+            InvalidInputError: If `chunk_size` is below 1.
+        """
+        self.check_fits(images)
+        chunks = [images] if chunk_size is None else images.chunks(chunk_size)
+        state: FusionState | None = None
+        shares = []
+        for chunk in chunks:
+            part = self._contribute(chunk)
+            shares.append(part.shares)
+            added = self._state(part, chunk)
+            state = added if state is None else state + added
+        if state is None:  # an EmbeddingSet is never empty; kept for the type checker
+            raise EmptySetError("images: expected at least one image.")
+        finished = self._finish_one(state)
+        weights = np.concatenate(shares).astype(np.float64) @ finished.cluster_weights[0]
+        total = weights.sum()
+        if total > 0:
+            weights /= total
+        else:
+            weights = np.full(len(weights), 1 / len(weights))
+        return self._template(state, finished, weights.astype(np.float32))
+
+    def fuse_many(
+        self, images: EmbeddingSet, offsets: npt.ArrayLike, *, chunk_size: int | None = None
+    ) -> FloatArray:
+        """Templates of many sets in one call.
+
+        Args:
+            images: All images of all sets, one set after the other.
+            offsets: (B+1,) integers, ascending from 0 to N: set b is images[offsets[b]:offsets[b+1]].
+            chunk_size: As for `fuse`.
+
+        Returns:
+            (B, D) float32 unit vectors, equal to `fuse` of each set within 1e-5.
+
+        Raises:
+            InvalidInputError: If the offsets do not ascend from 0 to N.
+            EmptySetError: If a set is empty, naming it.
+        """
+        self.check_fits(images)
+        borders = check_offsets(offsets, images.num_images)
+        if chunk_size is not None and chunk_size < 1:
+            raise InvalidInputError(f"chunk_size: expected at least 1, got {chunk_size}.")
+        mass, sums, style_sums = self._encode_many(images, borders, chunk_size)
+        return normalize_rows(self._finish(mass, sums, style_sums).fused, self.name)
+
+    def check_fits(self, images: EmbeddingSet) -> None:
+        """Refuses a set that this fuser cannot fuse.
+
+        Raises:
+            EmbedderMismatchError: If both embedders are known and differ.
+            ShapeError: If D or C differs.
+            MissingStyleError: If style is needed and missing.
+        """
+        where = f" of {images.origin}" if images.origin else ""
+        if None not in (self.embedder, images.embedder) and self.embedder != images.embedder:
+            raise EmbedderMismatchError(
+                f"embeddings{where} come from the embedder {images.embedder}, but fuser {self.name!r} "
+                f"was trained for {self.embedder}. Embed with that model, or train a fuser for yours: "
+                f"probefusion train --images DIR --embedder MODEL -o FUSER_DIR"
+            )
+        if self.dim is not None and images.dim != self.dim:
+            raise ShapeError(
+                f"embeddings{where}: fuser {self.name!r} expects dimension {self.dim}, got {images.dim}. "
+                f"Use a fuser trained for this embedder, or one that takes any: mean, norm-weighted."
+            )
+        if self.style_channels:
+            if images.style is None:
+                raise MissingStyleError(
+                    f"embeddings{where}: fuser {self.name!r} needs style statistics (N, "
+                    f"{self.style_channels}, 2), got none. Embed the crops with: probefusion embed "
+                    f"PATHS --embedder MODEL -o set.npz, or use a fuser that needs none: mean, norm-weighted."
+                )
+            if images.style.shape[1] != self.style_channels:
+                raise ShapeError(
+                    f"style{where}: fuser {self.name!r} expects {self.style_channels} channels, got "
+                    f"{images.style.shape[1]}. Use the embedder and taps it was trained with."
+                )
+
+    @abstractmethod
+    def _contribute(self, images: EmbeddingSet) -> Contributions:
+        """Sums of one batch and the shares of its images."""
+
+    @abstractmethod
+    def _finish(
+        self,
+        mass: npt.NDArray[np.float64],
+        sums: npt.NDArray[np.float64],
+        style_sums: npt.NDArray[np.float64],
+    ) -> Finished:
+        """Reads B states out: (B, M), (B, M, D), (B, M, S) float64."""
+
+    def _encode_many(
+        self, images: EmbeddingSet, offsets: npt.NDArray[np.int64], chunk_size: int | None
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """States of B sets as (B, M), (B, M, D), (B, M, S) float64; one set after the other."""
+        states = []
+        for start, stop in itertools.pairwise(offsets):
+            chunks = images[start:stop].chunks(chunk_size or int(stop - start))
+            parts = [self._contribute(chunk) for chunk in chunks]
+            states.append(
+                (
+                    np.sum([part.mass for part in parts], axis=0),
+                    np.sum([part.sums for part in parts], axis=0),
+                    np.sum([part.style_sums for part in parts], axis=0),
+                )
+            )
+        mass, sums, style_sums = (np.stack(column) for column in zip(*states, strict=True))
+        return mass, sums, style_sums
+
+    def _state(self, part: Contributions, images: EmbeddingSet) -> FusionState:
+        return FusionState(
+            mass=part.mass,
+            sums=part.sums,
+            style_sums=part.style_sums,
+            num_images=images.num_images,
+            fuser=self.fingerprint,
+            embedder=images.embedder if images.embedder is not None else self.embedder,
+        )
+
+    def _finish_one(self, state: FusionState) -> Finished:
+        if state.fuser != self.fingerprint:
+            raise FuserMismatchError(
+                f"state: made by fuser {state.fuser}, but this is {self.fingerprint}. "
+                f"Finish it with the fuser that made it."
+            )
+        if state.num_images == 0:
+            raise EmptySetError("state holds no images: expected at least one. Add a state first.")
+        return self._finish(state.mass[None], state.sums[None], state.style_sums[None])
+
+    def _template(
+        self, state: FusionState, finished: Finished, weights: FloatArray | None = None
+    ) -> Template:
+        return Template(
+            vector=normalize_rows(finished.fused, self.name)[0],
+            num_images=state.num_images,
+            fuser=self.fingerprint,
+            embedder=state.embedder,
+            weights=weights,
+        )
+
+
+def normalize_rows(fused: FloatArray, name: str) -> FloatArray:
+    """Rows divided by their lengths.
+
+    Raises:
+        InvalidInputError: If a row has no direction, as when two opposite embeddings are averaged.
+    """
+    wide = fused.astype(np.float64)
+    lengths = np.sqrt(np.einsum("bd,bd->b", wide, wide))
+    bad = np.flatnonzero(~(lengths > 1e-12))
+    if len(bad):
+        raise InvalidInputError(
+            f"set {bad[0]}: its fused vector by {name!r} has length {lengths[bad[0]]:.3g}, so no "
+            f"direction: the embeddings cancel each other. Check that they show one person."
+        )
+    units: FloatArray = (wide / lengths[:, None]).astype(np.float32)
+    return units
+
+
+def check_offsets(offsets: npt.ArrayLike, num_images: int) -> npt.NDArray[np.int64]:
+    """Gives `offsets` as (B+1,) int64 that ascend from 0 to `num_images`.
+
+    Raises:
+        InvalidInputError: If they do not.
+        EmptySetError: If a set is empty.
+    """
+    borders = np.asarray(offsets)
+    if borders.ndim != 1 or len(borders) < 2 or borders.dtype.kind not in "iu":
+        raise InvalidInputError(
+            f"offsets: expected (B+1,) integers with B >= 1, got shape {borders.shape} of {borders.dtype}."
+        )
+    borders = borders.astype(np.int64)
+    if borders[0] != 0 or borders[-1] != num_images:
+        raise InvalidInputError(
+            f"offsets: expected to run from 0 to {num_images}, got {borders[0]} to {borders[-1]}."
+        )
+    lengths = np.diff(borders)
+    if (lengths < 0).any():
+        raise InvalidInputError(
+            f"offsets: expected ascending, got a step back at set {np.argmin(lengths)}."
+        )
+    if (lengths == 0).any():
+        raise EmptySetError(
+            f"set {np.argmin(lengths)} is empty: expected at least one image in each. Leave it out."
+        )
+    return borders

@@ -1,0 +1,74 @@
+"""The averages everybody uses today, behind the same interface as the learned fusers."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.fusion.fuser import Finished
+from probefusion.fusion.imagewise import ImageTerms, ImagewiseFuser
+from probefusion.types import FloatArray
+
+__all__ = ["MeanFuser", "NormWeightedFuser"]
+
+
+class _PoolingFuser(ImagewiseFuser):
+    """A weighted average of unit embeddings; any embedder, any dimension, no style."""
+
+    embedder = None
+    dim = None
+    style_channels = 0
+
+    def __init__(self) -> None:
+        self.fingerprint = f"{self.name}@1"
+
+    def _finish(
+        self,
+        mass: npt.NDArray[np.float64],
+        sums: npt.NDArray[np.float64],
+        style_sums: npt.NDArray[np.float64],
+    ) -> Finished:
+        del style_sums
+        fused = sums[:, 0] / mass
+        return Finished(
+            fused=fused.astype(np.float32), cluster_weights=np.ones_like(mass, dtype=np.float32)
+        )
+
+
+class MeanFuser(_PoolingFuser):
+    """Mean of the unit embeddings: every image counts the same.
+
+    Exact in any order and split; cost linear in N.
+    """
+
+    name = "mean"
+
+    def _terms(
+        self, embeddings: FloatArray, norms: FloatArray, style: FloatArray | None
+    ) -> ImageTerms:
+        del style
+        return _terms(embeddings, norms, np.ones_like(norms))
+
+
+class NormWeightedFuser(_PoolingFuser):
+    """Mean of the raw embeddings: each image counts by its norm.
+
+    Sensible for embedders whose norm grows with image quality (AdaFace, ArcFace). With unit
+    embeddings it equals the mean. Exact in any order and split; cost linear in N.
+    """
+
+    name = "norm-weighted"
+
+    def _terms(
+        self, embeddings: FloatArray, norms: FloatArray, style: FloatArray | None
+    ) -> ImageTerms:
+        del style
+        return _terms(embeddings, norms, norms)
+
+
+def _terms(embeddings: FloatArray, norms: FloatArray, weights: FloatArray) -> ImageTerms:
+    return ImageTerms(
+        shares=weights[:, None],
+        values=embeddings / norms[:, None],
+        style=np.zeros((len(norms), 0), dtype=np.float32),
+    )

@@ -1,0 +1,77 @@
+"""Fusers by name: the baselines, the trained ones inside the package, and folders."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from probefusion.errors import UnknownNameError
+from probefusion.fusion.folder import CARD_NAME, read_card
+from probefusion.fusion.fuser import Fuser
+from probefusion.fusion.learned import open_fuser
+from probefusion.fusion.pooling import MeanFuser, NormWeightedFuser
+from probefusion.types import EmbeddingSet
+
+__all__ = ["bundled_fusers", "fuser_names", "load_fuser", "suggest_fuser"]
+
+_POOLING: dict[str, type[MeanFuser] | type[NormWeightedFuser]] = {
+    "mean": MeanFuser,
+    "norm-weighted": NormWeightedFuser,
+}
+
+
+def bundled_fusers() -> dict[str, Path]:
+    """Names and folders of the trained fusers inside the package.
+
+    Each stands under its full name and under its architecture alone ("exact", "official"), which
+    means the newest revision.
+    """
+    root = Path(str(files("probefusion"))) / "weights"
+    folders = sorted(path.parent for path in root.glob(f"*/{CARD_NAME}"))
+    names = {folder.name: folder for folder in folders}
+    return names | {folder.name.split(".")[0]: folder for folder in folders}
+
+
+def fuser_names() -> tuple[str, ...]:
+    """All names that `load_fuser` knows."""
+    return (*_POOLING, *bundled_fusers())
+
+
+def load_fuser(fuser: str | os.PathLike[str] | Fuser, *, num_threads: int | None = None) -> Fuser:
+    """Gives a fuser by name or folder.
+
+    Args:
+        fuser: "mean", "norm-weighted", the name of a bundled fuser ("exact", "official", or a full
+            name), the path of a fuser folder, or a fuser, which is given back.
+        num_threads: Threads for a trained fuser; None takes all cores.
+
+    Raises:
+        UnknownNameError: If there is neither such a name nor such a folder.
+        MissingFileError, FileFormatError, IntegrityError: If the folder is not a valid fuser.
+    """
+    if isinstance(fuser, Fuser):
+        return fuser
+    name = os.fspath(fuser)
+    if name in _POOLING:
+        return _POOLING[name]()
+    bundled = bundled_fusers()
+    if name in bundled:
+        return open_fuser(bundled[name], num_threads=num_threads)
+    if Path(name).is_dir():
+        return open_fuser(name, num_threads=num_threads)
+    raise UnknownNameError("fuser", name, (*_POOLING, *bundled, "a fuser folder"))
+
+
+def suggest_fuser(images: EmbeddingSet) -> str:
+    """The name of the best fuser that is known to fit: the bundled exact one, otherwise the mean.
+
+    A bundled fuser fits if it was made for the embedder whose fingerprint the set carries. A set of
+    unknown origin gets the mean, which is right for any embedder.
+    """
+    folder = bundled_fusers().get("exact")
+    if folder is None or images.embedder is None:
+        return "mean"
+    card = read_card(folder, verify=False)
+    has_style = images.style is not None and images.style.shape[1] == card.style_channels
+    return card.name if card.embedder == images.embedder and has_style else "mean"

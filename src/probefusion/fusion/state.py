@@ -1,0 +1,231 @@
+"""`FusionState`: everything a fuser remembers of a person, as sums that add and subtract."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.checks import check_existing
+from probefusion.errors import (
+    EmbedderMismatchError,
+    FileFormatError,
+    FuserMismatchError,
+    InvalidInputError,
+    NonFiniteError,
+    ShapeError,
+)
+from probefusion.files import replace_file
+
+__all__ = ["FusionState"]
+
+_FORMAT_VERSION = 1
+_ROUNDING = 1e-9
+"""Share of the mass that rounding may leave below zero after a removal."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FusionState:
+    """Sums over the images seen so far, one row per cluster. A few KB, whatever the number of images.
+
+    States of one fuser form a commutative group: `a + b` merges what two cameras or machines saw,
+    `a - b` takes images out again. For an official Cluster-and-Aggregate fuser addition is the
+    sequential update of the paper (the state (A, F, S) is held as (A, A*F, A*S)).
+
+    Args:
+        mass: (M,) float64, total weight of the images per cluster (A of the paper).
+        sums: (M, D) float64, weighted sums of what the images contribute (A*F).
+        style_sums: (M, S) float64, weighted sums of their style tokens (A*S); S may be 0.
+        num_images: How many images went in; 0 only for what is left when all are taken out.
+        fuser: Fingerprint of the fuser that made it.
+        embedder: Fingerprint of the embedder, or None when unknown.
+
+    Raises:
+        ShapeError: If the numbers of clusters differ.
+        NonFiniteError: If a sum is NaN or infinite.
+        InvalidInputError: If `num_images` or a mass is negative.
+
+    Source: Kim et al. 2022, sec. 3.4, written as sums.
+    """
+
+    mass: npt.NDArray[np.float64]
+    sums: npt.NDArray[np.float64]
+    style_sums: npt.NDArray[np.float64]
+    num_images: int
+    fuser: str
+    embedder: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, axes in (("mass", 1), ("sums", 2), ("style_sums", 2)):
+            array = np.ascontiguousarray(getattr(self, name), dtype=np.float64)
+            if array.ndim != axes:
+                raise ShapeError(f"{name}: expected {axes} axes, got shape {array.shape}.")
+            if not np.isfinite(array).all():
+                raise NonFiniteError(f"{name}: expected finite sums, got NaN or infinity.")
+            array = array.view()
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        if not len(self.mass) == len(self.sums) == len(self.style_sums):
+            raise ShapeError(
+                f"mass, sums, style_sums: expected one row per cluster in each, got "
+                f"{len(self.mass)}, {len(self.sums)} and {len(self.style_sums)} rows."
+            )
+        if self.num_images < 0:
+            raise InvalidInputError(f"num_images: expected 0 or more, got {self.num_images}.")
+        if (self.mass < 0).any():
+            raise InvalidInputError(f"mass: expected 0 or more, got {self.mass.min():.3g}.")
+
+    def __add__(self, other: FusionState) -> FusionState:
+        """The state of all images of both.
+
+        Raises:
+            FuserMismatchError, EmbedderMismatchError: If they do not belong together.
+        """
+        embedder = self._check_fits(other)
+        return FusionState(
+            mass=self.mass + other.mass,
+            sums=self.sums + other.sums,
+            style_sums=self.style_sums + other.style_sums,
+            num_images=self.num_images + other.num_images,
+            fuser=self.fuser,
+            embedder=embedder,
+        )
+
+    def __sub__(self, other: FusionState) -> FusionState:
+        """The state without the images of `other`, which must have been added before.
+
+        Raises:
+            FuserMismatchError, EmbedderMismatchError: If they do not belong together.
+            InvalidInputError: If `other` holds more images or more mass than this state.
+        """
+        embedder = self._check_fits(other)
+        remaining = self.num_images - other.num_images
+        if remaining < 0:
+            raise InvalidInputError(
+                f"cannot take {other.num_images} images out of a state of {self.num_images}. "
+                f"Subtract only what was added."
+            )
+        if remaining == 0:
+            return FusionState(
+                mass=np.zeros_like(self.mass),
+                sums=np.zeros_like(self.sums),
+                style_sums=np.zeros_like(self.style_sums),
+                num_images=0,
+                fuser=self.fuser,
+                embedder=embedder,
+            )
+        mass = self.mass - other.mass
+        if (mass < -_ROUNDING * np.maximum(self.mass, 1.0)).any():
+            raise InvalidInputError(
+                "cannot take out images that weigh more than the whole state: they were never "
+                "added to it. Subtract only what was added."
+            )
+        return FusionState(
+            mass=np.maximum(mass, 0.0),
+            sums=self.sums - other.sums,
+            style_sums=self.style_sums - other.style_sums,
+            num_images=remaining,
+            fuser=self.fuser,
+            embedder=embedder,
+        )
+
+    def _check_fits(self, other: FusionState) -> str | None:
+        if self.fuser != other.fuser:
+            raise FuserMismatchError(
+                f"states of different fusers cannot be combined: {self.fuser} and {other.fuser}. "
+                f"Encode all images with one fuser."
+            )
+        if None not in (self.embedder, other.embedder) and self.embedder != other.embedder:
+            raise EmbedderMismatchError(
+                f"states of different embedders cannot be combined: {self.embedder} and "
+                f"{other.embedder}. Embed all images with one model."
+            )
+        if self.sums.shape != other.sums.shape or self.style_sums.shape != other.style_sums.shape:
+            raise ShapeError(
+                f"states: expected sums of one shape, got {self.sums.shape} and {other.sums.shape}."
+            )
+        return self.embedder if self.embedder is not None else other.embedder
+
+    def to_bytes(self) -> bytes:
+        """The state as safetensors bytes, to be stored beside a person's record."""
+        from safetensors.numpy import save
+
+        facts = {
+            "kind": "fusion_state",
+            "format_version": str(_FORMAT_VERSION),
+            "facts": json.dumps(
+                {"num_images": self.num_images, "fuser": self.fuser, "embedder": self.embedder}
+            ),
+        }
+        arrays = {"mass": self.mass, "sums": self.sums, "style_sums": self.style_sums}
+        return save({key: np.array(value) for key, value in arrays.items()}, metadata=facts)
+
+    @staticmethod
+    def from_bytes(data: bytes, *, origin: str = "state") -> FusionState:
+        """Reads what `to_bytes` wrote.
+
+        Args:
+            data: The bytes.
+            origin: Where they come from, for messages.
+
+        Raises:
+            FileFormatError: If they are not a fusion state.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            arrays = load(data)
+            header_length = int.from_bytes(data[:8], "little")
+            metadata = json.loads(data[8 : 8 + header_length]).get("__metadata__", {})
+            if metadata.get("kind") != "fusion_state":
+                raise FileFormatError(
+                    f"{origin}: expected a fusion state, got another safetensors file."
+                )
+            if int(metadata["format_version"]) > _FORMAT_VERSION:
+                raise FileFormatError(
+                    f"{origin}: format version {metadata['format_version']} is newer than "
+                    f"{_FORMAT_VERSION}, which this release reads. Upgrade probefusion."
+                )
+            facts = json.loads(metadata["facts"])
+            return FusionState(
+                mass=arrays["mass"],
+                sums=arrays["sums"],
+                style_sums=arrays["style_sums"],
+                num_images=int(facts["num_images"]),
+                fuser=str(facts["fuser"]),
+                embedder=facts["embedder"],
+            )
+        except (
+            SafetensorError,
+            KeyError,
+            TypeError,
+            json.JSONDecodeError,
+            UnicodeDecodeError,
+        ) as error:
+            raise FileFormatError(
+                f"{origin}: expected safetensors bytes of a fusion state, could not read them ({error})."
+            ) from error
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Writes `to_bytes` to a file, atomically.
+
+        Raises:
+            OutputExistsError: If the file exists and `force` is False.
+        """
+        with replace_file(path, force=force) as stream:
+            stream.write(self.to_bytes())
+
+    @staticmethod
+    def load(path: str | Path) -> FusionState:
+        """Reads what `save` wrote.
+
+        Raises:
+            MissingFileError: If the file does not exist.
+            FileFormatError: If it is not a fusion state.
+        """
+        path = check_existing(path, name="state")
+        return FusionState.from_bytes(path.read_bytes(), origin=path.name)

@@ -1,0 +1,59 @@
+"""HDF5 files with the arrays of an embedding set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.checks import import_extra
+from probefusion.errors import FileFormatError
+from probefusion.types import EmbeddingSet
+
+__all__ = ["read_hdf5"]
+
+_OPTIONAL = ("style", "media_ids", "sources")
+
+
+def read_hdf5(path: Path) -> EmbeddingSet:
+    """Reads the data sets `embeddings`, and where present `style`, `media_ids` and `sources`.
+
+    The file attribute `embedder` gives the embedder's fingerprint. A file with a single data set
+    of any name is read as the embeddings.
+
+    Raises:
+        FileFormatError: If it is no HDF5 file or there is no such data set.
+        MissingExtraError: If h5py is not installed.
+    """
+    h5py = import_extra("h5py", extra="data", purpose="reading HDF5 files")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise FileFormatError(f"{path.name}: expected an HDF5 file ({error}).") from error
+    with file:
+        names = [name for name, item in file.items() if isinstance(item, h5py.Dataset)]
+        main = "embeddings" if "embeddings" in names else (names[0] if len(names) == 1 else None)
+        if main is None:
+            raise FileFormatError(
+                f"{path.name}: expected a data set named 'embeddings' at the top level, got "
+                f"{', '.join(names) or 'none'}."
+            )
+        optional: dict[str, Any] = {
+            name: _values(file[name]) for name in _OPTIONAL if name in names
+        }
+        embedder = file.attrs.get("embedder")
+        return EmbeddingSet(
+            embeddings=_values(file[main]),
+            embedder=None if embedder is None else str(embedder),
+            origin=path.name,
+            **optional,
+        )
+
+
+def _values(dataset: Any) -> npt.NDArray[Any]:
+    values = np.asarray(dataset[()])
+    if values.dtype.kind in "OS":
+        return np.asarray([v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()])
+    return values

@@ -1,0 +1,176 @@
+"""Tables with one row per image: CSV and Parquet."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.checks import import_extra
+from probefusion.errors import DtypeError, EmptySetError, FileFormatError, ShapeError
+from probefusion.types import EmbeddingSet
+
+__all__ = ["read_csv", "read_parquet"]
+
+_TEXT_COLUMNS = ("source", "media_id")
+_PARQUET_COLUMNS = ("embedding", "style", "media_id", "source", "subject_id", "template_id")
+
+
+def read_csv(path: Path) -> EmbeddingSet:
+    """Reads a CSV file: one image per row, one number per column, comma or semicolon.
+
+    A first row with any field that is no number is taken for a header. With a header, columns named
+    `source` and `media_id` are taken as such; all others must hold numbers and make up the embedding
+    in their order.
+
+    Raises:
+        FileFormatError: For a wrong column count or a field that is no number, naming the line.
+        EmptySetError: If there are no rows.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FileFormatError(
+            f"{path.name}: expected UTF-8 text, could not read it ({error})."
+        ) from error
+    first_line = text.split("\n", 1)[0]
+    delimiter = ";" if ";" in first_line else ","
+    reader = csv.reader(text.splitlines(), delimiter=delimiter)
+    header: list[str] | None = None
+    rows: list[list[float]] = []
+    labels: dict[str, list[str]] = {}
+    width = 0
+    for fields in reader:
+        if not fields:
+            continue
+        if not width:
+            width = len(fields)
+            if not all(_is_number(value) for value in fields):
+                header = [value.strip() for value in fields]
+                labels = {name: [] for name in _TEXT_COLUMNS if name in header}
+                continue
+        if len(fields) != width:
+            raise FileFormatError(
+                f"{path.name}, line {reader.line_num}: expected {width} columns, got {len(fields)}."
+            )
+        row = []
+        for position, value in enumerate(fields):
+            name = header[position] if header else ""
+            if name in labels:
+                labels[name].append(value.strip())
+                continue
+            try:
+                row.append(float(value))
+            except ValueError as error:
+                raise FileFormatError(
+                    f"{path.name}, line {reader.line_num}, column {position + 1}: expected a number, "
+                    f"got {value[:40]!r}."
+                ) from error
+        rows.append(row)
+    if not rows:
+        raise EmptySetError(f"{path.name} holds no rows: expected at least one image.")
+    return EmbeddingSet(
+        embeddings=np.asarray(rows, dtype=np.float64),
+        sources=np.asarray(labels["source"]) if "source" in labels else None,
+        media_ids=np.asarray(labels["media_id"]) if "media_id" in labels else None,
+        origin=path.name,
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_parquet(path: Path) -> EmbeddingSet:
+    """Reads a Parquet file: one image per row.
+
+    Columns: `embedding` (list of D numbers); optionally `style` (list of 2C numbers, mean and
+    standard deviation of channel 0, of channel 1, ...), `media_id`, `source`, `subject_id` and
+    `template_id`. The file metadata key `embedder` gives the embedder's fingerprint. Other columns
+    are an error, so that a misspelt one is not passed over.
+
+    Raises:
+        FileFormatError: If it is no Parquet file, lacks `embedding`, or holds several templates.
+        MissingExtraError: If pyarrow is not installed.
+    """
+    parquet = import_extra("pyarrow.parquet", extra="data", purpose="reading Parquet files")
+    arrow = import_extra("pyarrow", extra="data", purpose="reading Parquet files")
+    try:
+        table = parquet.read_table(path)
+    except (arrow.ArrowException, OSError) as error:
+        raise FileFormatError(f"{path.name}: expected a Parquet file ({error}).") from error
+    unknown = sorted(set(table.column_names) - set(_PARQUET_COLUMNS))
+    if "embedding" not in table.column_names or unknown:
+        raise FileFormatError(
+            f"{path.name}: expected the column 'embedding' and optionally "
+            f"{', '.join(_PARQUET_COLUMNS[1:])}; unknown: {', '.join(unknown) or 'none'}."
+        )
+    if table.num_rows == 0:
+        raise EmptySetError(f"{path.name} holds no rows: expected at least one image.")
+    for name in ("template_id", "subject_id"):
+        if name in table.column_names:
+            count = len(table.column(name).unique())
+            if count > 1:
+                raise FileFormatError(
+                    f"{path.name}: expected the images of one template, got {count} different "
+                    f"values of {name}. Select one person's rows first."
+                )
+    style = None
+    if "style" in table.column_names:
+        flat = _matrix(table.column("style"), "style", path.name)
+        if flat.shape[1] % 2:
+            raise ShapeError(
+                f"style of {path.name}: expected pairs of mean and deviation, got {flat.shape[1]} numbers."
+            )
+        style = flat.reshape(len(flat), -1, 2)
+    metadata = table.schema.metadata or {}
+    embedder = metadata.get(b"embedder")
+    return EmbeddingSet(
+        embeddings=_matrix(table.column("embedding"), "embedding", path.name),
+        style=style,
+        media_ids=_column(table, "media_id"),
+        sources=_column(table, "source"),
+        embedder=embedder.decode() if embedder else None,
+        origin=path.name,
+    )
+
+
+def _matrix(column: Any, name: str, origin: str) -> npt.NDArray[Any]:
+    """A list column as (N, length) without a Python object per number."""
+    merged = column.combine_chunks()
+    if merged.null_count:
+        raise FileFormatError(f"{origin}: column {name!r} has {merged.null_count} missing values.")
+    try:
+        values = merged.flatten()
+    except AttributeError as error:
+        raise DtypeError(f"{origin}: column {name!r} must hold lists of numbers.") from error
+    numbers = values.to_numpy(zero_copy_only=False)
+    lengths = (
+        set(merged.value_lengths().unique().to_pylist())
+        if hasattr(merged, "value_lengths")
+        else set()
+    )
+    if len(lengths) > 1:
+        raise ShapeError(
+            f"{origin}: column {name!r} has rows of different lengths {sorted(lengths)[:5]}."
+        )
+    matrix: npt.NDArray[Any] = numbers.reshape(len(merged), -1)
+    return matrix
+
+
+def _column(table: Any, name: str) -> npt.NDArray[Any] | None:
+    if name not in table.column_names:
+        return None
+    values = table.column(name).to_pylist()
+    return np.asarray(values) if all(value is not None for value in values) else _refuse_nulls(name)
+
+
+def _refuse_nulls(name: str) -> npt.NDArray[Any]:
+    raise FileFormatError(f"column {name!r} has missing values: fill them or drop the column.")

@@ -1,0 +1,68 @@
+"""The trainable architectures by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from probefusion.errors import ConfigError, UnknownNameError
+from probefusion.nn.caface import CAFace, CAFaceConfig
+from probefusion.nn.exact import ExactFuser, ExactFuserConfig
+
+__all__ = ["ARCHITECTURES", "Architecture", "build_network", "network_config"]
+
+Network = CAFace | ExactFuser
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A network class with its configuration class.
+
+    Args:
+        config: Frozen dataclass with at least `dim` and `style_channels`.
+        network: Module that takes it, with `training_pass`.
+        kind: "imagewise" or "setwise", as in a fuser's card.
+    """
+
+    config: type[CAFaceConfig] | type[ExactFuserConfig]
+    network: type[CAFace] | type[ExactFuser]
+    kind: str
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "official": Architecture(config=CAFaceConfig, network=CAFace, kind="setwise"),
+    "exact": Architecture(config=ExactFuserConfig, network=ExactFuser, kind="imagewise"),
+}
+
+
+def build_network(
+    architecture: str, settings: Mapping[str, Any], *, rng: np.random.Generator | None = None
+) -> Network:
+    """A network with first parameter values.
+
+    Args:
+        architecture: "official" or "exact".
+        settings: Fields of its configuration; those left out keep their default.
+        rng: Source of the parameter values.
+
+    Raises:
+        UnknownNameError: If there is no such architecture or setting.
+        ConfigError: If a setting is out of range.
+    """
+    if architecture not in ARCHITECTURES:
+        raise UnknownNameError("architecture", architecture, ARCHITECTURES)
+    chosen = ARCHITECTURES[architecture]
+    known = {entry.name for entry in fields(chosen.config)}
+    for name in settings:
+        if name not in known:
+            raise ConfigError(str(UnknownNameError(f"setting of {architecture!r}", name, known)))
+    config: Any = chosen.config(**settings)
+    return chosen.network(config, rng=rng)
+
+
+def network_config(network: Network) -> dict[str, Any]:
+    """All settings of a network, as `build_network` takes them."""
+    return asdict(network.config)

@@ -1,0 +1,105 @@
+"""Checkpoints of a running training: safetensors, written atomically."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from probefusion.errors import FileFormatError, MismatchError
+from probefusion.files import replace_file
+from probefusion.training.config import TrainingConfig
+from probefusion.training.variant_store import VariantStore
+
+__all__ = ["load_checkpoint", "run_identity", "save_checkpoint"]
+
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+def run_identity(config: TrainingConfig, store: VariantStore) -> str:
+    """Text that two runs share exactly if one may go on from the other's checkpoint."""
+    facts = {key: value for key, value in store.facts.items() if key != "format_version"}
+    content = json.dumps({"config": asdict(config), "store": facts}, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def save_checkpoint(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.AdamW,
+    config: TrainingConfig,
+    store: VariantStore,
+    step: int,
+) -> None:
+    """Writes parameters, buffers and optimiser moments; replaces the last checkpoint.
+
+    Args:
+        path: The file.
+        network: The network.
+        optimizer: Its AdamW, built from `network.parameters()`.
+        config: Settings of the run.
+        store: Its variant store.
+        step: Steps done.
+    """
+    tensors: dict[str, Tensor] = {
+        f"network.{name}": value.detach().cpu().contiguous().clone()
+        for name, value in network.state_dict().items()
+    }
+    for name, parameter in network.named_parameters():
+        for moment, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer.{moment}.{name}"] = value.detach().cpu().contiguous().clone()
+    metadata = {"kind": "checkpoint", "step": str(step), "run": run_identity(config, store)}
+    with replace_file(path, force=True) as stream:
+        stream.write(save(tensors, metadata=metadata))
+
+
+def load_checkpoint(
+    path: Path,
+    network: nn.Module,
+    optimizer: torch.optim.AdamW,
+    config: TrainingConfig,
+    store: VariantStore,
+) -> int:
+    """Puts a checkpoint into network and optimiser.
+
+    Returns:
+        Steps done.
+
+    Raises:
+        FileFormatError: If the file is no checkpoint.
+        MismatchError: If it belongs to another run.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise FileFormatError(f"{path}: not a checkpoint ({error}).") from error
+    if metadata.get("kind") != "checkpoint":
+        raise FileFormatError(f"{path}: expected a training checkpoint, got another file.")
+    if metadata["run"] != run_identity(config, store):
+        raise MismatchError(
+            f"{path}: this checkpoint belongs to a run with other settings or data. "
+            f"Use the same settings, or remove it to start anew."
+        )
+    prefix = "network."
+    network.load_state_dict(
+        {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+    )
+    for name, parameter in network.named_parameters():
+        state = {
+            moment: tensors[f"optimizer.{moment}.{name}"]
+            for moment in _MOMENTS
+            if f"optimizer.{moment}.{name}" in tensors
+        }
+        optimizer.state[parameter] = {
+            moment: value if moment == "step" else value.to(parameter.device)
+            for moment, value in state.items()
+        }
+    return int(metadata["step"])

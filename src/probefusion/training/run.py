@@ -1,0 +1,225 @@
+"""From a folder of face images to a fuser folder: extraction, training, calibration, export."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from probefusion import __version__
+from probefusion.checks import check_output
+from probefusion.errors import ConfigError, InvalidInputError
+from probefusion.evaluation.embed_protocol import embed_protocol
+from probefusion.evaluation.sweep import calibrate, sweep
+from probefusion.faces.augment import draw_variants
+from probefusion.faces.images import read_crop
+from probefusion.files import replace_file
+from probefusion.fusion import MeanFuser
+from probefusion.fusion.folder import FuserCard
+from probefusion.fusion.learned import open_fuser
+from probefusion.protocols.degraded_folder import (
+    NUM_FOLDS,
+    DegradedFolderProtocol,
+    People,
+    fold_of,
+)
+from probefusion.training.config import TrainingConfig
+from probefusion.training.export import export_fuser
+from probefusion.training.loop import StepReport, train_network
+from probefusion.training.variant_store import extract_variants
+
+if TYPE_CHECKING:
+    from probefusion.faces import OnnxEmbedder
+
+__all__ = ["TrainedFuser", "train_fuser"]
+
+RECIPE = "official-16"
+"""Name of the augmentation: the 16 variants of the official training."""
+
+MIN_HELD_OUT = 20
+"""Probe people that calibration needs at least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedFuser:
+    """What `train_fuser` made.
+
+    Args:
+        card: The card of the fuser folder, or None if the run was stopped before the end.
+        step: Training steps done.
+        num_people: People trained on.
+        num_held_out: People kept for calibration.
+    """
+
+    card: FuserCard | None
+    step: int
+    num_people: int
+    num_held_out: int
+
+
+def train_fuser(
+    people: People,
+    embedder: OnnxEmbedder,
+    output: str | Path,
+    config: TrainingConfig,
+    *,
+    work: str | Path,
+    name: str,
+    licence: str,
+    train_folds: tuple[int, ...] = (0, 1, 2),
+    device: str = "cpu",
+    force: bool = False,
+    on_extract: Callable[[int, int], None] | None = None,
+    on_step: Callable[[StepReport], None] | None = None,
+    on_calibrate: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> TrainedFuser:
+    """Trains a fuser for an embedder on aligned face images, one folder per person.
+
+    Everything that takes long is kept in `work` and goes on from there after an interruption. The
+    people of the other folds are never trained on; thresholds are calibrated on them.
+
+    Args:
+        people: Images by person (`probefusion.protocols.degraded_folder.read_people`).
+        embedder: The embedder.
+        output: Fuser folder to make.
+        config: Settings of the training.
+        work: Folder for the embedded variants and the checkpoint.
+        name: Name of the fuser, `architecture.embedder-data.rN`.
+        licence: Licence of the weights.
+        train_folds: Folds (0..3) of the people to train on; all four leave nobody to calibrate on.
+        device: PyTorch device.
+        force: Whether an existing output folder may be replaced.
+        on_extract: Progress of the extraction, called with (done, in all).
+        on_step: Called after every training step.
+        on_calibrate: Progress of embedding the held-out people.
+        should_stop: Asked after every training step; True keeps a checkpoint and ends the run.
+
+    Raises:
+        ConfigError: If a fold does not exist or there are fewer people than a batch holds.
+        OutputExistsError: If the output exists and `force` is False.
+        MismatchError: If `work` belongs to another run.
+    """
+    check_output(output, force=force)
+    work = Path(work)
+    if not train_folds or not set(train_folds) <= set(range(NUM_FOLDS)):
+        raise ConfigError(f"train_folds: expected some of 0 to {NUM_FOLDS - 1}, got {train_folds}.")
+    chosen = {
+        subject: images
+        for subject, images in people.images.items()
+        if fold_of(subject) in train_folds
+    }
+    held_out = tuple(fold for fold in range(NUM_FOLDS) if fold not in train_folds)
+    store = extract_variants(
+        chosen,
+        lambda source: read_crop(people.read(source), source=source),
+        embedder,
+        draw_variants,
+        work / "variants",
+        recipe=RECIPE,
+        seed=config.seed,
+        progress=on_extract,
+    )
+    _write_resolved(work / "run.json", config, name, embedder.fingerprint, train_folds)
+    result = train_network(
+        store,
+        config,
+        checkpoint=work / "checkpoint.safetensors",
+        device=device,
+        on_step=on_step,
+        should_stop=should_stop,
+    )
+    num_held_out = len(people.images) - len(chosen)
+    if not result.is_finished:
+        return TrainedFuser(
+            card=None, step=result.step, num_people=len(chosen), num_held_out=num_held_out
+        )
+    facts = {
+        "num_people": len(chosen),
+        "num_images": len(store.sources),
+        "train_folds": list(train_folds),
+        "recipe": RECIPE,
+        "config": asdict(config),
+        "versions": _versions(),
+        "centre_loss_last": float(np.mean(result.centre_losses[-50:]))
+        if len(result.centre_losses)
+        else None,
+    }
+    arguments: dict[str, Any] = {
+        "name": name,
+        "architecture": config.architecture,
+        "embedder": embedder.fingerprint,
+        "licence": licence,
+        "training": facts,
+    }
+    card = export_fuser(result.network, output, force=force, **arguments)
+    if held_out:
+        measured = _measure(people, held_out, embedder, Path(output), work, on_calibrate)
+        card = export_fuser(result.network, output, force=True, **arguments, **measured)
+    return TrainedFuser(
+        card=card, step=result.step, num_people=len(chosen), num_held_out=num_held_out
+    )
+
+
+def _measure(
+    people: People,
+    folds: tuple[int, ...],
+    embedder: OnnxEmbedder,
+    folder: Path,
+    work: Path,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, Any]:
+    """Thresholds and figures of the exported fuser on held-out people; nothing if they are too few."""
+    try:
+        protocol = DegradedFolderProtocol(people=people, folds=folds)
+    except InvalidInputError:
+        return {}
+    if len(protocol.probe_subjects) < MIN_HELD_OUT:
+        return {}
+    data = embed_protocol(protocol, embedder, num_images=32, work=work, progress=progress)
+    fuser = open_fuser(folder)
+    source = f"{data.protocol}, {len(np.unique(data.probe_subjects))} held-out people"
+    points = sweep(data, [MeanFuser(), fuser], false_accept_rates=(1e-4, 1e-3, 1e-2))
+    figures = [
+        {
+            "fuser": "mean" if point.fuser == "mean" else "this",
+            "num_images": point.num_images,
+            "rank1": round(point.rank1, 4),
+            "tar": {f"{v.target:g}": round(v.tar, 4) for v in point.verification if v.resolved},
+        }
+        for point in points
+    ]
+    return {
+        "metrics": {"protocol": source, "points": figures},
+        "thresholds": calibrate(data, fuser, source=source),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "probefusion": __version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _write_resolved(
+    path: Path, config: TrainingConfig, name: str, embedder: str, folds: tuple[int, ...]
+) -> None:
+    """Keeps the settings of the run beside its results."""
+    facts = {
+        "name": name,
+        "embedder": embedder,
+        "train_folds": list(folds),
+        "config": asdict(config),
+        "versions": _versions(),
+    }
+    with replace_file(path, force=True) as stream:
+        stream.write((json.dumps(facts, indent=2) + "\n").encode())

@@ -1,0 +1,106 @@
+"""Which images and variants make up a training step: the official set sampler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import ConfigError
+from probefusion.training.variant_store import VariantStore
+
+__all__ = ["SetBatch", "SetSampler"]
+
+MAX_IMAGES = 3
+"""A group mixes variants of one, two or three images."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SetBatch:
+    """Positions in a variant store for one step.
+
+    Args:
+        subjects: (B,) int64, index of the person of each sample.
+        images: (B, 2K) int64, image of each place; places 0..K-1 are group 1, the rest group 2.
+        variants: (B, 2K) int64, variant of that image.
+    """
+
+    subjects: npt.NDArray[np.int64]
+    images: npt.NDArray[np.int64]
+    variants: npt.NDArray[np.int64]
+
+
+class SetSampler:
+    """Draws samples of two groups of K embeddings of one person.
+
+    A group draws 1, 2 or 3 of the person's images with replacement, splits its K places among them
+    at random points, and fills each image's places with random variants of it, with replacement.
+    Each epoch visits every person once, in random order; the last incomplete batch is completed
+    from the next epoch. Step t gives the same batch however often training was interrupted.
+
+    Args:
+        store: The variant store.
+        batch_size: B, people in a step.
+        group_size: K, embeddings in a group; 16 officially.
+        seed: Seed of the draws.
+
+    Raises:
+        ConfigError: If a size is below 1, or there are fewer people than a batch holds.
+
+    Source: the official training recipe (Kim et al. 2022).
+    """
+
+    def __init__(
+        self, store: VariantStore, *, batch_size: int, group_size: int = 16, seed: int = 0
+    ) -> None:
+        num_people = len(store.subject_ids)
+        if group_size < 1:
+            raise ConfigError(f"group_size: expected at least 1, got {group_size}.")
+        if not 1 <= batch_size <= num_people:
+            raise ConfigError(
+                f"batch_size: expected 1 to {num_people}, the number of people, got {batch_size}. "
+                f"Give a smaller batch or more people."
+            )
+        self.batch_size = batch_size
+        self.group_size = group_size
+        self.seed = seed
+        self._num_variants = store.num_variants
+        order = np.argsort(store.subjects, kind="stable")
+        borders = np.searchsorted(store.subjects[order], np.arange(1, num_people))
+        self._images_of = np.split(order, borders)
+
+    @property
+    def num_people(self) -> int:
+        """How many people there are to draw from."""
+        return len(self._images_of)
+
+    def batch(self, step: int) -> SetBatch:
+        """The batch of step `step` (counted from 0), the same on every call."""
+        subjects = self._people_of(step)
+        rng = np.random.Generator(np.random.PCG64([self.seed, step, 1]))
+        images, variants = [], []
+        for subject in subjects:
+            groups = [self._draw_group(rng, self._images_of[subject]) for _ in range(2)]
+            images.append(np.concatenate(groups))
+            variants.append(rng.integers(0, self._num_variants, 2 * self.group_size))
+        return SetBatch(subjects=subjects, images=np.stack(images), variants=np.stack(variants))
+
+    def _people_of(self, step: int) -> npt.NDArray[np.int64]:
+        positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        epochs = positions // self.num_people
+        people = np.empty(self.batch_size, dtype=np.int64)
+        for epoch in np.unique(epochs):
+            rng = np.random.Generator(np.random.PCG64([self.seed, int(epoch), 0]))
+            here = epochs == epoch
+            people[here] = rng.permutation(self.num_people)[positions[here] % self.num_people]
+        return people
+
+    def _draw_group(
+        self, rng: np.random.Generator, images: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        count = int(rng.integers(1, MAX_IMAGES + 1))
+        chosen = rng.choice(images, size=count, replace=True)
+        cuts = np.sort(rng.integers(0, self.group_size + 1, count - 1))
+        lengths = np.diff(np.concatenate([[0], cuts, [self.group_size]]))
+        return np.repeat(chosen, lengths)

@@ -1,0 +1,87 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from probefusion.types import EmbeddingSet
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the repository."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """The folder of models, images and videos that some tests use; skips where there is none."""
+    given = os.environ.get("PROBEFUSION_ASSETS", "../shared")
+    folder = (REPOSITORY / given).resolve()
+    if not (folder / "models").is_dir():
+        pytest.skip(f"PROBEFUSION_ASSETS: no models in {folder}")
+    return folder
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A fresh generator with a fixed seed."""
+    return np.random.default_rng(20221109)
+
+
+@pytest.fixture
+def make_set(rng: np.random.Generator):
+    """Makes sets of random raw embeddings with style."""
+
+    def make(num_images: int = 6, dim: int = 16, channels: int = 6, **settings) -> EmbeddingSet:
+        style = rng.standard_normal((num_images, channels, 2)) if channels else None
+        lengths = rng.uniform(0.5, 30, (num_images, 1))
+        return EmbeddingSet(
+            embeddings=rng.standard_normal((num_images, dim)) * lengths, style=style, **settings
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def fuser_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Small untrained fusers of every architecture, exported with random weights."""
+    torch = pytest.importorskip("torch")
+    from probefusion.nn.architectures import ARCHITECTURES, build_network
+    from probefusion.training.export import export_fuser
+
+    root = tmp_path_factory.mktemp("fusers")
+    folders = {}
+    for number, architecture in enumerate(ARCHITECTURES):
+        network = build_network(
+            architecture, {"dim": 16, "style_channels": 6}, rng=np.random.default_rng(number)
+        )
+        generator = torch.Generator().manual_seed(number)
+        with torch.no_grad():  # zero-initialised heads would make the fuser a plain mean
+            for parameter in network.parameters():
+                parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+        folders[architecture] = root / architecture
+        export_fuser(
+            network,
+            folders[architecture],
+            name=f"{architecture}.test-random.r1",
+            architecture=architecture,
+            embedder="net@1",
+            licence="none",
+            training={},
+        )
+    return folders
+
+
+@pytest.fixture(scope="session", params=["mean", "norm-weighted", "exact", "official"])
+def any_fuser(request: pytest.FixtureRequest, fuser_folders: dict[str, Path]):
+    """Every kind of fuser in turn, for (N, 16) embeddings with (N, 6, 2) style."""
+    from probefusion.fusion import load_fuser
+
+    return load_fuser(fuser_folders.get(request.param, request.param))

@@ -1,0 +1,96 @@
+"""Fixtures of the parity tests: golden arrays, the tolerance table, one way to compare."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+GOLDEN_FOLDER = Path(__file__).parents[1] / "golden"
+
+Arrays = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small networks on one thread: several are slower, by far so on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tolerances() -> ModuleType:
+    """tolerances.py of this folder (test modules cannot import each other)."""
+    spec = importlib.util.spec_from_file_location(
+        "parity_tolerances", Path(__file__).with_name("tolerances.py")
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def golden_path() -> Callable[[str], Path]:
+    """Path of a golden file; fails, never skips, where it is missing."""
+
+    def path(name: str) -> Path:
+        file = GOLDEN_FOLDER / name
+        if not file.is_file():
+            pytest.fail(f"golden file {name} is missing from tests/golden: restore it.")
+        return file
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden(golden_path: Callable[[str], Path]) -> Callable[[str], Arrays]:
+    """Arrays of a golden file, by its name without suffix."""
+    return lambda name: load_file(golden_path(f"{name}.safetensors"))
+
+
+@pytest.fixture(scope="session")
+def deviation(tolerances: ModuleType) -> Callable[[np.ndarray, np.ndarray], float]:
+    """max|a - b| / max|b|; where b is zero in theory 0 if a is too, else infinity."""
+
+    def measure(actual: np.ndarray, expected: np.ndarray) -> float:
+        assert actual.shape == expected.shape, (actual.shape, expected.shape)
+        actual, expected = actual.astype(np.float64), expected.astype(np.float64)
+        assert np.isfinite(expected).all()
+        if not np.isfinite(actual).all():
+            return float("inf")
+        largest = float(np.abs(expected).max())
+        if largest < tolerances.ZERO:
+            return 0.0 if float(np.abs(actual).max()) < tolerances.ZERO else float("inf")
+        return float(np.abs(actual - expected).max()) / largest
+
+    return measure
+
+
+@pytest.fixture(scope="session")
+def assert_all_match(
+    deviation: Callable[[np.ndarray, np.ndarray], float],
+) -> Callable[[Mapping[str, np.ndarray], Mapping[str, np.ndarray], Callable[[str], float]], None]:
+    """Every expected array is there, nothing else is, and each is within its tolerance."""
+
+    def compare(
+        actual: Mapping[str, np.ndarray],
+        expected: Mapping[str, np.ndarray],
+        tolerance_of: Callable[[str], float],
+    ) -> None:
+        assert expected, "no golden array selected"
+        assert sorted(actual) == sorted(expected), "arrays left uncompared or unknown"
+        measured = {name: deviation(actual[name], expected[name]) for name in expected}
+        beyond = {name: value for name, value in measured.items() if value > tolerance_of(name)}
+        assert not beyond, f"beyond tolerance: {beyond}"
+
+    return compare

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from probefusion.errors import FileFormatError, IntegrityError, MissingFileError
+from probefusion.fusion import load_fuser
+from probefusion.fusion.folder import FuserCard, Threshold, read_card
+
+
+@pytest.fixture
+def folder(tmp_path, fuser_folders):
+    shutil.copytree(fuser_folders["exact"], tmp_path / "fuser")
+    return tmp_path / "fuser"
+
+
+def change_card(folder, **changes) -> None:
+    path = folder / "fuser.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_self_test_repeats_the_answer_of_the_card(folder) -> None:
+    assert load_fuser(folder).self_test() < 1e-5
+
+
+def test_self_test_notices_another_answer(folder) -> None:
+    card = json.loads((folder / "fuser.json").read_text())
+    card["self_test"]["output"][0] += 0.01
+    change_card(folder, self_test=card["self_test"])
+    with pytest.raises(IntegrityError, match="another answer"):
+        load_fuser(folder).self_test()
+
+
+def test_changed_graph_is_noticed(folder) -> None:
+    data = bytearray((folder / "encode.onnx").read_bytes())
+    data[-1] ^= 1
+    (folder / "encode.onnx").write_bytes(data)
+    with pytest.raises(IntegrityError, match="SHA-256"):
+        load_fuser(folder)
+
+
+def test_bad_cards(folder, tmp_path) -> None:
+    change_card(folder, colour="red")
+    with pytest.raises(FileFormatError, match="colour"):
+        read_card(folder)
+    (folder / "fuser.json").write_text("{")
+    with pytest.raises(FileFormatError, match="JSON"):
+        read_card(folder)
+    (folder / "fuser.json").write_text("[]")
+    with pytest.raises(FileFormatError, match="list"):
+        read_card(folder)
+    (folder / "fuser.json").unlink()
+    with pytest.raises(MissingFileError):
+        read_card(folder)
+    with pytest.raises(MissingFileError):
+        read_card(tmp_path / "nowhere")
+
+
+def test_newer_format_and_missing_keys(folder) -> None:
+    change_card(folder, format_version=99)
+    with pytest.raises(FileFormatError, match="Upgrade"):
+        read_card(folder)
+    change_card(folder, format_version=1, kind="magic")
+    with pytest.raises(FileFormatError, match="imagewise"):
+        read_card(folder)
+
+
+def test_missing_graph(folder) -> None:
+    (folder / "finish.onnx").unlink()
+    with pytest.raises(MissingFileError, match="finish"):
+        load_fuser(folder)
+
+
+def threshold(rate: float, size: int, similarity: float) -> Threshold:
+    return Threshold(
+        false_match_rate=rate, similarity=similarity, num_images=size, num_non_mated=10, source="s"
+    )
+
+
+def test_threshold_of_the_largest_size_not_above() -> None:
+    card = FuserCard(
+        name="n",
+        architecture="exact",
+        kind="imagewise",
+        config={},
+        embedder=None,
+        dim=2,
+        style_channels=0,
+        num_clusters=1,
+        licence="",
+        files={},
+        thresholds=(threshold(1e-3, 4, 0.4), threshold(1e-3, 16, 0.3), threshold(1e-4, 4, 0.5)),
+    )
+    assert card.threshold_for(1e-3, 15).similarity == 0.4
+    assert card.threshold_for(1e-3, 99).similarity == 0.3
+    assert card.threshold_for(1e-3, 1).similarity == 0.4
+    assert card.threshold_for(1e-4, 4).similarity == 0.5
+    assert card.threshold_for(1e-5, 4) is None
