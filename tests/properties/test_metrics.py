@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_curve
 
 from probefusion.metrics import (
     ComparisonScores,
+    bootstrap_mean_over_people,
+    bootstrap_over_people,
     cmc,
+    cmc_of_searches,
     compare_all,
     compare_means_over_people,
     compare_over_people,
@@ -24,6 +28,8 @@ from probefusion.metrics import (
     holm,
     iter_similarities,
     largest_scores,
+    mean_cmc_over_galleries,
+    mean_tpir_over_galleries,
     non_inferiority,
     pair_similarities,
     roc,
@@ -171,7 +177,9 @@ def test_tar_at_far_is_the_best_within_the_budget(mated, non_mated):
 def test_a_threshold_is_the_lowest_that_keeps_the_budget(non_mated, rate):
     (found,) = thresholds_at_far(non_mated, rate)
     assert count_at_or_above(non_mated, found.threshold) == found.num_false_accepts <= found.budget
-    one_lower = np.nextafter(non_mated.dtype.type(found.threshold), -np.inf, dtype=non_mated.dtype)
+    with np.errstate(over="ignore"):
+        number = non_mated.dtype.type
+        one_lower = np.nextafter(number(found.threshold), number(-np.inf))
     accepted = count_at_or_above(non_mated, one_lower)
     assert accepted > found.budget or one_lower == -np.inf
 
@@ -246,7 +254,7 @@ def test_eer_is_where_the_straight_lines_meet(mated, non_mated):
         (t, Fraction(f, len(non_mated)), Fraction(len(mated) - a, len(mated)))
         for t, f, a in reference_points(mated, non_mated)
     ]
-    for (_, fmr, fnmr), (_, next_fmr, next_fnmr) in zip(points, points[1:], strict=False):
+    for (_, fmr, fnmr), (_, next_fmr, next_fnmr) in itertools.pairwise(points):
         if next_fmr >= next_fnmr:
             before, after = fnmr - fmr, next_fmr - next_fnmr
             expected = fmr + before / (before + after) * (next_fmr - fmr)
@@ -262,6 +270,7 @@ def test_eer_is_where_the_straight_lines_meet(mated, non_mated):
 # --- identification
 
 
+@settings(max_examples=60)
 @given(searches())
 def test_search_outcomes_are_those_of_a_plain_loop(case):
     similarities, probes, gallery = case
@@ -278,6 +287,7 @@ def test_search_outcomes_are_those_of_a_plain_loop(case):
     assert found.num_gallery_subjects == len(set(gallery.tolist()))
 
 
+@settings(max_examples=60)
 @given(searches())
 def test_cmc_counts_ranks(case):
     similarities, probes, gallery = case
@@ -292,13 +302,12 @@ def test_cmc_counts_ranks(case):
     assert (curve.num_mated, curve.num_non_mated) == (len(mated), len(loop) - len(mated))
 
 
+@settings(max_examples=60)
 @given(searches(), st.sampled_from([1, 2, 10]))
 def test_tpir_at_fpir_is_the_best_within_the_budget(case, rank):
     similarities, probes, gallery = case
     loop = [reference_search(r, s, gallery) for r, s in zip(similarities, probes, strict=True)]
-    mated = [
-        own if 1 <= place <= rank else -math.inf for place, own, _ in loop if own is not None
-    ]
+    mated = [own if 1 <= place <= rank else -math.inf for place, own, _ in loop if own is not None]
     tops = [top for _, own, top in loop if own is None]
     assume(mated)
     assume(tops)
@@ -309,12 +318,15 @@ def test_tpir_at_fpir_is_the_best_within_the_budget(case, rank):
             hits, false_positives = reference_best(mated, tops, budget)
             assert (point.num_hits, point.num_false_positives) == (hits, false_positives)
             assert (point.tpir, point.fpir) == (hits / len(mated), false_positives / len(tops))
-    for point in tpir_at_fpir(similarities, probes, gallery, RATES, rank=rank, rule="upstream_compat"):
+    for point in tpir_at_fpir(
+        similarities, probes, gallery, RATES, rank=rank, rule="upstream_compat"
+    ):
         exceeded = sorted(tops, reverse=True)[max(int(len(tops) * point.target) - 1, 0)]
         assert point.num_hits == sum(1 for score in mated if score > exceeded)
         assert point.num_false_positives == sum(1 for score in tops if score > exceeded)
 
 
+@settings(max_examples=60)
 @given(searches(), st.randoms())
 def test_identification_does_not_depend_on_the_order_of_gallery_or_probes(case, random):
     similarities, probes, gallery = case
@@ -325,6 +337,20 @@ def test_identification_does_not_depend_on_the_order_of_gallery_or_probes(case, 
     mixed = search_outcomes(similarities[rows][:, columns], probes[rows], gallery[columns])
     np.testing.assert_array_equal(found.ranks[rows], mixed.ranks)
     np.testing.assert_array_equal(found.mated_similarities[rows], mixed.mated_similarities)
+
+
+@settings(max_examples=30)
+@given(st.lists(searches(), min_size=1, max_size=3))
+def test_means_over_galleries_are_plain_means(cases):
+    outcomes = [search_outcomes(*case) for case in cases]
+    assume(all(0 < found.num_mated < len(found) for found in outcomes))
+    points = [tpir_of_searches(found, [0.5, 1.0]) for found in outcomes]
+    for i, mean in enumerate(mean_tpir_over_galleries(points)):
+        assert mean.tpir == pytest.approx(np.mean([p[i].tpir for p in points]), nan_ok=True)
+        assert mean.resolved == all(p[i].resolved for p in points)
+    curves = [cmc_of_searches(found, ranks=[1, 3]) for found in outcomes]
+    expected = np.mean([curve.rates for curve in curves], axis=0)
+    np.testing.assert_allclose(mean_cmc_over_galleries(curves).rates, expected)
 
 
 @given(searches())
@@ -424,7 +450,9 @@ def test_error_versus_discard_keeps_whole_groups_of_equal_quality(pairs, error, 
         assert curve.discarded[i] == (total - len(kept)) / total
         assert curve.errors[i] == sum(wrong[k] for k in kept) / len(kept)
     grid = (np.arange(3000) + 0.5) / 3000 * limit
-    steps = error_versus_discard(similarities, qualities, threshold=threshold, error=error, limit=limit)
+    steps = error_versus_discard(
+        similarities, qualities, threshold=threshold, error=error, limit=limit
+    )
     place = np.searchsorted(steps.discarded, grid, side="right") - 1
     assert steps.area == pytest.approx(float(steps.errors[place].mean()), abs=0.02)
 
@@ -432,6 +460,7 @@ def test_error_versus_discard_keeps_whole_groups_of_equal_quality(pairs, error, 
 # --- bootstrap
 
 
+@settings(max_examples=30)
 @given(people_scores(), seeds)
 def test_weighted_tars_are_those_of_repeated_scores(scores, seed):
     rng = np.random.default_rng(seed)
@@ -446,6 +475,7 @@ def test_weighted_tars_are_those_of_repeated_scores(scores, seed):
             assert tar == hits / len(mated)
 
 
+@settings(max_examples=30)
 @given(people_scores(), seeds)
 def test_averages_per_person_give_each_drawn_person_one_vote(scores, seed):
     rng = np.random.default_rng(seed)
@@ -492,6 +522,36 @@ def test_a_resample_draws_as_many_people_as_there_are(num_people, seed):
     np.testing.assert_array_equal(resample.weights, again.weights)
 
 
+@settings(max_examples=30)
+@given(people_scores(), st.sampled_from([0.5, 1.0]), st.integers(0, 9))
+def test_an_interval_is_between_quantiles_of_repeated_experiments(scores, rate, seed):
+    (found,) = bootstrap_over_people(scores, rate, num_replicates=100, seed=seed, level=0.9)
+    replicates = []
+    for row in draw_people(scores.num_people, num_replicates=100, seed=seed).weights:
+        mated = np.repeat(scores.mated, row[scores.mated_people])
+        non_mated = np.repeat(scores.non_mated, row[scores.non_mated_people])
+        hits, _ = reference_best(mated, non_mated, reference_budget(rate, len(non_mated)))
+        replicates.append(hits / len(mated))
+    assert found.estimate == tar_at_far(scores.mated, scores.non_mated, rate)[0].tar
+    expected = np.quantile(replicates, [0.05, 0.95])
+    assert (found.low, found.high) == pytest.approx(tuple(expected), abs=1e-12)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.sampled_from("abc"), tied), min_size=2, max_size=15))
+def test_an_interval_of_a_mean_is_between_quantiles_of_repeated_values(pairs):
+    people, values = np.array([p for p, _ in pairs]), np.array([v for _, v in pairs])
+    names, positions = np.unique(people, return_inverse=True)
+    assume(len(names) > 1)
+    found = bootstrap_mean_over_people(values, people, num_replicates=100, seed=3)
+    weights = draw_people(len(names), num_replicates=100, seed=3).weights
+    replicates = [np.repeat(values, row[positions]).mean() for row in weights]
+    assert found.estimate == pytest.approx(values.mean(), abs=1e-12)
+    expected = np.quantile(replicates, [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx(tuple(expected), abs=1e-12)
+
+
+@settings(max_examples=30)
 @given(people_scores(), st.booleans())
 def test_a_comparison_turned_round_changes_its_sign(scores, average_per_person):
     other = ComparisonScores(
@@ -511,6 +571,7 @@ def test_a_comparison_turned_round_changes_its_sign(scores, average_per_person):
     assert (same.difference, same.low, same.high, same.p_value) == (0, 0, 0, 1)
 
 
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(tied, tied), min_size=2, max_size=12), st.sampled_from([0.005, 0.1, 0.25])
 )
@@ -551,7 +612,10 @@ def test_wilson_ends_are_where_the_score_test_turns(num_trials, data, level):
     found = wilson_interval(num_successes, num_trials, level=level)
     z = {0.8: 1.2815515655446004, 0.95: 1.959963984540054, 0.99: 2.5758293035489004}[level]
     assert found.low <= found.estimate <= found.high
-    for end, is_outer in ((found.low, num_successes == 0), (found.high, num_successes == num_trials)):
+    for end, is_outer in (
+        (found.low, num_successes == 0),
+        (found.high, num_successes == num_trials),
+    ):
         if not is_outer:
             deviation = abs(found.estimate - end) / math.sqrt(end * (1 - end) / num_trials)
             assert deviation == pytest.approx(z, rel=1e-6)

@@ -181,7 +181,7 @@ def test_template_must_be_a_unit_vector_with_shares() -> None:
         Template(vector=np.array([1.0, 0.0]), num_images=0)
     with pytest.raises(InvalidInputError, match="sum 1"):
         Template(vector=np.array([1.0, 0.0]), num_images=2, weights=np.array([0.5, 0.7]))
-    with pytest.raises(InvalidInputError, match="minimum -0.5"):
+    with pytest.raises(InvalidInputError, match=r"minimum -0.5"):
         Template(vector=np.array([1.0, 0.0]), num_images=2, weights=np.array([-0.5, 1.5]))
     with pytest.raises(ShapeError, match="weights"):
         Template(vector=np.array([1.0, 0.0]), num_images=2, weights=np.array([1.0]))

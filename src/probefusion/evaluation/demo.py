@@ -103,7 +103,9 @@ def run_demo(
     output.mkdir(parents=True, exist_ok=True)
     data = demo_data()
     fusers = [load_fuser(name) for name in DEMO_FUSERS]
-    points = sweep(data, fusers, set_sizes=SET_SIZES, false_accept_rates=FALSE_ACCEPT_RATES)
+    points = sweep(
+        data, fusers, set_sizes=SET_SIZES, false_accept_rates=FALSE_ACCEPT_RATES, max_blocks=4
+    )
     people = len(np.unique(data.probe_subjects))
     plot_sweep(
         points,

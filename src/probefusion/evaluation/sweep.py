@@ -45,6 +45,7 @@ def sweep(
     *,
     set_sizes: Sequence[int] = (1, 2, 4, 8, 16, 32),
     false_accept_rates: Sequence[float] = (1e-4, 1e-3, 1e-2),
+    max_blocks: int = 1,
 ) -> list[SweepPoint]:
     """Fuses gallery and probes with each fuser and scores them, size by size.
 
@@ -55,6 +56,7 @@ def sweep(
         fusers: The fusers.
         set_sizes: Images in a probe set.
         false_accept_rates: Targets, fractions.
+        max_blocks: As for `ProbeData.probe_sets`.
 
     Returns:
         One point per fuser and size, fuser by fuser.
@@ -68,7 +70,7 @@ def sweep(
     for fuser in fusers:
         gallery = _gallery_templates(data, fuser)
         for size in set_sizes:
-            similarities, subjects = _similarities(data, fuser, gallery, size)
+            similarities, subjects = _similarities(data, fuser, gallery, size, max_blocks)
             own = subjects[:, None] == data.gallery_subjects
             # A tie with another entry counts as a miss.
             others = np.where(own, -np.inf, similarities).max(axis=1)
@@ -94,6 +96,7 @@ def calibrate(
     set_sizes: Sequence[int] = (1, 2, 4, 8, 16, 32),
     false_match_rates: Sequence[float] = (1e-2, 1e-3, 1e-4),
     source: str,
+    max_blocks: int = 1,
 ) -> tuple[Threshold, ...]:
     """Thresholds of a fuser at stated false match rates, per set size.
 
@@ -105,11 +108,12 @@ def calibrate(
         set_sizes: Images in the probe.
         false_match_rates: Targets, fractions.
         source: The people and protocol, kept with the thresholds.
+        max_blocks: As for `ProbeData.probe_sets`.
     """
     gallery = _gallery_templates(data, fuser)
     thresholds = []
     for size in set_sizes:
-        similarities, subjects = _similarities(data, fuser, gallery, size)
+        similarities, subjects = _similarities(data, fuser, gallery, size, max_blocks)
         non_mated = similarities[subjects[:, None] != data.gallery_subjects]
         thresholds += [
             Threshold(
@@ -130,9 +134,9 @@ def _gallery_templates(data: ProbeData, fuser: Fuser) -> FloatArray:
 
 
 def _similarities(
-    data: ProbeData, fuser: Fuser, gallery: FloatArray, size: int
+    data: ProbeData, fuser: Fuser, gallery: FloatArray, size: int, max_blocks: int
 ) -> tuple[FloatArray, npt.NDArray[np.str_]]:
     """(sets, G) cosines of the probe sets of a size, and the subject of each set."""
-    images, subjects = data.probe_sets(size)
+    images, subjects = data.probe_sets(size, max_blocks=max_blocks)
     templates = fuser.fuse_many(images, np.arange(0, images.num_images + 1, size))
     return templates @ gallery.T, subjects

@@ -11,18 +11,16 @@ Variant 1 has all three; every other variant is variant 1 with one more change o
 
 from __future__ import annotations
 
-import functools
 import math
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import import_extra
 from probefusion.errors import ConfigError, DtypeError, ShapeError
+from probefusion.faces.opencv import import_cv2
 
 __all__ = [
-    "RECIPE",
     "blur_box",
     "blur_downscale",
     "blur_gaussian",
@@ -37,9 +35,6 @@ __all__ = [
 ]
 
 Image: TypeAlias = npt.NDArray[np.uint8]
-
-RECIPE = "caface-16/v1"
-"""Name of this recipe, to be kept with everything that is made with it."""
 
 _CROP_AREA = (0.2, 1.0)
 _CROP_ASPECT = (3 / 4, 4 / 3)
@@ -80,7 +75,7 @@ def draw_variants(image: Image, rng: np.random.Generator, num_variants: int = 16
     Source: Kim et al. 2022, training details; strengths as in the official implementation.
     Differs: motion lines are drawn anti-aliased and may have an even length.
     """
-    _check_image(image)
+    check_image(image)
     if num_variants < 1:
         raise ConfigError(
             f"num_variants: expected at least 1, got {num_variants}. The recipe uses 16."
@@ -164,7 +159,7 @@ def random_zoom_shift(image: Image, rng: np.random.Generator) -> Image:
     """
     height, width = image.shape[:2]
     shift_x, shift_y = rng.uniform(-_SHIFT, _SHIFT, size=2)
-    return _warp(image, rng.uniform(*_ZOOM), 0.0, shift_x * width, shift_y * height)
+    return warp_image(image, shift=(shift_x * width, shift_y * height), zoom=rng.uniform(*_ZOOM))
 
 
 def random_rotation(image: Image, rng: np.random.Generator) -> Image:
@@ -177,7 +172,7 @@ def random_rotation(image: Image, rng: np.random.Generator) -> Image:
     Returns:
         (H, W, 3) uint8 RGB, a new array.
     """
-    return _warp(image, 1.0, rng.uniform(-_ROTATION_DEGREES, _ROTATION_DEGREES), 0.0, 0.0)
+    return warp_image(image, degrees=rng.uniform(-_ROTATION_DEGREES, _ROTATION_DEGREES))
 
 
 def jitter_photometric(image: Image, rng: np.random.Generator) -> Image:
@@ -193,7 +188,7 @@ def jitter_photometric(image: Image, rng: np.random.Generator) -> Image:
     Returns:
         (H, W, 3) uint8 RGB, a new array.
     """
-    cv2 = _opencv()
+    cv2 = import_cv2("augmenting images")
     factors = rng.uniform(1 - _JITTER, 1 + _JITTER, size=3)
     for step in rng.permutation(3):
         factor = float(factors[step])
@@ -218,7 +213,7 @@ def blur_box(image: Image, rng: np.random.Generator) -> Image:
         (H, W, 3) uint8 RGB, a new array.
     """
     side = int(rng.integers(_BOX_SIZES[0], _BOX_SIZES[1] + 1))
-    blurred: Image = _opencv().blur(image, (side, side))
+    blurred: Image = import_cv2("augmenting images").blur(image, (side, side))
     return blurred
 
 
@@ -235,7 +230,7 @@ def blur_gaussian(image: Image, rng: np.random.Generator) -> Image:
     sigma = rng.uniform(0.0, _GAUSSIAN_SIGMA)
     if sigma < 0.1:  # the kernel is one pixel; OpenCV refuses an exact zero
         return image.copy()
-    blurred: Image = _opencv().GaussianBlur(image, (0, 0), sigma)
+    blurred: Image = import_cv2("augmenting images").GaussianBlur(image, (0, 0), sigma)
     return blurred
 
 
@@ -250,7 +245,9 @@ def blur_motion(image: Image, rng: np.random.Generator) -> Image:
         (H, W, 3) uint8 RGB, a new array.
     """
     length = int(rng.integers(_MOTION_LENGTHS[0], _MOTION_LENGTHS[1] + 1))
-    blurred: Image = _opencv().filter2D(image, -1, _line_kernel(length, rng.uniform(0.0, math.pi)))
+    blurred: Image = import_cv2("augmenting images").filter2D(
+        image, -1, line_kernel(length, rng.uniform(0.0, math.pi))
+    )
     return blurred
 
 
@@ -266,10 +263,16 @@ def blur_downscale(image: Image, rng: np.random.Generator) -> Image:
     Returns:
         (H, W, 3) uint8 RGB, a new array.
     """
-    cv2 = _opencv()
+    cv2 = import_cv2("augmenting images")
     height, width = image.shape[:2]
     factor = rng.uniform(*_DOWNSCALE)
-    kinds = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_AREA, cv2.INTER_LANCZOS4)
+    kinds = (
+        cv2.INTER_NEAREST,
+        cv2.INTER_LINEAR,
+        cv2.INTER_CUBIC,
+        cv2.INTER_AREA,
+        cv2.INTER_LANCZOS4,
+    )
     down, up = (kinds[kind] for kind in rng.integers(len(kinds), size=2))
     size = (max(1, round(factor * width)), max(1, round(factor * height)))
     small = cv2.resize(image, size, interpolation=down)
@@ -277,11 +280,13 @@ def blur_downscale(image: Image, rng: np.random.Generator) -> Image:
     return restored
 
 
-def _opencv() -> Any:
-    return import_extra("cv2", extra="faces", purpose="augmenting images")
+def check_image(image: Image) -> None:
+    """Refuses everything but one (H, W, 3) uint8 image.
 
-
-def _check_image(image: Image) -> None:
+    Raises:
+        DtypeError: If it is not a uint8 array.
+        ShapeError: If it is not (H, W, 3) or has no pixels.
+    """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
         raise DtypeError(
@@ -293,18 +298,43 @@ def _check_image(image: Image) -> None:
         )
 
 
-def _warp(image: Image, zoom: float, degrees: float, shift_x: float, shift_y: float) -> Image:
-    cv2 = _opencv()
+def warp_image(
+    image: Image,
+    *,
+    zoom: float = 1.0,
+    degrees: float = 0.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+    extends_edges: bool = False,
+) -> Image:
+    """Turns (counter-clockwise) and zooms an image about its centre, then shifts it.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        zoom: Factor; above 1 the content grows.
+        degrees: Angle.
+        shift: Pixels to the right and down.
+        extends_edges: Whether the pixels of the edge go on beyond it; else it is black there.
+
+    Returns:
+        (H, W, 3) uint8 RGB, bilinear, a new array.
+    """
+    cv2 = import_cv2("augmenting images")
     height, width = image.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, zoom)
-    matrix[:, 2] += (shift_x, shift_y)
-    warped: Image = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    matrix[:, 2] += shift
+    border = cv2.BORDER_REPLICATE if extends_edges else cv2.BORDER_CONSTANT
+    size = (width, height)
+    warped: Image = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
     return warped
 
 
-def _line_kernel(length: int, angle: float) -> npt.NDArray[np.float32]:
-    """A line of `length` pixels through the middle of an odd rectangle, anti-aliased, sum 1."""
-    along = _line_positions(length)
+def line_kernel(length: int, angle: float) -> npt.NDArray[np.float32]:
+    """A line of `length` >= 1 pixels through the middle of an odd rectangle, anti-aliased, sum 1.
+
+    `length` points one pixel apart, centred, at `angle` radians from the x axis towards the y axis
+    (down); each gives its weight 1 / length to the four pixels around it in bilinear shares.
+    """
+    along = np.arange(length) - (length - 1) / 2
     x, y = along * math.cos(angle), along * math.sin(angle)
     radius_x, radius_y = math.ceil(abs(x[0])), math.ceil(abs(y[0]))
     x, y = x + radius_x, y + radius_y
@@ -323,9 +353,3 @@ def _line_kernel(length: int, angle: float) -> npt.NDArray[np.float32]:
     )
     kernel = np.bincount(cells, shares, width * height).reshape(height, width)[:-1, :-1]
     return np.ascontiguousarray(kernel / kernel.sum(), dtype=np.float32)
-
-
-@functools.cache
-def _line_positions(length: int) -> npt.NDArray[np.float64]:
-    """Centres of the line's pixels, relative to its middle."""
-    return np.arange(length) - (length - 1) / 2

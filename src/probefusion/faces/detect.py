@@ -20,6 +20,13 @@ __all__ = ["Detector", "Face", "YuNetDetector", "largest_face"]
 _NMS_THRESHOLD = 0.3
 _TOP_K = 5000
 
+_SMALLEST_LEVEL = 320
+"""Longest side of the smallest copy of an image that is searched, in pixels."""
+_CLEAR_FACE = 96
+"""Faces at least this large, in pixels of a smaller copy, are taken from there."""
+_SAME_FACE = 0.5
+"""Boxes that share more than this part of the smaller one show the same face."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Face:
@@ -68,13 +75,17 @@ def largest_face(faces: Sequence[Face]) -> Face | None:
 class YuNetDetector:
     """YuNet, a small face detector, run by OpenCV on the CPU.
 
+    The network knows faces of about 10 to 300 pixels; larger ones it misses, or sets their
+    landmarks wrongly. So an image is searched in several copies, each half as large as the one
+    before, down to 320 pixels, and a face is taken from the smallest copy that shows it clearly.
+
     An instance holds OpenCV's network, which is set to the size of each image: use one per thread.
 
     Args:
         model_path: The YuNet `.onnx` file.
         score_threshold: Faces below this score are left out, 0 to 1.
-        max_side: Images with a longer side than this are scaled down to it for the search, in
-            pixels; landmarks are those of the image as it was given.
+        max_side: Longest side of the largest copy that is searched, in pixels; larger images are
+            scaled down to it. Landmarks are those of the image as it was given.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -123,19 +134,35 @@ class YuNetDetector:
             raise DtypeError(f"image: expected uint8 pixels 0 to 255, got {image.dtype}.")
         if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
             raise ShapeError(f"image: expected (H, W, 3) with pixels, got {image.shape}.")
+        side = min(self._max_side, max(image.shape[:2]))
+        levels = [side]
+        while levels[-1] // 2 >= _SMALLEST_LEVEL:
+            levels.append(levels[-1] // 2)
+        found: list[Face] = []
+        for level in reversed(levels):
+            smallest = 0.0 if level == side else _CLEAR_FACE * max(image.shape[:2]) / level
+            found += [
+                face
+                for face in self._search(image, level)
+                if max(face.box[2:]) >= smallest and not any(_overlap(face, it) for it in found)
+            ]
+        return tuple(sorted(found, key=lambda face: (-face.area, -face.score)))
+
+    def _search(self, image: npt.NDArray[np.uint8], side: int) -> list[Face]:
+        """The faces seen in a copy of the image with this longest side, in the image's pixels."""
         height, width = image.shape[:2]
-        factor = min(1.0, self._max_side / max(height, width))
+        factor = side / max(height, width)
         if factor < 1:
             size = (max(1, round(width * factor)), max(1, round(height * factor)))
             image = self._cv2.resize(image, size, interpolation=self._cv2.INTER_AREA)
-        found_height, found_width = image.shape[:2]
-        self._network.setInputSize((found_width, found_height))
+        seen_height, seen_width = image.shape[:2]
+        self._network.setInputSize((seen_width, seen_height))
         with quiet(self._cv2):
             _, rows = self._network.detect(np.ascontiguousarray(image[..., ::-1]))
         if rows is None:
-            return ()
-        scale = np.array([width / found_width, height / found_height], np.float32)
-        faces = [
+            return []
+        scale = np.array([width / seen_width, height / seen_height], np.float32)
+        return [
             Face(
                 box=np.concatenate([row[0:2] * scale, row[2:4] * scale]),
                 landmarks=row[4:14].reshape(5, 2) * scale,
@@ -144,4 +171,10 @@ class YuNetDetector:
             for row in rows.astype(np.float32)
             if np.isfinite(row).all()
         ]
-        return tuple(sorted(faces, key=lambda face: (-face.area, -face.score)))
+
+
+def _overlap(one: Face, other: Face) -> bool:
+    corner = np.maximum(one.box[:2], other.box[:2])
+    opposite = np.minimum(one.box[:2] + one.box[2:], other.box[:2] + other.box[2:])
+    shared = float(np.prod(np.maximum(opposite - corner, 0)))
+    return shared > _SAME_FACE * min(one.area, other.area)

@@ -269,19 +269,21 @@ class OnnxEmbedder:
                 f"model{self._where}: expected embeddings of shape ({len(crops)}, "
                 f"{self._spec.dim}), got {raw.shape}."
             )
-        embeddings = raw.reshape(len(crops), self._spec.dim).astype(np.float32)
+        embeddings = np.array(raw.reshape(len(crops), self._spec.dim), np.float32)
         if self._spec.norm_output is not None:
-            embeddings = embeddings * outputs[self._spec.norm_output].reshape(len(crops), 1)
+            norms = outputs[self._spec.norm_output].reshape(len(crops), 1)
+            embeddings *= norms.astype(np.float32)
         style = outputs.get(STYLE_OUTPUT)
         return embeddings[:count], None if style is None else style[:count]
 
     def _prepare(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         pixels = crops if self._spec.channel_order == "RGB" else crops[..., ::-1]
+        shape: tuple[int, ...] = (3,)
+        if not self._input.channels_last:  # turned round while they are bytes: a quarter to move
+            pixels, shape = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), (3, 1, 1)
         values = pixels.astype(np.float32)
-        values *= self._scale
-        values -= self._shift
-        if not self._input.channels_last:
-            values = values.transpose(0, 3, 1, 2)
+        values *= self._scale.reshape(shape)
+        values -= self._shift.reshape(shape)
         return np.ascontiguousarray(values, dtype=self._input.dtype)
 
 

@@ -44,13 +44,24 @@ def pixel_size(data: bytes) -> tuple[int, int] | None:
 def is_complete(data: bytes) -> bool:
     """Whether a file has its end, as far as its format marks one (JPEG, PNG).
 
-    Some decoders fill the missing part of a cut-off photo with grey and say nothing.
+    Some decoders fill the missing part of a cut-off photo with grey and say nothing, others ask for
+    as much memory as a damaged PNG claims to have left.
     """
     if data.startswith(b"\xff\xd8"):
         return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
     if data.startswith(b"\x89PNG"):
-        return b"IEND" in data
+        return _png_ends(data)
     return True
+
+
+def _png_ends(data: bytes) -> bool:
+    """Whether the chunks follow each other inside the file up to the closing one."""
+    offset = 8
+    while offset + 12 <= len(data):
+        if data[offset + 4 : offset + 8] == b"IEND":
+            return True
+        offset += 12 + int(struct.unpack_from(">I", data, offset)[0])
+    return False
 
 
 def _unpack(layout: str, data: bytes, offset: int) -> tuple[int, int]:

@@ -36,7 +36,7 @@ class EmbedderFacts:
         opset: Operator set version.
         outputs: Shape by name of each output, for a batch of one.
         dims: Sizes of those outputs that could be the embedding.
-        style_taps: Proposed taps, or ().
+        style_taps: Proposed taps, see `find_style_taps`, or ().
     """
 
     sha256: str
@@ -50,12 +50,15 @@ class EmbedderFacts:
     style_taps: tuple[str, ...]
 
 
-def inspect_embedder(path: str | Path, *, input_size: int | None = None) -> EmbedderFacts:
+def inspect_embedder(
+    path: str | Path, *, input_size: int | None = None, search_taps: bool = True
+) -> EmbedderFacts:
     """Reads a network and runs it once on a black image to see its shapes.
 
     Args:
         path: The `.onnx` file.
         input_size: Pixels per side to run with where the file leaves that free (default 112).
+        search_taps: Whether to look for style taps; False leaves `style_taps` empty.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -82,7 +85,7 @@ def inspect_embedder(path: str | Path, *, input_size: int | None = None) -> Embe
         opset=opset_version(model),
         outputs=outputs,
         dims=dims,
-        style_taps=find_style_taps(model, input_size=size),
+        style_taps=find_style_taps(model, input_size=size) if search_taps else (),
     )
 
 

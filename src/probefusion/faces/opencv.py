@@ -10,6 +10,9 @@ from probefusion.checks import import_extra
 
 __all__ = ["import_cv2", "quiet"]
 
+_SILENT = 0
+"""OpenCV's LOG_LEVEL_SILENT."""
+
 
 def import_cv2(purpose: str) -> Any:
     """The `cv2` module.
@@ -26,9 +29,10 @@ def import_cv2(purpose: str) -> Any:
 @contextmanager
 def quiet(cv2: Any) -> Iterator[None]:
     """Silences OpenCV's own log inside the block; failures are reported by us, with the file name."""
-    logging = cv2.utils.logging
+    # OpenCV 5 moved these functions from cv2 to cv2.utils.logging.
+    logging = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
     before = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    logging.setLogLevel(_SILENT)
     try:
         yield
     finally:

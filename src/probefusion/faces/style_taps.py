@@ -63,6 +63,8 @@ def map_shapes(
     for name in ordered:
         if name not in already:
             probe.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    if not ordered:
+        return {}
     facts = image_input(model)
     batch = facts.fixed_batch or 1
     size = facts.size or input_size

@@ -116,9 +116,9 @@ def compare_over_people(
 
     Example:
         >>> people = dict(mated_subjects=[1, 2, 3, 4], non_mated_subjects=[1, 2, 3, 4] * 10)
-        >>> impostors = np.linspace(0, 0.5, 40)
-        >>> good = ComparisonScores.from_subjects([0.9, 0.8, 0.6, 0.7], impostors, **people)
-        >>> poor = ComparisonScores.from_subjects([0.9, 0.8, 0.3, 0.2], impostors, **people)
+        >>> others = np.linspace(0, 0.5, 40)
+        >>> good = ComparisonScores.from_subjects([0.9, 0.8, 0.6, 0.7], others, **people)
+        >>> poor = ComparisonScores.from_subjects([0.9, 0.8, 0.3, 0.2], others, **people)
         >>> found, = compare_over_people(good, poor, 0.1)
         >>> found.difference, found.low <= 0.5 <= found.high
         (0.5, True)
@@ -127,19 +127,16 @@ def compare_over_people(
     rates = check_rates(targets, name="targets")
     level = check_fraction(level, name="level")
     resample = draw_people(first.num_people, num_replicates=num_replicates, seed=seed)
-    everyone = np.ones((1, first.num_people), dtype=np.int64)
-    estimates, replicates = (
-        [
-            weighted_tars(side, rates, weights, average_per_person=average_per_person)
-            for side in (first, second)
-        ]
-        for weights in (everyone, resample.weights)
+    weights = resample.with_everyone()
+    one, two = (
+        weighted_tars(side, rates, weights, average_per_person=average_per_person)
+        for side in (first, second)
     )
     return tuple(
         _difference(
-            first=float(estimates[0][0, column]),
-            second=float(estimates[1][0, column]),
-            replicates=replicates[0][:, column] - replicates[1][:, column],
+            first=float(one[0, column]),
+            second=float(two[0, column]),
+            replicates=one[1:, column] - two[1:, column],
             level=level,
             target=rate,
             resolved=error_budget(rate, len(first.non_mated)) > 0,
@@ -196,17 +193,15 @@ def compare_means_over_people(
         check_labels(subjects, len(one), name="subjects"), return_inverse=True
     )
     resample = draw_people(len(people), num_replicates=num_replicates, seed=seed)
-    everyone = np.ones((1, len(people)), dtype=np.int64)
-    estimates = [
-        float(weighted_means(side, positions, everyone, average_per_person=average_per_person)[0])
+    weights = resample.with_everyone()
+    means = [
+        weighted_means(side, positions, weights, average_per_person=average_per_person)
         for side in (one, two)
     ]
     return _difference(
-        first=estimates[0],
-        second=estimates[1],
-        replicates=weighted_means(
-            one - two, positions, resample.weights, average_per_person=average_per_person
-        ),
+        first=float(means[0][0]),
+        second=float(means[1][0]),
+        replicates=means[0][1:] - means[1][1:],
         level=level,
         target=None,
         resolved=True,

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from probefusion.errors import DtypeError, EmptySetError, InvalidInputError
 from probefusion.metrics.searches import SearchOutcomes, search_outcomes
-from probefusion.metrics.thresholds import thresholds_at_far
+from probefusion.metrics.thresholds import next_above, thresholds_at_far
 from probefusion.metrics.validation import (
     Counts,
     Floats,
@@ -305,6 +305,5 @@ def _thresholds(
     for rate in rates:
         # Plain truncation of the floating product, as in the scripts this rule stands for.
         exceeded = descending[max(int(len(tops) * rate) - 1, 0)]
-        threshold = np.nextafter(exceeded, np.inf, dtype=tops.dtype)
-        found.append((rate, error_budget(rate, len(tops)), number(threshold)))
+        found.append((rate, error_budget(rate, len(tops)), next_above(exceeded)))
     return found

@@ -144,22 +144,20 @@ def bootstrap_over_people(
     rates = check_rates(targets, name="targets")
     level = check_fraction(level, name="level")
     resample = draw_people(scores.num_people, num_replicates=num_replicates, seed=seed)
-    everyone = np.ones((1, scores.num_people), dtype=np.int64)
-    estimates = weighted_tars(scores, rates, everyone, average_per_person=average_per_person)[0]
-    replicates = weighted_tars(
-        scores, rates, resample.weights, average_per_person=average_per_person
+    tars = weighted_tars(
+        scores, rates, resample.with_everyone(), average_per_person=average_per_person
     )
     return tuple(
         _interval(
-            estimate=float(estimate),
-            replicates=column,
+            estimate=float(column[0]),
+            replicates=column[1:],
             level=level,
             target=rate,
             resolved=error_budget(rate, len(scores.non_mated)) > 0,
             num_people=scores.num_people,
             seed=resample.seed,
         )
-        for rate, estimate, column in zip(rates, estimates, replicates.T, strict=True)
+        for rate, column in zip(rates, tars.T, strict=True)
     )
 
 
@@ -206,14 +204,12 @@ def bootstrap_mean_over_people(
         check_labels(subjects, len(array), name="subjects"), return_inverse=True
     )
     resample = draw_people(len(people), num_replicates=num_replicates, seed=seed)
-    everyone = np.ones((1, len(people)), dtype=np.int64)
-    estimate, replicates = (
-        weighted_means(array, positions, weights, average_per_person=average_per_person)
-        for weights in (everyone, resample.weights)
+    means = weighted_means(
+        array, positions, resample.with_everyone(), average_per_person=average_per_person
     )
     return _interval(
-        estimate=float(estimate[0]),
-        replicates=replicates,
+        estimate=float(means[0]),
+        replicates=means[1:],
         level=level,
         target=None,
         resolved=True,

@@ -88,8 +88,8 @@ class SearchOutcomes:
                 f"searches: expected mated and non-mated ones, got {self.num_mated} and "
                 f"{self.num_non_mated}. An open set needs probes of people outside the gallery too."
             )
-        is_found = (self.ranks >= 1) & (self.ranks <= rank)
-        similarities = np.where(is_found, self.mated_similarities, -np.inf)
+        # A search that failed has rank 0 and a similarity of -inf already.
+        similarities = np.where(self.ranks <= rank, self.mated_similarities, -np.inf)
         return ComparisonScores.from_subjects(
             similarities[self.is_mated].astype(self.top_similarities.dtype),
             self.top_similarities[~self.is_mated],

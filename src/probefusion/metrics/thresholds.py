@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from probefusion.errors import InvalidInputError
 from probefusion.metrics.validation import check_count, check_rates, check_scores, error_budget
 
-__all__ = ["FarThreshold", "thresholds_at_far"]
+__all__ = ["FarThreshold", "next_above", "thresholds_at_far"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,18 @@ class FarThreshold:
     num_false_accepts: int | None
     budget: int
     num_non_mated: int
+
+
+def next_above(score: np.floating[Any]) -> np.floating[Any]:
+    """The next larger number in the precision of the score; the lowest finite one for -inf.
+
+    Example:
+        >>> float(next_above(np.float64(1.0)))
+        1.0000000000000002
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        following: np.floating[Any] = np.nextafter(score, score.dtype.type(np.inf))
+    return following
 
 
 def thresholds_at_far(
@@ -97,9 +110,7 @@ def thresholds_at_far(
             FarThreshold(
                 target=rate,
                 resolved=resolved,
-                threshold=float(np.nextafter(cutoff, np.inf, dtype=scores.dtype))
-                if resolved
-                else float("nan"),
+                threshold=float(next_above(cutoff)) if resolved else float("nan"),
                 far=accepted / total if resolved else float("nan"),
                 num_false_accepts=accepted if resolved else None,
                 budget=budget,

@@ -71,11 +71,12 @@ def check_scores(
         EmptySetError: If there are none.
         NonFiniteError: If one is NaN or +inf, or -inf where that is not allowed.
     """
+    axes = "1 axis" if num_axes == 1 else f"{num_axes} axes"
     try:
         given = np.asarray(scores)
     except ValueError as error:
         raise ShapeError(
-            f"{name}: expected an array with {num_axes} axes, got rows of different lengths."
+            f"{name}: expected an array with {axes}, got rows of different lengths."
         ) from error
     if given.dtype.kind not in "iuf" or given.dtype.itemsize > 8:
         raise DtypeError(
@@ -83,7 +84,7 @@ def check_scores(
             f"Convert with .astype('float64') if the values are meant as they are."
         )
     if given.ndim != num_axes:
-        raise ShapeError(f"{name}: expected {num_axes} axes, got shape {given.shape}.")
+        raise ShapeError(f"{name}: expected {axes}, got shape {given.shape}.")
     if given.size == 0:
         raise EmptySetError(
             f"{name} is empty (shape {given.shape}): expected at least one value. "

@@ -81,8 +81,10 @@ def resolve_embedder(
         raise ConfigError(_how_to_describe(path, sidecar, missing))
     merged.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem) or "embedder")
     merged.setdefault("style_taps", "auto")
-    if merged["style_taps"] == "auto" or "dim" not in merged or "input_size" not in merged:
-        _fill_from_network(merged, inspect_embedder(path, input_size=merged.get("input_size")))
+    search_taps = merged["style_taps"] == "auto"
+    if search_taps or "dim" not in merged or "input_size" not in merged:
+        size = merged.get("input_size")
+        _fill_from_network(merged, inspect_embedder(path, input_size=size, search_taps=search_taps))
     return path, EmbedderSpec(sha256=sha256, **merged)
 
 
@@ -148,9 +150,9 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
 def _fill_from_network(merged: dict[str, Any], facts: EmbedderFacts) -> None:
     if merged["style_taps"] == "auto":
         merged["style_taps"] = facts.style_taps
-    if merged.get("input_size") is None:
+    if "input_size" not in merged:
         merged["input_size"] = facts.input_size or 112
-    if merged.get("dim") is None:
+    if "dim" not in merged:
         if len(facts.dims) != 1:
             raise ConfigError(
                 f"dim: expected one output that can be the embedding, got the outputs "

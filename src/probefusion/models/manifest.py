@@ -100,7 +100,7 @@ def find_file(name: str, *, kind: str) -> tuple[Path, KnownModel]:
         raise UnknownNameError(kind, name, [key for key in models if models[key].kind == kind])
     entry = models[name]
     if entry.kind != kind:
-        raise ConfigError(f"model {name!r}: expected an {kind}, got a {entry.kind}.")
+        raise ConfigError(f"model {name!r}: expected {kind}, got {entry.kind}.")
     path = models_folder() / entry.file
     if not path.is_file():
         raise MissingFileError(

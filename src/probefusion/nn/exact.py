@@ -37,6 +37,8 @@ class ExactFuserConfig:
             rounding a heavy image leaves behind when it is taken out.
         max_log_gain: The same for the weight of a cluster, per dimension.
         max_logit: Bound of the assignment logits, so that no cluster is ever quite empty.
+        embedding_correction: Whether the correction sees the embedding too, not the token alone.
+        dropout: Rate on the hidden layer, training mode only.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -50,6 +52,8 @@ class ExactFuserConfig:
     max_log_weight: float = 3.0
     max_log_gain: float = 2.0
     max_logit: float = 5.0
+    embedding_correction: bool = True
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("dim", "style_channels", "num_clusters", "hidden", "depth"):
@@ -130,10 +134,13 @@ class ExactFuser(ImagewiseNetwork):
         # Unit rows of D numbers are scaled up to the size of the normalised token beside them.
         scaled = directions * math.sqrt(self.config.dim)
         hidden = nn.functional.gelu(self.trunk(torch.cat([tokens, scaled], dim=-1)))
+        hidden = nn.functional.dropout(hidden, self.config.dropout, self.training)
         weight = _bounded(self.weight(hidden), self.config.max_log_weight).exp()
         logits = self.assign.logits(self.norm_tokens(self.centres), tokens)
         assignment = _bounded(logits, self.config.max_logit).softmax(dim=1).transpose(1, 2)
-        values = directions + self.token_correction(tokens) + self.trunk_correction(hidden)
+        values = directions + self.token_correction(tokens)
+        if self.config.embedding_correction:
+            values = values + self.trunk_correction(hidden)
         return ImageTerms(shares=weight * assignment, values=values, style_tokens=tokens)
 
     def read_out(self, mass: Tensor, sums: Tensor, style_sums: Tensor) -> tuple[Tensor, Tensor]:

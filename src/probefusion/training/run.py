@@ -14,7 +14,7 @@ import torch
 
 from probefusion import __version__
 from probefusion.checks import check_output
-from probefusion.errors import ConfigError, InvalidInputError
+from probefusion.errors import ConfigError, EmptySetError
 from probefusion.evaluation.embed_protocol import embed_protocol
 from probefusion.evaluation.sweep import calibrate, sweep
 from probefusion.faces.augment import draw_variants
@@ -44,6 +44,9 @@ RECIPE = "official-16"
 
 MIN_HELD_OUT = 20
 """Probe people that calibration needs at least."""
+
+MAX_BLOCKS = 4
+"""Calibration uses up to this many disjoint blocks of each held-out person's 32 probe images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,15 +180,17 @@ def _measure(
 ) -> dict[str, Any]:
     """Thresholds and figures of the exported fuser on held-out people; nothing if they are too few."""
     try:
-        protocol = DegradedFolderProtocol(people=people, folds=folds)
-    except InvalidInputError:
+        protocol = DegradedFolderProtocol(people=people, folds=folds, num_sets=1)
+    except EmptySetError:
         return {}
     if len(protocol.probe_subjects) < MIN_HELD_OUT:
         return {}
-    data = embed_protocol(protocol, embedder, num_images=32, work=work, progress=progress)
+    data = embed_protocol(protocol, embedder, num_images=32, cache=work, progress=progress)
     fuser = open_fuser(folder)
     source = f"{data.protocol}, {len(np.unique(data.probe_subjects))} held-out people"
-    points = sweep(data, [MeanFuser(), fuser], false_accept_rates=(1e-4, 1e-3, 1e-2))
+    points = sweep(
+        data, [MeanFuser(), fuser], false_accept_rates=(1e-4, 1e-3, 1e-2), max_blocks=MAX_BLOCKS
+    )
     figures = [
         {
             "fuser": "mean" if point.fuser == "mean" else "this",
@@ -197,7 +202,7 @@ def _measure(
     ]
     return {
         "metrics": {"protocol": source, "points": figures},
-        "thresholds": calibrate(data, fuser, source=source),
+        "thresholds": calibrate(data, fuser, source=source, max_blocks=MAX_BLOCKS),
     }
 
 

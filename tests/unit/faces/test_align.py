@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from probefusion.errors import DtypeError, InvalidInputError, NonFiniteError, ShapeError
+from probefusion.faces import ARCFACE_LANDMARKS, align_face, similarity_transform
+
+pytest.importorskip("cv2")
+
+
+def apply(matrix, points):
+    return np.asarray(points) @ matrix[:, :2].T + matrix[:, 2]
+
+
+def similarity(angle, scale, shift):
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    return np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]])
+
+
+@given(
+    angle=st.floats(-3.1, 3.1),
+    scale=st.floats(0.05, 20),
+    shift=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
+)
+def test_every_similarity_is_recovered(angle, scale, shift):
+    truth = similarity(angle, scale, shift)
+    found = similarity_transform(ARCFACE_LANDMARKS, apply(truth, ARCFACE_LANDMARKS))
+    np.testing.assert_allclose(found, truth, atol=1e-6)
+
+
+@given(noise=arrays(np.float64, (5, 2), elements=st.floats(-8, 8)))
+def test_no_nearby_similarity_is_better(noise):
+    points = ARCFACE_LANDMARKS + noise
+    best = similarity_transform(points, ARCFACE_LANDMARKS)
+
+    def error(matrix):
+        return np.sum((apply(matrix, points) - ARCFACE_LANDMARKS) ** 2)
+
+    assert best[0, 0] == pytest.approx(best[1, 1])
+    assert best[0, 1] == pytest.approx(-best[1, 0])
+    for angle, scale, shift in (
+        (1e-3, 1, (0, 0)), (-1e-3, 1, (0, 0)), (0, 1.001, (0, 0)), (0, 0.999, (0, 0)),
+        (0, 1, (0.05, 0)), (0, 1, (-0.05, 0)), (0, 1, (0, 0.05)), (0, 1, (0, -0.05)),
+    ):  # fmt: skip
+        step = similarity(angle, scale, shift)
+        moved = np.column_stack([step[:, :2] @ best[:, :2], apply(step, best[:, 2])])
+        assert error(moved) >= error(best) - 1e-9
+
+
+def test_mirrored_points_are_not_mirrored_back():
+    mirrored = ARCFACE_LANDMARKS * [-1, 1]
+    matrix = similarity_transform(mirrored, ARCFACE_LANDMARKS)
+    assert np.linalg.det(matrix[:, :2]) > 0
+
+
+def test_a_plain_grid_shows_the_convention_of_the_matrix():
+    matrix = similarity_transform([[0, 0], [2, 0]], [[1, 1], [1, 5]])  # a quarter turn, doubled
+    np.testing.assert_allclose(matrix, [[0, -2, 1], [2, 0, 1]], atol=1e-12)
+
+
+def test_aligned_landmarks_stand_at_their_places(rng):
+    """Five marks drawn in a photo reappear at the template's places."""
+    truth = similarity(0.4, 3.1, (150.0, 60.0))
+    landmarks = apply(truth, ARCFACE_LANDMARKS)
+    photo = np.zeros((600, 700, 3), np.uint8)
+    rows, columns = np.mgrid[0:600, 0:700]
+    for x, y in landmarks:
+        photo[np.hypot(columns - x, rows - y) < 9] = 255
+    crop = align_face(photo, landmarks)
+    assert crop.shape == (112, 112, 3)
+    assert crop.dtype == np.uint8
+    rows, columns = np.mgrid[0:112, 0:112]
+    for x, y in ARCFACE_LANDMARKS:
+        near = crop[..., 0] * (np.hypot(columns - x, rows - y) < 6) / 255.0
+        centre = [np.sum(near * columns) / near.sum(), np.sum(near * rows) / near.sum()]
+        np.testing.assert_allclose(centre, [x, y], atol=0.3)
+
+
+def test_a_face_in_place_is_left_as_it_is(rng):
+    image = rng.integers(0, 256, (112, 112, 3), dtype=np.uint8)
+    before = image.copy()
+    np.testing.assert_array_equal(align_face(image, ARCFACE_LANDMARKS), image)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_places_scale_with_the_size(rng):
+    image = rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(align_face(image, 2 * ARCFACE_LANDMARKS, size=224), image)
+
+
+def test_what_lies_outside_is_black():
+    image = np.full((112, 112, 3), 200, np.uint8)
+    crop = align_face(image, ARCFACE_LANDMARKS - [40, 0])
+    assert (crop[:, :38] == 0).all()
+    assert (crop[:, 42:] == 200).all()
+
+
+@pytest.mark.parametrize(
+    ("landmarks", "error"),
+    [
+        (ARCFACE_LANDMARKS[:4], ShapeError),
+        (np.full((5, 2), np.nan), NonFiniteError),
+        (np.full((5, 2), 7.0), InvalidInputError),
+        (np.full((5, 2), 7.0) + ARCFACE_LANDMARKS * 1e-4, InvalidInputError),
+    ],
+)
+def test_wrong_landmarks_are_refused(landmarks, error):
+    with pytest.raises(error):
+        align_face(np.zeros((112, 112, 3), np.uint8), landmarks)
+
+
+@pytest.mark.parametrize(
+    ("image", "error"),
+    [
+        (np.zeros((112, 112, 3), np.float32), DtypeError),
+        (np.zeros((112, 112), np.uint8), ShapeError),
+        (np.zeros((0, 112, 3), np.uint8), ShapeError),
+    ],
+)
+def test_wrong_images_are_refused(image, error):
+    with pytest.raises(error):
+        align_face(image, ARCFACE_LANDMARKS)
+
+
+def test_wrong_size_is_refused():
+    with pytest.raises(InvalidInputError, match="size"):
+        align_face(np.zeros((112, 112, 3), np.uint8), ARCFACE_LANDMARKS, size=1)
+
+
+def test_shapes_must_fit():
+    with pytest.raises(ShapeError):
+        similarity_transform(np.zeros((5, 2)), np.zeros((4, 2)))
+    with pytest.raises(ShapeError):
+        similarity_transform(np.zeros((1, 2)), np.zeros((1, 2)))
