@@ -31,13 +31,17 @@ class ExactFuserConfig:
         dim: D, length of an embedding.
         style_channels: C.
         num_clusters: M.
-        hidden: Width of the layer that sees token and embedding together.
+        hidden: Width of the layer that the weight is read from.
         depth: Number of gated mixer blocks over the cluster sums.
         max_log_weight: The logarithm of an image's weight stays within +- this. It bounds what
             rounding a heavy image leaves behind when it is taken out.
         max_log_gain: The same for the weight of a cluster, per dimension.
         max_logit: Bound of the assignment logits, so that no cluster is ever quite empty.
-        embedding_correction: Whether the correction sees the embedding too, not the token alone.
+        correction: What the additive correction is made from: "none", "token" or "full" (token
+            and embedding).
+        sees_embedding: Whether an image's weight is judged from token and embedding, or the token alone.
+        per_dimension_gains: Whether a cluster has one gain per output dimension or a single one.
+            With a single one and no correction a template is a weighted mean of unit embeddings.
         dropout: Rate on the hidden layer, training mode only.
 
     Raises:
@@ -49,10 +53,12 @@ class ExactFuserConfig:
     num_clusters: int = 4
     hidden: int = 128
     depth: int = 1
-    max_log_weight: float = 3.0
+    max_log_weight: float = 4.0
     max_log_gain: float = 2.0
     max_logit: float = 5.0
-    embedding_correction: bool = True
+    correction: str = "none"
+    sees_embedding: bool = False
+    per_dimension_gains: bool = False
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
@@ -60,6 +66,12 @@ class ExactFuserConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"{name}: expected an integer of at least 1, got {value!r}.")
+        if self.correction not in ("none", "token", "full"):
+            raise ConfigError(
+                f"correction: expected 'none', 'token' or 'full', got {self.correction!r}."
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout: expected a rate in [0, 1), got {self.dropout!r}.")
         for name, limit in (("max_log_weight", 4.0), ("max_log_gain", 4.0), ("max_logit", 8.0)):
             value = getattr(self, name)
             if not 0 < value <= limit:
@@ -69,17 +81,19 @@ class ExactFuserConfig:
 class ExactFuser(ImagewiseNetwork):
     """Cluster and Aggregate whose claims hold exactly: any order, any split, merge and removal.
 
-    Each image i gives, from its own style, norm and embedding alone,
+    Each image i gives, from itself alone,
 
-        token   x_i = [style input maker ; norm embedding]                (128)
-        shares  p_im = exp(g_i) a_im, a_i = softmax_m(q(C_m) k(LN x_i))    (M)
-        value   u_i = v_i + b(x_i) + r(h_i)                                (D)
+        token   x_i = LN [style input maker ; norm embedding]              (128)
+        shares  p_im = exp(L tanh(g(h_i) / L)) softmax_m(q(C_m) k(x_i))     (M)
+        value   u_i = v_i, the unit embedding                              (D)
 
-    with h_i = GELU(Linear([LN x_i ; v_i])) and g_i = L tanh(g(h_i) / L). The state is the sums of
-    p_im, p_im u_i and p_im LN x_i. The read-out runs the aggregation network of the paper on
-    [C_m ; S_m], S_m the mean style of cluster m, and weights the cluster sums per dimension by
-    exp(G tanh(z / G)). The additive correction b + r takes out the common place that badly degraded
-    images drift to.
+    with h_i = GELU(Linear(x_i)). The state is the sums of p_im, p_im u_i and p_im x_i. The read-out
+    runs the aggregation network of the paper on [C_m ; S_m], S_m the mean style of cluster m, and
+    adds up the cluster sums with the gains exp(G tanh(z_m / G)). With the default settings the
+    template is therefore a weighted mean of unit embeddings, and that of a single image is the image.
+
+    Options that did not pay with the people at hand, kept for larger data: h_i that sees v_i too, an
+    additive correction u_i = v_i + b(x_i) + r(h_i), and gains per output dimension.
 
     Args:
         config: Size; None gives the default.
@@ -104,19 +118,24 @@ class ExactFuser(ImagewiseNetwork):
             self.norm_tokens = nn.LayerNorm(TOKEN_WIDTH)
             self.norm_x = nn.LayerNorm(TOKEN_WIDTH)
             self.assign = Assignment()
-            self.trunk = nn.Linear(TOKEN_WIDTH + config.dim, config.hidden)
+            self.trunk = nn.Linear(
+                TOKEN_WIDTH + (config.dim if config.sees_embedding else 0), config.hidden
+            )
             self.weight = nn.Linear(config.hidden, 1)
-            self.token_correction = nn.Linear(TOKEN_WIDTH, config.dim)
-            self.trunk_correction = nn.Linear(config.hidden, config.dim, bias=False)
+            if config.correction != "none":
+                self.token_correction = nn.Linear(TOKEN_WIDTH, config.dim)
+                nn.init.zeros_(self.token_correction.weight)
+            if config.correction == "full":
+                self.trunk_correction = nn.Linear(config.hidden, config.dim, bias=False)
+                nn.init.zeros_(self.trunk_correction.weight)
             self.aggregation = AggregationNetwork(
                 num_clusters=config.num_clusters,
                 depth=config.depth,
-                weights_per_cluster=config.dim,
+                weights_per_cluster=config.dim if config.per_dimension_gains else 1,
             )
             init_linears(self.assign)
             init_linears(self.aggregation)
-        for head in (self.weight, self.token_correction, self.trunk_correction):
-            nn.init.zeros_(head.weight)
+            nn.init.zeros_(self.weight.weight)
 
     def terms(self, embeddings: Tensor, style: Tensor) -> ImageTerms:
         """What each image adds to the sums.
@@ -132,14 +151,18 @@ class ExactFuser(ImagewiseNetwork):
         directions = embeddings / (norm + NORM_EPSILON)
         tokens = self.norm_x(torch.cat([self.style_maker(style), self.norm_emb(norm)], dim=-1))
         # Unit rows of D numbers are scaled up to the size of the normalised token beside them.
-        scaled = directions * math.sqrt(self.config.dim)
-        hidden = nn.functional.gelu(self.trunk(torch.cat([tokens, scaled], dim=-1)))
+        seen = tokens
+        if self.config.sees_embedding:
+            seen = torch.cat([tokens, directions * math.sqrt(self.config.dim)], dim=-1)
+        hidden = nn.functional.gelu(self.trunk(seen))
         hidden = nn.functional.dropout(hidden, self.config.dropout, self.training)
         weight = _bounded(self.weight(hidden), self.config.max_log_weight).exp()
         logits = self.assign.logits(self.norm_tokens(self.centres), tokens)
         assignment = _bounded(logits, self.config.max_logit).softmax(dim=1).transpose(1, 2)
-        values = directions + self.token_correction(tokens)
-        if self.config.embedding_correction:
+        values = directions
+        if self.config.correction != "none":
+            values = values + self.token_correction(tokens)
+        if self.config.correction == "full":
             values = values + self.trunk_correction(hidden)
         return ImageTerms(shares=weight * assignment, values=values, style_tokens=tokens)
 
