@@ -37,7 +37,17 @@ def test_unknown_attribute() -> None:
 
 
 def test_import_is_light() -> None:
-    heavy = ("torch", "onnxruntime", "onnx", "cv2", "matplotlib", "pyarrow", "h5py", "rich", "scipy")
+    heavy = (
+        "torch",
+        "onnxruntime",
+        "onnx",
+        "cv2",
+        "matplotlib",
+        "pyarrow",
+        "h5py",
+        "rich",
+        "scipy",
+    )
     code = f"import sys, probefusion; print([m for m in {heavy!r} if m in sys.modules])"
     assert run(code).strip() == "[]"
 

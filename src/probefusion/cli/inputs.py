@@ -14,10 +14,17 @@ from probefusion.errors import ConfigError
 from probefusion.types import EmbeddingSet
 
 if TYPE_CHECKING:
-    from probefusion.faces import SkippedImage
+    from probefusion.faces import EmbeddingReport, SkippedImage
     from probefusion.fusion import Fuser
 
-__all__ = ["Loaded", "choose_fuser", "load_images", "report_skipped"]
+__all__ = [
+    "Loaded",
+    "choose_fuser",
+    "embed_paths",
+    "embedder_settings",
+    "load_images",
+    "report_skipped",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +63,7 @@ def load_images(paths: Sequence[str], options: argparse.Namespace) -> Loaded:
     return Loaded(sets=(*sets, report.embedding_set), skipped=tuple(report.skipped))
 
 
-def embed_paths(paths: Sequence[Path], options: argparse.Namespace):  # type: ignore[no-untyped-def]
+def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> EmbeddingReport:
     """Embeds images and folders with the embedder and detector of the options."""
     from probefusion.cli.progress import progress_bar
     from probefusion.faces import embed_images
@@ -73,12 +80,19 @@ def embed_paths(paths: Sequence[Path], options: argparse.Namespace):  # type: ig
             "the images are aligned 112x112 face crops."
         )
     threads = getattr(options, "threads", None)
-    embedder = load_embedder(options.embedder, num_threads=threads)
+    embedder = load_embedder(
+        options.embedder, settings=embedder_settings(options), num_threads=threads
+    )
     detector = None if options.aligned else load_detector(options.detector)
     with progress_bar("embedding", unit="images") as progress:
         return embed_images(
             paths, embedder, detector=detector, aligned=options.aligned, progress=progress
         )
+
+
+def embedder_settings(options: argparse.Namespace) -> dict[str, str] | None:
+    """What the options say about an embedder beyond its file."""
+    return None if options.preprocessing is None else {"preprocessing": options.preprocessing}
 
 
 def choose_fuser(options: argparse.Namespace, images: EmbeddingSet) -> Fuser:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-__all__ = ["add_embedding_options", "add_fuser_option", "add_output_options", "positive"]
+__all__ = [
+    "add_embedding_options",
+    "add_fuser_option",
+    "add_output_options",
+    "add_preprocessing_option",
+    "positive",
+]
 
 
 def positive(text: str) -> int:
@@ -24,11 +31,21 @@ def add_embedding_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--embedder", metavar="MODEL", help="ONNX face-recognition model, or a known model's name"
     )
+    add_preprocessing_option(group)
     group.add_argument(
         "--aligned", action="store_true", help="images are aligned 112x112 crops: detect nothing"
     )
     group.add_argument(
         "--detector", metavar="MODEL", help="YuNet ONNX model, for images that are not aligned"
+    )
+
+
+def add_preprocessing_option(parser: Any) -> None:
+    """How images go into an embedder that is not known."""
+    parser.add_argument(
+        "--preprocessing",
+        choices=("arcface",),
+        help="for an unknown embedder without a MODEL.json beside it: RGB, (x/255 - .5)/.5",
     )
 
 

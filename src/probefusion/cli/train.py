@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from probefusion.cli.options import add_output_options, positive
+from probefusion.cli.inputs import embedder_settings, report_skipped
+from probefusion.cli.options import add_output_options, add_preprocessing_option, positive
 
 __all__ = ["add_parser", "run"]
 
@@ -47,6 +48,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--embedder", required=True, metavar="MODEL", help="ONNX model, or a name")
     parser.add_argument("-o", "--output", required=True, metavar="FUSER_DIR")
+    add_preprocessing_option(parser)
     parser.add_argument("--config", metavar="FILE.toml", help="settings by their long names")
     parser.add_argument("--architecture", choices=("exact", "official"), help="default exact")
     parser.add_argument("--steps", type=positive, metavar="N", help="default 1500")
@@ -83,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     torch = import_extra("torch", extra="train", purpose="training")
     from probefusion.cli.progress import progress_bar
     from probefusion.models import load_embedder
-    from probefusion.protocols.degraded_folder import read_people
+    from probefusion.protocols.degraded_folder import fold_of, read_people
     from probefusion.training.config import TrainingConfig
     from probefusion.training.run import train_fuser
 
@@ -92,10 +94,10 @@ def run(options: argparse.Namespace) -> int:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     people = read_people(check_existing(options.images, name="--images"))
-    embedder = load_embedder(options.embedder, num_threads=options.threads)
+    embedder = load_embedder(
+        options.embedder, settings=embedder_settings(options), num_threads=options.threads
+    )
     folds = _folds(settings["folds"])
-    from probefusion.protocols.degraded_folder import fold_of
-
     num_people = sum(fold_of(subject) in folds for subject in people.images)
     config = TrainingConfig(
         architecture=settings["architecture"],
@@ -147,6 +149,7 @@ def run(options: argparse.Namespace) -> int:
         "num_thresholds": len(trained.card.thresholds),
         "metrics": trained.card.metrics,
     }
+    report_skipped(people.skipped)
     if options.json:
         print(json.dumps(facts, indent=2))
     else:
@@ -155,7 +158,7 @@ def run(options: argparse.Namespace) -> int:
             print(
                 "no thresholds: too few held-out people with three images or more", file=sys.stderr
             )
-    return 0
+    return 3 if people.skipped else 0
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -1,0 +1,100 @@
+"""The real path on real images: photos and crops in, template out, with real models."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from probefusion.cli import main
+from probefusion.evaluation.embed_protocol import embed_protocol
+from probefusion.evaluation.sweep import sweep
+from probefusion.fusion import load_fuser
+from probefusion.models import load_embedder
+from probefusion.protocols import DegradedFolderProtocol, People, read_people
+from probefusion.types import Template
+
+pytestmark = pytest.mark.assets
+
+
+def test_crops_to_template(assets, tmp_path, capsys) -> None:
+    """Folder of aligned crops -> set with style -> template by the bundled exact fuser."""
+    with zipfile.ZipFile(assets / "data" / "lfw112.zip") as archive:
+        names = [name for name in archive.namelist() if "/George_HW_Bush/" in f"/{name}"]
+        assert len(names) >= 3
+        archive.extractall(tmp_path, members=names)
+    folder = (tmp_path / names[0]).parent
+    embedder = assets / "models" / "mobilefacenet_128d.onnx"
+    code = main(
+        [
+            "embed",
+            str(folder),
+            "--aligned",
+            "--embedder",
+            str(embedder),
+            "-o",
+            str(tmp_path / "s.npz"),
+        ]
+    )
+    assert code == 0
+    assert main(["fuse", str(tmp_path / "s.npz"), "-o", str(tmp_path / "t.npz")]) == 0
+    assert "fuser: exact." in capsys.readouterr().err
+    template = Template.load(tmp_path / "t.npz")
+    assert template.dim == 128
+    assert template.num_images == len(names)
+    assert template.fuser.startswith("exact.mobilefacenet_128d")
+
+
+def test_uncropped_photos(assets, capsys) -> None:
+    """Two photos through detector and alignment; the same photo matches, another person does not."""
+    models, photos = assets / "models", assets / "video"
+    options = ["--embedder", str(models / "mobilefacenet_128d.onnx")]
+    options += ["--detector", str(models / "yunet_320.onnx"), "--json"]
+
+    def compare(first: str, second: str) -> dict:
+        assert main(["compare", str(photos / first), str(photos / second), *options]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    same = compare("lin-manuel-miranda.png", "lin-manuel-miranda.png")
+    other = compare("lin-manuel-miranda.png", "alex-lacamoire.png")
+    assert same["similarity"] == pytest.approx(1.0, abs=1e-5)
+    assert other["similarity"] < 0.4
+    assert same["is_match"] is True
+    assert other["is_match"] is False
+
+
+def test_fused_templates_beat_the_mean_on_unseen_people(assets) -> None:
+    """A small cut of the open protocol on fold 3, from images to rates."""
+    everybody = read_people(assets / "data" / "lfw112.zip")
+    unseen = DegradedFolderProtocol(people=everybody, folds=(3,), num_sets=1)
+    chosen = unseen.probe_subjects[:40]
+    few = People(images={name: everybody.images[name] for name in chosen}, path=everybody.path)
+    protocol = DegradedFolderProtocol(people=few, folds=(3,), num_sets=1)
+    embedder = load_embedder(assets / "models" / "mobilefacenet_128d.onnx")
+    data = embed_protocol(protocol, embedder, num_images=8)
+    fusers = [load_fuser(name) for name in ("mean", "exact", "official")]
+    points = sweep(data, fusers, set_sizes=(8,), false_accept_rates=(1e-2,))
+    mean, exact, official = (point.verification[0].tar for point in points)
+    assert exact > mean
+    assert official > mean
+
+
+def test_bundled_fusers_belong_to_the_embedder(assets) -> None:
+    embedder = load_embedder(assets / "models" / "mobilefacenet_128d.onnx")
+    for name in ("exact", "official"):
+        fuser = load_fuser(name)
+        assert fuser.embedder == embedder.fingerprint
+        assert fuser.self_test() < 1e-4
+        assert {t.false_match_rate for t in fuser.card.thresholds} >= {1e-3, 1e-4}
+
+
+def test_batches_do_not_change_embeddings(assets) -> None:
+    embedder = load_embedder(assets / "models" / "mobilefacenet_128d.onnx")
+    crops = np.random.default_rng(0).integers(0, 256, (5, 112, 112, 3)).astype(np.uint8)
+    together, style = embedder.embed(crops)
+    for index in range(5):
+        alone, alone_style = embedder.embed(crops[index : index + 1])
+        assert np.abs(alone - together[index]).max() < 1e-4 * np.abs(together).max()
+        assert np.abs(alone_style - style[index]).max() < 1e-4 * np.abs(style).max()

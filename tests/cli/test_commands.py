@@ -1,0 +1,295 @@
+"""Real arguments, standard output, exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from probefusion.fusion import FusionState, load_fuser
+from probefusion.types import EmbeddingSet, Template
+
+
+@pytest.fixture
+def set_file(tmp_path, make_set):
+    make_set(6, sources=[f"{k}.jpg" for k in range(6)], embedder="net@1").save(tmp_path / "a.npz")
+    return tmp_path / "a.npz"
+
+
+def test_embed_then_fuse_then_compare(tmp_path, command, tiny_embedder, people_folder) -> None:
+    person = people_folder / "person_03"
+    code, out, _ = command(
+        "embed", person, "--aligned", "--embedder", tiny_embedder, "-o", tmp_path / "set.npz"
+    )
+    assert code == 0
+    assert "4 images, 16 dimensions" in out
+    images = EmbeddingSet.load(tmp_path / "set.npz")
+    assert images.style.shape == (4, 6, 2)
+    assert images.embedder.startswith("tiny@")
+    code, out, err = command("fuse", tmp_path / "set.npz", "-o", tmp_path / "t.npz")
+    assert code == 0
+    assert "fuser: mean" in err
+    template = Template.load(tmp_path / "t.npz")
+    assert np.allclose(template.vector, load_fuser("mean").fuse(images).vector)
+    code, out, _ = command(
+        "compare", tmp_path / "t.npz", person, "--aligned", "--embedder", tiny_embedder, "--json"
+    )
+    assert code == 0
+    facts = json.loads(out)
+    assert facts["similarity"] == pytest.approx(1.0, abs=1e-6)
+    assert facts["is_match"] is None
+
+
+def test_compare_two_folders(command, tiny_embedder, people_folder) -> None:
+    def similarity(first, second):
+        code, out, _ = command(
+            "compare",
+            people_folder / first,
+            people_folder / second,
+            "--aligned",
+            "--embedder",
+            tiny_embedder,
+            "--json",
+        )
+        assert code == 0
+        return json.loads(out)["similarity"]
+
+    assert similarity("person_03", "person_03") > similarity("person_03", "person_07")
+
+
+def test_skipped_images_are_listed_and_exit_3(
+    tmp_path, command, tiny_embedder, people_folder
+) -> None:
+    folder = tmp_path / "mixed"
+    shutil.copytree(people_folder / "person_07", folder)
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    code, out, err = command(
+        "embed",
+        folder,
+        "--aligned",
+        "--embedder",
+        tiny_embedder,
+        "-o",
+        tmp_path / "s.npz",
+        "--json",
+    )
+    assert code == 3
+    facts = json.loads(out)
+    assert facts["num_images"] == 4
+    assert [entry["source"].endswith("broken.jpg") for entry in facts["skipped"]] == [True]
+    assert "skipped 1 images" in err
+    assert "broken.jpg" in err
+
+
+def test_fuse_prints_weights_as_json(command, set_file, fuser_folders) -> None:
+    code, out, _ = command("fuse", set_file, "--fuser", fuser_folders["exact"], "--json")
+    assert code == 0
+    facts = json.loads(out)
+    assert len(facts["weights"]) == 6
+    assert facts["sources"][2] == "2.jpg"
+    assert abs(sum(facts["weights"]) - 1) < 1e-5
+    assert len(facts["template"]) == 16
+
+
+def test_states_are_merged(tmp_path, command, make_set, fuser_folders) -> None:
+    whole = make_set(9, embedder="net@1")
+    for name, part in (("a", whole[:4]), ("b", whole[4:])):
+        part.save(tmp_path / f"{name}.npz")
+        code, _, _ = command(
+            "fuse",
+            tmp_path / f"{name}.npz",
+            "--fuser",
+            fuser_folders["exact"],
+            "--state",
+            tmp_path / f"{name}.safetensors",
+        )
+        assert code == 0
+    assert FusionState.load(tmp_path / "a.safetensors").num_images == 4
+    code, _, _ = command(
+        "fuse",
+        tmp_path / "a.safetensors",
+        tmp_path / "b.safetensors",
+        "--fuser",
+        fuser_folders["exact"],
+        "-o",
+        tmp_path / "merged.npz",
+    )
+    assert code == 0
+    expected = load_fuser(fuser_folders["exact"]).fuse(whole).vector
+    merged = Template.load(tmp_path / "merged.npz")
+    assert np.abs(merged.vector - expected).max() < 1e-6
+    assert merged.num_images == 9
+
+
+def test_chunks_matter_for_official_fusers_only(command, set_file, fuser_folders) -> None:
+    def template(architecture, *options):
+        code, out, _ = command(
+            "fuse", set_file, "--fuser", fuser_folders[architecture], "--json", *options
+        )
+        assert code == 0
+        return np.array(json.loads(out)["template"])
+
+    assert np.abs(template("exact") - template("exact", "--chunk", 2)).max() < 1e-6
+    assert np.abs(template("official") - template("official", "--chunk", 2)).max() > 1e-6
+
+
+def test_known_errors_are_one_line_and_exit_1(tmp_path, command, set_file, fuser_folders) -> None:
+    np.save(tmp_path / "nan.npy", np.array([[1.0, np.nan]]))
+    Template(vector=np.array([1.0, 0.0]), num_images=1).save(tmp_path / "t.npz")
+    other = tmp_path / "other.npz"
+    EmbeddingSet(embeddings=np.ones((1, 16)), style=np.ones((1, 6, 2)), embedder="another@1").save(
+        other
+    )
+    exact = fuser_folders["exact"]
+    cases = [
+        (("fuse", tmp_path / "none.npz", "-o", tmp_path / "x.npz"), "does not exist"),
+        (("fuse", tmp_path / "nan.npy", "-o", tmp_path / "x.npz"), "embedding 0 of nan.npy"),
+        (("fuse", set_file, "-o", set_file), "--force"),
+        (("fuse", set_file), "-o TEMPLATE.npz"),
+        (("fuse", set_file, "--fuser", "meen", "--json"), "did you mean 'mean'"),
+        (("fuse", other, "--fuser", exact, "--json"), "another@1"),
+        (("fuse", tmp_path, "-o", tmp_path / "x.npz"), "--embedder"),
+        (("fuse", set_file, "-o", tmp_path / "no" / "x.npz"), "folder"),
+        (("compare", set_file, tmp_path / "t.npz"), "dimension"),
+        (("compare", set_file, set_file, "--fmr", "2"), "--fmr"),
+        (("embed", tmp_path, "-o", tmp_path / "x.npz", "--embedder", "x.onnx"), "--detector"),
+    ]
+    for arguments, words in cases:
+        code, out, err = command(*arguments)
+        assert (code, out) == (1, ""), arguments
+        lines = [line for line in err.splitlines() if not line.startswith("fuser:")]
+        assert len(lines) == 1, err
+        assert words in lines[0], err
+        assert lines[0].startswith("probefusion: error:")
+    assert not (tmp_path / "x.npz").exists()
+
+
+def test_wrong_usage_exits_2(command) -> None:
+    assert command("fuse")[0] == 2
+    assert command("fusion")[0] == 2
+    assert command("fuse", "a.npz", "--chunk", "0")[0] == 2
+    assert command()[0] == 2
+
+
+def test_decision_with_a_calibrated_threshold(tmp_path, command, set_file, fuser_folders) -> None:
+    folder = tmp_path / "fuser"
+    shutil.copytree(fuser_folders["exact"], folder)
+    card = json.loads((folder / "fuser.json").read_text())
+    card["thresholds"] = [
+        {
+            "false_match_rate": 0.001,
+            "similarity": 0.5,
+            "num_images": 4,
+            "num_non_mated": 1000,
+            "source": "a test",
+        }
+    ]
+    (folder / "fuser.json").write_text(json.dumps(card))
+    code, out, _ = command("compare", set_file, set_file, "--fuser", folder)
+    assert code == 0
+    assert "match: threshold 0.5000 at false match rate 0.001 (a test)" in out
+    code, out, _ = command("compare", set_file, set_file, "--fuser", folder, "--fmr", "1e-5")
+    assert "no decision" in out
+
+
+def test_train_is_resumed_after_a_kill_and_gives_a_working_fuser(
+    tmp_path, command, tiny_embedder, people_folder
+) -> None:
+    pytest.importorskip("torch")
+    output = tmp_path / "fuser"
+    options = ["--images", people_folder, "--embedder", tiny_embedder, "-o", output]
+    options += ["--steps", "400", "--batch-size", "8", "--seed", "2", "--threads", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "probefusion", "train", *map(str, options)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    checkpoint = tmp_path / "fuser.work" / "checkpoint.safetensors"
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "give the same command again" in err
+    assert not output.exists()
+
+    code, out, err = command("train", *options, "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    assert facts["num_people"] + facts["num_held_out"] == 30
+    fuser = load_fuser(output)
+    assert fuser.self_test() < 1e-4
+    assert fuser.embedder.startswith("tiny@")
+    code, out, _ = command(
+        "fuse",
+        people_folder / "person_03",
+        "--aligned",
+        "--embedder",
+        tiny_embedder,
+        "--fuser",
+        output,
+        "--json",
+    )
+    assert code == 0
+    assert json.loads(out)["fuser"] == facts["fingerprint"]
+
+
+def test_train_settings_from_a_file(tmp_path, command, tiny_embedder, people_folder) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "bad.toml").write_text("stepps = 3\n")
+    base = ["train", "--images", people_folder, "--embedder", tiny_embedder, "-o", tmp_path / "f"]
+    code, _, err = command(*base, "--config", tmp_path / "bad.toml")
+    assert code == 1
+    assert "did you mean 'steps'" in err
+    (tmp_path / "good.toml").write_text("steps = 2\nbatch_size = 4\nseed = 5\n")
+    code, _, err = command(*base, "--config", tmp_path / "good.toml", "--seed", "6")
+    assert code == 0, err
+    run = json.loads((tmp_path / "f.work" / "run.json").read_text())
+    assert run["config"]["steps"] == 2
+    assert run["config"]["seed"] == 6
+
+
+def test_demo(tmp_path, command) -> None:
+    pytest.importorskip("matplotlib")
+    code, out, err = command("demo", "-o", tmp_path / "demo", "--json")
+    assert code == 0, err
+    points = json.loads(out)
+    assert {point["fuser"].split(".")[0] for point in points} == {
+        "mean",
+        "norm-weighted",
+        "official",
+        "exact",
+    }
+    at = {(point["fuser"].split(".")[0], point["num_images"]): point for point in points}
+    for size in (4, 8, 16, 32):
+        for fuser in ("official", "exact"):
+            tar = {entry["far"]: entry["tar"] for entry in at[fuser, size]["tar_at_far"]}
+            mean = {entry["far"]: entry["tar"] for entry in at["mean", size]["tar_at_far"]}
+            assert tar[1e-3] > mean[1e-3] + 0.03
+    for name in ("sweep.png", "person.png"):
+        assert (tmp_path / "demo" / name).read_bytes().startswith(b"\x89PNG")
+    code, _, err = command("demo", "-o", tmp_path / "demo")
+    assert code == 1
+    assert "--force" in err
+
+
+def test_help_is_quick() -> None:
+    """Processor time of the child, the least of five runs: other load does not count."""
+    import resource
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-m", "probefusion", "--help"], check=True, stdout=subprocess.DEVNULL
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(5)) < 0.3
