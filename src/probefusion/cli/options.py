@@ -10,6 +10,7 @@ __all__ = [
     "add_fuser_option",
     "add_output_options",
     "add_preprocessing_option",
+    "number_list",
     "positive",
 ]
 
@@ -23,6 +24,14 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, got {value}")
     return value
+
+
+def number_list(text: str) -> tuple[int, ...]:
+    """Whole numbers separated by commas, for argparse."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected numbers as in 1,2,4, got {text!r}") from error
 
 
 def add_embedding_options(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from probefusion.cli.inputs import embedder_settings, report_skipped
-from probefusion.cli.options import add_output_options, add_preprocessing_option, positive
+from probefusion.cli.options import (
+    add_output_options,
+    add_preprocessing_option,
+    number_list,
+    positive,
+)
 
 __all__ = ["add_parser", "run"]
 
@@ -23,7 +28,7 @@ _DEFAULTS: dict[str, Any] = {
     "learning_rate": 1e-3,
     "memory_weight": 1.0,
     "seed": 0,
-    "folds": "0,1,2",
+    "folds": (0, 1, 2),
     "device": "cpu",
     "licence": "unspecified",
     "name": None,
@@ -59,7 +64,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--memory-weight", type=float, metavar="W", help="default 1")
     parser.add_argument("--seed", type=int, help="default 0")
     parser.add_argument(
-        "--folds", metavar="LIST", help="folds to train on, the rest calibrates (default 0,1,2)"
+        "--folds",
+        type=number_list,
+        metavar="LIST",
+        help="folds to train on, the rest calibrates (default 0,1,2)",
     )
     parser.add_argument(
         "--device", metavar="NAME", help="PyTorch device, cpu or cuda (default cpu)"
@@ -97,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     embedder = load_embedder(
         options.embedder, settings=embedder_settings(options), num_threads=options.threads
     )
-    folds = _folds(settings["folds"])
+    folds = tuple(settings["folds"])
     num_people = sum(fold_of(subject) in folds for subject in people.images)
     config = TrainingConfig(
         architecture=settings["architecture"],
@@ -183,15 +191,6 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
                 raise ConfigError(f"{path}: {UnknownNameError('setting', key, _DEFAULTS)}")
     flags = {key: getattr(options, key) for key in _DEFAULTS if getattr(options, key) is not None}
     return {**_DEFAULTS, **given, **flags}
-
-
-def _folds(text: str) -> tuple[int, ...]:
-    from probefusion.errors import ConfigError
-
-    try:
-        return tuple(sorted({int(part) for part in str(text).split(",")}))
-    except ValueError as error:
-        raise ConfigError(f"--folds: expected numbers as in 0,1,2, got {text!r}.") from error
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import FileFormatError
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.faces.embed import Embedder
 from probefusion.faces.images import read_crop
@@ -16,6 +17,9 @@ from probefusion.protocols.degraded_folder import DegradedFolderProtocol, ProbeI
 from probefusion.types import EmbeddingSet
 
 __all__ = ["embed_protocol"]
+
+_BLOCK = 512
+"""Images per cache file: what an interruption may cost."""
 
 
 def embed_protocol(
@@ -32,8 +36,8 @@ def embed_protocol(
         protocol: Who is in the gallery and in the probe sets.
         embedder: The embedder.
         num_images: K, images per probe set; smaller sets are the first images of each.
-        cache: Folder to keep the result in, in half precision; a result of the same protocol, size
-            and embedder is taken from there.
+        cache: Folder to keep embeddings in, block by block; an interrupted run goes on from there. Blocks
+            are found by a hash of the protocol, the image files' bytes and the embedder.
         progress: Called with (images done, images in all).
 
     Returns:
@@ -44,27 +48,24 @@ def embed_protocol(
         FileFormatError: If an image cannot be read.
     """
     name = f"{protocol.definition()['version']}/{protocol.mix}@{protocol.content_hash[:12]}"
-    kept: Path | None = None
-    if cache is not None:
-        Path(cache).mkdir(parents=True, exist_ok=True)
-        embedder_hash = embedder.spec.fingerprint.split("@")[-1]
-        kept = Path(cache) / f"probes-{protocol.content_hash[:12]}-{embedder_hash}-{num_images}.npz"
-        if kept.exists():
-            return ProbeData.load(kept)
-
-    def read_image(source: str) -> npt.NDArray[np.uint8]:
-        return read_crop(protocol.people.read(source), source=source)
-
     sets = list(protocol.probe_sets(num_images))
-    total = len(protocol.gallery) + len(sets) * num_images
-    gallery = _embed(
-        embedder, [entry.source for entry in protocol.gallery], read_image, 0, total, progress
-    )
     images = [image for probe_set in sets for image in probe_set.images]
+    sources = [entry.source for entry in protocol.gallery]
+    total = len(sources) + len(images)
+    crops = _Crops(protocol)
+    kept = None if cache is None else Path(cache) / _cache_name(crops, embedder, num_images)
+    gallery = _embed(embedder, sources, crops.read, kept, "gallery", 0, total, progress)
     probes = _embed(
-        embedder, images, lambda image: render(image, read_image), len(gallery), total, progress
+        embedder,
+        images,
+        lambda image: render(image, crops.read),
+        kept,
+        "probes",
+        len(sources),
+        total,
+        progress,
     )
-    data = ProbeData(
+    return ProbeData(
         gallery=gallery,
         gallery_subjects=np.array([entry.subject_id for entry in protocol.gallery]),
         probes=probes,
@@ -74,28 +75,68 @@ def embed_protocol(
         ),
         protocol=name,
     )
-    if kept is None:
-        return data
-    data.save(kept, force=True)
-    return ProbeData.load(kept)
+
+
+class _Crops:
+    """Reads the crops of a protocol by name."""
+
+    def __init__(self, protocol: DegradedFolderProtocol) -> None:
+        self.protocol = protocol
+
+    def read(self, source: str) -> npt.NDArray[np.uint8]:
+        """The aligned crop, (112, 112, 3) uint8 RGB."""
+        return read_crop(self.protocol.people.read(source), source=source)
+
+    def digest(self) -> str:
+        """SHA-256 over the protocol and the bytes of every image it may use."""
+        digest = hashlib.sha256(self.protocol.content_hash.encode())
+        people = self.protocol.people
+        wanted = {entry.source for entry in self.protocol.gallery}
+        for subject in self.protocol.probe_subjects:
+            wanted.update(people.images[subject])
+        for source in sorted(wanted):
+            digest.update(hashlib.sha256(people.read(source)).digest())
+        return digest.hexdigest()
+
+
+def _cache_name(crops: _Crops, embedder: Embedder, num_images: int) -> str:
+    model = embedder.spec.fingerprint.split("@")[-1]
+    return f"{crops.digest()[:16]}-{model}-{num_images}"
 
 
 def _embed(
     embedder: Embedder,
-    items: list[str] | list[ProbeImage],
+    items: Sequence[str] | Sequence[ProbeImage],
     draw: Callable[..., npt.NDArray[np.uint8]],
+    cache: Path | None,
+    part: str,
     done: int,
     total: int,
     progress: Callable[[int, int], None] | None,
-    batch: int = 64,
 ) -> EmbeddingSet:
-    """Draws and embeds crops batch by batch."""
-    if not items:
-        raise FileFormatError("protocol: expected at least one image to embed, got none.")
-    parts = []
-    for start in range(0, len(items), batch):
-        chosen = items[start : start + batch]
-        parts.append(embedder.embed_set(np.stack([draw(item) for item in chosen])))
+    """Draws and embeds crops, block by block; blocks that the cache holds are not done again."""
+    blocks = []
+    for start in range(0, len(items), _BLOCK):
+        kept = None if cache is None else cache / f"{part}-{start:08d}.npz"
+        if kept is not None and kept.exists():
+            block = EmbeddingSet.load(kept)
+        else:
+            crops = (draw(item) for item in items[start : start + _BLOCK])
+            block = EmbeddingSet.concatenate(
+                embedder.embed_set(np.stack(batch)) for batch in _batches(crops)
+            )
+            if kept is not None:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                block.save(kept, force=True)
+        blocks.append(block)
         if progress is not None:
-            progress(done + start + len(chosen), total)
-    return EmbeddingSet.concatenate(parts)
+            progress(done + min(start + _BLOCK, len(items)), total)
+    return EmbeddingSet.concatenate(blocks)
+
+
+def _batches(
+    crops: Iterable[npt.NDArray[np.uint8]], size: int = 32
+) -> Iterator[list[npt.NDArray[np.uint8]]]:
+    iterator = iter(crops)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch

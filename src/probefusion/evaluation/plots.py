@@ -13,9 +13,9 @@ from probefusion.evaluation.sweep import SweepPoint
 from probefusion.files import replace_file
 from probefusion.types import FloatArray
 
-__all__ = ["plot_person", "plot_sweep"]
+__all__ = ["LINE_STYLES", "plot_person", "plot_sweep", "subplots"]
 
-_STYLES = (
+LINE_STYLES = (
     {"color": "#8a8a8a", "marker": "o", "linestyle": "--"},
     {"color": "#c07a1d", "marker": "s", "linestyle": "--"},
     {"color": "#3b6fb5", "marker": "^", "linestyle": "-"},
@@ -38,7 +38,7 @@ def plot_sweep(
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    figure, (left, right) = _subplots(1, 2, figsize=(10.5, 4.4))
+    figure, (left, right) = subplots(1, 2, figsize=(10.5, 4.4))
     names = list(dict.fromkeys(point.fuser for point in points))
     resolved = [
         index
@@ -47,7 +47,7 @@ def plot_sweep(
     ]
     rate = min(resolved, key=lambda index: points[0].verification[index].target)
     target = points[0].verification[rate].target
-    for name, style in zip(names, _STYLES * len(names), strict=False):
+    for name, style in zip(names, LINE_STYLES * len(names), strict=False):
         mine = [point for point in points if point.fuser == name]
         sizes = [point.num_images for point in mine]
         left.plot(sizes, [point.verification[rate].tar for point in mine], label=name, **style)
@@ -90,7 +90,7 @@ def plot_person(
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    figure, (axes,) = _subplots(1, 1, figsize=(9, 4.4))
+    figure, (axes,) = subplots(1, 1, figsize=(9, 4.4))
     order = np.arange(len(weights)) if severities is None else np.argsort(severities)
     positions = np.arange(1, len(weights) + 1)
     dots = axes.scatter(
@@ -126,7 +126,7 @@ def plot_person(
     _save(figure, path, force=force)
 
 
-def _subplots(rows: int, columns: int, **settings: Any) -> tuple[Any, tuple[Any, ...]]:
+def subplots(rows: int, columns: int, **settings: Any) -> tuple[Any, tuple[Any, ...]]:
     """A figure that needs no display, and its axes."""
     import_extra("matplotlib", extra="plot", purpose="drawing plots")
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -15,7 +15,7 @@ from probefusion.fusion.folder import Threshold
 from probefusion.metrics import TarAtFar, tar_at_far, thresholds_at_far
 from probefusion.types import FloatArray
 
-__all__ = ["SweepPoint", "calibrate", "sweep"]
+__all__ = ["SweepPoint", "calibrate", "gallery_templates", "probe_similarities", "sweep"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +68,9 @@ def sweep(
         raise InvalidInputError("fusers, set_sizes: expected at least one of each.")
     points = []
     for fuser in fusers:
-        gallery = _gallery_templates(data, fuser)
+        gallery = gallery_templates(data, fuser)
         for size in set_sizes:
-            similarities, subjects = _similarities(data, fuser, gallery, size, max_blocks)
+            similarities, subjects = probe_similarities(data, fuser, gallery, size, max_blocks)
             own = subjects[:, None] == data.gallery_subjects
             # A tie with another entry counts as a miss.
             others = np.where(own, -np.inf, similarities).max(axis=1)
@@ -110,10 +110,10 @@ def calibrate(
         source: The people and protocol, kept with the thresholds.
         max_blocks: As for `ProbeData.probe_sets`.
     """
-    gallery = _gallery_templates(data, fuser)
+    gallery = gallery_templates(data, fuser)
     thresholds = []
     for size in set_sizes:
-        similarities, subjects = _similarities(data, fuser, gallery, size, max_blocks)
+        similarities, subjects = probe_similarities(data, fuser, gallery, size, max_blocks)
         non_mated = similarities[subjects[:, None] != data.gallery_subjects]
         thresholds += [
             Threshold(
@@ -129,14 +129,15 @@ def calibrate(
     return tuple(thresholds)
 
 
-def _gallery_templates(data: ProbeData, fuser: Fuser) -> FloatArray:
+def gallery_templates(data: ProbeData, fuser: Fuser) -> FloatArray:
+    """(G, D) unit templates of the gallery images, each fused on its own."""
     return fuser.fuse_many(data.gallery, np.arange(data.gallery.num_images + 1))
 
 
-def _similarities(
+def probe_similarities(
     data: ProbeData, fuser: Fuser, gallery: FloatArray, size: int, max_blocks: int
 ) -> tuple[FloatArray, npt.NDArray[np.str_]]:
-    """(sets, G) cosines of the probe sets of a size, and the subject of each set."""
+    """(sets, G) cosines of the probe sets of `size` images, and the subject of each set."""
     images, subjects = data.probe_sets(size, max_blocks=max_blocks)
     templates = fuser.fuse_many(images, np.arange(0, images.num_images + 1, size))
     return templates @ gallery.T, subjects

@@ -1,0 +1,234 @@
+"""Fusers on a protocol's probe sets, with intervals over people and paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import InvalidInputError
+from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.sweep import gallery_templates, probe_similarities
+from probefusion.fusion import Fuser
+from probefusion.metrics import (
+    BootstrapInterval,
+    ComparisonScores,
+    HolmCorrection,
+    PairedDifference,
+    TarAtFar,
+    bootstrap_mean_over_people,
+    bootstrap_over_people,
+    compare_over_people,
+    holm,
+    tar_at_far,
+)
+
+__all__ = ["Assessment", "AssessmentPlan", "FuserAtSize", "FuserDifference", "assess"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssessmentPlan:
+    """What is measured.
+
+    Args:
+        set_sizes: Images in a probe set.
+        false_accept_rates: Targets of TAR at FAR.
+        decision_rate: The one of them at which fusers are compared.
+        false_positive_rates: Targets of TPIR at FPIR.
+        max_rank: Ranks 1 to this in the CMC.
+        num_replicates: Of the bootstrap over people.
+        seed: Of the bootstrap.
+    """
+
+    set_sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
+    false_accept_rates: tuple[float, ...] = (1e-5, 1e-4, 1e-3, 1e-2)
+    decision_rate: float = 1e-4
+    false_positive_rates: tuple[float, ...] = (0.01,)
+    max_rank: int = 20
+    num_replicates: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FuserAtSize:
+    """One fuser at one set size.
+
+    Args:
+        fuser: Name of the fuser.
+        fingerprint: Its fingerprint.
+        num_images: Images in each probe set.
+        verification: TAR at each false accept rate, with counts.
+        verification_intervals: The same with intervals over people.
+        tpir: TPIR at each false positive identification rate. Non-mated searches: each probe set
+            against the gallery without its own person.
+        rank1: Rank-1 rate with its interval.
+        cmc: (max_rank,) identification rate at rank 1, 2, ...; ties count against the probe.
+        scores: Mated and non-mated similarities, for curves and comparisons.
+    """
+
+    fuser: str
+    fingerprint: str
+    num_images: int
+    verification: tuple[TarAtFar, ...]
+    verification_intervals: tuple[BootstrapInterval, ...]
+    tpir: tuple[BootstrapInterval, ...]
+    rank1: BootstrapInterval
+    cmc: npt.NDArray[np.float64]
+    scores: ComparisonScores
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FuserDifference:
+    """TAR of one fuser minus that of the reference fuser, on the same probe sets.
+
+    Args:
+        fuser: Name of the fuser.
+        reference: Name of the reference.
+        num_images: Images in each probe set.
+        paired: The paired difference over people.
+        adjusted_p_value: Holm-adjusted over all differences of the assessment; NaN if unresolved.
+    """
+
+    fuser: str
+    reference: str
+    num_images: int
+    paired: PairedDifference
+    adjusted_p_value: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Assessment:
+    """Everything measured.
+
+    Args:
+        points: Fuser by fuser, size by size.
+        differences: Every other fuser against the first.
+        plan: What was asked for.
+        num_people: Probe people.
+        num_probe_sets: Probe sets.
+        num_gallery: Gallery entries.
+    """
+
+    points: tuple[FuserAtSize, ...]
+    differences: tuple[FuserDifference, ...]
+    plan: AssessmentPlan
+    num_people: int
+    num_probe_sets: int
+    num_gallery: int
+
+
+def assess(
+    data: ProbeData,
+    fusers: Sequence[Fuser],
+    plan: AssessmentPlan,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Assessment:
+    """Fuses gallery and probes with each fuser, scores them, and compares all with the first.
+
+    Both sides go through the same fuser; every probe set is compared with every gallery entry. The
+    seeds and probe sets of a person are resampled together.
+
+    Args:
+        data: Embedded gallery and probes.
+        fusers: The fusers; the first is the reference.
+        plan: What to measure.
+        progress: Called with (fuser x size done, in all).
+
+    Raises:
+        InvalidInputError: If there is no fuser, two have one name, or a size is larger than the
+            stored sets.
+    """
+    names = [fuser.name for fuser in fusers]
+    if not names or len(set(names)) < len(names):
+        raise InvalidInputError(f"fusers: expected one or more, each once, got {names}.")
+    points: list[FuserAtSize] = []
+    total = len(fusers) * len(plan.set_sizes)
+    for fuser in fusers:
+        gallery = gallery_templates(data, fuser)
+        for size in plan.set_sizes:
+            similarities, subjects = probe_similarities(data, fuser, gallery, size, 1)
+            points.append(_measure(data, fuser, size, similarities, subjects, plan))
+            if progress is not None:
+                progress(len(points), total)
+    return Assessment(
+        points=tuple(points),
+        differences=_differences(points, names, plan),
+        plan=plan,
+        num_people=len(np.unique(data.probe_subjects)),
+        num_probe_sets=len(data.probe_subjects),
+        num_gallery=data.gallery.num_images,
+    )
+
+
+def _measure(
+    data: ProbeData,
+    fuser: Fuser,
+    size: int,
+    similarities: npt.NDArray[np.float32],
+    subjects: npt.NDArray[np.str_],
+    plan: AssessmentPlan,
+) -> FuserAtSize:
+    own = subjects[:, None] == data.gallery_subjects
+    mated, non_mated = similarities[own], similarities[~own]
+    # Numbers are resampled several times faster than names.
+    people = np.unique(subjects, return_inverse=True)[1]
+    scores = ComparisonScores.from_subjects(
+        mated,
+        non_mated,
+        mated_subjects=people,
+        non_mated_subjects=np.repeat(people, own.shape[1] - 1),
+    )
+    rank = 1 + (np.where(own, -np.inf, similarities) >= mated[:, None]).sum(axis=1)
+    top_other = np.where(own, -np.inf, similarities).max(axis=1)
+    searches = ComparisonScores.from_subjects(
+        np.where(rank == 1, mated, -np.inf),
+        top_other,
+        mated_subjects=people,
+        non_mated_subjects=people,
+    )
+    settings: dict[str, Any] = {"num_replicates": plan.num_replicates, "seed": plan.seed}
+    return FuserAtSize(
+        fuser=fuser.name,
+        fingerprint=fuser.fingerprint,
+        num_images=size,
+        verification=tar_at_far(mated, non_mated, plan.false_accept_rates),
+        verification_intervals=bootstrap_over_people(scores, plan.false_accept_rates, **settings),
+        tpir=bootstrap_over_people(searches, plan.false_positive_rates, **settings),
+        rank1=bootstrap_mean_over_people((rank == 1).astype(np.float64), people, **settings),
+        cmc=(rank[:, None] <= np.arange(1, plan.max_rank + 1)).mean(axis=0),
+        scores=scores,
+    )
+
+
+def _differences(
+    points: Sequence[FuserAtSize], names: Sequence[str], plan: AssessmentPlan
+) -> tuple[FuserDifference, ...]:
+    at = {(point.fuser, point.num_images): point for point in points}
+    found = []
+    for name in names[1:]:
+        for size in plan.set_sizes:
+            (paired,) = compare_over_people(
+                at[name, size].scores,
+                at[names[0], size].scores,
+                plan.decision_rate,
+                num_replicates=plan.num_replicates,
+                seed=plan.seed,
+            )
+            found.append((name, size, paired))
+    resolved = [paired.p_value for _, _, paired in found if paired.resolved]
+    correction: HolmCorrection | None = holm(resolved) if resolved else None
+    adjusted = iter(() if correction is None else correction.adjusted.tolist())
+    return tuple(
+        FuserDifference(
+            fuser=name,
+            reference=names[0],
+            num_images=size,
+            paired=paired,
+            adjusted_p_value=next(adjusted) if paired.resolved else float("nan"),
+        )
+        for name, size, paired in found
+    )

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from probefusion.errors import ConfigError, ShapeError
+from probefusion.nn.exact import ExactFuser, ExactFuserConfig
+from probefusion.nn.interface import TrainableFuser
+
+SIZES = {"dim": 8, "style_channels": 5}
+VARIANTS = [
+    {},
+    {"correction": "full", "sees_embedding": True},
+    {"correction": "token", "per_dimension_gains": True},
+]
+
+
+def shaken(**settings) -> ExactFuser:
+    """A network whose zero-initialised parts are not zero."""
+    network = ExactFuser(ExactFuserConfig(**SIZES, **settings)).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+    return network
+
+
+def images(count: int, batch: int = 3):
+    generator = torch.Generator().manual_seed(1)
+    embeddings = 5 * torch.randn(batch, count, 8, generator=generator)
+    return embeddings, torch.randn(batch, count, 5, 2, generator=generator)
+
+
+@pytest.mark.parametrize("settings", VARIANTS)
+@torch.no_grad()
+def test_order_and_repetition_change_nothing(settings) -> None:
+    network = shaken(**settings)
+    embeddings, style = images(9)
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(2))
+    whole = network(embeddings, style)
+    assert torch.allclose(network(embeddings[:, order], style[:, order]), whole, atol=1e-5)
+    twice = network(embeddings.repeat(1, 2, 1), style.repeat(1, 2, 1, 1))
+    assert torch.allclose(twice, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", VARIANTS)
+@torch.no_grad()
+def test_training_pass_is_forward_on_every_prefix(settings) -> None:
+    network = shaken(**settings)
+    embeddings, style = images(8)
+    made = network.training_pass(embeddings, style, prefixes=(1, 3, 4))
+    assert made.prefix_fused.shape == (2, 3, 3, 8)
+    for group, start in enumerate((0, 4)):
+        for index, length in enumerate((1, 3, 4)):
+            part = slice(start, start + length)
+            expected = network(embeddings[:, part], style[:, part])
+            assert torch.allclose(made.prefix_fused[group, index], expected, atol=1e-5)
+    assert torch.allclose(made.joint, network(embeddings, style), atol=1e-5)
+    assert torch.equal(made.joint, made.sequential)
+    assert isinstance(network, TrainableFuser)
+
+
+@torch.no_grad()
+def test_a_single_image_is_its_own_template_by_default() -> None:
+    embeddings, style = images(1)
+    fused = torch.nn.functional.normalize(shaken()(embeddings, style), dim=-1)
+    units = torch.nn.functional.normalize(embeddings[:, 0], dim=-1)
+    assert torch.allclose(fused, units, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_weight_stays_within_its_bound() -> None:
+    network = shaken(max_log_weight=1.5)
+    network.weight.weight *= 1e4
+    embeddings, style = images(50)
+    mass = network.terms(embeddings, style).shares.sum(dim=-1)
+    assert mass.max() <= np.exp(1.5) * 1.0001
+    assert mass.min() >= np.exp(-1.5) * 0.9999
+    assert mass.max() / mass.min() > 10
+
+
+@pytest.mark.parametrize("settings", VARIANTS)
+def test_every_parameter_is_trained(settings) -> None:
+    network = shaken(**settings).train()
+    made = network.training_pass(*images(8), prefixes=(2, 4))
+    (made.prefix_fused**2).sum().backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None]
+    assert without == []
+
+
+def test_equal_generators_give_equal_networks() -> None:
+    config = ExactFuserConfig(**SIZES)
+    one, two, other = (ExactFuser(config, rng=np.random.default_rng(k)) for k in (1, 1, 2))
+    assert torch.equal(one.trunk.weight, two.trunk.weight)
+    assert not torch.equal(one.trunk.weight, other.trunk.weight)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"num_clusters": 0},
+        {"hidden": True},
+        {"max_log_weight": 4.5},
+        {"max_log_gain": 0.0},
+        {"correction": "some"},
+        {"dropout": 1.0},
+    ],
+)
+def test_bad_settings(bad) -> None:
+    with pytest.raises(ConfigError, match=next(iter(bad))):
+        ExactFuserConfig(**SIZES, **bad)
+
+
+def test_wrong_shapes() -> None:
+    embeddings, style = images(4)
+    with pytest.raises(ShapeError):
+        shaken()(embeddings[..., :7], style)
+    with pytest.raises(ShapeError):
+        shaken()(embeddings, style[:, :3])
