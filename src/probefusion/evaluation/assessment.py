@@ -29,6 +29,9 @@ from probefusion.metrics import (
 __all__ = ["Assessment", "AssessmentPlan", "FuserAtSize", "FuserDifference", "assess"]
 
 
+SEVERITY_EDGES = np.linspace(0, 1, 11)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AssessmentPlan:
     """What is measured.
@@ -110,6 +113,9 @@ class Assessment:
         num_people: Probe people.
         num_probe_sets: Probe sets.
         num_gallery: Gallery entries.
+        severity_edges: (S + 1,) borders of the severity bins.
+        weight_by_severity: For each fuser (S,) mean weight of the images in a bin times the number of
+            images in the set, at the largest set size; NaN for a bin without images.
     """
 
     points: tuple[FuserAtSize, ...]
@@ -118,6 +124,8 @@ class Assessment:
     num_people: int
     num_probe_sets: int
     num_gallery: int
+    severity_edges: npt.NDArray[np.float64]
+    weight_by_severity: dict[str, npt.NDArray[np.float64]]
 
 
 def assess(
@@ -161,7 +169,24 @@ def assess(
         num_people=len(np.unique(data.probe_subjects)),
         num_probe_sets=len(data.probe_subjects),
         num_gallery=data.gallery.num_images,
+        severity_edges=SEVERITY_EDGES,
+        weight_by_severity={
+            fuser.name: _weight_by_severity(data, fuser, max(plan.set_sizes)) for fuser in fusers
+        },
     )
+
+
+def _weight_by_severity(data: ProbeData, fuser: Fuser, size: int) -> npt.NDArray[np.float64]:
+    images, _ = data.probe_sets(size)
+    weights = [fuser.fuse(probe).weights for probe in images.chunks(size)]
+    shares = np.concatenate([w for w in weights if w is not None]).astype(np.float64) * size
+    severities = data.severities[:, :size].ravel()
+    bins = np.clip(np.digitize(severities, SEVERITY_EDGES) - 1, 0, len(SEVERITY_EDGES) - 2)
+    counts = np.bincount(bins, minlength=len(SEVERITY_EDGES) - 1)
+    sums = np.bincount(bins, weights=shares, minlength=len(SEVERITY_EDGES) - 1)
+    means: npt.NDArray[np.float64] = np.full(len(counts), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
 
 
 def _measure(

@@ -37,6 +37,12 @@ def assessment_figures(assessment: Assessment) -> list[tuple[str, str, Any]]:
         ),
         ("roc", f"ROC and DET with {middle} probe images.", _curves(shown)),
         ("cmc", f"Identification rate by rank with {middle} probe images.", _cmc(shown)),
+        (
+            "severity",
+            "Mean weight of an image, as a multiple of an equal share, by its degradation "
+            f"({max(sizes)} probe images).",
+            _severity(assessment),
+        ),
     ]
 
 
@@ -112,4 +118,19 @@ def _cmc(points: Sequence[FuserAtSize]) -> Any:
     axes.set_xticks([1, *range(5, len(points[0].cmc) + 1, 5)])
     axes.grid(visible=True, alpha=0.3)
     axes.legend(loc="lower right", frameon=False, fontsize=9)
+    return figure
+
+
+def _severity(assessment: Assessment) -> Any:
+    figure, (axes,) = subplots(1, 1, figsize=(7, 4.4))
+    edges = assessment.severity_edges
+    centres = (edges[:-1] + edges[1:]) / 2
+    for name, style in _styled(list(assessment.weight_by_severity)).items():
+        shares = assessment.weight_by_severity[name]
+        axes.plot(centres, shares, label=name, markersize=4, **style)
+    axes.set_xlabel("severity of the degradation")
+    axes.set_ylabel("weight / equal share")
+    axes.set_yscale("log")
+    axes.grid(visible=True, which="both", alpha=0.3)
+    axes.legend(loc="lower left", frameon=False, fontsize=9)
     return figure

@@ -86,6 +86,11 @@ def report_facts(assessment: Assessment, facts: dict[str, Any]) -> dict[str, Any
         "num_replicates": assessment.plan.num_replicates,
         "points": [_point(point) for point in assessment.points],
         "differences": [_difference(difference) for difference in assessment.differences],
+        "severity_edges": [round(float(edge), 6) for edge in assessment.severity_edges],
+        "weight_by_severity": {
+            name: [_number(value) for value in values]
+            for name, values in assessment.weight_by_severity.items()
+        },
     }
 
 

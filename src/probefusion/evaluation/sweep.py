@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -118,7 +119,7 @@ def calibrate(
         thresholds += [
             Threshold(
                 false_match_rate=found.target,
-                similarity=round(found.threshold, 6),
+                similarity=math.ceil(found.threshold * 1e6) / 1e6,  # never below the measured one
                 num_images=size,
                 num_non_mated=found.num_non_mated,
                 source=source,

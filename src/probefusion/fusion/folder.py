@@ -23,7 +23,7 @@ Inputs and outputs of the two graphs, for use from other languages (N images, B 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,15 @@ from probefusion.checks import check_existing
 from probefusion.errors import ConfigError, FileFormatError, IntegrityError, UnknownNameError
 from probefusion.files import replace_file, sha256_of
 
-__all__ = ["CARD_NAME", "FORMAT_VERSION", "FuserCard", "Threshold", "read_card", "write_card"]
+__all__ = [
+    "CARD_NAME",
+    "FORMAT_VERSION",
+    "FuserCard",
+    "Threshold",
+    "read_card",
+    "with_thresholds",
+    "write_card",
+]
 
 CARD_NAME = "fuser.json"
 FORMAT_VERSION = 1
@@ -142,6 +150,17 @@ def write_card(card: FuserCard, folder: Path, *, force: bool = False) -> None:
     """
     with replace_file(folder / CARD_NAME, force=force) as stream:
         stream.write((json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def with_thresholds(folder: str | Path, thresholds: tuple[Threshold, ...]) -> FuserCard:
+    """Replaces the thresholds in a fuser's card; its graphs and so its fingerprint stay.
+
+    Raises:
+        MissingFileError, FileFormatError, IntegrityError: As `read_card`.
+    """
+    card = replace(read_card(folder), thresholds=thresholds)
+    write_card(card, Path(folder), force=True)
+    return card
 
 
 def read_card(folder: str | Path, *, verify: bool = True) -> FuserCard:

@@ -1,0 +1,95 @@
+"""`probefusion calibrate`: thresholds for a fuser from embedded people it was not trained on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from probefusion.cli.inputs import embedder_settings
+from probefusion.cli.options import (
+    add_output_options,
+    add_preprocessing_option,
+    number_list,
+    positive,
+)
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any) -> None:
+    """Declares the command."""
+    parser = commands.add_parser(
+        "calibrate",
+        help="store decision thresholds with a fuser",
+        description="Measures similarities of different people on the degraded-folder protocol and "
+        "stores thresholds at false match rates 1e-2 to 1e-5, per set size, in the fuser's card. "
+        "Rates that the comparisons cannot resolve are left out. Use people the fuser has not seen.",
+    )
+    parser.add_argument("fuser", metavar="FUSER_DIR")
+    parser.add_argument("--data", required=True, metavar="DIR|ZIP")
+    parser.add_argument("--embedder", required=True, metavar="MODEL")
+    add_preprocessing_option(parser)
+    parser.add_argument("--mix", choices=("hard", "mixed", "clean"), default="hard")
+    parser.add_argument("--folds", type=number_list, default=(3,), metavar="LIST")
+    parser.add_argument("--sizes", type=number_list, default=(1, 2, 4, 8, 16, 32), metavar="LIST")
+    parser.add_argument("--num-sets", type=positive, default=4, metavar="N", help="per person")
+    parser.add_argument("--cache", metavar="DIR", help="where embeddings are kept")
+    parser.add_argument("--threads", type=positive, metavar="N")
+    add_output_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Calibrates and rewrites the card."""
+    from dataclasses import asdict
+
+    from probefusion.cli.progress import progress_bar
+    from probefusion.errors import OutputExistsError
+    from probefusion.evaluation.embed_protocol import embed_protocol
+    from probefusion.evaluation.sweep import calibrate
+    from probefusion.fusion.folder import with_thresholds
+    from probefusion.fusion.learned import open_fuser
+    from probefusion.models import load_embedder
+    from probefusion.protocols import DegradedFolderProtocol, read_people
+
+    fuser = open_fuser(options.fuser, num_threads=options.threads)
+    if fuser.card.thresholds and not options.force:
+        raise OutputExistsError(
+            f"{options.fuser}: carries {len(fuser.card.thresholds)} thresholds. Use --force to replace them."
+        )
+    protocol = DegradedFolderProtocol(
+        people=read_people(options.data),
+        folds=options.folds,
+        mix=options.mix,
+        set_sizes=options.sizes,
+        num_sets=options.num_sets,
+    )
+    embedder = load_embedder(
+        options.embedder, settings=embedder_settings(options), num_threads=options.threads
+    )
+    with progress_bar("embedding", unit="images") as progress:
+        data = embed_protocol(
+            protocol,
+            embedder,
+            num_images=max(options.sizes),
+            cache=options.cache,
+            progress=progress,
+        )
+    thresholds = calibrate(
+        data,
+        fuser,
+        set_sizes=options.sizes,
+        false_match_rates=(1e-2, 1e-3, 1e-4, 1e-5),
+        source=f"{data.protocol}, {len(protocol.probe_subjects)} people",
+    )
+    with_thresholds(options.fuser, thresholds)
+    if options.json:
+        print(json.dumps([asdict(threshold) for threshold in thresholds], indent=2))
+        return 0
+    for found in thresholds:
+        print(
+            f"N={found.num_images}: similarity {found.similarity:.4f} at FMR "
+            f"{found.false_match_rate:g} ({found.num_non_mated} comparisons)"
+        )
+    return 0
