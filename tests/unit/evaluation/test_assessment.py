@@ -28,10 +28,12 @@ def data() -> ProbeData:
     rng = np.random.default_rng(4)
     people = rng.standard_normal((60, 24))
     people /= np.linalg.norm(people, axis=1, keepdims=True)
-    severities = rng.uniform(0, 1, (30, 8))
+    severities = np.where(rng.random((30, 8)) < 0.7, 0.95, 0.05)  # seven in ten are bad
     owners = np.repeat(np.arange(15), 2)
-    noise = rng.standard_normal((30, 8, 24)) * (4 * severities**2)[..., None]
-    probes = (people[owners, None] + noise) / (0.05 + severities**2)[..., None]
+    noise = rng.standard_normal((30, 8, 24)) * (0.6 * severities)[..., None]
+    images = people[owners, None] + noise
+    images /= np.linalg.norm(images, axis=2, keepdims=True)
+    probes = images * (1.05 - severities)[..., None]
     names = np.array([f"p{k:02d}" for k in range(60)])
     return ProbeData(
         gallery=EmbeddingSet(embeddings=people),
