@@ -30,7 +30,7 @@ def data() -> ProbeData:
     people /= np.linalg.norm(people, axis=1, keepdims=True)
     severities = np.where(rng.random((30, 8)) < 0.7, 0.95, 0.05)  # seven in ten are bad
     owners = np.repeat(np.arange(15), 2)
-    noise = rng.standard_normal((30, 8, 24)) * (0.6 * severities)[..., None]
+    noise = rng.standard_normal((30, 8, 24)) * (6 * severities)[..., None]
     images = people[owners, None] + noise
     images /= np.linalg.norm(images, axis=2, keepdims=True)
     probes = images * (1.05 - severities)[..., None]
