@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Fuses and saves; 3 if images were skipped."""
     from probefusion.checks import check_output
     from probefusion.errors import ConfigError
-    from probefusion.fusion import FusionState
+    from probefusion.fusion import FusionState, load_fuser
 
     if options.output is None and options.state is None and not options.json:
         raise ConfigError(
@@ -52,12 +52,12 @@ def run(options: argparse.Namespace) -> int:
     stored = [path for path in options.paths if path.lower().endswith(".safetensors")]
     states = [FusionState.load(path) for path in stored]
     loaded = load_images([path for path in options.paths if path not in stored], options)
-    if loaded.sets:
+    if options.fuser == "auto" and states:
+        fuser = load_fuser(states[0].fuser.split("@")[0], num_threads=options.threads)
+    elif loaded.sets:
         fuser = choose_fuser(options, loaded.sets[0])
-    elif options.fuser == "auto":
-        fuser = _fuser_of_state(states[0], options)
     else:
-        fuser = choose_fuser(options, loaded.sets[0]) if loaded.sets else _named(options)
+        fuser = load_fuser(options.fuser, num_threads=options.threads)
     if len(loaded.sets) == 1 and not states and options.state is None:
         template = fuser.fuse(loaded.sets[0], chunk_size=options.chunk)
     else:
@@ -95,15 +95,3 @@ def run(options: argparse.Namespace) -> int:
         )
     report_skipped(loaded.skipped)
     return 3 if loaded.skipped else 0
-
-
-def _named(options: argparse.Namespace) -> Any:
-    from probefusion.fusion import load_fuser
-
-    return load_fuser(options.fuser, num_threads=options.threads)
-
-
-def _fuser_of_state(state: Any, options: argparse.Namespace) -> Any:
-    from probefusion.fusion import load_fuser
-
-    return load_fuser(state.fuser.split("@")[0], num_threads=options.threads)

@@ -40,14 +40,27 @@ def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int], None
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None, rate=0.0)
-        start = time.monotonic()
+        task = bar.add_task(title, total=None, rate=0.0, visible=False)
+        rate = _Rate()
 
         def update(done: int, total: int) -> None:
-            rate = done / max(time.monotonic() - start, 1e-9)
-            bar.update(task, completed=done, total=total, rate=rate)
+            bar.update(task, completed=done, total=total, rate=rate.at(done), visible=True)
 
         yield update
+
+
+class _Rate:
+    """Units per second since the first one was reported; what a cache gave at once does not count."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def at(self, done: int) -> float:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, done)
+        start, before = self._first
+        return (done - before) / max(now - start, 1e-3)
 
 
 class _Lines:
@@ -56,18 +69,18 @@ class _Lines:
     def __init__(self, title: str, unit: str) -> None:
         self._title = title
         self._unit = unit
-        self._start = time.monotonic()
-        self._last = self._start
+        self._rate = _Rate()
+        self._last = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
+        rate = self._rate.at(done)
         if done < total and now - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = now
-        rate = done / max(now - self._start, 1e-9)
-        left = (total - done) / max(rate, 1e-9)
+        left = f", {(total - done) / rate:.0f} s left" if rate > 0 and done < total else ""
         print(
-            f"{self._title}: {done}/{total} {self._unit}, {rate:.1f} {self._unit}/s, {left:.0f} s left",
+            f"{self._title}: {done}/{total} {self._unit}, {rate:.1f} {self._unit}/s{left}",
             file=sys.stderr,
             flush=True,
         )
