@@ -93,8 +93,16 @@ def plot_person(
     figure, (axes,) = subplots(1, 1, figsize=(9, 4.4))
     order = np.arange(len(weights)) if severities is None else np.argsort(severities)
     positions = np.arange(1, len(weights) + 1)
+    from matplotlib.colors import PowerNorm  # a power scale, or all but the heaviest look alike
+
     dots = axes.scatter(
-        positions, similarities[order], c=weights[order], cmap="viridis", s=46, zorder=3
+        positions,
+        similarities[order],
+        c=weights[order],
+        cmap="viridis",
+        s=46,
+        zorder=3,
+        norm=PowerNorm(0.4, vmin=0),
     )
     axes.axhline(
         mean_similarity,
