@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from probefusion.errors import (
     DtypeError,
     EmptySetError,
+    InvalidInputError,
     MissingExtraError,
     MissingFileError,
     NonFiniteError,
@@ -22,6 +24,7 @@ from probefusion.errors import (
 )
 
 __all__ = [
+    "MAX_NORM",
     "MIN_NORM",
     "check_existing",
     "check_finite_rows",
@@ -36,6 +39,9 @@ __all__ = [
 
 MIN_NORM = 1e-6
 """Embeddings shorter than this are refused: they have no usable direction."""
+
+MAX_NORM = 1e6
+"""Embeddings longer than this are refused: no network gives them, and float32 sums would suffer."""
 
 
 def check_float_array(
@@ -56,6 +62,11 @@ def check_float_array(
         DtypeError: If it is not a floating-point array.
         ShapeError: If the shape does not fit.
     """
+    if isinstance(array, np.ma.MaskedArray):
+        raise DtypeError(
+            f"{name}{where}: expected a plain array, got a masked one, whose mask would be lost. Select "
+            f"the rows first."
+        )
     try:
         given = np.asarray(array)
     except ValueError as error:
@@ -123,7 +134,7 @@ def check_finite_rows(array: npt.NDArray[np.float32], *, name: str, where: str =
 
 
 def row_norms(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Euclidean length of each row, summed in float64 and so free of overflow.
+    """Euclidean length of each row, summed in float64.
 
     Args:
         array: (N, D) float32.
@@ -132,16 +143,24 @@ def row_norms(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         (N,) float32.
     """
     squares = np.einsum("nd,nd->n", array, array, dtype=np.float64)
-    lengths: npt.NDArray[np.float32] = np.sqrt(squares).astype(np.float32)
+    with np.errstate(over="ignore"):
+        lengths: npt.NDArray[np.float32] = np.sqrt(squares).astype(np.float32)
     return lengths
 
 
 def check_nonzero_rows(norms: npt.NDArray[np.float32], *, name: str, where: str = "") -> None:
-    """Refuses embeddings shorter than `MIN_NORM`, naming the first.
+    """Refuses embeddings shorter than `MIN_NORM` or longer than `MAX_NORM`, naming the first.
 
     Raises:
-        ZeroLengthError: If any row has no usable length.
+        ZeroLengthError: If a row has no usable length.
+        InvalidInputError: If a row is too long to be an embedding.
     """
+    long = np.flatnonzero(norms > MAX_NORM)
+    if len(long):
+        raise InvalidInputError(
+            f"{name} {long[0]}{where} has length {norms[long[0]]:.3g}, expected at most {MAX_NORM:g} "
+            f"({len(long)} such rows). No face-recognition network gives that: check the values."
+        )
     short = np.flatnonzero(norms < MIN_NORM)
     if len(short):
         raise ZeroLengthError(
@@ -183,7 +202,17 @@ def check_output(path: str | Path, *, force: bool) -> Path:
         OutputExistsError: If it exists and `force` is False.
         MissingFileError: If the folder it lies in does not exist.
     """
+    if str(path).endswith(("/", os.sep)) and not Path(path).exists():
+        raise MissingFileError(f"output {str(path)!r}: the folder does not exist. Name a file.")
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OutputExistsError(
+            f"output {str(path)!r} is a device or pipe, expected a file. Choose another name."
+        )
+    if path.is_symlink():
+        raise OutputExistsError(
+            f"output {str(path)!r} is a link, which is not written through. Name the file itself."
+        )
     if path.exists() and not force:
         raise OutputExistsError(
             f"output {str(path)!r} exists. Use --force (force=True) to replace it."

@@ -12,6 +12,7 @@
     ├── MismatchError (ValueError)             two things that do not belong together
     │   ├── EmbedderMismatchError              embeddings of different face-recognition networks
     │   └── FuserMismatchError                 states or templates of different fusers
+    ├── MissingNormsError (ValueError)         the fuser needs lengths and the embeddings lost them
     ├── MissingStyleError (ValueError)         the fuser needs style statistics and the set has none
     ├── UnsupportedOperationError (NotImplementedError)   this fuser cannot do that, and says why
     ├── UnknownNameError (KeyError)            no fuser, embedder, detector or metric of this name
@@ -40,6 +41,7 @@ __all__ = [
     "MismatchError",
     "MissingExtraError",
     "MissingFileError",
+    "MissingNormsError",
     "MissingStyleError",
     "NonFiniteError",
     "OutputExistsError",
@@ -99,6 +101,10 @@ class FuserMismatchError(MismatchError):
     """States or templates of different fusers were combined or compared."""
 
 
+class MissingNormsError(ProbeFusionError, ValueError):
+    """The fuser judges images by the length of their embeddings, and these are of unit length."""
+
+
 class MissingStyleError(ProbeFusionError, ValueError):
     """The fuser needs style statistics and the set has none."""
 
@@ -119,7 +125,7 @@ class UnknownNameError(ProbeFusionError, KeyError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else "."
         self.message = f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}."
         super().__init__(self.message)
 

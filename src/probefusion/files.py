@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import check_existing, check_output
-from probefusion.errors import FileFormatError
+from probefusion.errors import FileFormatError, OutputExistsError
 
 __all__ = ["read_npz", "replace_file", "sha256_of", "write_npz"]
 
@@ -36,6 +36,8 @@ def replace_file(path: str | Path, *, force: bool = False) -> Iterator[IO[bytes]
         MissingFileError: If the folder does not exist.
     """
     path = check_output(path, force=force)
+    if path.is_dir():
+        raise OutputExistsError(f"output {str(path)!r} is a folder, expected a file name.")
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -102,19 +104,20 @@ def read_npz(
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
         if isinstance(error, FileFormatError):
             raise
+        reason = "it holds object arrays" if "allow_pickle" in str(error) else str(error)
         raise FileFormatError(
-            f"{path.name}: expected an .npz archive of plain arrays, could not read it ({error}). "
-            f"Write it again; object arrays are refused."
+            f"{path}: expected an .npz archive of plain arrays, could not read it ({reason}). "
+            f"Write it again."
         ) from error
     found_kind = str(arrays.pop("kind", np.asarray(kind)))
     if found_kind != kind:
         raise FileFormatError(f"{path.name}: expected a file of kind {kind!r}, got {found_kind!r}.")
     found_version = arrays.pop("format_version", np.asarray(version))
-    if (
-        found_version.shape != ()
-        or found_version.dtype.kind not in "iu"
-        or int(found_version) > version
-    ):
+    if found_version.shape != () or found_version.dtype.kind not in "iu":
+        raise FileFormatError(
+            f"{path.name}: format_version: expected one whole number, got {found_version!r}."
+        )
+    if int(found_version) > version:
         raise FileFormatError(
             f"{path.name}: format version {found_version} is newer than {version}, which this "
             f"release reads. Upgrade probefusion."

@@ -65,7 +65,8 @@ class EmbeddingSet:
         NonFiniteError: For NaN or infinity, naming the row.
         ZeroLengthError: For an embedding shorter than `probefusion.checks.MIN_NORM`.
 
-    Duplicate images are kept: each counts. The arrays are views marked read-only.
+    Duplicate images are kept: each counts. The arrays are read-only views where no conversion was
+    needed: do not change the array you gave afterwards.
 
     Example:
         >>> import numpy as np
@@ -108,6 +109,10 @@ class EmbeddingSet:
             self._set("sources", _read_only(sources.astype(np.str_)))
         if self.embedder is not None and not isinstance(self.embedder, str):
             raise DtypeError(f"embedder{where}: expected a text or None, got {self.embedder!r}.")
+        if self.norms_known is not None and not isinstance(self.norms_known, bool):
+            raise DtypeError(
+                f"norms_known{where}: expected True, False or None, got {self.norms_known!r}."
+            )
         if self.norms_known is None:
             self._set("norms_known", bool(np.abs(norms - 1).max() > UNIT_TOLERANCE))
 
@@ -142,6 +147,15 @@ class EmbeddingSet:
                 )
             if index.size == 0:
                 raise EmptySetError("index selects no image: expected at least one.")
+            is_mask = index.dtype.kind == "b" and len(index) == self.num_images
+            is_list = index.dtype.kind in "iu" and bool(
+                ((index >= -self.num_images) & (index < self.num_images)).all()
+            )
+            if not (is_mask or is_list):
+                raise ShapeError(
+                    f"index: expected positions below {self.num_images} or a mask of that length, got "
+                    f"{index.dtype} of shape {index.shape}."
+                )
         return EmbeddingSet(
             embeddings=self.embeddings[index],
             style=None if self.style is None else self.style[index],
@@ -186,6 +200,11 @@ class EmbeddingSet:
         dims = {part.dim for part in parts}
         if len(dims) > 1:
             raise ShapeError(f"sets: expected one dimension, got {sorted(dims)}.")
+        channels = {part.style.shape[1] for part in parts if part.style is not None}
+        if len(channels) > 1:
+            raise ShapeError(
+                f"sets: expected one number of style channels, got {sorted(channels)}."
+            )
         columns: dict[str, Any] = {}
         for name in ("style", "media_ids", "sources"):
             values = [getattr(part, name) for part in parts]
@@ -286,8 +305,10 @@ class Template:
                 f"vector: expected unit length, got {length:.6g}. Divide it by its length."
             )
         object.__setattr__(self, "vector", _read_only(vector))
-        if self.num_images < 1:
-            raise InvalidInputError(f"num_images: expected at least 1, got {self.num_images}.")
+        if type(self.num_images) is not int or self.num_images < 1:
+            raise InvalidInputError(
+                f"num_images: expected a whole number of at least 1, got {self.num_images!r}."
+            )
         if self.weights is not None:
             weights = check_float_array(self.weights, name="weights", shape=(self.num_images,))
             check_finite_rows(weights[None], name="weights")
@@ -393,4 +414,8 @@ def _labels(values: object, length: int, name: str, where: str) -> npt.NDArray[A
 
 
 def _optional_text(arrays: dict[str, npt.NDArray[Any]], key: str) -> str | None:
-    return str(arrays[key]) if key in arrays else None
+    if key not in arrays:
+        return None
+    if arrays[key].shape != () or arrays[key].dtype.kind != "U":
+        raise FileFormatError(f"{key}: expected one text, got {arrays[key]!r}.")
+    return str(arrays[key])

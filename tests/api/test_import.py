@@ -18,8 +18,8 @@ def run(code: str) -> str:
 def test_public_names() -> None:
     assert probefusion.__all__ == [
         "EmbeddingSet",
-        "FusionState",
         "Fuser",
+        "FusionState",
         "ProbeFusionError",
         "Template",
         "__version__",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any
 
-from probefusion.cli.inputs import embedder_settings
+from probefusion.cli.inputs import embedder_settings, report_skipped
 from probefusion.cli.options import (
     add_output_options,
     add_preprocessing_option,
@@ -41,11 +42,11 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Calibrates and rewrites the card."""
+    """Calibrates and rewrites the card; 3 if images of the data were skipped."""
     from dataclasses import asdict
 
     from probefusion.cli.progress import progress_bar
-    from probefusion.errors import OutputExistsError
+    from probefusion.errors import EmbedderMismatchError, InvalidInputError, OutputExistsError
     from probefusion.evaluation.embed_protocol import embed_protocol
     from probefusion.evaluation.sweep import calibrate
     from probefusion.fusion.folder import with_thresholds
@@ -58,8 +59,9 @@ def run(options: argparse.Namespace) -> int:
         raise OutputExistsError(
             f"{options.fuser}: carries {len(fuser.card.thresholds)} thresholds. Use --force to replace them."
         )
+    people = read_people(options.data)
     protocol = DegradedFolderProtocol(
-        people=read_people(options.data),
+        people=people,
         folds=options.folds,
         mix=options.mix,
         set_sizes=options.sizes,
@@ -68,6 +70,18 @@ def run(options: argparse.Namespace) -> int:
     embedder = load_embedder(
         options.embedder, settings=embedder_settings(options), num_threads=options.threads
     )
+    if fuser.embedder not in (None, embedder.fingerprint):
+        raise EmbedderMismatchError(
+            f"--embedder: fuser {fuser.name!r} was trained for {fuser.embedder}, got "
+            f"{embedder.fingerprint}. Calibrate with that model."
+        )
+    seen = set(options.folds) & set(fuser.card.training.get("train_folds", ()))
+    if seen:
+        print(
+            f"warning: the fuser was trained on folds {sorted(seen)} of its own data; if these are the "
+            f"same people, the thresholds will be too low",
+            file=sys.stderr,
+        )
     with progress_bar("embedding", unit="images") as progress:
         data = embed_protocol(
             protocol,
@@ -83,13 +97,19 @@ def run(options: argparse.Namespace) -> int:
         false_match_rates=(1e-2, 1e-3, 1e-4, 1e-5),
         source=f"{data.protocol}, {len(protocol.probe_subjects)} people",
     )
+    if not thresholds:
+        raise InvalidInputError(
+            f"--data: {data.gallery.num_images} people and {len(data.probe_subjects)} probe sets resolve "
+            f"no false match rate down from 0.01. Give more people or more --num-sets; the card is kept."
+        )
     with_thresholds(options.fuser, thresholds)
     if options.json:
         print(json.dumps([asdict(threshold) for threshold in thresholds], indent=2))
-        return 0
-    for found in thresholds:
-        print(
-            f"N={found.num_images}: similarity {found.similarity:.4f} at FMR "
-            f"{found.false_match_rate:g} ({found.num_non_mated} comparisons)"
-        )
-    return 0
+    else:
+        for found in thresholds:
+            print(
+                f"N={found.num_images}: similarity {found.similarity:.4f} at FMR "
+                f"{found.false_match_rate:g} ({found.num_non_mated} comparisons)"
+            )
+    report_skipped(people.skipped)
+    return 3 if people.skipped else 0

@@ -96,7 +96,7 @@ def _common_fuser(
     sides: list[EmbeddingSet | Template], options: argparse.Namespace
 ) -> Fuser | None:
     """The fuser for the sides that are not fused yet; that of a template where there is one."""
-    from probefusion.errors import UnknownNameError
+    from probefusion.errors import ConfigError, UnknownNameError
     from probefusion.fusion import load_fuser
     from probefusion.types import EmbeddingSet
 
@@ -105,11 +105,14 @@ def _common_fuser(
     if options.fuser == "auto" and made_by:
         try:
             return load_fuser(made_by[0].split("@")[0], num_threads=options.threads)
-        except UnknownNameError:
+        except UnknownNameError as error:
             if sets:
-                raise
+                raise ConfigError(
+                    f"--fuser: the template was made by {made_by[0]}, which is not in the package. "
+                    f"Give its folder: --fuser DIR"
+                ) from error
             return None  # a fuser folder we were not pointed at: the cosine needs none
-    return choose_fuser(options, sets[0]) if sets else None
+    return choose_fuser(options, sets) if sets else None
 
 
 def _fused(side: Any, fuser: Fuser | None, options: argparse.Namespace) -> Template:

@@ -31,8 +31,10 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Embeds and saves; 3 if images were skipped."""
     from probefusion.checks import check_existing, check_output
+    from probefusion.errors import OutputExistsError
 
-    check_output(options.output, force=options.force)
+    if check_output(options.output, force=options.force).is_dir():
+        raise OutputExistsError(f"output {options.output!r} is a folder, expected a file name.")
     report = embed_paths([check_existing(path) for path in options.paths], options)
     images = report.embedding_set
     images.save(options.output, force=options.force)

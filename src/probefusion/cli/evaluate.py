@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     """Evaluates and writes the report; 3 if images of the data were skipped."""
     from probefusion.checks import check_output
     from probefusion.cli.progress import progress_bar
-    from probefusion.evaluation.assessment import AssessmentPlan, assess
+    from probefusion.evaluation.assessment import AssessmentPlan, assess, check_fusers
     from probefusion.evaluation.embed_protocol import embed_protocol
     from probefusion.evaluation.report import report_facts, write_report
     from probefusion.fusion import load_fuser
@@ -96,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
     plan = AssessmentPlan(
         set_sizes=options.sizes, num_replicates=options.replicates, seed=options.seed
     )
+    check_fusers(fusers, embedder.fingerprint)
     with progress_bar("embedding", unit="images") as embedding:
         data = embed_protocol(
             protocol,

@@ -39,13 +39,15 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Fuses and saves; 3 if images were skipped."""
     from probefusion.checks import check_output
-    from probefusion.errors import ConfigError
+    from probefusion.errors import ConfigError, UnknownNameError
     from probefusion.fusion import FusionState, load_fuser
 
     if options.output is None and options.state is None and not options.json:
         raise ConfigError(
             "output: expected at least one of -o TEMPLATE.npz, --state FILE, --json; got none."
         )
+    if options.output is not None and options.output == options.state:
+        raise ConfigError(f"-o, --state: expected two files, got {options.output} for both.")
     for output in (options.output, options.state):
         if output is not None:
             check_output(output, force=options.force)
@@ -53,9 +55,15 @@ def run(options: argparse.Namespace) -> int:
     states = [FusionState.load(path) for path in stored]
     loaded = load_images([path for path in options.paths if path not in stored], options)
     if options.fuser == "auto" and states:
-        fuser = load_fuser(states[0].fuser.split("@")[0], num_threads=options.threads)
+        try:
+            fuser = load_fuser(states[0].fuser.split("@")[0], num_threads=options.threads)
+        except UnknownNameError as error:
+            raise ConfigError(
+                f"--fuser: the state was made by {states[0].fuser}, which is not in the package. "
+                f"Give its folder: --fuser DIR"
+            ) from error
     elif loaded.sets:
-        fuser = choose_fuser(options, loaded.sets[0])
+        fuser = choose_fuser(options, loaded.sets)
     else:
         fuser = load_fuser(options.fuser, num_threads=options.threads)
     if len(loaded.sets) == 1 and not states and options.state is None:
@@ -72,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None:
         template.save(options.output, force=options.force)
     if options.json:
-        sources = loaded.sets[0].sources if len(loaded.sets) == 1 else None
+        sources = None if template.weights is None else loaded.sets[0].sources
         facts = {
             "output": options.output,
             "state": options.state,

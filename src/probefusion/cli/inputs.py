@@ -54,6 +54,11 @@ def load_images(paths: Sequence[str], options: argparse.Namespace) -> Loaded:
     images: list[Path] = []
     for text in paths:
         path = check_existing(text)
+        if path.suffix.lower() == ".safetensors":
+            raise ConfigError(
+                f"{text}: a saved state is not expected here. Turn it into a template first: "
+                f"probefusion fuse {text} -o template.npz"
+            )
         is_file = path.is_file() and path.suffix.lower() in readable_suffixes()
         (files if is_file else images).append(path)
     sets = [read_embeddings(path) for path in files]
@@ -73,6 +78,11 @@ def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> Embedding
         raise ConfigError(
             "--embedder: expected the ONNX model that turns faces into embeddings, got none. "
             "Give its file or name: --embedder mobilefacenet_128d.onnx"
+        )
+    if options.aligned and options.detector is not None:
+        raise ConfigError(
+            "--aligned, --detector: expected one of the two, got both. Aligned crops are not searched "
+            "for faces: leave --detector out, or --aligned if these are photos."
         )
     if not options.aligned and options.detector is None:
         raise ConfigError(
@@ -95,13 +105,14 @@ def embedder_settings(options: argparse.Namespace) -> dict[str, str] | None:
     return None if options.preprocessing is None else {"preprocessing": options.preprocessing}
 
 
-def choose_fuser(options: argparse.Namespace, images: EmbeddingSet) -> Fuser:
-    """The fuser of the options; for `auto`, the one that fits the images, told on stderr."""
+def choose_fuser(options: argparse.Namespace, sets: Sequence[EmbeddingSet]) -> Fuser:
+    """The fuser of the options; for `auto`, the one that fits all sets, told on stderr."""
     from probefusion.fusion import load_fuser, suggest_fuser
 
     name = options.fuser
     if name == "auto":
-        name = suggest_fuser(images)
+        fitting = {suggest_fuser(images) for images in sets}
+        name = fitting.pop() if len(fitting) == 1 else "mean"
         print(f"fuser: {name} (choose with --fuser)", file=sys.stderr)
     return load_fuser(name, num_threads=options.threads)
 

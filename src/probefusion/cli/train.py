@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.inputs import embedder_settings, report_skipped
 from probefusion.cli.options import (
@@ -18,6 +18,9 @@ from probefusion.cli.options import (
     number_list,
     positive,
 )
+
+if TYPE_CHECKING:
+    from probefusion.training.loop import StepReport
 
 __all__ = ["add_parser", "run"]
 
@@ -92,6 +95,7 @@ def run(options: argparse.Namespace) -> int:
 
     torch = import_extra("torch", extra="train", purpose="training")
     from probefusion.cli.progress import progress_bar
+    from probefusion.errors import ConfigError
     from probefusion.models import load_embedder
     from probefusion.protocols.degraded_folder import fold_of, read_people
     from probefusion.training.config import TrainingConfig
@@ -101,6 +105,13 @@ def run(options: argparse.Namespace) -> int:
     output = check_output(Path(options.output), force=options.force)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
+    try:
+        torch.empty(0, device=settings["device"])
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"--device: {settings['device']!r} cannot be used here ({reason}). Use cpu."
+        ) from error
     people = read_people(check_existing(options.images, name="--images"))
     embedder = load_embedder(
         options.embedder, settings=embedder_settings(options), num_threads=options.threads
@@ -126,6 +137,11 @@ def run(options: argparse.Namespace) -> int:
             progress_bar("calibrating", unit="images"),
         ]
         with bars[0] as extracting, bars[1] as training, bars[2] as calibrating:
+
+            def on_step(report: StepReport) -> None:
+                should_stop.is_training = report.step < report.steps
+                training(report.step, report.steps)
+
             trained = train_fuser(
                 people,
                 embedder,
@@ -138,7 +154,7 @@ def run(options: argparse.Namespace) -> int:
                 device=settings["device"],
                 force=options.force,
                 on_extract=extracting,
-                on_step=lambda report: training(report.step, report.steps),
+                on_step=on_step,
                 on_calibrate=calibrating,
                 should_stop=should_stop,
             )
@@ -157,7 +173,7 @@ def run(options: argparse.Namespace) -> int:
         "num_thresholds": len(trained.card.thresholds),
         "metrics": trained.card.metrics,
     }
-    report_skipped(people.skipped)
+    report_skipped(trained.skipped)
     if options.json:
         print(json.dumps(facts, indent=2))
     else:
@@ -166,7 +182,7 @@ def run(options: argparse.Namespace) -> int:
             print(
                 "no thresholds: too few held-out people with three images or more", file=sys.stderr
             )
-    return 3 if people.skipped else 0
+    return 3 if trained.skipped else 0
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -186,28 +202,70 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
             given = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise FileFormatError(f"{path}: expected TOML, could not read it ({error}).") from error
-        for key in given:
+        for key, value in given.items():
             if key not in _DEFAULTS:
                 raise ConfigError(f"{path}: {UnknownNameError('setting', key, _DEFAULTS)}")
+            given[key] = _checked(key, value, path)
     flags = {key: getattr(options, key) for key in _DEFAULTS if getattr(options, key) is not None}
     return {**_DEFAULTS, **given, **flags}
 
 
-@contextmanager
-def _stop_requested() -> Iterator[Any]:
-    """Turns the first SIGTERM or Ctrl-C into a question the training loop asks after each step."""
-    asked: list[int] = []
+def _checked(key: str, value: Any, path: Path) -> Any:
+    """A setting of a TOML file, of the right type."""
+    from probefusion.errors import ConfigError
 
-    def ask(number: int, frame: object) -> None:
-        del frame
-        if asked:
+    kinds: dict[str, tuple[type, ...]] = {
+        "steps": (int,),
+        "batch_size": (int,),
+        "seed": (int,),
+        "learning_rate": (int, float),
+        "memory_weight": (int, float),
+        "folds": (list,),
+    }
+    wanted = kinds.get(key, (str,))
+    fits = isinstance(value, wanted) and not isinstance(value, bool)
+    if key == "folds" and fits:
+        fits = all(type(fold) is int for fold in value)
+    if not fits:
+        names = " or ".join(kind.__name__ for kind in wanted)
+        raise ConfigError(f"{path}: {key}: expected {names}, got {value!r}.")
+    return value
+
+
+class _Stop:
+    """Asked after each training step; elsewhere an interruption ends the run at once.
+
+    What is embedded is kept in either case.
+
+    Attributes:
+        is_training: Whether the next interruption waits for the end of a step.
+    """
+
+    def __init__(self) -> None:
+        self.is_training = False
+        self._is_asked = False
+
+    def __call__(self) -> bool:
+        return self._is_asked
+
+    def handle(self, number: int, frame: object) -> None:
+        """Signal handler."""
+        del number, frame
+        if self._is_asked or not self.is_training:
             raise KeyboardInterrupt
-        asked.append(number)
+        self._is_asked = True
         print("stopping after this step (again: at once)", file=sys.stderr)
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+
+@contextmanager
+def _stop_requested() -> Iterator[_Stop]:
+    """Turns SIGTERM and Ctrl-C during training into a question asked after each step."""
+    stop = _Stop()
+    previous = {
+        number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
-        yield lambda: bool(asked)
+        yield stop
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

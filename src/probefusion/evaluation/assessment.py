@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import InvalidInputError
+from probefusion.errors import ConfigError, EmbedderMismatchError, InvalidInputError
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.sweep import gallery_templates, probe_similarities
 from probefusion.fusion import Fuser
@@ -26,7 +26,14 @@ from probefusion.metrics import (
     tar_at_far,
 )
 
-__all__ = ["Assessment", "AssessmentPlan", "FuserAtSize", "FuserDifference", "assess"]
+__all__ = [
+    "Assessment",
+    "AssessmentPlan",
+    "FuserAtSize",
+    "FuserDifference",
+    "assess",
+    "check_fusers",
+]
 
 
 SEVERITY_EDGES = np.linspace(0, 1, 11)
@@ -53,6 +60,14 @@ class AssessmentPlan:
     max_rank: int = 20
     num_replicates: int = 1000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_replicates < 100:
+            raise ConfigError(f"num_replicates: expected at least 100, got {self.num_replicates}.")
+        if self.decision_rate not in self.false_accept_rates:
+            raise ConfigError(
+                f"decision_rate: expected one of {self.false_accept_rates}, got {self.decision_rate}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -150,9 +165,7 @@ def assess(
         InvalidInputError: If there is no fuser, two have one name, or a size is larger than the
             stored sets.
     """
-    names = [fuser.name for fuser in fusers]
-    if not names or len(set(names)) < len(names):
-        raise InvalidInputError(f"fusers: expected one or more, each once, got {names}.")
+    names = check_fusers(fusers, data.gallery.embedder)
     points: list[FuserAtSize] = []
     total = len(fusers) * len(plan.set_sizes)
     for fuser in fusers:
@@ -174,6 +187,25 @@ def assess(
             fuser.name: _weight_by_severity(data, fuser, max(plan.set_sizes)) for fuser in fusers
         },
     )
+
+
+def check_fusers(fusers: Sequence[Fuser], embedder: str | None) -> list[str]:
+    """The names of the fusers; to be called before anything is embedded.
+
+    Raises:
+        InvalidInputError: If there is none, or two have one name.
+        EmbedderMismatchError: If one was made for another embedder.
+    """
+    names = [fuser.name for fuser in fusers]
+    if not names or len(set(names)) < len(names):
+        raise InvalidInputError(f"fusers: expected one or more, each once, got {names}.")
+    for fuser in fusers:
+        if None not in (fuser.embedder, embedder) and fuser.embedder != embedder:
+            raise EmbedderMismatchError(
+                f"fuser {fuser.name!r} was trained for the embedder {fuser.embedder}, got {embedder}. "
+                f"Leave it out, or evaluate with that embedder."
+            )
+    return names
 
 
 def _weight_by_severity(data: ProbeData, fuser: Fuser, size: int) -> npt.NDArray[np.float64]:

@@ -103,6 +103,7 @@ def run_demo(
     output.mkdir(parents=True, exist_ok=True)
     data = demo_data()
     fusers = [load_fuser(name) for name in DEMO_FUSERS]
+    view = view_person(data, fusers[-1], subject_id)
     points = sweep(
         data, fusers, set_sizes=SET_SIZES, false_accept_rates=FALSE_ACCEPT_RATES, max_blocks=4
     )
@@ -113,7 +114,6 @@ def run_demo(
         title=f"{people} unseen people, degraded probes, {data.gallery.num_images} gallery entries",
         force=force,
     )
-    view = view_person(data, fusers[-1], subject_id)
     plot_person(
         view.similarities,
         view.weights,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.errors import FileFormatError, InvalidInputError
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.faces.embed import Embedder
 from probefusion.faces.images import read_crop
@@ -119,7 +120,12 @@ def _embed(
     for start in range(0, len(items), _BLOCK):
         kept = None if cache is None else cache / f"{part}-{start:08d}.npz"
         if kept is not None and kept.exists():
-            block = EmbeddingSet.load(kept)
+            try:
+                block = EmbeddingSet.load(kept)
+            except InvalidInputError as error:
+                raise FileFormatError(
+                    f"{kept}: damaged cache file. Delete it and run the same command again."
+                ) from error
         else:
             crops = (draw(item) for item in items[start : start + _BLOCK])
             block = EmbeddingSet.concatenate(

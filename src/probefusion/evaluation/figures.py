@@ -73,11 +73,17 @@ def _rates(assessment: Assessment) -> Any:
             )
     for axes, label in ((left, f"TAR at FAR {rates[index]:g}"), (right, "rank-1 rate")):
         axes.set_xscale("log", base=2)
+        axes.set_xlim(min(sizes) / 1.2, max(sizes) * 1.2)
         axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.minorticks_off()
         axes.set_xlabel("images in the probe")
         axes.set_ylabel(label)
         axes.set_ylim(top=1.01)
         axes.grid(visible=True, alpha=0.3)
+    if not assessment.points[0].verification[index].resolved:
+        left.text(
+            0.5, 0.5, "unresolved: too few comparisons", transform=left.transAxes, ha="center"
+        )
     left.legend(loc="lower right", frameon=False, fontsize=9)
     return figure
 

@@ -64,6 +64,20 @@ class Threshold:
     num_non_mated: int
     source: str
 
+    def __post_init__(self) -> None:
+        for name in ("false_match_rate", "similarity"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise ConfigError(f"threshold {name}: expected a number, got {value!r}.")
+        if not 0 < self.false_match_rate < 1:
+            raise ConfigError(
+                f"threshold false_match_rate: expected a fraction, got {self.false_match_rate}."
+            )
+        if type(self.num_images) is not int or self.num_images < 1:
+            raise ConfigError(
+                f"threshold num_images: expected at least 1, got {self.num_images!r}."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class FuserCard:
@@ -83,6 +97,7 @@ class FuserCard:
         metrics: Figures measured when it was made, with the command that gives them.
         thresholds: Calibrated decision thresholds, possibly none.
         files: SHA-256 of each file beside the card.
+        needs_norms: Whether the lengths of the embeddings must be the network's own.
         self_test: Seed, number of images and expected fused unit vector of a synthetic set.
         format_version: Version of this format.
 
@@ -104,9 +119,20 @@ class FuserCard:
     metrics: dict[str, Any] = field(default_factory=dict)
     thresholds: tuple[Threshold, ...] = ()
     self_test: dict[str, Any] = field(default_factory=dict)
+    needs_norms: bool = False
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
+        for name in ("name", "architecture", "licence"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name}: expected a text, got {getattr(self, name)!r}.")
+        if self.embedder is not None and not isinstance(self.embedder, str):
+            raise ConfigError(f"embedder: expected a text or null, got {self.embedder!r}.")
+        for name in ("dim", "style_channels", "num_clusters"):
+            if type(getattr(self, name)) is not int:
+                raise ConfigError(f"{name}: expected a whole number, got {getattr(self, name)!r}.")
+        if not all(isinstance(digest, str) for digest in self.files.values()):
+            raise ConfigError(f"files: expected SHA-256 texts, got {self.files!r}.")
         if self.kind not in KINDS:
             raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}.")
         for name in ("dim", "num_clusters"):
@@ -196,7 +222,7 @@ def read_card(folder: str | Path, *, verify: bool = True) -> FuserCard:
         content["thresholds"] = tuple(Threshold(**entry) for entry in content.get("thresholds", ()))
         card = FuserCard(**content)
         digests = {name: card.files[name] for name in ("encode.onnx", "finish.onnx")}
-    except (TypeError, KeyError, ConfigError) as error:
+    except (TypeError, KeyError, AttributeError, ConfigError) as error:
         raise FileFormatError(f"{path}: not a valid fuser card: {error}") from error
     for name, digest in digests.items():
         graph = check_existing(folder / name, name="fuser graph")

@@ -14,6 +14,7 @@ from probefusion.errors import (
     EmptySetError,
     FuserMismatchError,
     InvalidInputError,
+    MissingNormsError,
     MissingStyleError,
     ShapeError,
 )
@@ -68,6 +69,8 @@ class Fuser(ABC):
         embedder: Fingerprint of the embedder it was made for, or None if it takes any.
         dim: D it was made for, or None if it takes any.
         style_channels: C it needs, or 0 if it needs no style.
+        num_clusters: M of its states.
+        needs_norms: Whether it judges images by the length of their embeddings.
         is_exact: Whether any order and any split of the images gives the same template (< 1e-6 in
             each component). Otherwise only the order of the batches is free, not their borders.
     """
@@ -77,6 +80,8 @@ class Fuser(ABC):
     embedder: str | None
     dim: int | None
     style_channels: int
+    num_clusters: int
+    needs_norms: bool
     is_exact: bool
 
     def encode(self, images: EmbeddingSet) -> FusionState:
@@ -162,6 +167,7 @@ class Fuser(ABC):
         Raises:
             EmbedderMismatchError: If both embedders are known and differ.
             ShapeError: If D or C differs.
+            MissingNormsError: If lengths are needed and lost.
             MissingStyleError: If style is needed and missing.
         """
         where = f" of {images.origin}" if images.origin else ""
@@ -175,6 +181,12 @@ class Fuser(ABC):
             raise ShapeError(
                 f"embeddings{where}: fuser {self.name!r} expects dimension {self.dim}, got {images.dim}. "
                 f"Use a fuser trained for this embedder, or one that takes any: mean, norm-weighted."
+            )
+        if self.needs_norms and not images.norms_known:
+            raise MissingNormsError(
+                f"embeddings{where}: fuser {self.name!r} judges images by the length of their "
+                f"embeddings, which these have lost (all are of length 1). Give the embeddings as the "
+                f"network gave them, or use a fuser that needs no lengths: mean."
             )
         if self.style_channels:
             if images.style is None:
@@ -236,9 +248,27 @@ class Fuser(ABC):
                 f"state: made by fuser {state.fuser}, but this is {self.fingerprint}. "
                 f"Finish it with the fuser that made it."
             )
+        self._check_state(state)
         if state.num_images == 0:
             raise EmptySetError("state holds no images: expected at least one. Add a state first.")
         return self._finish(state.mass[None], state.sums[None], state.style_sums[None])
+
+    def _check_state(self, state: FusionState) -> None:
+        """Refuses a state whose sums are not of this fuser's size, or weigh nothing."""
+        if self.dim is not None and state.sums.shape[1] != self.dim:
+            raise ShapeError(
+                f"state: fuser {self.name!r} expects sums of {self.dim} numbers, got "
+                f"{state.sums.shape[1]}. The state is damaged."
+            )
+        if len(state.mass) != self.num_clusters:
+            raise ShapeError(
+                f"state: fuser {self.name!r} has {self.num_clusters} clusters, got "
+                f"{len(state.mass)}. The state is damaged."
+            )
+        if state.num_images > 0 and not state.mass.sum() > 0:
+            raise InvalidInputError(
+                f"state: {state.num_images} images of no mass at all. The state is damaged."
+            )
 
     def _template(
         self, state: FusionState, finished: Finished, weights: FloatArray | None = None

@@ -35,6 +35,8 @@ class LearnedFuser(Fuser):
         self.embedder = card.embedder
         self.dim = card.dim
         self.style_channels = card.style_channels
+        self.num_clusters = card.num_clusters
+        self.needs_norms = card.needs_norms
         self._encode_graph = _open_session(folder / "encode.onnx", num_threads)
         self._finish_graph = _open_session(folder / "finish.onnx", num_threads)
 
@@ -48,6 +50,36 @@ class LearnedFuser(Fuser):
             ["fused", "cluster_weights"], {"mass": mass, "sums": sums, "style_sums": style_sums}
         )
         return Finished(fused=fused, cluster_weights=cluster_weights)
+
+    def check_graphs(self) -> None:
+        """Refuses graphs whose inputs and outputs are not those of the card.
+
+        Raises:
+            FileFormatError: If they are not.
+        """
+        card = self.card
+        style = ["style"] if card.style_channels else []
+        outputs = {
+            "imagewise": ["shares", "values", "style_tokens"],
+            "setwise": ["mass", "sums", "style_sums", "shares"],
+        }[card.kind]
+        sums = ["mass", "sums", "style_sums"]
+        for name, session, wanted in (
+            ("encode.onnx", self._encode_graph, (["embeddings", *style], outputs)),
+            ("finish.onnx", self._finish_graph, (sums, ["fused", "cluster_weights"])),
+        ):
+            shapes = {entry.name: entry.shape for entry in session.get_inputs()}
+            names = (list(shapes), [entry.name for entry in session.get_outputs()])
+            if names != wanted:
+                raise FileFormatError(
+                    f"{self.folder / name}: expected inputs and outputs {wanted}, got {names}."
+                )
+            have = shapes.get("embeddings", shapes.get("sums", []))[-1]
+            if have != card.dim or shapes.get("mass", [card.num_clusters])[-1] != card.num_clusters:
+                raise FileFormatError(
+                    f"{self.folder / name}: expected dimension {card.dim} and {card.num_clusters} "
+                    f"clusters as the card says, got input shapes {shapes}."
+                )
 
     def self_test(self) -> float:
         """Fuses the synthetic set of the card and gives the largest deviation from its answer.
@@ -179,7 +211,9 @@ def open_fuser(
     folder = Path(folder)
     card = read_card(folder, verify=verify)
     kinds = {"imagewise": LearnedImagewiseFuser, "setwise": LearnedSetwiseFuser}
-    return kinds[card.kind](folder, card, num_threads=num_threads)
+    fuser = kinds[card.kind](folder, card, num_threads=num_threads)
+    fuser.check_graphs()
+    return fuser
 
 
 def synthetic_set(*, seed: int, num_images: int, dim: int, style_channels: int) -> EmbeddingSet:
@@ -211,5 +245,7 @@ def _open_session(path: Path, num_threads: int | None) -> Any:
         return onnxruntime.InferenceSession(
             str(path), sess_options=options, providers=["CPUExecutionProvider"]
         )
-    except onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException as error:
+    except Exception as error:  # ONNX Runtime's errors have no common base but this
+        if type(error).__module__.split(".")[0] != "onnxruntime":
+            raise
         raise FileFormatError(f"{path}: ONNX Runtime cannot load it ({error}).") from error

@@ -18,6 +18,8 @@ class _PoolingFuser(ImagewiseFuser):
     embedder = None
     dim = None
     style_channels = 0
+    num_clusters = 1
+    needs_norms = False
 
     def __init__(self) -> None:
         self.fingerprint = f"{self.name}@1"

@@ -74,4 +74,6 @@ def suggest_fuser(images: EmbeddingSet) -> str:
         return "mean"
     card = read_card(folder, verify=False)
     has_style = images.style is not None and images.style.shape[1] == card.style_channels
-    return card.name if card.embedder == images.embedder and has_style else "mean"
+    has_norms = bool(images.norms_known) or not card.needs_norms
+    fits = card.embedder == images.embedder and has_style and has_norms
+    return card.name if fits else "mean"

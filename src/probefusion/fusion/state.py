@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from probefusion.checks import check_existing
 from probefusion.errors import (
+    DtypeError,
     EmbedderMismatchError,
     FileFormatError,
     FuserMismatchError,
     InvalidInputError,
     NonFiniteError,
+    ProbeFusionError,
     ShapeError,
 )
 from probefusion.files import replace_file
@@ -68,6 +70,8 @@ class FusionState:
             array = array.view()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
+        if self.embedder is not None and not isinstance(self.embedder, str):
+            raise DtypeError(f"embedder: expected a text or None, got {self.embedder!r}.")
         if not len(self.mass) == len(self.sums) == len(self.style_sums):
             raise ShapeError(
                 f"mass, sums, style_sums: expected one row per cluster in each, got "
@@ -84,6 +88,8 @@ class FusionState:
         Raises:
             FuserMismatchError, EmbedderMismatchError: If they do not belong together.
         """
+        if not isinstance(other, FusionState):
+            return NotImplemented
         embedder = self._check_fits(other)
         return FusionState(
             mass=self.mass + other.mass,
@@ -97,10 +103,16 @@ class FusionState:
     def __sub__(self, other: FusionState) -> FusionState:
         """The state without the images of `other`, which must have been added before.
 
+        Sums cannot tell whose they are: that `other` was added is checked only as far as its number
+        of images, its mass and, when nothing remains, its sums tell.
+
         Raises:
             FuserMismatchError, EmbedderMismatchError: If they do not belong together.
-            InvalidInputError: If `other` holds more images or more mass than this state.
+            InvalidInputError: If `other` holds more images or more mass than this state, or as many
+                images and other sums.
         """
+        if not isinstance(other, FusionState):
+            return NotImplemented
         embedder = self._check_fits(other)
         remaining = self.num_images - other.num_images
         if remaining < 0:
@@ -109,6 +121,13 @@ class FusionState:
                 f"Subtract only what was added."
             )
         if remaining == 0:
+            for name in ("mass", "sums", "style_sums"):
+                mine, theirs = getattr(self, name), getattr(other, name)
+                if np.abs(mine - theirs).max(initial=0) > 1e-6 * np.abs(mine).max(initial=1e-300):
+                    raise InvalidInputError(
+                        f"cannot take out {other.num_images} other images than those of the state "
+                        f"(their {name} differ). Subtract only what was added."
+                    )
             return FusionState(
                 mass=np.zeros_like(self.mass),
                 sums=np.zeros_like(self.sums),
@@ -199,13 +218,9 @@ class FusionState:
                 fuser=str(facts["fuser"]),
                 embedder=facts["embedder"],
             )
-        except (
-            SafetensorError,
-            KeyError,
-            TypeError,
-            json.JSONDecodeError,
-            UnicodeDecodeError,
-        ) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, ProbeFusionError):
+                raise
             raise FileFormatError(
                 f"{origin}: expected safetensors bytes of a fusion state, could not read them ({error})."
             ) from error

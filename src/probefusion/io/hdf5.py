@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import import_extra
-from probefusion.errors import FileFormatError
+from probefusion.errors import FileFormatError, ShapeError
 from probefusion.types import EmbeddingSet
 
 __all__ = ["read_hdf5"]
@@ -40,13 +40,19 @@ def read_hdf5(path: Path) -> EmbeddingSet:
                 f"{path.name}: expected a data set named 'embeddings' at the top level, got "
                 f"{', '.join(names) or 'none'}."
             )
+        unknown = sorted(set(names) - {main, *_OPTIONAL})
+        if unknown:
+            raise FileFormatError(
+                f"{path.name}: expected {main!r} and optionally {', '.join(_OPTIONAL)}; unknown data "
+                f"sets: {', '.join(unknown)}."
+            )
         optional: dict[str, Any] = {
             name: _values(file[name]) for name in _OPTIONAL if name in names
         }
         embedder = file.attrs.get("embedder")
         return EmbeddingSet(
             embeddings=_values(file[main]),
-            embedder=None if embedder is None else str(embedder),
+            embedder=embedder.decode() if isinstance(embedder, bytes) else embedder,
             origin=path.name,
             **optional,
         )
@@ -54,6 +60,10 @@ def read_hdf5(path: Path) -> EmbeddingSet:
 
 def _values(dataset: Any) -> npt.NDArray[Any]:
     values = np.asarray(dataset[()])
+    if values.dtype.kind == "O" and values.size and isinstance(values.flat[0], np.ndarray):
+        raise ShapeError(
+            f"{dataset.name}: expected rows of one length, got rows of several lengths."
+        )
     if values.dtype.kind in "OS":
         return np.asarray([v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()])
     return values

@@ -65,6 +65,8 @@ def read_embeddings(path: str | Path) -> EmbeddingSet:
         MissingExtraError: If the format needs a package that is not installed.
     """
     path = check_existing(path, name="embeddings file")
+    if path.is_dir():
+        raise FileFormatError(f"{path}: expected a file, got a folder.")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise FileFormatError(

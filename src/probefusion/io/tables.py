@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,9 @@ _PARQUET_COLUMNS = ("embedding", "style", "media_id", "source", "subject_id", "t
 def read_csv(path: Path) -> EmbeddingSet:
     """Reads a CSV file: one image per row, one number per column, comma or semicolon.
 
-    A first row with any field that is no number is taken for a header. With a header, columns named
-    `source` and `media_id` are taken as such; all others must hold numbers and make up the embedding
-    in their order.
+    A first row without any number is taken for a header. With a header, columns named `source` and
+    `media_id` are taken as such; all others must hold numbers and make up the embedding in their
+    order. Columns that name people or templates are refused: a file is one person's.
 
     Raises:
         FileFormatError: For a wrong column count or a field that is no number, naming the line.
@@ -38,18 +40,19 @@ def read_csv(path: Path) -> EmbeddingSet:
         ) from error
     first_line = text.split("\n", 1)[0]
     delimiter = ";" if ";" in first_line else ","
-    reader = csv.reader(text.splitlines(), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header: list[str] | None = None
     rows: list[list[float]] = []
     labels: dict[str, list[str]] = {}
     width = 0
-    for fields in reader:
+    for fields in _lines(reader, path.name):
         if not fields:
             continue
         if not width:
             width = len(fields)
-            if not all(_is_number(value) for value in fields):
+            if not any(_is_number(value) for value in fields):
                 header = [value.strip() for value in fields]
+                _refuse_people(header, path.name)
                 labels = {name: [] for name in _TEXT_COLUMNS if name in header}
                 continue
         if len(fields) != width:
@@ -63,7 +66,7 @@ def read_csv(path: Path) -> EmbeddingSet:
                 labels[name].append(value.strip())
                 continue
             try:
-                row.append(float(value))
+                row.append(_number(value))
             except ValueError as error:
                 raise FileFormatError(
                     f"{path.name}, line {reader.line_num}, column {position + 1}: expected a number, "
@@ -80,9 +83,31 @@ def read_csv(path: Path) -> EmbeddingSet:
     )
 
 
+def _lines(reader: Any, name: str) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise FileFormatError(f"{name}, line {reader.line_num}: no valid CSV ({error}).") from error
+
+
+def _refuse_people(header: list[str], name: str) -> None:
+    found = [column for column in ("subject_id", "template_id") if column in header]
+    if found:
+        raise FileFormatError(
+            f"{name}: expected the images of one person, got a column {found[0]!r}. Write one file "
+            f"per person, without that column."
+        )
+
+
+def _number(text: str) -> float:
+    if "_" in text:  # Python reads 1_0 as 10; a table means something else
+        raise ValueError(text)
+    return float(text)
+
+
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        _number(text)
     except ValueError:
         return False
     return True
@@ -137,7 +162,7 @@ def read_parquet(path: Path) -> EmbeddingSet:
         style=style,
         media_ids=_column(table, "media_id"),
         sources=_column(table, "source"),
-        embedder=embedder.decode() if embedder else None,
+        embedder=embedder.decode(errors="replace") if embedder else None,
         origin=path.name,
     )
 

@@ -117,6 +117,7 @@ def export_fuser(
     training: dict[str, Any],
     metrics: dict[str, Any] | None = None,
     thresholds: Sequence[Threshold] = (),
+    needs_norms: bool = False,
     half_weights: bool = True,
     force: bool = False,
 ) -> FuserCard:
@@ -132,6 +133,7 @@ def export_fuser(
         training: Facts of the training, kept in the card.
         metrics: Measured figures, kept in the card.
         thresholds: Calibrated thresholds.
+        needs_norms: Whether the fuser refuses embeddings whose lengths are lost.
         half_weights: Round matrices to half precision first (see `round_weights`) and store them so.
         force: Whether an existing folder may be replaced.
 
@@ -175,6 +177,7 @@ def export_fuser(
             training=training,
             metrics=metrics or {},
             thresholds=tuple(thresholds),
+            needs_norms=needs_norms,
         )
         write_card(card, draft)
         card = replace(card, self_test=_self_test(network, draft))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,11 @@ import torch
 
 from probefusion import __version__
 from probefusion.checks import check_output
-from probefusion.errors import ConfigError, EmptySetError
+from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
 from probefusion.evaluation.embed_protocol import embed_protocol
 from probefusion.evaluation.sweep import calibrate, sweep
 from probefusion.faces.augment import draw_variants
-from probefusion.faces.images import read_crop
+from probefusion.faces.images import SkippedImage, read_crop
 from probefusion.files import replace_file
 from probefusion.fusion import MeanFuser
 from probefusion.fusion.folder import FuserCard
@@ -58,12 +59,14 @@ class TrainedFuser:
         step: Training steps done.
         num_people: People trained on.
         num_held_out: People kept for calibration.
+        skipped: Images that could not be used, and why.
     """
 
     card: FuserCard | None
     step: int
     num_people: int
     num_held_out: int
+    skipped: tuple[SkippedImage, ...]
 
 
 def train_fuser(
@@ -113,6 +116,7 @@ def train_fuser(
     work = Path(work)
     if not train_folds or not set(train_folds) <= set(range(NUM_FOLDS)):
         raise ConfigError(f"train_folds: expected some of 0 to {NUM_FOLDS - 1}, got {train_folds}.")
+    people, content = _usable(people)
     chosen = {
         subject: images
         for subject, images in people.images.items()
@@ -126,6 +130,7 @@ def train_fuser(
         draw_variants,
         work / "variants",
         recipe=RECIPE,
+        content=content,
         seed=config.seed,
         progress=on_extract,
     )
@@ -141,7 +146,11 @@ def train_fuser(
     num_held_out = len(people.images) - len(chosen)
     if not result.is_finished:
         return TrainedFuser(
-            card=None, step=result.step, num_people=len(chosen), num_held_out=num_held_out
+            card=None,
+            step=result.step,
+            num_people=len(chosen),
+            num_held_out=num_held_out,
+            skipped=people.skipped,
         )
     facts = {
         "num_people": len(chosen),
@@ -159,15 +168,44 @@ def train_fuser(
         "architecture": config.architecture,
         "embedder": embedder.fingerprint,
         "licence": licence,
+        "needs_norms": embedder.norms_known,
         "training": facts,
     }
-    card = export_fuser(result.network, output, force=force, **arguments)
-    if held_out:
-        measured = _measure(people, held_out, embedder, Path(output), work, on_calibrate)
-        card = export_fuser(result.network, output, force=True, **arguments, **measured)
+    measured: dict[str, Any] = {}
+    if (
+        held_out
+    ):  # measured on the graphs as exported, which become the fuser only when all is known
+        export_fuser(result.network, work / "export", force=True, **arguments)
+        measured = _measure(people, held_out, embedder, work / "export", work, on_calibrate)
+    card = export_fuser(result.network, output, force=force, **arguments, **measured)
     return TrainedFuser(
-        card=card, step=result.step, num_people=len(chosen), num_held_out=num_held_out
+        card=card,
+        step=result.step,
+        num_people=len(chosen),
+        num_held_out=num_held_out,
+        skipped=people.skipped,
     )
+
+
+def _usable(people: People) -> tuple[People, str]:
+    """The people without images that cannot be read, which are listed, and a digest of all bytes."""
+    digest = hashlib.sha256()
+    images: dict[str, tuple[str, ...]] = {}
+    skipped = list(people.skipped)
+    for subject, sources in people.images.items():
+        good = []
+        for source in sources:
+            try:
+                data = people.read(source)
+                read_crop(data, source=source)
+            except InvalidInputError as error:
+                skipped.append(SkippedImage(source=source, reason=str(error)))
+                continue
+            digest.update(hashlib.sha256(source.encode() + b"\0" + data).digest())
+            good.append(source)
+        if good:
+            images[subject] = tuple(good)
+    return replace(people, images=images, skipped=tuple(skipped)), digest.hexdigest()
 
 
 def _measure(

@@ -119,6 +119,7 @@ def extract_variants(
     folder: str | Path,
     *,
     recipe: str,
+    content: str = "",
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> VariantStore:
@@ -134,6 +135,7 @@ def extract_variants(
         draw_variants: Gives (V, H, W, 3) variants of an image, from an image and a generator.
         folder: Where the store is kept; made if missing.
         recipe: Name of the augmentation recipe, kept with the store.
+        content: Digest of the images' bytes; a store of other bytes is not gone on with.
         seed: Seed of the augmentation.
         progress: Called with (images done, images in all).
 
@@ -159,6 +161,7 @@ def extract_variants(
         "format_version": _FORMAT_VERSION,
         "embedder": embedder.fingerprint,
         "recipe": recipe,
+        "content": content,
         "seed": seed,
         "subject_ids": subject_ids,
         "subjects": subjects,

@@ -51,7 +51,8 @@ def test_a_stopped_run_goes_on_to_the_same_network(tmp_path, store, architecture
 
 
 def test_loss_falls(store) -> None:
-    config = TrainingConfig(**{**SETTINGS, "steps": 120, "batch_size": 12})
+    network = {"correction": "full", "sees_embedding": True}
+    config = TrainingConfig(**{**SETTINGS, "steps": 120, "batch_size": 12}, network=network)
     losses = train_network(store, config).centre_losses
     assert losses[-10:].mean() < 0.7 * losses[:10].mean()
 
