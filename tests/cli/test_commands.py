@@ -293,3 +293,91 @@ def test_help_is_quick() -> None:
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(seconds() for _ in range(5)) < 0.3
+
+
+def test_outputs_do_not_destroy_each_other(tmp_path, command, set_file) -> None:
+    same = tmp_path / "same.npz"
+    code, _, err = command("fuse", set_file, "--fuser", "mean", "-o", same, "--state", same)
+    assert (code, same.exists()) == (1, False)
+    assert "two files" in err
+    (tmp_path / "link.npz").symlink_to(tmp_path / "target.npz")
+    code, _, err = command(
+        "fuse", set_file, "--fuser", "mean", "-o", tmp_path / "link.npz", "--force"
+    )
+    assert code == 1
+    assert "link" in err
+    code, _, err = command("fuse", set_file, "--fuser", "mean", "-o", tmp_path, "--force")
+    assert code == 1
+    assert "folder" in err
+    code, _, err = command("fuse", set_file, "--fuser", "mean", "-o", "/dev/null", "--force")
+    assert code == 1
+    assert "device" in err
+
+
+def test_compare_is_symmetric_for_sets_of_unknown_origin(tmp_path, command, make_set) -> None:
+    make_set(3, embedder="net@1").save(tmp_path / "known.npz")
+    np.save(tmp_path / "bare.npy", make_set(3).embeddings)
+    found = []
+    for pair in (("known.npz", "bare.npy"), ("bare.npy", "known.npz")):
+        code, out, err = command("compare", *(tmp_path / name for name in pair), "--json")
+        assert code == 0, err
+        found.append(json.loads(out)["similarity"])
+    assert found[0] == pytest.approx(found[1], abs=1e-9)
+
+
+def test_evaluate_and_calibrate(tmp_path, command, tiny_embedder, people_folder) -> None:
+    pytest.importorskip("torch")
+    data = tmp_path / "people"
+    shutil.copytree(people_folder, data)
+    (data / "person_03" / "cut.jpg").write_bytes(b"\xff\xd8\xff cut")
+    fuser = tmp_path / "fuser"
+    options = ["--embedder", tiny_embedder, "--threads", "1"]
+    code, _, err = command(
+        "train", "--images", data, *options, "-o", fuser, "--steps", "2", "--folds", "0,1"
+    )
+    assert code == 3
+    assert "cut.jpg" in err
+    shutil.rmtree(data / "person_03")
+    evaluate = ["evaluate", "degraded-folder", "--data", data, *options, "-o", tmp_path / "report"]
+    evaluate += ["--fuser", "mean", "--fuser", fuser, "--folds", "2,3", "--sizes", "1,4"]
+    code, _, err = command(*evaluate, "--replicates", "50")
+    assert (code, (tmp_path / "report.work").exists()) == (1, False)
+    code, out, err = command(*evaluate, "--replicates", "100", "--json")
+    assert code == 0, err
+    facts = json.loads(out, parse_constant=pytest.fail)
+    assert {point["num_images"] for point in facts["points"]} == {1, 4}
+    assert (tmp_path / "report" / "report.html").exists()
+    calibrate = ["calibrate", fuser, "--data", data, *options, "--sizes", "1,4", "--folds", "2,3"]
+    code, out, err = command(*calibrate, "--num-sets", "1", "--folds", "3", "--force")
+    assert code == 1
+    assert "the card is kept" in err
+    code, out, err = command(*calibrate, "--num-sets", "4", "--force", "--json")
+    assert code == 0, err
+    assert json.loads(out)[0]["num_images"] == 1
+    assert len(load_fuser(fuser).card.thresholds) == len(json.loads(out))
+
+
+def test_settings_of_the_wrong_type(tmp_path, command, tiny_embedder, people_folder) -> None:
+    pytest.importorskip("torch")
+    base = ["train", "--images", people_folder, "--embedder", tiny_embedder, "-o", tmp_path / "f"]
+    for text in ('steps = "abc"', "folds = 3", "seed = true", "steps = 2.5"):
+        (tmp_path / "bad.toml").write_text(text)
+        code, _, err = command(*base, "--config", tmp_path / "bad.toml")
+        assert code == 1, text
+        assert text.split()[0] in err
+    code, _, err = command(*base, "--device", "nowhere")
+    assert code == 1
+    assert "--device" in err
+    code, _, err = command(
+        "embed",
+        people_folder,
+        "--aligned",
+        "--detector",
+        "x",
+        "--embedder",
+        tiny_embedder,
+        "-o",
+        "x",
+    )
+    assert code == 1
+    assert "got both" in err

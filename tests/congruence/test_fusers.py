@@ -125,6 +125,24 @@ def test_refusals(any_fuser, make_set) -> None:
     )
     with pytest.raises(FuserMismatchError, match="somebody"):
         any_fuser.finish(other)
+    clusters = FusionState(
+        mass=np.ones(7),
+        sums=np.ones((7, 16)),
+        style_sums=np.ones((7, 128)),
+        num_images=1,
+        fuser=any_fuser.fingerprint,
+    )
+    with pytest.raises(ShapeError, match="clusters"):
+        any_fuser.finish(clusters)
+    weightless = FusionState(
+        mass=0 * state.mass,
+        sums=state.sums,
+        style_sums=state.style_sums,
+        num_images=1,
+        fuser=any_fuser.fingerprint,
+    )
+    with pytest.raises(InvalidInputError, match="no mass"):
+        any_fuser.finish(weightless)
 
 
 def test_trained_fusers_refuse_what_they_were_not_made_for(any_fuser, make_set) -> None:

@@ -46,6 +46,8 @@ def test_unit_embeddings_have_unknown_norms_unless_told() -> None:
         ([[1.0, np.inf], [1.0, 1.0]], NonFiniteError, "embedding 0 has an infinite value"),
         ([[1.0, 1.0], [1e300, 1.0]], NonFiniteError, "embedding 1 has an infinite value"),
         ([[1.0, 1.0], [0.0, 0.0]], ZeroLengthError, "embedding 1 has length 0"),
+        ([[1.0, 1.0], [3e30, 0.0]], InvalidInputError, "embedding 1 has length 3e"),
+        (np.ma.masked_array(np.ones((2, 2)), mask=True), DtypeError, "mask"),
     ],
 )
 def test_bad_embeddings_have_errors_of_their_own(embeddings, error, words) -> None:
@@ -107,8 +109,9 @@ def test_indexing_keeps_every_column(make_set) -> None:
     assert images[1:3].num_images == 2
     with pytest.raises(EmptySetError):
         images[[]]
-    with pytest.raises(ShapeError):
-        images[2]
+    for wrong in (2, [99], [True, False], [0.5]):
+        with pytest.raises(ShapeError):
+            images[wrong]
 
 
 def test_chunks_cover_the_set(make_set) -> None:

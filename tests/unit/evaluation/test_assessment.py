@@ -120,3 +120,25 @@ def test_fusers_must_differ(data) -> None:
         assess(data, [MeanFuser(), MeanFuser()], PLAN)
     with pytest.raises(InvalidInputError, match="each once"):
         assess(data, [], PLAN)
+
+
+def test_report_without_a_resolved_rate(tmp_path, data) -> None:
+    """Too few comparisons for the decision rate: told in words, drawn without a curve."""
+    pytest.importorskip("matplotlib")
+    plan = AssessmentPlan(set_sizes=(1, 2), num_replicates=100)
+    few = assess(data, [MeanFuser(), NormWeightedFuser()], plan)
+    assert not few.differences[0].paired.resolved
+    write_report(few, tmp_path / "report", title="few", facts={})
+    content = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert content["differences"][0]["difference"] is None
+
+
+def test_fusers_of_another_embedder_are_refused_before_the_work(fuser_folders) -> None:
+    from probefusion.errors import EmbedderMismatchError
+    from probefusion.evaluation.assessment import check_fusers
+    from probefusion.fusion import load_fuser
+
+    fusers = [MeanFuser(), load_fuser(fuser_folders["exact"])]
+    assert check_fusers(fusers, "net@1")[0] == "mean"
+    with pytest.raises(EmbedderMismatchError, match="other@1"):
+        check_fusers(fusers, "other@1")

@@ -98,3 +98,54 @@ def test_threshold_of_the_largest_size_not_above() -> None:
     assert card.threshold_for(1e-3, 1).similarity == 0.4
     assert card.threshold_for(1e-4, 4).similarity == 0.5
     assert card.threshold_for(1e-5, 4) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_clusters": 2},
+        {"kind": "setwise"},
+        {"dim": 17},
+        {"name": 7},
+        {"embedder": 5},
+        {"thresholds": [{"false_match_rate": "a"}]},
+        {
+            "thresholds": [
+                {
+                    "false_match_rate": "a",
+                    "similarity": 0.1,
+                    "num_images": 1,
+                    "num_non_mated": 1,
+                    "source": "",
+                }
+            ]
+        },
+    ],
+)
+def test_cards_that_do_not_fit_the_graphs(folder, changes) -> None:
+    change_card(folder, **changes)
+    with pytest.raises(FileFormatError):
+        load_fuser(folder)
+
+
+def test_a_graph_that_is_no_onnx(folder) -> None:
+    from probefusion.files import sha256_of
+
+    (folder / "encode.onnx").write_bytes(b"no graph")
+    card = json.loads((folder / "fuser.json").read_text())
+    change_card(folder, files=card["files"] | {"encode.onnx": sha256_of(folder / "encode.onnx")})
+    with pytest.raises(FileFormatError, match="ONNX Runtime"):
+        load_fuser(folder)
+
+
+def test_lost_lengths_are_refused_where_they_matter(folder, make_set) -> None:
+    from probefusion.errors import MissingNormsError
+    from probefusion.types import EmbeddingSet
+
+    raw = make_set(4)
+    units = EmbeddingSet(embeddings=raw.embeddings / raw.norms[:, None], style=raw.style)
+    assert load_fuser(folder).fuse(units).num_images == 4
+    change_card(folder, needs_norms=True)
+    assert load_fuser(folder).fuse(raw).num_images == 4
+    with pytest.raises(MissingNormsError, match="length 1"):
+        load_fuser(folder).fuse(units)

@@ -111,3 +111,34 @@ def test_other_safetensors_are_refused() -> None:
 
     with pytest.raises(FileFormatError, match="another safetensors"):
         FusionState.from_bytes(save({"mass": np.ones(2)}))
+
+
+def test_as_many_other_images_cannot_be_taken_out() -> None:
+    other = make_state((1.0, 2.0))
+    with pytest.raises(InvalidInputError, match="other images"):
+        make_state() - other
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"num_images": "x", "fuser": "f", "embedder": None},
+        {"num_images": 1e400, "fuser": "f", "embedder": None},
+        {"fuser": "f", "embedder": None},
+        {"num_images": 1, "fuser": "f", "embedder": 5},
+    ],
+)
+def test_damaged_facts_are_refused(facts) -> None:
+    import json
+
+    from safetensors.numpy import save
+
+    arrays = {"mass": np.ones(1), "sums": np.ones((1, 2)), "style_sums": np.ones((1, 1))}
+    metadata = {"kind": "fusion_state", "format_version": "1", "facts": json.dumps(facts)}
+    with pytest.raises(InvalidInputError):
+        FusionState.from_bytes(save(arrays, metadata=metadata))
+
+
+def test_adding_something_else_is_a_type_error() -> None:
+    with pytest.raises(TypeError):
+        make_state() + None

@@ -69,6 +69,9 @@ def test_csv_columns(tmp_path) -> None:
         ("1,2\n3,x\n", FileFormatError, "line 2, column 2: expected a number, got 'x'"),
         ("", EmptySetError, "no rows"),
         ("a,b\n", EmptySetError, "no rows"),
+        ("1.0,2.O\n3,4\n", FileFormatError, "line 1, column 2: expected a number, got '2.O'"),
+        ("subject_id,a,b\n1,2,3\n", FileFormatError, "subject_id"),
+        ("1_0,2\n", FileFormatError, "1_0"),
         ("1,nan\n", NonFiniteError, r"embedding 0 of a\.csv"),
     ],
 )
@@ -101,6 +104,17 @@ def test_hdf5(tmp_path) -> None:
         file["one"], file["two"] = ROWS, ROWS
     with pytest.raises(FileFormatError, match="one, two"):
         read_embeddings(tmp_path / "two.hdf5")
+    with h5py.File(tmp_path / "unknown.h5", "w") as file:
+        file["embeddings"], file["stile"] = ROWS, ROWS
+    with pytest.raises(FileFormatError, match="stile"):
+        read_embeddings(tmp_path / "unknown.h5")
+    with h5py.File(tmp_path / "bytes.h5", "w") as file:
+        file["embeddings"] = ROWS
+        file.attrs["embedder"] = np.bytes_("net@1")
+    assert read_embeddings(tmp_path / "bytes.h5").embedder == "net@1"
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(FileFormatError, match="folder"):
+        read_embeddings(tmp_path / "folder.csv")
     (tmp_path / "no.h5").write_text("text")
     with pytest.raises(FileFormatError, match="HDF5"):
         read_embeddings(tmp_path / "no.h5")

@@ -75,3 +75,13 @@ def test_class_centres_are_unit_means_of_unit_embeddings(store) -> None:
     rows = store.clean[store.subjects == person].reshape(-1, 12)
     mean = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).mean(axis=0)
     assert np.allclose(centres[person], mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_other_images_of_the_same_names_are_refused(tmp_path, extraction) -> None:
+    people, read_image, embedder, draw = extraction
+    folder = tmp_path / "s"
+    extract_variants(people, read_image, embedder(), draw, folder, recipe="test", content="first")
+    with pytest.raises(MismatchError, match="content"):
+        extract_variants(
+            people, read_image, embedder(), draw, folder, recipe="test", content="second"
+        )
