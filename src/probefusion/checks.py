@@ -34,6 +34,7 @@ __all__ = [
     "check_not_empty",
     "check_output",
     "import_extra",
+    "read_only",
     "row_norms",
 ]
 
@@ -181,6 +182,13 @@ def check_not_empty(count: int, *, name: str, where: str = "") -> None:
             f"{name}{where} is empty: expected at least one image. "
             f"Check that faces were found, or leave this person out."
         )
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view of the array that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def check_existing(path: str | Path, *, name: str = "path") -> Path:

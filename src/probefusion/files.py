@@ -17,7 +17,7 @@ import numpy.typing as npt
 from probefusion.checks import check_existing, check_output
 from probefusion.errors import FileFormatError, OutputExistsError
 
-__all__ = ["read_npz", "replace_file", "sha256_of", "write_npz"]
+__all__ = ["optional_text", "read_npz", "replace_file", "sha256_of", "write_npz"]
 
 
 @contextmanager
@@ -130,3 +130,16 @@ def read_npz(
             f"missing {sorted(missing)}, unknown {sorted(unknown)}."
         )
     return arrays
+
+
+def optional_text(arrays: Mapping[str, npt.NDArray[Any]], key: str) -> str | None:
+    """The text stored under a key, or None where there is none.
+
+    Raises:
+        FileFormatError: If it is not one text.
+    """
+    if key not in arrays:
+        return None
+    if arrays[key].shape != () or arrays[key].dtype.kind != "U":
+        raise FileFormatError(f"{key}: expected one text, got {arrays[key]!r}.")
+    return str(arrays[key])

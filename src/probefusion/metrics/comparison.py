@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import read_only
 from probefusion.errors import ShapeError
 from probefusion.metrics.intervals import percentile_interval
 from probefusion.metrics.resampling import draw_people, weighted_means, weighted_tars
@@ -29,7 +30,6 @@ from probefusion.metrics.validation import (
     check_rates,
     check_scores,
     error_budget,
-    read_only,
 )
 
 __all__ = [

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import read_only
 from probefusion.metrics.validation import (
     Counts,
     Floats,
     Scores,
     check_count,
     check_scores,
-    read_only,
     same_precision,
 )
 

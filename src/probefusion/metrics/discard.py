@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import read_only
 from probefusion.errors import InvalidInputError, NonFiniteError, ShapeError, UnknownNameError
 from probefusion.metrics.validation import (
     Counts,
@@ -17,7 +18,6 @@ from probefusion.metrics.validation import (
     check_fraction,
     check_scores,
     error_budget,
-    read_only,
 )
 
 __all__ = ["ErrorVersusDiscard", "error_versus_discard"]

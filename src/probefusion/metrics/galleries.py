@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from probefusion.checks import read_only
 from probefusion.errors import EmptySetError, MismatchError
 from probefusion.metrics.identification import Cmc, TpirAtFpir
-from probefusion.metrics.validation import Counts, Floats, Rule, read_only
+from probefusion.metrics.validation import Counts, Floats, Rule
 
 __all__ = ["MeanCmc", "MeanTpirAtFpir", "mean_cmc_over_galleries", "mean_tpir_over_galleries"]
 

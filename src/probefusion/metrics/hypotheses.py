@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import read_only
 from probefusion.errors import InvalidInputError
 from probefusion.metrics.comparison import ROUNDING, PairedDifference
 from probefusion.metrics.intervals import percentile_interval
-from probefusion.metrics.validation import Floats, check_fraction, check_scores, read_only
+from probefusion.metrics.validation import Floats, check_fraction, check_scores
 
 __all__ = ["HolmCorrection", "NonInferiority", "holm", "non_inferiority"]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import read_only
 from probefusion.errors import DtypeError, EmptySetError, InvalidInputError
 from probefusion.metrics.searches import SearchOutcomes, search_outcomes
 from probefusion.metrics.thresholds import next_above, thresholds_at_far
@@ -24,7 +25,6 @@ from probefusion.metrics.validation import (
     check_rates,
     check_rule,
     error_budget,
-    read_only,
 )
 
 __all__ = [

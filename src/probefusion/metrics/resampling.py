@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import read_only
 from probefusion.errors import InvalidInputError
 from probefusion.metrics.scores import ComparisonScores
 from probefusion.metrics.validation import (
@@ -16,7 +17,6 @@ from probefusion.metrics.validation import (
     Scores,
     check_count,
     error_budgets,
-    read_only,
 )
 
 __all__ = ["PeopleResample", "draw_people", "weighted_means", "weighted_tars"]

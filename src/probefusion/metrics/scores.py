@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import read_only
 from probefusion.errors import (
     DtypeError,
     EmptySetError,
@@ -23,7 +24,6 @@ from probefusion.metrics.validation import (
     check_labels,
     check_scores,
     code_labels,
-    read_only,
     same_precision,
 )
 

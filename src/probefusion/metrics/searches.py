@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import read_only
 from probefusion.errors import EmptySetError
 from probefusion.metrics.scores import ComparisonScores
 from probefusion.metrics.similarities import iter_similarities
@@ -19,7 +20,6 @@ from probefusion.metrics.validation import (
     check_labels,
     check_scores,
     code_labels,
-    read_only,
 )
 
 __all__ = ["SearchOutcomes", "search_outcomes", "search_templates"]

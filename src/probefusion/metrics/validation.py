@@ -33,7 +33,6 @@ __all__ = [
     "code_labels",
     "error_budget",
     "error_budgets",
-    "read_only",
     "same_precision",
 ]
 
@@ -285,10 +284,3 @@ def error_budgets(rate: float, counts: npt.NDArray[Any]) -> Counts:
     nearest = np.rint(products)
     is_integer = np.abs(products - nearest) <= 4 * math.ulp(1.0) * nearest
     return np.where(is_integer, nearest, np.floor(products)).astype(np.int64)
-
-
-def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view of the array that cannot be written to."""
-    view = array.view()
-    view.flags.writeable = False
-    return view

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import read_only
 from probefusion.errors import FileFormatError
 from probefusion.protocols.ijb_layout import PUBLISHED_COUNTS, IjbDataset, ijb_layout, refuse_count
 from probefusion.protocols.tables import (
@@ -33,7 +34,7 @@ from probefusion.protocols.tables import (
     text_of,
     whole_number,
 )
-from probefusion.protocols.templates import TemplateIndex, read_only
+from probefusion.protocols.templates import TemplateIndex
 from probefusion.types import FloatArray
 
 __all__ = ["IjbSet", "read_ijb_set"]

@@ -32,7 +32,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_length
+from probefusion.checks import check_length, read_only
 from probefusion.errors import DtypeError, InvalidInputError, UnknownNameError
 from probefusion.protocols.ijb_s_tables import IjbsTables
 from probefusion.protocols.tables import MAX_INTEGER, require_paths
@@ -41,7 +41,6 @@ from probefusion.protocols.templates import (
     Int32Array,
     LabelledTemplates,
     TemplateIndex,
-    read_only,
 )
 
 __all__ = [

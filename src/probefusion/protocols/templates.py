@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_length
+from probefusion.checks import check_length, read_only
 from probefusion.errors import DtypeError, InvalidInputError, ShapeError
 
 __all__ = [
@@ -264,13 +264,6 @@ class IdentificationTask:
     def mated_in(self, gallery: int) -> npt.NDArray[np.bool_]:
         """(K,) bool, True for probes whose subject is enrolled in that gallery."""
         return np.isin(self.probes.subjects, self.galleries[gallery].subjects)
-
-
-def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view of the array that cannot be written to."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def _integers(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import import_extra
+from probefusion.checks import import_extra, read_only
 from probefusion.errors import FileFormatError
 from probefusion.protocols.tables import MAX_INTEGER, list_files, require_paths
-from probefusion.protocols.templates import Int32Array, read_only
+from probefusion.protocols.templates import Int32Array
 
 __all__ = ["DISTRACTOR_SUBJECT", "NUM_DISTRACTORS", "TINYFACE_RANKS", "TinyFace", "read_tinyface"]
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import read_only
 from probefusion.errors import FileFormatError
 from probefusion.protocols.tables import (
     format_error,
@@ -32,7 +33,7 @@ from probefusion.protocols.tables import (
     text_of,
     whole_number,
 )
-from probefusion.protocols.templates import TemplateIndex, VerificationPairs, read_only
+from probefusion.protocols.templates import TemplateIndex, VerificationPairs
 
 __all__ = ["NUM_FOLDS", "NUM_VIDEOS", "PAIRS_PER_FOLD", "Ytf", "read_ytf"]
 

@@ -1,8 +1,4 @@
-"""The value types that travel between the stages: `EmbeddingSet` and `Template`.
-
-Both are frozen, validated once when built, and can be saved, loaded and passed on alone. The third
-noun of the pipeline, `FusionState`, lives with the fusers in `probefusion.fusion`.
-"""
+"""`EmbeddingSet`: all images of one person."""
 
 from __future__ import annotations
 
@@ -20,6 +16,7 @@ from probefusion.checks import (
     check_length,
     check_nonzero_rows,
     check_not_empty,
+    read_only,
     row_norms,
 )
 from probefusion.errors import (
@@ -27,21 +24,19 @@ from probefusion.errors import (
     EmbedderMismatchError,
     EmptySetError,
     FileFormatError,
-    FuserMismatchError,
     InvalidInputError,
     ShapeError,
 )
-from probefusion.files import read_npz, write_npz
+from probefusion.files import optional_text, read_npz, write_npz
 
-__all__ = ["UNIT_TOLERANCE", "EmbeddingSet", "FloatArray", "Template"]
+__all__ = ["UNIT_TOLERANCE", "EmbeddingSet", "FloatArray"]
 
 FloatArray = npt.NDArray[np.float32]
 
 UNIT_TOLERANCE = 1e-3
 """Embeddings whose norms all lie within this of 1 are taken for normalised ones."""
 
-_SET_KEYS = frozenset({"style", "media_ids", "sources", "embedder", "norms_known"})
-_TEMPLATE_KEYS = frozenset({"fuser", "embedder", "weights"})
+_OPTIONAL_KEYS = frozenset({"style", "media_ids", "sources", "embedder", "norms_known"})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,18 +90,18 @@ class EmbeddingSet:
         check_finite_rows(embeddings, name="embedding", where=where)
         norms = row_norms(embeddings)
         check_nonzero_rows(norms, name="embedding", where=where)
-        self._set("embeddings", _read_only(embeddings))
-        self._set("norms", _read_only(norms))
+        self._set("embeddings", read_only(embeddings))
+        self._set("norms", read_only(norms))
         if self.style is not None:
             style = check_float_array(self.style, name="style", shape=(None, None, 2), where=where)
             check_length(style, len(embeddings), name="style", where=where)
             check_finite_rows(style, name="style", where=where)
-            self._set("style", _read_only(style))
+            self._set("style", read_only(style))
         if self.media_ids is not None:
             self._set("media_ids", _labels(self.media_ids, len(embeddings), "media_ids", where))
         if self.sources is not None:
             sources = _labels(self.sources, len(embeddings), "sources", where)
-            self._set("sources", _read_only(sources.astype(np.str_)))
+            self._set("sources", read_only(sources.astype(np.str_)))
         if self.embedder is not None and not isinstance(self.embedder, str):
             raise DtypeError(f"embedder{where}: expected a text or None, got {self.embedder!r}.")
         if self.norms_known is not None and not isinstance(self.norms_known, bool):
@@ -256,7 +251,7 @@ class EmbeddingSet:
             kind="embedding_set",
             version=1,
             required=frozenset({"embeddings"}),
-            optional=_SET_KEYS,
+            optional=_OPTIONAL_KEYS,
         )
         known = arrays.get("norms_known")
         if known is not None and (known.shape != () or known.dtype.kind != "b"):
@@ -268,139 +263,10 @@ class EmbeddingSet:
             style=arrays.get("style"),
             media_ids=arrays.get("media_ids"),
             sources=arrays.get("sources"),
-            embedder=_optional_text(arrays, "embedder"),
+            embedder=optional_text(arrays, "embedder"),
             norms_known=None if known is None else bool(known),
             origin=Path(path).name,
         )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Template:
-    """One unit vector that stands for all images of a person.
-
-    Args:
-        vector: (D,) floating point, kept as float32. Must have length 1 within `UNIT_TOLERANCE`.
-        num_images: How many images went in.
-        fuser: Fingerprint of the fuser, or None when unknown.
-        embedder: Fingerprint of the embedder, or None when unknown.
-        weights: (N,) share of each image in the result, >= 0 with sum 1, or None.
-
-    Raises:
-        ShapeError, DtypeError, NonFiniteError: As for `EmbeddingSet`.
-        InvalidInputError: If the vector is not of unit length or the weights are no shares.
-    """
-
-    vector: FloatArray
-    num_images: int
-    fuser: str | None = None
-    embedder: str | None = None
-    weights: FloatArray | None = None
-
-    def __post_init__(self) -> None:
-        vector = check_float_array(self.vector, name="vector", shape=(None,))
-        check_finite_rows(vector[None], name="vector")
-        length = float(row_norms(vector[None])[0])
-        if abs(length - 1) > UNIT_TOLERANCE:
-            raise InvalidInputError(
-                f"vector: expected unit length, got {length:.6g}. Divide it by its length."
-            )
-        object.__setattr__(self, "vector", _read_only(vector))
-        if type(self.num_images) is not int or self.num_images < 1:
-            raise InvalidInputError(
-                f"num_images: expected a whole number of at least 1, got {self.num_images!r}."
-            )
-        if self.weights is not None:
-            weights = check_float_array(self.weights, name="weights", shape=(self.num_images,))
-            check_finite_rows(weights[None], name="weights")
-            if weights.min() < 0 or abs(float(weights.sum(dtype=np.float64)) - 1) > 1e-3:
-                raise InvalidInputError(
-                    f"weights: expected shares >= 0 with sum 1, got minimum {weights.min():.3g} "
-                    f"and sum {weights.sum():.6g}."
-                )
-            object.__setattr__(self, "weights", _read_only(weights))
-
-    @property
-    def dim(self) -> int:
-        """D, how many numbers the template has."""
-        return len(self.vector)
-
-    def similarity(self, other: Template) -> float:
-        """Cosine between two templates, in [-1, 1]; higher means more alike.
-
-        Raises:
-            EmbedderMismatchError: If both embedders are known and differ.
-            FuserMismatchError: If both fusers are known and differ.
-            ShapeError: If the dimensions differ.
-        """
-        if None not in (self.embedder, other.embedder) and self.embedder != other.embedder:
-            raise EmbedderMismatchError(
-                f"templates of different embedders cannot be compared: {self.embedder} and "
-                f"{other.embedder}. Make both with the same embedder."
-            )
-        if None not in (self.fuser, other.fuser) and self.fuser != other.fuser:
-            raise FuserMismatchError(
-                f"templates of different fusers cannot be compared: {self.fuser} and {other.fuser}. "
-                f"Fuse both sides with the same fuser, single images too."
-            )
-        if self.dim != other.dim:
-            raise ShapeError(f"templates: expected one dimension, got {self.dim} and {other.dim}.")
-        cosine = float(np.dot(self.vector.astype(np.float64), other.vector.astype(np.float64)))
-        return max(-1.0, min(1.0, cosine))
-
-    def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Writes the template as `.npz`.
-
-        Raises:
-            OutputExistsError: If the file exists and `force` is False.
-        """
-        write_npz(
-            path,
-            kind="template",
-            version=1,
-            force=force,
-            arrays={
-                "vector": self.vector,
-                "num_images": self.num_images,
-                "fuser": self.fuser,
-                "embedder": self.embedder,
-                "weights": self.weights,
-            },
-        )
-
-    @staticmethod
-    def load(path: str | Path) -> Template:
-        """Reads a template written by `save`.
-
-        Raises:
-            MissingFileError: If the file does not exist.
-            FileFormatError: If it is not a template file.
-            InvalidInputError: If its arrays are not valid.
-        """
-        arrays = read_npz(
-            path,
-            kind="template",
-            version=1,
-            required=frozenset({"vector", "num_images"}),
-            optional=_TEMPLATE_KEYS,
-        )
-        count = arrays["num_images"]
-        if count.shape != () or count.dtype.kind not in "iu":
-            raise FileFormatError(
-                f"{Path(path).name}: num_images must be one integer, got {count!r}."
-            )
-        return Template(
-            vector=arrays["vector"],
-            num_images=int(count),
-            fuser=_optional_text(arrays, "fuser"),
-            embedder=_optional_text(arrays, "embedder"),
-            weights=arrays.get("weights"),
-        )
-
-
-def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 def _labels(values: object, length: int, name: str, where: str) -> npt.NDArray[Any]:
@@ -410,12 +276,4 @@ def _labels(values: object, length: int, name: str, where: str) -> npt.NDArray[A
     if labels.ndim != 1:
         raise ShapeError(f"{name}{where}: expected one entry per image, got shape {labels.shape}.")
     check_length(labels, length, name=name, where=where)
-    return _read_only(labels)
-
-
-def _optional_text(arrays: dict[str, npt.NDArray[Any]], key: str) -> str | None:
-    if key not in arrays:
-        return None
-    if arrays[key].shape != () or arrays[key].dtype.kind != "U":
-        raise FileFormatError(f"{key}: expected one text, got {arrays[key]!r}.")
-    return str(arrays[key])
+    return read_only(labels)

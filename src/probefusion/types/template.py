@@ -1,0 +1,146 @@
+"""`Template`: one unit vector that stands for all images of a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from probefusion.checks import check_finite_rows, check_float_array, read_only, row_norms
+from probefusion.errors import (
+    EmbedderMismatchError,
+    FileFormatError,
+    FuserMismatchError,
+    InvalidInputError,
+    ShapeError,
+)
+from probefusion.files import optional_text, read_npz, write_npz
+from probefusion.types.embedding_set import UNIT_TOLERANCE, FloatArray
+
+__all__ = ["Template"]
+
+_OPTIONAL_KEYS = frozenset({"fuser", "embedder", "weights"})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Template:
+    """One unit vector that stands for all images of a person.
+
+    Args:
+        vector: (D,) floating point, kept as float32. Must have length 1 within `UNIT_TOLERANCE`.
+        num_images: How many images went in.
+        fuser: Fingerprint of the fuser, or None when unknown.
+        embedder: Fingerprint of the embedder, or None when unknown.
+        weights: (N,) share of each image in the result, >= 0 with sum 1, or None.
+
+    Raises:
+        ShapeError, DtypeError, NonFiniteError: As for `EmbeddingSet`.
+        InvalidInputError: If the vector is not of unit length or the weights are no shares.
+    """
+
+    vector: FloatArray
+    num_images: int
+    fuser: str | None = None
+    embedder: str | None = None
+    weights: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        vector = check_float_array(self.vector, name="vector", shape=(None,))
+        check_finite_rows(vector[None], name="vector")
+        length = float(row_norms(vector[None])[0])
+        if abs(length - 1) > UNIT_TOLERANCE:
+            raise InvalidInputError(
+                f"vector: expected unit length, got {length:.6g}. Divide it by its length."
+            )
+        object.__setattr__(self, "vector", read_only(vector))
+        if type(self.num_images) is not int or self.num_images < 1:
+            raise InvalidInputError(
+                f"num_images: expected a whole number of at least 1, got {self.num_images!r}."
+            )
+        if self.weights is not None:
+            weights = check_float_array(self.weights, name="weights", shape=(self.num_images,))
+            check_finite_rows(weights[None], name="weights")
+            if weights.min() < 0 or abs(float(weights.sum(dtype=np.float64)) - 1) > 1e-3:
+                raise InvalidInputError(
+                    f"weights: expected shares >= 0 with sum 1, got minimum {weights.min():.3g} "
+                    f"and sum {weights.sum():.6g}."
+                )
+            object.__setattr__(self, "weights", read_only(weights))
+
+    @property
+    def dim(self) -> int:
+        """D, how many numbers the template has."""
+        return len(self.vector)
+
+    def similarity(self, other: Template) -> float:
+        """Cosine between two templates, in [-1, 1]; higher means more alike.
+
+        Raises:
+            EmbedderMismatchError: If both embedders are known and differ.
+            FuserMismatchError: If both fusers are known and differ.
+            ShapeError: If the dimensions differ.
+        """
+        if None not in (self.embedder, other.embedder) and self.embedder != other.embedder:
+            raise EmbedderMismatchError(
+                f"templates of different embedders cannot be compared: {self.embedder} and "
+                f"{other.embedder}. Make both with the same embedder."
+            )
+        if None not in (self.fuser, other.fuser) and self.fuser != other.fuser:
+            raise FuserMismatchError(
+                f"templates of different fusers cannot be compared: {self.fuser} and {other.fuser}. "
+                f"Fuse both sides with the same fuser, single images too."
+            )
+        if self.dim != other.dim:
+            raise ShapeError(f"templates: expected one dimension, got {self.dim} and {other.dim}.")
+        cosine = float(np.dot(self.vector.astype(np.float64), other.vector.astype(np.float64)))
+        return max(-1.0, min(1.0, cosine))
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Writes the template as `.npz`.
+
+        Raises:
+            OutputExistsError: If the file exists and `force` is False.
+        """
+        write_npz(
+            path,
+            kind="template",
+            version=1,
+            force=force,
+            arrays={
+                "vector": self.vector,
+                "num_images": self.num_images,
+                "fuser": self.fuser,
+                "embedder": self.embedder,
+                "weights": self.weights,
+            },
+        )
+
+    @staticmethod
+    def load(path: str | Path) -> Template:
+        """Reads a template written by `save`.
+
+        Raises:
+            MissingFileError: If the file does not exist.
+            FileFormatError: If it is not a template file.
+            InvalidInputError: If its arrays are not valid.
+        """
+        arrays = read_npz(
+            path,
+            kind="template",
+            version=1,
+            required=frozenset({"vector", "num_images"}),
+            optional=_OPTIONAL_KEYS,
+        )
+        count = arrays["num_images"]
+        if count.shape != () or count.dtype.kind not in "iu":
+            raise FileFormatError(
+                f"{Path(path).name}: num_images must be one integer, got {count!r}."
+            )
+        return Template(
+            vector=arrays["vector"],
+            num_images=int(count),
+            fuser=optional_text(arrays, "fuser"),
+            embedder=optional_text(arrays, "embedder"),
+            weights=arrays.get("weights"),
+        )
