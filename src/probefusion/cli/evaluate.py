@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.inputs import embedder_settings, report_skipped
 from probefusion.cli.options import (
@@ -16,20 +16,31 @@ from probefusion.cli.options import (
     positive,
 )
 
+if TYPE_CHECKING:
+    from probefusion.faces import OnnxEmbedder
+    from probefusion.fusion import Fuser
+
 __all__ = ["add_parser", "run"]
+
+_PROTOCOLS = ("degraded-folder", "ijbb", "ijbc", "ijbs", "tinyface", "ytf")
 
 
 def add_parser(commands: Any) -> None:
     """Declares the command."""
-    parser = commands.add_parser(
+    command = parser = commands.add_parser(
         "evaluate",
         help="evaluate fusers on a protocol and write a report",
         description="Embeds gallery and probes once, fuses them with every fuser named, and writes "
-        "report.json, report.md and report.html. The first fuser is the reference of the others.",
+        "report.json, report.md and report.html. The first fuser is the reference of the others. "
+        "degraded-folder works on any folder of aligned crops; ijbb, ijbc, ijbs, tinyface and ytf need "
+        "your own licensed copy.",
     )
-    parser.add_argument("protocol", choices=("degraded-folder",))
+    parser.add_argument("protocol", choices=_PROTOCOLS)
     parser.add_argument(
-        "--data", required=True, metavar="DIR|ZIP", help="aligned 112x112 crops, folder per person"
+        "--data",
+        required=True,
+        metavar="DIR|ZIP",
+        help="folder (or zip) of aligned 112x112 crops, one folder per person; or the benchmark's folder",
     )
     parser.add_argument("--embedder", required=True, metavar="MODEL", help="ONNX model, or a name")
     add_preprocessing_option(parser)
@@ -40,6 +51,20 @@ def add_parser(commands: Any) -> None:
         help="may be given several times (default: mean, norm-weighted)",
     )
     parser.add_argument("-o", "--output", required=True, metavar="DIR")
+    licensed = parser.add_argument_group("ijbb, ijbc, ijbs, tinyface, ytf")
+    licensed.add_argument(
+        "--chunks",
+        type=number_list,
+        default=(),
+        metavar="LIST",
+        help="fuse this many images at a time too, as 4,8,32,64,128,256 in the official table",
+    )
+    licensed.add_argument("--images", metavar="DIR", help="face crops of ijbs")
+    licensed.add_argument("--detector", metavar="MODEL", help="YuNet, for tinyface and ytf")
+    licensed.add_argument(
+        "--any-counts", action="store_true", help="accept copies of other than the published size"
+    )
+    parser = parser.add_argument_group("degraded-folder")
     parser.add_argument("--mix", choices=("hard", "mixed", "clean"), default="hard")
     parser.add_argument(
         "--folds",
@@ -54,6 +79,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--num-sets", type=positive, default=4, metavar="N", help="per person")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--replicates", type=positive, default=1000, metavar="N")
+    parser = command
     parser.add_argument(
         "--cache",
         metavar="DIR",
@@ -67,18 +93,31 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Evaluates and writes the report; 3 if images of the data were skipped."""
     from probefusion.checks import check_output
-    from probefusion.cli.progress import progress_bar
-    from probefusion.evaluation.assessment import AssessmentPlan, assess, check_fusers
-    from probefusion.evaluation.embed_protocol import embed_protocol
-    from probefusion.evaluation.report import report_facts, write_report
     from probefusion.fusion import load_fuser
     from probefusion.models import load_embedder
-    from probefusion.protocols import DegradedFolderProtocol, read_people
 
     if Path(options.output).is_dir():
         check_output(Path(options.output) / "report.json", force=options.force)
     else:
         check_output(options.output, force=options.force)
+    names = options.fuser or ["mean", "norm-weighted"]
+    fusers = [load_fuser(name, num_threads=options.threads) for name in names]
+    embedder = load_embedder(
+        options.embedder, settings=embedder_settings(options), num_threads=options.threads
+    )
+    evaluate = _degraded_folder if options.protocol == "degraded-folder" else _licensed
+    return evaluate(options, fusers, embedder)
+
+
+def _degraded_folder(
+    options: argparse.Namespace, fusers: list[Fuser], embedder: OnnxEmbedder
+) -> int:
+    from probefusion.cli.progress import progress_bar
+    from probefusion.evaluation.assessment import AssessmentPlan, assess, check_fusers
+    from probefusion.evaluation.embed_protocol import embed_protocol
+    from probefusion.evaluation.report import report_facts, write_report
+    from probefusion.protocols import DegradedFolderProtocol, read_people
+
     people = read_people(options.data)
     protocol = DegradedFolderProtocol(
         people=people,
@@ -87,11 +126,6 @@ def run(options: argparse.Namespace) -> int:
         set_sizes=options.sizes,
         num_sets=options.num_sets,
         seed=options.seed,
-    )
-    names = options.fuser or ["mean", "norm-weighted"]
-    fusers = [load_fuser(name, num_threads=options.threads) for name in names]
-    embedder = load_embedder(
-        options.embedder, settings=embedder_settings(options), num_threads=options.threads
     )
     plan = AssessmentPlan(
         set_sizes=options.sizes, num_replicates=options.replicates, seed=options.seed
@@ -102,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
             protocol,
             embedder,
             num_images=max(options.sizes),
-            cache=options.cache or f"{options.output}.work",
+            cache=_cache(options),
             progress=embedding,
         )
     with progress_bar("scoring", unit="fusers x sizes") as scoring:
@@ -115,10 +149,62 @@ def run(options: argparse.Namespace) -> int:
     }
     title = f"{options.protocol}, mix {options.mix!r}, {embedder.spec.name}"
     write_report(assessment, options.output, title=title, facts=facts, force=options.force)
+    _tell(options, report_facts(assessment, facts))
+    report_skipped(people.skipped)
+    return 3 if people.skipped else 0
+
+
+def _licensed(options: argparse.Namespace, fusers: list[Fuser], embedder: OnnxEmbedder) -> int:
+    from probefusion.cli.progress import progress_bar
+    from probefusion.evaluation.assessment import check_fusers
+    from probefusion.evaluation.template_assessment import assess_templates, embed_rows
+    from probefusion.evaluation.template_protocol import open_template_protocol
+    from probefusion.evaluation.template_report import (
+        template_report_facts,
+        write_template_report,
+    )
+    from probefusion.models import load_detector
+
+    check_fusers(fusers, embedder.fingerprint)
+    protocol = open_template_protocol(
+        options.protocol,
+        options.data,
+        images=options.images,
+        detector=None if options.detector is None else load_detector(options.detector),
+        check_counts=not options.any_counts,
+    )
+    with progress_bar("embedding", unit="images") as embedding:
+        rows = embed_rows(protocol, embedder, cache=_cache(options), progress=embedding)
+    with progress_bar("scoring", unit="fusers x chunks") as scoring:
+        results = assess_templates(
+            protocol, rows, fusers, chunks=(None, *options.chunks), progress=scoring
+        )
+    faceless = [
+        name for name, place in zip(protocol.row_names, rows.position, strict=True) if place < 0
+    ]
+    facts = {
+        "protocol": protocol.name,
+        **protocol.facts,
+        "images_without_a_face": len(faceless),
+        "embedder": embedder.fingerprint,
+        "fusers": [fuser.fingerprint for fuser in fusers],
+    }
+    title = f"{protocol.name}, {embedder.spec.name}"
+    write_template_report(results, options.output, title=title, facts=facts, force=options.force)
+    _tell(options, template_report_facts(results, facts))
+    if faceless:
+        print(f"no face found in {len(faceless)} images:", file=sys.stderr)
+        for name in faceless:
+            print(f"  {name}", file=sys.stderr)
+    return 3 if faceless else 0
+
+
+def _cache(options: argparse.Namespace) -> str:
+    return options.cache or f"{options.output}.work"
+
+
+def _tell(options: argparse.Namespace, content: dict[str, Any]) -> None:
     if options.json:
-        print(json.dumps(report_facts(assessment, facts), indent=2, allow_nan=False))
+        print(json.dumps(content, indent=2, allow_nan=False))
     else:
         print(f"report: {Path(options.output) / 'report.html'}")
-    report_skipped(people.skipped)
-    sys.stderr.flush()
-    return 3 if people.skipped else 0

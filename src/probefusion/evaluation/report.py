@@ -18,7 +18,15 @@ from probefusion.evaluation.figures import assessment_figures
 from probefusion.files import replace_file
 from probefusion.metrics import BootstrapInterval
 
-__all__ = ["REPORT_VERSION", "report_facts", "write_report"]
+__all__ = ["REPORT_VERSION", "report_facts", "report_folder", "write_pages", "write_report"]
+
+Table = tuple[str, list[str], list[list[str]]]
+"""Title, header and rows."""
+
+Figure = tuple[str, str, bytes]
+"""File name without ending, caption, PNG."""
+
+_PAGES = ("report.json", "report.md", "report.html")
 
 REPORT_VERSION = 1
 """Version of the schema of `report.json`."""
@@ -53,10 +61,7 @@ def write_report(
         OutputExistsError: If a report stands there and `force` is False.
         MissingExtraError: If matplotlib is not installed.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("report.json", "report.md", "report.html"):
-        check_output(folder / name, force=force)
+    folder = report_folder(folder, force=force)
     content = report_facts(assessment, facts)
     figures = [
         (name, caption, _png(figure)) for name, caption, figure in assessment_figures(assessment)
@@ -64,14 +69,15 @@ def write_report(
     for name, _, data in figures:
         with replace_file(folder / f"{name}.png", force=True) as stream:
             stream.write(data)
-    texts = {
-        "report.json": json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.md": _markdown(assessment, title, facts, figures),
-        "report.html": _page(assessment, title, facts, figures),
-    }
-    for name, text in texts.items():
-        with replace_file(folder / name, force=force) as stream:
-            stream.write(text.encode())
+    write_pages(
+        folder,
+        content=content,
+        title=title,
+        notes=(_counts(assessment), _NOTE),
+        tables=_tables(assessment),
+        figures=figures,
+        facts=facts,
+    )
 
 
 def report_facts(assessment: Assessment, facts: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +156,7 @@ def _number(value: float) -> float | None:
     return round(float(value), 6) if math.isfinite(value) else None
 
 
-def _tables(assessment: Assessment) -> list[tuple[str, list[str], list[list[str]]]]:
+def _tables(assessment: Assessment) -> list[Table]:
     """(title, header, rows) of every table of the report."""
     sizes = assessment.plan.set_sizes
     names = list(dict.fromkeys(point.fuser for point in assessment.points))
@@ -209,14 +215,61 @@ def _counts(assessment: Assessment) -> str:
     )
 
 
-def _markdown(
-    assessment: Assessment,
+def report_folder(folder: str | Path, *, force: bool) -> Path:
+    """Makes the folder of a report.
+
+    Raises:
+        OutputExistsError: If a report stands there and `force` is False.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _PAGES:
+        check_output(folder / name, force=force)
+    return folder
+
+
+def write_pages(
+    folder: Path,
+    *,
+    content: dict[str, Any],
     title: str,
+    notes: Sequence[str],
+    tables: Sequence[Table],
+    figures: Sequence[Figure],
     facts: dict[str, Any],
-    figures: Sequence[tuple[str, str, bytes]],
+) -> None:
+    """Writes report.json, report.md and report.html, replacing what stands there.
+
+    Args:
+        folder: An existing folder.
+        content: What report.json holds; no NaN.
+        title: Headline.
+        notes: Paragraphs below it.
+        tables: (title, header, rows) of texts.
+        figures: (file name without ending, caption, PNG bytes).
+        facts: What was evaluated.
+    """
+    texts = (
+        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        _markdown(title, notes, tables, figures, facts),
+        _page(title, notes, tables, figures, facts),
+    )
+    for name, text in zip(_PAGES, texts, strict=True):
+        with replace_file(folder / name, force=True) as stream:
+            stream.write(text.encode())
+
+
+def _markdown(
+    title: str,
+    notes: Sequence[str],
+    tables: Sequence[Table],
+    figures: Sequence[Figure],
+    facts: dict[str, Any],
 ) -> str:
-    lines = [f"# {title}", "", _counts(assessment), "", _NOTE, ""]
-    for name, header, rows in _tables(assessment):
+    lines = [f"# {title}", ""]
+    for note in notes:
+        lines += [note, ""]
+    for name, header, rows in tables:
         lines += [f"## {name}", "", "| " + " | ".join(header) + " |"]
         lines += ["|---" + "|---:" * (len(header) - 1) + "|"]
         lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
@@ -227,15 +280,17 @@ def _markdown(
 
 
 def _page(
-    assessment: Assessment,
     title: str,
+    notes: Sequence[str],
+    tables: Sequence[Table],
+    figures: Sequence[Figure],
     facts: dict[str, Any],
-    figures: Sequence[tuple[str, str, bytes]],
 ) -> str:
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{html.escape(title)}</h1><p>{_counts(assessment)}</p><p><small>{_NOTE}</small></p>",
+        f"<h1>{html.escape(title)}</h1>",
+        *(f"<p>{html.escape(note)}</p>" for note in notes),
     ]
     for name, caption, data in figures:
         source = base64.b64encode(data).decode()
@@ -243,7 +298,7 @@ def _page(
             f"<figure id='{name}'><img alt='{html.escape(caption)}' "
             f"src='data:image/png;base64,{source}'><figcaption>{html.escape(caption)}</figcaption></figure>"
         )
-    for name, header, rows in _tables(assessment):
+    for name, header, rows in tables:
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"

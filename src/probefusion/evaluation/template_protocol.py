@@ -1,0 +1,206 @@
+"""The licensed benchmarks as one thing: image rows, templates over them, pairs and searches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import ConfigError, UnknownNameError
+from probefusion.faces.align import align_face
+from probefusion.faces.detect import Detector, largest_face
+from probefusion.faces.images import decode_image, list_images, read_crop
+from probefusion.protocols import (
+    IdentificationTask,
+    LabelledTemplates,
+    TemplateIndex,
+    VerificationPairs,
+    read_ijb_identification,
+    read_ijb_pairs,
+    read_ijb_s,
+    read_ijb_set,
+    read_tinyface,
+    read_ytf,
+)
+from probefusion.protocols.ijb_s import parse_face_paths
+
+__all__ = ["TEMPLATE_PROTOCOLS", "TemplateProtocol", "open_template_protocol"]
+
+TEMPLATE_PROTOCOLS = ("ijbb", "ijbc", "ijbs", "tinyface", "ytf")
+
+Crop = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TemplateProtocol:
+    """A benchmark ready to be embedded.
+
+    Args:
+        name: One of `TEMPLATE_PROTOCOLS`.
+        row_names: Name of each image row, relative to the data.
+        read_row: Gives the aligned crop of a row, or None where no face is found.
+        templates: Which rows and media make up each template.
+        pairs: One-to-one comparisons, or None.
+        searches: One-to-many searches, possibly none.
+        joins_galleries: Whether the galleries of a search are also searched as one for closed-set ranks.
+        facts: What was read, for the report.
+    """
+
+    name: str
+    row_names: Sequence[str]
+    read_row: Callable[[int], Crop | None]
+    templates: TemplateIndex
+    pairs: VerificationPairs | None
+    searches: tuple[IdentificationTask, ...]
+    joins_galleries: bool
+    facts: dict[str, Any]
+
+
+def open_template_protocol(
+    name: str,
+    root: str | Path,
+    *,
+    images: str | Path | None = None,
+    detector: Detector | None = None,
+    check_counts: bool = True,
+) -> TemplateProtocol:
+    """Reads a benchmark from the user's own copy.
+
+    Args:
+        name: "ijbb", "ijbc" (faces aligned by the landmarks of the meta files), "ijbs" (face crops in
+            `images`), "tinyface" or "ytf" (faces found by `detector`; without one the images must be
+            aligned square crops).
+        root: Folder of the benchmark; its layout stands in each reader's docstring.
+        images: Folder of aligned face crops, for "ijbs".
+        detector: Finds faces in the images of "tinyface" and "ytf".
+        check_counts: Whether the numbers must be the published ones.
+
+    Raises:
+        UnknownNameError: For another benchmark.
+        ConfigError: If `images` is missing for "ijbs".
+        MissingFileError, FileFormatError: As the readers.
+    """
+    openers: dict[str, Callable[[], TemplateProtocol]] = {
+        "ijbb": lambda: _open_ijb("ijbb", Path(root), check_counts),
+        "ijbc": lambda: _open_ijb("ijbc", Path(root), check_counts),
+        "ijbs": lambda: _open_ijb_s(Path(root), images, check_counts),
+        "tinyface": lambda: _open_tinyface(Path(root), detector, check_counts),
+        "ytf": lambda: _open_ytf(Path(root), detector, check_counts),
+    }
+    if name not in openers:
+        raise UnknownNameError("protocol", name, openers)
+    return openers[name]()
+
+
+def _open_ijb(dataset: Any, root: Path, check_counts: bool) -> TemplateProtocol:
+    data = read_ijb_set(root, dataset=dataset, check_counts=check_counts)
+
+    def read_row(row: int) -> Crop:
+        path = data.image_path(row)
+        return align_face(decode_image(path.read_bytes(), source=str(path)), data.landmarks[row])
+
+    return TemplateProtocol(
+        name=dataset,
+        row_names=data.image_names.tolist(),
+        read_row=read_row,
+        templates=data.templates,
+        pairs=read_ijb_pairs(
+            root, dataset=dataset, templates=data.templates, check_counts=check_counts
+        ),
+        searches=(read_ijb_identification(root, dataset=dataset, templates=data.templates),),
+        joins_galleries=False,
+        facts={"num_images": data.num_images, "num_templates": len(data.templates)},
+    )
+
+
+def _open_ijb_s(root: Path, images: str | Path | None, check_counts: bool) -> TemplateProtocol:
+    if images is None:
+        raise ConfigError(
+            "images: IJB-S needs the folder of aligned face crops. Give --images DIR."
+        )
+    data = read_ijb_s(root, check_counts=check_counts)
+    found, skipped = list_images([images])
+    names = [source.name for source in found]
+    subjects, media = parse_face_paths(names)
+    assigned = data.assign_faces(subjects, media)
+    paths = [Path(images) / name if not Path(name).is_absolute() else Path(name) for name in names]
+
+    def read_row(row: int) -> Crop:
+        path = paths[row] if paths[row].exists() else Path(names[row])
+        return read_crop(path.read_bytes(), source=names[row])
+
+    return TemplateProtocol(
+        name="ijbs",
+        row_names=names,
+        read_row=read_row,
+        templates=assigned.templates,
+        pairs=None,
+        searches=tuple(data.tasks.values()),
+        joins_galleries=True,
+        facts={
+            "num_images": len(names),
+            "num_templates": data.num_templates,
+            "failures_to_acquire": len(assigned.failures_to_acquire),
+            "crops_of_no_template": len(assigned.unassigned),
+            "skipped_files": len(skipped),
+        },
+    )
+
+
+def _open_tinyface(root: Path, detector: Detector | None, check_counts: bool) -> TemplateProtocol:
+    data = read_tinyface(root, check_counts=check_counts)
+    names = [*data.gallery_files.tolist(), *data.probe_files.tolist()]
+    count, num_gallery = len(names), len(data.gallery_files)
+    rows = np.arange(count, dtype=np.int32)
+    search = IdentificationTask(
+        name="tinyface",
+        probes=LabelledTemplates(
+            name="probe", templates=rows[num_gallery:], subjects=data.probe_subjects
+        ),
+        galleries=(
+            LabelledTemplates(
+                name="gallery", templates=rows[:num_gallery], subjects=data.gallery_subjects
+            ),
+        ),
+    )
+    return TemplateProtocol(
+        name="tinyface",
+        row_names=names,
+        read_row=lambda row: _read_face(data.images / names[row], detector),
+        templates=TemplateIndex.from_columns(rows, rows),
+        pairs=None,
+        searches=(search,),
+        joins_galleries=False,
+        facts={"num_images": count, "num_distractors": data.num_distractors},
+    )
+
+
+def _open_ytf(root: Path, detector: Detector | None, check_counts: bool) -> TemplateProtocol:
+    data = read_ytf(root, check_counts=check_counts)
+    names = [""] * len(data.frames.rows)
+    for video, folder in enumerate(data.videos.tolist()):
+        for row in data.frames.rows_of(video).tolist():
+            names[row] = f"{folder}/{data.frame_names[row]}"
+    return TemplateProtocol(
+        name="ytf",
+        row_names=names,
+        read_row=lambda row: _read_face(data.folder / names[row], detector),
+        templates=data.frames,
+        pairs=data.pairs,
+        searches=(),
+        joins_galleries=False,
+        facts={"num_images": len(names), "num_videos": len(data.videos)},
+    )
+
+
+def _read_face(path: Path, detector: Detector | None) -> Crop | None:
+    """The largest face of an image, aligned; the image itself where it is a crop already."""
+    if detector is None:
+        return read_crop(path.read_bytes(), source=str(path))
+    image = decode_image(path.read_bytes(), source=str(path))
+    face = largest_face(detector.detect(image))
+    return None if face is None else align_face(image, face.landmarks)
