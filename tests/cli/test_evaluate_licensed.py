@@ -80,6 +80,7 @@ def test_ijb(tmp_path, evaluate, dataset) -> None:
     ways = [(result["fuser"], result["chunk"]) for result in content["results"]]
     assert ways == [
         ("media-mean-then-sum", None),
+        ("media-mean-then-sum, detector scores", None),
         ("mean", None),
         ("mean", 2),
         ("norm-weighted", None),
@@ -214,14 +215,19 @@ def test_ytf(tmp_path, evaluate) -> None:
                 write_picture(file, subject, 10 * video + frame)
     lines = ["split, pair, first, second, same"]
     names = ("Ann_Lee", "Bo_Ek", "Cy_Ro")
-    lines += [f"1, {k + 1}, {name}/0, {name}/1, 1" for k, name in enumerate(names)]
-    lines += [f"1, {k + 4}, {a}/0, {b}/1, 0" for k, (a, b) in enumerate(zip(names, names[1:]))]
+    for split in (1, 2):
+        lines += [
+            f"{split}, {k + 1}, {a}/0, {a}/1, 1" for k, a in enumerate(names) if k % 2 == split - 1
+        ]
+    lines += ["1, 4, Ann_Lee/0, Bo_Ek/1, 0", "2, 5, Bo_Ek/0, Cy_Ro/1, 0"]
     (root / "splits.txt").write_text("\n".join(lines) + "\n")
     code, content, err = evaluate("ytf", root)
     assert code == 0, err
     rates = {rate["target"]: rate for rate in content["results"][1]["upstream"]}
     assert rates[0.1]["num_mated"] == 3
     assert rates[0.1]["tar"] == 1.0
+    assert content["results"][1]["fold_accuracy"]["mean"] >= 0.8
+    assert (tmp_path / "report" / "roc.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_missing_copy_is_told(tmp_path, evaluate) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from probefusion.errors import ConfigError, EmbedderMismatchError, InvalidInputError
 from probefusion.evaluation.probe_data import ProbeData
-from probefusion.evaluation.sweep import gallery_templates, probe_similarities
+from probefusion.evaluation.sweep import gallery_templates, probe_templates
 from probefusion.fusion import Fuser
 from probefusion.metrics import (
     BootstrapInterval,
@@ -80,6 +80,7 @@ class FuserAtSize:
         num_images: Images in each probe set.
         verification: TAR at each false accept rate, with counts.
         verification_intervals: The same with intervals over people.
+        raw_gallery: TAR where the gallery image's unit embedding is taken as it is, not fused.
         tpir: TPIR at each false positive identification rate. Non-mated searches: each probe set
             against the gallery without its own person.
         rank1: Rank-1 rate with its interval.
@@ -92,6 +93,7 @@ class FuserAtSize:
     num_images: int
     verification: tuple[TarAtFar, ...]
     verification_intervals: tuple[BootstrapInterval, ...]
+    raw_gallery: tuple[TarAtFar, ...]
     tpir: tuple[BootstrapInterval, ...]
     rank1: BootstrapInterval
     cmc: npt.NDArray[np.float64]
@@ -168,11 +170,13 @@ def assess(
     names = check_fusers(fusers, data.gallery.embedder)
     points: list[FuserAtSize] = []
     total = len(fusers) * len(plan.set_sizes)
+    units = data.gallery.embeddings / data.gallery.norms[:, None]
     for fuser in fusers:
         gallery = gallery_templates(data, fuser)
         for size in plan.set_sizes:
-            similarities, subjects = probe_similarities(data, fuser, gallery, size, 1)
-            points.append(_measure(data, fuser, size, similarities, subjects, plan))
+            templates, subjects = probe_templates(data, fuser, size, 1)
+            raw = templates @ units.T
+            points.append(_measure(data, fuser, size, templates @ gallery.T, raw, subjects, plan))
             if progress is not None:
                 progress(len(points), total)
     return Assessment(
@@ -226,6 +230,7 @@ def _measure(
     fuser: Fuser,
     size: int,
     similarities: npt.NDArray[np.float32],
+    raw: npt.NDArray[np.float32],
     subjects: npt.NDArray[np.str_],
     plan: AssessmentPlan,
 ) -> FuserAtSize:
@@ -254,6 +259,7 @@ def _measure(
         num_images=size,
         verification=tar_at_far(mated, non_mated, plan.false_accept_rates),
         verification_intervals=bootstrap_over_people(scores, plan.false_accept_rates, **settings),
+        raw_gallery=tar_at_far(raw[own], raw[~own], plan.false_accept_rates),
         tpir=bootstrap_over_people(searches, plan.false_positive_rates, **settings),
         rank1=bootstrap_mean_over_people((rank == 1).astype(np.float64), people, **settings),
         cmc=(rank[:, None] <= np.arange(1, plan.max_rank + 1)).mean(axis=0),

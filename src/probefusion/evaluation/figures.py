@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from probefusion.evaluation.assessment import Assessment, FuserAtSize
 from probefusion.evaluation.plots import LINE_STYLES, subplots
-from probefusion.metrics import det, roc
+from probefusion.metrics import RocCurve, roc
 
-__all__ = ["assessment_figures"]
+__all__ = ["assessment_figures", "curve_figure"]
 
 _CURVE_POINTS = 2000
 
@@ -89,15 +89,16 @@ def _rates(assessment: Assessment) -> Any:
 
 
 def _curves(points: Sequence[FuserAtSize]) -> Any:
-    figure, (left, right) = subplots(1, 2, figsize=(11, 4.6))
-    for point, style in zip(points, _styled([p.fuser for p in points]).values(), strict=True):
-        line = {"color": style["color"], "linestyle": style["linestyle"], "label": point.fuser}
-        scores = (point.scores.mated, point.scores.non_mated)
-        curve = roc(*scores, max_points=_CURVE_POINTS)
-        left.plot(curve.fars, curve.tars, **line)
-        errors = det(*scores, max_points=_CURVE_POINTS)
-        right.plot(errors.fmrs, errors.fnmrs, **line)
-    smallest = 1 / max(point.scores.non_mated.size for point in points)
+    return curve_figure(
+        {
+            point.fuser: roc(point.scores.mated, point.scores.non_mated, max_points=_CURVE_POINTS)
+            for point in points
+        }
+    )
+
+
+def _finish_curves(left: Any, right: Any, smallest: float, smallest_miss: float) -> None:
+    """Log axes, limits at one comparison, labels."""
     left.set_xscale("log")
     left.set_xlim(smallest, 1)
     left.set_xlabel("false accept rate")
@@ -105,12 +106,31 @@ def _curves(points: Sequence[FuserAtSize]) -> Any:
     for set_scale in (right.set_xscale, right.set_yscale):
         set_scale("log")
     right.set_xlim(smallest, 1)
-    right.set_ylim(1 / max(point.scores.mated.size for point in points), 1)
+    right.set_ylim(smallest_miss, 1)
     right.set_xlabel("false match rate")
     right.set_ylabel("false non-match rate")
     for axes in (left, right):
         axes.grid(visible=True, which="major", alpha=0.3)
     left.legend(loc="lower right", frameon=False, fontsize=9)
+
+
+def curve_figure(curves: Mapping[str, RocCurve]) -> Any:
+    """ROC and DET of several fusers.
+
+    Args:
+        curves: ROC by name.
+    """
+    figure, (left, right) = subplots(1, 2, figsize=(11, 4.6))
+    for (name, curve), style in zip(curves.items(), _styled(list(curves)).values(), strict=True):
+        line = {"color": style["color"], "linestyle": style["linestyle"], "label": name}
+        left.plot(curve.fars, curve.tars, **line)
+        right.plot(curve.fars, 1 - curve.tars, **line)
+    _finish_curves(
+        left,
+        right,
+        1 / max(curve.num_non_mated for curve in curves.values()),
+        1 / max(curve.num_mated for curve in curves.values()),
+    )
     return figure
 
 

@@ -16,9 +16,9 @@ from probefusion.checks import check_output
 from probefusion.evaluation.assessment import Assessment, FuserAtSize, FuserDifference
 from probefusion.evaluation.figures import assessment_figures
 from probefusion.files import replace_file
-from probefusion.metrics import BootstrapInterval
+from probefusion.metrics import BootstrapInterval, TarAtFar
 
-__all__ = ["REPORT_VERSION", "report_facts", "report_folder", "write_pages", "write_report"]
+__all__ = ["REPORT_VERSION", "png", "report_facts", "report_folder", "write_pages", "write_report"]
 
 Table = tuple[str, list[str], list[list[str]]]
 """Title, header and rows."""
@@ -64,11 +64,8 @@ def write_report(
     folder = report_folder(folder, force=force)
     content = report_facts(assessment, facts)
     figures = [
-        (name, caption, _png(figure)) for name, caption, figure in assessment_figures(assessment)
+        (name, caption, png(figure)) for name, caption, figure in assessment_figures(assessment)
     ]
-    for name, _, data in figures:
-        with replace_file(folder / f"{name}.png", force=True) as stream:
-            stream.write(data)
     write_pages(
         folder,
         content=content,
@@ -121,6 +118,10 @@ def _point(point: FuserAtSize) -> dict[str, Any]:
             }
             for rate, interval in zip(point.verification, point.verification_intervals, strict=True)
         ],
+        "raw_gallery": [
+            {"far": rate.target, "resolved": rate.resolved, "tar": _number(rate.tar)}
+            for rate in point.raw_gallery
+        ],
         "rank1": _interval(point.rank1),
         "tpir_at_fpir": [{"fpir": entry.target, **_interval(entry)} for entry in point.tpir],
         "cmc": [round(float(value), 6) for value in point.cmc],
@@ -169,6 +170,13 @@ def _tables(assessment: Assessment) -> list[Table]:
     for index, rate in enumerate(assessment.plan.false_positive_rates):
         rows = [[name, *(_cell(at[name, size].tpir[index]) for size in sizes)] for name in names]
         tables.append((f"TPIR at FPIR {rate:g}", header, rows))
+    index = assessment.plan.false_accept_rates.index(assessment.plan.decision_rate)
+    rows = [
+        [name, *(_plain_rate(at[name, size].raw_gallery[index]) for size in sizes)]
+        for name in names
+    ]
+    title = f"TAR at FAR {assessment.plan.decision_rate:g}, gallery embeddings not fused"
+    tables.append((title, header, rows))
     rows = [[name, *(_cell(at[name, size].rank1) for size in sizes)] for name in names]
     tables.append(("Rank-1 identification rate", header, rows))
     changes = {(d.fuser, d.num_images): d for d in assessment.differences}
@@ -185,6 +193,10 @@ def _cell(interval: BootstrapInterval) -> str:
     if not interval.resolved:
         return "unresolved"
     return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def _plain_rate(rate: TarAtFar) -> str:
+    return f"{rate.tar:.3f}" if rate.resolved else "unresolved"
 
 
 def _rate_cell(point: FuserAtSize, index: int) -> str:
@@ -238,7 +250,7 @@ def write_pages(
     figures: Sequence[Figure],
     facts: dict[str, Any],
 ) -> None:
-    """Writes report.json, report.md and report.html, replacing what stands there.
+    """Writes report.json, report.md, report.html and the figures, replacing what stands there.
 
     Args:
         folder: An existing folder.
@@ -254,6 +266,9 @@ def write_pages(
         _markdown(title, notes, tables, figures, facts),
         _page(title, notes, tables, figures, facts),
     )
+    for figure, _, data in figures:
+        with replace_file(folder / f"{figure}.png", force=True) as stream:
+            stream.write(data)
     for name, text in zip(_PAGES, texts, strict=True):
         with replace_file(folder / name, force=True) as stream:
             stream.write(text.encode())
@@ -313,7 +328,8 @@ def _page(
     return "".join(parts)
 
 
-def _png(figure: Any) -> bytes:
+def png(figure: Any) -> bytes:
+    """A matplotlib figure as PNG bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130)
     return buffer.getvalue()

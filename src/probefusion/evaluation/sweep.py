@@ -16,7 +16,7 @@ from probefusion.fusion.folder import Threshold
 from probefusion.metrics import TarAtFar, tar_at_far, thresholds_at_far
 from probefusion.types import FloatArray
 
-__all__ = ["SweepPoint", "calibrate", "gallery_templates", "probe_similarities", "sweep"]
+__all__ = ["SweepPoint", "calibrate", "gallery_templates", "probe_templates", "sweep"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def sweep(
     for fuser in fusers:
         gallery = gallery_templates(data, fuser)
         for size in set_sizes:
-            similarities, subjects = probe_similarities(data, fuser, gallery, size, max_blocks)
+            similarities, subjects = _similarities(data, fuser, gallery, size, max_blocks)
             own = subjects[:, None] == data.gallery_subjects
             # A tie with another entry counts as a miss.
             others = np.where(own, -np.inf, similarities).max(axis=1)
@@ -114,7 +114,7 @@ def calibrate(
     gallery = gallery_templates(data, fuser)
     thresholds = []
     for size in set_sizes:
-        similarities, subjects = probe_similarities(data, fuser, gallery, size, max_blocks)
+        similarities, subjects = _similarities(data, fuser, gallery, size, max_blocks)
         non_mated = similarities[subjects[:, None] != data.gallery_subjects]
         thresholds += [
             Threshold(
@@ -135,10 +135,17 @@ def gallery_templates(data: ProbeData, fuser: Fuser) -> FloatArray:
     return fuser.fuse_many(data.gallery, np.arange(data.gallery.num_images + 1))
 
 
-def probe_similarities(
-    data: ProbeData, fuser: Fuser, gallery: FloatArray, size: int, max_blocks: int
+def probe_templates(
+    data: ProbeData, fuser: Fuser, size: int, max_blocks: int
 ) -> tuple[FloatArray, npt.NDArray[np.str_]]:
-    """(sets, G) cosines of the probe sets of `size` images, and the subject of each set."""
+    """(sets, D) unit templates of the probe sets of `size` images, and the subject of each set."""
     images, subjects = data.probe_sets(size, max_blocks=max_blocks)
     templates = fuser.fuse_many(images, np.arange(0, images.num_images + 1, size))
+    return templates, subjects
+
+
+def _similarities(
+    data: ProbeData, fuser: Fuser, gallery: FloatArray, size: int, max_blocks: int
+) -> tuple[FloatArray, npt.NDArray[np.str_]]:
+    templates, subjects = probe_templates(data, fuser, size, max_blocks)
     return templates @ gallery.T, subjects

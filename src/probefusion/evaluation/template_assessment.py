@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +20,14 @@ from probefusion.faces.embed import Embedder
 from probefusion.fusion import Fuser
 from probefusion.metrics import (
     Cmc,
+    FoldAccuracy,
+    RocCurve,
     TarAtFar,
     TpirAtFpir,
+    accuracy_over_folds,
     cmc_of_searches,
     pair_similarities,
+    roc,
     search_outcomes,
     tar_at_far,
     tpir_of_searches,
@@ -35,6 +40,11 @@ __all__ = ["EmbeddedRows", "SearchResult", "TemplateResult", "assess_templates",
 
 MEDIA_MEAN = "media-mean-then-sum"
 """The template of the InsightFace helper: mean per medium, sum over media."""
+
+MEDIA_MEAN_SCORED = "media-mean-then-sum, detector scores"
+"""The same with each row weighted by its detector score."""
+
+_CURVE_POINTS = 2000
 
 _BLOCK = 512
 
@@ -78,6 +88,8 @@ class TemplateResult:
         chunk: Images at a time, None for all.
         verification: TAR at each FAR by the budget rule; empty without pairs.
         upstream: TAR by the helper's nearest-point rule, for comparison with published numbers.
+        curve: The ROC, thinned; None without pairs or where a template has no face.
+        fold_accuracy: Accuracy over the folds of the pairs, where they have folds.
         searches: One per search and gallery.
         num_failures: Templates without any face, never accepted and never found.
     """
@@ -86,6 +98,8 @@ class TemplateResult:
     chunk: int | None
     verification: tuple[TarAtFar, ...]
     upstream: tuple[TarAtFar, ...]
+    curve: RocCurve | None
+    fold_accuracy: FoldAccuracy | None
     searches: tuple[SearchResult, ...]
     num_failures: int
 
@@ -167,7 +181,6 @@ def assess_templates(
     false_accept_rates: Sequence[float] = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     false_positive_rates: Sequence[float] = (0.01, 0.1),
     ranks: Sequence[int] = (1, 5, 10, 20),
-    detector_scores: npt.ArrayLike | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[TemplateResult, ...]:
     """Scores every fuser jointly and in chunks, and the helper's media mean beside them.
@@ -183,32 +196,27 @@ def assess_templates(
         false_accept_rates: Targets of the one-to-one comparisons.
         false_positive_rates: Targets of the open-set searches.
         ranks: Ranks of the closed-set searches.
-        detector_scores: (R,) weights of the rows in the media mean, or None.
         progress: Called with (ways done, in all).
     """
     templates = _acquired(protocol.templates, rows.position)
-    ways: list[tuple[Fuser | None, int | None]] = [(None, None)]
+    ways: list[tuple[Fuser | str, int | None]] = [(MEDIA_MEAN, None)]
+    if protocol.detector_scores is not None:
+        ways.append((MEDIA_MEAN_SCORED, None))
     ways += [(fuser, chunk) for fuser in fusers for chunk in chunks]
-    scores = None
-    if detector_scores is not None:
-        scores = np.asarray(detector_scores)[rows.position >= 0]
     results = []
     for fuser, chunk in ways:
-        if fuser is None:
-            vectors = media_mean_then_sum_ragged(
-                rows.images.embeddings, templates, detector_scores=scores, empty="zero"
-            )
+        if isinstance(fuser, str):
+            vectors = _media_means(protocol, rows, templates, weighted=fuser == MEDIA_MEAN_SCORED)
         else:
             vectors = _fuse(fuser, rows.images, templates, chunk)
         failed = templates.sizes == 0
         vectors[failed] = 1 / np.sqrt(vectors.shape[1])  # stands in; its scores are set to -inf
-        verification, upstream = _verify(protocol, vectors, failed, false_accept_rates)
+        verified = _verify(protocol, vectors, failed, false_accept_rates)
         results.append(
             TemplateResult(
-                fuser=MEDIA_MEAN if fuser is None else fuser.name,
+                fuser=fuser if isinstance(fuser, str) else fuser.name,
                 chunk=chunk,
-                verification=verification,
-                upstream=upstream,
+                **verified,
                 searches=tuple(
                     result
                     for task in protocol.searches
@@ -255,15 +263,28 @@ def _fuse(
     return fused
 
 
+def _media_means(
+    protocol: TemplateProtocol, rows: EmbeddedRows, templates: TemplateIndex, *, weighted: bool
+) -> FloatArray:
+    """Templates of the InsightFace helper, each row weighted by its detector score or not."""
+    scores = None
+    if weighted and protocol.detector_scores is not None:
+        scores = protocol.detector_scores[rows.position >= 0]
+    return media_mean_then_sum_ragged(
+        rows.images.embeddings, templates, detector_scores=scores, empty="zero"
+    )
+
+
 def _verify(
     protocol: TemplateProtocol,
     vectors: FloatArray,
     failed: npt.NDArray[np.bool_],
     rates: Sequence[float],
-) -> tuple[tuple[TarAtFar, ...], tuple[TarAtFar, ...]]:
+) -> dict[str, Any]:
+    """The fields of a result that come from one-to-one comparisons."""
     pairs = protocol.pairs
     if pairs is None:
-        return (), ()
+        return {"verification": (), "upstream": (), "curve": None, "fold_accuracy": None}
     if pairs.num_mated == 0 or pairs.num_non_mated == 0:
         raise InvalidInputError(f"{protocol.name}: expected mated and non-mated pairs.")
     similarities = pair_similarities(vectors, pairs.first, pairs.second)
@@ -271,10 +292,15 @@ def _verify(
     # The published rule gives a template without a face the zero vector, so similarity 0.
     published = np.where(missed, np.float32(0), similarities)
     similarities = np.where(missed, np.float32(-np.inf), similarities)
-    return (
-        tar_at_far(similarities[pairs.mated], similarities[~pairs.mated], rates),
-        tar_at_far(published[pairs.mated], published[~pairs.mated], rates, rule="upstream_compat"),
-    )
+    mated, non_mated = published[pairs.mated], published[~pairs.mated]
+    return {
+        "verification": tar_at_far(similarities[pairs.mated], similarities[~pairs.mated], rates),
+        "upstream": tar_at_far(mated, non_mated, rates, rule="upstream_compat"),
+        "curve": None if missed.any() else roc(mated, non_mated, max_points=_CURVE_POINTS),
+        "fold_accuracy": None
+        if pairs.folds is None
+        else accuracy_over_folds(published, pairs.mated, pairs.folds),
+    }
 
 
 def _search(

@@ -48,6 +48,7 @@ class TemplateProtocol:
         searches: One-to-many searches, possibly none.
         joins_galleries: Whether the galleries of a search are also searched as one for closed-set ranks.
         facts: What was read, for the report.
+        detector_scores: (R,) the detector's score of each row's face, where the benchmark has one.
     """
 
     name: str
@@ -58,6 +59,7 @@ class TemplateProtocol:
     searches: tuple[IdentificationTask, ...]
     joins_galleries: bool
     facts: dict[str, Any]
+    detector_scores: npt.NDArray[np.float32] | None = None
 
 
 def open_template_protocol(
@@ -114,6 +116,7 @@ def _open_ijb(dataset: Any, root: Path, check_counts: bool) -> TemplateProtocol:
         searches=(read_ijb_identification(root, dataset=dataset, templates=data.templates),),
         joins_galleries=False,
         facts={"num_images": data.num_images, "num_templates": len(data.templates)},
+        detector_scores=data.detector_scores,
     )
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from probefusion import __version__
-from probefusion.evaluation.report import report_folder, write_pages
+from probefusion.evaluation.figures import curve_figure
+from probefusion.evaluation.report import png, report_folder, write_pages
 from probefusion.evaluation.template_assessment import TemplateResult
-from probefusion.metrics import TarAtFar
+from probefusion.metrics import RocCurve, TarAtFar
 
 __all__ = ["template_report_facts", "write_template_report"]
 
@@ -66,9 +67,17 @@ def write_template_report(
         title=title,
         notes=(_NOTE,),
         tables=_tables(results),
-        figures=(),
+        figures=_figures(results),
         facts=facts,
     )
+
+
+def _figures(results: Sequence[TemplateResult]) -> list[tuple[str, str, bytes]]:
+    curves = {_way(result): result.curve for result in results if result.curve is not None}
+    if not curves:
+        return []
+    figure = curve_figure(curves)
+    return [("roc", "ROC and DET of the one-to-one comparisons.", png(figure))]
 
 
 def _tables(results: Sequence[TemplateResult]) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -79,6 +88,13 @@ def _tables(results: Sequence[TemplateResult]) -> list[tuple[str, list[str], lis
             header = ["fuser", *(f"{rate.target:g}" for rate in rates)]
             rows = [[_way(r), *(_rate(rate) for rate in getattr(r, kind))] for r in results]
             tables.append((title, header, rows))
+    if results[0].fold_accuracy is not None:
+        rows = [
+            [_way(r), f"{r.fold_accuracy.mean:.4f}", f"{r.fold_accuracy.standard_error:.4f}"]
+            for r in results
+            if r.fold_accuracy is not None
+        ]
+        tables.append(("Accuracy over folds", ["fuser", "mean", "standard error"], rows))
     for index, search in enumerate(results[0].searches):
         header = ["fuser", *(f"rank {rank}" for rank in search.cmc.ranks)]
         header += [f"TPIR at FPIR {entry.target:g}" for entry in search.tpir]
@@ -102,6 +118,8 @@ def _rate(rate: TarAtFar) -> str:
 
 def _plain(value: Any) -> Any:
     """Dataclasses and arrays as JSON can hold them; NaN and infinity as null."""
+    if isinstance(value, RocCurve):
+        return {"fars": _plain(value.fars), "tars": _plain(value.tars)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             entry.name: _plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)

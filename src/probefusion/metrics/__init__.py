@@ -13,6 +13,7 @@ from probefusion.metrics.comparison import (
 )
 from probefusion.metrics.curves import DetCurve, EqualErrorRate, RocCurve, det, eer, roc
 from probefusion.metrics.discard import ErrorVersusDiscard, error_versus_discard
+from probefusion.metrics.folds import FoldAccuracy, accuracy_over_folds
 from probefusion.metrics.galleries import (
     MeanCmc,
     MeanTpirAtFpir,
@@ -60,6 +61,7 @@ __all__ = [
     "EqualErrorRate",
     "ErrorVersusDiscard",
     "FarThreshold",
+    "FoldAccuracy",
     "HolmCorrection",
     "MeanCmc",
     "MeanTpirAtFpir",
@@ -72,6 +74,7 @@ __all__ = [
     "TarAtFar",
     "TpirAtFpir",
     "VerificationRates",
+    "accuracy_over_folds",
     "bootstrap_mean_over_people",
     "bootstrap_over_people",
     "cmc",

@@ -225,7 +225,10 @@ def _measure(
         return {}
     data = embed_protocol(protocol, embedder, num_images=32, cache=work, progress=progress)
     fuser = open_fuser(folder)
-    source = f"{data.protocol}, {len(np.unique(data.probe_subjects))} held-out people"
+    source = (
+        f"{data.protocol}, {len(np.unique(data.probe_subjects))} held-out people, "
+        f"up to {MAX_BLOCKS} disjoint blocks of 32 images each"
+    )
     points = sweep(
         data, [MeanFuser(), fuser], false_accept_rates=(1e-4, 1e-3, 1e-2), max_blocks=MAX_BLOCKS
     )

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from probefusion.checks import read_only
 from probefusion.errors import (
     DtypeError,
     EmptySetError,
@@ -19,7 +20,6 @@ from probefusion.metrics.validation import (
     check_scores,
     code_labels,
     error_budget,
-    read_only,
 )
 
 
