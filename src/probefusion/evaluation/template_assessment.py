@@ -71,12 +71,15 @@ class SearchResult:
         gallery: Name of the gallery, "joined" for all together.
         cmc: Closed-set rates.
         tpir: Open-set rates; empty where every probe is enrolled.
+        upstream_tpir: The same by the published rule, which gives a template without a face the zero
+            vector, so similarity 0, and takes the floor(n x FPIR)-th largest score for threshold.
     """
 
     search: str
     gallery: str
     cmc: Cmc
     tpir: tuple[TpirAtFpir, ...]
+    upstream_tpir: tuple[TpirAtFpir, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,8 +119,8 @@ def embed_rows(
     Args:
         protocol: The benchmark.
         embedder: The embedder.
-        cache: Folder to keep blocks in; they are found by the rows' names and the embedder's fingerprint, so
-            the image files must not be changed in between.
+        cache: Folder to keep blocks in; they are found by the rows' names, the files' sizes and times of
+            change, and the embedder's fingerprint.
         progress: Called with (rows done, rows in all).
 
     Raises:
@@ -127,7 +130,7 @@ def embed_rows(
     total = len(protocol.row_names)
     folder: Path | None = None
     if cache is not None:
-        digest = hashlib.sha256("\n".join(protocol.row_names).encode()).hexdigest()
+        digest = _files_digest(protocol)
         model = embedder.spec.fingerprint.split("@")[-1]
         folder = Path(cache) / f"{protocol.name}-{digest[:16]}-{model}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -146,6 +149,14 @@ def embed_rows(
     if not blocks:
         raise EmptySetError(f"{protocol.name}: no face was found in any of {total} images.")
     return EmbeddedRows(images=EmbeddingSet.concatenate(blocks), position=position)
+
+
+def _files_digest(protocol: TemplateProtocol) -> str:
+    digest = hashlib.sha256()
+    for name, path in zip(protocol.row_names, protocol.row_paths, strict=True):
+        facts = path.stat()
+        digest.update(f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def _embed_block(
@@ -320,8 +331,9 @@ def _search(
     for name, templates, subjects in galleries:
         probes = task.probes
         similarities = vectors[probes.templates] @ vectors[templates].T
-        similarities[failed[probes.templates]] = -np.inf
-        similarities[:, failed[templates]] = -np.inf
+        missed = failed[probes.templates][:, None] | failed[templates]
+        published = np.where(missed, np.float32(0), similarities)
+        similarities = np.where(missed, np.float32(-np.inf), similarities)
         found = search_outcomes(similarities, probes.subjects, subjects)
         is_open = not found.is_mated.all()
         results.append(
@@ -330,6 +342,13 @@ def _search(
                 gallery=name,
                 cmc=cmc_of_searches(found, ranks),
                 tpir=tpir_of_searches(found, rates) if is_open else (),
+                upstream_tpir=tpir_of_searches(
+                    search_outcomes(published, probes.subjects, subjects),
+                    rates,
+                    rule="upstream_compat",
+                )
+                if is_open
+                else (),
             )
         )
     return results

@@ -42,6 +42,7 @@ class TemplateProtocol:
     Args:
         name: One of `TEMPLATE_PROTOCOLS`.
         row_names: Name of each image row, relative to the data.
+        row_paths: Where each image lies.
         read_row: Gives the aligned crop of a row, or None where no face is found.
         templates: Which rows and media make up each template.
         pairs: One-to-one comparisons, or None.
@@ -53,6 +54,7 @@ class TemplateProtocol:
 
     name: str
     row_names: Sequence[str]
+    row_paths: Sequence[Path]
     read_row: Callable[[int], Crop | None]
     templates: TemplateIndex
     pairs: VerificationPairs | None
@@ -101,13 +103,16 @@ def open_template_protocol(
 def _open_ijb(dataset: Any, root: Path, check_counts: bool) -> TemplateProtocol:
     data = read_ijb_set(root, dataset=dataset, check_counts=check_counts)
 
+    paths = [data.image_path(row) for row in range(data.num_images)]
+
     def read_row(row: int) -> Crop:
-        path = data.image_path(row)
+        path = paths[row]
         return align_face(decode_image(path.read_bytes(), source=str(path)), data.landmarks[row])
 
     return TemplateProtocol(
         name=dataset,
         row_names=data.image_names.tolist(),
+        row_paths=paths,
         read_row=read_row,
         templates=data.templates,
         pairs=read_ijb_pairs(
@@ -130,16 +135,13 @@ def _open_ijb_s(root: Path, images: str | Path | None, check_counts: bool) -> Te
     names = [source.name for source in found]
     subjects, media = parse_face_paths(names)
     assigned = data.assign_faces(subjects, media)
-    paths = [Path(images) / name if not Path(name).is_absolute() else Path(name) for name in names]
-
-    def read_row(row: int) -> Crop:
-        path = paths[row] if paths[row].exists() else Path(names[row])
-        return read_crop(path.read_bytes(), source=names[row])
+    paths = [Path(name) for name in names]
 
     return TemplateProtocol(
         name="ijbs",
         row_names=names,
-        read_row=read_row,
+        row_paths=paths,
+        read_row=lambda row: _read_face(paths[row], None),
         templates=assigned.templates,
         pairs=None,
         searches=tuple(data.tasks.values()),
@@ -157,6 +159,7 @@ def _open_ijb_s(root: Path, images: str | Path | None, check_counts: bool) -> Te
 def _open_tinyface(root: Path, detector: Detector | None, check_counts: bool) -> TemplateProtocol:
     data = read_tinyface(root, check_counts=check_counts)
     names = [*data.gallery_files.tolist(), *data.probe_files.tolist()]
+    paths = [data.images / name for name in names]
     count, num_gallery = len(names), len(data.gallery_files)
     rows = np.arange(count, dtype=np.int32)
     search = IdentificationTask(
@@ -173,7 +176,8 @@ def _open_tinyface(root: Path, detector: Detector | None, check_counts: bool) ->
     return TemplateProtocol(
         name="tinyface",
         row_names=names,
-        read_row=lambda row: _read_face(data.images / names[row], detector),
+        row_paths=paths,
+        read_row=lambda row: _read_face(paths[row], detector),
         templates=TemplateIndex.from_columns(rows, rows),
         pairs=None,
         searches=(search,),
@@ -188,10 +192,12 @@ def _open_ytf(root: Path, detector: Detector | None, check_counts: bool) -> Temp
     for video, folder in enumerate(data.videos.tolist()):
         for row in data.frames.rows_of(video).tolist():
             names[row] = f"{folder}/{data.frame_names[row]}"
+    paths = [data.folder / name for name in names]
     return TemplateProtocol(
         name="ytf",
         row_names=names,
-        read_row=lambda row: _read_face(data.folder / names[row], detector),
+        row_paths=paths,
+        read_row=lambda row: _read_face(paths[row], detector),
         templates=data.frames,
         pairs=data.pairs,
         searches=(),

@@ -98,11 +98,13 @@ def _tables(results: Sequence[TemplateResult]) -> list[tuple[str, list[str], lis
     for index, search in enumerate(results[0].searches):
         header = ["fuser", *(f"rank {rank}" for rank in search.cmc.ranks)]
         header += [f"TPIR at FPIR {entry.target:g}" for entry in search.tpir]
+        header += [f"helper, {entry.target:g}" for entry in search.upstream_tpir]
         rows = []
         for result in results:
             mine = result.searches[index]
             closed = [f"{value:.4f}" for value in mine.cmc.rates]
             opened = [f"{e.tpir:.4f}" if e.resolved else "unresolved" for e in mine.tpir]
+            opened += [f"{e.tpir:.4f}" for e in mine.upstream_tpir]
             rows.append([_way(result), *closed, *opened])
         tables.append((f"1:N, {search.search}, {search.gallery}", header, rows))
     return tables
