@@ -248,12 +248,19 @@ def test_train_settings_from_a_file(tmp_path, command, tiny_embedder, people_fol
     code, _, err = command(*base, "--config", tmp_path / "bad.toml")
     assert code == 1
     assert "did you mean 'steps'" in err
-    (tmp_path / "good.toml").write_text("steps = 2\nbatch_size = 4\nseed = 5\n")
+    (tmp_path / "good.toml").write_text(
+        "steps = 2\nbatch_size = 4\nseed = 5\n[network]\nnum_clusters = 3\n"
+    )
     code, _, err = command(*base, "--config", tmp_path / "good.toml", "--seed", "6")
     assert code == 0, err
     run = json.loads((tmp_path / "f.work" / "run.json").read_text())
     assert run["config"]["steps"] == 2
     assert run["config"]["seed"] == 6
+    assert load_fuser(tmp_path / "f").card.num_clusters == 3
+    (tmp_path / "bad.toml").write_text("steps = 2\n[network]\nnum_cluster = 3\n")
+    code, _, err = command(*base, "--config", tmp_path / "bad.toml", "--force")
+    assert code == 1
+    assert "did you mean 'num_clusters'" in err
 
 
 def test_demo(tmp_path, command) -> None:

@@ -14,6 +14,18 @@ from safetensors.numpy import load_file
 
 GOLDEN_FOLDER = Path(__file__).parents[1] / "golden"
 
+LARGEST: list[tuple[float, str]] = []
+"""Largest deviation of each comparison, for the summary."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints how near the parity tests came, not only that they passed."""
+    if LARGEST:
+        terminalreporter.section("largest deviation max|a-b| / max|b| of each golden comparison")
+        for value, name in LARGEST:
+            terminalreporter.line(f"{value:.1e}  {name}")
+
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -90,6 +102,7 @@ def assert_all_match(
         assert expected, "no golden array selected"
         assert sorted(actual) == sorted(expected), "arrays left uncompared or unknown"
         measured = {name: deviation(actual[name], expected[name]) for name in expected}
+        LARGEST.append((max(measured.values()), max(measured, key=measured.__getitem__)))
         beyond = {name: value for name, value in measured.items() if value > tolerance_of(name)}
         assert not beyond, f"beyond tolerance: {beyond}"
 

@@ -36,6 +36,7 @@ _DEFAULTS: dict[str, Any] = {
     "licence": "unspecified",
     "name": None,
     "work": None,
+    "network": {},
 }
 """Settings that a TOML file may give too; a flag goes before the file, the file before these."""
 
@@ -57,7 +58,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--embedder", required=True, metavar="MODEL", help="ONNX model, or a name")
     parser.add_argument("-o", "--output", required=True, metavar="FUSER_DIR")
     add_preprocessing_option(parser)
-    parser.add_argument("--config", metavar="FILE.toml", help="settings by their long names")
+    parser.add_argument(
+        "--config",
+        metavar="FILE.toml",
+        help="settings by their long names; a table [network] holds those of the architecture",
+    )
     parser.add_argument("--architecture", choices=("exact", "official"), help="default exact")
     parser.add_argument("--steps", type=positive, metavar="N", help="default 1500")
     parser.add_argument(
@@ -120,6 +125,7 @@ def run(options: argparse.Namespace) -> int:
     num_people = sum(fold_of(subject) in folds for subject in people.images)
     config = TrainingConfig(
         architecture=settings["architecture"],
+        network=settings["network"],
         steps=settings["steps"],
         batch_size=settings["batch_size"] or max(1, min(128, num_people)),
         learning_rate=settings["learning_rate"],
@@ -206,7 +212,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
             if key not in _DEFAULTS:
                 raise ConfigError(f"{path}: {UnknownNameError('setting', key, _DEFAULTS)}")
             given[key] = _checked(key, value, path)
-    flags = {key: getattr(options, key) for key in _DEFAULTS if getattr(options, key) is not None}
+    flags = {key: value for key in _DEFAULTS if (value := getattr(options, key, None)) is not None}
     return {**_DEFAULTS, **given, **flags}
 
 
@@ -221,6 +227,7 @@ def _checked(key: str, value: Any, path: Path) -> Any:
         "learning_rate": (int, float),
         "memory_weight": (int, float),
         "folds": (list,),
+        "network": (dict,),
     }
     wanted = kinds.get(key, (str,))
     fits = isinstance(value, wanted) and not isinstance(value, bool)

@@ -24,6 +24,7 @@ from probefusion.files import replace_file
 from probefusion.fusion import MeanFuser
 from probefusion.fusion.folder import FuserCard
 from probefusion.fusion.learned import open_fuser
+from probefusion.nn.architectures import build_network
 from probefusion.protocols.degraded_folder import (
     NUM_FOLDS,
     DegradedFolderProtocol,
@@ -116,6 +117,8 @@ def train_fuser(
     work = Path(work)
     if not train_folds or not set(train_folds) <= set(range(NUM_FOLDS)):
         raise ConfigError(f"train_folds: expected some of 0 to {NUM_FOLDS - 1}, got {train_folds}.")
+    # A wrong setting is told now, not after all images are embedded.
+    build_network(config.architecture, {"dim": 1, "style_channels": 1, **config.network})
     people, content = _usable(people)
     chosen = {
         subject: images
