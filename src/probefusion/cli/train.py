@@ -26,6 +26,7 @@ __all__ = ["add_parser", "run"]
 
 _DEFAULTS: dict[str, Any] = {
     "architecture": "exact",
+    "recipe": None,
     "steps": 1500,
     "batch_size": None,
     "learning_rate": 1e-3,
@@ -64,6 +65,11 @@ def add_parser(commands: Any) -> None:
         help="settings by their long names; a table [network] holds those of the architecture",
     )
     parser.add_argument("--architecture", choices=("exact", "official"), help="default exact")
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME",
+        help="surveillance-20 (default), or official-16: augmentation and settings as published",
+    )
     parser.add_argument("--steps", type=positive, metavar="N", help="default 1500")
     parser.add_argument(
         "--batch-size", type=positive, metavar="B", help="people per step (default: 128 or all)"
@@ -123,7 +129,10 @@ def run(options: argparse.Namespace) -> int:
     )
     folds = tuple(settings["folds"])
     num_people = sum(fold_of(subject) in folds for subject in people.images)
-    config = TrainingConfig(
+    base = TrainingConfig.official if settings["recipe"] == "official-16" else TrainingConfig
+    recipe = {} if settings["recipe"] is None else {"recipe": settings["recipe"]}
+    config = base(
+        **recipe,
         architecture=settings["architecture"],
         network=settings["network"],
         steps=settings["steps"],

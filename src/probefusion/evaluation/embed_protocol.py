@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +53,14 @@ def embed_protocol(
     sets = list(protocol.probe_sets(num_images))
     images = [image for probe_set in sets for image in probe_set.images]
     sources = [entry.source for entry in protocol.gallery]
-    total = len(sources) + len(images)
     crops = _Crops(protocol)
     kept = None if cache is None else Path(cache) / _cache_name(crops, embedder, num_images)
-    gallery = _embed(embedder, sources, crops.read, kept, "gallery", 0, total, progress)
-    probes = _embed(
+    # An image that is not degraded is the same wherever it is drawn; it is embedded once.
+    different = list(dict.fromkeys(map(_without_idle_seed, images)))
+    total = len(sources) + len(different)
+    embedded = _embed(
         embedder,
-        images,
+        different,
         lambda image: render(image, crops.read),
         kept,
         "probes",
@@ -66,6 +68,9 @@ def embed_protocol(
         total,
         progress,
     )
+    gallery = _embed(embedder, sources, crops.read, kept, "gallery", 0, total, progress)
+    place = {image: index for index, image in enumerate(different)}
+    probes = embedded[np.array([place[_without_idle_seed(image)] for image in images])]
     return ProbeData(
         gallery=gallery,
         gallery_subjects=np.array([entry.subject_id for entry in protocol.gallery]),
@@ -76,6 +81,10 @@ def embed_protocol(
         ),
         protocol=name,
     )
+
+
+def _without_idle_seed(image: ProbeImage) -> ProbeImage:
+    return replace(image, seed=0) if image.severity == 0 else image
 
 
 class _Crops:

@@ -136,11 +136,17 @@ def gallery_templates(data: ProbeData, fuser: Fuser) -> FloatArray:
 
 
 def probe_templates(
-    data: ProbeData, fuser: Fuser, size: int, max_blocks: int
+    data: ProbeData,
+    fuser: Fuser,
+    size: int,
+    max_blocks: int,
+    *,
+    chunk_size: int | None = None,
 ) -> tuple[FloatArray, npt.NDArray[np.str_]]:
     """(sets, D) unit templates of the probe sets of `size` images, and the subject of each set."""
     images, subjects = data.probe_sets(size, max_blocks=max_blocks)
-    templates = fuser.fuse_many(images, np.arange(0, images.num_images + 1, size))
+    offsets = np.arange(0, images.num_images + 1, size)
+    templates = fuser.fuse_many(images, offsets, chunk_size=chunk_size)
     return templates, subjects
 
 

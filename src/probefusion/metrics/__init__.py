@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from probefusion.metrics.comparison import (
     PairedDifference,
+    average_differences,
     compare_means_over_people,
     compare_over_people,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "TpirAtFpir",
     "VerificationRates",
     "accuracy_over_folds",
+    "average_differences",
     "bootstrap_mean_over_people",
     "bootstrap_over_people",
     "cmc",

@@ -12,14 +12,14 @@ Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, ch. 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import read_only
-from probefusion.errors import ShapeError
+from probefusion.errors import EmptySetError, MismatchError, ShapeError
 from probefusion.metrics.intervals import percentile_interval
 from probefusion.metrics.resampling import draw_people, weighted_means, weighted_tars
 from probefusion.metrics.scores import ComparisonScores
@@ -35,6 +35,7 @@ from probefusion.metrics.validation import (
 __all__ = [
     "ROUNDING",
     "PairedDifference",
+    "average_differences",
     "compare_means_over_people",
     "compare_over_people",
 ]
@@ -207,6 +208,51 @@ def compare_means_over_people(
         resolved=True,
         num_people=len(people),
         seed=resample.seed,
+    )
+
+
+def average_differences(differences: Sequence[PairedDifference]) -> PairedDifference:
+    """The mean of differences of one resampling, as over the training seeds of a fuser.
+
+    Replicate r of the mean is the mean of the replicates r, so that interval and p-value hold people
+    together across seeds. A replicate undefined in one is undefined in the mean.
+
+    Args:
+        differences: Of the same people, target, level, seed and number of replicates.
+
+    Returns:
+        Their mean.
+
+    Raises:
+        EmptySetError: If there are none.
+        MismatchError: If they were not resampled alike.
+
+    Example:
+        >>> one = compare_means_over_people([1, 0, 1], [0, 0, 1], [1, 2, 3])
+        >>> two = compare_means_over_people([1, 1, 1], [0, 0, 1], [1, 2, 3])
+        >>> round(average_differences([one, two]).difference, 3)
+        0.5
+    """
+    if not differences:
+        raise EmptySetError("differences: expected at least one, got none.")
+    head = differences[0]
+    facts = ("target", "level", "seed", "num_people", "num_replicates", "resolved")
+    for other in differences[1:]:
+        unlike = [name for name in facts if getattr(other, name) != getattr(head, name)]
+        if unlike:
+            raise MismatchError(
+                f"differences: expected one resampling for all, got different {', '.join(unlike)}. "
+                f"Compare all seeds with the same settings."
+            )
+    return _difference(
+        first=float(np.mean([entry.first for entry in differences])),
+        second=float(np.mean([entry.second for entry in differences])),
+        replicates=np.mean([entry.replicates for entry in differences], axis=0),
+        level=head.level,
+        target=head.target,
+        resolved=head.resolved,
+        num_people=head.num_people,
+        seed=head.seed,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -11,10 +11,23 @@ import numpy as np
 from probefusion.errors import ConfigError, UnknownNameError
 from probefusion.nn.caface import CAFace, CAFaceConfig
 from probefusion.nn.exact import ExactFuser, ExactFuserConfig
+from probefusion.nn.imagewise import ImagewiseNetwork
+from probefusion.nn.rivals import (
+    CascadedAttention,
+    ComponentWise,
+    ContextAttention,
+    PrecisionWeighted,
+    Recurrent,
+    RivalConfig,
+    ScalarQuality,
+    SetAttention,
+    SparseExperts,
+)
+from probefusion.nn.setwise import SetwiseNetwork
 
 __all__ = ["ARCHITECTURES", "Architecture", "build_network", "network_config"]
 
-Network = CAFace | ExactFuser
+Network = CAFace | ExactFuser | ImagewiseNetwork | SetwiseNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,18 +37,34 @@ class Architecture:
     Args:
         config: Frozen dataclass with at least `dim` and `style_channels`.
         network: Module that takes it, with `training_pass`.
-        kind: "imagewise" or "setwise", as in a fuser's card.
+        kind: "imagewise" or "setwise", as in a fuser's card; "whole-set" for networks without a
+            state, which cannot become a fuser folder.
+        is_rival: Whether it is here to be compared with, in PyTorch only.
     """
 
-    config: type[CAFaceConfig] | type[ExactFuserConfig]
-    network: type[CAFace] | type[ExactFuser]
+    config: type[Any]
+    network: Callable[..., Network]
     kind: str
+    is_rival: bool = False
+
+
+def _rival(network: Callable[..., Network], kind: str) -> Architecture:
+    return Architecture(config=RivalConfig, network=network, kind=kind, is_rival=True)
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "official": Architecture(config=CAFaceConfig, network=CAFace, kind="setwise"),
     "exact": Architecture(config=ExactFuserConfig, network=ExactFuser, kind="imagewise"),
+    "official": Architecture(config=CAFaceConfig, network=CAFace, kind="setwise"),
+    "scalar-quality": _rival(ScalarQuality, "imagewise"),
+    "component-wise": _rival(ComponentWise, "imagewise"),
+    "precision-weighted": _rival(PrecisionWeighted, "imagewise"),
+    "cascaded-attention": _rival(CascadedAttention, "whole-set"),
+    "context-attention": _rival(ContextAttention, "whole-set"),
+    "sparse-experts": _rival(SparseExperts, "whole-set"),
+    "set-attention": _rival(SetAttention, "whole-set"),
+    "recurrent": _rival(Recurrent, "whole-set"),
 }
+"""All networks that the training loop knows."""
 
 
 def build_network(
@@ -44,7 +73,7 @@ def build_network(
     """A network with first parameter values.
 
     Args:
-        architecture: "official" or "exact".
+        architecture: One of `ARCHITECTURES`.
         settings: Fields of its configuration; those left out keep their default.
         rng: Source of the parameter values.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from probefusion.nn.mlp import Mlp
 
-__all__ = ["TOKEN_WIDTH", "Assignment", "BatchSummary", "ClusterNetwork"]
+__all__ = ["TOKEN_WIDTH", "Assignment", "BatchSummary", "ClusterNetwork", "TransformerBlock"]
 
 TOKEN_WIDTH = 128
 """Numbers per image token: 64 of style and 64 of norm. Independent of the embedder."""

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from probefusion.errors import ConfigError
 from probefusion.nn.aggregation_network import AggregationNetwork
+from probefusion.nn.bounded import bounded
 from probefusion.nn.cluster_network import TOKEN_WIDTH, Assignment
+from probefusion.nn.image_token import ImageToken
 from probefusion.nn.imagewise import ImageTerms, ImagewiseNetwork
 from probefusion.nn.initialisation import init_linears, seeded_init
-from probefusion.nn.style_input import NormEmbedding, StyleMaker
 
 __all__ = ["ExactFuser", "ExactFuserConfig"]
 
-NORM_EPSILON = 1e-5
 MIN_MASS = 1e-12
 """Below this a cluster counts as empty; its style is then near zero."""
 
@@ -29,19 +29,20 @@ class ExactFuserConfig:
 
     Args:
         dim: D, length of an embedding.
-        style_channels: C.
+        style_channels: C; 0 for images of which only the embedding is known.
         num_clusters: M.
-        hidden: Width of the layer that the weight is read from.
+        hidden: H, width of the layer that judges an image.
         depth: Number of gated mixer blocks over the cluster sums.
         max_log_weight: The logarithm of an image's weight stays within +- this. It bounds what
             rounding a heavy image leaves behind when it is taken out.
-        max_log_gain: The same for the weight of a cluster, per dimension.
+        max_log_gain: The same for the gain of a cluster.
         max_logit: Bound of the assignment logits, so that no cluster is ever quite empty.
-        correction: What the additive correction is made from: "none", "token" or "full" (token
-            and embedding).
-        sees_embedding: Whether an image's weight is judged from token and embedding, or the token alone.
+        corrects: Whether an additive correction, linear in the images' tokens and hidden layers, is
+            added to the weighted embeddings. Without it and with one gain per cluster a template is a
+            weighted mean of unit embeddings.
+        sees_embedding: Whether an image is judged from its unit embedding too, or its token alone.
+        sees_norm: Whether the length of the embeddings is looked at.
         per_dimension_gains: Whether a cluster has one gain per output dimension or a single one.
-            With a single one and no correction a template is a weighted mean of unit embeddings.
         dropout: Rate on the hidden layer, training mode only.
 
     Raises:
@@ -56,19 +57,28 @@ class ExactFuserConfig:
     max_log_weight: float = 4.0
     max_log_gain: float = 2.0
     max_logit: float = 5.0
-    correction: str = "none"
-    sees_embedding: bool = False
-    per_dimension_gains: bool = False
+    corrects: bool = True
+    sees_embedding: bool = True
+    sees_norm: bool = True
+    per_dimension_gains: bool = True
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("dim", "style_channels", "num_clusters", "hidden", "depth"):
+        for name in ("dim", "num_clusters", "hidden", "depth"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"{name}: expected an integer of at least 1, got {value!r}.")
-        if self.correction not in ("none", "token", "full"):
+        if type(self.style_channels) is not int or self.style_channels < 0:
             raise ConfigError(
-                f"correction: expected 'none', 'token' or 'full', got {self.correction!r}."
+                f"style_channels: expected an integer of at least 0, got {self.style_channels!r}."
+            )
+        for name in ("corrects", "sees_embedding", "sees_norm", "per_dimension_gains"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name}: expected true or false, got {getattr(self, name)!r}.")
+        if not (self.style_channels or self.sees_norm or self.sees_embedding):
+            raise ConfigError(
+                "style_channels, sees_norm, sees_embedding: expected something to judge images by, "
+                "got none of the three."
             )
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout: expected a rate in [0, 1), got {self.dropout!r}.")
@@ -84,16 +94,14 @@ class ExactFuser(ImagewiseNetwork):
     Each image i gives, from itself alone,
 
         token   x_i = LN [style input maker ; norm embedding]              (128)
+        hidden  h_i = GELU(Linear [x_i ; sqrt(D) v_i])                      (H)
         shares  p_im = exp(L tanh(g(h_i) / L)) softmax_m(q(C_m) k(x_i))     (M)
-        value   u_i = v_i, the unit embedding                              (D)
 
-    with h_i = GELU(Linear(x_i)). The state is the sums of p_im, p_im u_i and p_im x_i. The read-out
-    runs the aggregation network of the paper on [C_m ; S_m], S_m the mean style of cluster m, and
-    adds up the cluster sums with the gains exp(G tanh(z_m / G)). With the default settings the
-    template is therefore a weighted mean of unit embeddings, and that of a single image is the image.
-
-    Options that did not pay with the people at hand, kept for larger data: h_i that sees v_i too, an
-    additive correction u_i = v_i + b(x_i) + r(h_i), and gains per output dimension.
+    with v_i the unit embedding. The state is the sums of p_im, p_im v_i and p_im [x_i ; h_i]. The
+    read-out runs the aggregation network of the paper on [C_m ; S_m], S_m the mean style token of
+    cluster m, adds up the cluster sums with the gains exp(G tanh(z_m / G)), and adds a correction
+    that is linear in the mean of [x_i ; h_i]. That equals a correction of each image by what its
+    quality does to its direction, and costs nothing per image.
 
     Args:
         config: Size; None gives the default.
@@ -111,23 +119,19 @@ class ExactFuser(ImagewiseNetwork):
         super().__init__(dim=config.dim, style_channels=config.style_channels)
         self.config = config
         with seeded_init(rng):
-            self.style_maker = StyleMaker(config.style_channels)
-            self.norm_emb = NormEmbedding()
+            self.token = ImageToken(config.style_channels, sees_norm=config.sees_norm)
             centres = nn.init.orthogonal_(torch.empty(config.num_clusters, TOKEN_WIDTH))
             self.centres = nn.Parameter(nn.functional.normalize(centres, dim=-1).unsqueeze(0))
             self.norm_tokens = nn.LayerNorm(TOKEN_WIDTH)
-            self.norm_x = nn.LayerNorm(TOKEN_WIDTH)
             self.assign = Assignment()
             self.trunk = nn.Linear(
                 TOKEN_WIDTH + (config.dim if config.sees_embedding else 0), config.hidden
             )
             self.weight = nn.Linear(config.hidden, 1)
-            if config.correction != "none":
-                self.token_correction = nn.Linear(TOKEN_WIDTH, config.dim)
-                nn.init.zeros_(self.token_correction.weight)
-            if config.correction == "full":
-                self.trunk_correction = nn.Linear(config.hidden, config.dim, bias=False)
-                nn.init.zeros_(self.trunk_correction.weight)
+            if config.corrects:
+                self.correction = nn.Linear(TOKEN_WIDTH + config.hidden, config.dim)
+                nn.init.zeros_(self.correction.weight)
+                nn.init.zeros_(self.correction.bias)
             self.aggregation = AggregationNetwork(
                 num_clusters=config.num_clusters,
                 depth=config.depth,
@@ -145,26 +149,23 @@ class ExactFuser(ImagewiseNetwork):
             style: (B, N, C, 2).
 
         Returns:
-            shares (B, N, M), values (B, N, D), style_tokens (B, N, 128).
+            shares (B, N, M), values (B, N, D) unit embeddings, style_tokens (B, N, 128 + H).
         """
-        norm = torch.linalg.vector_norm(embeddings, dim=-1, keepdim=True)
-        directions = embeddings / (norm + NORM_EPSILON)
-        tokens = self.norm_x(torch.cat([self.style_maker(style), self.norm_emb(norm)], dim=-1))
+        tokens, directions = self.token(embeddings, style)
         # Unit rows of D numbers are scaled up to the size of the normalised token beside them.
         seen = tokens
         if self.config.sees_embedding:
             seen = torch.cat([tokens, directions * math.sqrt(self.config.dim)], dim=-1)
         hidden = nn.functional.gelu(self.trunk(seen))
         hidden = nn.functional.dropout(hidden, self.config.dropout, self.training)
-        weight = _bounded(self.weight(hidden), self.config.max_log_weight).exp()
+        weight = bounded(self.weight(hidden), self.config.max_log_weight).exp()
         logits = self.assign.logits(self.norm_tokens(self.centres), tokens)
-        assignment = _bounded(logits, self.config.max_logit).softmax(dim=1).transpose(1, 2)
-        values = directions
-        if self.config.correction != "none":
-            values = values + self.token_correction(tokens)
-        if self.config.correction == "full":
-            values = values + self.trunk_correction(hidden)
-        return ImageTerms(shares=weight * assignment, values=values, style_tokens=tokens)
+        assignment = bounded(logits, self.config.max_logit).softmax(dim=1).transpose(1, 2)
+        return ImageTerms(
+            shares=weight * assignment,
+            values=directions,
+            style_tokens=torch.cat([tokens, hidden], dim=-1),
+        )
 
     def read_out(self, mass: Tensor, sums: Tensor, style_sums: Tensor) -> tuple[Tensor, Tensor]:
         """Fuses the sums.
@@ -172,19 +173,17 @@ class ExactFuser(ImagewiseNetwork):
         Args:
             mass: (B, M).
             sums: (B, M, D).
-            style_sums: (B, M, 128).
+            style_sums: (B, M, 128 + H).
 
         Returns:
             fused (B, D), not normalised, and cluster_weights (B, M), the mean gain per cluster.
         """
-        total = mass.sum(dim=1).clamp(min=MIN_MASS)[:, None, None]
-        style = style_sums / mass.clamp(min=MIN_MASS).unsqueeze(-1)
+        total = mass.sum(dim=1).clamp(min=MIN_MASS)
+        style = style_sums[..., :TOKEN_WIDTH] / mass.clamp(min=MIN_MASS).unsqueeze(-1)
         scores = self.aggregation.scores(self.centres, style.to(self.centres))
-        gains = _bounded(scores, self.config.max_log_gain).exp()
-        fused = (gains * (sums / total).to(gains)).sum(dim=1)
+        gains = bounded(scores, self.config.max_log_gain).exp()
+        fused = (gains * (sums / total[:, None, None]).to(gains)).sum(dim=1)
+        if self.config.corrects:
+            mean_style = style_sums.sum(dim=1) / total[:, None]
+            fused = fused + self.correction(mean_style.to(gains))
         return fused, gains.mean(dim=-1)
-
-
-def _bounded(values: Tensor, limit: float) -> Tensor:
-    """Values squeezed smoothly into +-limit, with slope 1 at zero."""
-    return limit * torch.tanh(values / limit)

@@ -13,7 +13,8 @@ from torch import Tensor
 from probefusion.nn.architectures import Network, build_network
 from probefusion.training.checkpoint import load_checkpoint, save_checkpoint
 from probefusion.training.config import TrainingConfig
-from probefusion.training.losses import centre_loss, memory_loss
+from probefusion.training.losses import centre_loss, margin_softmax_loss, memory_loss
+from probefusion.training.recipes import find_recipe
 from probefusion.training.set_sampler import SetSampler
 from probefusion.training.variant_store import VariantStore, class_centres
 
@@ -84,11 +85,17 @@ def train_network(
         ConfigError: If there are fewer people than a batch holds, or a setting is out of range.
         MismatchError: If the checkpoint belongs to other settings.
 
-    Source: the official training recipe (Kim et al. 2022): AdamW, centre loss at prefixes 2, 4, ...,
-        memory loss of two groups in sequence against all at once.
+    Source: Kim et al. 2022: AdamW, centre loss at several set sizes, memory loss of two groups in
+        sequence against all at once.
+    Differs: a margin softmax against all class centres may be added.
     """
     sampler = SetSampler(
-        store, batch_size=config.batch_size, group_size=config.group_size, seed=config.seed
+        store,
+        batch_size=config.batch_size,
+        group_size=config.group_size,
+        bad_share=config.bad_share,
+        num_severe=find_recipe(config.recipe).num_severe,
+        seed=config.seed,
     )
     settings = {"dim": store.dim, "style_channels": store.style_channels, **config.network}
     network = build_network(
@@ -108,14 +115,23 @@ def train_network(
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate_at(step - 1)
         torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
-        embeddings, style, centres = batches.load(step - 1)
+        embeddings, style, subjects = batches.load(step - 1)
         result = network.training_pass(embeddings, style, config.prefixes)
-        centre = centre_loss(result.prefix_fused, centres)
+        centre = centre_loss(result.prefix_fused, batches.centres[subjects])
         memory = memory_loss(
             result.sequential, result.joint, divide_by_batch=config.memory_divided_by_batch
         )
+        loss = centre + config.memory_weight * memory
+        if config.margin_weight:
+            loss = loss + config.margin_weight * margin_softmax_loss(
+                result.prefix_fused,
+                batches.centres,
+                subjects,
+                margin=config.margin,
+                scale=config.scale,
+            )
         optimizer.zero_grad(set_to_none=True)
-        (centre + config.memory_weight * memory).backward()
+        loss.backward()
         optimizer.step()
         losses.append(float(centre.detach()))
         if on_step is not None:
@@ -152,17 +168,16 @@ class _BatchLoader:
         self._embeddings = np.asarray(store.embeddings)
         no_style = np.zeros((*store.embeddings.shape[:2], 0, 2), dtype=np.float16)
         self._style = no_style if store.style is None else np.asarray(store.style)
-        self._centres = torch.from_numpy(class_centres(store))
+        self.centres = torch.from_numpy(class_centres(store)).to(device)
 
     def load(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 2K, D) embeddings, (B, 2K, C, 2) style and (B, D) class centres."""
+        """(B, 2K, D) embeddings, (B, 2K, C, 2) style and (B,) rows of `centres`."""
         batch = self._sampler.batch(step)
         places = (batch.images, batch.variants)
         embeddings = torch.from_numpy(self._embeddings[places].astype(np.float32))
         style = torch.from_numpy(self._style[places].astype(np.float32))
-        centres = self._centres[torch.from_numpy(batch.subjects)]
         return (
             embeddings.to(self._device),
             style.to(self._device),
-            centres.to(self._device),
+            torch.from_numpy(batch.subjects).to(self._device),
         )

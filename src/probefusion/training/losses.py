@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from probefusion.errors import ShapeError
 
-__all__ = ["LENGTH_EPSILON", "centre_loss", "cosine_similarity", "memory_loss"]
+__all__ = [
+    "LENGTH_EPSILON",
+    "centre_loss",
+    "cosine_similarity",
+    "margin_softmax_loss",
+    "memory_loss",
+]
 
 LENGTH_EPSILON = 1e-5
 """Added to the length of a vector before dividing by it, on both sides of a cosine."""
@@ -49,6 +56,37 @@ def centre_loss(prefix_fused: Tensor, centres: Tensor) -> Tensor:
             f"Give what training_pass returned and one centre per person of the batch."
         )
     return (1.0 - cosine_similarity(prefix_fused, centres)).mean()
+
+
+def margin_softmax_loss(
+    prefix_fused: Tensor,
+    all_centres: Tensor,
+    subjects: Tensor,
+    *,
+    margin: float = 0.1,
+    scale: float = 24.0,
+) -> Tensor:
+    """Sets fused embeddings apart from the class centres of all other people.
+
+    Cross-entropy over all people with logits scale x cosine, the margin taken off the own one.
+
+    Args:
+        prefix_fused: (2, P, B, D) fused embeddings of both groups at every prefix length.
+        all_centres: (S, D) class centres of all training people, of length one.
+        subjects: (B,) int64, the person of each sample as a row of `all_centres`.
+        margin: Taken off the cosine to the own centre.
+        scale: Factor of the logits.
+
+    Returns:
+        Scalar, mean over groups, prefix lengths and people.
+
+    Source: Wang et al. 2018 (CosFace), with fixed centres.
+    """
+    cosines = _directions(prefix_fused).flatten(0, 1) @ all_centres.T  # (2P, B, S)
+    own = subjects.expand(cosines.shape[:2])
+    offsets = torch.full_like(own, margin, dtype=cosines.dtype).unsqueeze(-1)
+    logits = scale * cosines.scatter_add(-1, own.unsqueeze(-1), -offsets)
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), own.flatten())
 
 
 def memory_loss(sequential: Tensor, joint: Tensor, *, divide_by_batch: bool) -> Tensor:

@@ -18,7 +18,6 @@ from probefusion.checks import check_output
 from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
 from probefusion.evaluation.embed_protocol import embed_protocol
 from probefusion.evaluation.sweep import calibrate, sweep
-from probefusion.faces.augment import draw_variants
 from probefusion.faces.images import SkippedImage, read_crop
 from probefusion.files import replace_file
 from probefusion.fusion import MeanFuser
@@ -34,15 +33,13 @@ from probefusion.protocols.degraded_folder import (
 from probefusion.training.config import TrainingConfig
 from probefusion.training.export import export_fuser
 from probefusion.training.loop import StepReport, train_network
+from probefusion.training.recipes import find_recipe
 from probefusion.training.variant_store import extract_variants
 
 if TYPE_CHECKING:
     from probefusion.faces import OnnxEmbedder
 
 __all__ = ["TrainedFuser", "train_fuser"]
-
-RECIPE = "official-16"
-"""Name of the augmentation: the 16 variants of the official training."""
 
 MIN_HELD_OUT = 20
 """Probe people that calibration needs at least."""
@@ -130,9 +127,9 @@ def train_fuser(
         chosen,
         lambda source: read_crop(people.read(source), source=source),
         embedder,
-        draw_variants,
+        find_recipe(config.recipe).draw,
         work / "variants",
-        recipe=RECIPE,
+        recipe=config.recipe,
         content=content,
         seed=config.seed,
         progress=on_extract,
@@ -159,7 +156,6 @@ def train_fuser(
         "num_people": len(chosen),
         "num_images": len(store.sources),
         "train_folds": list(train_folds),
-        "recipe": RECIPE,
         "config": asdict(config),
         "versions": _versions(),
         "centre_loss_last": float(np.mean(result.centre_losses[-50:]))

@@ -39,10 +39,16 @@ class SetSampler:
     Each epoch visits every person once, in random order; the last incomplete batch is completed
     from the next epoch. Step t gives the same batch however often training was interrupted.
 
+    With `bad_share` the places of a group are shuffled, so that its images stand mixed, and the
+    variants follow the set's quality: in half of the groups each place is one of the badly degraded
+    variants with that probability, in the other half with one drawn uniformly for the group.
+
     Args:
         store: The variant store.
         batch_size: B, people in a step.
         group_size: K, embeddings in a group; 16 officially.
+        bad_share: Share of badly degraded variants; None draws all variants alike, officially.
+        num_severe: How many of the store's variants, the last ones, are badly degraded.
         seed: Seed of the draws.
 
     Raises:
@@ -52,7 +58,14 @@ class SetSampler:
     """
 
     def __init__(
-        self, store: VariantStore, *, batch_size: int, group_size: int = 16, seed: int = 0
+        self,
+        store: VariantStore,
+        *,
+        batch_size: int,
+        group_size: int = 16,
+        bad_share: float | None = None,
+        num_severe: int = 0,
+        seed: int = 0,
     ) -> None:
         num_people = len(store.subject_ids)
         if group_size < 1:
@@ -62,10 +75,18 @@ class SetSampler:
                 f"batch_size: expected 1 to {num_people}, the number of people, got {batch_size}. "
                 f"Give a smaller batch or more people."
             )
+        if bad_share is not None and not 0 < num_severe < store.num_variants:
+            raise ConfigError(
+                f"bad_share: needs a store with badly degraded and other variants, got "
+                f"{num_severe} bad ones of {store.num_variants}. Embed with another recipe, or "
+                f"leave bad_share out."
+            )
         self.batch_size = batch_size
         self.group_size = group_size
         self.seed = seed
         self._num_variants = store.num_variants
+        self._bad_share = bad_share
+        self._num_severe = num_severe
         order = np.argsort(store.subjects, kind="stable")
         borders = np.searchsorted(store.subjects[order], np.arange(1, num_people))
         self._images_of = np.split(order, borders)
@@ -83,7 +104,7 @@ class SetSampler:
         for subject in subjects:
             groups = [self._draw_group(rng, self._images_of[subject]) for _ in range(2)]
             images.append(np.concatenate(groups))
-            variants.append(rng.integers(0, self._num_variants, 2 * self.group_size))
+            variants.append(np.concatenate([self._draw_variants(rng) for _ in range(2)]))
         return SetBatch(subjects=subjects, images=np.stack(images), variants=np.stack(variants))
 
     def _people_of(self, step: int) -> npt.NDArray[np.int64]:
@@ -103,4 +124,16 @@ class SetSampler:
         chosen = rng.choice(images, size=count, replace=True)
         cuts = np.sort(rng.integers(0, self.group_size + 1, count - 1))
         lengths = np.diff(np.concatenate([[0], cuts, [self.group_size]]))
-        return np.repeat(chosen, lengths)
+        places: npt.NDArray[np.int64] = np.repeat(chosen, lengths)
+        if self._bad_share is not None:
+            rng.shuffle(places)
+        return places
+
+    def _draw_variants(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        if self._bad_share is None:
+            return rng.integers(0, self._num_variants, self.group_size)
+        share = self._bad_share if rng.random() < 0.5 else rng.random()
+        first_bad = self._num_variants - self._num_severe
+        bad = rng.integers(first_bad, self._num_variants, self.group_size)
+        other = rng.integers(0, first_bad, self.group_size)
+        return np.where(rng.random(self.group_size) < share, bad, other)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -81,6 +81,42 @@ class VariantStore:
     def style_channels(self) -> int:
         """C of the style, 0 without."""
         return 0 if self.style is None else int(self.style.shape[2])
+
+    def of_people(self, subject_ids: Collection[str]) -> VariantStore:
+        """The part of the store that belongs to some people.
+
+        Args:
+            subject_ids: Their names; those the store does not hold are passed over.
+
+        Returns:
+            A store of its own, in memory.
+
+        Raises:
+            EmptySetError: If it holds none of them.
+        """
+        chosen = set(subject_ids)
+        wanted = np.array([subject in chosen for subject in self.subject_ids])
+        rows = np.flatnonzero(wanted[self.subjects])
+        if not len(rows):
+            raise EmptySetError("subject_ids: expected people of the store, got none of them.")
+        kept = tuple(name for name, is_in in zip(self.subject_ids, wanted, strict=True) if is_in)
+        subjects = (np.cumsum(wanted) - 1)[self.subjects[rows]]
+        sources = tuple(self.sources[row] for row in rows)
+        facts = {
+            "subject_ids": list(kept),
+            "subjects": subjects.tolist(),
+            "sources": list(sources),
+        }
+        return VariantStore(
+            embeddings=self.embeddings[rows],
+            style=None if self.style is None else self.style[rows],
+            clean=self.clean[rows],
+            subjects=subjects,
+            subject_ids=kept,
+            sources=sources,
+            embedder=self.embedder,
+            facts={**self.facts, **facts},
+        )
 
     @staticmethod
     def open(folder: str | Path) -> VariantStore:

@@ -11,8 +11,8 @@ from probefusion.nn.interface import TrainableFuser
 SIZES = {"dim": 8, "style_channels": 5}
 VARIANTS = [
     {},
-    {"correction": "full", "sees_embedding": True},
-    {"correction": "token", "per_dimension_gains": True},
+    {"corrects": False, "sees_embedding": False},
+    {"sees_norm": False, "per_dimension_gains": False},
 ]
 
 
@@ -62,11 +62,23 @@ def test_training_pass_is_forward_on_every_prefix(settings) -> None:
 
 
 @torch.no_grad()
-def test_a_single_image_is_its_own_template_by_default() -> None:
+def test_without_correction_and_with_one_gain_a_single_image_is_its_own_template() -> None:
     embeddings, style = images(1)
-    fused = torch.nn.functional.normalize(shaken()(embeddings, style), dim=-1)
+    network = shaken(corrects=False, per_dimension_gains=False)
+    fused = torch.nn.functional.normalize(network(embeddings, style), dim=-1)
     units = torch.nn.functional.normalize(embeddings[:, 0], dim=-1)
     assert torch.allclose(fused, units, atol=1e-5)
+
+
+@torch.no_grad()
+def test_embeddings_without_style_and_length_are_judged_by_their_direction() -> None:
+    config = ExactFuserConfig(dim=8, style_channels=0, sees_norm=False)
+    network = ExactFuser(config, rng=np.random.default_rng(3)).eval()
+    embeddings, _ = images(6)
+    lengths = torch.rand(3, 6, 1, generator=torch.Generator().manual_seed(4)) + 0.5
+    nothing = torch.zeros(3, 6, 0, 2)
+    fused = network(embeddings, nothing)
+    assert torch.allclose(network(embeddings * lengths, nothing), fused, atol=1e-4)
 
 
 @torch.no_grad()
@@ -103,7 +115,8 @@ def test_equal_generators_give_equal_networks() -> None:
         {"hidden": True},
         {"max_log_weight": 4.5},
         {"max_log_gain": 0.0},
-        {"correction": "some"},
+        {"corrects": 1},
+        {"style_channels": 0, "sees_norm": False, "sees_embedding": False},
         {"dropout": 1.0},
     ],
 )

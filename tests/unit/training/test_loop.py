@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from probefusion.errors import ConfigError, FileFormatError, MismatchError, UnknownNameError
+from probefusion.nn.architectures import ARCHITECTURES
 from probefusion.training.config import TrainingConfig
 from probefusion.training.loop import train_network
 
-SETTINGS = {"batch_size": 6, "group_size": 4, "steps": 8, "learning_rate": 3e-3}
+SETTINGS = {
+    "batch_size": 6,
+    "group_size": 4,
+    "prefixes": (1, 2, 4),
+    "bad_share": None,
+    "steps": 8,
+    "learning_rate": 3e-3,
+}
 
 
 def parameters(result) -> dict[str, torch.Tensor]:
@@ -19,7 +29,7 @@ def same(first, second) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("architecture", ["exact", "official"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_same_seed_same_network(store, architecture) -> None:
     config = TrainingConfig(architecture=architecture, **SETTINGS)
     one, two = (parameters(train_network(store, config)) for _ in range(2))
@@ -51,8 +61,7 @@ def test_a_stopped_run_goes_on_to_the_same_network(tmp_path, store, architecture
 
 
 def test_loss_falls(store) -> None:
-    network = {"correction": "full", "sees_embedding": True}
-    config = TrainingConfig(**{**SETTINGS, "steps": 120, "batch_size": 12}, network=network)
+    config = TrainingConfig(**{**SETTINGS, "steps": 120, "batch_size": 12})
     losses = train_network(store, config).centre_losses
     assert losses[-10:].mean() < 0.7 * losses[:10].mean()
 
@@ -61,6 +70,33 @@ def test_learning_rate_falls_at_the_milestones() -> None:
     config = TrainingConfig(steps=10, learning_rate=1.0, milestones=(0.6, 0.9))
     rates = [config.learning_rate_at(step) for step in range(10)]
     assert np.allclose(rates, [1] * 6 + [0.1] * 3 + [0.01])
+
+
+def test_learning_rate_rises_and_falls_along_a_cosine() -> None:
+    config = TrainingConfig(steps=300, learning_rate=1.0)
+    rates = [config.learning_rate_at(step) for step in range(300)]
+    assert rates[0] == pytest.approx(1 / 30, rel=1e-3)
+    assert max(rates) == pytest.approx(1, abs=0.05)
+    assert rates[-1] == pytest.approx(0.01, abs=1e-3)
+    assert all(a > b for a, b in itertools.pairwise(rates[30:]))
+
+
+def test_margin_softmax_changes_the_result(store) -> None:
+    without = TrainingConfig(**SETTINGS, margin_weight=0.0)
+    with_margin = TrainingConfig(**SETTINGS, margin_weight=1.0)
+    assert not same(
+        parameters(train_network(store, without)), parameters(train_network(store, with_margin))
+    )
+
+
+def test_official_recipe_is_the_published_one() -> None:
+    config = TrainingConfig.official(batch_size=512)
+    assert config.prefixes == (2, 4, 6, 8, 10, 12, 14, 16)
+    assert config.recipe == "official-16"
+    assert config.memory_divided_by_batch
+    assert (config.memory_weight, config.margin_weight, config.bad_share) == (1.0, 0.0, None)
+    rates = [config.learning_rate_at(step) for step in (0, config.steps - 1)]
+    assert rates == pytest.approx([1e-3, 1e-5])
 
 
 def test_checkpoint_of_another_run_is_refused(tmp_path, store) -> None:

@@ -1,0 +1,410 @@
+"""Trains every fuser on the same data and budget, cross-fitted over four folds, and writes the table.
+
+    python benchmarks/compare_fusers.py --images lfw112.zip --embedder mobilefacenet_128d.onnx \
+        --work compare-work -o docs/reports/comparison
+
+Everything that takes long is kept in the work folder: embedded variants, embedded probes, trained
+networks. A run that was stopped goes on from there. `--jobs 2` trains two networks at a time, each
+with one thread. Times and costs in the table are of one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from comparison_report import write_report
+from safetensors.torch import load_file, save_file
+
+from probefusion.evaluation.cross_fit import (
+    CrossFitPlan,
+    FoldScores,
+    compare_pooled,
+    judge,
+    score_fold,
+    summarise,
+)
+from probefusion.evaluation.embed_protocol import embed_protocol
+from probefusion.evaluation.probe_data import ProbeData
+from probefusion.faces.images import read_crop
+from probefusion.fusion import Fuser, MeanFuser, NormWeightedFuser
+from probefusion.fusion.learned import open_fuser
+from probefusion.models import load_embedder
+from probefusion.nn.architectures import build_network
+from probefusion.protocols import DegradedFolderProtocol, read_people
+from probefusion.protocols.degraded_folder import fold_of
+from probefusion.training.config import TrainingConfig
+from probefusion.training.export import export_fuser
+from probefusion.training.loop import train_network
+from probefusion.training.network_fuser import NetworkFuser
+from probefusion.training.recipes import DEFAULT_RECIPE, find_recipe
+from probefusion.training.variant_store import VariantStore, extract_variants
+
+FOLDS = (0, 1, 2, 3)
+OURS = "exact"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One fuser of the table and how it is trained beyond the common settings."""
+
+    title: str
+    architecture: str
+    keeps: str
+    needs: str
+    network: dict[str, Any] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    uses_style: bool = True
+
+
+ANY = "order, split, merge, removal"
+CONTENDERS: dict[str, Contender] = {
+    "exact": Contender(
+        title="exact (ours)",
+        architecture="exact",
+        keeps=ANY,
+        needs="style, norm, embedding",
+        seeds=(0, 1, 2),
+    ),
+    "exact-embedding": Contender(
+        title="exact, embedding and norm only",
+        architecture="exact",
+        keeps=ANY,
+        needs="norm, embedding",
+        uses_style=False,
+    ),
+    "exact-unit": Contender(
+        title="exact, unit embedding only",
+        architecture="exact",
+        keeps=ANY,
+        needs="unit embedding",
+        network={"sees_norm": False},
+        uses_style=False,
+    ),
+    "scalar-quality": Contender(
+        title="learned scalar weight",
+        architecture="scalar-quality",
+        keeps=ANY,
+        needs="style, norm",
+    ),
+    "component-wise": Contender(
+        title="per-dimension weights (C-FAN)",
+        architecture="component-wise",
+        keeps=ANY,
+        needs="unit embedding",
+    ),
+    "precision-weighted": Contender(
+        title="precisions (PFE-like)",
+        architecture="precision-weighted",
+        keeps=ANY,
+        needs="style, norm, embedding",
+    ),
+    "cascaded-attention": Contender(
+        title="cascaded attention (NAN)",
+        architecture="cascaded-attention",
+        keeps="order",
+        needs="unit embedding",
+    ),
+    "set-attention": Contender(
+        title="self-attention set encoder",
+        architecture="set-attention",
+        keeps="order",
+        needs="style, norm, embedding",
+    ),
+    "recurrent": Contender(
+        title="GRU",
+        architecture="recurrent",
+        keeps="none",
+        needs="style, norm, embedding",
+    ),
+    "context-attention": Contender(
+        title="context attention (CoNAN-like)",
+        architecture="context-attention",
+        keeps="order",
+        needs="style, norm, embedding",
+    ),
+    "sparse-experts": Contender(
+        title="sparse experts (ProxyFusion-like)",
+        architecture="sparse-experts",
+        keeps="order",
+        needs="unit embedding",
+    ),
+    "official-1": Contender(
+        title="official CAFace, memory loss 1",
+        architecture="official",
+        keeps="order of batches",
+        needs="style, norm, embedding",
+        changes={"memory_weight": 1.0, "memory_divided_by_batch": False},
+    ),
+    "official-512": Contender(
+        title="official CAFace, memory loss 1/512",
+        architecture="official",
+        keeps="order of batches",
+        needs="style, norm, embedding",
+        changes={"memory_weight": 1 / 512, "memory_divided_by_batch": False},
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", required=True, metavar="DIR|ZIP")
+    parser.add_argument("--embedder", required=True, metavar="MODEL")
+    parser.add_argument("--work", required=True, type=Path, metavar="DIR")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=list(FOLDS))
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--stage", choices=("embed", "train", "report", "all"), default="all")
+    options = parser.parse_args()
+    work = options.work
+    common = {"steps": options.steps, "batch_size": options.batch_size}
+    if options.stage in ("embed", "all"):
+        embed(options.images, options.embedder, work)
+    jobs = [
+        (work, name, seed, fold, common)
+        for name in options.only
+        for seed in CONTENDERS[name].seeds
+        for fold in options.folds
+    ]
+    if options.stage in ("train", "all"):
+        context = get_context("spawn")
+        with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
+            for done in as_completed([pool.submit(train, *job) for job in jobs]):
+                print(done.result(), flush=True)
+    if options.stage in ("report", "all"):
+        report(work, options.output, options.only, tuple(options.folds), common)
+
+
+def embed(images: str, model: str, work: Path) -> None:
+    """Variants of all images and the probes of all folds, hard and clean."""
+    people = read_people(images)
+    embedder = load_embedder(model)
+    extract_variants(
+        people.images,
+        lambda source: read_crop(people.read(source), source=source),
+        embedder,
+        find_recipe(DEFAULT_RECIPE).draw,
+        work / "variants",
+        recipe=DEFAULT_RECIPE,
+        progress=_told("variants"),
+    )
+    for mix in ("hard", "clean"):
+        for fold in FOLDS:
+            path = work / f"{mix}-{fold}.npz"
+            if not path.exists():
+                protocol = DegradedFolderProtocol(people=people, folds=(fold,), mix=mix)
+                data = embed_protocol(
+                    protocol,
+                    embedder,
+                    num_images=32,
+                    cache=work / "cache",
+                    progress=_told(f"{mix} {fold}"),
+                )
+                data.save(path)
+
+
+def train(work: Path, name: str, seed: int, fold: int, common: dict[str, Any]) -> str:
+    """Trains one network on the people of the other folds, unless that is done."""
+    path = _network_path(work, name, seed, fold, common)
+    if path.exists():
+        return f"{path.stem}: done before"
+    torch.set_num_threads(1)
+    store = _store(work, name, fold)
+    started = time.perf_counter()
+    result = train_network(store, _config(name, seed, common))
+    minutes = (time.perf_counter() - started) / 60
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {key: value.contiguous() for key, value in result.network.state_dict().items()}
+    save_file(tensors, path.with_suffix(".tmp"), metadata={"minutes": f"{minutes:.2f}"})
+    path.with_suffix(".tmp").rename(path)
+    return f"{path.stem}: {minutes:.1f} min, centre loss {result.centre_losses[-30:].mean():.4f}"
+
+
+def report(
+    work: Path, output: Path, names: list[str], folds: tuple[int, ...], common: dict[str, Any]
+) -> None:
+    """Scores all fusers on the folds they never saw and writes the table."""
+    torch.set_num_threads(1)
+    plan = CrossFitPlan()
+    found: dict[str, Any] = {}
+    for mix in ("hard", "clean"):
+        data = {fold: ProbeData.load(work / f"{mix}-{fold}.npz") for fold in folds}
+        scores, facts = {}, {}
+        for name in ("mean", "norm-weighted", *names):
+            scores[name], facts[name] = _score(work, name, data, plan, common, mix)
+            print(f"{mix}: scored {name}", flush=True)
+        families = {
+            name: compare_pooled(scores[OURS], scores[name], plan)
+            for name in scores
+            if name != OURS
+        }
+        others = {
+            f"{name} - mean": compare_pooled(scores[name], scores["mean"], plan)
+            for name in scores
+            if name.startswith("exact-")
+        }
+        found[mix] = {
+            "results": {
+                name: {size: asdict(summarise(scores[name][size], plan)) for size in plan.set_sizes}
+                for name in scores
+            },
+            "verdicts": {
+                name: [_plain(verdict) for verdict in verdicts]
+                for name, verdicts in {**judge(families, plan), **judge(others, plan)}.items()
+            },
+            "facts": facts,
+            "num_people": len(np.unique(np.concatenate([d.probe_subjects for d in data.values()]))),
+            "protocols": [d.protocol for d in data.values()],
+            "embedder": data[folds[0]].gallery.embedder,
+        }
+    titles = {name: CONTENDERS[name].title for name in names}
+    write_report(output, found, plan, titles, {**common, "folds": folds})
+
+
+def _score(
+    work: Path,
+    name: str,
+    data: dict[int, ProbeData],
+    plan: CrossFitPlan,
+    common: dict[str, Any],
+    mix: str,
+) -> tuple[dict[int, list[list[FoldScores]]], dict[str, Any]]:
+    seeds = CONTENDERS[name].seeds if name in CONTENDERS else (0,)
+    collected: dict[int, list[list[FoldScores]]] = {size: [] for size in plan.set_sizes}
+    facts: dict[str, Any] = {"microseconds": [], "minutes": [], "parameters": 0}
+    for seed in seeds:
+        per_fold = []
+        for fold, probes in data.items():
+            fuser, about = _fuser(work, name, seed, fold, common, probes)
+            probes = probes if _uses_style(name) else _without_style(probes)
+            per_fold.append(score_fold(probes, fuser, plan.set_sizes))
+            if mix == "hard" and seed == seeds[0]:
+                facts["microseconds"].append(_cost(fuser, probes))
+                facts.update(parameters=about.get("parameters", 0))
+            if "minutes" in about:
+                facts["minutes"].append(about["minutes"])
+        for size in plan.set_sizes:
+            collected[size].append([scores[size] for scores in per_fold])
+    known = CONTENDERS.get(name)
+    return collected, {
+        "microseconds": float(np.median(facts["microseconds"])) if facts["microseconds"] else None,
+        "minutes": float(np.mean(facts["minutes"])) if facts["minutes"] else 0.0,
+        "parameters": facts["parameters"],
+        "keeps": known.keeps if known else ANY,
+        "needs": known.needs if known else {"mean": "unit embedding"}.get(name, "embedding"),
+        "num_seeds": len(seeds),
+    }
+
+
+def _fuser(
+    work: Path, name: str, seed: int, fold: int, common: dict[str, Any], data: ProbeData
+) -> tuple[Fuser, dict[str, Any]]:
+    """Ours and the official one through the exported graphs, as users run them; rivals in PyTorch."""
+    if name == "mean":
+        return MeanFuser(), {}
+    if name == "norm-weighted":
+        return NormWeightedFuser(), {}
+    known = CONTENDERS[name]
+    path = _network_path(work, name, seed, fold, common)
+    channels = 0 if not known.uses_style else int(data.gallery.style.shape[1])
+    settings = {"dim": data.gallery.dim, "style_channels": channels, **known.network}
+    network = build_network(known.architecture, settings)
+    network.load_state_dict(load_file(path))
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        minutes = float(json.loads(stream.read(length))["__metadata__"]["minutes"])
+    about = {
+        "minutes": minutes,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+    }
+    if known.architecture not in ("exact", "official"):
+        return NetworkFuser(network, name=name, embedder=data.gallery.embedder), about
+    folder = path.with_suffix(".fuser")
+    if not folder.exists():
+        export_fuser(
+            network,
+            folder,
+            name=name,
+            architecture=known.architecture,
+            embedder=data.gallery.embedder,
+            licence="research only",
+            training={"held_out_fold": fold, "seed": seed, **common},
+        )
+    return open_fuser(folder, num_threads=1), about
+
+
+def _cost(fuser: Fuser, data: ProbeData, size: int = 16) -> float:
+    """Microseconds per image, all sets of 16 in one call, median of three."""
+    images, _ = data.probe_sets(size)
+    offsets = np.arange(0, images.num_images + 1, size)
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        fuser.fuse_many(images, offsets)
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds)) / images.num_images * 1e6
+
+
+def _config(name: str, seed: int, common: dict[str, Any]) -> TrainingConfig:
+    known = CONTENDERS[name]
+    return TrainingConfig(
+        architecture=known.architecture,
+        network=known.network,
+        seed=seed,
+        **{"memory_weight": 0.0, **known.changes, **common},
+    )
+
+
+def _store(work: Path, name: str, fold: int) -> VariantStore:
+    whole = VariantStore.open(work / "variants")
+    part = whole.of_people([person for person in whole.subject_ids if fold_of(person) != fold])
+    return part if _uses_style(name) else replace(part, style=None)
+
+
+def _uses_style(name: str) -> bool:
+    return name not in CONTENDERS or CONTENDERS[name].uses_style
+
+
+def _without_style(data: ProbeData) -> ProbeData:
+    return replace(
+        data,
+        gallery=replace(data.gallery, style=None),
+        probes=replace(data.probes, style=None),
+    )
+
+
+def _network_path(work: Path, name: str, seed: int, fold: int, common: dict[str, Any]) -> Path:
+    budget = f"{common['steps']}x{common['batch_size']}"
+    return work / "networks" / budget / f"{name}-seed{seed}-fold{fold}.safetensors"
+
+
+def _plain(verdict: Any) -> dict[str, Any]:
+    facts = {key: value for key, value in asdict(verdict).items() if key != "paired"}
+    paired = verdict.paired
+    return facts | {
+        key: getattr(paired, key) for key in ("difference", "low", "high", "first", "second")
+    }
+
+
+def _told(what: str) -> Any:
+    def tell(done: int, total: int) -> None:
+        if done % 1000 < 40 or done == total:
+            print(f"{what}: {done} of {total}", flush=True)
+
+    return tell
+
+
+if __name__ == "__main__":
+    main()

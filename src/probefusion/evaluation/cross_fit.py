@@ -1,0 +1,283 @@
+"""Cross-fitted comparison: each fold is tested with the fuser that never saw it, results pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import EmptySetError, ShapeError
+from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.sweep import gallery_templates, probe_templates
+from probefusion.fusion import Fuser
+from probefusion.metrics import (
+    BootstrapInterval,
+    ComparisonScores,
+    PairedDifference,
+    TarAtFar,
+    average_differences,
+    bootstrap_over_people,
+    compare_over_people,
+    holm,
+    non_inferiority,
+    tar_at_far,
+)
+
+__all__ = [
+    "CrossFitPlan",
+    "FoldScores",
+    "PairedVerdict",
+    "PooledResult",
+    "compare_pooled",
+    "judge",
+    "pool",
+    "score_fold",
+    "summarise",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossFitPlan:
+    """What is measured.
+
+    Args:
+        set_sizes: Images in a probe set.
+        false_accept_rates: Targets of TAR at FAR.
+        decision_rate: The one at which fusers are compared.
+        num_replicates: Of the bootstrap over people.
+        margin: The largest loss that does not matter, for non-inferiority.
+        seed: Of the bootstrap.
+    """
+
+    set_sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
+    false_accept_rates: tuple[float, ...] = (1e-5, 1e-4, 1e-3)
+    decision_rate: float = 1e-4
+    num_replicates: int = 2000
+    margin: float = 0.005
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoldScores:
+    """Similarities of one fold's probe sets to its gallery, by one fuser at one set size.
+
+    Args:
+        mated: (P,) similarity of each probe set to its own gallery entry.
+        non_mated: (P, G - 1) similarities to all others.
+        subjects: (P,) subject of each probe set.
+        rank1: (P,) whether the own entry is the most similar; a tie is a miss.
+    """
+
+    mated: npt.NDArray[np.float32]
+    non_mated: npt.NDArray[np.float32]
+    subjects: npt.NDArray[np.str_]
+    rank1: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PooledResult:
+    """One fuser at one set size, all folds together; means over training seeds.
+
+    Args:
+        tar: TAR at each false accept rate, mean over seeds.
+        interval: Interval over people of the TAR at the decision rate, first seed.
+        by_seed: TAR at the decision rate of each seed.
+        rank1: Rank-1 rate, mean over seeds.
+        num_false_accepts: At the smallest false accept rate.
+    """
+
+    tar: dict[float, float]
+    interval: BootstrapInterval
+    by_seed: tuple[float, ...]
+    rank1: float
+    num_false_accepts: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairedVerdict:
+    """First fuser minus second at one set size.
+
+    Args:
+        num_images: Images in each probe set.
+        paired: The difference, replicates averaged over training seeds.
+        adjusted_p_value: Of "no difference", Holm over the family.
+        non_inferiority_p_value: Of "worse by the margin or more", Holm over the family.
+        is_better: Difference above 0 and adjusted p-value at most .05.
+        is_worse: The same below 0.
+        is_non_inferior: Adjusted non-inferiority p-value at most .025.
+    """
+
+    num_images: int
+    paired: PairedDifference
+    adjusted_p_value: float
+    non_inferiority_p_value: float
+    is_better: bool
+    is_worse: bool
+    is_non_inferior: bool
+
+
+def score_fold(
+    data: ProbeData, fuser: Fuser, set_sizes: Sequence[int], *, chunk_size: int | None = None
+) -> dict[int, FoldScores]:
+    """Fuses gallery and probes of a fold with one fuser; both sides go through it.
+
+    Args:
+        data: Embedded gallery and probes of people the fuser was not trained on.
+        fuser: The fuser.
+        set_sizes: Images in a probe set.
+        chunk_size: Feed probes in chunks of this many images; None all at once.
+
+    Returns:
+        Scores by set size.
+
+    Raises:
+        InvalidInputError: If a size is larger than the stored sets.
+    """
+    gallery = gallery_templates(data, fuser)
+    scores = {}
+    for size in set_sizes:
+        templates, subjects = probe_templates(data, fuser, size, 1, chunk_size=chunk_size)
+        similarities = templates @ gallery.T
+        own = subjects[:, None] == data.gallery_subjects
+        mated = similarities[own]
+        others = similarities[~own].reshape(len(subjects), -1)
+        scores[size] = FoldScores(
+            mated=mated,
+            non_mated=others,
+            subjects=subjects,
+            rank1=mated > others.max(axis=1),
+        )
+    return scores
+
+
+def pool(folds: Sequence[FoldScores]) -> ComparisonScores:
+    """The comparisons of all folds under one threshold.
+
+    Raises:
+        EmptySetError: If there are none.
+    """
+    if not folds:
+        raise EmptySetError("folds: expected the scores of at least one fold, got none.")
+    people = np.unique(np.concatenate([fold.subjects for fold in folds]), return_inverse=True)[1]
+    repeats = np.repeat(
+        [fold.non_mated.shape[1] for fold in folds], [len(fold.subjects) for fold in folds]
+    )
+    return ComparisonScores.from_subjects(
+        np.concatenate([fold.mated for fold in folds]),
+        np.concatenate([fold.non_mated.ravel() for fold in folds]),
+        mated_subjects=people,
+        non_mated_subjects=np.repeat(people, repeats),
+    )
+
+
+def summarise(seeds: Sequence[Sequence[FoldScores]], plan: CrossFitPlan) -> PooledResult:
+    """Rates of one fuser at one set size.
+
+    Args:
+        seeds: For each training seed the scores of all folds.
+        plan: What is measured.
+    """
+    pooled = [pool(folds) for folds in seeds]
+    rates: list[tuple[TarAtFar, ...]] = [
+        tar_at_far(scores.mated, scores.non_mated, plan.false_accept_rates) for scores in pooled
+    ]
+    decision = plan.false_accept_rates.index(plan.decision_rate)
+    (interval,) = bootstrap_over_people(
+        pooled[0], [plan.decision_rate], num_replicates=plan.num_replicates, seed=plan.seed
+    )
+    return PooledResult(
+        tar={
+            target: float(np.mean([found[index].tar for found in rates]))
+            for index, target in enumerate(plan.false_accept_rates)
+        },
+        interval=interval,
+        by_seed=tuple(float(found[decision].tar) for found in rates),
+        rank1=float(np.mean([fold.rank1.mean() for folds in seeds for fold in folds])),
+        num_false_accepts=rates[0][0].num_false_accepts,
+    )
+
+
+def compare_pooled(
+    first: dict[int, Sequence[Sequence[FoldScores]]],
+    second: dict[int, Sequence[Sequence[FoldScores]]],
+    plan: CrossFitPlan,
+) -> tuple[PairedDifference, ...]:
+    """First fuser minus second at the decision rate, paired over people, one per set size.
+
+    Training seeds are averaged: each seed of the first is compared with the same seed of the second,
+    or with its only one.
+
+    Args:
+        first: By set size, for each training seed the scores of all folds.
+        second: The same of the other fuser, with as many seeds or one.
+        plan: What is measured.
+
+    Raises:
+        ShapeError: If the numbers of seeds do not fit.
+    """
+    found = []
+    for size in plan.set_sizes:
+        ours, theirs = first[size], second[size]
+        if len(theirs) not in (1, len(ours)):
+            raise ShapeError(
+                f"second: expected 1 or {len(ours)} training seeds, as many as first has, got "
+                f"{len(theirs)}."
+            )
+        pooled = [pool(folds) for folds in theirs] * (len(ours) if len(theirs) == 1 else 1)
+        found.append(
+            average_differences(
+                [
+                    compare_over_people(
+                        pool(mine),
+                        other,
+                        plan.decision_rate,
+                        num_replicates=plan.num_replicates,
+                        seed=plan.seed,
+                    )[0]
+                    for mine, other in zip(ours, pooled, strict=True)
+                ]
+            )
+        )
+    return tuple(found)
+
+
+def judge(
+    families: dict[str, tuple[PairedDifference, ...]], plan: CrossFitPlan
+) -> dict[str, tuple[PairedVerdict, ...]]:
+    """Verdicts on differences, corrected by Holm over all of them together.
+
+    Args:
+        families: By name of the other fuser, one difference per set size of the plan.
+        plan: What was measured.
+
+    Returns:
+        The same names with verdicts. Two corrections: one over all tests of "no difference", one
+        over all tests of "worse by the margin or more".
+    """
+    entries = [
+        (name, size, paired)
+        for name, differences in families.items()
+        for size, paired in zip(plan.set_sizes, differences, strict=True)
+    ]
+    different = holm([paired.p_value for _, _, paired in entries])
+    inferior = holm(
+        [non_inferiority(paired, margin=plan.margin).p_value for _, _, paired in entries],
+        alpha=0.025,
+    )
+    verdicts: dict[str, list[PairedVerdict]] = {name: [] for name in families}
+    for index, (name, size, paired) in enumerate(entries):
+        certain = bool(different.is_rejected[index])
+        verdicts[name].append(
+            PairedVerdict(
+                num_images=size,
+                paired=paired,
+                adjusted_p_value=float(different.adjusted[index]),
+                non_inferiority_p_value=float(inferior.adjusted[index]),
+                is_better=certain and paired.difference > 0,
+                is_worse=certain and paired.difference < 0,
+                is_non_inferior=bool(inferior.is_rejected[index]),
+            )
+        )
+    return {name: tuple(found) for name, found in verdicts.items()}

@@ -1,0 +1,106 @@
+"""Quality weights per image and output dimension: C-FAN and precisions after PFE."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from probefusion.nn.image_token import ImageToken
+from probefusion.nn.imagewise import ImageTerms, ImagewiseNetwork
+from probefusion.nn.bounded import bounded
+from probefusion.nn.initialisation import seeded_init
+from probefusion.nn.rivals.config import RivalConfig
+
+__all__ = ["ComponentWise", "PrecisionWeighted"]
+
+
+class _DimensionWeighted(ImagewiseNetwork):
+    """Per dimension, sum of w v over sum of w. The state is both sums, (1, 2 D), so it is exact."""
+
+    def __init__(self, config: RivalConfig) -> None:
+        super().__init__(dim=config.dim, style_channels=config.style_channels)
+        self.config = config
+
+    def _log_weights(self, tokens: Tensor, directions: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def terms(self, embeddings: Tensor, style: Tensor) -> ImageTerms:
+        """Shares of one; values (B, N, 2 D): weighted unit embeddings, then weights."""
+        tokens, directions = self.token(embeddings, style)
+        weights = bounded(self._log_weights(tokens, directions), 4.0).exp()
+        return ImageTerms(
+            shares=torch.ones_like(weights[..., :1]),
+            values=torch.cat([weights * directions, weights], dim=-1),
+            style_tokens=tokens[..., :0],
+        )
+
+    def read_out(self, mass: Tensor, sums: Tensor, style_sums: Tensor) -> tuple[Tensor, Tensor]:
+        """The weighted mean of each dimension."""
+        del style_sums
+        weighted, weights = sums[:, 0].chunk(2, dim=-1)
+        return (weighted / weights).float(), torch.ones_like(mass)
+
+
+class ComponentWise(_DimensionWeighted):
+    """One weight per image and dimension, judged from the embedding itself.
+
+    Needs per image: the embedding alone. Cost: linear in N. Invariances: any order, any split,
+    merge, removal.
+
+    Args:
+        config: Size.
+        rng: Source of the first parameter values.
+
+    Source: Gong et al. 2019, C-FAN (component-wise feature aggregation network).
+    Differs: weights from the final embedding through one hidden layer, since the embedder is
+        frozen; the exponent is bounded.
+    """
+
+    def __init__(self, config: RivalConfig, *, rng: np.random.Generator | None = None) -> None:
+        super().__init__(config)
+        with seeded_init(rng):
+            self.token = ImageToken(0, sees_norm=False)
+            self.quality = nn.Sequential(
+                nn.Linear(config.dim, config.hidden),
+                nn.GELU(),
+                nn.Linear(config.hidden, config.dim),
+            )
+            nn.init.zeros_(self.quality[-1].weight)
+
+    def _log_weights(self, tokens: Tensor, directions: Tensor) -> Tensor:
+        del tokens
+        log_weights: Tensor = self.quality(directions * self.dim**0.5)
+        return log_weights
+
+
+class PrecisionWeighted(_DimensionWeighted):
+    """Inverse-variance weighting: each image brings a variance per dimension.
+
+    Needs per image: style, norm, embedding. Cost: linear in N. Invariances: any order, any split,
+    merge, removal.
+
+    Args:
+        config: Size.
+        rng: Source of the first parameter values.
+
+    Source: Shi and Jain 2019, probabilistic face embeddings (PFE), fusion by precision.
+    Differs: variances are learned through the fused result, not through mutual likelihood; they are
+        judged from style, norm and embedding, since the embedder's last maps are not at hand.
+    """
+
+    def __init__(self, config: RivalConfig, *, rng: np.random.Generator | None = None) -> None:
+        super().__init__(config)
+        with seeded_init(rng):
+            self.token = ImageToken(config.style_channels)
+            self.log_variance = nn.Sequential(
+                nn.Linear(128 + config.dim, config.hidden),
+                nn.GELU(),
+                nn.Linear(config.hidden, config.dim),
+            )
+            nn.init.zeros_(self.log_variance[-1].weight)
+
+    def _log_weights(self, tokens: Tensor, directions: Tensor) -> Tensor:
+        seen = torch.cat([tokens, directions * self.dim**0.5], dim=-1)
+        log_variance: Tensor = self.log_variance(seen)
+        return -log_variance
