@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from comparison_report import write_report
 from safetensors.torch import load_file, save_file
 
+from comparison_report import write_report
 from probefusion.evaluation.cross_fit import (
     CrossFitPlan,
     FoldScores,

@@ -85,14 +85,14 @@ class PooledResult:
         interval: Interval over people of the TAR at the decision rate, first seed.
         by_seed: TAR at the decision rate of each seed.
         rank1: Rank-1 rate, mean over seeds.
-        num_false_accepts: At the smallest false accept rate.
+        num_false_accepts: At the smallest false accept rate, first seed; None if unresolved.
     """
 
     tar: dict[float, float]
     interval: BootstrapInterval
     by_seed: tuple[float, ...]
     rank1: float
-    num_false_accepts: int
+    num_false_accepts: int | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,9 @@ class ImagewiseNetwork(nn.Module, ABC):
         dim: D, length of an embedding.
         style_channels: C.
     """
+
+    config: Any
+    """Settings of the network, a frozen dataclass."""
 
     def __init__(self, *, dim: int, style_channels: int) -> None:
         super().__init__()

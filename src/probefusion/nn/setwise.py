@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,9 @@ class SetwiseNetwork(nn.Module, ABC):
         dim: D, length of an embedding.
         style_channels: C.
     """
+
+    config: Any
+    """Settings of the network, a frozen dataclass."""
 
     def __init__(self, *, dim: int, style_channels: int) -> None:
         super().__init__()

@@ -17,15 +17,16 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from probefusion.checks import check_output
-from probefusion.errors import ProbeFusionError
+from probefusion.errors import ConfigError, ProbeFusionError
 from probefusion.files import replace_file, sha256_of
 from probefusion.fusion.folder import CARD_NAME, FuserCard, Threshold, write_card
 from probefusion.fusion.learned import open_fuser, synthetic_set
 from probefusion.nn.architectures import ARCHITECTURES, Network, network_config
 from probefusion.nn.caface import CAFace, ClusterState
+from probefusion.nn.cluster_network import TOKEN_WIDTH
 from probefusion.nn.imagewise import ImagewiseNetwork
 
-__all__ = ["export_fuser", "round_weights"]
+__all__ = ["export_fuser", "export_graph", "round_weights"]
 
 OPSET = 18
 _SELF_TEST = {"seed": 1, "num_images": 7}
@@ -40,6 +41,19 @@ class _ImagewiseEncode(nn.Module):
 
     def forward(self, embeddings: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         shares, values, tokens = self.network.terms(embeddings[None], style[None])
+        return shares[0], values[0], tokens[0]
+
+
+class _EmbeddingEncode(nn.Module):
+    """The same for networks that need no style: embeddings (N, D) alone."""
+
+    def __init__(self, network: ImagewiseNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, embeddings: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        nothing = embeddings.new_zeros(1, embeddings.shape[0], 0, 2)
+        shares, values, tokens = self.network.terms(embeddings[None], nothing)
         return shares[0], values[0], tokens[0]
 
 
@@ -142,6 +156,7 @@ def export_fuser(
 
     Raises:
         OutputExistsError: If the folder exists and `force` is False.
+        ConfigError: If the network has no state.
         ProbeFusionError: If the exported graphs do not give the network's own answer within 1e-5.
     """
     folder = check_output(folder, force=force)
@@ -188,39 +203,49 @@ def export_fuser(
 
 
 def _write_graphs(network: Network, folder: Path) -> None:
-    config = network.config
-    clusters, style_width = config.num_clusters, 128
+    config: Any = network.config
     generator = torch.Generator().manual_seed(0)
 
     def sample(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator) + 0.1
 
     batch, images = torch.export.Dim("sets"), torch.export.Dim("images")
+    names = ["embeddings", "style"] if config.style_channels else ["embeddings"]
     if isinstance(network, CAFace):
-        inputs = (sample(3, 5, config.dim), sample(3, 5, config.style_channels, 2))
-        axes: dict[str, dict[int, Any]] = {
-            name: {0: batch, 1: images} for name in ("embeddings", "style")
-        }
+        style_width = TOKEN_WIDTH
+        inputs: tuple[Tensor, ...] = (
+            sample(3, 5, config.dim),
+            sample(3, 5, config.style_channels, 2),
+        )
+        axes: dict[str, dict[int, Any]] = {name: {0: batch, 1: images} for name in names}
         encode: nn.Module = _SetwiseEncode(network)
         finish: nn.Module = _SetwiseFinish(network)
         outputs = ["mass", "sums", "style_sums", "shares"]
-    else:
-        inputs = (sample(5, config.dim), sample(5, config.style_channels, 2))
-        axes = {name: {0: images} for name in ("embeddings", "style")}
-        encode, finish = _ImagewiseEncode(network), _ImagewiseFinish(network)
+    elif isinstance(network, ImagewiseNetwork):
+        one = (sample(1, 5, config.dim), sample(1, 5, config.style_channels, 2))
+        style_width = network.eval().terms(*one).style_tokens.shape[-1]
+        inputs = tuple(part[0] for part in one[: len(names)])
+        axes = {name: {0: images} for name in names}
+        encode = _ImagewiseEncode(network) if len(names) == 2 else _EmbeddingEncode(network)
+        finish = _ImagewiseFinish(network)
         outputs = ["shares", "values", "style_tokens"]
-    _export(encode, inputs, axes, ["embeddings", "style"], outputs, folder / "encode.onnx")
+    else:
+        raise ConfigError(
+            f"network: expected one with a state (exact, official), got {type(network).__name__}, "
+            f"which needs whole sets at once. It is for comparisons only."
+        )
+    export_graph(encode, inputs, axes, names, outputs, folder / "encode.onnx")
     sums = (
-        sample(3, clusters).double(),
-        sample(3, clusters, config.dim).double(),
-        sample(3, clusters, style_width).double(),
+        sample(3, config.num_clusters).double(),
+        sample(3, config.num_clusters, config.dim).double(),
+        sample(3, config.num_clusters, style_width).double(),
     )
     names = ["mass", "sums", "style_sums"]
     axes = {name: {0: batch} for name in names}
-    _export(finish, sums, axes, names, ["fused", "cluster_weights"], folder / "finish.onnx")
+    export_graph(finish, sums, axes, names, ["fused", "cluster_weights"], folder / "finish.onnx")
 
 
-def _export(
+def export_graph(
     module: nn.Module,
     inputs: tuple[Tensor, ...],
     axes: dict[str, dict[int, Any]],
@@ -228,6 +253,16 @@ def _export(
     output_names: list[str],
     path: Path,
 ) -> None:
+    """Writes a module as an ONNX graph with the given names.
+
+    Args:
+        module: Put into evaluation mode.
+        inputs: Sample inputs.
+        axes: Free axes of each input of `forward`.
+        input_names: Names in the graph.
+        output_names: Names in the graph.
+        path: The file.
+    """
     with _quiet():
         torch.onnx.export(
             module.eval(),
@@ -261,7 +296,7 @@ def _quiet() -> Iterator[None]:
 
 def _self_test(network: Network, folder: Path) -> dict[str, Any]:
     """Fuses a synthetic set with the network and with the graphs; gives the answer for the card."""
-    config = network.config
+    config: Any = network.config
     images = synthetic_set(dim=config.dim, style_channels=config.style_channels, **_SELF_TEST)
     style = images.style
     if style is None:

@@ -40,8 +40,8 @@ class NetworkFuser(Fuser):
         self.network = network.eval()
         self.name = name
         self.embedder = embedder
-        self.dim = int(network.config.dim)  # type: ignore[union-attr, arg-type]
-        self.style_channels = int(network.config.style_channels)  # type: ignore[union-attr, arg-type]
+        self.dim = int(network.config.dim)
+        self.style_channels = int(network.config.style_channels)
         self.fingerprint = f"{name}@{_digest(network)[:12]}"
 
     def encode(self, images: EmbeddingSet) -> NoReturn:

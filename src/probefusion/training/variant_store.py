@@ -24,7 +24,7 @@ from probefusion.errors import ConfigError, EmptySetError, FileFormatError, Mism
 from probefusion.files import replace_file
 from probefusion.types import FloatArray
 
-__all__ = ["Embeds", "VariantStore", "class_centres", "extract_variants"]
+__all__ = ["Embeds", "VariantStore", "class_centres", "extract_variants", "variant_generator"]
 
 _FORMAT_VERSION = 1
 _FLUSH_EVERY = 200
@@ -230,7 +230,7 @@ def _start(
 ) -> None:
     """Makes the empty files, sized by embedding the first image once."""
     first = facts["sources"][0]
-    variants = draw_variants(read_image(first), _generator(facts["seed"], first))
+    variants = draw_variants(read_image(first), variant_generator(facts["seed"], first))
     embeddings, style = embedder.embed(variants)
     count = len(facts["sources"])
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
@@ -267,7 +267,7 @@ def _embed_from(
     try:
         for index in range(done, len(sources)):
             image = read_image(sources[index])
-            variants = draw_variants(image, _generator(seed, sources[index]))
+            variants = draw_variants(image, variant_generator(seed, sources[index]))
             embeddings, style = embedder.embed(
                 np.concatenate([variants, image[None], image[None, :, ::-1]])
             )
@@ -311,7 +311,8 @@ def _half(values: FloatArray, source: str) -> npt.NDArray[np.float16]:
     return half
 
 
-def _generator(seed: int, source: str) -> np.random.Generator:
+def variant_generator(seed: int, source: str) -> np.random.Generator:
+    """The generator that an image's variants are drawn with, from seed and name alone."""
     digest = hashlib.sha256(f"{seed}/{source}".encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 

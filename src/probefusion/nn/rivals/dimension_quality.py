@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from probefusion.nn.bounded import bounded
 from probefusion.nn.image_token import ImageToken
 from probefusion.nn.imagewise import ImageTerms, ImagewiseNetwork
-from probefusion.nn.bounded import bounded
 from probefusion.nn.initialisation import seeded_init
 from probefusion.nn.rivals.config import RivalConfig
 
@@ -17,6 +17,8 @@ __all__ = ["ComponentWise", "PrecisionWeighted"]
 
 class _DimensionWeighted(ImagewiseNetwork):
     """Per dimension, sum of w v over sum of w. The state is both sums, (1, 2 D), so it is exact."""
+
+    token: ImageToken
 
     def __init__(self, config: RivalConfig) -> None:
         super().__init__(dim=config.dim, style_channels=config.style_channels)
@@ -61,12 +63,9 @@ class ComponentWise(_DimensionWeighted):
         super().__init__(config)
         with seeded_init(rng):
             self.token = ImageToken(0, sees_norm=False)
-            self.quality = nn.Sequential(
-                nn.Linear(config.dim, config.hidden),
-                nn.GELU(),
-                nn.Linear(config.hidden, config.dim),
-            )
-            nn.init.zeros_(self.quality[-1].weight)
+            last = nn.Linear(config.hidden, config.dim)
+            nn.init.zeros_(last.weight)
+            self.quality = nn.Sequential(nn.Linear(config.dim, config.hidden), nn.GELU(), last)
 
     def _log_weights(self, tokens: Tensor, directions: Tensor) -> Tensor:
         del tokens
@@ -93,12 +92,11 @@ class PrecisionWeighted(_DimensionWeighted):
         super().__init__(config)
         with seeded_init(rng):
             self.token = ImageToken(config.style_channels)
+            last = nn.Linear(config.hidden, config.dim)
+            nn.init.zeros_(last.weight)
             self.log_variance = nn.Sequential(
-                nn.Linear(128 + config.dim, config.hidden),
-                nn.GELU(),
-                nn.Linear(config.hidden, config.dim),
+                nn.Linear(128 + config.dim, config.hidden), nn.GELU(), last
             )
-            nn.init.zeros_(self.log_variance[-1].weight)
 
     def _log_weights(self, tokens: Tensor, directions: Tensor) -> Tensor:
         seen = torch.cat([tokens, directions * self.dim**0.5], dim=-1)

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from probefusion.nn.bounded import bounded
 from probefusion.nn.image_token import ImageToken
 from probefusion.nn.imagewise import ImageTerms, ImagewiseNetwork
-from probefusion.nn.bounded import bounded
 from probefusion.nn.initialisation import seeded_init
 from probefusion.nn.rivals.config import RivalConfig
 
