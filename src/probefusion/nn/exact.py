@@ -137,6 +137,11 @@ class ExactFuser(ImagewiseNetwork):
             init_linears(self.aggregation)
             nn.init.zeros_(self.weight.weight)
 
+    @property
+    def values_are_directions(self) -> bool:
+        """True without an additive correction."""
+        return self.config.correction == "none"
+
     def terms(self, embeddings: Tensor, style: Tensor) -> ImageTerms:
         """What each image adds to the sums.
 
@@ -147,7 +152,8 @@ class ExactFuser(ImagewiseNetwork):
         Returns:
             shares (B, N, M), values (B, N, D), style_tokens (B, N, 128).
         """
-        norm = torch.linalg.vector_norm(embeddings, dim=-1, keepdim=True)
+        # Written out because runtimes do these three steps several times faster than a norm.
+        norm = (embeddings * embeddings).sum(dim=-1, keepdim=True).sqrt()
         directions = embeddings / (norm + NORM_EPSILON)
         tokens = self.norm_x(torch.cat([self.style_maker(style), self.norm_emb(norm)], dim=-1))
         # Unit rows of D numbers are scaled up to the size of the normalised token beside them.

@@ -19,28 +19,39 @@ from torch import Tensor, nn
 from probefusion.checks import check_output
 from probefusion.errors import ProbeFusionError
 from probefusion.files import replace_file, sha256_of
-from probefusion.fusion.folder import CARD_NAME, FuserCard, Threshold, write_card
+from probefusion.fusion.folder import (
+    CARD_NAME,
+    FuserCard,
+    Threshold,
+    encode_outputs,
+    write_card,
+)
 from probefusion.fusion.learned import open_fuser, synthetic_set
 from probefusion.nn.architectures import ARCHITECTURES, Network, network_config
 from probefusion.nn.caface import CAFace, ClusterState
 from probefusion.nn.imagewise import ImagewiseNetwork
+from probefusion.training.folding import fold_network
 
 __all__ = ["export_fuser", "round_weights"]
 
-OPSET = 18
+OPSET = 20
+"""Has Gelu and LayerNormalization as one operation each."""
+
 _SELF_TEST = {"seed": 1, "num_images": 7}
 
 
 class _ImagewiseEncode(nn.Module):
-    """embeddings (N, D), style (N, C, 2) -> shares, values, style_tokens."""
+    """embeddings (N, D), style (N, C, 2) -> shares, values if they are its own, style_tokens."""
 
     def __init__(self, network: ImagewiseNetwork) -> None:
         super().__init__()
-        self.network = network
+        self.gives_values = not network.values_are_directions
+        self.network = fold_network(network)
 
-    def forward(self, embeddings: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        shares, values, tokens = self.network.terms(embeddings[None], style[None])
-        return shares[0], values[0], tokens[0]
+    def forward(self, embeddings: Tensor, style: Tensor) -> tuple[Tensor, ...]:
+        terms = self.network.terms(embeddings[:, None], style[:, None])
+        values = (terms.values,) if self.gives_values else ()
+        return tuple(part.flatten(0, 1) for part in (terms.shares, *values, terms.style_tokens))
 
 
 class _ImagewiseFinish(nn.Module):
@@ -168,6 +179,7 @@ def export_fuser(
             architecture=architecture,
             kind=ARCHITECTURES[architecture].kind,
             config=config,
+            values=_values(network),
             embedder=embedder,
             dim=config["dim"],
             style_channels=config["style_channels"],
@@ -185,6 +197,11 @@ def export_fuser(
         open_fuser(draft).self_test()
         _move(draft, folder)
     return card
+
+
+def _values(network: Network) -> str:
+    is_unit = isinstance(network, ImagewiseNetwork) and network.values_are_directions
+    return "unit" if is_unit else "graph"
 
 
 def _write_graphs(network: Network, folder: Path) -> None:
@@ -208,7 +225,7 @@ def _write_graphs(network: Network, folder: Path) -> None:
         inputs = (sample(5, config.dim), sample(5, config.style_channels, 2))
         axes = {name: {0: images} for name in ("embeddings", "style")}
         encode, finish = _ImagewiseEncode(network), _ImagewiseFinish(network)
-        outputs = ["shares", "values", "style_tokens"]
+        outputs = list(encode_outputs("imagewise", _values(network)))
     _export(encode, inputs, axes, ["embeddings", "style"], outputs, folder / "encode.onnx")
     sums = (
         sample(3, clusters).double(),
