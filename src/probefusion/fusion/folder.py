@@ -9,7 +9,9 @@ Inputs and outputs of the two graphs, for use from other languages (N images, B 
 
     encode.onnx of an imagewise (exact) fuser
         embeddings (N, D) float32, style (N, C, 2) float32 [if the card says style_channels > 0]
-        -> shares (N, M), values (N, D), style_tokens (N, S) float32; the state is, summed in float64,
+        -> shares (N, M), style_tokens (N, S) float32, and values (N, D) float32 if the card says
+           values "graph"; if it says "unit", values_i = embeddings_i / (|embeddings_i| + 1e-5).
+           The state is, summed in float64,
            mass = sum_i shares_i, sums = sum_i shares_i x values_i, style_sums = sum_i shares_i x style_tokens_i
     encode.onnx of a setwise (official) fuser
         embeddings (B, N, D), style (B, N, C, 2) float32
@@ -18,6 +20,8 @@ Inputs and outputs of the two graphs, for use from other languages (N images, B 
         mass (B, M), sums (B, M, D), style_sums (B, M, S) float64
         -> fused (B, D) float32, to be normalised; cluster_weights (B, M) float32, by which the share of
            an image in a cluster is multiplied to give its (unnormalised) weight
+
+Format 2 added `values`; a card of format 1 has none, which means "graph".
 """
 
 from __future__ import annotations
@@ -36,14 +40,16 @@ __all__ = [
     "FORMAT_VERSION",
     "FuserCard",
     "Threshold",
+    "encode_outputs",
     "read_card",
     "with_thresholds",
     "write_card",
 ]
 
 CARD_NAME = "fuser.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KINDS = ("imagewise", "setwise")
+VALUES = ("unit", "graph")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +104,8 @@ class FuserCard:
         thresholds: Calibrated decision thresholds, possibly none.
         files: SHA-256 of each file beside the card.
         needs_norms: Whether the lengths of the embeddings must be the network's own.
+        values: "unit" if what an image adds to the sums of an imagewise fuser is its embedding over
+            its length, which the graph then does not give; "graph" if the graph gives it.
         self_test: Seed, number of images and expected fused unit vector of a synthetic set.
         format_version: Version of this format.
 
@@ -120,6 +128,7 @@ class FuserCard:
     thresholds: tuple[Threshold, ...] = ()
     self_test: dict[str, Any] = field(default_factory=dict)
     needs_norms: bool = False
+    values: str = "graph"
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -135,6 +144,8 @@ class FuserCard:
             raise ConfigError(f"files: expected SHA-256 texts, got {self.files!r}.")
         if self.kind not in KINDS:
             raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}.")
+        if self.values not in VALUES:
+            raise ConfigError(f"values: expected one of {', '.join(VALUES)}, got {self.values!r}.")
         for name in ("dim", "num_clusters"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}.")
@@ -166,6 +177,18 @@ class FuserCard:
         )
         not_above = [threshold for threshold in fitting if threshold.num_images <= num_images]
         return not_above[-1] if not_above else (fitting[0] if fitting else None)
+
+
+def encode_outputs(kind: str, values: str) -> tuple[str, ...]:
+    """Names of the outputs of `encode.onnx`, in order.
+
+    Args:
+        kind: "imagewise" or "setwise".
+        values: "unit" or "graph".
+    """
+    if kind == "setwise":
+        return ("mass", "sums", "style_sums", "shares")
+    return ("shares", "style_tokens") if values == "unit" else ("shares", "values", "style_tokens")
 
 
 def write_card(card: FuserCard, folder: Path, *, force: bool = False) -> None:

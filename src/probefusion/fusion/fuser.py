@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,35 @@ from probefusion.errors import (
 from probefusion.fusion.state import FusionState
 from probefusion.types import EmbeddingSet, FloatArray, Template
 
-__all__ = ["Contributions", "Finished", "Fuser", "check_offsets"]
+__all__ = ["Contributions", "Finished", "Fuser", "Sums", "check_offsets"]
+
+_SETS_AT_ONCE = 1024
+"""Sets whose states `fuse_many` holds at the same time: bounds the memory, whatever their number."""
+
+
+class Sums(NamedTuple):
+    """States of B sets.
+
+    Attributes:
+        mass: (B, M) float64.
+        sums: (B, M, D) float64.
+        style_sums: (B, M, S) float64.
+    """
+
+    mass: npt.NDArray[np.float64]
+    sums: npt.NDArray[np.float64]
+    style_sums: npt.NDArray[np.float64]
+
+    @staticmethod
+    def zeros_like(part: Sums, num_sets: int) -> Sums:
+        """Empty states of `num_sets` sets, of the sizes of `part`."""
+        return Sums(*(np.zeros((num_sets, *array.shape[1:])) for array in part))
+
+    def add(self, part: Sums, first: int) -> Sums:
+        """Adds to the sets from `first` on, in place; gives itself."""
+        for mine, theirs in zip(self, part, strict=True):
+            mine[first : first + len(theirs)] += theirs
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,10 +155,11 @@ class Fuser(ABC):
             shares.append(part.shares)
             added = self._state(part, chunk)
             state = added if state is None else state + added
-        if state is None:  # an EmbeddingSet is never empty; kept for the type checker
+        if state is None:
             raise EmptySetError("images: expected at least one image.")
         finished = self._finish_one(state)
-        weights = np.concatenate(shares).astype(np.float64) @ finished.cluster_weights[0]
+        gains = finished.cluster_weights[0].astype(np.float64)
+        weights = np.concatenate([part.astype(np.float64) @ gains for part in shares])
         total = weights.sum()
         if total > 0:
             weights /= total
@@ -158,8 +188,12 @@ class Fuser(ABC):
         borders = check_offsets(offsets, images.num_images)
         if chunk_size is not None and chunk_size < 1:
             raise InvalidInputError(f"chunk_size: expected at least 1, got {chunk_size}.")
-        mass, sums, style_sums = self._encode_many(images, borders, chunk_size)
-        return normalize_rows(self._finish(mass, sums, style_sums).fused, self.name)
+        templates = np.empty((len(borders) - 1, images.dim), dtype=np.float32)
+        for first in range(0, len(templates), _SETS_AT_ONCE):
+            part = borders[first : first + _SETS_AT_ONCE + 1]
+            fused = self._finish(*self._encode_many(images, part, chunk_size)).fused
+            templates[first : first + len(fused)] = normalize_rows(fused, self.name, first)
+        return templates
 
     def check_fits(self, images: EmbeddingSet) -> None:
         """Refuses a set that this fuser cannot fuse.
@@ -216,8 +250,8 @@ class Fuser(ABC):
 
     def _encode_many(
         self, images: EmbeddingSet, offsets: npt.NDArray[np.int64], chunk_size: int | None
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """States of B sets as (B, M), (B, M, D), (B, M, S) float64; one set after the other."""
+    ) -> Sums:
+        """States of the sets offsets[b]:offsets[b+1]; one set after the other."""
         states = []
         for start, stop in itertools.pairwise(offsets):
             chunks = images[start:stop].chunks(chunk_size or int(stop - start))
@@ -229,8 +263,7 @@ class Fuser(ABC):
                     np.sum([part.style_sums for part in parts], axis=0),
                 )
             )
-        mass, sums, style_sums = (np.stack(column) for column in zip(*states, strict=True))
-        return mass, sums, style_sums
+        return Sums(*(np.stack(column) for column in zip(*states, strict=True)))
 
     def _state(self, part: Contributions, images: EmbeddingSet) -> FusionState:
         return FusionState(
@@ -282,8 +315,8 @@ class Fuser(ABC):
         )
 
 
-def normalize_rows(fused: FloatArray, name: str) -> FloatArray:
-    """Rows divided by their lengths.
+def normalize_rows(fused: FloatArray, name: str, first: int = 0) -> FloatArray:
+    """Rows divided by their lengths; row 0 is called set `first` in messages.
 
     Raises:
         InvalidInputError: If a row has no direction, as when two opposite embeddings are averaged.
@@ -293,7 +326,7 @@ def normalize_rows(fused: FloatArray, name: str) -> FloatArray:
     bad = np.flatnonzero(~(lengths > 1e-12))
     if len(bad):
         raise InvalidInputError(
-            f"set {bad[0]}: its fused vector by {name!r} has length {lengths[bad[0]]:.3g}, so no "
+            f"set {first + bad[0]}: its fused vector by {name!r} has length {lengths[bad[0]]:.3g}, so no "
             f"direction: the embeddings cancel each other. Check that they show one person."
         )
     units: FloatArray = (wide / lengths[:, None]).astype(np.float32)

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.fusion.fuser import Contributions, Fuser
+from probefusion.fusion.fuser import Contributions, Fuser, Sums
+from probefusion.fusion.sums import set_blocks, set_sums
+from probefusion.fusion.workers import map_in_order
 from probefusion.types import EmbeddingSet, FloatArray
 
-__all__ = ["ImageTerms", "ImagewiseFuser"]
+__all__ = ["BLOCK_IMAGES", "ImageTerms", "ImagewiseFuser"]
 
-_BLOCK = 4096
-"""Images computed at a time: bounds the memory whatever the size of the set."""
+BLOCK_IMAGES = 512
+"""Images computed at a time: few enough for a processor's cache, whatever the size of the set."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,19 +25,29 @@ class ImageTerms:
 
     Args:
         shares: (N, M) float32, >= 0.
-        values: (N, D) float32.
+        values: (N, D) float32, or None for the embeddings over their lengths.
         style: (N, S) float32.
     """
 
     shares: FloatArray
-    values: FloatArray
+    values: FloatArray | None
     style: FloatArray
 
 
 class ImagewiseFuser(Fuser):
-    """Base of exact fusers. Subclasses give `_terms`; sums are formed here, in float64."""
+    """Base of exact fusers. Subclasses give `_terms`; sums are formed here, in float64.
+
+    Images are computed in blocks of `BLOCK_IMAGES`, by `num_threads` threads; the blocks' sums are
+    added in order, so the number of threads does not change a bit of the result.
+
+    Attributes:
+        num_threads: Blocks computed at the same time.
+        length_offset: What is added to the length of an embedding before dividing by it.
+    """
 
     is_exact = True
+    num_threads: int = 1
+    length_offset: float = 0.0
 
     @abstractmethod
     def _terms(
@@ -43,59 +55,60 @@ class ImagewiseFuser(Fuser):
     ) -> ImageTerms:
         """Terms of a block of images; row i must not depend on the other rows."""
 
-    def _block_terms(self, images: EmbeddingSet, start: int, stop: int) -> ImageTerms:
-        return self._terms(
-            images.embeddings[start:stop],
-            images.norms[start:stop],
-            None if images.style is None else images.style[start:stop],
-        )
+    def _block(
+        self, images: EmbeddingSet, start: int, stop: int, borders: npt.ArrayLike
+    ) -> tuple[FloatArray, Sums]:
+        """Shares of the images of a block, and its sums per set."""
+        embeddings, norms = images.embeddings[start:stop], images.norms[start:stop]
+        style = None if images.style is None else images.style[start:stop]
+        terms = self._terms(embeddings, norms, style)
+        wide = terms.shares.astype(np.float64)
+        if terms.values is None:
+            lengths = norms.astype(np.float64) + self.length_offset
+            sums = set_sums(wide / lengths[:, None], embeddings, borders)
+        else:
+            sums = set_sums(wide, terms.values, borders)
+        ones = np.ones((len(wide), 1))
+        mass = set_sums(ones, wide, borders)[:, 0]
+        return terms.shares, Sums(mass, sums, set_sums(wide, terms.style, borders))
 
     def _contribute(self, images: EmbeddingSet) -> Contributions:
-        parts = []
-        for start in range(0, images.num_images, _BLOCK):
-            terms = self._block_terms(images, start, min(start + _BLOCK, images.num_images))
-            wide = terms.shares.astype(np.float64).T
-            parts.append(
-                (
-                    terms.shares,
-                    wide @ terms.values.astype(np.float64),
-                    wide @ terms.style.astype(np.float64),
-                )
-            )
-        shares, sums, style_sums = zip(*parts, strict=True)
-        all_shares = np.concatenate(shares)
+        def compute(start: int) -> tuple[FloatArray, Sums]:
+            stop = min(start + BLOCK_IMAGES, images.num_images)
+            return self._block(images, start, stop, (0, stop - start))
+
+        total: Sums | None = None
+        shares = []
+        starts = range(0, images.num_images, BLOCK_IMAGES)
+        for part, sums in map_in_order(compute, starts, self.num_threads):
+            shares.append(part)
+            total = sums if total is None else total.add(sums, 0)
+        if total is None:
+            raise ValueError("an EmbeddingSet holds at least one image")
         return Contributions(
-            mass=all_shares.sum(axis=0, dtype=np.float64),
-            sums=np.sum(sums, axis=0),
-            style_sums=np.sum(style_sums, axis=0),
-            shares=all_shares,
+            mass=total.mass[0],
+            sums=total.sums[0],
+            style_sums=total.style_sums[0],
+            shares=shares[0] if len(shares) == 1 else np.concatenate(shares),
         )
 
     def _encode_many(
         self, images: EmbeddingSet, offsets: npt.NDArray[np.int64], chunk_size: int | None
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    ) -> Sums:
         del chunk_size  # any split gives the same sums
-        num_sets = len(offsets) - 1
-        mass: npt.NDArray[np.float64] | None = None
-        for start in range(0, images.num_images, _BLOCK):
-            stop = min(start + _BLOCK, images.num_images)
-            terms = self._block_terms(images, start, stop)
-            if mass is None:
-                num_clusters = terms.shares.shape[1]
-                mass = np.zeros((num_sets, num_clusters))
-                sums = np.zeros((num_sets, num_clusters, terms.values.shape[1]))
-                style_sums = np.zeros((num_sets, num_clusters, terms.style.shape[1]))
-            first = int(np.searchsorted(offsets, start, side="right")) - 1
-            last = int(np.searchsorted(offsets, stop, side="left"))
-            begins = np.maximum(offsets[first:last], start) - start
-            wide = terms.shares.astype(np.float64)
-            mass[first:last] += np.add.reduceat(wide, begins, axis=0)
-            for m in range(wide.shape[1]):
-                weighted = wide[:, m, None] * terms.values
-                sums[first:last, m] += np.add.reduceat(weighted, begins, axis=0)
-                if terms.style.shape[1]:
-                    weighted = wide[:, m, None] * terms.style
-                    style_sums[first:last, m] += np.add.reduceat(weighted, begins, axis=0)
-        if mass is None:
-            raise ValueError("an EmbeddingSet holds at least one image")
-        return mass, sums, style_sums
+
+        def compute(
+            block: tuple[int, int, int, npt.NDArray[np.int64]],
+        ) -> tuple[int, Sums]:
+            start, stop, first, borders = block
+            return first, self._block(images, start, stop, borders)[1]
+
+        total: Sums | None = None
+        blocks = set_blocks(offsets, BLOCK_IMAGES)
+        for first, part in map_in_order(compute, blocks, self.num_threads):
+            if total is None:
+                total = Sums.zeros_like(part, len(offsets) - 1)
+            total.add(part, first)
+        if total is None:
+            raise ValueError("offsets hold at least one set")
+        return total

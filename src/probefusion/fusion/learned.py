@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import FileFormatError, IntegrityError
-from probefusion.fusion.folder import FuserCard, read_card
-from probefusion.fusion.fuser import Contributions, Finished, Fuser
+from probefusion.fusion.folder import FuserCard, encode_outputs, read_card
+from probefusion.fusion.fuser import Contributions, Finished, Fuser, Sums
 from probefusion.fusion.imagewise import ImageTerms, ImagewiseFuser
+from probefusion.fusion.workers import available_threads, map_in_order
 from probefusion.types import EmbeddingSet, FloatArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["LearnedFuser", "LearnedImagewiseFuser", "LearnedSetwiseFuser", "open_fuser"]
+
+_FINISHED_AT_ONCE = 64
+"""Sets read out in one run of a graph."""
 
 _BATCH_IMAGES = 4096
 """Images in one run of a setwise graph, unless a single set is larger."""
@@ -59,10 +62,7 @@ class LearnedFuser(Fuser):
         """
         card = self.card
         style = ["style"] if card.style_channels else []
-        outputs = {
-            "imagewise": ["shares", "values", "style_tokens"],
-            "setwise": ["mass", "sums", "style_sums", "shares"],
-        }[card.kind]
+        outputs = list(encode_outputs(card.kind, card.values))
         sums = ["mass", "sums", "style_sums"]
         for name, session, wanted in (
             ("encode.onnx", self._encode_graph, (["embeddings", *style], outputs)),
@@ -108,6 +108,14 @@ class LearnedImagewiseFuser(LearnedFuser, ImagewiseFuser):
     """An exact fuser: each image's terms come from that image alone."""
 
     is_exact = True
+    length_offset = 1e-5  # part of the format, see probefusion.fusion.folder
+
+    def __init__(self, folder: Path, card: FuserCard, *, num_threads: int | None = None) -> None:
+        # Blocks run side by side, each in one thread: nothing waits for other threads inside an
+        # operation, and the smallest sets pay for none.
+        super().__init__(folder, card, num_threads=1)
+        self.num_threads = num_threads or available_threads()
+        self._outputs = encode_outputs(card.kind, card.values)
 
     def _terms(
         self, embeddings: FloatArray, norms: FloatArray, style: FloatArray | None
@@ -122,10 +130,33 @@ class LearnedImagewiseFuser(LearnedFuser, ImagewiseFuser):
         inputs = {"embeddings": embeddings}
         if self.style_channels and style is not None:
             inputs["style"] = style
-        shares, values, tokens = self._encode_graph.run(
-            ["shares", "values", "style_tokens"], inputs
+        found = self._encode_graph.run(self._outputs, inputs)
+        terms = {name: part[:count] for name, part in zip(self._outputs, found, strict=True)}
+        return ImageTerms(
+            shares=terms["shares"], values=terms.get("values"), style=terms["style_tokens"]
         )
-        return ImageTerms(shares=shares[:count], values=values[:count], style=tokens[:count])
+
+    def _finish(
+        self,
+        mass: npt.NDArray[np.float64],
+        sums: npt.NDArray[np.float64],
+        style_sums: npt.NDArray[np.float64],
+    ) -> Finished:
+        if len(mass) <= _FINISHED_AT_ONCE:
+            return super()._finish(mass, sums, style_sums)
+
+        def compute(start: int) -> Finished:
+            part = slice(start, start + _FINISHED_AT_ONCE)
+            return super(LearnedImagewiseFuser, self)._finish(
+                mass[part], sums[part], style_sums[part]
+            )
+
+        starts = range(0, len(mass), _FINISHED_AT_ONCE)
+        parts = list(map_in_order(compute, starts, self.num_threads))
+        return Finished(
+            fused=np.concatenate([part.fused for part in parts]),
+            cluster_weights=np.concatenate([part.cluster_weights for part in parts]),
+        )
 
 
 class LearnedSetwiseFuser(LearnedFuser):
@@ -158,35 +189,32 @@ class LearnedSetwiseFuser(LearnedFuser):
 
     def _encode_many(
         self, images: EmbeddingSet, offsets: npt.NDArray[np.int64], chunk_size: int | None
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        num_sets = len(offsets) - 1
-        mass: npt.NDArray[np.float64] | None = None
+    ) -> Sums:
+        total: Sums | None = None
         for owners, rows in _equal_batches(offsets, chunk_size):
             style = None if images.style is None else images.style[rows]
-            part_mass, part_sums, part_styles, _ = self._run(images.embeddings[rows], style)
-            if mass is None:
-                mass = np.zeros((num_sets, *part_mass.shape[1:]))
-                sums = np.zeros((num_sets, *part_sums.shape[1:]))
-                style_sums = np.zeros((num_sets, *part_styles.shape[1:]))
-            np.add.at(mass, owners, part_mass)
-            np.add.at(sums, owners, part_sums)
-            np.add.at(style_sums, owners, part_styles)
-        if mass is None:
+            mass, sums, style_sums, _ = self._run(images.embeddings[rows], style)
+            part = Sums(mass, sums, style_sums)
+            if total is None:
+                total = Sums.zeros_like(part, len(offsets) - 1)
+            for whole, added in zip(total, part, strict=True):
+                np.add.at(whole, owners, added)
+        if total is None:
             raise ValueError("offsets hold at least one set")
-        return mass, sums, style_sums
+        return total
 
 
 def _equal_batches(
     offsets: npt.NDArray[np.int64], chunk_size: int | None
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """Chunks of equal length, batched: (sets they belong to (b,), rows of their images (b, n))."""
-    owners, starts, lengths = [], [], []
-    for index, (start, stop) in enumerate(itertools.pairwise(offsets)):
-        begins = np.arange(start, stop, chunk_size or stop - start)
-        owners.append(np.full(len(begins), index))
-        starts.append(begins)
-        lengths.append(np.diff(np.append(begins, stop)))
-    owner, begin, length = (np.concatenate(column) for column in (owners, starts, lengths))
+    sizes = np.diff(offsets)
+    limit = chunk_size or int(sizes.max())
+    counts = -(-sizes // limit)
+    owner = np.repeat(np.arange(len(sizes)), counts)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    begin = offsets[owner] + place * limit
+    length = np.minimum(begin + limit, offsets[owner + 1]) - begin
     for size in np.unique(length):
         members = np.flatnonzero(length == size)
         per_run = max(1, _BATCH_IMAGES // int(size))
@@ -202,7 +230,7 @@ def open_fuser(
 
     Args:
         folder: The folder with `fuser.json`.
-        num_threads: Threads for ONNX Runtime; None takes its default (all cores).
+        num_threads: Threads to compute with; None takes all cores.
         verify: Whether to check the files' SHA-256.
 
     Raises:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from probefusion.fusion.fuser import Finished
 from probefusion.fusion.imagewise import ImageTerms, ImagewiseFuser
+from probefusion.fusion.workers import available_threads
 from probefusion.types import FloatArray
 
 __all__ = ["MeanFuser", "NormWeightedFuser"]
@@ -21,8 +22,9 @@ class _PoolingFuser(ImagewiseFuser):
     num_clusters = 1
     needs_norms = False
 
-    def __init__(self) -> None:
+    def __init__(self, *, num_threads: int | None = None) -> None:
         self.fingerprint = f"{self.name}@1"
+        self.num_threads = num_threads or available_threads()
 
     def _finish(
         self,
@@ -48,8 +50,8 @@ class MeanFuser(_PoolingFuser):
     def _terms(
         self, embeddings: FloatArray, norms: FloatArray, style: FloatArray | None
     ) -> ImageTerms:
-        del style
-        return _terms(embeddings, norms, np.ones_like(norms))
+        del embeddings, style
+        return _terms(np.ones_like(norms))
 
 
 class NormWeightedFuser(_PoolingFuser):
@@ -64,13 +66,13 @@ class NormWeightedFuser(_PoolingFuser):
     def _terms(
         self, embeddings: FloatArray, norms: FloatArray, style: FloatArray | None
     ) -> ImageTerms:
-        del style
-        return _terms(embeddings, norms, norms)
+        del embeddings, style
+        return _terms(norms)
 
 
-def _terms(embeddings: FloatArray, norms: FloatArray, weights: FloatArray) -> ImageTerms:
+def _terms(weights: FloatArray) -> ImageTerms:
     return ImageTerms(
         shares=weights[:, None],
-        values=embeddings / norms[:, None],
-        style=np.zeros((len(norms), 0), dtype=np.float32),
+        values=None,
+        style=np.zeros((len(weights), 0), dtype=np.float32),
     )

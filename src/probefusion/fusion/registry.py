@@ -44,7 +44,7 @@ def load_fuser(fuser: str | os.PathLike[str] | Fuser, *, num_threads: int | None
     Args:
         fuser: "mean", "norm-weighted", the name of a bundled fuser ("exact", "official", or a full
             name), the path of a fuser folder, or a fuser, which is given back.
-        num_threads: Threads for a trained fuser; None takes all cores.
+        num_threads: Threads to compute with; None takes all cores.
 
     Raises:
         UnknownNameError: If there is neither such a name nor such a folder.
@@ -54,7 +54,7 @@ def load_fuser(fuser: str | os.PathLike[str] | Fuser, *, num_threads: int | None
         return fuser
     name = os.fspath(fuser)
     if name in _POOLING:
-        return _POOLING[name]()
+        return _POOLING[name](num_threads=num_threads)
     bundled = bundled_fusers()
     if name in bundled:
         return open_fuser(bundled[name], num_threads=num_threads)

@@ -16,8 +16,12 @@ from probefusion.nn.cluster_network import TOKEN_WIDTH, Assignment
 from probefusion.nn.image_token import ImageToken
 from probefusion.nn.imagewise import ImageTerms, ImagewiseNetwork
 from probefusion.nn.initialisation import init_linears, seeded_init
+from probefusion.nn.mlp import Mlp
 
 __all__ = ["ExactFuser", "ExactFuserConfig"]
+
+REFINEMENT_WIDTH = 256
+"""Hidden width of the network that corrects the fused vector."""
 
 MIN_MASS = 1e-12
 """Below this a cluster counts as empty; its style is then near zero."""
@@ -40,6 +44,8 @@ class ExactFuserConfig:
         corrects: Whether an additive correction, linear in the images' tokens and hidden layers, is
             added to the weighted embeddings. Without it and with one gain per cluster a template is a
             weighted mean of unit embeddings.
+        refines: Whether a small network on the fused vector and the mean of tokens and hidden layers
+            adds a last correction; it runs once a template, not once an image.
         sees_embedding: Whether an image is judged from its unit embedding too, or its token alone.
         sees_norm: Whether the length of the embeddings is looked at.
         per_dimension_gains: Whether a cluster has one gain per output dimension or a single one.
@@ -51,13 +57,14 @@ class ExactFuserConfig:
 
     dim: int = 512
     style_channels: int = 384
-    num_clusters: int = 4
+    num_clusters: int = 8
     hidden: int = 128
     depth: int = 1
     max_log_weight: float = 4.0
     max_log_gain: float = 2.0
     max_logit: float = 5.0
     corrects: bool = True
+    refines: bool = True
     sees_embedding: bool = True
     sees_norm: bool = True
     per_dimension_gains: bool = True
@@ -72,7 +79,7 @@ class ExactFuserConfig:
             raise ConfigError(
                 f"style_channels: expected an integer of at least 0, got {self.style_channels!r}."
             )
-        for name in ("corrects", "sees_embedding", "sees_norm", "per_dimension_gains"):
+        for name in ("corrects", "refines", "sees_embedding", "sees_norm", "per_dimension_gains"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name}: expected true or false, got {getattr(self, name)!r}.")
         if not (self.style_channels or self.sees_norm or self.sees_embedding):
@@ -101,7 +108,8 @@ class ExactFuser(ImagewiseNetwork):
     read-out runs the aggregation network of the paper on [C_m ; S_m], S_m the mean style token of
     cluster m, adds up the cluster sums with the gains exp(G tanh(z_m / G)), and adds a correction
     that is linear in the mean of [x_i ; h_i]. That equals a correction of each image by what its
-    quality does to its direction, and costs nothing per image.
+    quality does to its direction, and costs nothing per image. A last small network corrects the
+    fused vector itself, knowing the same mean; like all of the read-out it sees sums only.
 
     Args:
         config: Size; None gives the default.
@@ -132,6 +140,10 @@ class ExactFuser(ImagewiseNetwork):
                 self.correction = nn.Linear(TOKEN_WIDTH + config.hidden, config.dim)
                 nn.init.zeros_(self.correction.weight)
                 nn.init.zeros_(self.correction.bias)
+            if config.refines:
+                self.refinement = Mlp(
+                    config.dim + TOKEN_WIDTH + config.hidden, REFINEMENT_WIDTH, config.dim
+                )
             self.aggregation = AggregationNetwork(
                 num_clusters=config.num_clusters,
                 depth=config.depth,
@@ -140,6 +152,14 @@ class ExactFuser(ImagewiseNetwork):
             init_linears(self.assign)
             init_linears(self.aggregation)
             nn.init.zeros_(self.weight.weight)
+            if config.refines:
+                nn.init.zeros_(self.refinement.fc2.weight)
+                nn.init.zeros_(self.refinement.fc2.bias)
+
+    @property
+    def values_are_directions(self) -> bool:
+        """Always true: corrections are made on the sums."""
+        return True
 
     def terms(self, embeddings: Tensor, style: Tensor) -> ImageTerms:
         """What each image adds to the sums.
@@ -183,7 +203,10 @@ class ExactFuser(ImagewiseNetwork):
         scores = self.aggregation.scores(self.centres, style.to(self.centres))
         gains = bounded(scores, self.config.max_log_gain).exp()
         fused = (gains * (sums / total[:, None, None]).to(gains)).sum(dim=1)
+        mean_style = (style_sums.sum(dim=1) / total[:, None]).to(gains)
         if self.config.corrects:
-            mean_style = style_sums.sum(dim=1) / total[:, None]
-            fused = fused + self.correction(mean_style.to(gains))
+            fused = fused + self.correction(mean_style)
+        if self.config.refines:
+            scaled = fused * math.sqrt(self.config.dim)
+            fused = fused + self.refinement(torch.cat([scaled, mean_style], dim=-1))
         return fused, gains.mean(dim=-1)

@@ -44,7 +44,8 @@ class ImageToken(nn.Module):
         Returns:
             (B, N, 128) tokens and (B, N, D) embeddings of length one.
         """
-        norm = torch.linalg.vector_norm(embeddings, dim=-1, keepdim=True)
+        # Written out because runtimes do these three steps several times faster than a norm.
+        norm = (embeddings * embeddings).sum(dim=-1, keepdim=True).sqrt()
         nothing = embeddings.new_zeros(*embeddings.shape[:2], TOKEN_WIDTH // 2)
         parts = [
             self.style_maker(style) if self.style_channels else nothing,

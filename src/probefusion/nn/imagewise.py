@@ -54,6 +54,14 @@ class ImagewiseNetwork(nn.Module, ABC):
         self.dim = dim
         self.style_channels = style_channels
 
+    @property
+    def values_are_directions(self) -> bool:
+        """Whether `terms` gives as values the embeddings over (their length + 1e-5), unchanged.
+
+        Then an exported graph need not give them, and nobody has to move N x D numbers.
+        """
+        return False
+
     @abstractmethod
     def terms(self, embeddings: Tensor, style: Tensor) -> ImageTerms:
         """The terms of images (B, N, D), (B, N, C, 2): shares (B, N, M), values (B, N, D), ..."""

@@ -84,14 +84,17 @@ class NormEmbedding(nn.Module):
         Returns:
             (B, N, 64).
         """
+        return self.pe[self.steps(norm)] * self.scale
+
+    def steps(self, norm: Tensor) -> Tensor:
+        """Gives the table row of each norm, (B, N) int64 in 0..60, from norms (B, N, 1)."""
         standard = self.norm_bn(norm.flatten(0, 1)).reshape(norm.shape)
         clipped = standard.clamp(-NORM_LIMIT, NORM_LIMIT)
         # The conversion to integers truncates toward zero, as in the official code: the middle
         # step is twice as wide as the others.
         step = (clipped * STEPS_PER_DEVIATION).to(torch.int64) + NORM_LIMIT * STEPS_PER_DEVIATION
         # Changes nothing for finite norms; keeps the index of a NaN inside the table.
-        step = step.clamp(0, NUM_NORM_STEPS - 1)
-        return self.pe[step.squeeze(-1)] * self.scale
+        return step.clamp(0, NUM_NORM_STEPS - 1).squeeze(-1)
 
 
 def norm_table() -> Tensor:

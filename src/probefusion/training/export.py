@@ -19,42 +19,45 @@ from torch import Tensor, nn
 from probefusion.checks import check_output
 from probefusion.errors import ConfigError, ProbeFusionError
 from probefusion.files import replace_file, sha256_of
-from probefusion.fusion.folder import CARD_NAME, FuserCard, Threshold, write_card
+from probefusion.fusion.folder import (
+    CARD_NAME,
+    FuserCard,
+    Threshold,
+    encode_outputs,
+    write_card,
+)
 from probefusion.fusion.learned import open_fuser, synthetic_set
 from probefusion.nn.architectures import ARCHITECTURES, Network, network_config
 from probefusion.nn.caface import CAFace, ClusterState
 from probefusion.nn.cluster_network import TOKEN_WIDTH
 from probefusion.nn.imagewise import ImagewiseNetwork
+from probefusion.training.folding import fold_network
 
 __all__ = ["export_fuser", "export_graph", "round_weights"]
 
-OPSET = 18
+OPSET = 20
+"""Has Gelu and LayerNormalization as one operation each."""
+
 _SELF_TEST = {"seed": 1, "num_images": 7}
 
 
 class _ImagewiseEncode(nn.Module):
-    """embeddings (N, D), style (N, C, 2) -> shares, values, style_tokens."""
+    """embeddings (N, D), style (N, C, 2) -> shares, values if they are its own, style_tokens.
+
+    Networks that need no style take embeddings alone.
+    """
 
     def __init__(self, network: ImagewiseNetwork) -> None:
         super().__init__()
-        self.network = network
+        self.gives_values = not network.values_are_directions
+        self.network = fold_network(network)
 
-    def forward(self, embeddings: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        shares, values, tokens = self.network.terms(embeddings[None], style[None])
-        return shares[0], values[0], tokens[0]
-
-
-class _EmbeddingEncode(nn.Module):
-    """The same for networks that need no style: embeddings (N, D) alone."""
-
-    def __init__(self, network: ImagewiseNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, embeddings: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        nothing = embeddings.new_zeros(1, embeddings.shape[0], 0, 2)
-        shares, values, tokens = self.network.terms(embeddings[None], nothing)
-        return shares[0], values[0], tokens[0]
+    def forward(self, embeddings: Tensor, style: Tensor | None = None) -> tuple[Tensor, ...]:
+        if style is None:
+            style = embeddings.new_zeros(embeddings.shape[0], 0, 2)
+        terms = self.network.terms(embeddings[:, None], style[:, None])
+        values = (terms.values,) if self.gives_values else ()
+        return tuple(part.flatten(0, 1) for part in (terms.shares, *values, terms.style_tokens))
 
 
 class _ImagewiseFinish(nn.Module):
@@ -183,6 +186,7 @@ def export_fuser(
             architecture=architecture,
             kind=ARCHITECTURES[architecture].kind,
             config=config,
+            values=_values(network),
             embedder=embedder,
             dim=config["dim"],
             style_channels=config["style_channels"],
@@ -200,6 +204,11 @@ def export_fuser(
         open_fuser(draft).self_test()
         _move(draft, folder)
     return card
+
+
+def _values(network: Network) -> str:
+    is_unit = isinstance(network, ImagewiseNetwork) and network.values_are_directions
+    return "unit" if is_unit else "graph"
 
 
 def _write_graphs(network: Network, folder: Path) -> None:
@@ -220,15 +229,15 @@ def _write_graphs(network: Network, folder: Path) -> None:
         axes: dict[str, dict[int, Any]] = {name: {0: batch, 1: images} for name in names}
         encode: nn.Module = _SetwiseEncode(network)
         finish: nn.Module = _SetwiseFinish(network)
-        outputs = ["mass", "sums", "style_sums", "shares"]
+        outputs = list(encode_outputs("setwise", "graph"))
     elif isinstance(network, ImagewiseNetwork):
         one = (sample(1, 5, config.dim), sample(1, 5, config.style_channels, 2))
         style_width = network.eval().terms(*one).style_tokens.shape[-1]
         inputs = tuple(part[0] for part in one[: len(names)])
         axes = {name: {0: images} for name in names}
-        encode = _ImagewiseEncode(network) if len(names) == 2 else _EmbeddingEncode(network)
+        encode = _ImagewiseEncode(network)
         finish = _ImagewiseFinish(network)
-        outputs = ["shares", "values", "style_tokens"]
+        outputs = list(encode_outputs("imagewise", _values(network)))
     else:
         raise ConfigError(
             f"network: expected one with a state (exact, official), got {type(network).__name__}, "

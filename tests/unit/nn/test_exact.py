@@ -122,7 +122,7 @@ def test_equal_generators_give_equal_networks() -> None:
 )
 def test_bad_settings(bad) -> None:
     with pytest.raises(ConfigError, match=next(iter(bad))):
-        ExactFuserConfig(**SIZES, **bad)
+        ExactFuserConfig(**{**SIZES, **bad})
 
 
 def test_wrong_shapes() -> None:
