@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=list(FOLDS))
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--stage", choices=("embed", "train", "report", "all"), default="all")

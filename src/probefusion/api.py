@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import numpy.typing as npt
 
 from probefusion.fusion import Fuser, load_fuser, suggest_fuser
@@ -16,6 +17,7 @@ def fuse(
     embeddings: npt.ArrayLike | EmbeddingSet,
     *,
     style: npt.ArrayLike | None = None,
+    crops: npt.ArrayLike | None = None,
     fuser: str | os.PathLike[str] | Fuser = "auto",
 ) -> FloatArray:
     """Fuses the embeddings of one person into one unit vector.
@@ -24,9 +26,12 @@ def fuse(
         embeddings: (N, D) floating-point array of any face-recognition network, raw or unit, or an
             `EmbeddingSet`. N >= 1; duplicates count.
         style: (N, C, 2) style statistics, for fusers that use them. Not together with an `EmbeddingSet`.
-        fuser: Name or folder of a fuser, or a fuser. The default "auto" takes the bundled exact
-            fuser if the set says that it comes from the embedder that one was made for, otherwise
-            the mean of the unit embeddings, which is right for any embedder.
+        crops: (N, S, S, 3) uint8 RGB, the aligned face of each image, from which a small network judges
+            how much each should count, whatever the embedder. Not together with an `EmbeddingSet`.
+        fuser: Name or folder of a fuser, or a fuser. The default "auto" takes a bundled exact fuser
+            if the set says that it comes from the embedder that one was made for, otherwise
+            "universal" if there are crops (or the set has a quality), otherwise the mean of the unit
+            embeddings, which is right for any embedder.
 
     Returns:
         (D,) float32 of length 1, to be compared by cosine.
@@ -35,6 +40,7 @@ def fuse(
         InvalidInputError: For empty, non-finite, zero-length or misshapen input; names the row.
         MismatchError: If the fuser was made for another embedder.
         MissingStyleError: If the fuser needs style.
+        MissingQualityError: If the fuser needs crops.
         UnknownNameError: If there is no such fuser.
 
     Example:
@@ -43,11 +49,23 @@ def fuse(
         [0.7070000171661377, 0.7070000171661377]
     """
     if isinstance(embeddings, EmbeddingSet):
-        if style is not None:
-            raise TypeError("style: an EmbeddingSet carries its own style; do not give it twice.")
+        for name, value in (("style", style), ("crops", crops)):
+            if value is not None:
+                raise TypeError(
+                    f"{name}: an EmbeddingSet carries its own columns; do not give {name} beside it."
+                )
         images = embeddings
     else:
-        images = EmbeddingSet(embeddings=embeddings, style=style)  # type: ignore[arg-type]
+        quality = None
+        if crops is not None:
+            from probefusion.faces.quality import CropQuality
+
+            quality = CropQuality().judge(np.asarray(crops))
+        images = EmbeddingSet(
+            embeddings=embeddings,  # type: ignore[arg-type]
+            style=style,  # type: ignore[arg-type]
+            quality=quality,
+        )
     if fuser == "auto":
         fuser = suggest_fuser(images)
     return load_fuser(fuser).fuse(images).vector

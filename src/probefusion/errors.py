@@ -42,6 +42,7 @@ __all__ = [
     "MissingExtraError",
     "MissingFileError",
     "MissingNormsError",
+    "MissingQualityError",
     "MissingStyleError",
     "NonFiniteError",
     "OutputExistsError",
@@ -107,6 +108,10 @@ class MissingNormsError(ProbeFusionError, ValueError):
 
 class MissingStyleError(ProbeFusionError, ValueError):
     """The fuser needs style statistics and the set has none."""
+
+
+class MissingQualityError(ProbeFusionError, ValueError):
+    """The fuser needs a quality judged from the crops, and the set has none."""
 
 
 class UnsupportedOperationError(ProbeFusionError, NotImplementedError):

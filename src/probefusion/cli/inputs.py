@@ -71,7 +71,7 @@ def load_images(paths: Sequence[str], options: argparse.Namespace) -> Loaded:
 def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> EmbeddingReport:
     """Embeds images and folders with the embedder and detector of the options."""
     from probefusion.cli.progress import progress_bar
-    from probefusion.faces import embed_images
+    from probefusion.faces import CropQuality, embed_images
     from probefusion.models import load_detector, load_embedder
 
     if options.embedder is None:
@@ -96,7 +96,12 @@ def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> Embedding
     detector = None if options.aligned else load_detector(options.detector)
     with progress_bar("embedding", unit="images") as progress:
         return embed_images(
-            paths, embedder, detector=detector, aligned=options.aligned, progress=progress
+            paths,
+            embedder,
+            detector=detector,
+            aligned=options.aligned,
+            quality=CropQuality(num_threads=threads),
+            progress=progress,
         )
 
 

@@ -15,10 +15,12 @@ from probefusion.faces.images import (
 )
 from probefusion.faces.inspection import EmbedderFacts, inspect_embedder
 from probefusion.faces.pipeline import EmbeddingReport, embed_images
+from probefusion.faces.quality import CropQuality
 from probefusion.faces.spec import EmbedderSpec
 
 __all__ = [
     "ARCFACE_LANDMARKS",
+    "CropQuality",
     "Detector",
     "Embedder",
     "EmbedderFacts",

@@ -21,6 +21,7 @@ from probefusion.faces.images import (
     list_images,
     read_images,
 )
+from probefusion.faces.quality import CropQuality
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["EmbeddingReport", "embed_images"]
@@ -61,6 +62,7 @@ def embed_images(
     *,
     detector: Detector | None = None,
     aligned: bool = False,
+    quality: CropQuality | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EmbeddingReport:
     """Embeds all images of one person.
@@ -74,6 +76,7 @@ def embed_images(
         detector: Finds the faces in photos.
         aligned: Whether the images are aligned crops already. Square ones of another size than the
             embedder's are scaled, others skipped.
+        quality: Judges each crop for the universal fuser; None leaves the set without quality.
         progress: Called with the number of images done and in all.
 
     Returns:
@@ -92,7 +95,7 @@ def embed_images(
             f"square face crops), got {'neither' if detector is None else 'both'}."
         )
     sources, skipped = list_images(paths)
-    collected = _Collector(embedder)
+    collected = _Collector(embedder, quality)
     for done, (source, image) in enumerate(read_images(sources), start=1):
         crop = image if isinstance(image, SkippedImage) else _crop(image, detector, embedder)
         if isinstance(crop, SkippedImage):
@@ -111,6 +114,7 @@ def embed_images(
     embedding_set = EmbeddingSet(
         embeddings=embeddings,
         style=np.concatenate(collected.styles) if collected.styles else None,
+        quality=np.concatenate(collected.qualities) if collected.qualities else None,
         sources=np.asarray(collected.sources),
         embedder=embedder.fingerprint,
         norms_known=embedder.norms_known,
@@ -122,11 +126,13 @@ def embed_images(
 class _Collector:
     """Gathers crops into batches, embeds them, and keeps what is usable."""
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, quality: CropQuality | None) -> None:
         self._embedder = embedder
+        self._quality = quality
         self._waiting: list[tuple[str, npt.NDArray[np.uint8], int]] = []
         self.embeddings: list[FloatArray] = []
         self.styles: list[FloatArray] = []
+        self.qualities: list[FloatArray] = []
         self.sources: list[str] = []
         self.num_faces: list[int] = []
         self.skipped: list[SkippedImage] = []
@@ -141,13 +147,16 @@ class _Collector:
         """Embeds what is waiting."""
         if not self._waiting:
             return
-        embeddings, style = self._embedder.embed(np.stack([crop for _, crop, _ in self._waiting]))
+        crops = np.stack([crop for _, crop, _ in self._waiting])
+        embeddings, style = self._embedder.embed(crops)
         norms = row_norms(embeddings)
         usable = np.isfinite(norms) & (norms >= MIN_NORM)
         if style is not None:
             usable &= np.isfinite(style.reshape(len(style), -1)).all(axis=1)
             self.styles.append(style[usable])
         self.embeddings.append(embeddings[usable])
+        if self._quality is not None:
+            self.qualities.append(self._quality.judge(crops)[usable])
         for (source, _, num_faces), is_usable in zip(self._waiting, usable, strict=True):
             if is_usable:
                 self.sources.append(source)

@@ -55,13 +55,19 @@ class ImagewiseFuser(Fuser):
     ) -> ImageTerms:
         """Terms of a block of images; row i must not depend on the other rows."""
 
+    def _block_terms(self, images: EmbeddingSet, start: int, stop: int) -> ImageTerms:
+        return self._terms(
+            images.embeddings[start:stop],
+            images.norms[start:stop],
+            None if images.style is None else images.style[start:stop],
+        )
+
     def _block(
         self, images: EmbeddingSet, start: int, stop: int, borders: npt.ArrayLike
     ) -> tuple[FloatArray, Sums]:
         """Shares of the images of a block, and its sums per set."""
         embeddings, norms = images.embeddings[start:stop], images.norms[start:stop]
-        style = None if images.style is None else images.style[start:stop]
-        terms = self._terms(embeddings, norms, style)
+        terms = self._block_terms(images, start, stop)
         wide = terms.shares.astype(np.float64)
         if terms.values is None:
             lengths = norms.astype(np.float64) + self.length_offset

@@ -10,10 +10,10 @@ from probefusion.fusion.imagewise import ImageTerms, ImagewiseFuser
 from probefusion.fusion.workers import available_threads
 from probefusion.types import FloatArray
 
-__all__ = ["MeanFuser", "NormWeightedFuser"]
+__all__ = ["MeanFuser", "NormWeightedFuser", "PoolingFuser", "weighted_directions"]
 
 
-class _PoolingFuser(ImagewiseFuser):
+class PoolingFuser(ImagewiseFuser):
     """A weighted average of unit embeddings; any embedder, any dimension, no style."""
 
     embedder = None
@@ -39,7 +39,7 @@ class _PoolingFuser(ImagewiseFuser):
         )
 
 
-class MeanFuser(_PoolingFuser):
+class MeanFuser(PoolingFuser):
     """Mean of the unit embeddings: every image counts the same.
 
     Exact in any order and split; cost linear in N.
@@ -51,10 +51,10 @@ class MeanFuser(_PoolingFuser):
         self, embeddings: FloatArray, norms: FloatArray, style: FloatArray | None
     ) -> ImageTerms:
         del embeddings, style
-        return _terms(np.ones_like(norms))
+        return weighted_directions(np.ones_like(norms))
 
 
-class NormWeightedFuser(_PoolingFuser):
+class NormWeightedFuser(PoolingFuser):
     """Mean of the raw embeddings: each image counts by its norm.
 
     Sensible for embedders whose norm grows with image quality (AdaFace, ArcFace). With unit
@@ -67,10 +67,11 @@ class NormWeightedFuser(_PoolingFuser):
         self, embeddings: FloatArray, norms: FloatArray, style: FloatArray | None
     ) -> ImageTerms:
         del embeddings, style
-        return _terms(norms)
+        return weighted_directions(norms)
 
 
-def _terms(weights: FloatArray) -> ImageTerms:
+def weighted_directions(weights: FloatArray) -> ImageTerms:
+    """Terms of a plain weighted mean of unit embeddings: weights (N,), no style."""
     return ImageTerms(
         shares=weights[:, None],
         values=None,

@@ -11,14 +11,19 @@ from probefusion.fusion.folder import CARD_NAME, read_card
 from probefusion.fusion.fuser import Fuser
 from probefusion.fusion.learned import open_fuser
 from probefusion.fusion.pooling import MeanFuser, NormWeightedFuser
+from probefusion.fusion.universal import UniversalFuser
 from probefusion.types import EmbeddingSet
 
 __all__ = ["bundled_fusers", "fuser_names", "load_fuser", "suggest_fuser"]
 
-_POOLING: dict[str, type[MeanFuser] | type[NormWeightedFuser]] = {
+_POOLING: dict[str, type[MeanFuser] | type[NormWeightedFuser] | type[UniversalFuser]] = {
     "mean": MeanFuser,
     "norm-weighted": NormWeightedFuser,
+    "universal": UniversalFuser,
 }
+
+_BEST_FIRST = ("exact", "exact-embedding", "exact-unit")
+"""Bundled architectures that are suggested, the one that sees most first."""
 
 
 def bundled_fusers() -> dict[str, Path]:
@@ -42,7 +47,7 @@ def load_fuser(fuser: str | os.PathLike[str] | Fuser, *, num_threads: int | None
     """Gives a fuser by name or folder.
 
     Args:
-        fuser: "mean", "norm-weighted", the name of a bundled fuser ("exact", "official", or a full
+        fuser: "mean", "norm-weighted", "universal", the name of a bundled fuser ("exact", "official", or a full
             name), the path of a fuser folder, or a fuser, which is given back.
         num_threads: Threads to compute with; None takes all cores.
 
@@ -64,16 +69,22 @@ def load_fuser(fuser: str | os.PathLike[str] | Fuser, *, num_threads: int | None
 
 
 def suggest_fuser(images: EmbeddingSet) -> str:
-    """The name of the best fuser that is known to fit: the bundled exact one, otherwise the mean.
+    """The name of the best fuser that is known to fit.
 
-    A bundled fuser fits if it was made for the embedder whose fingerprint the set carries. A set of
-    unknown origin gets the mean, which is right for any embedder.
+    A bundled fuser fits if it was made for the embedder whose fingerprint the set carries and the set
+    has what it needs; of those that fit the one that sees most is taken: style, then norm, then the
+    direction alone. Otherwise "universal" for a set with a quality, and the mean of the unit
+    embeddings, which is right for any embedder, for all others.
     """
-    folder = bundled_fusers().get("exact")
-    if folder is None or images.embedder is None:
-        return "mean"
-    card = read_card(folder, verify=False)
-    has_style = images.style is not None and images.style.shape[1] == card.style_channels
-    has_norms = bool(images.norms_known) or not card.needs_norms
-    fits = card.embedder == images.embedder and has_style and has_norms
-    return card.name if fits else "mean"
+    bundled = bundled_fusers()
+    for architecture in _BEST_FIRST:
+        if images.embedder is None or architecture not in bundled:
+            continue
+        card = read_card(bundled[architecture], verify=False)
+        has_style = card.style_channels == 0 or (
+            images.style is not None and images.style.shape[1] == card.style_channels
+        )
+        has_norms = bool(images.norms_known) or not card.needs_norms
+        if card.embedder == images.embedder and has_style and has_norms:
+            return card.name
+    return "mean" if images.quality is None else "universal"

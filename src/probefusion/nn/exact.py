@@ -58,7 +58,7 @@ class ExactFuserConfig:
     dim: int = 512
     style_channels: int = 384
     num_clusters: int = 8
-    hidden: int = 128
+    hidden: int = 256
     depth: int = 1
     max_log_weight: float = 4.0
     max_log_gain: float = 2.0

@@ -60,7 +60,7 @@ class TrainingConfig:
     bad_share: float | None = 0.85
     learning_rate: float = 1e-3
     milestones: tuple[float, ...] = ()
-    margin_weight: float = 0.1
+    margin_weight: float = 0.2
     margin: float = 0.1
     scale: float = 24.0
     weight_decay: float = 5e-4

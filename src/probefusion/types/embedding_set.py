@@ -36,7 +36,7 @@ FloatArray = npt.NDArray[np.float32]
 UNIT_TOLERANCE = 1e-3
 """Embeddings whose norms all lie within this of 1 are taken for normalised ones."""
 
-_OPTIONAL_KEYS = frozenset({"style", "media_ids", "sources", "embedder", "norms_known"})
+_OPTIONAL_KEYS = frozenset({"style", "quality", "media_ids", "sources", "embedder", "norms_known"})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,6 +47,8 @@ class EmbeddingSet:
         embeddings: (N, D) floating point, kept as float32 with its length. N >= 1.
         style: (N, C, 2) floating point or None: per channel of the embedder's mid-level maps the
             mean and the unbiased standard deviation, stage 2 before stage 3.
+        quality: (N,) floating point or None: logarithm of the weight that each image deserves by the
+            look of its crop (`probefusion.faces.CropQuality`), whatever the embedder.
         media_ids: (N,) integers or text or None: which still or video an image comes from.
         sources: (N,) text or None: file names or anything else that names the image.
         embedder: Fingerprint of the network, or None when unknown.
@@ -72,6 +74,7 @@ class EmbeddingSet:
 
     embeddings: FloatArray
     style: FloatArray | None = None
+    quality: FloatArray | None = None
     media_ids: npt.NDArray[Any] | None = None
     sources: npt.NDArray[np.str_] | None = None
     embedder: str | None = None
@@ -97,6 +100,11 @@ class EmbeddingSet:
             check_length(style, len(embeddings), name="style", where=where)
             check_finite_rows(style, name="style", where=where)
             self._set("style", read_only(style))
+        if self.quality is not None:
+            quality = check_float_array(self.quality, name="quality", shape=(None,), where=where)
+            check_length(quality, len(embeddings), name="quality", where=where)
+            check_finite_rows(quality[:, None], name="quality", where=where)
+            self._set("quality", read_only(quality))
         if self.media_ids is not None:
             self._set("media_ids", _labels(self.media_ids, len(embeddings), "media_ids", where))
         if self.sources is not None:
@@ -154,6 +162,7 @@ class EmbeddingSet:
         return EmbeddingSet(
             embeddings=self.embeddings[index],
             style=None if self.style is None else self.style[index],
+            quality=None if self.quality is None else self.quality[index],
             media_ids=None if self.media_ids is None else self.media_ids[index],
             sources=None if self.sources is None else self.sources[index],
             embedder=self.embedder,
@@ -176,7 +185,7 @@ class EmbeddingSet:
     def concatenate(sets: Iterable[EmbeddingSet]) -> EmbeddingSet:
         """One set of all images of several sets of the same person.
 
-        Style, media ids and sources are kept only if every part has them, since half a column
+        Style, quality, media ids and sources are kept only if every part has them, since half a column
         cannot be kept honestly; mixing parts with and without style is therefore refused.
 
         Raises:
@@ -201,7 +210,7 @@ class EmbeddingSet:
                 f"sets: expected one number of style channels, got {sorted(channels)}."
             )
         columns: dict[str, Any] = {}
-        for name in ("style", "media_ids", "sources"):
+        for name in ("style", "quality", "media_ids", "sources"):
             values = [getattr(part, name) for part in parts]
             have = sum(value is not None for value in values)
             if name == "style" and 0 < have < len(values):
@@ -230,6 +239,7 @@ class EmbeddingSet:
             arrays={
                 "embeddings": self.embeddings,
                 "style": self.style,
+                "quality": self.quality,
                 "media_ids": self.media_ids,
                 "sources": self.sources,
                 "embedder": self.embedder,
@@ -261,6 +271,7 @@ class EmbeddingSet:
         return EmbeddingSet(
             embeddings=arrays["embeddings"],
             style=arrays.get("style"),
+            quality=arrays.get("quality"),
             media_ids=arrays.get("media_ids"),
             sources=arrays.get("sources"),
             embedder=optional_text(arrays, "embedder"),

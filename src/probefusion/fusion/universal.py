@@ -1,0 +1,54 @@
+"""One fuser for every embedder: weights judged from the crops, not from the embeddings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from probefusion.errors import MissingQualityError
+from probefusion.fusion.imagewise import ImageTerms
+from probefusion.fusion.pooling import PoolingFuser, weighted_directions
+from probefusion.types import EmbeddingSet, FloatArray
+
+__all__ = ["UniversalFuser"]
+
+EXPONENT = 0.5
+"""Power of the quality weights. A weight learned with one embedder is too sure of itself for another;
+the square root was at least as good on both embedders it was tried with."""
+
+
+class UniversalFuser(PoolingFuser):
+    """Mean of unit embeddings, each weighted by what a small network makes of its crop.
+
+    Needs no training by its user and no knowledge of the embedder: what makes an image useful is
+    mostly in the image. Needs per image: the `quality` of `probefusion.faces.CropQuality`. Cost:
+    linear in N. Exact in any order and split; states merge and images can be taken out.
+
+    Source: ours.
+    """
+
+    name = "universal"
+
+    def check_fits(self, images: EmbeddingSet) -> None:
+        """Refuses a set without quality.
+
+        Raises:
+            MissingQualityError: If there is none.
+        """
+        super().check_fits(images)
+        if images.quality is None:
+            where = f" of {images.origin}" if images.origin else ""
+            raise MissingQualityError(
+                f"embeddings{where}: fuser 'universal' weights images by the look of their crops and "
+                f"got none. Give fuse(embeddings, crops=...), embed them with probefusion embed, or use "
+                f"a fuser that needs no crops: mean."
+            )
+
+    def _block_terms(self, images: EmbeddingSet, start: int, stop: int) -> ImageTerms:
+        self.check_fits(images)
+        quality = np.asarray(images.quality)[start:stop]
+        return weighted_directions(np.exp(EXPONENT * quality))
+
+    def _terms(
+        self, embeddings: FloatArray, norms: FloatArray, style: FloatArray | None
+    ) -> ImageTerms:
+        raise MissingQualityError("fuser 'universal' needs the quality of the whole set.")
