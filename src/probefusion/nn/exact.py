@@ -57,7 +57,7 @@ class ExactFuserConfig:
 
     dim: int = 512
     style_channels: int = 384
-    num_clusters: int = 8
+    num_clusters: int = 4
     hidden: int = 256
     depth: int = 1
     max_log_weight: float = 4.0

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from probefusion.errors import FileFormatError, MismatchError
 from probefusion.files import replace_file
 from probefusion.training.config import TrainingConfig
+from probefusion.training.early_stopping import EarlyStopping
 from probefusion.training.variant_store import VariantStore
 
 __all__ = ["load_checkpoint", "run_identity", "save_checkpoint"]
@@ -36,6 +37,7 @@ def save_checkpoint(
     config: TrainingConfig,
     store: VariantStore,
     step: int,
+    stopping: EarlyStopping | None = None,
 ) -> None:
     """Writes parameters, buffers and optimiser moments; replaces the last checkpoint.
 
@@ -46,6 +48,7 @@ def save_checkpoint(
         config: Settings of the run.
         store: Its variant store.
         step: Steps done.
+        stopping: The best network so far.
     """
     tensors: dict[str, Tensor] = {
         f"network.{name}": value.detach().cpu().contiguous().clone()
@@ -55,6 +58,10 @@ def save_checkpoint(
         for moment, value in optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer.{moment}.{name}"] = value.detach().cpu().contiguous().clone()
     metadata = {"kind": "checkpoint", "step": str(step), "run": run_identity(config, store)}
+    if stopping is not None:
+        best, facts = stopping.state()
+        tensors |= best
+        metadata |= facts
     with replace_file(path, force=True) as stream:
         stream.write(save(tensors, metadata=metadata))
 
@@ -65,8 +72,9 @@ def load_checkpoint(
     optimizer: torch.optim.AdamW,
     config: TrainingConfig,
     store: VariantStore,
+    stopping: EarlyStopping | None = None,
 ) -> int:
-    """Puts a checkpoint into network and optimiser.
+    """Puts a checkpoint into network, optimiser and early stopping.
 
     Returns:
         Steps done.
@@ -102,4 +110,6 @@ def load_checkpoint(
             moment: value if moment == "step" else value.to(parameter.device)
             for moment, value in state.items()
         }
+    if stopping is not None:
+        stopping.load(tensors, metadata)
     return int(metadata["step"])

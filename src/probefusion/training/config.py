@@ -42,6 +42,10 @@ class TrainingConfig:
         weight_decay: On all parameters, biases and gates too.
         memory_weight: Weight of the memory loss; it is zero by construction for exact fusers.
         memory_divided_by_batch: Whether that loss is divided by B once more, as officially.
+        validation_share: Share of the people kept from training to stop early by their loss; 0 trains
+            to the last step.
+        check_every: Steps between two looks at them.
+        patience: Looks without a better loss after which to stop.
         seed: Of the first parameters, the draws of the sampler and stochastic depth.
 
     Raises:
@@ -66,10 +70,13 @@ class TrainingConfig:
     weight_decay: float = 5e-4
     memory_weight: float = 1.0
     memory_divided_by_batch: bool = True
+    validation_share: float = 0.0
+    check_every: int = 50
+    patience: int = 6
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "group_size"):
+        for name in ("steps", "batch_size", "group_size", "check_every", "patience"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}.")
         if self.group_size < 2:
@@ -91,6 +98,10 @@ class TrainingConfig:
         for name in ("learning_rate", "weight_decay", "memory_weight", "margin_weight"):
             if not 0 <= getattr(self, name) < 100:
                 raise ConfigError(f"{name}: expected 0 or more, got {getattr(self, name)}.")
+        if not 0 <= self.validation_share < 1:
+            raise ConfigError(
+                f"validation_share: expected a fraction below 1, got {self.validation_share}."
+            )
         if any(not 0 < fraction < 1 for fraction in self.milestones):
             raise ConfigError(
                 f"milestones: expected fractions between 0 and 1, got {self.milestones}."

@@ -8,15 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from probefusion.nn.architectures import Network, build_network
+from probefusion.training.batches import BatchLoader, split_for_validation
 from probefusion.training.checkpoint import load_checkpoint, save_checkpoint
 from probefusion.training.config import TrainingConfig
+from probefusion.training.early_stopping import EarlyStopping
 from probefusion.training.losses import centre_loss, margin_softmax_loss, memory_loss
-from probefusion.training.recipes import find_recipe
-from probefusion.training.set_sampler import SetSampler
-from probefusion.training.variant_store import VariantStore, class_centres
+from probefusion.training.parallel import (
+    Workers,
+    average_gradients,
+    join_workers,
+    synchronise_batch_norm,
+)
+from probefusion.training.variant_store import VariantStore
 
 __all__ = ["StepReport", "TrainingResult", "train_network"]
 
@@ -49,12 +54,16 @@ class TrainingResult:
         step: Steps done.
         is_finished: False if it was stopped before the last step; its checkpoint goes on from there.
         centre_losses: (steps done in this call,) float32.
+        best_step: Step whose parameters were kept; the last one without early stopping.
+        validation_loss: Loss of that step on the people kept for early stopping, or None.
     """
 
     network: Network
     step: int
     is_finished: bool
     centre_losses: np.ndarray
+    best_step: int
+    validation_loss: float | None
 
 
 def train_network(
@@ -68,6 +77,8 @@ def train_network(
     should_stop: Callable[[], bool] | None = None,
 ) -> TrainingResult:
     """Trains a fuser on a variant store; the same seed gives the same network on one machine.
+
+    Started by `torchrun`, every process takes its part of each batch; all end with the same network.
 
     Args:
         store: Embedded variants of the training images.
@@ -87,97 +98,107 @@ def train_network(
 
     Source: Kim et al. 2022: AdamW, centre loss at several set sizes, memory loss of two groups in
         sequence against all at once.
-    Differs: a margin softmax against all class centres may be added.
+    Differs: a margin softmax against all class centres may be added; people may be kept apart to
+        stop early by.
     """
-    sampler = SetSampler(
-        store,
-        batch_size=config.batch_size,
-        group_size=config.group_size,
-        bad_share=config.bad_share,
-        num_severe=find_recipe(config.recipe).num_severe,
-        seed=config.seed,
-    )
+    workers = join_workers(device)
+    training, validation = split_for_validation(store, config)
+    batches = BatchLoader(training, config, device, workers)
+    checks = None if validation is None else BatchLoader(validation, config, device, workers)
     settings = {"dim": store.dim, "style_channels": store.style_channels, **config.network}
     network = build_network(
         config.architecture, settings, rng=np.random.default_rng([config.seed, 2])
     )
+    synchronise_batch_norm(network, workers)
     network.to(device).train()
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
-    start = 0
+    best = EarlyStopping(patience=config.patience)
+    step = 0
     if checkpoint is not None and checkpoint.exists():
-        start = load_checkpoint(checkpoint, network, optimizer, config, store)
-    batches = _BatchLoader(store, sampler, device)
-    losses = []
-    step = start
-    for step in range(start + 1, config.steps + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate_at(step - 1)
-        torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
-        embeddings, style, subjects = batches.load(step - 1)
-        result = network.training_pass(embeddings, style, config.prefixes)
-        centre = centre_loss(result.prefix_fused, batches.centres[subjects])
-        memory = memory_loss(
-            result.sequential, result.joint, divide_by_batch=config.memory_divided_by_batch
-        )
-        loss = centre + config.memory_weight * memory
-        if config.margin_weight:
-            loss = loss + config.margin_weight * margin_softmax_loss(
-                result.prefix_fused,
-                batches.centres,
-                subjects,
-                margin=config.margin,
-                scale=config.scale,
-            )
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        losses.append(float(centre.detach()))
+        step = load_checkpoint(checkpoint, network, optimizer, config, store, best)
+    losses: list[float] = []
+    is_done = step >= config.steps or best.waited >= config.patience
+
+    def keep() -> None:
+        if checkpoint is not None and workers.is_first:
+            save_checkpoint(checkpoint, network, optimizer, config, store, step, best)
+
+    while not is_done:
+        step += 1
+        report = _train_step(network, optimizer, batches, config, workers, step)
+        losses.append(report.centre)
+        is_done = step >= config.steps
+        if checks is not None and (is_done or step % config.check_every == 0):
+            is_done |= best.tell(step, _validation_loss(network, checks, config), network)
         if on_step is not None:
-            on_step(
-                StepReport(
-                    step=step,
-                    steps=config.steps,
-                    centre=losses[-1],
-                    memory=float(memory.detach()),
-                    learning_rate=config.learning_rate_at(step - 1),
-                )
-            )
-        stopping = should_stop is not None and should_stop()
-        if checkpoint is not None and (stopping or step % checkpoint_every == 0):
-            save_checkpoint(checkpoint, network, optimizer, config, store, step)
-        if stopping:
+            on_step(report)
+        is_stopped = workers.any_true(should_stop is not None and should_stop())
+        if is_done or is_stopped or step % checkpoint_every == 0:
+            keep()
+        if is_stopped:
             break
-    if checkpoint is not None and losses:
-        save_checkpoint(checkpoint, network, optimizer, config, store, step)
+    if is_done:
+        best.restore(network)
     return TrainingResult(
         network=network.cpu().eval(),
         step=step,
-        is_finished=step >= config.steps,
+        is_finished=is_done,
         centre_losses=np.asarray(losses, dtype=np.float32),
+        best_step=best.best_step or step,
+        validation_loss=None if checks is None else best.best_loss,
     )
 
 
-class _BatchLoader:
-    """Tensors of a step, gathered from the memory-mapped store."""
-
-    def __init__(self, store: VariantStore, sampler: SetSampler, device: str) -> None:
-        self._sampler = sampler
-        self._device = device
-        self._embeddings = np.asarray(store.embeddings)
-        no_style = np.zeros((*store.embeddings.shape[:2], 0, 2), dtype=np.float16)
-        self._style = no_style if store.style is None else np.asarray(store.style)
-        self.centres = torch.from_numpy(class_centres(store)).to(device)
-
-    def load(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 2K, D) embeddings, (B, 2K, C, 2) style and (B,) rows of `centres`."""
-        batch = self._sampler.batch(step)
-        places = (batch.images, batch.variants)
-        embeddings = torch.from_numpy(self._embeddings[places].astype(np.float32))
-        style = torch.from_numpy(self._style[places].astype(np.float32))
-        return (
-            embeddings.to(self._device),
-            style.to(self._device),
-            torch.from_numpy(batch.subjects).to(self._device),
+def _train_step(
+    network: Network,
+    optimizer: torch.optim.AdamW,
+    batches: BatchLoader,
+    config: TrainingConfig,
+    workers: Workers,
+    step: int,
+) -> StepReport:
+    rate = config.learning_rate_at(step - 1)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    torch.manual_seed(int(np.random.SeedSequence([config.seed, step]).generate_state(1)[0]))
+    embeddings, style, subjects = batches.load(step - 1)
+    result = network.training_pass(embeddings, style, config.prefixes)
+    centre = centre_loss(result.prefix_fused, batches.centres[subjects])
+    memory = memory_loss(result.sequential, result.joint, divide_by_batch=False)
+    if config.memory_divided_by_batch:
+        memory = memory / config.batch_size
+    loss = centre + config.memory_weight * memory
+    if config.margin_weight:
+        loss = loss + config.margin_weight * margin_softmax_loss(
+            result.prefix_fused,
+            batches.centres,
+            subjects,
+            margin=config.margin,
+            scale=config.scale,
         )
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    average_gradients(network, workers)
+    optimizer.step()
+    return StepReport(
+        step=step,
+        steps=config.steps,
+        centre=float(centre.detach()),
+        memory=float(memory.detach()),
+        learning_rate=rate,
+    )
+
+
+def _validation_loss(network: Network, batches: BatchLoader, config: TrainingConfig) -> float:
+    """Centre loss on the people kept apart, on the same sets at every look."""
+    network.eval()
+    losses = []
+    with torch.no_grad():
+        for number in range(batches.num_batches):
+            embeddings, style, subjects = batches.load(number, whole=True)
+            result = network.training_pass(embeddings, style, config.prefixes)
+            losses.append(float(centre_loss(result.prefix_fused, batches.centres[subjects])))
+    network.train()
+    return float(np.mean(losses))
