@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from probefusion.nn.bounded import bounded
-from probefusion.nn.image_token import ImageToken
+from probefusion.nn.image_token import NORM_EPSILON, ImageToken
 from probefusion.nn.imagewise import ImageTerms, ImagewiseNetwork
 from probefusion.nn.initialisation import seeded_init
 from probefusion.nn.rivals.config import RivalConfig
@@ -18,23 +20,22 @@ __all__ = ["ComponentWise", "PrecisionWeighted"]
 class _DimensionWeighted(ImagewiseNetwork):
     """Per dimension, sum of w v over sum of w. The state is both sums, (1, 2 D), so it is exact."""
 
-    token: ImageToken
-
     def __init__(self, config: RivalConfig) -> None:
         super().__init__(dim=config.dim, style_channels=config.style_channels)
         self.config = config
 
-    def _log_weights(self, tokens: Tensor, directions: Tensor) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def _judge(self, embeddings: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        """Logarithms of the weights and unit embeddings, both (B, N, D)."""
 
     def terms(self, embeddings: Tensor, style: Tensor) -> ImageTerms:
         """Shares of one; values (B, N, 2 D): weighted unit embeddings, then weights."""
-        tokens, directions = self.token(embeddings, style)
-        weights = bounded(self._log_weights(tokens, directions), 4.0).exp()
+        log_weights, directions = self._judge(embeddings, style)
+        weights = bounded(log_weights, 4.0).exp()
         return ImageTerms(
             shares=torch.ones_like(weights[..., :1]),
             values=torch.cat([weights * directions, weights], dim=-1),
-            style_tokens=tokens[..., :0],
+            style_tokens=weights[..., :0],
         )
 
     def read_out(self, mass: Tensor, sums: Tensor, style_sums: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,15 +63,15 @@ class ComponentWise(_DimensionWeighted):
     def __init__(self, config: RivalConfig, *, rng: np.random.Generator | None = None) -> None:
         super().__init__(config)
         with seeded_init(rng):
-            self.token = ImageToken(0, sees_norm=False)
             last = nn.Linear(config.hidden, config.dim)
             nn.init.zeros_(last.weight)
             self.quality = nn.Sequential(nn.Linear(config.dim, config.hidden), nn.GELU(), last)
 
-    def _log_weights(self, tokens: Tensor, directions: Tensor) -> Tensor:
-        del tokens
-        log_weights: Tensor = self.quality(directions * self.dim**0.5)
-        return log_weights
+    def _judge(self, embeddings: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        del style
+        norm = torch.linalg.vector_norm(embeddings, dim=-1, keepdim=True)
+        directions = embeddings / (norm + NORM_EPSILON)
+        return self.quality(directions * self.dim**0.5), directions
 
 
 class PrecisionWeighted(_DimensionWeighted):
@@ -98,7 +99,7 @@ class PrecisionWeighted(_DimensionWeighted):
                 nn.Linear(128 + config.dim, config.hidden), nn.GELU(), last
             )
 
-    def _log_weights(self, tokens: Tensor, directions: Tensor) -> Tensor:
+    def _judge(self, embeddings: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+        tokens, directions = self.token(embeddings, style)
         seen = torch.cat([tokens, directions * self.dim**0.5], dim=-1)
-        log_variance: Tensor = self.log_variance(seen)
-        return -log_variance
+        return -self.log_variance(seen), directions

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from probefusion.nn.architectures import build_network
+from probefusion.training.config import TrainingConfig
+from probefusion.training.loop import train_network
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+from safetensors.torch import save_file
+sys.path.insert(0, {folder!r})
+from test_parallel import config_of, store_of
+from probefusion.training.loop import train_network
+from probefusion.training.parallel import join_workers
+workers = join_workers()
+result = train_network(store_of(Path({work!r})), config_of({architecture!r}))
+if workers.is_first:
+    tensors = {{k: v.contiguous() for k, v in result.network.state_dict().items()}}
+    save_file(tensors, {output!r})
+torch.distributed.destroy_process_group()
+"""
+
+
+def config_of(architecture: str) -> TrainingConfig:
+    network = {"stochastic_depth": 0.0} if architecture == "official" else {}
+    return TrainingConfig(
+        architecture=architecture,
+        network=network,
+        batch_size=6,
+        group_size=4,
+        prefixes=(1, 2, 4),
+        bad_share=None,
+        steps=6,
+        learning_rate=5e-3,
+        milestones=(0.9,),
+    )
+
+
+def store_of(folder: Path):
+    from conftest import PEOPLE, CountingEmbedder, draw_variants, read_image
+    from probefusion.training.variant_store import extract_variants
+
+    return extract_variants(
+        PEOPLE, read_image, CountingEmbedder(), draw_variants, folder, recipe="test"
+    )
+
+
+@pytest.mark.parametrize("architecture", ["exact", "official"])
+def test_two_processes_give_the_network_of_one(tmp_path, store, architecture) -> None:
+    alone = train_network(store, config_of(architecture)).network.state_dict()
+    output = tmp_path / "together.safetensors"
+    script = tmp_path / "train.py"
+    script.write_text(
+        SCRIPT.format(
+            folder=str(Path(__file__).parent),
+            work=str(tmp_path / "store"),
+            architecture=architecture,
+            output=str(output),
+        )
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*command, "--nproc-per-node", "2", str(script)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    from safetensors.torch import load_file
+
+    together = load_file(output)
+    assert together.keys() == alone.keys()
+    network = build_network(architecture, {"dim": 12, "style_channels": 6})
+    embeddings = torch.from_numpy(store.embeddings[:, :, :].astype("float32"))
+    style = torch.from_numpy(store.style[:].astype("float32"))
+    fused = []
+    for parameters in (alone, together):
+        network.load_state_dict(parameters)
+        with torch.no_grad():
+            fused.append(torch.nn.functional.normalize(network.eval()(embeddings, style), dim=-1))
+    start = build_network(architecture, {"dim": 12, "style_channels": 6}).eval()
+    with torch.no_grad():
+        untrained = torch.nn.functional.normalize(start(embeddings, style), dim=-1)
+    moved = float((fused[0] - untrained).abs().max())
+    apart = float((fused[0] - fused[1]).abs().max())
+    assert moved > 1e-3
+    assert apart < 1e-2 * moved
