@@ -50,14 +50,14 @@ def _lines(content: dict[str, Any], plan: CrossFitPlan, names: dict[str, str]) -
     ]
     for mix in ("hard", "clean"):
         lines += ["", f"## TAR at FAR {plan.decision_rate:g}, mix '{mix}'", ""]
-        lines += _rates(content[mix], plan, names)
+        lines += rates_table(content[mix], plan, names)
         lines += ["", f"## exact minus each, mix '{mix}'", ""]
         lines += [
             "95 % interval, paired over people. **+** better, **-** worse (Holm over the table, .05); "
             f"= not worse by {plan.margin:g} or more (Holm, one-sided .025); ? undecided.",
             "",
         ]
-        lines += _differences(content[mix], plan, names)
+        lines += differences_table(content[mix], plan, names)
     lines += ["", "## What each costs and keeps", ""]
     lines += _costs(hard, names)
     lines += ["", "## Other rates, mix 'hard'", ""]
@@ -69,7 +69,7 @@ def _header(first: str, columns: list[str]) -> list[str]:
     return [f"| {first} | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
 
 
-def _rates(part: dict[str, Any], plan: CrossFitPlan, names: dict[str, str]) -> list[str]:
+def rates_table(part: dict[str, Any], plan: CrossFitPlan, names: dict[str, str]) -> list[str]:
     lines = _header("fuser", [f"N={size}" for size in plan.set_sizes])
     for name, by_size in part["results"].items():
         cells = []
@@ -84,7 +84,7 @@ def _rates(part: dict[str, Any], plan: CrossFitPlan, names: dict[str, str]) -> l
     return lines
 
 
-def _differences(part: dict[str, Any], plan: CrossFitPlan, names: dict[str, str]) -> list[str]:
+def differences_table(part: dict[str, Any], plan: CrossFitPlan, names: dict[str, str]) -> list[str]:
     lines = _header("against", [f"N={size}" for size in plan.set_sizes])
     for name, verdicts in part["verdicts"].items():
         cells = [

@@ -31,6 +31,8 @@ _DEFAULTS: dict[str, Any] = {
     "batch_size": None,
     "learning_rate": 1e-3,
     "memory_weight": 1.0,
+    "validation_share": None,
+    "patience": 6,
     "seed": 0,
     "folds": (0, 1, 2),
     "device": "cpu",
@@ -40,6 +42,9 @@ _DEFAULTS: dict[str, Any] = {
     "network": {},
 }
 """Settings that a TOML file may give too; a flag goes before the file, the file before these."""
+
+_PEOPLE_TO_SPARE = 200
+"""From so many training people on some are kept apart to stop early by."""
 
 
 def add_parser(commands: Any) -> None:
@@ -76,6 +81,25 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--learning-rate", type=float, metavar="LR", help="default 0.001")
     parser.add_argument("--memory-weight", type=float, metavar="W", help="default 1")
+    parser.add_argument(
+        "--validation-share",
+        type=float,
+        metavar="S",
+        help="share of the training people kept to stop early by (default .1 from 200 people on)",
+    )
+    parser.add_argument("--patience", type=positive, metavar="N", help="looks, default 6")
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        choices=("style", "norm"),
+        default=(),
+        help="train a fuser for embeddings that come without style, or without their length too",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="where the evaluation report goes (default FUSER_DIR.report)",
+    )
     parser.add_argument("--seed", type=int, help="default 0")
     parser.add_argument(
         "--folds",
@@ -139,8 +163,11 @@ def run(options: argparse.Namespace) -> int:
         batch_size=settings["batch_size"] or max(1, min(128, num_people)),
         learning_rate=settings["learning_rate"],
         memory_weight=settings["memory_weight"],
+        validation_share=_validation_share(settings["validation_share"], num_people),
+        patience=settings["patience"],
         seed=settings["seed"],
     )
+    report = Path(options.report or f"{output}.report")
     data = Path(options.images).stem
     name = settings["name"] or f"{config.architecture}.{embedder.spec.name}-{data}.r1"
     work = Path(settings["work"] or f"{output}.work")
@@ -166,6 +193,8 @@ def run(options: argparse.Namespace) -> int:
                 name=name,
                 licence=settings["licence"],
                 train_folds=folds,
+                without=frozenset(options.without),
+                report=report,
                 device=settings["device"],
                 force=options.force,
                 on_extract=extracting,
@@ -173,6 +202,8 @@ def run(options: argparse.Namespace) -> int:
                 on_calibrate=calibrating,
                 should_stop=should_stop,
             )
+    if trained.card is None and trained.is_finished:
+        return 0  # the first process of torchrun writes and reports
     if trained.card is None:
         print(
             f"stopped after step {trained.step}; give the same command again to go on from {work}",
@@ -187,17 +218,27 @@ def run(options: argparse.Namespace) -> int:
         "num_held_out": trained.num_held_out,
         "num_thresholds": len(trained.card.thresholds),
         "metrics": trained.card.metrics,
+        "report": str(report) if trained.card.metrics else None,
     }
     report_skipped(trained.skipped)
     if options.json:
         print(json.dumps(facts, indent=2))
     else:
         print(f"{output}: {trained.card.fingerprint}, trained on {trained.num_people} people")
-        if not trained.card.thresholds:
+        if trained.card.metrics:
+            print(f"{report}: evaluation on {trained.num_held_out} people it was not trained on")
+        else:
             print(
-                "no thresholds: too few held-out people with three images or more", file=sys.stderr
+                "no thresholds and no report: too few held-out people with three images or more",
+                file=sys.stderr,
             )
     return 3 if trained.skipped else 0
+
+
+def _validation_share(given: float | None, num_people: int) -> float:
+    if given is not None:
+        return given
+    return 0.1 if num_people >= _PEOPLE_TO_SPARE else 0.0
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -234,6 +275,8 @@ def _checked(key: str, value: Any, path: Path) -> Any:
         "batch_size": (int,),
         "seed": (int,),
         "learning_rate": (int, float),
+        "validation_share": (int, float),
+        "patience": (int,),
         "memory_weight": (int, float),
         "folds": (list,),
         "network": (dict,),

@@ -23,10 +23,14 @@ class UniversalFuser(PoolingFuser):
     mostly in the image. Needs per image: the `quality` of `probefusion.faces.CropQuality`. Cost:
     linear in N. Exact in any order and split; states merge and images can be taken out.
 
+    Attributes:
+        exponent: Power of the quality weights.
+
     Source: ours.
     """
 
     name = "universal"
+    exponent = EXPONENT
 
     def check_fits(self, images: EmbeddingSet) -> None:
         """Refuses a set without quality.
@@ -46,7 +50,7 @@ class UniversalFuser(PoolingFuser):
     def _block_terms(self, images: EmbeddingSet, start: int, stop: int) -> ImageTerms:
         self.check_fits(images)
         quality = np.asarray(images.quality)[start:stop]
-        return weighted_directions(np.exp(EXPONENT * quality))
+        return weighted_directions(np.exp(self.exponent * quality))
 
     def _terms(
         self, embeddings: FloatArray, norms: FloatArray, style: FloatArray | None

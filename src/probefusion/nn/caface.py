@@ -45,6 +45,9 @@ class CAFaceConfig:
         per_dimension_weights: True for one cluster weight per output dimension (`conf512` in
             official names), False for one per cluster.
         stochastic_depth: Rate in the last transformer block, in [0, 1); training mode only.
+        attends: False leaves the transformer blocks out; for ablations.
+        sees_style: False replaces the style half of the tokens by zeros; for ablations.
+        sees_norm: The same for the norm half.
 
     Raises:
         ConfigError: If a value is of the wrong type or out of range.
@@ -56,6 +59,9 @@ class CAFaceConfig:
     depth: int = 2
     per_dimension_weights: bool = True
     stochastic_depth: float = 0.1
+    attends: bool = True
+    sees_style: bool = True
+    sees_norm: bool = True
 
     def __post_init__(self) -> None:
         for name in ("dim", "style_channels", "num_clusters", "depth"):
@@ -65,11 +71,12 @@ class CAFaceConfig:
                     f"{name}: expected an integer of at least 1, got {value!r}. "
                     f"The released networks use {CAFaceConfig.__dataclass_fields__[name].default}."
                 )
-        if not isinstance(self.per_dimension_weights, bool):
-            raise ConfigError(
-                f"per_dimension_weights: expected True or False, got "
-                f"{self.per_dimension_weights!r}. The released networks use True."
-            )
+        for name in ("per_dimension_weights", "attends", "sees_style", "sees_norm"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(
+                    f"{name}: expected True or False, got {getattr(self, name)!r}. "
+                    f"The released networks use True."
+                )
         rate = self.stochastic_depth
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
             raise ConfigError(
@@ -119,7 +126,7 @@ class FusionNetwork(nn.Module):
         super().__init__()
         self.clustering_layer = ClusterNetwork(
             num_clusters=config.num_clusters,
-            depth=config.depth,
+            depth=config.depth if config.attends else 0,
             stochastic_depth=config.stochastic_depth,
         )
         self.conf_mlp = AggregationNetwork(
@@ -297,5 +304,10 @@ class CAFace(nn.Module):
 
     def _encode(self, embeddings: Tensor, made_style: Tensor) -> BatchSummary:
         norm = torch.linalg.vector_norm(embeddings, dim=-1, keepdim=True)
-        tokens = torch.cat([made_style, self.norm_emb(norm)], dim=-1)
+        parts = [made_style, self.norm_emb(norm)]
+        if not self.config.sees_style:
+            parts[0] = torch.zeros_like(parts[0])
+        if not self.config.sees_norm:
+            parts[1] = torch.zeros_like(parts[1])
+        tokens = torch.cat(parts, dim=-1)
         return self.fusion_net.clustering_layer(tokens, embeddings / (norm + NORM_EPSILON))

@@ -6,6 +6,7 @@ statistics over the whole batch. Only random depth and dropout draw differently.
 
 from __future__ import annotations
 
+import datetime
 import os
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from torch.distributed.nn.functional import all_reduce
 from probefusion.errors import ConfigError
 
 __all__ = ["Workers", "average_gradients", "join_workers", "synchronise_batch_norm"]
+
+_PATIENCE = datetime.timedelta(hours=12)
+"""How long the others wait while the first process embeds the images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +79,9 @@ def join_workers(device: str = "cpu") -> Workers:
     if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
         return Workers()
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo", timeout=_PATIENCE
+        )
     return Workers(rank=dist.get_rank(), world_size=dist.get_world_size())
 
 

@@ -115,14 +115,16 @@ def train_quality(
     log_weights: npt.NDArray[np.float32],
     settings: QualityTraining,
     *,
+    rows: npt.NDArray[np.int64] | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> QualityNetwork:
     """Trains a quality network to give the logarithm of a fuser's weights.
 
     Args:
         crops: (I, V, 112, 112) grey crops.
-        log_weights: (I, V) what it is to give.
+        log_weights: (I, V) what it is to give; (R, V) with `rows`.
         settings: Steps and rates.
+        rows: (R,) the images to train on, for crops that hold others too; None takes all.
         on_step: Called with the step, from 1, and its loss.
 
     Returns:
@@ -131,9 +133,11 @@ def train_quality(
     Raises:
         ShapeError: If crops and weights do not fit.
     """
-    if crops.shape[:2] != log_weights.shape:
+    rows = np.arange(len(crops)) if rows is None else rows
+    if (len(rows), crops.shape[1]) != log_weights.shape:
         raise ShapeError(
-            f"log_weights: expected one per crop {crops.shape[:2]}, got {log_weights.shape}."
+            f"log_weights: expected one per crop {(len(rows), crops.shape[1])}, got "
+            f"{log_weights.shape}."
         )
     network = QualityNetwork(rng=np.random.default_rng([settings.seed, 3])).train()
     optimizer = torch.optim.AdamW(
@@ -144,9 +148,9 @@ def train_quality(
     )
     rng = np.random.default_rng([settings.seed, 4])
     for step in range(1, settings.steps + 1):
-        images = rng.integers(0, crops.shape[0], settings.batch_size)
+        images = rng.integers(0, len(rows), settings.batch_size)
         variants = rng.integers(0, crops.shape[1], settings.batch_size)
-        batch = torch.from_numpy(crops[images, variants])
+        batch = torch.from_numpy(crops[rows[images], variants])
         wanted = torch.from_numpy(log_weights[images, variants])
         loss = torch.nn.functional.smooth_l1_loss(network(batch), wanted)
         optimizer.zero_grad(set_to_none=True)

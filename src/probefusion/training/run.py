@@ -16,11 +16,14 @@ import torch
 from probefusion import __version__
 from probefusion.checks import check_output
 from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
+from probefusion.evaluation.assessment import AssessmentPlan, assess
 from probefusion.evaluation.embed_protocol import embed_protocol
+from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.report import write_report
 from probefusion.evaluation.sweep import calibrate, sweep
 from probefusion.faces.images import SkippedImage, read_crop
 from probefusion.files import replace_file
-from probefusion.fusion import MeanFuser
+from probefusion.fusion import Fuser, MeanFuser
 from probefusion.fusion.folder import FuserCard
 from probefusion.fusion.learned import open_fuser
 from probefusion.nn.architectures import build_network
@@ -33,8 +36,9 @@ from probefusion.protocols.degraded_folder import (
 from probefusion.training.config import TrainingConfig
 from probefusion.training.export import export_fuser
 from probefusion.training.loop import StepReport, train_network
+from probefusion.training.parallel import join_workers
 from probefusion.training.recipes import find_recipe
-from probefusion.training.variant_store import extract_variants
+from probefusion.training.variant_store import VariantStore, extract_variants
 
 if TYPE_CHECKING:
     from probefusion.faces import OnnxEmbedder
@@ -53,8 +57,10 @@ class TrainedFuser:
     """What `train_fuser` made.
 
     Args:
-        card: The card of the fuser folder, or None if the run was stopped before the end.
+        card: The card of the fuser folder; None if the run was stopped before the end, and in all
+            processes of `torchrun` but the first.
         step: Training steps done.
+        is_finished: False if the run was stopped before the end.
         num_people: People trained on.
         num_held_out: People kept for calibration.
         skipped: Images that could not be used, and why.
@@ -62,6 +68,7 @@ class TrainedFuser:
 
     card: FuserCard | None
     step: int
+    is_finished: bool
     num_people: int
     num_held_out: int
     skipped: tuple[SkippedImage, ...]
@@ -77,6 +84,8 @@ def train_fuser(
     name: str,
     licence: str,
     train_folds: tuple[int, ...] = (0, 1, 2),
+    without: frozenset[str] = frozenset(),
+    report: str | Path | None = None,
     device: str = "cpu",
     force: bool = False,
     on_extract: Callable[[int, int], None] | None = None,
@@ -98,6 +107,10 @@ def train_fuser(
         name: Name of the fuser, `architecture.embedder-data.rN`.
         licence: Licence of the weights.
         train_folds: Folds (0..3) of the people to train on; all four leave nobody to calibrate on.
+        without: What the fuser is not to look at: "style", "norm" or both, for embeddings that will
+            come without.
+        report: Folder for an evaluation report on the held-out people, beside the mean; None writes
+            none.
         device: PyTorch device.
         force: Whether an existing output folder may be replaced.
         on_extract: Progress of the extraction, called with (done, in all).
@@ -111,7 +124,16 @@ def train_fuser(
         MismatchError: If `work` belongs to another run.
     """
     check_output(output, force=force)
+    if report is not None:
+        check_output(Path(report) / "report.json", force=force)
     work = Path(work)
+    workers = join_workers(device)
+    if unknown := without - {"style", "norm"}:
+        raise ConfigError(
+            f"without: expected style, norm or both, got {', '.join(sorted(unknown))}."
+        )
+    if "norm" in without:
+        config = replace(config, network={**config.network, "sees_norm": False})
     if not train_folds or not set(train_folds) <= set(range(NUM_FOLDS)):
         raise ConfigError(f"train_folds: expected some of 0 to {NUM_FOLDS - 1}, got {train_folds}.")
     # A wrong setting is told now, not after all images are embedded.
@@ -123,18 +145,23 @@ def train_fuser(
         if fold_of(subject) in train_folds
     }
     held_out = tuple(fold for fold in range(NUM_FOLDS) if fold not in train_folds)
-    store = extract_variants(
-        chosen,
-        lambda source: read_crop(people.read(source), source=source),
-        embedder,
-        find_recipe(config.recipe).draw,
-        work / "variants",
-        recipe=config.recipe,
-        content=content,
-        seed=config.seed,
-        progress=on_extract,
-    )
-    _write_resolved(work / "run.json", config, name, embedder.fingerprint, train_folds)
+    if workers.is_first:
+        extract_variants(
+            chosen,
+            lambda source: read_crop(people.read(source), source=source),
+            embedder,
+            find_recipe(config.recipe).draw,
+            work / "variants",
+            recipe=config.recipe,
+            content=content,
+            seed=config.seed,
+            progress=on_extract,
+        )
+        _write_resolved(work / "run.json", config, name, embedder.fingerprint, train_folds)
+    workers.wait()
+    store = VariantStore.open(work / "variants")
+    if "style" in without:
+        store = replace(store, style=None)
     result = train_network(
         store,
         config,
@@ -143,21 +170,24 @@ def train_fuser(
         on_step=on_step,
         should_stop=should_stop,
     )
-    num_held_out = len(people.images) - len(chosen)
-    if not result.is_finished:
-        return TrainedFuser(
-            card=None,
-            step=result.step,
-            num_people=len(chosen),
-            num_held_out=num_held_out,
-            skipped=people.skipped,
-        )
+    outcome = TrainedFuser(
+        card=None,
+        step=result.step,
+        is_finished=result.is_finished,
+        num_people=len(chosen),
+        num_held_out=len(people.images) - len(chosen),
+        skipped=people.skipped,
+    )
+    if not (result.is_finished and workers.is_first):
+        return outcome
     facts = {
         "num_people": len(chosen),
         "num_images": len(store.sources),
         "train_folds": list(train_folds),
         "config": asdict(config),
         "versions": _versions(),
+        "best_step": result.best_step,
+        "validation_loss": result.validation_loss,
         "centre_loss_last": float(np.mean(result.centre_losses[-50:]))
         if len(result.centre_losses)
         else None,
@@ -167,22 +197,20 @@ def train_fuser(
         "architecture": config.architecture,
         "embedder": embedder.fingerprint,
         "licence": licence,
-        "needs_norms": embedder.norms_known,
+        "needs_norms": embedder.norms_known and "norm" not in without,
         "training": facts,
     }
     measured: dict[str, Any] = {}
-    if (
-        held_out
-    ):  # measured on the graphs as exported, which become the fuser only when all is known
+    if held_out:  # on the graphs as exported, which become the fuser only when all is known
         export_fuser(result.network, work / "export", force=True, **arguments)
-        measured = _measure(people, held_out, embedder, work / "export", work, on_calibrate)
-    card = export_fuser(result.network, output, force=force, **arguments, **measured)
-    return TrainedFuser(
-        card=card,
-        step=result.step,
-        num_people=len(chosen),
-        num_held_out=num_held_out,
-        skipped=people.skipped,
+        data = _held_out_data(people, held_out, embedder, work, on_calibrate)
+        if data is not None:
+            fuser = open_fuser(work / "export")
+            measured = _measure(data, fuser)
+            if report is not None:
+                _write_report(data, fuser, report, facts, force=force)
+    return replace(
+        outcome, card=export_fuser(result.network, output, force=force, **arguments, **measured)
     )
 
 
@@ -207,23 +235,25 @@ def _usable(people: People) -> tuple[People, str]:
     return replace(people, images=images, skipped=tuple(skipped)), digest.hexdigest()
 
 
-def _measure(
+def _held_out_data(
     people: People,
     folds: tuple[int, ...],
     embedder: OnnxEmbedder,
-    folder: Path,
     work: Path,
     progress: Callable[[int, int], None] | None,
-) -> dict[str, Any]:
-    """Thresholds and figures of the exported fuser on held-out people; nothing if they are too few."""
+) -> ProbeData | None:
+    """Gallery and probes of the held-out people, or None if they are too few."""
     try:
         protocol = DegradedFolderProtocol(people=people, folds=folds, num_sets=1)
     except EmptySetError:
-        return {}
+        return None
     if len(protocol.probe_subjects) < MIN_HELD_OUT:
-        return {}
-    data = embed_protocol(protocol, embedder, num_images=32, cache=work, progress=progress)
-    fuser = open_fuser(folder)
+        return None
+    return embed_protocol(protocol, embedder, num_images=32, cache=work, progress=progress)
+
+
+def _measure(data: ProbeData, fuser: Fuser) -> dict[str, Any]:
+    """Thresholds and figures of the exported fuser on held-out people."""
     source = (
         f"{data.protocol}, {len(np.unique(data.probe_subjects))} held-out people, "
         f"up to {MAX_BLOCKS} disjoint blocks of 32 images each"
@@ -244,6 +274,20 @@ def _measure(
         "metrics": {"protocol": source, "points": figures},
         "thresholds": calibrate(data, fuser, source=source, max_blocks=MAX_BLOCKS),
     }
+
+
+def _write_report(
+    data: ProbeData, fuser: Fuser, folder: str | Path, facts: dict[str, Any], *, force: bool
+) -> None:
+    """The same report that `probefusion evaluate` writes, with intervals over people."""
+    assessment = assess(data, [MeanFuser(), fuser], AssessmentPlan(set_sizes=(1, 2, 4, 8, 16, 32)))
+    write_report(
+        assessment,
+        folder,
+        title=f"{fuser.name} on people it was not trained on",
+        facts={"protocol": data.protocol, "embedder": data.gallery.embedder, "training": facts},
+        force=force,
+    )
 
 
 def _versions() -> dict[str, str]:

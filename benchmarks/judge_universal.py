@@ -1,0 +1,233 @@
+"""Judges the universal fuser on an embedder it has never seen, cross-fitted over four folds.
+
+    python benchmarks/judge_universal.py --images lfw112.zip --learned-with WORK_A --judged-on WORK_B \
+        -o docs/reports/universal
+
+Both work folders are those of compare_fusers.py for two embedders: from the first come the learned
+scalar weights that the quality network is taught, from the second the embeddings to be fused. With
+`--ship FILE` the network that never saw fold 3 is written for the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from comparison_report import differences_table, rates_table
+from probefusion.evaluation.cross_fit import (
+    CrossFitPlan,
+    FoldScores,
+    compare_pooled,
+    judge,
+    score_fold,
+    summarise,
+)
+from probefusion.evaluation.probe_data import ProbeData
+from probefusion.faces import CropQuality
+from probefusion.faces.images import read_crop
+from probefusion.fusion import Fuser, MeanFuser, NormWeightedFuser
+from probefusion.fusion.universal import UniversalFuser
+from probefusion.nn.architectures import build_network
+from probefusion.protocols import DegradedFolderProtocol, read_people
+from probefusion.protocols.degraded_folder import fold_of, render
+from probefusion.training.quality import (
+    QualityTraining,
+    draw_grey_variants,
+    export_quality,
+    image_log_weights,
+    train_quality,
+)
+from probefusion.training.recipes import find_recipe
+from probefusion.training.variant_store import VariantStore
+
+FOLDS = (0, 1, 2, 3)
+
+
+class WeightedBy(UniversalFuser):
+    """The universal fuser with another power of the weights."""
+
+    def __init__(self, exponent: float) -> None:
+        self.exponent = exponent
+        self.name = f"universal, weights to the power {exponent:g}"
+        super().__init__(num_threads=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", required=True, metavar="DIR|ZIP")
+    parser.add_argument("--learned-with", required=True, type=Path, metavar="WORK")
+    parser.add_argument("--judged-on", required=True, type=Path, metavar="WORK")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--networks", default="400x64", help="budget folder of compare_fusers.py")
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--ship", type=Path, metavar="FILE.onnx")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    people = read_people(options.images)
+    store = VariantStore.open(options.learned_with / "variants")
+    for fold in FOLDS:
+        train_fold(options, people, store, fold)
+    if options.ship is not None:
+        options.ship.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_model(options.learned_with, 3), options.ship)
+    plan = CrossFitPlan()
+    content: dict[str, Any] = {"steps": options.steps}
+    for mix in ("hard", "clean"):
+        content[mix] = measure(options, people, mix, plan)
+    content["learned_with"], content["judged_on"] = (
+        ProbeData.load(work / "hard-3.npz").gallery.embedder
+        for work in (options.learned_with, options.judged_on)
+    )
+    write(options.output, content, plan)
+
+
+def train_fold(options: argparse.Namespace, people: Any, store: VariantStore, fold: int) -> None:
+    """Teaches a quality network the weights of the fuser that never saw the fold."""
+    model = _model(options.learned_with, fold)
+    if model.exists():
+        return
+    path = options.learned_with / "grey.npy"
+    if path.exists():
+        crops = np.load(path, mmap_mode="r")
+    else:
+        crops = draw_grey_variants(
+            store.sources,
+            lambda source: read_crop(people.read(source), source=source),
+            find_recipe(store.facts["recipe"]).draw,
+            path,
+            num_variants=store.num_variants,
+            seed=store.facts["seed"],
+        )
+    kept = [person for person in store.subject_ids if fold_of(person) != fold]
+    part = store.of_people(kept)
+    settings = {"dim": store.dim, "style_channels": store.style_channels}
+    network = build_network("scalar-quality", settings)
+    trained = (
+        options.learned_with
+        / "networks"
+        / options.networks
+        / f"scalar-quality-seed0-fold{fold}.safetensors"
+    )
+    network.load_state_dict(load_file(trained))
+    log_weights = image_log_weights(network.eval(), part)
+    rows = np.flatnonzero(np.isin(store.sources, part.sources))
+    losses: list[float] = []
+    quality = train_quality(
+        crops,
+        log_weights,
+        QualityTraining(steps=options.steps),
+        rows=rows,
+        on_step=lambda _, loss: losses.append(loss),
+    )
+    model.parent.mkdir(parents=True, exist_ok=True)
+    export_quality(quality, model)
+    print(
+        f"fold {fold}: loss {np.mean(losses[:20]):.3f} -> {np.mean(losses[-50:]):.3f}", flush=True
+    )
+
+
+def measure(
+    options: argparse.Namespace, people: Any, mix: str, plan: CrossFitPlan
+) -> dict[str, Any]:
+    """Rates and differences to the mean on the second embedder."""
+    fusers: list[Fuser] = [
+        MeanFuser(num_threads=1),
+        NormWeightedFuser(num_threads=1),
+        WeightedBy(0.5),
+        WeightedBy(1.0),
+    ]
+    scores: dict[str, dict[int, list[list[FoldScores]]]] = {
+        fuser.name: {size: [[]] for size in plan.set_sizes} for fuser in fusers
+    }
+    for fold in FOLDS:
+        data = judged(options, people, mix, fold)
+        for fuser in fusers:
+            for size, found in score_fold(data, fuser, plan.set_sizes).items():
+                scores[fuser.name][size][0].append(found)
+    families = {
+        name: compare_pooled(scores[name], scores["mean"], plan)
+        for name in scores
+        if name != "mean"
+    }
+    return {
+        "results": {
+            name: {size: asdict(summarise(by_size[size], plan)) for size in plan.set_sizes}
+            for name, by_size in scores.items()
+        },
+        "verdicts": {
+            name: [_plain(verdict) for verdict in verdicts]
+            for name, verdicts in judge(families, plan).items()
+        },
+    }
+
+
+def judged(options: argparse.Namespace, people: Any, mix: str, fold: int) -> ProbeData:
+    """The second embedder's probes with the quality of their crops."""
+    kept = options.learned_with / "quality" / f"judged-{mix}-{fold}.npz"
+    if not kept.exists():
+        protocol = DegradedFolderProtocol(people=people, folds=(fold,), mix=mix)
+        network = CropQuality(_model(options.learned_with, fold), num_threads=1)
+
+        def read(source: str) -> Any:
+            return read_crop(people.read(source), source=source)
+
+        images = [image for probe in protocol.probe_sets(32) for image in probe.images]
+        gallery = network.judge(np.stack([read(entry.source) for entry in protocol.gallery]))
+        parts = [
+            network.judge(np.stack([render(image, read) for image in images[start : start + 256]]))
+            for start in range(0, len(images), 256)
+        ]
+        np.savez(kept, gallery=gallery, probes=np.concatenate(parts))
+    quality = np.load(kept)
+    data = ProbeData.load(options.judged_on / f"{mix}-{fold}.npz")
+    return replace(
+        data,
+        gallery=replace(data.gallery, quality=quality["gallery"]),
+        probes=replace(data.probes, quality=quality["probes"]),
+    )
+
+
+def write(folder: Path, content: dict[str, Any], plan: CrossFitPlan) -> None:
+    """Writes `universal.json` and `universal.md`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {name: name for name in content["hard"]["results"]}
+    short = [content[key].split("@")[0] for key in ("learned_with", "judged_on")]
+    stem = f"{short[0]}-to-{short[1]}"
+    (folder / f"{stem}.json").write_text(
+        json.dumps(content, indent=1, default=lambda value: getattr(value, "item", str)()) + "\n"
+    )
+    lines = [
+        f"# Universal fuser: weights learned with {short[0]}, embeddings of {short[1]}",
+        "",
+        "Cross-fitted over four folds of degraded-folder/v1, TAR at FAR 1e-4, intervals over people. The "
+        "quality network saw neither the people nor the embedder.",
+    ]
+    for mix in ("hard", "clean"):
+        lines += ["", f"## Mix '{mix}'", "", *rates_table(content[mix], plan, names)]
+        lines += ["", f"## Minus the mean, mix '{mix}'", ""]
+        lines += differences_table(content[mix], plan, names)
+    (folder / f"{stem}.md").write_text("\n".join(lines) + "\n")
+
+
+def _model(work: Path, fold: int) -> Path:
+    return work / "quality" / f"fold{fold}.onnx"
+
+
+def _plain(verdict: Any) -> dict[str, Any]:
+    facts = {key: value for key, value in asdict(verdict).items() if key != "paired"}
+    paired = verdict.paired
+    return facts | {
+        key: getattr(paired, key) for key in ("difference", "low", "high", "first", "second")
+    }
+
+
+if __name__ == "__main__":
+    main()
