@@ -223,7 +223,7 @@ def train(work: Path, name: str, seed: int, fold: int, common: dict[str, Any]) -
     torch.set_num_threads(1)
     store = _store(work, name, fold)
     started = time.perf_counter()
-    result = train_network(store, _config(name, seed, common))
+    result = train_network(store, training_config(name, seed, common))
     minutes = (time.perf_counter() - started) / 60
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {key: value.contiguous() for key, value in result.network.state_dict().items()}
@@ -288,7 +288,7 @@ def _score(
         per_fold = []
         for fold, probes in data.items():
             fuser, about = _fuser(work, name, seed, fold, common, probes)
-            probes = probes if _uses_style(name) else _without_style(probes)
+            probes = probes if _uses_style(name) else without_style(probes)
             per_fold.append(score_fold(probes, fuser, plan.set_sizes))
             if mix == "hard" and seed == seeds[0]:
                 facts["microseconds"].append(_cost(fuser, probes))
@@ -357,7 +357,8 @@ def _cost(fuser: Fuser, data: ProbeData, size: int = 16) -> float:
     return float(np.median(seconds)) / images.num_images * 1e6
 
 
-def _config(name: str, seed: int, common: dict[str, Any]) -> TrainingConfig:
+def training_config(name: str, seed: int, common: dict[str, Any]) -> TrainingConfig:
+    """What a contender is trained with."""
     known = CONTENDERS[name]
     return TrainingConfig(
         architecture=known.architecture,
@@ -377,7 +378,8 @@ def _uses_style(name: str) -> bool:
     return name not in CONTENDERS or CONTENDERS[name].uses_style
 
 
-def _without_style(data: ProbeData) -> ProbeData:
+def without_style(data: ProbeData) -> ProbeData:
+    """The same images with their style forgotten."""
     return replace(
         data,
         gallery=replace(data.gallery, style=None),

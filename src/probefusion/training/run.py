@@ -124,7 +124,7 @@ def train_fuser(
         MismatchError: If `work` belongs to another run.
     """
     check_output(output, force=force)
-    if report is not None:
+    if report is not None and Path(report).exists():
         check_output(Path(report) / "report.json", force=force)
     work = Path(work)
     workers = join_workers(device)
