@@ -134,23 +134,24 @@ class EmbeddingSet:
             EmptySetError: If nothing is selected.
             ShapeError: For a single integer; use `[i:i + 1]`.
         """
-        if not isinstance(index, slice):
-            index = np.asarray(index)
-            if index.ndim != 1:
-                raise ShapeError(
-                    "index: expected a slice or a list of positions; use set[i:i+1] for one image."
-                )
-            if index.size == 0:
-                raise EmptySetError("index selects no image: expected at least one.")
-            is_mask = index.dtype.kind == "b" and len(index) == self.num_images
-            is_list = index.dtype.kind in "iu" and bool(
-                ((index >= -self.num_images) & (index < self.num_images)).all()
+        if isinstance(index, slice):
+            return self._slice(index)
+        index = np.asarray(index)
+        if index.ndim != 1:
+            raise ShapeError(
+                "index: expected a slice or a list of positions; use set[i:i+1] for one image."
             )
-            if not (is_mask or is_list):
-                raise ShapeError(
-                    f"index: expected positions below {self.num_images} or a mask of that length, got "
-                    f"{index.dtype} of shape {index.shape}."
-                )
+        if index.size == 0:
+            raise EmptySetError("index selects no image: expected at least one.")
+        is_mask = index.dtype.kind == "b" and len(index) == self.num_images
+        is_list = index.dtype.kind in "iu" and bool(
+            ((index >= -self.num_images) & (index < self.num_images)).all()
+        )
+        if not (is_mask or is_list):
+            raise ShapeError(
+                f"index: expected positions below {self.num_images} or a mask of that length, got "
+                f"{index.dtype} of shape {index.shape}."
+            )
         return EmbeddingSet(
             embeddings=self.embeddings[index],
             style=None if self.style is None else self.style[index],
@@ -160,6 +161,20 @@ class EmbeddingSet:
             norms_known=self.norms_known,
             origin=self.origin,
         )
+
+    def _slice(self, index: slice) -> EmbeddingSet:
+        """The images of a slice, as views where it is without gaps; nothing is checked again."""
+        norms = self.norms[index]
+        check_not_empty(len(norms), name=f"images {index.start}:{index.stop}")
+        part: EmbeddingSet = object.__new__(EmbeddingSet)
+        for name in ("embeddings", "norms", "style", "media_ids", "sources"):
+            array = getattr(self, name)
+            part._set(
+                name, None if array is None else read_only(np.ascontiguousarray(array[index]))
+            )
+        for name in ("embedder", "norms_known", "origin"):
+            part._set(name, getattr(self, name))
+        return part
 
     def chunks(self, size: int) -> Iterator[EmbeddingSet]:
         """Consecutive parts of `size` images, the last one possibly shorter.
