@@ -204,16 +204,44 @@ class Fuser(ABC):
             InvalidInputError: If the offsets do not ascend from 0 to N.
             EmptySetError: If a set is empty, naming it.
         """
-        self.check_fits(images)
-        borders = check_offsets(offsets, images.num_images)
-        if chunk_size is not None and chunk_size < 1:
-            raise InvalidInputError(f"chunk_size: expected at least 1, got {chunk_size}.")
+        borders = self._check_many(images, offsets, chunk_size)
         templates = np.empty((len(borders) - 1, images.dim), dtype=np.float32)
         for first in range(0, len(templates), _SETS_AT_ONCE):
             part = borders[first : first + _SETS_AT_ONCE + 1]
             fused = self._finish(*self._encode_many(images, part, chunk_size)).fused
             templates[first : first + len(fused)] = normalize_rows(fused, self.name, first)
         return templates
+
+    def encode_many(
+        self, images: EmbeddingSet, offsets: npt.ArrayLike, *, chunk_size: int | None = None
+    ) -> Sums:
+        """States of many sets in one call, as arrays.
+
+        Args:
+            images: As for `fuse_many`.
+            offsets: As for `fuse_many`.
+            chunk_size: As for `fuse`.
+
+        Raises:
+            InvalidInputError, EmptySetError: As for `fuse_many`.
+        """
+        return self._encode_many(images, self._check_many(images, offsets, chunk_size), chunk_size)
+
+    def finish_many(self, states: Sums) -> FloatArray:
+        """Templates of many states, (B, D) float32 unit vectors.
+
+        Raises:
+            InvalidInputError: If a fused vector has no direction.
+        """
+        return normalize_rows(self._finish(*states).fused, self.name)
+
+    def _check_many(
+        self, images: EmbeddingSet, offsets: npt.ArrayLike, chunk_size: int | None
+    ) -> npt.NDArray[np.int64]:
+        self.check_fits(images)
+        if chunk_size is not None and chunk_size < 1:
+            raise InvalidInputError(f"chunk_size: expected at least 1, got {chunk_size}.")
+        return check_offsets(offsets, images.num_images)
 
     def check_fits(self, images: EmbeddingSet) -> None:
         """Refuses a set that this fuser cannot fuse.

@@ -135,7 +135,7 @@ class EmbeddingSet:
             ShapeError: For a single integer; use `[i:i + 1]`.
         """
         if isinstance(index, slice):
-            return self._slice(index)
+            return self._part(index)
         index = np.asarray(index)
         if index.ndim != 1:
             raise ShapeError(
@@ -152,20 +152,11 @@ class EmbeddingSet:
                 f"index: expected positions below {self.num_images} or a mask of that length, got "
                 f"{index.dtype} of shape {index.shape}."
             )
-        return EmbeddingSet(
-            embeddings=self.embeddings[index],
-            style=None if self.style is None else self.style[index],
-            media_ids=None if self.media_ids is None else self.media_ids[index],
-            sources=None if self.sources is None else self.sources[index],
-            embedder=self.embedder,
-            norms_known=self.norms_known,
-            origin=self.origin,
-        )
+        return self._part(index)
 
-    def _slice(self, index: slice) -> EmbeddingSet:
-        """The images of a slice, as views where it is without gaps; nothing is checked again."""
-        norms = self.norms[index]
-        check_not_empty(len(norms), name=f"images {index.start}:{index.stop}")
+    def _part(self, index: slice | npt.NDArray[Any]) -> EmbeddingSet:
+        """Some images, as views where they follow each other; nothing is checked again."""
+        check_not_empty(len(self.norms[index]), name="selected images")
         part: EmbeddingSet = object.__new__(EmbeddingSet)
         for name in ("embeddings", "norms", "style", "media_ids", "sources"):
             array = getattr(self, name)
