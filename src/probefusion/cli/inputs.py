@@ -91,12 +91,20 @@ def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> Embedding
         )
     threads = getattr(options, "threads", None)
     embedder = load_embedder(
-        options.embedder, settings=embedder_settings(options), num_threads=threads
+        options.embedder,
+        settings=embedder_settings(options),
+        num_threads=threads,
+        device=options.device,
     )
     detector = None if options.aligned else load_detector(options.detector)
     with progress_bar("embedding", unit="images") as progress:
         return embed_images(
-            paths, embedder, detector=detector, aligned=options.aligned, progress=progress
+            paths,
+            embedder,
+            detector=detector,
+            aligned=options.aligned,
+            num_threads=threads,
+            progress=progress,
         )
 
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from probefusion.fusion.fuser import Contributions, Fuser, Sums
 from probefusion.fusion.sums import set_blocks, set_sums
-from probefusion.fusion.workers import map_in_order
 from probefusion.types import EmbeddingSet, FloatArray
+from probefusion.workers import map_in_order
 
 __all__ = ["BLOCK_IMAGES", "ImageTerms", "ImagewiseFuser"]
 
