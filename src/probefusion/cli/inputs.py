@@ -91,7 +91,10 @@ def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> Embedding
         )
     threads = getattr(options, "threads", None)
     embedder = load_embedder(
-        options.embedder, settings=embedder_settings(options), num_threads=threads
+        options.embedder,
+        settings=embedder_settings(options),
+        num_threads=threads,
+        device=options.device,
     )
     detector = None if options.aligned else load_detector(options.detector)
     with progress_bar("embedding", unit="images") as progress:
@@ -101,6 +104,7 @@ def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> Embedding
             detector=detector,
             aligned=options.aligned,
             quality=CropQuality(num_threads=threads),
+            num_threads=threads,
             progress=progress,
         )
 

@@ -47,6 +47,12 @@ def add_embedding_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--detector", metavar="MODEL", help="YuNet ONNX model, for images that are not aligned"
     )
+    group.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where the embedder runs; cuda needs the package onnxruntime-gpu (default cpu)",
+    )
 
 
 def add_preprocessing_option(parser: Any) -> None:

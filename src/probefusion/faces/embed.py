@@ -61,7 +61,7 @@ class Embedder(Protocol):
 
 
 class OnnxEmbedder:
-    """A face-recognition network in an ONNX file, run by ONNX Runtime on the CPU.
+    """A face-recognition network in an ONNX file, run by ONNX Runtime.
 
     Works with any network of one image input, (N, 3, S, S) or (N, S, S, 3), and an output (N, D) or
     (N, D, 1, 1). A batch size written into the file is freed by rewriting the graph in memory. When
@@ -74,6 +74,7 @@ class OnnxEmbedder:
         spec: What is known of it; its hash must be that of the file.
         num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
         batch_size: Images per run; also bounds the memory.
+        device: "cpu", or "cuda" for the first NVIDIA GPU (needs the package onnxruntime-gpu).
 
     Raises:
         MissingFileError: If there is no such file.
@@ -91,6 +92,7 @@ class OnnxEmbedder:
         *,
         num_threads: int | None = None,
         batch_size: int = 32,
+        device: str = "cpu",
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size: expected at least 1, got {batch_size}.")
@@ -107,6 +109,7 @@ class OnnxEmbedder:
             )
         self._scale, self._shift = _affine(spec)
         self._threads = num_threads
+        self._device = device
         self._batch_size, self._is_batched, outputs = self._choose_batching(model, batch_size)
         lengths = np.linalg.norm(outputs[0].astype(np.float64), axis=1)
         self._norms_known = bool(np.abs(lengths - 1).max() > UNIT_TOLERANCE)
@@ -223,7 +226,9 @@ class OnnxEmbedder:
         spec = self._spec
         if spec.style_taps:
             model = add_style_output(model, spec.style_taps, input_size=spec.input_size)
-        self._session = start_session(model, num_threads=self._threads, where=self._where)
+        self._session = start_session(
+            model, num_threads=self._threads, device=self._device, where=self._where
+        )
         outputs = {entry.name: entry.shape for entry in self._session.get_outputs()}
         self._channels = outputs.pop(STYLE_OUTPUT)[1] if spec.style_taps else None
         self._embedding_output = self._pick_output(outputs)

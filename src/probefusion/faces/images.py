@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ from probefusion.checks import check_existing
 from probefusion.errors import FileFormatError
 from probefusion.faces.image_header import is_complete, pixel_size
 from probefusion.faces.opencv import import_cv2, quiet
+from probefusion.workers import map_in_order
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -135,11 +136,19 @@ def list_images(
 
 def read_images(
     sources: Iterable[ImageSource],
+    *,
+    num_threads: int = 1,
+    ahead: int | None = None,
+    fit: Callable[[Image], Image | str] | None = None,
 ) -> Iterator[tuple[ImageSource, Image | SkippedImage]]:
-    """Reads and decodes images one by one; only one is held in memory.
+    """Reads and decodes images, in order; a few are held in memory.
 
     Args:
         sources: What to read, as `list_images` gives it.
+        num_threads: Images decoded at the same time.
+        ahead: Images decoded ahead of the one that is taken; None for two per thread, or for one
+            thread none: then only one is held in memory.
+        fit: What to make of each image while it is at hand, such as a crop, or the reason why not.
 
     Yields:
         Each source with its image, (H, W, 3) uint8 RGB, or with the reason why there is none.
@@ -147,6 +156,21 @@ def read_images(
     Raises:
         MissingExtraError: If OpenCV is not installed.
     """
+
+    def decode(item: tuple[ImageSource, bytes | str]) -> tuple[ImageSource, Image | SkippedImage]:
+        source, data = item
+        result = _decode(data) if isinstance(data, bytes) else data
+        if fit is not None and not isinstance(result, str):
+            result = fit(result)
+        if isinstance(result, str):
+            return source, SkippedImage(source=source.name, reason=result)
+        return source, result
+
+    return map_in_order(decode, _read_files(sources), num_threads, ahead=ahead)
+
+
+def _read_files(sources: Iterable[ImageSource]) -> Iterator[tuple[ImageSource, bytes | str]]:
+    """The bytes of each file, or the reason why there are none."""
     with ExitStack() as stack:
         archive: zipfile.ZipFile | None = None
         for source in sources:
@@ -158,14 +182,9 @@ def read_images(
                     archive = stack.enter_context(zipfile.ZipFile(source.path))
                 except (OSError, zipfile.BadZipFile) as error:
                     archive = None
-                    yield source, SkippedImage(source=source.name, reason=_describe(error))
+                    yield source, _describe(error)
                     continue
-            data = _read_bytes(source, archive)
-            result = _decode(data) if isinstance(data, bytes) else data
-            if isinstance(result, str):
-                yield source, SkippedImage(source=source.name, reason=result)
-            else:
-                yield source, result
+            yield source, _read_bytes(source, archive)
 
 
 def decode_image(data: bytes, *, source: str = "image") -> Image:

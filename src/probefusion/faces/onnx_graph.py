@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import check_existing, import_extra
-from probefusion.errors import FileFormatError, IntegrityError
+from probefusion.errors import ConfigError, FileFormatError, IntegrityError
 
 if TYPE_CHECKING:
     import onnx
@@ -233,10 +233,19 @@ def free_batch_axis(model: onnx.ModelProto) -> onnx.ModelProto:
     return freed
 
 
-def start_session(model: onnx.ModelProto, *, num_threads: int | None, where: str = "") -> Any:
-    """Starts ONNX Runtime on a model in memory, on the CPU.
+def start_session(
+    model: onnx.ModelProto, *, num_threads: int | None, device: str = "cpu", where: str = ""
+) -> Any:
+    """Starts ONNX Runtime on a model in memory.
+
+    Args:
+        model: The network.
+        num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
+        device: "cpu", or "cuda" for the first NVIDIA GPU.
+        where: " of model.onnx" or the like, for messages.
 
     Raises:
+        ConfigError: If there is no such device, or this installation cannot use it.
         FileFormatError: If ONNX Runtime refuses the model.
     """
     import onnxruntime
@@ -246,14 +255,33 @@ def start_session(model: onnx.ModelProto, *, num_threads: int | None, where: str
     if num_threads is not None:
         options.intra_op_num_threads = num_threads
         options.inter_op_num_threads = 1
+    providers = _providers(device, onnxruntime.get_available_providers())
     try:
-        return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=providers
         )
     except _runtime_errors() as error:
         raise FileFormatError(
             f"model{where}: ONNX Runtime {onnxruntime.__version__} refuses it ({error})."
         ) from error
+    if session.get_providers()[0] != providers[0]:
+        raise ConfigError(
+            f"device: {device!r} could not be started by ONNX Runtime {onnxruntime.__version__}. Check "
+            f"the GPU driver and CUDA libraries (nvidia-smi), or use the device 'cpu'."
+        )
+    return session
+
+
+def _providers(device: str, available: Sequence[str]) -> list[str]:
+    wanted = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(device)
+    if wanted is None:
+        raise ConfigError(f"device: expected 'cpu' or 'cuda', got {device!r}.")
+    if wanted not in available:
+        raise ConfigError(
+            f"device: {device!r} needs another build of ONNX Runtime, this one has "
+            f"{', '.join(available)}. Install it with: pip uninstall onnxruntime && pip install onnxruntime-gpu"
+        )
+    return list(dict.fromkeys([wanted, "CPUExecutionProvider"]))
 
 
 def run_outputs(

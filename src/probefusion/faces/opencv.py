@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,14 +27,22 @@ def import_cv2(purpose: str) -> Any:
     return import_extra("cv2", extra="faces", purpose=purpose)
 
 
+_lock = threading.Lock()
+_levels: list[int] = []
+
+
 @contextmanager
 def quiet(cv2: Any) -> Iterator[None]:
     """Silences OpenCV's own log inside the block; failures are reported by us, with the file name."""
     # OpenCV 5 moved these functions from cv2 to cv2.utils.logging.
     logging = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
-    before = logging.getLogLevel()
-    logging.setLogLevel(_SILENT)
+    with _lock:
+        _levels.append(logging.getLogLevel())
+        logging.setLogLevel(_SILENT)
     try:
         yield
     finally:
-        logging.setLogLevel(before)
+        with _lock:
+            before = _levels.pop()
+            if not _levels:  # the last thread inside restores what the first one found
+                logging.setLogLevel(before)

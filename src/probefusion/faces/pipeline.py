@@ -23,10 +23,17 @@ from probefusion.faces.images import (
 )
 from probefusion.faces.quality import CropQuality
 from probefusion.types import EmbeddingSet, FloatArray
+from probefusion.workers import available_threads
 
 __all__ = ["EmbeddingReport", "embed_images"]
 
 _CROPS_AT_ONCE = 32
+_CROPS_AHEAD = 64
+"""Crops decoded while a batch is embedded."""
+
+_PHOTOS_AHEAD = 3
+"""The same for photos, which are large."""
+
 _REASONS_SHOWN = 3
 
 
@@ -63,12 +70,14 @@ def embed_images(
     detector: Detector | None = None,
     aligned: bool = False,
     quality: CropQuality | None = None,
+    num_threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EmbeddingReport:
     """Embeds all images of one person.
 
     Images are read, aligned and embedded in small batches, so memory does not grow with their
-    number but for the embeddings. In a photo with several faces the largest is taken.
+    number but for the embeddings; while a batch is embedded the next one is decoded. In a photo
+    with several faces the largest is taken.
 
     Args:
         paths: Images, folders and zip archives, see `list_images`.
@@ -77,6 +86,7 @@ def embed_images(
         aligned: Whether the images are aligned crops already. Square ones of another size than the
             embedder's are scaled, others skipped.
         quality: Judges each crop for the universal fuser; None leaves the set without quality.
+        num_threads: Threads that decode images while others are embedded; None for one per core.
         progress: Called with the number of images done and in all.
 
     Returns:
@@ -96,8 +106,15 @@ def embed_images(
         )
     sources, skipped = list_images(paths)
     collected = _Collector(embedder, quality)
-    for done, (source, image) in enumerate(read_images(sources), start=1):
-        crop = image if isinstance(image, SkippedImage) else _crop(image, detector, embedder)
+    size = embedder.spec.input_size
+    images = read_images(
+        sources,
+        num_threads=num_threads or available_threads(),
+        ahead=_CROPS_AHEAD if aligned else _PHOTOS_AHEAD,
+        fit=(lambda image: fit_crop(image, size)) if aligned else None,
+    )
+    for done, (source, image) in enumerate(images, start=1):
+        crop = image if isinstance(image, SkippedImage) else _crop(image, detector, size)
         if isinstance(crop, SkippedImage):
             collected.skipped.append(crop)
         elif isinstance(crop, str):
@@ -168,13 +185,11 @@ class _Collector:
 
 
 def _crop(
-    image: npt.NDArray[np.uint8], detector: Detector | None, embedder: Embedder
+    image: npt.NDArray[np.uint8], detector: Detector | None, size: int
 ) -> tuple[npt.NDArray[np.uint8], int] | str:
     """The aligned crop and the number of faces, or the reason why there is none."""
-    size = embedder.spec.input_size
     if detector is None:
-        crop = fit_crop(image, size)
-        return crop if isinstance(crop, str) else (crop, 1)
+        return image, 1
     faces = detector.detect(image)
     face = largest_face(faces)
     if face is None:

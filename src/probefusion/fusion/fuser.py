@@ -132,7 +132,22 @@ class Fuser(ABC):
             FuserMismatchError: If another fuser made the state.
             EmptySetError: If it holds no images.
         """
-        return self._template(state, self._finish_one(state))
+        if state.fuser != self.fingerprint:
+            raise FuserMismatchError(
+                f"state: made by fuser {state.fuser}, but this is {self.fingerprint}. "
+                f"Finish it with the fuser that made it."
+            )
+        self._check_state(state)
+        if state.num_images == 0:
+            raise EmptySetError("state holds no images: expected at least one. Add a state first.")
+        finished = self._finish(state.mass[None], state.sums[None], state.style_sums[None])
+        return Template.unchecked(
+            vector=normalize_rows(finished.fused, self.name)[0],
+            num_images=state.num_images,
+            fuser=self.fingerprint,
+            embedder=state.embedder,
+            weights=None,
+        )
 
     def fuse(self, images: EmbeddingSet, *, chunk_size: int | None = None) -> Template:
         """The template of a set, with the weight of each image.
@@ -148,24 +163,29 @@ class Fuser(ABC):
         """
         self.check_fits(images)
         chunks = [images] if chunk_size is None else images.chunks(chunk_size)
-        state: FusionState | None = None
-        shares = []
-        for chunk in chunks:
-            part = self._contribute(chunk)
-            shares.append(part.shares)
-            added = self._state(part, chunk)
-            state = added if state is None else state + added
-        if state is None:
-            raise EmptySetError("images: expected at least one image.")
-        finished = self._finish_one(state)
+        parts = [self._contribute(chunk) for chunk in chunks]
+        total = parts[0] if len(parts) == 1 else _added(parts)
+        if not total.mass.sum() > 0:
+            raise InvalidInputError(
+                f"images: {images.num_images} images weigh nothing at all for fuser {self.name!r}. "
+                f"Check embeddings and style."
+            )
+        finished = self._finish(total.mass[None], total.sums[None], total.style_sums[None])
         gains = finished.cluster_weights[0].astype(np.float64)
-        weights = np.concatenate([part.astype(np.float64) @ gains for part in shares])
-        total = weights.sum()
-        if total > 0:
-            weights /= total
+        shares = [part.shares @ gains for part in parts]
+        weights = shares[0] if len(shares) == 1 else np.concatenate(shares)
+        whole = weights.sum()
+        if whole > 0:
+            weights /= whole
         else:
             weights = np.full(len(weights), 1 / len(weights))
-        return self._template(state, finished, weights.astype(np.float32))
+        return Template.unchecked(
+            vector=normalize_rows(finished.fused, self.name)[0],
+            num_images=images.num_images,
+            fuser=self.fingerprint,
+            embedder=images.embedder if images.embedder is not None else self.embedder,
+            weights=weights.astype(np.float32),
+        )
 
     def fuse_many(
         self, images: EmbeddingSet, offsets: npt.ArrayLike, *, chunk_size: int | None = None
@@ -184,16 +204,44 @@ class Fuser(ABC):
             InvalidInputError: If the offsets do not ascend from 0 to N.
             EmptySetError: If a set is empty, naming it.
         """
-        self.check_fits(images)
-        borders = check_offsets(offsets, images.num_images)
-        if chunk_size is not None and chunk_size < 1:
-            raise InvalidInputError(f"chunk_size: expected at least 1, got {chunk_size}.")
+        borders = self._check_many(images, offsets, chunk_size)
         templates = np.empty((len(borders) - 1, images.dim), dtype=np.float32)
         for first in range(0, len(templates), _SETS_AT_ONCE):
             part = borders[first : first + _SETS_AT_ONCE + 1]
             fused = self._finish(*self._encode_many(images, part, chunk_size)).fused
             templates[first : first + len(fused)] = normalize_rows(fused, self.name, first)
         return templates
+
+    def encode_many(
+        self, images: EmbeddingSet, offsets: npt.ArrayLike, *, chunk_size: int | None = None
+    ) -> Sums:
+        """States of many sets in one call, as arrays.
+
+        Args:
+            images: As for `fuse_many`.
+            offsets: As for `fuse_many`.
+            chunk_size: As for `fuse`.
+
+        Raises:
+            InvalidInputError, EmptySetError: As for `fuse_many`.
+        """
+        return self._encode_many(images, self._check_many(images, offsets, chunk_size), chunk_size)
+
+    def finish_many(self, states: Sums) -> FloatArray:
+        """Templates of many states, (B, D) float32 unit vectors.
+
+        Raises:
+            InvalidInputError: If a fused vector has no direction.
+        """
+        return normalize_rows(self._finish(*states).fused, self.name)
+
+    def _check_many(
+        self, images: EmbeddingSet, offsets: npt.ArrayLike, chunk_size: int | None
+    ) -> npt.NDArray[np.int64]:
+        self.check_fits(images)
+        if chunk_size is not None and chunk_size < 1:
+            raise InvalidInputError(f"chunk_size: expected at least 1, got {chunk_size}.")
+        return check_offsets(offsets, images.num_images)
 
     def check_fits(self, images: EmbeddingSet) -> None:
         """Refuses a set that this fuser cannot fuse.
@@ -255,14 +303,8 @@ class Fuser(ABC):
         states = []
         for start, stop in itertools.pairwise(offsets):
             chunks = images[start:stop].chunks(chunk_size or int(stop - start))
-            parts = [self._contribute(chunk) for chunk in chunks]
-            states.append(
-                (
-                    np.sum([part.mass for part in parts], axis=0),
-                    np.sum([part.sums for part in parts], axis=0),
-                    np.sum([part.style_sums for part in parts], axis=0),
-                )
-            )
+            whole = _added([self._contribute(chunk) for chunk in chunks])
+            states.append((whole.mass, whole.sums, whole.style_sums))
         return Sums(*(np.stack(column) for column in zip(*states, strict=True)))
 
     def _state(self, part: Contributions, images: EmbeddingSet) -> FusionState:
@@ -274,17 +316,6 @@ class Fuser(ABC):
             fuser=self.fingerprint,
             embedder=images.embedder if images.embedder is not None else self.embedder,
         )
-
-    def _finish_one(self, state: FusionState) -> Finished:
-        if state.fuser != self.fingerprint:
-            raise FuserMismatchError(
-                f"state: made by fuser {state.fuser}, but this is {self.fingerprint}. "
-                f"Finish it with the fuser that made it."
-            )
-        self._check_state(state)
-        if state.num_images == 0:
-            raise EmptySetError("state holds no images: expected at least one. Add a state first.")
-        return self._finish(state.mass[None], state.sums[None], state.style_sums[None])
 
     def _check_state(self, state: FusionState) -> None:
         """Refuses a state whose sums are not of this fuser's size, or weigh nothing."""
@@ -303,16 +334,15 @@ class Fuser(ABC):
                 f"state: {state.num_images} images of no mass at all. The state is damaged."
             )
 
-    def _template(
-        self, state: FusionState, finished: Finished, weights: FloatArray | None = None
-    ) -> Template:
-        return Template(
-            vector=normalize_rows(finished.fused, self.name)[0],
-            num_images=state.num_images,
-            fuser=self.fingerprint,
-            embedder=state.embedder,
-            weights=weights,
-        )
+
+def _added(parts: list[Contributions]) -> Contributions:
+    """The sums of all parts; their shares stay apart."""
+    return Contributions(
+        mass=np.sum([part.mass for part in parts], axis=0),
+        sums=np.sum([part.sums for part in parts], axis=0),
+        style_sums=np.sum([part.style_sums for part in parts], axis=0),
+        shares=parts[0].shares,
+    )
 
 
 def normalize_rows(fused: FloatArray, name: str, first: int = 0) -> FloatArray:
@@ -323,13 +353,14 @@ def normalize_rows(fused: FloatArray, name: str, first: int = 0) -> FloatArray:
     """
     wide = fused.astype(np.float64)
     lengths = np.sqrt(np.einsum("bd,bd->b", wide, wide))
-    bad = np.flatnonzero(~(lengths > 1e-12))
-    if len(bad):
+    if not (lengths.min() > 1e-12 and lengths.max() < np.inf):
+        bad = np.flatnonzero(~((lengths > 1e-12) & (lengths < np.inf)))
         raise InvalidInputError(
-            f"set {first + bad[0]}: its fused vector by {name!r} has length {lengths[bad[0]]:.3g}, so no "
-            f"direction: the embeddings cancel each other. Check that they show one person."
+            f"set {first + bad[0]}: its fused vector by {name!r} has length {lengths[bad[0]]:.3g}, so "
+            f"no direction: the embeddings cancel each other. Check that they show one person."
         )
-    units: FloatArray = (wide / lengths[:, None]).astype(np.float32)
+    wide /= lengths[:, None]
+    units: FloatArray = wide.astype(np.float32)
     return units
 
 

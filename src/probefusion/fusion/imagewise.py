@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from probefusion.fusion.fuser import Contributions, Fuser, Sums
 from probefusion.fusion.sums import set_blocks, set_sums
-from probefusion.fusion.workers import map_in_order
 from probefusion.types import EmbeddingSet, FloatArray
+from probefusion.workers import map_in_order
 
 __all__ = ["BLOCK_IMAGES", "ImageTerms", "ImagewiseFuser"]
 
@@ -63,19 +63,22 @@ class ImagewiseFuser(Fuser):
         )
 
     def _block(
-        self, images: EmbeddingSet, start: int, stop: int, borders: npt.ArrayLike
+        self,
+        images: EmbeddingSet,
+        start: int,
+        stop: int,
+        borders: npt.NDArray[np.int64] | tuple[int, int],
     ) -> tuple[FloatArray, Sums]:
         """Shares of the images of a block, and its sums per set."""
         embeddings, norms = images.embeddings[start:stop], images.norms[start:stop]
         terms = self._block_terms(images, start, stop)
         wide = terms.shares.astype(np.float64)
         if terms.values is None:
-            lengths = norms.astype(np.float64) + self.length_offset
+            lengths = np.add(norms, self.length_offset, dtype=np.float64)
             sums = set_sums(wide / lengths[:, None], embeddings, borders)
         else:
             sums = set_sums(wide, terms.values, borders)
-        ones = np.ones((len(wide), 1))
-        mass = set_sums(ones, wide, borders)[:, 0]
+        mass = set_sums(np.ones((len(wide), 1)), wide, borders)[:, 0]
         return terms.shares, Sums(mass, sums, set_sums(wide, terms.style, borders))
 
     def _contribute(self, images: EmbeddingSet) -> Contributions:
@@ -83,19 +86,17 @@ class ImagewiseFuser(Fuser):
             stop = min(start + BLOCK_IMAGES, images.num_images)
             return self._block(images, start, stop, (0, stop - start))
 
-        total: Sums | None = None
-        shares = []
-        starts = range(0, images.num_images, BLOCK_IMAGES)
-        for part, sums in map_in_order(compute, starts, self.num_threads):
-            shares.append(part)
-            total = sums if total is None else total.add(sums, 0)
-        if total is None:
-            raise ValueError("an EmbeddingSet holds at least one image")
+        shares, total = compute(0)
+        if images.num_images > BLOCK_IMAGES:
+            parts = [shares]
+            starts = range(BLOCK_IMAGES, images.num_images, BLOCK_IMAGES)
+            for part, sums in map_in_order(compute, starts, self.num_threads):
+                parts.append(part)
+                total.add(sums, 0)
+            shares = np.concatenate(parts)
+        mass, sums_of_values, style_sums = total
         return Contributions(
-            mass=total.mass[0],
-            sums=total.sums[0],
-            style_sums=total.style_sums[0],
-            shares=shares[0] if len(shares) == 1 else np.concatenate(shares),
+            mass=mass[0], sums=sums_of_values[0], style_sums=style_sums[0], shares=shares
         )
 
     def _encode_many(

@@ -12,8 +12,8 @@ from probefusion.errors import FileFormatError, IntegrityError
 from probefusion.fusion.folder import FuserCard, encode_outputs, read_card
 from probefusion.fusion.fuser import Contributions, Finished, Fuser, Sums
 from probefusion.fusion.imagewise import ImageTerms, ImagewiseFuser
-from probefusion.fusion.workers import available_threads, map_in_order
 from probefusion.types import EmbeddingSet, FloatArray
+from probefusion.workers import available_threads, map_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

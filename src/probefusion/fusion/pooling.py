@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from probefusion.fusion.fuser import Finished
 from probefusion.fusion.imagewise import ImageTerms, ImagewiseFuser
-from probefusion.fusion.workers import available_threads
 from probefusion.types import FloatArray
+from probefusion.workers import available_threads
 
 __all__ = ["MeanFuser", "NormWeightedFuser", "PoolingFuser", "weighted_directions"]
 

@@ -19,7 +19,11 @@ _SHORT = 16
 """Sets up to this size are computed together, those of one size in one product."""
 
 
-def set_sums(weights: _Wide, values: npt.NDArray[np.floating], borders: npt.ArrayLike) -> _Wide:
+def set_sums(
+    weights: _Wide,
+    values: npt.NDArray[np.floating],
+    borders: npt.NDArray[np.int64] | tuple[int, int],
+) -> _Wide:
     """For each set the sum over its images of weight times value.
 
     There is no padding and, for sets of up to 16 images, no Python step per set; a larger set costs
@@ -33,10 +37,10 @@ def set_sums(weights: _Wide, values: npt.NDArray[np.floating], borders: npt.Arra
     Returns:
         (B, M, D) float64; zero for a set without images.
     """
-    edges = np.asarray(borders, dtype=np.int64)
     wide = values.astype(np.float64)
-    if len(edges) == 2:
+    if len(borders) == 2:
         return (weights.T @ wide)[None]
+    edges = np.asarray(borders)
     starts, lengths = edges[:-1], np.diff(edges)
     sums = np.empty((len(lengths), weights.shape[1], wide.shape[1]))
     for length in np.unique(lengths[lengths <= _SHORT]):

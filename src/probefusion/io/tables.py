@@ -15,7 +15,7 @@ from probefusion.checks import import_extra
 from probefusion.errors import DtypeError, EmptySetError, FileFormatError, ShapeError
 from probefusion.types import EmbeddingSet
 
-__all__ = ["read_csv", "read_parquet"]
+__all__ = ["list_matrix", "read_csv", "read_parquet"]
 
 _TEXT_COLUMNS = ("source", "media_id")
 _PARQUET_COLUMNS = ("embedding", "style", "media_id", "source", "subject_id", "template_id")
@@ -149,7 +149,7 @@ def read_parquet(path: Path) -> EmbeddingSet:
                 )
     style = None
     if "style" in table.column_names:
-        flat = _matrix(table.column("style"), "style", path.name)
+        flat = list_matrix(table.column("style").combine_chunks(), "style", path.name)
         if flat.shape[1] % 2:
             raise ShapeError(
                 f"style of {path.name}: expected pairs of mean and deviation, got {flat.shape[1]} numbers."
@@ -158,7 +158,7 @@ def read_parquet(path: Path) -> EmbeddingSet:
     metadata = table.schema.metadata or {}
     embedder = metadata.get(b"embedder")
     return EmbeddingSet(
-        embeddings=_matrix(table.column("embedding"), "embedding", path.name),
+        embeddings=list_matrix(table.column("embedding").combine_chunks(), "embedding", path.name),
         style=style,
         media_ids=_column(table, "media_id"),
         sources=_column(table, "source"),
@@ -167,9 +167,19 @@ def read_parquet(path: Path) -> EmbeddingSet:
     )
 
 
-def _matrix(column: Any, name: str, origin: str) -> npt.NDArray[Any]:
-    """A list column as (N, length) without a Python object per number."""
-    merged = column.combine_chunks()
+def list_matrix(merged: Any, name: str, origin: str) -> npt.NDArray[Any]:
+    """An Arrow array of lists as (N, length), without a Python object per number.
+
+    Args:
+        merged: The array.
+        name: The column's name, for messages.
+        origin: The file's name, for messages.
+
+    Raises:
+        FileFormatError: If values are missing.
+        DtypeError: If it does not hold lists.
+        ShapeError: If the lists differ in length.
+    """
     if merged.null_count:
         raise FileFormatError(f"{origin}: column {name!r} has {merged.null_count} missing values.")
     try:

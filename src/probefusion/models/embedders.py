@@ -94,6 +94,7 @@ def load_embedder(
     settings: Mapping[str, Any] | None = None,
     num_threads: int | None = None,
     batch_size: int = 32,
+    device: str = "cpu",
 ) -> OnnxEmbedder:
     """Finds an embedder by name or path and makes it ready to run.
 
@@ -102,12 +103,13 @@ def load_embedder(
         settings: As for `resolve_embedder`.
         num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
         batch_size: Images per run.
+        device: As for `OnnxEmbedder`.
 
     Raises:
         ProbeFusionError: As for `resolve_embedder` and `OnnxEmbedder`.
     """
     path, spec = resolve_embedder(model, settings=settings)
-    return OnnxEmbedder(path, spec, num_threads=num_threads, batch_size=batch_size)
+    return OnnxEmbedder(path, spec, num_threads=num_threads, batch_size=batch_size, device=device)
 
 
 def _expand(settings: Mapping[str, Any], *, origin: str) -> dict[str, Any]:

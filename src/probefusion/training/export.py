@@ -65,7 +65,7 @@ class _ImagewiseFinish(nn.Module):
 
     def __init__(self, network: ImagewiseNetwork) -> None:
         super().__init__()
-        self.network = network
+        self.network = fold_network(network)
 
     def forward(self, mass: Tensor, sums: Tensor, style_sums: Tensor) -> tuple[Tensor, Tensor]:
         return self.network.read_out(mass, sums, style_sums)
@@ -80,7 +80,7 @@ class _SetwiseEncode(nn.Module):
 
     def __init__(self, network: CAFace) -> None:
         super().__init__()
-        self.network = network
+        self.network = fold_network(network)
 
     def forward(self, embeddings: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         batch = self.network.encode(embeddings, style)
@@ -103,7 +103,7 @@ class _SetwiseFinish(nn.Module):
 
     def __init__(self, network: CAFace) -> None:
         super().__init__()
-        self.network = network
+        self.network = fold_network(network)
 
     def forward(self, mass: Tensor, sums: Tensor, style_sums: Tensor) -> tuple[Tensor, Tensor]:
         divisor = mass.clamp(min=1e-30).unsqueeze(-1)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from probefusion.nn.aggregation_network import AggregationNetwork, GatedMixerBlock
 from probefusion.nn.cluster_network import TOKEN_WIDTH, Assignment
 from probefusion.nn.style_input import NormEmbedding, StyleMaker
 
@@ -27,7 +29,8 @@ def fold_network(network: NetworkType) -> NetworkType:
     - style input maker: BatchNorm goes into the linear map; mean and deviation of a channel are
       added by a matrix product, which runtimes do several times faster than a sum over two numbers;
     - norm embedding: the learned scale goes into the table;
-    - assignment: the centres are constants, so query, key map and scale become one small map.
+    - assignment: the centres are constants, so query, key map and scale become one small map;
+    - aggregation: what mixes across clusters multiplies from the left, so that nothing is transposed.
 
     Args:
         network: A network in evaluation mode; not changed.
@@ -36,15 +39,18 @@ def fold_network(network: NetworkType) -> NetworkType:
         The copy, to be exported; it cannot be trained or saved under the official names.
     """
     folded = copy.deepcopy(network).eval()
-    for module in list(folded.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, StyleMaker):
-                setattr(module, name, _FoldedStyleMaker(child))
-            elif isinstance(child, NormEmbedding):
-                setattr(module, name, _FoldedNormEmbedding(child))
-            elif isinstance(child, Assignment):
-                setattr(module, name, _FoldedAssignment(child))
+    _fold_children(folded)
     return folded
+
+
+def _fold_children(module: nn.Module) -> None:
+    for name, child in list(module.named_children()):
+        for original, replacement in _REPLACEMENTS.items():
+            if isinstance(child, original):
+                setattr(module, name, replacement(child))
+                break
+        else:
+            _fold_children(child)
 
 
 class _FoldedStyleMaker(nn.Module):
@@ -91,7 +97,7 @@ class _FoldedNormEmbedding(NormEmbedding):
         return self.pe[self.steps(norm)]
 
 
-class _FoldedAssignment(nn.Module):
+class _FoldedAssignment(Assignment):
     """`Assignment` to constant centres."""
 
     def __init__(self, original: Assignment) -> None:
@@ -104,3 +110,45 @@ class _FoldedAssignment(nn.Module):
         queries = self.q_proj(centres)[0] / math.sqrt(TOKEN_WIDTH)
         weight, bias = queries @ self.k_proj.weight, queries @ self.k_proj.bias
         return F.linear(tokens, weight, bias).transpose(1, 2)
+
+
+class _FoldedAggregation(AggregationNetwork):
+    """`AggregationNetwork` that does not ask for the number of sets."""
+
+    def __init__(self, original: AggregationNetwork) -> None:
+        nn.ModuleList.__init__(self, original)
+        _fold_children(self)
+
+    def scores(self, centres: Tensor, cluster_style: Tensor) -> Tensor:
+        """Maps (1, M, 128) and (B, M, 128) to (B, M, D) or (B, M, 1)."""
+        width = centres.shape[-1]
+        clusters = F.pad(cluster_style, (width, 0)) + F.pad(centres, (0, width))
+        for layer in self:
+            clusters = layer(clusters)
+        return clusters
+
+
+class _FoldedMixerBlock(nn.Module):
+    """`GatedMixerBlock` without transposes."""
+
+    def __init__(self, original: GatedMixerBlock) -> None:
+        super().__init__()
+        self.original = original
+
+    def forward(self, clusters: Tensor) -> Tensor:
+        """Maps (B, M, 256) to the same shape."""
+        block = self.original
+        across = block.tokens_mlp_block
+        hidden = across.fc1.weight @ block.ln(clusters) + across.fc1.bias[:, None]
+        mixed = across.fc2.weight @ across.act(hidden) + across.fc2.bias[:, None]
+        gated = block.skip_connect_gate * clusters + mixed
+        return gated + block.channels_mlp_block(block.ln(gated))
+
+
+_REPLACEMENTS: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
+    StyleMaker: _FoldedStyleMaker,
+    NormEmbedding: _FoldedNormEmbedding,
+    Assignment: _FoldedAssignment,
+    AggregationNetwork: _FoldedAggregation,
+    GatedMixerBlock: _FoldedMixerBlock,
+}

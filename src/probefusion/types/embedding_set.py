@@ -142,33 +142,38 @@ class EmbeddingSet:
             EmptySetError: If nothing is selected.
             ShapeError: For a single integer; use `[i:i + 1]`.
         """
-        if not isinstance(index, slice):
-            index = np.asarray(index)
-            if index.ndim != 1:
-                raise ShapeError(
-                    "index: expected a slice or a list of positions; use set[i:i+1] for one image."
-                )
-            if index.size == 0:
-                raise EmptySetError("index selects no image: expected at least one.")
-            is_mask = index.dtype.kind == "b" and len(index) == self.num_images
-            is_list = index.dtype.kind in "iu" and bool(
-                ((index >= -self.num_images) & (index < self.num_images)).all()
+        if isinstance(index, slice):
+            return self._part(index)
+        index = np.asarray(index)
+        if index.ndim != 1:
+            raise ShapeError(
+                "index: expected a slice or a list of positions; use set[i:i+1] for one image."
             )
-            if not (is_mask or is_list):
-                raise ShapeError(
-                    f"index: expected positions below {self.num_images} or a mask of that length, got "
-                    f"{index.dtype} of shape {index.shape}."
-                )
-        return EmbeddingSet(
-            embeddings=self.embeddings[index],
-            style=None if self.style is None else self.style[index],
-            quality=None if self.quality is None else self.quality[index],
-            media_ids=None if self.media_ids is None else self.media_ids[index],
-            sources=None if self.sources is None else self.sources[index],
-            embedder=self.embedder,
-            norms_known=self.norms_known,
-            origin=self.origin,
+        if index.size == 0:
+            raise EmptySetError("index selects no image: expected at least one.")
+        is_mask = index.dtype.kind == "b" and len(index) == self.num_images
+        is_list = index.dtype.kind in "iu" and bool(
+            ((index >= -self.num_images) & (index < self.num_images)).all()
         )
+        if not (is_mask or is_list):
+            raise ShapeError(
+                f"index: expected positions below {self.num_images} or a mask of that length, got "
+                f"{index.dtype} of shape {index.shape}."
+            )
+        return self._part(index)
+
+    def _part(self, index: slice | npt.NDArray[Any]) -> EmbeddingSet:
+        """Some images, as views where they follow each other; nothing is checked again."""
+        check_not_empty(len(self.norms[index]), name="selected images")
+        part: EmbeddingSet = object.__new__(EmbeddingSet)
+        for name in ("embeddings", "norms", "style", "quality", "media_ids", "sources"):
+            array = getattr(self, name)
+            part._set(
+                name, None if array is None else read_only(np.ascontiguousarray(array[index]))
+            )
+        for name in ("embedder", "norms_known", "origin"):
+            part._set(name, getattr(self, name))
+        return part
 
     def chunks(self, size: int) -> Iterator[EmbeddingSet]:
         """Consecutive parts of `size` images, the last one possibly shorter.

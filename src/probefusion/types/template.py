@@ -68,6 +68,34 @@ class Template:
                 )
             object.__setattr__(self, "weights", read_only(weights))
 
+    @staticmethod
+    def unchecked(
+        *,
+        vector: FloatArray,
+        num_images: int,
+        fuser: str | None,
+        embedder: str | None,
+        weights: FloatArray | None,
+    ) -> Template:
+        """A template of arrays that are known to be right, as those a fuser has just made.
+
+        Args:
+            vector: (D,) float32 of length 1.
+            num_images: As for the class.
+            fuser: As for the class.
+            embedder: As for the class.
+            weights: (N,) float32 shares, or None.
+        """
+        template: Template = object.__new__(Template)
+        template.__dict__.update(
+            vector=read_only(vector),
+            num_images=num_images,
+            fuser=fuser,
+            embedder=embedder,
+            weights=None if weights is None else read_only(weights),
+        )
+        return template
+
     @property
     def dim(self) -> int:
         """D, how many numbers the template has."""

@@ -1,10 +1,11 @@
-"""Threads that compute blocks of images side by side."""
+"""Threads that work on images side by side."""
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import islice
 from typing import TypeVar
@@ -23,31 +24,37 @@ def available_threads() -> int:
 
 
 def map_in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], num_threads: int
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    num_threads: int,
+    *,
+    ahead: int | None = None,
 ) -> Iterator[Result]:
-    """Results of a function for each item, in the items' order, at most 2 per thread ahead.
+    """Results of a function for each item, in the items' order.
 
-    NumPy and ONNX Runtime let go of the interpreter while they compute, so threads suffice. With one
-    thread, or one item, everything runs in the calling thread.
+    NumPy, OpenCV and ONNX Runtime let go of the interpreter while they compute, so threads suffice.
+    With one item, or one thread that need not work ahead, everything runs in the calling thread.
 
     Args:
         function: What to compute; may run in several threads at the same time.
-        items: Its arguments, taken as they are needed.
+        items: Its arguments, taken by the calling thread as they are needed.
         num_threads: Threads to use, at least 1.
+        ahead: Items under way or waiting to be taken; None for two per thread.
     """
     queue = iter(items)
     head = list(islice(queue, 2))
-    if num_threads < 2 or len(head) < 2:
+    if len(head) < 2 or (num_threads < 2 and ahead is None):
         yield from map(function, head)
         yield from map(function, queue)
         return
     pool = _pool(os.getpid(), num_threads)
-    waiting: list[Future[Result]] = [pool.submit(function, item) for item in head]
+    depth = max(2, 2 * num_threads if ahead is None else ahead)
+    waiting = deque(pool.submit(function, item) for item in head)
     try:
-        waiting += [pool.submit(function, item) for item in islice(queue, 2 * num_threads - 2)]
+        waiting.extend(pool.submit(function, item) for item in islice(queue, depth - 2))
         while waiting:
-            result = waiting.pop(0).result()
-            waiting += [pool.submit(function, item) for item in islice(queue, 1)]
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(function, item) for item in islice(queue, 1))
             yield result
     finally:
         for future in waiting:

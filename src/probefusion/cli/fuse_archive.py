@@ -1,0 +1,77 @@
+"""`probefusion fuse-archive`: an archive of many people in, a file of templates out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from probefusion.cli.options import add_output_options, positive
+
+__all__ = ["add_parser", "run"]
+
+_BYTES_PER_MB = 1_000_000
+
+
+def add_parser(commands: Any) -> None:
+    """Declares the command."""
+    parser = commands.add_parser(
+        "fuse-archive",
+        help="fuse an archive of many people, larger than memory",
+        description="Fuses every template of an archive (a Parquet file, a folder of them, or a folder "
+        "with embeddings.npy, style.npy and template_ids.npy) in bounded memory. Rows may stand in any "
+        "order. An interrupted run goes on from OUTPUT.work when given again.",
+    )
+    parser.add_argument("archive", metavar="ARCHIVE")
+    parser.add_argument("-o", "--output", required=True, metavar="TEMPLATES.parquet|.npz")
+    parser.add_argument(
+        "--by", default="template_id", metavar="COLUMN", help="which rows belong together"
+    )
+    parser.add_argument(
+        "--fuser", required=True, metavar="NAME|DIR", help="mean, norm-weighted, exact or a folder"
+    )
+    parser.add_argument(
+        "--memory",
+        type=positive,
+        default=200,
+        metavar="MB",
+        help="for templates that have begun and not ended (default 200)",
+    )
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
+    add_output_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fuses and writes."""
+    from probefusion.archives import fuse_archive, open_archive
+    from probefusion.cli.progress import progress_bar
+    from probefusion.fusion import load_fuser
+
+    fuser = load_fuser(options.fuser, num_threads=options.threads)
+    archive = open_archive(options.archive, by=options.by)
+    with progress_bar("fusing", unit="images") as progress:
+        report = fuse_archive(
+            archive,
+            fuser,
+            options.output,
+            memory=options.memory * _BYTES_PER_MB,
+            progress=progress,
+            force=options.force,
+        )
+    if options.json:
+        facts = {
+            "output": options.output,
+            "num_images": report.num_images,
+            "num_templates": report.num_templates,
+            "num_passes": report.num_passes,
+            "resumed_at": report.resumed_at,
+            "fuser": fuser.fingerprint,
+        }
+        print(json.dumps(facts, indent=2))
+    else:
+        print(
+            f"{options.output}: {report.num_images} images fused into {report.num_templates} "
+            f"templates by {fuser.fingerprint}"
+        )
+    return 0
