@@ -17,7 +17,7 @@ from probefusion.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from probefusion.faces import OnnxEmbedder
+    from probefusion.faces import Embedder
     from probefusion.fusion import Fuser
 
 __all__ = ["add_parser", "run"]
@@ -93,7 +93,9 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Evaluates and writes the report; 3 if images of the data were skipped."""
     from probefusion.checks import check_output
+    from probefusion.faces import CropQuality, JudgedEmbedder
     from probefusion.fusion import load_fuser
+    from probefusion.fusion.universal import UniversalFuser
     from probefusion.models import load_embedder
 
     if Path(options.output).is_dir():
@@ -102,16 +104,16 @@ def run(options: argparse.Namespace) -> int:
         check_output(options.output, force=options.force)
     names = options.fuser or ["mean", "norm-weighted"]
     fusers = [load_fuser(name, num_threads=options.threads) for name in names]
-    embedder = load_embedder(
+    embedder: Embedder = load_embedder(
         options.embedder, settings=embedder_settings(options), num_threads=options.threads
     )
+    if any(isinstance(fuser, UniversalFuser) for fuser in fusers):
+        embedder = JudgedEmbedder(embedder, CropQuality(num_threads=options.threads))
     evaluate = _degraded_folder if options.protocol == "degraded-folder" else _licensed
     return evaluate(options, fusers, embedder)
 
 
-def _degraded_folder(
-    options: argparse.Namespace, fusers: list[Fuser], embedder: OnnxEmbedder
-) -> int:
+def _degraded_folder(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedder) -> int:
     from probefusion.cli.progress import progress_bar
     from probefusion.evaluation.assessment import AssessmentPlan, assess, check_fusers
     from probefusion.evaluation.embed_protocol import embed_protocol
@@ -154,7 +156,7 @@ def _degraded_folder(
     return 3 if people.skipped else 0
 
 
-def _licensed(options: argparse.Namespace, fusers: list[Fuser], embedder: OnnxEmbedder) -> int:
+def _licensed(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedder) -> int:
     from probefusion.cli.progress import progress_bar
     from probefusion.evaluation.assessment import check_fusers
     from probefusion.evaluation.template_assessment import assess_templates, embed_rows

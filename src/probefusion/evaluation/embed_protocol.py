@@ -15,6 +15,7 @@ from probefusion.errors import FileFormatError, InvalidInputError
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.faces.embed import Embedder
 from probefusion.faces.images import read_crop
+from probefusion.faces.quality import embedding_key
 from probefusion.protocols.degraded_folder import DegradedFolderProtocol, ProbeImage, render
 from probefusion.types import EmbeddingSet
 
@@ -110,8 +111,7 @@ class _Crops:
 
 
 def _cache_name(crops: _Crops, embedder: Embedder, num_images: int) -> str:
-    model = embedder.spec.fingerprint.split("@")[-1]
-    return f"{crops.digest()[:16]}-{model}-{num_images}"
+    return f"{crops.digest()[:16]}-{embedding_key(embedder)}-{num_images}"
 
 
 def _embed(

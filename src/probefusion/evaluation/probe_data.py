@@ -26,6 +26,10 @@ _ARRAYS = frozenset(
     }
 )
 
+_OPTIONAL_ARRAYS = frozenset(
+    {"gallery_style", "probe_style", "gallery_quality", "probe_quality", "embedder"}
+)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProbeData:
@@ -118,6 +122,8 @@ class ProbeData:
             arrays[f"{name}_embeddings"] = images.embeddings.astype(np.float16)
             if images.style is not None:
                 arrays[f"{name}_style"] = images.style.astype(np.float16)
+            if images.quality is not None:
+                arrays[f"{name}_quality"] = images.quality.astype(np.float16)
         write_npz(path, kind=_KIND, version=1, arrays=arrays, force=force)
 
     @staticmethod
@@ -133,13 +139,14 @@ class ProbeData:
             kind=_KIND,
             version=1,
             required=_ARRAYS,
-            optional=frozenset({"gallery_style", "probe_style", "embedder"}),
+            optional=_OPTIONAL_ARRAYS,
         )
         embedder = str(arrays["embedder"]) if "embedder" in arrays else None
         sets = {
             name: EmbeddingSet(
                 embeddings=arrays[f"{name}_embeddings"],
                 style=arrays.get(f"{name}_style"),
+                quality=arrays.get(f"{name}_quality"),
                 embedder=embedder,
                 origin=f"{Path(path).name} ({name})",
             )

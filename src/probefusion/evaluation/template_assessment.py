@@ -17,6 +17,7 @@ import numpy.typing as npt
 from probefusion.errors import EmptySetError, InvalidInputError
 from probefusion.evaluation.template_protocol import TemplateProtocol
 from probefusion.faces.embed import Embedder
+from probefusion.faces.quality import embedding_key
 from probefusion.fusion import Fuser
 from probefusion.metrics import (
     Cmc,
@@ -131,7 +132,7 @@ def embed_rows(
     folder: Path | None = None
     if cache is not None:
         digest = _files_digest(protocol)
-        model = embedder.spec.fingerprint.split("@")[-1]
+        model = embedding_key(embedder)
         folder = Path(cache) / f"{protocol.name}-{digest[:16]}-{model}"
         folder.mkdir(parents=True, exist_ok=True)
     position = np.full(total, -1, dtype=np.int64)

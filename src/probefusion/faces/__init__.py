@@ -15,7 +15,7 @@ from probefusion.faces.images import (
 )
 from probefusion.faces.inspection import EmbedderFacts, inspect_embedder
 from probefusion.faces.pipeline import EmbeddingReport, embed_images
-from probefusion.faces.quality import CropQuality
+from probefusion.faces.quality import CropQuality, JudgedEmbedder
 from probefusion.faces.spec import EmbedderSpec
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "EmbeddingReport",
     "Face",
     "ImageSource",
+    "JudgedEmbedder",
     "OnnxEmbedder",
     "SkippedImage",
     "YuNetDetector",

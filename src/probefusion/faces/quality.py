@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,11 +12,13 @@ import numpy.typing as npt
 
 from probefusion.checks import check_existing
 from probefusion.errors import DtypeError, ShapeError
+from probefusion.faces.embed import Embedder
 from probefusion.faces.opencv import import_cv2
+from probefusion.faces.spec import EmbedderSpec
 from probefusion.files import sha256_of
-from probefusion.types import FloatArray
+from probefusion.types import EmbeddingSet, FloatArray
 
-__all__ = ["CropQuality"]
+__all__ = ["CropQuality", "JudgedEmbedder", "embedding_key"]
 
 _FILE = "quality.lfw112.r1/quality.onnx"
 _SIDE = 112
@@ -77,6 +81,56 @@ class CropQuality:
             for start in range(0, len(crops), _BATCH)
         ]
         return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+
+class JudgedEmbedder:
+    """An embedder whose sets also carry the quality of their crops.
+
+    Args:
+        embedder: The embedder.
+        quality: What judges the crops.
+    """
+
+    def __init__(self, embedder: Embedder, quality: CropQuality) -> None:
+        self._embedder = embedder
+        self.quality = quality
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """The embedder's spec."""
+        return self._embedder.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """The embedder's fingerprint: embeddings are what they were."""
+        return self._embedder.fingerprint
+
+    @property
+    def norms_known(self) -> bool:
+        """Whether embeddings come with their own length."""
+        return self._embedder.norms_known
+
+    def embed(self, crops: npt.NDArray[np.uint8]) -> tuple[FloatArray, FloatArray | None]:
+        """Embeddings and style, as the embedder gives them."""
+        return self._embedder.embed(crops)
+
+    def embed_set(
+        self,
+        crops: npt.NDArray[np.uint8],
+        sources: Sequence[str] | None = None,
+        media_ids: Sequence[int] | Sequence[str] | None = None,
+    ) -> EmbeddingSet:
+        """The embedder's set with the quality of each crop."""
+        images = self._embedder.embed_set(crops, sources, media_ids)
+        return replace(images, quality=self.quality.judge(crops))
+
+
+def embedding_key(embedder: Embedder) -> str:
+    """What the embedder's sets depend on, for the names of cached files."""
+    key = embedder.spec.fingerprint.split("@")[-1]
+    if isinstance(embedder, JudgedEmbedder):
+        key += f"-{embedder.quality.fingerprint.split('@')[-1]}"
+    return key
 
 
 def _scaled(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
