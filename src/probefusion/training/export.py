@@ -25,7 +25,7 @@ from probefusion.nn.architectures import ARCHITECTURES, Network, network_config
 from probefusion.nn.caface import CAFace, ClusterState
 from probefusion.nn.imagewise import ImagewiseNetwork
 
-__all__ = ["export_fuser", "round_weights"]
+__all__ = ["export_fuser", "quiet_exporter", "round_weights"]
 
 OPSET = 18
 _SELF_TEST = {"seed": 1, "num_images": 7}
@@ -228,7 +228,7 @@ def _export(
     output_names: list[str],
     path: Path,
 ) -> None:
-    with _quiet():
+    with quiet_exporter():
         torch.onnx.export(
             module.eval(),
             inputs,
@@ -244,7 +244,7 @@ def _export(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Keeps the exporter's chatter out of the user's terminal; its errors still rise."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
