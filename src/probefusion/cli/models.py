@@ -183,10 +183,16 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _path(options: argparse.Namespace) -> int:
-    from probefusion.models import find_entry, locate
+    from probefusion.files import sha256_of
+    from probefusion.models import find_entry, locate, models_folder, search_file
+    from probefusion.models.cache import CONVERTED_NAME
 
-    kind = find_entry(options.name).kind
-    path, sha256 = locate(options.name, kind="embedder" if kind == "pack" else kind)
+    entry = find_entry(options.name)
+    raw = search_file(entry) if entry.format == "checkpoint" else None
+    if raw is not None and not (models_folder() / entry.name / CONVERTED_NAME).is_file():
+        path, sha256 = raw.path, sha256_of(raw.path)
+    else:
+        path, sha256 = locate(options.name, kind="embedder" if entry.kind == "pack" else entry.kind)
     if options.json:
         print(json.dumps({"name": options.name, "path": str(path), "sha256": sha256}, indent=2))
     else:

@@ -223,10 +223,10 @@ def _check_folder(folder: Path, *, force: bool) -> Path:
 
 def _build_network(name: str, state: dict[str, Tensor]) -> IRNetwork | IResNet:
     with torch.device("meta"):
-        network: IRNetwork | IResNet = BACKBONES[name]()
+        network: Any = BACKBONES[name]()
     network.load_state_dict(state, strict=True, assign=True)
-    network.eval().requires_grad_(False)
-    return network
+    built: IRNetwork | IResNet = network.eval().requires_grad_(False)
+    return built
 
 
 def _build_fuser(
