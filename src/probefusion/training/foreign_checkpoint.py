@@ -65,11 +65,12 @@ class _Inert(dict[Any, Any]):
             self.update(arguments[0])
 
 
-def read_foreign_checkpoint(path: str | Path) -> ForeignCheckpoint:
+def read_foreign_checkpoint(path: str | Path, *, extra: tuple[str, ...] = ()) -> ForeignCheckpoint:
     """Reads the tensors and hyper-parameters of a `.ckpt`, `.pth`, `.pt` or `.safetensors` file.
 
     Args:
         path: A Lightning checkpoint, a state dict, a dict that holds one, or safetensors.
+        extra: Names of entries that may stand beside the tensors of a plain state dict.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -84,7 +85,7 @@ def read_foreign_checkpoint(path: str | Path) -> ForeignCheckpoint:
             return ForeignCheckpoint(state=load_file(path), settings={})
         except SafetensorError as error:
             raise FileFormatError(f"{path}: expected a safetensors file ({error}).") from error
-    return _interpret(_load(path), path)
+    return _interpret(_load(path), path, extra)
 
 
 def _load(path: Path) -> Any:
@@ -124,7 +125,7 @@ def _refusal(path: Path, reason: str) -> str:
     )
 
 
-def _interpret(content: Any, path: Path) -> ForeignCheckpoint:
+def _interpret(content: Any, path: Path, extra: tuple[str, ...]) -> ForeignCheckpoint:
     if not isinstance(content, Mapping):
         raise FileFormatError(
             f"{path}: expected a state dict or a checkpoint with one, got {type(content).__name__}."
@@ -132,7 +133,7 @@ def _interpret(content: Any, path: Path) -> ForeignCheckpoint:
     key = next((key for key in _STATE_KEYS if isinstance(content.get(key), Mapping)), None)
     state = content if key is None else content[key]
     tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-    others = [str(name) for name in state if name not in tensors]
+    others = [str(name) for name in state if name not in tensors and name not in extra]
     if not tensors or (others and key is not None):
         raise FileFormatError(
             f"{path}: expected tensors by name, got {', '.join(others[:5]) or 'nothing'}."
