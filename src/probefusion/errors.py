@@ -19,6 +19,7 @@
     ├── MissingFileError (FileNotFoundError)
     ├── OutputExistsError (FileExistsError)    refused to overwrite
     ├── IntegrityError (OSError)               a hash that does not match
+    ├── DownloadError (OSError)                a file that could not be fetched; lists every address tried
     └── MissingExtraError (ImportError)        an optional dependency; names the pip command
 
 Every message says which argument or file, what was expected, what came, and what to do next.
@@ -31,6 +32,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "ConfigError",
+    "DownloadError",
     "DtypeError",
     "EmbedderMismatchError",
     "EmptySetError",
@@ -149,6 +151,10 @@ class OutputExistsError(ProbeFusionError, FileExistsError):
 
 class IntegrityError(ProbeFusionError, OSError):
     """A file's hash is not the one that was promised."""
+
+
+class DownloadError(ProbeFusionError, OSError):
+    """A file could not be fetched; the message lists every address tried and why it failed."""
 
 
 class MissingExtraError(ProbeFusionError, ImportError):

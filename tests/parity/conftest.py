@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
+import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -107,3 +110,46 @@ def assert_all_match(
         assert not beyond, f"beyond tolerance: {beyond}"
 
     return compare
+
+
+def made_weight(key, shape):
+    """The weight that stands behind a key in the golden run."""
+    if key.endswith("num_batches_tracked"):
+        return np.zeros(shape, dtype=np.int64)
+    noise = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(shape)
+    noise = noise.astype(np.float32)
+    if key.endswith("running_var"):
+        return 1 + 0.1 * np.abs(noise)
+    if key.endswith("running_mean"):
+        return 0.05 * noise
+    if len(shape) >= 2:
+        return (noise / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+    if key.endswith("bias"):
+        return 0.05 * noise
+    is_slope = "prelu" in key.lower() or key.endswith("res_layer.3.weight")
+    if is_slope or key == "input_layer.2.weight":
+        return 0.25 + 0.02 * noise
+    return 1 + 0.1 * noise
+
+
+@pytest.fixture(scope="session")
+def key_shapes(golden_path: Callable[[str], Path]) -> dict[str, dict[str, list[int]]]:
+    """Every key of the embedder networks with its shape."""
+    with gzip.open(golden_path("backbone_keys.json.gz"), "rt") as file:
+        content: dict[str, dict[str, list[int]]] = json.load(file)
+    return content
+
+
+@pytest.fixture(scope="session")
+def made_state(
+    key_shapes: dict[str, dict[str, list[int]]],
+) -> Callable[[str], dict[str, torch.Tensor]]:
+    """The state dict of an embedder network with the weights of the golden run."""
+
+    def make(name: str) -> dict[str, torch.Tensor]:
+        return {
+            key: torch.from_numpy(np.asarray(made_weight(key, tuple(shape))))
+            for key, shape in key_shapes[name].items()
+        }
+
+    return make

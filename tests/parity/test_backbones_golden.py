@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
-
 import numpy as np
 import pytest
 import torch
@@ -13,34 +9,8 @@ import torch
 from probefusion.nn import BACKBONES, CAFace, load_official_state_dict
 
 
-def made_weight(key, shape):
-    """The weight that stands behind a key in the golden run."""
-    if key.endswith("num_batches_tracked"):
-        return np.zeros(shape, dtype=np.int64)
-    noise = np.random.default_rng(zlib.crc32(key.encode())).standard_normal(shape)
-    noise = noise.astype(np.float32)
-    if key.endswith("running_var"):
-        return 1 + 0.1 * np.abs(noise)
-    if key.endswith("running_mean"):
-        return 0.05 * noise
-    if len(shape) >= 2:
-        return (noise / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
-    if key.endswith("bias"):
-        return 0.05 * noise
-    is_slope = "prelu" in key.lower() or key.endswith("res_layer.3.weight")
-    if is_slope or key == "input_layer.2.weight":
-        return 0.25 + 0.02 * noise
-    return 1 + 0.1 * noise
-
-
 @pytest.fixture(scope="module")
-def key_shapes(golden_path):
-    with gzip.open(golden_path("backbone_keys.json.gz"), "rt") as file:
-        return json.load(file)
-
-
-@pytest.fixture(scope="module")
-def embed(golden, key_shapes):
+def embed(golden, made_state):
     """Runs a network of the given name on the four golden images."""
     pixels = golden("backbones")["input.image_uint8_hwc"].astype(np.float32)
     images = torch.from_numpy((pixels / 255 - 0.5) / 0.5).permute(0, 3, 1, 2).contiguous()
@@ -49,11 +19,7 @@ def embed(golden, key_shapes):
     def run(name):
         with torch.device("meta"):
             network = BACKBONES[name]()
-        state = {
-            key: torch.from_numpy(np.asarray(made_weight(key, tuple(shape))))
-            for key, shape in key_shapes[name].items()
-        }
-        network.load_state_dict(state, strict=True, assign=True)
+        network.load_state_dict(made_state(name), strict=True, assign=True)
         return network.eval()(images)
 
     return run

@@ -11,7 +11,17 @@ from types import FrameType
 from typing import Any
 
 from probefusion import __version__
-from probefusion.cli import calibrate, compare, demo, embed, evaluate, fuse, fuse_archive, train
+from probefusion.cli import (
+    calibrate,
+    compare,
+    demo,
+    embed,
+    evaluate,
+    fuse,
+    fuse_archive,
+    models,
+    train,
+)
 from probefusion.errors import ProbeFusionError
 
 __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_SKIPPED", "main"]
@@ -20,7 +30,7 @@ EXIT_ERROR = 1
 EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130
 
-_COMMANDS = (embed, fuse, fuse_archive, compare, train, evaluate, calibrate, demo)
+_COMMANDS = (embed, fuse, fuse_archive, compare, train, evaluate, calibrate, models, demo)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

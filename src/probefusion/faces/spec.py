@@ -14,6 +14,9 @@ __all__ = ["EmbedderSpec"]
 
 _CHANNEL_ORDERS = ("RGB", "BGR")
 
+MAX_TAPS = 4
+"""Most maps that style can be taken from: one of each stage."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedderSpec:
@@ -28,7 +31,8 @@ class EmbedderSpec:
             this package are always RGB; the embedder turns them round where needed.
         mean: Three numbers, in the network's channel order and in units of pixel / 255.
         std: Three numbers > 0, the same way. Network input = (pixel / 255 - mean) / std.
-        style_taps: Names of the two maps that style is taken from, stage 2 before stage 3, or ().
+        style_taps: Names of the maps that style is taken from, earlier stages first (published:
+            stage 2, then stage 3), or ().
         norm_output: Name of a second output that holds the length of an embedding which the network
             itself normalises (AdaFace exports), or None. Embeddings are then multiplied by it.
         norm_is_quality: Whether longer embeddings come from better images; None when unknown.
@@ -80,10 +84,10 @@ class EmbedderSpec:
             raise ConfigError(f"std of {self.name}: expected numbers above 0, got {self.std}.")
         given: object = self.style_taps
         taps = tuple(given) if isinstance(given, tuple | list) else (given,)
-        if len(taps) not in (0, 2) or not all(isinstance(tap, str) and tap for tap in taps):
+        if len(taps) > MAX_TAPS or not all(isinstance(tap, str) and tap for tap in taps):
             raise ConfigError(
-                f"style_taps of {self.name}: expected no name or two (stage 2, then stage 3), "
-                f"got {taps!r}."
+                f"style_taps of {self.name}: expected up to {MAX_TAPS} names of maps (as published: "
+                f"stage 2, then stage 3), got {taps!r}."
             )
         object.__setattr__(self, "style_taps", taps)
         if self.norm_is_quality not in (True, False, None):

@@ -1,26 +1,41 @@
-"""Known models by name, and ready embedders and detectors from names and files."""
+"""Known models by name, getting them, and ready embedders and detectors from names and files."""
 
 from __future__ import annotations
 
+from probefusion.models.cache import find_entry, find_file, locate, search_file
 from probefusion.models.detectors import load_detector, resolve_detector
+from probefusion.models.download import Patience, download_file
 from probefusion.models.embedders import ARCFACE_PREPROCESSING, load_embedder, resolve_embedder
 from probefusion.models.manifest import (
     KnownModel,
     find_by_sha256,
-    find_file,
+    forget_model,
     known_models,
     models_folder,
+    remember_model,
 )
+from probefusion.models.pull import Pulled, Verified, pull_model, verify_models
 
 __all__ = [
     "ARCFACE_PREPROCESSING",
     "KnownModel",
+    "Patience",
+    "Pulled",
+    "Verified",
+    "download_file",
     "find_by_sha256",
+    "find_entry",
     "find_file",
+    "forget_model",
     "known_models",
     "load_detector",
     "load_embedder",
+    "locate",
     "models_folder",
+    "pull_model",
+    "remember_model",
     "resolve_detector",
     "resolve_embedder",
+    "search_file",
+    "verify_models",
 ]

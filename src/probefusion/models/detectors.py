@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from probefusion.errors import ConfigError
+from probefusion.errors import ConfigError, UnsupportedOperationError
 from probefusion.faces.detect import YuNetDetector
-from probefusion.models.manifest import find_by_sha256, locate
+from probefusion.models.cache import locate
+from probefusion.models.manifest import find_by_sha256
 
 __all__ = ["load_detector", "resolve_detector"]
 
@@ -24,12 +25,19 @@ def resolve_detector(model: str | Path) -> Path:
         FileFormatError: If it is a folder.
         IntegrityError: If a known name's file has another hash.
         ConfigError: If it is a model of another kind.
+        UnsupportedOperationError: If it is a known detector that is not run here (SCRFD).
     """
     path, sha256 = locate(model, kind="detector")
     entry = find_by_sha256(sha256)
     if entry is not None and entry.kind != "detector":
         raise ConfigError(
             f"model {str(path)!r}: expected a detector, got the {entry.kind} {entry.name!r}."
+        )
+    if entry is not None and entry.settings.get("family") != "yunet":
+        raise UnsupportedOperationError(
+            f"detector {entry.name!r} is known but not run here: only YuNet is. Detect with "
+            f"--detector yunet_2023mar, or with InsightFace and hand its faces over "
+            f"(probefusion.adapters.from_insightface)."
         )
     return path
 

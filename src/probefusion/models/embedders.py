@@ -14,7 +14,8 @@ from probefusion.errors import ConfigError, FileFormatError, IntegrityError
 from probefusion.faces.embed import OnnxEmbedder
 from probefusion.faces.inspection import EmbedderFacts, inspect_embedder
 from probefusion.faces.spec import EmbedderSpec
-from probefusion.models.manifest import find_by_sha256, locate
+from probefusion.models.cache import locate
+from probefusion.models.manifest import find_by_sha256
 
 __all__ = ["ARCFACE_PREPROCESSING", "load_embedder", "resolve_embedder"]
 

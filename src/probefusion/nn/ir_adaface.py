@@ -93,12 +93,22 @@ class IRNetwork(nn.Module):
         Raises:
             ShapeError, DtypeError: If the tensor is no such batch.
         """
-        check_images(images)
-        _, end2, end3, _ = self._stage_ends
-        stage2 = self.body[:end2](self.input_layer(images))
-        stage3 = self.body[end2:end3](stage2)
-        embedding = self.output_layer(self.body[end3:](stage3))
+        embedding, (_, stage2, stage3, _) = self.stages(images)
         return BackboneOutput(embedding, style_of_taps(stage2, stage3))
+
+    def stages(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Raw embeddings (B, 512) and the maps after each of the four stages, as `forward` takes images.
+
+        Raises:
+            ShapeError, DtypeError: If the tensor is no such batch.
+        """
+        check_images(images)
+        end1, end2, end3, _ = self._stage_ends
+        stage1 = self.body[:end1](self.input_layer(images))
+        stage2 = self.body[end1:end2](stage1)
+        stage3 = self.body[end2:end3](stage2)
+        stage4 = self.body[end3:](stage3)
+        return self.output_layer(stage4), (stage1, stage2, stage3, stage4)
 
 
 def ir_18() -> IRNetwork:

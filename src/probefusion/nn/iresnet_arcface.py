@@ -87,14 +87,22 @@ class IResNet(nn.Module):
         Raises:
             ShapeError, DtypeError: If the tensor is no such batch.
         """
+        embedding, (_, stage2, stage3, _) = self.stages(images)
+        return BackboneOutput(embedding, style_of_taps(stage2, stage3))
+
+    def stages(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Raw embeddings (B, 512) and the maps after each of the four stages, as `forward` takes images.
+
+        Raises:
+            ShapeError, DtypeError: If the tensor is no such batch.
+        """
         check_images(images)
-        maps = self.prelu(self.bn1(self.conv1(images.flip(1))))
-        stage2 = self.layer2(self.layer1(maps))
+        stage1 = self.layer1(self.prelu(self.bn1(self.conv1(images.flip(1)))))
+        stage2 = self.layer2(stage1)
         stage3 = self.layer3(stage2)
-        last = self.bn2(self.layer4(stage3))
-        return BackboneOutput(
-            self.features(self.fc(last.flatten(1))), style_of_taps(stage2, stage3)
-        )
+        stage4 = self.layer4(stage3)
+        embedding = self.features(self.fc(self.bn2(stage4).flatten(1)))
+        return embedding, (stage1, stage2, stage3, stage4)
 
 
 def iresnet18() -> IResNet:

@@ -33,7 +33,7 @@ from probefusion.nn.cluster_network import TOKEN_WIDTH
 from probefusion.nn.imagewise import ImagewiseNetwork
 from probefusion.training.folding import fold_network
 
-__all__ = ["export_fuser", "export_graph", "round_weights"]
+__all__ = ["export_fuser", "export_graph", "quiet_exporter", "round_weights"]
 
 OPSET = 20
 """Has Gelu and LayerNormalization as one operation each."""
@@ -272,7 +272,7 @@ def export_graph(
         output_names: Names in the graph.
         path: The file.
     """
-    with _quiet():
+    with quiet_exporter():
         torch.onnx.export(
             module.eval(),
             inputs,
@@ -288,7 +288,7 @@ def export_graph(
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Keeps the exporter's chatter out of the user's terminal; its errors still rise."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

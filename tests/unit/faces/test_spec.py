@@ -62,7 +62,7 @@ def test_lists_and_integers_give_the_same_fingerprint_as_tuples_and_floats():
         ({"mean": (float("nan"),) * 3}, "finite"),
         ({"std": (0.5, 0.0, 0.5)}, "above 0"),
         ({"style_taps": "a"}, "style_taps"),
-        ({"style_taps": ("a",)}, "style_taps"),
+        ({"style_taps": ("a", "b", "c", "d", "e")}, "style_taps"),
         ({"style_taps": ("a", "")}, "style_taps"),
         ({"norm_is_quality": "yes"}, "norm_is_quality"),
     ],

@@ -9,6 +9,18 @@ import pytest
 
 
 @pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty models folder, and no caches of others."""
+    monkeypatch.setenv("PROBEFUSION_HOME", str(tmp_path))
+    for name in ("INSIGHTFACE_HOME", "HF_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    for name in ("HF_HUB_CACHE", "PROBEFUSION_OFFLINE", "PROBEFUSION_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "models").mkdir()
+    return tmp_path / "models"
+
+
+@pytest.fixture
 def network_file(tmp_path: Path) -> Path:
     """`my net.onnx`: (N, 3, 112, 112) to (N, 7), with maps at 28 and 14 pixels."""
     onnx = pytest.importorskip("onnx")

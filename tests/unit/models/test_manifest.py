@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,44 +8,65 @@ import pytest
 from probefusion.errors import (
     ConfigError,
     FileFormatError,
-    IntegrityError,
-    MissingFileError,
+    OutputExistsError,
     UnknownNameError,
 )
 from probefusion.faces import EmbedderSpec
-from probefusion.files import sha256_of
-from probefusion.models import find_by_sha256, find_file, known_models, models_folder
-from probefusion.models.manifest import locate
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("PROBEFUSION_HOME", str(tmp_path))
-    (tmp_path / "models").mkdir()
-    return tmp_path / "models"
+from probefusion.models import (
+    KnownModel,
+    find_by_sha256,
+    forget_model,
+    known_models,
+    models_folder,
+    remember_model,
+)
 
 
 def test_entries_are_complete_and_consistent():
     models = known_models()
-    assert {"mobilefacenet_128d", "edgeface_xs_512d", "yunet_320"} <= set(models)
     for name, entry in models.items():
         assert entry.name == name
-        assert entry.kind in ("embedder", "detector")
-        assert len(entry.sha256) == 64
-        assert entry.size > 0
         assert entry.licence
         assert entry.origin
-        assert find_by_sha256(entry.sha256) is entry
-        if entry.kind == "embedder":
+        assert entry.urls or entry.page or entry.packs, f"{name}: nobody can get it"
+        assert entry.sha256 or entry.format == "checkpoint", f"{name}: no hash"
+        for member in entry.packs:
+            assert models[member.pack].kind == "pack"
+        for figure in entry.accuracy:
+            assert 0 < figure.value <= 1
+            assert figure.source
+        if entry.sha256:
+            assert find_by_sha256(entry.sha256) is entry
+        if entry.kind == "embedder" and entry.format == "onnx":
             spec = EmbedderSpec(name=name, sha256=entry.sha256, **entry.settings)
-            assert len(spec.style_taps) == 2
+            assert len(spec.style_taps) in (0, 2)
+        if entry.kind == "detector":
+            assert entry.settings["family"] in ("yunet", "scrfd")
+
+
+def test_what_people_ask_for_is_there():
+    models = known_models()
+    assert {
+        "mobilefacenet_128d", "yunet_320", "buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc",
+        "antelopev2", "adaface_ir18_webface4m", "adaface_ir50_webface4m", "adaface_ir101_webface4m",
+        "cvlface_adaface_ir101_webface4m", "edgeface_xs_gamma_06", "opencv_sface",
+        "caface_adaface_webface4m",
+    } <= set(models)  # fmt: skip
+    for name in ("buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2"):
+        kinds = {
+            entry.kind
+            for entry in models.values()
+            if any(member.pack == name for member in entry.packs)
+        }
+        assert kinds == {"embedder", "detector"}
 
 
 def test_fingerprints_of_known_embedders_never_change():
     fingerprints = {
-        name: EmbedderSpec(name=name, sha256=entry.sha256, **entry.settings).fingerprint
-        for name, entry in known_models().items()
-        if entry.kind == "embedder"
+        name: EmbedderSpec(
+            name=name, sha256=known_models()[name].sha256, **known_models()[name].settings
+        ).fingerprint
+        for name in ("mobilefacenet_128d", "edgeface_xs_512d")
     }
     assert fingerprints == {
         "mobilefacenet_128d": "mobilefacenet_128d@31721da5a011",
@@ -72,52 +94,74 @@ def test_folder_follows_the_environment(monkeypatch):
         assert models_folder() == Path.home() / ".cache" / "probefusion" / "models"
 
 
-def test_a_known_name_that_is_not_there_says_where_to_get_it(home):
-    with pytest.raises(MissingFileError) as caught:
-        find_file("mobilefacenet_128d", kind="embedder")
-    message = str(caught.value)
-    for part in (str(home), "foamliu", "Apache-2.0", "b7120c09", "PROBEFUSION_HOME"):
-        assert part in message
+def own_entry(**settings):
+    values = {
+        "name": "mine",
+        "kind": "embedder",
+        "file": "/models/mine.onnx",
+        "sha256": "1" * 64,
+        "settings": {"channel_order": "RGB", "mean": [0.5] * 3, "std": [0.5] * 3},
+    }
+    return KnownModel(**values | settings)
 
 
-def test_unknown_names_suggest_one_of_the_kind(home):
-    with pytest.raises(UnknownNameError, match="did you mean 'mobilefacenet_128d'"):
-        find_file("mobilefacenet", kind="embedder")
-    with pytest.raises(UnknownNameError) as caught:
-        find_file("nothing", kind="detector")
-    assert "yunet_320" in str(caught.value)
-    assert "mobilefacenet" not in str(caught.value)
+def test_entries_of_the_user_are_remembered_found_and_forgotten(home):
+    path = remember_model(own_entry())
+    assert path == home / "manifest.json"
+    assert known_models()["mine"] == own_entry()
+    assert find_by_sha256("1" * 64).name == "mine"
+    with pytest.raises(OutputExistsError, match="--force"):
+        remember_model(own_entry())
+    remember_model(own_entry(licence="mine"), force=True)
+    assert known_models()["mine"].licence == "mine"
+    forget_model("mine")
+    assert "mine" not in known_models()
+    with pytest.raises(UnknownNameError):
+        forget_model("mine")
 
 
-def test_a_name_of_the_other_kind_is_refused(home):
-    with pytest.raises(ConfigError, match="expected detector, got embedder"):
-        find_file("mobilefacenet_128d", kind="detector")
+def test_names_of_the_package_are_kept(home):
+    with pytest.raises(ConfigError, match="belongs to a model of the package"):
+        remember_model(own_entry(name="yunet_320"))
+    (home / "manifest.json").write_text(
+        json.dumps(
+            {
+                "format_version": 2,
+                "models": {"yunet_320": {"kind": "detector", "file": "a", "settings": {}}},
+            }
+        )
+    )
+    with pytest.raises(FileFormatError, match="Rename the entry"):
+        known_models()
 
 
-def test_a_damaged_known_file_is_refused(home):
-    (home / "yunet_320.onnx").write_bytes(b"damaged")
-    with pytest.raises(IntegrityError, match="81dbde15"):
-        locate("yunet_320", kind="detector")
-
-
-def test_paths_are_paths_and_names_are_names(home, tmp_path, monkeypatch):
-    path = tmp_path / "any.onnx"
-    path.write_bytes(b"x")
-    assert locate(path, kind="embedder") == (path, sha256_of(path))
-    assert locate(str(path), kind="embedder") == (path, sha256_of(path))
-    bare = tmp_path / "yunet_320"
-    bare.write_bytes(b"x")
-    monkeypatch.chdir(tmp_path)
-    assert locate("yunet_320", kind="detector")[0] == Path("yunet_320")
-    with pytest.raises(MissingFileError, match=r"none\.onnx"):
-        locate("none.onnx", kind="embedder")
-    with pytest.raises(FileFormatError, match="folder"):
-        locate(tmp_path, kind="embedder")
-
-
-@pytest.mark.assets
-def test_shared_files_are_those_of_the_manifest(assets):
-    for entry in known_models().values():
-        path = assets / "models" / entry.file
-        assert sha256_of(path) == entry.sha256
-        assert path.stat().st_size == entry.size
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "could not read"),
+        ("[]", "format_version"),
+        ('{"format_version": 9, "models": {}}', "Upgrade"),
+        ('{"format_version": 2, "models": {"a": 5}}', "expected an object"),
+        ('{"format_version": 2, "models": {"a": {"kinds": 5}}}', "did you mean 'kind'"),
+        ('{"format_version": 2, "models": {"a": {"kind": "x", "file": "f"}}}', "kind of a"),
+        ('{"format_version": 2, "models": {"a": {"kind": "pack"}}}', "file"),
+        ('{"format_version": 2, "models": {"a": {"kind": "pack", "file": "../f"}}}', "folders"),
+        (
+            '{"format_version": 2, "models": {"a": {"kind": "pack", "file": "f", "sha256": "A"}}}',
+            "64 lower-case",
+        ),
+        (
+            '{"format_version": 2, "models": {"a": {"kind": "pack", "file": "f", "urls": ["x"]}}}',
+            "urls of a",
+        ),
+        (
+            '{"format_version": 2, "models": {"a": {"kind": "pack", "file": "f", "size": 0}}}',
+            "size",
+        ),
+        ('{"format_version": 2, "models": {"a b": {"kind": "pack", "file": "f"}}}', "name"),
+    ],
+)
+def test_broken_manifests_of_the_user_are_refused(home, content, words):
+    (home / "manifest.json").write_text(content)
+    with pytest.raises(FileFormatError, match=words):
+        known_models()
