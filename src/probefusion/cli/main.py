@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from probefusion import __version__
-from probefusion.cli import calibrate, compare, demo, embed, evaluate, fuse, train
+from probefusion.cli import calibrate, compare, demo, embed, evaluate, fuse, train, video
 from probefusion.errors import ProbeFusionError
 
 __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_SKIPPED", "main"]
@@ -20,7 +20,7 @@ EXIT_ERROR = 1
 EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130
 
-_COMMANDS = (embed, fuse, compare, train, evaluate, calibrate, demo)
+_COMMANDS = (embed, fuse, compare, video, train, evaluate, calibrate, demo)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

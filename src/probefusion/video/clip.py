@@ -62,6 +62,7 @@ class Person:
         self._fuser = fuser
         self._state: FusionState | None = None
         self._template: Template | None = None
+        self._total: float | None = None
 
     @property
     def number(self) -> int:
@@ -113,17 +114,17 @@ class Person:
             Rows with the fields frame, time, box (4), score, shares (M) and alone (D), and the
             weight (n,) of each image in the template. All weights of a person sum to 1.
         """
-        total = 0.0
-        for track in self.tracks:
-            for rows in track.blocks():
-                total += float(self.raw_weights(rows["shares"]).sum())
         for rows in self._ordered():
-            yield rows, self.raw_weights(rows["shares"]) / total
+            yield rows, self.weights(rows["shares"])
 
-    def raw_weights(self, shares: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """Weights (n,) of images with these shares, not normalised; equal where none weighs."""
-        weights = self._fuser.weigh(self.state, shares)
-        return weights if self.state.mass.sum() > 0 else np.ones(len(shares))
+    def weights(self, shares: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Weights (n,) in the template of images of this person with these shares (n, M)."""
+        if self._total is None:
+            blocks = (rows["shares"] for track in self.tracks for rows in track.blocks())
+            self._total = sum(float(self._fuser.weigh(self.state, rows).sum()) for rows in blocks)
+        if self._total <= 0:  # no image weighs: all count the same, as in `Fuser.fuse`
+            return np.full(len(shares), 1 / self.num_images)
+        return self._fuser.weigh(self.state, shares) / self._total
 
     def chips(self) -> list[Chip]:
         """The face crops that were kept, in order of time."""
