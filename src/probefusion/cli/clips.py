@@ -78,8 +78,8 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_tools(options: argparse.Namespace) -> Tools:
-    """Embedder, detector and the fuser that fits them.
+def load_tools(options: argparse.Namespace, fuser: Fuser | None = None) -> Tools:
+    """Embedder, detector, and the fuser given or else the one that fits them.
 
     Raises:
         ConfigError: If a model was not named.
@@ -96,13 +96,16 @@ def load_tools(options: argparse.Namespace) -> Tools:
     embedder = load_embedder(
         options.embedder, settings=embedder_settings(options), num_threads=options.threads
     )
-    size = embedder.spec.input_size
-    noise = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(np.uint8)
-    fuser = choose_fuser(options, [embedder.embed_set(noise)])  # what a set of this embedder is like
+    if fuser is None:
+        size = embedder.spec.input_size
+        noise = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(np.uint8)
+        fuser = choose_fuser(options, [embedder.embed_set(noise)])  # as any set of this embedder
     return Tools(embedder=embedder, detector=load_detector(options.detector), fuser=fuser)
 
 
-def open_reader(source: str, options: argparse.Namespace, *, every: int | None = None) -> VideoReader:
+def open_reader(
+    source: str, options: argparse.Namespace, *, every: int | None = None
+) -> VideoReader:
     """The video of the options, opened."""
     from probefusion.faces.video import VideoReader
 

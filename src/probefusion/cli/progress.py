@@ -81,8 +81,9 @@ class _Lines:
         left = ""
         if rate > 0 and total is not None and done < total:
             left = f", {(total - done) / rate:.0f} s left"
+        done_of = f"{done}" if total is None else f"{done}/{total}"
         print(
-            f"{self._title}: {done}{'' if total is None else f'/{total}'} {self._unit}, {rate:.1f} {self._unit}/s{left}",
+            f"{self._title}: {done_of} {self._unit}, {rate:.1f} {self._unit}/s{left}",
             file=sys.stderr,
             flush=True,
         )

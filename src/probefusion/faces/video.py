@@ -89,9 +89,8 @@ def is_video(source: str | Path) -> bool:
     Nothing is opened.
     """
     text = str(source)
-    return (
-        _is_live(text) or Path(text).suffix.lower() in VIDEO_SUFFIXES and not Path(text).is_dir()
-    )
+    has_suffix = Path(text).suffix.lower() in VIDEO_SUFFIXES
+    return _is_live(text) or (has_suffix and not Path(text).is_dir())
 
 
 class VideoReader:
@@ -200,7 +199,7 @@ class VideoReader:
         """
         begin = self._first_time()
         if self._start > 0 and not self._is_live:
-            self._seek(begin + self._start)
+            self._seek((begin or 0.0) + self._start)
         last = -self._step
         index = -1
         for frame in self._frames():

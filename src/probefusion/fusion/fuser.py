@@ -134,7 +134,9 @@ class Fuser(ABC):
             FuserMismatchError: If another fuser made the state.
             EmptySetError: If it holds no images.
         """
-        return shares.astype(np.float64) @ self._finish_one(state).cluster_weights[0]
+        cluster_weights = self._finish_one(state).cluster_weights[0]
+        raw: npt.NDArray[np.float64] = shares.astype(np.float64) @ cluster_weights
+        return raw
 
     def finish(self, state: FusionState) -> Template:
         """The template of a state, without per-image weights.

@@ -30,7 +30,9 @@ def colour(share: float) -> str:
 
 
 def time_label(seconds: float) -> str:
-    """Seconds as m:ss.s or h:mm:ss."""
+    """Seconds as 7.5 s, m:ss.s or h:mm:ss."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
     if seconds >= 3600:
         whole = int(seconds)
         return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
@@ -83,7 +85,7 @@ def dots_chart(evidence: Evidence, reference: str) -> str:
     order = _thinned(evidence.weights)
     times, similarities = evidence.times[order], evidence.similarities[order]
     heaviest = float(evidence.weights.max())
-    top, bottom, left, right, height = 16, 44, 52, 74, 300
+    top, bottom, left, right, height = 16, 44, 52, 96, 300
     ends = [evidence.fused_similarity, evidence.mean_similarity]
     low, high = _range([*similarities, *ends])
     first, last = float(evidence.times.min()), float(evidence.times.max())
@@ -115,7 +117,7 @@ def dots_chart(evidence: Evidence, reference: str) -> str:
             f"fill='{colour(share)}'><title>{time_label(moment)}: similarity {similarity:.3f}, weight "
             f"{100 * weight:.2g} %</title></circle>"
         )
-    parts.append(_star(_WIDTH - right + 22, y(evidence.fused_similarity), evidence))
+    parts.append(_star(_WIDTH - right + 24, y(evidence.fused_similarity), evidence))
     parts += _scale(_WIDTH - 20, top, height - bottom, heaviest)
     caption = f"similarity to {reference}"
     parts += _axis_titles(left, height, "time in the video", caption)

@@ -51,8 +51,8 @@ class Evidence:
     Args:
         person: The person.
         match: The search of the gallery, or None without one.
-        reference: What similarities are measured with: the name of the most similar gallery entry,
-            or None for the person's own template.
+        reference: What similarities are measured with: the name of the gallery entry matched (the most
+            similar one where no threshold is known), or None for the person's own template.
         fused_similarity: Cosine of the fused template with the reference.
         mean_similarity: Cosine of the plain mean of the images with the reference's plain mean.
         times: (N,) seconds of each image.
@@ -100,7 +100,7 @@ def gather_evidence(
     template = person.template.vector
     mean_template = _MEAN.finish(person.mean_state).vector
     name, target, mean_target = None, template, mean_template
-    if stills is not None and match is not None:
+    if stills is not None and match is not None and match.is_match is not False:
         name = match.candidates[0].name
         entry = stills.names.index(name)
         target, mean_target = stills.vectors[entry], stills.mean_vectors[entry]

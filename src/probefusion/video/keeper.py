@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,8 +34,10 @@ class Identity:
     def of(
         fuser: Fuser, *, split_below: float | None = None, reenter_from: float | None = None
     ) -> Identity:
-        """The given similarities; where None, those at which the fuser's calibration puts false match
-        rates of 1e-2 (split) and 1e-4 (re-entry), or .2 and .5 for a fuser without calibration.
+        """The given similarities, and what fits the fuser where None is given.
+
+        That is where its calibration puts false match rates of 1e-2 (split) and 1e-4 (re-entry), or
+        .2 and .5 for a fuser without calibration.
         """
         card = getattr(fuser, "card", None)
         found = []

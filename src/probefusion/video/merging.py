@@ -53,7 +53,9 @@ def merge_people(
             break
         kept, gone = sorted((int(first), int(second)), key=lambda place: left[place].number)
         decisions.append(
-            _decision(left[kept], left[gone], float(similarities[first, second]), threshold, "merge")
+            _decision(
+                left[kept], left[gone], float(similarities[first, second]), threshold, "merge"
+            )
         )
         merged = Person([*left[kept].tracks, *left[gone].tracks], fuser)
         left[kept] = merged

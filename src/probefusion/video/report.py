@@ -34,7 +34,7 @@ p { margin: 4px 0 8px; }
 .match { color: #b02a4c; font-weight: 600; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 18px; }
 .chips { display: flex; flex-wrap: wrap; gap: 8px; margin: 10px 0 14px; align-items: flex-end; }
-.chips .gap { align-self: stretch; border-left: 2px dotted #aaa; margin: 0 4px; }
+.chips.light { border-top: 1px dotted #aaa; padding-top: 10px; }
 figure { margin: 0; width: 92px; font-size: 11px; line-height: 1.3; color: #444; }
 figure img { width: 92px; height: 92px; display: block; border-radius: 5px 5px 0 0; }
 figure .bar { height: 6px; border-radius: 0 0 5px 5px; margin-bottom: 3px; }
@@ -111,7 +111,7 @@ def _person(item: Evidence) -> str:
     ]
     light = item.chips[max(_HEAVY_CHIPS, len(item.chips) - _LIGHT_CHIPS) :]
     if light:
-        parts += ["<span class='gap'></span>", *(_chip(chip, item) for chip in light)]
+        parts += ["</div><div class='chips light'>", *(_chip(chip, item) for chip in light)]
     parts += [
         "</div><div class='charts'><div>",
         dots_chart(item, reference),
@@ -145,9 +145,13 @@ def _verdict(item: Evidence) -> str:
         return f"Most similar gallery entry: {name}, {best.similarity:.3f}; no threshold is known for this fuser."
     rate = f" (false match rate {match.false_match_rate:g})" if match.false_match_rate else ""
     if match.is_match:
-        text = f"<span class='match'>Match: {name}</span>, similarity {best.similarity:.3f}, threshold"
+        text = (
+            f"<span class='match'>Match: {name}</span>, similarity {best.similarity:.3f}, threshold"
+        )
     else:
-        text = f"No match: the most similar gallery entry is {name} with {best.similarity:.3f}, below"
+        text = (
+            f"No match: the most similar gallery entry is {name} with {best.similarity:.3f}, below"
+        )
     others = ", ".join(
         f"{html.escape(other.name)} {other.similarity:.3f}" for other in match.candidates[1:4]
     )
@@ -166,7 +170,7 @@ def _why(item: Evidence) -> str:
             f"images {float(item.similarities.mean()):.3f} on average, {100 * item.share_beaten:.0f} % of them "
             f"below the fused template."
         )
-    kept = f" Below: the heaviest of {len(item.chips)} kept face crops, at most two a second"
+    kept = f" Below: the heaviest of {len(item.chips)} kept face crops"
     lightest = (
         ", then the lightest." if len(item.chips) > _HEAVY_CHIPS else ", from heavy to light."
     )

@@ -213,4 +213,3 @@ def _template_vectors(
             f"with the fuser of the video."
         )
     return template.vector, template.vector
-
