@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -27,6 +29,18 @@ def assets() -> Path:
     if not (folder / "models").is_dir():
         pytest.skip(f"PROBEFUSION_ASSETS: no models in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def videos() -> ModuleType:
+    """videos.py of this folder (test modules cannot import each other)."""
+    pytest.importorskip("av")
+    spec = importlib.util.spec_from_file_location("videos", Path(__file__).with_name("videos.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

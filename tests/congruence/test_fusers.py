@@ -158,3 +158,15 @@ def test_trained_fusers_refuse_what_they_were_not_made_for(any_fuser, make_set) 
     with pytest.raises(ShapeError, match="6 channels"):
         any_fuser.fuse(make_set(3, channels=4))
     assert any_fuser.fuse(make_set(3)).embedder == "net@1"
+
+
+def test_shares_of_batches_tell_the_weights_of_the_whole(any_fuser, make_set) -> None:
+    images = make_set(7, embedder=None)
+    parts = [any_fuser.encode_with_shares(part) for part in images.chunks(3)]
+    state = parts[0][0]
+    for part, _ in parts[1:]:
+        state = state + part
+    raw = any_fuser.weigh(state, np.concatenate([shares for _, shares in parts]))
+    template = any_fuser.fuse(images, chunk_size=3)
+    assert np.abs(raw / raw.sum() - template.weights).max() < 1e-6
+    assert np.abs(any_fuser.finish(state).vector - template.vector).max() < 1e-6

@@ -21,6 +21,7 @@ from probefusion.cli import (
     fuse_archive,
     models,
     train,
+    video,
 )
 from probefusion.errors import ProbeFusionError
 
@@ -30,7 +31,18 @@ EXIT_ERROR = 1
 EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130
 
-_COMMANDS = (embed, fuse, fuse_archive, compare, train, evaluate, calibrate, models, demo)
+_COMMANDS = (
+    embed,
+    fuse,
+    fuse_archive,
+    compare,
+    video,
+    train,
+    evaluate,
+    calibrate,
+    models,
+    demo,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,8 +13,8 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives a function to be called with (done, in all).
+def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Gives a function to be called with (done, in all or None where that is not known).
 
     Args:
         title: What is being done.
@@ -43,7 +43,7 @@ def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int], None
         task = bar.add_task(title, total=None, rate=0.0, visible=False)
         rate = _Rate()
 
-        def update(done: int, total: int) -> None:
+        def update(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total, rate=rate.at(done), visible=True)
 
         yield update
@@ -72,15 +72,18 @@ class _Lines:
         self._rate = _Rate()
         self._last = time.monotonic()
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int | None) -> None:
         now = time.monotonic()
         rate = self._rate.at(done)
-        if done < total and now - self._last < _SECONDS_BETWEEN_LINES:
+        if done != total and now - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = now
-        left = f", {(total - done) / rate:.0f} s left" if rate > 0 and done < total else ""
+        left = ""
+        if rate > 0 and total is not None and done < total:
+            left = f", {(total - done) / rate:.0f} s left"
+        done_of = f"{done}" if total is None else f"{done}/{total}"
         print(
-            f"{self._title}: {done}/{total} {self._unit}, {rate:.1f} {self._unit}/s{left}",
+            f"{self._title}: {done_of} {self._unit}, {rate:.1f} {self._unit}/s{left}",
             file=sys.stderr,
             flush=True,
         )

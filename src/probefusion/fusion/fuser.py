@@ -125,6 +125,48 @@ class Fuser(ABC):
         self.check_fits(images)
         return self._state(self._contribute(images), images)
 
+    def encode_with_shares(
+        self, images: EmbeddingSet
+    ) -> tuple[FusionState, npt.NDArray[np.floating]]:
+        """The state of one batch, and how strongly each of its images stands in it.
+
+        With the shares kept (M numbers an image), `weigh` can tell the weight of every image of a
+        stream at any later time, without the images.
+
+        Args:
+            images: The set; all its images are seen at once.
+
+        Returns:
+            The state as `encode` gives it, and the shares (N, M), >= 0.
+
+        Raises:
+            EmbedderMismatchError, ShapeError, MissingStyleError: If the set does not fit the fuser.
+        """
+        self.check_fits(images)
+        part = self._contribute(images)
+        return self._state(part, images), part.shares
+
+    def weigh(
+        self, state: FusionState, shares: npt.NDArray[np.floating]
+    ) -> npt.NDArray[np.float64]:
+        """How much images count in the result of a state that they went into, not normalised.
+
+        Args:
+            state: The state of all images.
+            shares: (N, M) of some of them, as `encode_with_shares` gave them.
+
+        Returns:
+            (N,) float64, >= 0. Divided by the sum over all images of the state, these are the weights
+            that `fuse` gives.
+
+        Raises:
+            FuserMismatchError: If another fuser made the state.
+            EmptySetError: If it holds no images.
+        """
+        cluster_weights = self._finish_one(state).cluster_weights[0]
+        raw: npt.NDArray[np.float64] = shares.astype(np.float64) @ cluster_weights
+        return raw
+
     def finish(self, state: FusionState) -> Template:
         """The template of a state, without per-image weights.
 

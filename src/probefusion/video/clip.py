@@ -1,0 +1,224 @@
+"""What a video came to: its people, each with a state, a template and the weight of every image."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.faces.video import VideoFacts
+from probefusion.fusion import Fuser, FusionState
+from probefusion.types import FloatArray, Template
+from probefusion.video.chips import Chip
+from probefusion.video.spill import Spill
+from probefusion.video.track import Checkpoint, Segment, Track
+
+__all__ = ["Clip", "Counts", "Person"]
+
+_BLOCK = 512
+
+
+@dataclass(kw_only=True)
+class Counts:
+    """How many frames and faces there were, and what became of them.
+
+    Args:
+        frames_read: Frames decoded.
+        frames_used: Frames searched for faces.
+        faces_found: Faces found in them.
+        faces_too_small: Left out for their size.
+        faces_beyond_limit: Left out because a frame showed more than the limit.
+        faces_unusable: Could not be aligned, or the embedder gave nothing usable.
+        faces_untracked: Unsure detections that went on with no moving face.
+        tracks_too_short: Tracks left out for having too few images.
+        images_in_short_tracks: Images in them.
+    """
+
+    frames_read: int = 0
+    frames_used: int = 0
+    faces_found: int = 0
+    faces_too_small: int = 0
+    faces_beyond_limit: int = 0
+    faces_unusable: int = 0
+    faces_untracked: int = 0
+    tracks_too_short: int = 0
+    images_in_short_tracks: int = 0
+
+
+class Person:
+    """One person of a video: a track, or several that were merged.
+
+    Args:
+        tracks: The tracks, at least one.
+        fuser: The fuser that made their states.
+    """
+
+    def __init__(self, tracks: Sequence[Track], fuser: Fuser) -> None:
+        self.tracks = tuple(sorted(tracks, key=lambda track: track.segments[0].first_frame))
+        self._fuser = fuser
+        self._state: FusionState | None = None
+        self._template: Template | None = None
+        self._total: float | None = None
+
+    @property
+    def number(self) -> int:
+        """The lowest number of its tracks."""
+        return min(track.number for track in self.tracks)
+
+    @property
+    def num_images(self) -> int:
+        """How many images are fused."""
+        return sum(track.num_images for track in self.tracks)
+
+    @property
+    def segments(self) -> list[Segment]:
+        """When it was seen, in order of time."""
+        found = [segment for track in self.tracks for segment in track.segments]
+        return sorted(found, key=lambda segment: segment.first_frame)
+
+    @property
+    def state(self) -> FusionState:
+        """The sum of its tracks' states."""
+        if self._state is None:
+            self._state = _sum(track.state() for track in self.tracks)
+        return self._state
+
+    @property
+    def template(self) -> Template:
+        """Its template, without the weights of single images (see `blocks`)."""
+        if self._template is None:
+            self._template = self._fuser.finish(self.state)
+        return self._template
+
+    @property
+    def mean_state(self) -> FusionState:
+        """Its state by the plain mean."""
+        return _sum(track.growth()[-1].mean_state for track in self.tracks)
+
+    def meets(self, other: Person) -> bool:
+        """Whether both were seen at one time, so that they cannot be one person."""
+        return any(
+            one.first_frame <= two.last_frame and two.first_frame <= one.last_frame
+            for one in self.segments
+            for two in other.segments
+        )
+
+    def blocks(self) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.float64]]]:
+        """Its images in order of time, some hundred at a time, with their weights.
+
+        Yields:
+            Rows with the fields frame, time, box (4), score, shares (M) and alone (D), and the
+            weight (n,) of each image in the template. All weights of a person sum to 1.
+        """
+        for rows in self._ordered():
+            yield rows, self.weights(rows["shares"])
+
+    def weights(self, shares: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        """Weights (n,) in the template of images of this person with these shares (n, M)."""
+        if self._total is None:
+            blocks = (rows["shares"] for track in self.tracks for rows in track.blocks())
+            self._total = sum(float(self._fuser.weigh(self.state, rows).sum()) for rows in blocks)
+        if self._total <= 0:  # no image weighs: all count the same, as in `Fuser.fuse`
+            return np.full(len(shares), 1 / self.num_images)
+        return self._fuser.weigh(self.state, shares) / self._total
+
+    def chips(self) -> list[Chip]:
+        """The face crops that were kept, in order of time."""
+        found = [chip for track in self.tracks for chip in track.chips()]
+        return sorted(found, key=lambda chip: chip.frame)
+
+    def growth(self) -> list[Checkpoint]:
+        """The person after more and more images. Merged tracks come one after the other."""
+        points: list[Checkpoint] = []
+        before: Checkpoint | None = None
+        for track in self.tracks:
+            own = track.growth()
+            if before is not None:
+                done = before
+                own = [
+                    Checkpoint(
+                        time=point.time,
+                        state=done.state + point.state,
+                        mean_state=done.mean_state + point.mean_state,
+                    )
+                    for point in own
+                ]
+            points += own
+            before = own[-1]
+        return points
+
+    def _ordered(self) -> Iterator[npt.NDArray[Any]]:
+        if len(self.tracks) == 1:
+            yield from self.tracks[0].blocks()
+            return
+        merged = heapq.merge(
+            *((row for rows in track.blocks() for row in rows) for track in self.tracks),
+            key=lambda row: int(row["frame"]),
+        )
+        block: list[Any] = []
+        for row in merged:
+            block.append(row)
+            if len(block) == _BLOCK:
+                yield np.array(block, dtype=block[0].dtype)
+                block = []
+        if block:
+            yield np.array(block, dtype=block[0].dtype)
+
+
+@dataclass(kw_only=True, eq=False)
+class Clip:
+    """A processed video.
+
+    Args:
+        facts: What the video says of itself.
+        people: The people found, most images first.
+        counts: What became of frames and faces.
+        problems: What went wrong while reading, in words.
+        decisions: Splits, re-entries and merges, with similarities and thresholds.
+        seconds: How long it took.
+        last_time: Time of the last frame that was used.
+        fuser: The fuser.
+        embedder: Fingerprint of the embedder.
+        spill: Where the rows of the images lie, until `close`.
+    """
+
+    facts: VideoFacts
+    people: list[Person]
+    counts: Counts
+    problems: tuple[str, ...]
+    decisions: list[dict[str, Any]]
+    seconds: float
+    last_time: float
+    fuser: Fuser
+    embedder: str
+    spill: Spill
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames read per second of work."""
+        return self.counts.frames_read / max(self.seconds, 1e-9)
+
+    def vectors(self) -> FloatArray:
+        """(P, D) float32 templates of all people."""
+        return np.stack([person.template.vector for person in self.people])
+
+    def close(self) -> None:
+        """Gives the temporary file back; the people's images cannot be read afterwards."""
+        self.spill.close()
+
+    def __enter__(self) -> Clip:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+
+def _sum(states: Iterator[FusionState]) -> FusionState:
+    total = next(states)
+    for state in states:
+        total = total + state
+    return total

@@ -1,0 +1,45 @@
+"""A temporary file for what grows with the length of a video, so that memory does not."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TypeAlias
+
+__all__ = ["Place", "Spill"]
+
+Place: TypeAlias = tuple[int, int]
+"""Where a piece lies: offset and length in bytes."""
+
+
+class Spill:
+    """Pieces of bytes in an unnamed temporary file that disappears with the process.
+
+    Use as a context manager, or call `close`.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="probefusion-")  # noqa: SIM115 closed by close
+        self._end = 0
+
+    def append(self, data: bytes) -> Place:
+        """Stores a piece and says where it lies."""
+        self._file.seek(self._end)
+        self._file.write(data)
+        place = (self._end, len(data))
+        self._end += len(data)
+        return place
+
+    def read(self, place: Place) -> bytes:
+        """The piece at a place that `append` gave."""
+        self._file.seek(place[0])
+        return self._file.read(place[1])
+
+    def close(self) -> None:
+        """Gives the space back."""
+        self._file.close()
+
+    def __enter__(self) -> Spill:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
