@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--judged-on", required=True, type=Path, metavar="WORK")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     parser.add_argument("--networks", default="400x64", help="budget folder of compare_fusers.py")
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--ship", type=Path, metavar="FILE.onnx")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -179,13 +179,19 @@ def judged(options: argparse.Namespace, people: Any, mix: str, fold: int) -> Pro
         def read(source: str) -> Any:
             return read_crop(people.read(source), source=source)
 
-        images = [image for probe in protocol.probe_sets(32) for image in probe.images]
+        drawn = [image for probe in protocol.probe_sets(32) for image in probe.images]
+        # An image that is not degraded is the same wherever it is drawn.
+        keys = [(image.source, image.seed if image.severity else 0) for image in drawn]
+        images = dict(zip(keys, drawn, strict=True))
         gallery = network.judge(np.stack([read(entry.source) for entry in protocol.gallery]))
-        parts = [
-            network.judge(np.stack([render(image, read) for image in images[start : start + 256]]))
-            for start in range(0, len(images), 256)
-        ]
-        np.savez(kept, gallery=gallery, probes=np.concatenate(parts))
+        found: dict[Any, float] = {}
+        order = list(images)
+        for start in range(0, len(order), 256):
+            some = order[start : start + 256]
+            crops = np.stack([render(images[key], read) for key in some])
+            found.update(zip(some, network.judge(crops).tolist(), strict=True))
+        probes = np.array([found[key] for key in keys], dtype=np.float32)
+        np.savez(kept, gallery=gallery, probes=probes)
     quality = np.load(kept)
     data = ProbeData.load(options.judged_on / f"{mix}-{fold}.npz")
     return replace(

@@ -174,15 +174,7 @@ class Fuser(ABC):
             FuserMismatchError: If another fuser made the state.
             EmptySetError: If it holds no images.
         """
-        if state.fuser != self.fingerprint:
-            raise FuserMismatchError(
-                f"state: made by fuser {state.fuser}, but this is {self.fingerprint}. "
-                f"Finish it with the fuser that made it."
-            )
-        self._check_state(state)
-        if state.num_images == 0:
-            raise EmptySetError("state holds no images: expected at least one. Add a state first.")
-        finished = self._finish(state.mass[None], state.sums[None], state.style_sums[None])
+        finished = self._finish_one(state)
         return Template.unchecked(
             vector=normalize_rows(finished.fused, self.name)[0],
             num_images=state.num_images,
@@ -358,6 +350,17 @@ class Fuser(ABC):
             fuser=self.fingerprint,
             embedder=images.embedder if images.embedder is not None else self.embedder,
         )
+
+    def _finish_one(self, state: FusionState) -> Finished:
+        if state.fuser != self.fingerprint:
+            raise FuserMismatchError(
+                f"state: made by fuser {state.fuser}, but this is {self.fingerprint}. "
+                f"Finish it with the fuser that made it."
+            )
+        self._check_state(state)
+        if state.num_images == 0:
+            raise EmptySetError("state holds no images: expected at least one. Add a state first.")
+        return self._finish(state.mass[None], state.sums[None], state.style_sums[None])
 
     def _check_state(self, state: FusionState) -> None:
         """Refuses a state whose sums are not of this fuser's size, or weigh nothing."""

@@ -40,8 +40,8 @@ class QualityTraining:
         seed: Of parameters and draws.
     """
 
-    steps: int = 600
-    batch_size: int = 256
+    steps: int = 300
+    batch_size: int = 192
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2
     seed: int = 0

@@ -1,15 +1,17 @@
-"""The ablations of the paper with the official architecture: one change at a time, one table.
+"""One change at a time to the official architecture, as in the paper, or to the exact fuser: one table.
 
-    python benchmarks/ablate_official.py --work compare-work -o docs/reports/ablations
+    python benchmarks/ablate.py official --work compare-work -o docs/reports/ablations
+    python benchmarks/ablate.py exact --work compare-work -o docs/reports/ablations
 
 The work folder is that of compare_fusers.py. One fold is tested (3, dev), all probe sets of its
-people, one seed: differences below about .02 are noise. The chunk rows take the base network.
+people, one seed: differences below about .02 are noise. Rows of chunks take the base network.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -31,23 +33,48 @@ from probefusion.training.variant_store import VariantStore
 
 FOLD = 3
 SIZES = (2, 4, 8, 16, 32)
-MEMORY = {"memory_weight": 1 / 512, "memory_divided_by_batch": False}
-BASE = "base: M = 4, style and norm, memory loss 1/512, self-attention"
+Row = tuple[dict[str, Any], dict[str, Any]]
+"""Changes of the network's settings and of the training's."""
 
-ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    BASE: ({}, {}),
-    **{f"M = {m}": ({"num_clusters": m}, {}) for m in (1, 2, 8, 16, 32)},
-    "tokens of style only": ({"sees_norm": False}, {}),
-    "tokens of norm only": ({"sees_style": False}, {}),
-    "tokens of neither": ({"sees_style": False, "sees_norm": False}, {}),
-    "no memory loss": ({}, {"memory_weight": 0.0}),
-    "memory loss 1": ({}, {"memory_weight": 1.0}),
-    "no self-attention": ({"attends": False}, {}),
+ROWS: dict[str, dict[str, Row]] = {
+    "official": {
+        "base: M = 4, style and norm, memory loss 1/512, self-attention": ({}, {}),
+        **{f"M = {m}": ({"num_clusters": m}, {}) for m in (1, 2, 8, 16, 32)},
+        "tokens of style only": ({"sees_norm": False}, {}),
+        "tokens of norm only": ({"sees_style": False}, {}),
+        "tokens of neither": ({"sees_style": False, "sees_norm": False}, {}),
+        "no memory loss": ({}, {"memory_weight": 0.0}),
+        "memory loss 1": ({}, {"memory_weight": 1.0}),
+        "no self-attention": ({"attends": False}, {}),
+    },
+    "exact": {
+        "base: M = 4, H = 256, correction, refinement, gains per dimension": ({}, {}),
+        **{f"M = {m}": ({"num_clusters": m}, {}) for m in (1, 2, 8)},
+        **{f"H = {h}": ({"hidden": h}, {}) for h in (64, 128, 512)},
+        "no refinement": ({"refines": False}, {}),
+        "no correction": ({"corrects": False}, {}),
+        "neither": ({"refines": False, "corrects": False}, {}),
+        "neither, one gain per cluster": (
+            {"refines": False, "corrects": False, "per_dimension_gains": False},
+            {},
+        ),
+        "weight does not see the embedding": ({"sees_embedding": False}, {}),
+        "dropout .2": ({"dropout": 0.2}, {}),
+        "centre loss alone": ({}, {"margin_weight": 0.0}),
+        "margin softmax five times as heavy": ({}, {"margin_weight": 1.0}),
+        "prefixes 2, 4, ..., 16": ({}, {"prefixes": (2, 4, 6, 8, 10, 12, 14, 16)}),
+        "all variants drawn alike": ({}, {"bad_share": None}),
+    },
+}
+TRAINING = {
+    "official": {"memory_weight": 1 / 512, "memory_divided_by_batch": False},
+    "exact": {"memory_weight": 0.0},
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("architecture", choices=ROWS)
     parser.add_argument("--work", required=True, type=Path)
     parser.add_argument("-o", "--output", required=True, type=Path)
     parser.add_argument("--steps", type=int, default=150)
@@ -58,12 +85,12 @@ def main() -> None:
     store = whole.of_people([name for name in whole.subject_ids if fold_of(name) != FOLD])
     data = ProbeData.load(options.work / f"hard-{FOLD}.npz")
     rows: list[dict[str, Any]] = []
-    for title, (network, changes) in ROWS.items():
+    for title, (network, changes) in ROWS[options.architecture].items():
         folder = _trained(options, store, title, network, changes)
         fuser = open_fuser(folder, num_threads=1)
         rows.append({"title": title, "tar": _tar(data, fuser, None)})
         print(title, rows[-1]["tar"], flush=True)
-        if title == BASE:
+        if options.architecture == "official" and not network and not changes:
             for chunk in (1, 2, 4, 8, 16):
                 name = f"base, fed in chunks of {chunk}"
                 rows.append({"title": name, "tar": _tar(data, fuser, chunk)})
@@ -78,18 +105,18 @@ def _trained(
     network: dict[str, Any],
     changes: dict[str, Any],
 ) -> Path:
-    label = title.split(":")[0].replace(" ", "-").replace("=", "")
-    budget = f"ablations-{options.steps}x{options.batch_size}"
+    label = re.sub(r"[^a-z0-9]+", "-", title.split(":")[0].lower())
+    budget = f"ablations-{options.architecture}-{options.steps}x{options.batch_size}"
     path = options.work / "networks" / budget / f"{label}.safetensors"
     folder = path.with_suffix(".fuser")
     if folder.exists():
         return folder
     config = TrainingConfig(
-        architecture="official",
+        architecture=options.architecture,
         network=network,
         steps=options.steps,
         batch_size=options.batch_size,
-        **{**MEMORY, **changes},
+        **{**TRAINING[options.architecture], **changes},
     )
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,13 +126,13 @@ def _trained(
         save_file(tensors, path)
         print(f"{title}: {(time.perf_counter() - started) / 60:.1f} min", flush=True)
     settings = {"dim": store.dim, "style_channels": store.style_channels, **network}
-    built = build_network("official", settings)
+    built = build_network(options.architecture, settings)
     built.load_state_dict(load_file(path))
     export_fuser(
         built,
         folder,
         name=label,
-        architecture="official",
+        architecture=options.architecture,
         embedder=store.embedder,
         licence="research only",
         training={"held_out_fold": FOLD},
@@ -126,9 +153,11 @@ def _tar(data: ProbeData, fuser: Any, chunk: int | None) -> dict[int, float]:
 def _write(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     content = {"steps": options.steps, "batch_size": options.batch_size, "rows": rows}
-    (options.output / "ablations.json").write_text(json.dumps(content, indent=1) + "\n")
+    (options.output / f"{options.architecture}.json").write_text(
+        json.dumps(content, indent=1) + "\n"
+    )
     lines = [
-        "# Ablations of the official architecture",
+        f"# One change at a time: the {options.architecture} architecture",
         "",
         f"TAR at FAR 1e-4 on fold {FOLD}, mix 'hard'; {options.steps} steps of {options.batch_size} "
         f"people, one seed: differences below about .02 are noise.",
@@ -139,7 +168,7 @@ def _write(options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         cells = [f"{row['tar'].get(size, np.nan):.3f}".replace("nan", "") for size in SIZES]
         lines.append(f"| {row['title']} | " + " | ".join(cells) + " |")
-    (options.output / "ablations.md").write_text("\n".join(lines) + "\n")
+    (options.output / f"{options.architecture}.md").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
