@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--judged-on", required=True, type=Path, metavar="WORK")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     parser.add_argument("--networks", default="400x64", help="budget folder of compare_fusers.py")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--ship", type=Path, metavar="FILE.onnx")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -40,7 +40,7 @@ class QualityTraining:
         seed: Of parameters and draws.
     """
 
-    steps: int = 300
+    steps: int = 400
     batch_size: int = 192
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2

@@ -107,6 +107,6 @@ def test_refusals(tmp_path) -> None:
     with pytest.raises(ShapeError, match="crops"):
         QualityNetwork()(torch.zeros(1, 64, 64))
     with pytest.raises(ConfigError, match="widths"):
-        QualityNetworkConfig(widths=(1, 2, 3))
+        QualityNetworkConfig(widths=(1, 2))
     with pytest.raises(ConfigError, match="steps"):
         QualityTraining(steps=1)
