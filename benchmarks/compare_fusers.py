@@ -267,7 +267,10 @@ def report(
             },
             "verdicts": {
                 name: [_plain(verdict) for verdict in verdicts]
-                for name, verdicts in {**judge(families, plan), **judge(others, plan)}.items()
+                for name, verdicts in {
+                    **judge(families, plan),
+                    **(judge(others, plan) if others else {}),
+                }.items()
             },
             "facts": facts,
             "num_people": len(np.unique(np.concatenate([d.probe_subjects for d in data.values()]))),
