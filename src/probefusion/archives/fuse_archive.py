@@ -189,11 +189,12 @@ class _Run:
         order = chosen[np.argsort(places[chosen], kind="stable")]
         owners, begins = np.unique(places[order], return_index=True)
         sums = self.fuser.encode_many(images[order], np.append(begins, len(order)))
-        self.store.add(owners, sums)
         self.remaining[owners] -= np.diff(np.append(begins, len(order)))
-        finished = owners[self.remaining[owners] == 0]
-        if len(finished):
-            self.vectors.write(finished, self.fuser.finish_many(self.store.take(finished)))
+        ends = self.remaining[owners] == 0
+        if ends.any():
+            whole = self.store.take(owners[ends]).add(Sums(*(part[ends] for part in sums)), 0)
+            self.vectors.write(owners[ends], self.fuser.finish_many(whole))
+        self.store.add(owners[~ends], Sums(*(part[~ends] for part in sums)))
 
 
 def _one_state(archive: Archive, fuser: Fuser) -> Sums:

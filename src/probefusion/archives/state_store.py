@@ -40,11 +40,15 @@ class StateStore:
                 whole[slots[~is_new]] += added[chosen][~is_new]
 
     def take(self, owners: npt.NDArray[np.int64]) -> Sums:
-        """The sums of templates, which are let go."""
+        """The sums of templates, which are let go; zero for those that are not here."""
         slots = self._slot[owners]
+        is_here = slots >= 0
+        taken = Sums.zeros_like(self._arrays, len(owners))
+        for found, whole in zip(taken, self._arrays, strict=True):
+            found[is_here] = whole[slots[is_here]]
         self._slot[owners] = -1
-        self._free.extend(slots.tolist())
-        return Sums(*(array[slots] for array in self._arrays))
+        self._free.extend(slots[is_here].tolist())
+        return taken
 
     def open_states(self) -> tuple[npt.NDArray[np.int64], Sums]:
         """All templates that are open, and their sums."""
