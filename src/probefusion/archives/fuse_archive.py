@@ -104,7 +104,7 @@ def fuse_archive(
         "archive": archive.identity,
         "fuser": fuser.fingerprint,
         "num_templates": table.num_templates,
-        "groups": len(groups),
+        "groups": [len(group) for group in groups[:1]] + [len(groups)],
     }
     checkpoint = Checkpoint.open(work, job, store=store, num_images=table.num_images)
     resumed_at = checkpoint.group * archive.num_images + checkpoint.row
