@@ -59,6 +59,32 @@ def test_fuse_many_in_chunks_equals_fuse_in_chunks(any_fuser, make_set) -> None:
         assert np.abs(templates[row] - alone).max() < 1e-5
 
 
+def test_many_sets_of_all_sizes(any_fuser, make_set) -> None:
+    """More images than a block, more sets than are held at once, sets across block borders."""
+    images = make_set(2600)
+    sizes = np.concatenate([np.ones(1100, int), [3, 900, 17, 16, 1], np.full(14, 40), [3]])
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    assert offsets[-1] == 2600
+    templates = any_fuser.fuse_many(images, offsets)
+    for row in (0, 1, 511, 512, 1023, 1024, 1099, 1100, 1101, 1102, 1103, 1104, 1110, 1119):
+        alone = any_fuser.fuse(images[offsets[row] : offsets[row + 1]]).vector
+        assert np.abs(templates[row] - alone).max() < 1e-5
+    states = any_fuser.encode_many(images, offsets)
+    assert np.abs(any_fuser.finish_many(states) - templates).max() < 1e-5
+
+
+def test_threads_change_not_a_bit(any_fuser, make_set) -> None:
+    if not any_fuser.is_exact:
+        pytest.skip("only exact fusers compute in blocks")
+    images = make_set(1700)
+    any_fuser.num_threads = 1
+    alone = any_fuser.encode(images)
+    any_fuser.num_threads = 3
+    together = any_fuser.encode(images)
+    assert np.array_equal(alone.sums, together.sums)
+    assert np.array_equal(alone.style_sums, together.style_sums)
+
+
 def test_order_of_batches_is_free(any_fuser, make_set) -> None:
     states = [any_fuser.encode(make_set(4)) for _ in range(3)]
     forward = any_fuser.finish(states[0] + states[1] + states[2])

@@ -93,6 +93,18 @@ def test_repeating_every_image_changes_nothing(exact_fuser, case) -> None:
     )
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 37, 512, 513])
+def test_an_image_adds_the_same_bits_in_any_company(exact_fuser, make_set, size) -> None:
+    """What lets a heavy image leave nothing behind: its terms do not depend on the rows beside it."""
+    images = make_set(1100)
+    whole = exact_fuser._terms(images.embeddings, images.norms, images.style)
+    for start in (0, 500):
+        part = images[start : start + size]
+        terms = exact_fuser._terms(part.embeddings, part.norms, part.style)
+        assert np.array_equal(terms.shares, whole.shares[start : start + size])
+        assert np.array_equal(terms.style, whole.style[start : start + size])
+
+
 def test_official_fuser_depends_on_the_split(fuser_folders, make_set) -> None:
     """The counter-example: what the paper's architecture does not hold."""
     official = load_fuser(fuser_folders["official"])

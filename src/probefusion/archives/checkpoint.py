@@ -8,22 +8,64 @@ OUTPUT.work/checkpoint.npz   group, row, images to come per template, states of 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.archives.state_store import StateStore
 from probefusion.errors import FileFormatError, MismatchError
 from probefusion.files import read_npz, replace_file, write_npz
 from probefusion.fusion.fuser import Sums
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "VectorFile"]
 
 _KIND = "archive_checkpoint"
 _KEYS = frozenset({"group", "row", "remaining", "owners", "mass", "sums", "style_sums"})
+
+
+class VectorFile:
+    """An `.npy` file of which single rows are written; nothing of it is held in memory.
+
+    Args:
+        path: The file; made if missing.
+        num_rows: T.
+        dim: D.
+    """
+
+    def __init__(self, path: Path, num_rows: int, dim: int) -> None:
+        self._path = path
+        if not path.exists():
+            shape = (num_rows, dim)
+            np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape).flush()
+        mapped = self.read()
+        if mapped.shape != (num_rows, dim):
+            raise FileFormatError(f"{path}: damaged. Delete the folder to begin anew.")
+        self._first, self._stride = int(mapped.offset), dim * 4
+        self._file = path.open("r+b")
+
+    def write(self, rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
+        """Writes some rows."""
+        for row, vector in zip(rows.tolist(), vectors, strict=True):
+            self._file.seek(self._first + row * self._stride)
+            self._file.write(vector.tobytes())
+
+    def flush(self) -> None:
+        """Sees to it that what was written is on the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Flushes and closes."""
+        self.flush()
+        self._file.close()
+
+    def read(self) -> np.memmap[Any, Any]:
+        """All rows, mapped for reading."""
+        mapped: np.memmap[Any, Any] = np.load(self._path, mmap_mode="r", allow_pickle=False)
+        return mapped
 
 
 class Checkpoint:
@@ -32,19 +74,26 @@ class Checkpoint:
     Attributes:
         group: The group of templates that is being done.
         row: Rows of the archive that were added in this group.
-        states: Sums of the templates that have begun and not ended, by their place in the table.
+        remaining: (T,) images of each template that are still to come.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, remaining: npt.NDArray[np.int64]) -> None:
         self._folder = folder
         self.group = 0
         self.row = 0
-        self.states: dict[int, Sums] = {}
-        self._remaining: npt.NDArray[np.int64] | None = None
+        self.remaining = remaining
 
     @staticmethod
-    def open(folder: Path, job: dict[str, Any], *, num_templates: int) -> Checkpoint:
+    def open(
+        folder: Path, job: dict[str, Any], *, store: StateStore, num_images: npt.NDArray[np.int64]
+    ) -> Checkpoint:
         """Begins a job, or reads how far an interrupted run of the same job came.
+
+        Args:
+            folder: `OUTPUT.work`; made if missing.
+            job: What must be the same for a run to go on.
+            store: Empty; gets the states of the unfinished templates.
+            num_images: (T,) images of each template.
 
         Raises:
             MismatchError: If the folder belongs to another job.
@@ -52,7 +101,7 @@ class Checkpoint:
         """
         folder.mkdir(exist_ok=True)
         card = folder / "job.json"
-        checkpoint = Checkpoint(folder)
+        checkpoint = Checkpoint(folder, num_images.copy())
         if not card.exists():
             with replace_file(card) as stream:
                 stream.write(json.dumps(job).encode())
@@ -72,54 +121,28 @@ class Checkpoint:
             arrays = read_npz(
                 saved, kind=_KIND, version=1, required=_KEYS, optional=frozenset[str]()
             )
-            checkpoint.group, checkpoint.row = int(arrays["group"]), int(arrays["row"])
-            checkpoint._remaining = arrays["remaining"]
-            if len(arrays["remaining"]) != num_templates:
+            if len(arrays["remaining"]) != len(num_images):
                 raise FileFormatError(f"{saved}: damaged. Delete the folder to begin anew.")
-            for position, owner in enumerate(arrays["owners"].tolist()):
-                part = slice(position, position + 1)
-                checkpoint.states[owner] = Sums(
-                    *(arrays[name][part].copy() for name in Sums._fields)
-                )
+            checkpoint.group, checkpoint.row = int(arrays["group"]), int(arrays["row"])
+            checkpoint.remaining = arrays["remaining"]
+            store.add(arrays["owners"], Sums(*(arrays[name] for name in Sums._fields)))
         return checkpoint
 
-    def remaining(self, num_images: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """(T,) images of each template that are still to come."""
-        return num_images.copy() if self._remaining is None else self._remaining.copy()
-
-    @contextmanager
-    def vectors(self, num_templates: int, dim: int) -> Iterator[np.memmap[Any, Any]]:
-        """The file of finished templates, (T, D) float32, mapped for writing."""
-        path = self._folder / "vectors.npy"
-        mode = "r+" if path.exists() else "w+"
-        mapped = np.lib.format.open_memmap(
-            path, mode=mode, dtype=np.float32, shape=(num_templates, dim)
-        )
-        yield mapped
+    def vectors(self, num_templates: int, dim: int) -> VectorFile:
+        """The file of finished templates, (T, D) float32."""
+        return VectorFile(self._folder / "vectors.npy", num_templates, dim)
 
     def save(
-        self,
-        group: int,
-        row: int,
-        remaining: npt.NDArray[np.int64],
-        states: dict[int, Sums],
+        self, group: int, row: int, remaining: npt.NDArray[np.int64], store: StateStore
     ) -> None:
         """Writes where the run stands; the finished templates must be on the disk already."""
-        owners = sorted(states)
-        arrays: dict[str, Any] = {"mass": (0, 0), "sums": (0, 0, 0), "style_sums": (0, 0, 0)}
-        for position, (name, shape) in enumerate(list(arrays.items())):
-            parts = [states[owner][position] for owner in owners]
-            arrays[name] = np.concatenate(parts) if parts else np.zeros(shape)
-        write_npz(
-            self._folder / "checkpoint.npz",
-            kind=_KIND,
-            version=1,
-            force=True,
-            arrays={
-                "group": group,
-                "row": row,
-                "remaining": remaining,
-                "owners": np.array(owners, np.int64),
-                **arrays,
-            },
-        )
+        owners, states = store.open_states()
+        arrays: dict[str, Any] = {
+            "group": group,
+            "row": row,
+            "remaining": remaining,
+            "owners": owners,
+            **states._asdict(),
+        }
+        path = self._folder / "checkpoint.npz"
+        write_npz(path, kind=_KIND, version=1, force=True, arrays=arrays)

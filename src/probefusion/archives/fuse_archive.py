@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from probefusion.archives.archive import Archive, ArchiveRows
-from probefusion.archives.checkpoint import Checkpoint
+from probefusion.archives.checkpoint import Checkpoint, VectorFile
+from probefusion.archives.state_store import StateStore
 from probefusion.archives.template_file import template_writer
 from probefusion.archives.template_table import TemplateTable, scan_templates
 from probefusion.checks import check_output
@@ -23,7 +23,7 @@ from probefusion.types import EmbeddingSet
 
 __all__ = ["ArchiveReport", "fuse_archive"]
 
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE = 2048
 _SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
 
@@ -50,7 +50,7 @@ def fuse_archive(
     fuser: Fuser,
     output: str | Path,
     *,
-    memory: int = 200_000_000,
+    memory: int = 150_000_000,
     progress: Callable[[int, int], None] | None = None,
     force: bool = False,
 ) -> ArchiveReport:
@@ -92,26 +92,32 @@ def fuse_archive(
     output = check_output(output, force=force)
     write_templates = template_writer(output)
     table = scan_templates(archive)
-    size = _state_bytes(archive, fuser)
+    one = _one_state(archive, fuser)
+    size = sum(array.nbytes for array in one)
     if memory < size:
         raise ConfigError(f"memory: expected at least {size} bytes, one state, got {memory}.")
-    groups = table.groups(max(1, memory // size))
+    capacity = min(memory // size, table.num_templates)
+    groups = table.groups(capacity)
+    store = StateStore(min(capacity, table.most_open), table.num_templates, one)
     work = output.with_name(output.name + ".work")
     job = {
         "archive": archive.identity,
         "fuser": fuser.fingerprint,
         "num_templates": table.num_templates,
-        "groups": len(groups),
+        "groups": [len(group) for group in groups[:1]] + [len(groups)],
     }
-    checkpoint = Checkpoint.open(work, job, num_templates=table.num_templates)
+    checkpoint = Checkpoint.open(work, job, store=store, num_images=table.num_images)
     resumed_at = checkpoint.group * archive.num_images + checkpoint.row
-    with checkpoint.vectors(table.num_templates, _dim(archive)) as vectors:
-        run = _Run(fuser, archive, table, checkpoint, vectors)
+    vectors = checkpoint.vectors(table.num_templates, one.sums.shape[2])
+    run = _Run(fuser, archive, table, checkpoint, store, vectors)
+    try:
         for group in range(checkpoint.group, len(groups)):
             run.fuse_group(group, groups, progress)
-        vectors.flush()
-        facts = {"fuser": fuser.fingerprint, "embedder": archive.embedder or fuser.embedder}
-        write_templates(table, vectors, facts, force)
+    finally:
+        vectors.close()
+    del run, store
+    facts = {"fuser": fuser.fingerprint, "embedder": archive.embedder or fuser.embedder}
+    write_templates(table, vectors.read(), facts, force)
     shutil.rmtree(work)
     return ArchiveReport(
         num_images=archive.num_images,
@@ -130,15 +136,16 @@ class _Run:
         archive: Archive,
         table: TemplateTable,
         checkpoint: Checkpoint,
-        vectors: npt.NDArray[np.float32],
+        store: StateStore,
+        vectors: VectorFile,
     ) -> None:
         self.fuser = fuser
         self.archive = archive
         self.table = table
         self.checkpoint = checkpoint
+        self.store = store
         self.vectors = vectors
-        self.states = checkpoint.states
-        self.remaining = checkpoint.remaining(table.num_images)
+        self.remaining = checkpoint.remaining
 
     def fuse_group(
         self,
@@ -155,56 +162,45 @@ class _Run:
             self._add(rows, groups[group])
             done = rows.start + len(rows.ids)
             if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
-                self.vectors.flush()  # type: ignore[attr-defined]
-                self.checkpoint.save(group, done, self.remaining, self.states)
+                self.vectors.flush()
+                self.checkpoint.save(group, done, self.remaining, self.store)
                 saved = time.monotonic()
             if progress is not None:
                 progress(group * self.archive.num_images + done, total)
 
     def _add(self, rows: ArchiveRows, group: range) -> None:
         places = self.table.places(rows.ids)
+        embeddings, style = rows.embeddings, rows.style
+        chosen = np.flatnonzero((places >= group.start) & (places < group.stop))
+        if group.start > 0:  # every row was checked when the first group was done
+            if not len(chosen):
+                return
+            places, embeddings = places[chosen], embeddings[chosen]
+            style = None if style is None else style[chosen]
+            chosen = np.arange(len(chosen))
         images = EmbeddingSet(
-            embeddings=rows.embeddings,
-            style=rows.style,
+            embeddings=embeddings,
+            style=style,
             embedder=self.archive.embedder,
             origin=f"{self.archive.name}, counted from row {rows.start}",
         )
-        self.fuser.check_fits(images)
-        chosen = np.flatnonzero((places >= group.start) & (places < group.stop))
         if not len(chosen):
             return
         order = chosen[np.argsort(places[chosen], kind="stable")]
         owners, begins = np.unique(places[order], return_index=True)
         sums = self.fuser.encode_many(images[order], np.append(begins, len(order)))
         self.remaining[owners] -= np.diff(np.append(begins, len(order)))
-        finished = []
-        for position, owner in enumerate(owners.tolist()):
-            part = Sums(*(array[position : position + 1] for array in sums))
-            if owner in self.states:
-                self.states[owner].add(part, 0)
-            else:
-                self.states[owner] = Sums(*(array.copy() for array in part))
-            if self.remaining[owner] == 0:
-                finished.append(owner)
-        if finished:
-            done = [self.states.pop(owner) for owner in finished]
-            whole = Sums(*(np.concatenate(column) for column in zip(*done, strict=True)))
-            self.vectors[finished] = self.fuser.finish_many(whole)
+        ends = self.remaining[owners] == 0
+        if ends.any():
+            whole = self.store.take(owners[ends]).add(Sums(*(part[ends] for part in sums)), 0)
+            self.vectors.write(owners[ends], self.fuser.finish_many(whole))
+        self.store.add(owners[~ends], Sums(*(part[~ends] for part in sums)))
 
 
-def _state_bytes(archive: Archive, fuser: Fuser) -> int:
-    """Bytes of one state, found by encoding the first row."""
-    rows = _first_row(archive, with_style=fuser.style_channels > 0)
+def _one_state(archive: Archive, fuser: Fuser) -> Sums:
+    """The state of the first row, for its sizes."""
+    rows = next(iter(archive.rows(0, 1, with_style=fuser.style_channels > 0)))
     images = EmbeddingSet(
         embeddings=rows.embeddings, style=rows.style, embedder=archive.embedder, origin=archive.name
     )
-    state = fuser.encode(images)
-    return int(state.mass.nbytes + state.sums.nbytes + state.style_sums.nbytes)
-
-
-def _first_row(archive: Archive, *, with_style: bool) -> ArchiveRows:
-    return next(iter(archive.rows(0, 1, with_style=with_style)))
-
-
-def _dim(archive: Archive) -> int:
-    return int(_first_row(archive, with_style=False).embeddings.shape[1])
+    return fuser.encode_many(images, (0, 1))

@@ -60,7 +60,7 @@ class ParquetArchive(Archive):
             )
         self.embedder = embedders.pop()
         self._has_style = has_style[0]
-        self.identity = identity_of(self._files)
+        self.identity = f"{by};{identity_of(self._files)}"
 
     def ids(self) -> Iterator[npt.NDArray[Any]]:
         """The template of every row, in parts."""

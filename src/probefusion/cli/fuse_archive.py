@@ -33,9 +33,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--memory",
         type=positive,
-        default=200,
+        default=150,
         metavar="MB",
-        help="for templates that have begun and not ended (default 200)",
+        help="for templates that have begun and not ended (default 150)",
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
     add_output_options(parser)

@@ -87,6 +87,15 @@ def fuser(fuser_folders):
     return load_fuser(fuser_folders["exact"], num_threads=2)
 
 
+def test_an_archive_sorted_by_template(tmp_path, rng, fuser) -> None:
+    ids, embeddings, style = make_rows(rng)
+    path = write_memmap(tmp_path / "archive", np.sort(ids), embeddings, style)
+    report = fuse_archive(open_archive(path), fuser, tmp_path / "t.npz", memory=60_000)
+    assert report.num_passes == 1
+    _, vectors = expected(fuser, np.sort(ids), embeddings, style)
+    assert np.abs(read(tmp_path / "t.npz")["embeddings"] - vectors).max() < 1e-6
+
+
 @pytest.mark.parametrize("kind", ["memmap", "parquet", "folder"])
 @pytest.mark.parametrize("memory", [200_000_000, 60_000])
 def test_every_archive_gives_what_fuse_gives(tmp_path, rng, fuser, kind, memory) -> None:

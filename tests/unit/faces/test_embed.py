@@ -376,3 +376,13 @@ def test_real_networks_agree_with_their_own_single_runs(assets):
             image = ((crop / 255 - mean) / std).astype(np.float32).transpose(2, 0, 1)[None]
             (single,) = session.run(None, {session.get_inputs()[0].name: image})
             assert relative_error(embedding, single[0]) < 1e-5
+
+
+def test_devices(save_network) -> None:
+    import onnxruntime
+
+    with pytest.raises(ConfigError, match="'cpu' or 'cuda'"):
+        OnnxEmbedder(*save_network(), device="tpu")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(ConfigError, match="pip install onnxruntime-gpu"):
+            OnnxEmbedder(*save_network(), device="cuda")

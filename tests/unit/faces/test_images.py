@@ -11,6 +11,7 @@ import pytest
 from probefusion.errors import FileFormatError, MissingFileError
 from probefusion.faces import SkippedImage, decode_image, list_images, read_crop, read_images
 from probefusion.faces.image_header import is_complete, pixel_size
+from probefusion.faces.images import fit_crop
 
 cv2 = pytest.importorskip("cv2")
 
@@ -293,3 +294,28 @@ def test_real_crops_are_read_from_their_archive(assets):
     assert skipped == []
     shapes = {image.shape for _, image in read_images(found[::500])}
     assert shapes == {(112, 112, 3)}
+
+
+def test_threads_change_neither_images_nor_order(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        path = tmp_path / f"{number:02d}.png"
+        path.write_bytes(encode(rng.integers(0, 256, (9, 9, 3)).astype(np.uint8), ".png"))
+    (tmp_path / "07.png").write_bytes(b"no image")
+    sources = list_images(tmp_path)[0]
+    alone = list(read_images(sources))
+    for settings in ({"num_threads": 3}, {"num_threads": 1, "ahead": 5}):
+        together = list(read_images(sources, **settings))
+        assert [source for source, _ in together] == sources
+        for (_, one), (_, other) in zip(alone, together, strict=True):
+            assert isinstance(one, SkippedImage) == isinstance(other, SkippedImage)
+            assert one == other if isinstance(one, SkippedImage) else np.array_equal(one, other)
+
+
+def test_images_are_fitted_where_they_are_decoded(tmp_path) -> None:
+    (tmp_path / "a.png").write_bytes(encode(np.zeros((9, 9, 3), np.uint8), ".png"))
+    (tmp_path / "b.png").write_bytes(encode(np.zeros((9, 5, 3), np.uint8), ".png"))
+    sources = list_images(tmp_path)[0]
+    fitted = dict(read_images(sources, num_threads=2, fit=lambda image: fit_crop(image, 4)))
+    assert fitted[sources[0]].shape == (4, 4, 3)
+    assert "aligned square crop" in fitted[sources[1]].reason

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from probefusion.errors import FileFormatError, IntegrityError, MissingFileError
@@ -149,3 +150,53 @@ def test_lost_lengths_are_refused_where_they_matter(folder, make_set) -> None:
     assert load_fuser(folder).fuse(raw).num_images == 4
     with pytest.raises(MissingNormsError, match="length 1"):
         load_fuser(folder).fuse(units)
+
+
+def test_the_bundled_folder_of_format_1_is_read_and_gives_its_own_values() -> None:
+    card = load_fuser("exact").card
+    if card.format_version > 1:
+        pytest.skip("the bundled fuser is of a newer format")
+    assert card.values == "graph"
+    assert load_fuser("exact").self_test() < 1e-5
+
+
+def test_unit_values_are_not_given_by_the_graph(folder) -> None:
+    card = read_card(folder)
+    assert (card.format_version, card.values) == (2, "unit")
+    names = [output.name for output in load_fuser(folder)._encode_graph.get_outputs()]
+    assert names == ["shares", "style_tokens"]
+    change_card(folder, values="graph")
+    with pytest.raises(FileFormatError, match="values"):
+        load_fuser(folder)
+    change_card(folder, values="some")
+    with pytest.raises(FileFormatError, match="unit, graph"):
+        load_fuser(folder)
+
+
+def test_a_network_with_values_of_its_own_gives_them(tmp_path, make_set) -> None:
+    torch = pytest.importorskip("torch")
+    from probefusion.nn.architectures import build_network
+    from probefusion.training.export import export_fuser
+
+    network = build_network("exact", {"dim": 16, "style_channels": 6, "correction": "full"})
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.1
+    export_fuser(
+        network,
+        tmp_path / "fuser",
+        name="exact.test-random.r1",
+        architecture="exact",
+        embedder=None,
+        licence="none",
+        training={},
+    )
+    fuser = load_fuser(tmp_path / "fuser")
+    assert fuser.card.values == "graph"
+    images = make_set(700)
+    with torch.no_grad():
+        fused = network(
+            torch.from_numpy(images.embeddings.copy())[None],
+            torch.from_numpy(images.style.copy())[None],
+        )[0]
+    assert np.abs(fuser.fuse(images).vector - (fused / fused.norm()).numpy()).max() < 1e-5

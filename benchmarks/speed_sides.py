@@ -1,0 +1,149 @@
+"""The two sides of every comparison: ours, and the official architecture run the official way."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from probefusion.fusion import Fuser
+from probefusion.fusion.learned import open_fuser
+from probefusion.nn.architectures import build_network
+from probefusion.nn.caface import CAFace
+from probefusion.training.export import export_fuser
+from probefusion.types import EmbeddingSet
+
+DIM, CHANNELS = 512, 384
+THREADS = 2
+_PATTERN_ROWS = 65_536
+
+
+def export_exact(folder: str | Path) -> Path:
+    """Writes an exact fuser of the default size with random weights."""
+    network = build_network("exact", {"dim": DIM, "style_channels": CHANNELS})
+    _shake(network)
+    export_fuser(
+        network,
+        Path(folder) / "exact",
+        name="exact.benchmark-random.r1",
+        architecture="exact",
+        embedder=None,
+        licence="random weights",
+        training={},
+    )
+    return Path(folder) / "exact"
+
+
+def exact_fuser() -> Fuser:
+    """The same, opened: it runs through ONNX Runtime."""
+    with tempfile.TemporaryDirectory() as folder:
+        return open_fuser(export_exact(folder), num_threads=THREADS)
+
+
+def _shake(network: torch.nn.Module) -> None:
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
+
+
+class Official:
+    """The faithful network in PyTorch, called as the published evaluation calls it.
+
+    Attention is computed as in the published code, with the whole matrix of scores; `fused=True`
+    takes PyTorch's fused attention instead, which the published code does not use.
+    """
+
+    def __init__(self, *, fused: bool = False) -> None:
+        torch.set_num_threads(THREADS)
+        self.network = CAFace().eval()
+        self.fused = fused
+
+    def fuse(self, embeddings: np.ndarray, style: np.ndarray, chunk: int | None = None):
+        """One template: all images in one call, or in sequential chunks."""
+        with torch.inference_mode(), self._attention():
+            given = torch.from_numpy(embeddings)[None], torch.from_numpy(style)[None]
+            state = None
+            size = chunk or len(embeddings)
+            for start in range(0, len(embeddings), size):
+                part = slice(start, start + size)
+                state = self.network.update(
+                    state, self.network.encode(given[0][:, part], given[1][:, part])
+                )
+            fused = self.network.finish(state)[0]
+            return torch.nn.functional.normalize(fused)[0].numpy()
+
+    @contextlib.contextmanager
+    def _attention(self) -> Iterator[None]:
+        if self.fused:
+            yield
+            return
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+
+
+def make_arrays(num_images: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 512) and (N, 384, 2) float32; a pattern of 65,536 rows over and over."""
+    rng = np.random.default_rng(0)
+    rows = min(num_images, _PATTERN_ROWS)
+    pattern = rng.standard_normal((rows, DIM), dtype=np.float32) * 20
+    style_pattern = np.abs(rng.standard_normal((rows, CHANNELS, 2), dtype=np.float32))
+    if rows == num_images:
+        return pattern, style_pattern
+    embeddings = np.empty((num_images, DIM), np.float32)
+    style = np.empty((num_images, CHANNELS, 2), np.float32)
+    for start in range(0, num_images, rows):
+        part = slice(start, min(start + rows, num_images))
+        embeddings[part] = pattern[: part.stop - start]
+        style[part] = style_pattern[: part.stop - start]
+    return embeddings, style
+
+
+def make_set(num_images: int) -> EmbeddingSet:
+    embeddings, style = make_arrays(num_images)
+    return EmbeddingSet(embeddings=embeddings, style=style)
+
+
+def paired_seconds(
+    functions: Sequence[Callable[[], object]], *, budget: float = 4.0, most: int = 200
+) -> list[float]:
+    """Median seconds of several functions, called in turn so that other load hits all alike."""
+    samples: list[list[float]] = [[] for _ in functions]
+    for function in functions:
+        function()
+    begin = time.perf_counter()
+    while len(samples[0]) < 3 or (time.perf_counter() - begin < budget and len(samples[0]) < most):
+        for function, kept in zip(functions, samples, strict=True):
+            start = time.perf_counter()
+            function()
+            kept.append(time.perf_counter() - start)
+    return [float(np.median(kept)) for kept in samples]
+
+
+def peak_above(function: Callable[[], object]) -> int:
+    """Bytes by which the process grows above what it holds before the call, at most (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status("self", "VmRSS")
+    function()
+    return max(0, process_peak("self") - before)
+
+
+def process_peak(process: int | str) -> int:
+    """Bytes a running process has held at most; 0 for one that has just ended (Linux)."""
+    return _status(process, "VmHWM")
+
+
+def _status(process: int | str, key: str) -> int:
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = [int(line.split()[1]) for line in lines if line.startswith(key + ":")]
+    return found[0] * 1024 if found else 0
