@@ -15,7 +15,14 @@ from probefusion.files import replace_file
 from probefusion.video.clip import Clip, Person
 from probefusion.video.evidence import Evidence
 
-__all__ = ["SCHEMA_VERSION", "prepare_folder", "summary", "write_records"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "check_folder",
+    "clip_facts",
+    "prepare_folder",
+    "summary",
+    "write_records",
+]
 
 SCHEMA_VERSION = 1
 """Version of tracks.json. Keys are only added within a version."""
@@ -24,8 +31,8 @@ _NAMES = ("tracks.json", "report.html", "annotated.mp4")
 _FOLDERS = {"templates": "track-*.npz", "states": "track-*.safetensors"}
 
 
-def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
-    """Makes the output folder; with `force`, removes the results of a video that stand in it.
+def check_folder(folder: str | Path, *, force: bool = False) -> list[Path]:
+    """The results of a video that stand in a folder, which need not exist.
 
     Raises:
         OutputExistsError: If it is a file, or results stand in it and `force` is False.
@@ -42,7 +49,17 @@ def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
             f"output {str(folder)!r} holds {standing[0].name}. Use --force (force=True) to replace the "
             f"results in it, or name another folder."
         )
-    for item in standing:
+    return standing
+
+
+def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
+    """Makes the output folder; with `force`, removes the results of a video that stand in it.
+
+    Raises:
+        OutputExistsError: As `check_folder`.
+    """
+    folder = Path(folder)
+    for item in check_folder(folder, force=force):
         item.unlink()
     for name in _FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)

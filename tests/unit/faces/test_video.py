@@ -99,7 +99,9 @@ def test_phone_video_is_turned_upright(tmp_path, videos) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*deprecated.*")
-def test_every_kind_of_pixels_becomes_rgb(tmp_path, videos, name, codec, pix_fmt, array_format) -> None:
+def test_every_kind_of_pixels_becomes_rgb(
+    tmp_path, videos, name, codec, pix_fmt, array_format
+) -> None:
     frames = list(videos.numbered_frames(5))
     if array_format == "gray8":
         frames = [frame[..., 1] for frame in frames]
@@ -146,7 +148,10 @@ def test_a_cut_off_stream_gives_what_is_there(tmp_path, videos) -> None:
         (b"", "could not open it"),
         (b"no video at all" * 100, "could not open it"),
         (b"\x00" * 5000, "could not open it"),
-        (b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n/etc/passwd\n#EXT-X-ENDLIST\n", "could not"),
+        (
+            b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n/etc/passwd\n#EXT-X-ENDLIST\n",
+            "could not",
+        ),
         (b"ffconcat version 1.0\nfile /etc/hostname\n", "could not open it"),
         (b"%PDF-1.4\n" + b"x" * 3000, "could not open it"),
     ],
@@ -295,7 +300,9 @@ class RtspServer(threading.Thread):
     def _play(self, connection: socket.socket) -> None:
         size = 7 * 188
         for number, start in enumerate(range(0, len(self._stream), size)):
-            head = bytes([0x80, 33]) + number.to_bytes(2, "big") + (number * 3000).to_bytes(4, "big")
+            head = (
+                bytes([0x80, 33]) + number.to_bytes(2, "big") + (number * 3000).to_bytes(4, "big")
+            )
             packet = head + b"\x00\x00\x00\x01" + self._stream[start : start + size]
             connection.sendall(b"$\x00" + len(packet).to_bytes(2, "big") + packet)
         if self._hang:
