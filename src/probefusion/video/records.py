@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from probefusion.errors import OutputExistsError
+from probefusion.errors import MissingFileError, OutputExistsError
 from probefusion.files import replace_file
 from probefusion.video.clip import Clip, Person
 from probefusion.video.evidence import Evidence
@@ -36,10 +37,16 @@ def check_folder(folder: str | Path, *, force: bool = False) -> list[Path]:
 
     Raises:
         OutputExistsError: If it is a file, or results stand in it and `force` is False.
+        MissingFileError: If it cannot be made.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"output {str(folder)!r} is a file, expected a folder.")
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise MissingFileError(
+            f"output {str(folder)!r} cannot be made: {str(nearest)!r} is no folder that may be written to."
+        )
     standing = [folder / name for name in _NAMES if (folder / name).exists()]
     standing += [
         item for name, pattern in _FOLDERS.items() for item in (folder / name).glob(pattern)
@@ -56,7 +63,7 @@ def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
     """Makes the output folder; with `force`, removes the results of a video that stand in it.
 
     Raises:
-        OutputExistsError: As `check_folder`.
+        OutputExistsError, MissingFileError: As `check_folder`.
     """
     folder = Path(folder)
     for item in check_folder(folder, force=force):
