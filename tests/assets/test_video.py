@@ -42,7 +42,7 @@ def test_cuts_split_tracks_and_nobody_is_in_two_places(hamilton) -> None:
 
 def test_both_shots_of_the_singer_are_merged_by_their_states(assets, models, tmp_path) -> None:
     clip = str(assets / "video" / "short_hamilton_clip.mp4")
-    options = ["--every", "3", "--merge-tracks", "0.38", "--json"]
+    options = ["--every", "3", "--reenter-from", "1", "--merge-tracks", "0.38", "--json"]
     still = str(assets / "video" / "lin-manuel-miranda.png")
     assert main(["video", clip, "-o", str(tmp_path), "--gallery", still, *options, *models]) == 0
     facts = json.loads((tmp_path / "tracks.json").read_text())
