@@ -79,7 +79,7 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
 
 
 def load_tools(options: argparse.Namespace, fuser: Fuser | None = None) -> Tools:
-    """Embedder, detector, and the fuser given or else the one that fits them.
+    """Embedder, detector, and the fuser given or else the one that fits them, which must fit.
 
     Raises:
         ConfigError: If a model was not named.
@@ -96,10 +96,12 @@ def load_tools(options: argparse.Namespace, fuser: Fuser | None = None) -> Tools
     embedder = load_embedder(
         options.embedder, settings=embedder_settings(options), num_threads=options.threads
     )
+    size = embedder.spec.input_size
+    noise = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(np.uint8)
+    example = embedder.embed_set(noise)  # in all but its values as any set of this embedder
     if fuser is None:
-        size = embedder.spec.input_size
-        noise = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(np.uint8)
-        fuser = choose_fuser(options, [embedder.embed_set(noise)])  # as any set of this embedder
+        fuser = choose_fuser(options, [example])
+    fuser.check_fits(example)
     return Tools(embedder=embedder, detector=load_detector(options.detector), fuser=fuser)
 
 

@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuses and saves; 3 if images were skipped or a video is damaged."""
+    """Fuses and saves; 3 if images were skipped or a video is damaged, 130 if one was interrupted."""
     from probefusion.checks import check_output
     from probefusion.errors import ConfigError
     from probefusion.faces.video import is_video
@@ -74,6 +74,11 @@ def run(options: argparse.Namespace) -> int:
     stored = [path for path in options.paths if path.lower().endswith(".safetensors")]
     videos = [path for path in options.paths if is_video(path)]
     states = [FusionState.load(path) for path in stored]
+    if videos and options.aligned:
+        raise ConfigError(
+            f"--aligned: {videos[0]} is a video, in which faces are searched. Leave --aligned out and give "
+            f"--detector."
+        )
     others = [path for path in options.paths if path not in stored and path not in videos]
     loaded = load_images(others, options)
     sources = None
@@ -129,6 +134,8 @@ def run(options: argparse.Namespace) -> int:
     for problem in problems:
         print(f"warning: {problem}", file=sys.stderr)
     report_skipped(loaded.skipped)
+    if any(clip.was_stopped for clip in clips):
+        return 130
     return 3 if loaded.skipped or problems else 0
 
 
@@ -158,6 +165,7 @@ class _Fused:
     template: Template
     sources: list[str]
     problems: list[str]
+    was_stopped: bool
 
 
 def _fuse_video(video: str, options: argparse.Namespace, tools: Tools) -> _Fused:
@@ -183,4 +191,5 @@ def _fuse_video(video: str, options: argparse.Namespace, tools: Tools) -> _Fused
             template=replace(person.template, weights=weights),
             sources=[f"{name}#t={moment:.3f}" for times, _ in blocks for moment in times],
             problems=[f"{name}: {problem}" for problem in clip.problems],
+            was_stopped=stop(),
         )

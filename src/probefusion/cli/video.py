@@ -87,15 +87,15 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Processes and writes; 3 if something was damaged or skipped, 130 if interrupted."""
     from probefusion.errors import ConfigError
-    from probefusion.video.records import prepare_folder
+    from probefusion.video.records import check_folder, prepare_folder
     from probefusion.video.stills import read_stills
 
     _check(options)
     with interruption() as stop, open_reader(options.video, options) as reader:
         if options.annotate and reader.facts.is_live:
             raise ConfigError("--annotate: needs a file; a live source cannot be read twice.")
+        check_folder(options.output, force=options.force)
         tools = load_tools(options)
-        folder = prepare_folder(options.output, force=options.force)
         stills = None
         if options.gallery is not None:
             stills = read_stills(options.gallery, tools.embedder, tools.detector, tools.fuser)
@@ -103,6 +103,7 @@ def run(options: argparse.Namespace) -> int:
             was_stopped = stop()
             _merge(clip, options)
             evidence = _gather(clip, tools, stills, options)
+            folder = prepare_folder(options.output, force=options.force)
             _write(clip, evidence, folder, options)
             _tell(clip, evidence, folder, options)
     for problem in clip.problems:

@@ -103,8 +103,8 @@ class VideoReader:
     Use as a context manager and iterate once.
 
     Args:
-        source: A file; `webcam:0`, or a device such as `/dev/video0`; or an address that begins with
-            rtsp, rtmp, http(s), udp, rtp, tcp or srt.
+        source: A file; `webcam:0` or a device such as `/dev/video0` (Linux); or an address that begins
+            with rtsp, rtmp, http(s), udp, rtp, tcp or srt.
         every: Give every k-th frame only. All are decoded, as compression needs it.
         start: Seconds at which to begin.
         stop: Seconds at which to end, or None for the end of the stream.
@@ -320,7 +320,7 @@ class VideoReader:
         try:
             self._container.seek(max(0, int(time / stream.time_base)), stream=stream)
         except self._av.FFmpegError:
-            self._ending = None
+            return
 
     def _frames(self) -> Iterator[Any]:
         """Decoded frames; what cannot be decoded is counted."""

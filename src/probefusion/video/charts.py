@@ -157,9 +157,10 @@ def growth_chart(evidence: Evidence, reference: str) -> str:
             f"{name} {getattr(point, name):.3f}</title></circle>"
             for a, b, point in places
         ]
+    own = "plain mean" if evidence.reference is not None else "plain mean, to its own"
     parts.append(
         f"<text x='{_WIDTH - right - 4}' y='{height - bottom - 26}' text-anchor='end' fill='{_FUSED}'>fused</text>"
-        f"<text x='{_WIDTH - right - 4}' y='{height - bottom - 9}' text-anchor='end' fill='{_MEAN}'>plain mean</text>"
+        f"<text x='{_WIDTH - right - 4}' y='{height - bottom - 9}' text-anchor='end' fill='{_MEAN}'>{own}</text>"
     )
     parts += _axis_titles(left, height, "images so far", f"similarity to {reference}")
     return _svg(_WIDTH, height, parts, "Similarity as images arrive")

@@ -63,6 +63,7 @@ class Person:
         self._state: FusionState | None = None
         self._template: Template | None = None
         self._total: float | None = None
+        self._frames: npt.NDArray[np.int64] | None = None
 
     @property
     def number(self) -> int:
@@ -100,12 +101,20 @@ class Person:
         return _sum(track.growth()[-1].mean_state for track in self.tracks)
 
     def meets(self, other: Person) -> bool:
-        """Whether both were seen at one time, so that they cannot be one person."""
-        return any(
+        """Whether both were seen in one frame, so that they cannot be one person."""
+        overlap = any(
             one.first_frame <= two.last_frame and two.first_frame <= one.last_frame
             for one in self.segments
             for two in other.segments
         )
+        return overlap and bool(np.isin(self.frames(), other.frames()).any())
+
+    def frames(self) -> npt.NDArray[np.int64]:
+        """(N,) indices of the frames it was seen in; kept once read."""
+        if self._frames is None:
+            blocks = [rows["frame"] for track in self.tracks for rows in track.blocks()]
+            self._frames = np.concatenate(blocks)
+        return self._frames
 
     def blocks(self) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.float64]]]:
         """Its images in order of time, some hundred at a time, with their weights.

@@ -59,7 +59,7 @@ class Evidence:
         similarities: (N,) cosine of each image alone with the reference.
         weights: (N,) weight of each image in the template, sum 1.
         growth: Similarity after more and more images.
-        chips: Kept face crops, heaviest first.
+        target: (D,) the reference's unit vector.
     """
 
     person: Person
@@ -71,7 +71,7 @@ class Evidence:
     similarities: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64]
     growth: tuple[Growth, ...]
-    chips: tuple[WeighedChip, ...]
+    target: FloatArray
 
     @property
     def share_beaten(self) -> float:
@@ -84,6 +84,18 @@ class Evidence:
         heaviest_first = np.sort(self.weights)[::-1]
         reached = np.searchsorted(np.cumsum(heaviest_first), 0.5 - 1e-12)
         return min(int(reached) + 1, len(self.weights))
+
+    def chips(self) -> list[WeighedChip]:
+        """The face crops that were kept, heaviest first; read from the temporary file."""
+        found = [
+            WeighedChip(
+                chip=chip,
+                weight=float(self.person.weights(chip.shares[None])[0]),
+                similarity=_cosine(chip.alone, self.target),
+            )
+            for chip in self.person.chips()
+        ]
+        return sorted(found, key=lambda item: -item.weight)
 
 
 def gather_evidence(
@@ -118,14 +130,6 @@ def gather_evidence(
         )
         for point in person.growth()
     )
-    chips = [
-        WeighedChip(
-            chip=chip,
-            weight=float(person.weights(chip.shares[None])[0]),
-            similarity=_cosine(chip.alone, target),
-        )
-        for chip in person.chips()
-    ]
     return Evidence(
         person=person,
         match=match,
@@ -136,7 +140,7 @@ def gather_evidence(
         similarities=np.concatenate(similarities),
         weights=np.concatenate(weights),
         growth=growth,
-        chips=tuple(sorted(chips, key=lambda item: -item.weight)),
+        target=target,
     )
 
 

@@ -23,7 +23,7 @@ def merge_people(
     """Merges the most similar two people again and again while they are similar enough.
 
     The state of two people merged is the sum of their states, so the result is that of one person who
-    had been tracked without a break. Two who were seen at one time are never merged.
+    had been tracked without a break. Two who were seen in one frame are never merged.
 
     Args:
         people: The people of one video.
@@ -76,7 +76,7 @@ def _refusals(
     np.fill_diagonal(similarities, -2.0)
     pairs: dict[tuple[int, int], str] = {}
     for first, second in zip(*np.nonzero(apart & (similarities >= threshold)), strict=True):
-        pairs[min(first, second), max(first, second)] = "refused: seen at the same time"
+        pairs[min(first, second), max(first, second)] = "refused: seen in the same frame"
     open_pairs = np.where(apart, -2.0, similarities)
     for first in range(len(left)):
         second = int(open_pairs[first].argmax())

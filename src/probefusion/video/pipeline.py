@@ -80,7 +80,7 @@ def process_video(
     """Finds the people of a video and fuses each one's images.
 
     Memory does not grow with the length of the video: pixels are dropped once they are fused, rows of
-    numbers go to a temporary file, and what remains of a person who left is a few hundred bytes.
+    numbers go to a temporary file, and what remains of a person who left is a few kilobytes.
 
     Args:
         reader: The video; read to its end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,12 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from probefusion.errors import OutputExistsError
+from probefusion.errors import MissingFileError, OutputExistsError
 from probefusion.files import replace_file
 from probefusion.video.clip import Clip, Person
 from probefusion.video.evidence import Evidence
 
-__all__ = ["SCHEMA_VERSION", "prepare_folder", "summary", "write_records"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "check_folder",
+    "clip_facts",
+    "prepare_folder",
+    "summary",
+    "write_records",
+]
 
 SCHEMA_VERSION = 1
 """Version of tracks.json. Keys are only added within a version."""
@@ -24,15 +32,21 @@ _NAMES = ("tracks.json", "report.html", "annotated.mp4")
 _FOLDERS = {"templates": "track-*.npz", "states": "track-*.safetensors"}
 
 
-def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
-    """Makes the output folder; with `force`, removes the results of a video that stand in it.
+def check_folder(folder: str | Path, *, force: bool = False) -> list[Path]:
+    """The results of a video that stand in a folder, which need not exist.
 
     Raises:
         OutputExistsError: If it is a file, or results stand in it and `force` is False.
+        MissingFileError: If it cannot be made.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"output {str(folder)!r} is a file, expected a folder.")
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise MissingFileError(
+            f"output {str(folder)!r} cannot be made: {str(nearest)!r} is no folder that may be written to."
+        )
     standing = [folder / name for name in _NAMES if (folder / name).exists()]
     standing += [
         item for name, pattern in _FOLDERS.items() for item in (folder / name).glob(pattern)
@@ -42,7 +56,17 @@ def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
             f"output {str(folder)!r} holds {standing[0].name}. Use --force (force=True) to replace the "
             f"results in it, or name another folder."
         )
-    for item in standing:
+    return standing
+
+
+def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
+    """Makes the output folder; with `force`, removes the results of a video that stand in it.
+
+    Raises:
+        OutputExistsError, MissingFileError: As `check_folder`.
+    """
+    folder = Path(folder)
+    for item in check_folder(folder, force=force):
         item.unlink()
     for name in _FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)

@@ -102,14 +102,15 @@ def _page(clip: Clip, evidence: Sequence[Evidence]) -> Iterator[str]:
 
 def _person(item: Evidence) -> str:
     reference = item.reference or "its own template"
+    chips = item.chips()
     parts = [
         f"<section id='{_anchor(item)}'><h2>{html.escape(_label(item))}</h2>",
         f"<p>{_verdict(item)}</p>",
-        f"<p class='facts'>{html.escape(_why(item))}</p>",
+        f"<p class='facts'>{html.escape(_why(item, len(chips)))}</p>",
         "<div class='chips'>",
-        *(_chip(chip, item) for chip in item.chips[:_HEAVY_CHIPS]),
+        *(_chip(chip, item) for chip in chips[:_HEAVY_CHIPS]),
     ]
-    light = item.chips[max(_HEAVY_CHIPS, len(item.chips) - _LIGHT_CHIPS) :]
+    light = chips[max(_HEAVY_CHIPS, len(chips) - _LIGHT_CHIPS) :]
     if light:
         parts += ["</div><div class='chips light'>", *(_chip(chip, item) for chip in light)]
     parts += [
@@ -158,7 +159,7 @@ def _verdict(item: Evidence) -> str:
     return f"{text} {match.threshold:.3f}{rate}.{f' Next: {others}.' if others else ''}"
 
 
-def _why(item: Evidence) -> str:
+def _why(item: Evidence, num_chips: int) -> str:
     count = len(item.weights)
     text = (
         f"{count} images; {item.num_carrying_half} of them carry half of the weight, the heaviest "
@@ -170,10 +171,8 @@ def _why(item: Evidence) -> str:
             f"images {float(item.similarities.mean()):.3f} on average, {100 * item.share_beaten:.0f} % of them "
             f"below the fused template."
         )
-    kept = f" Below: the heaviest of {len(item.chips)} kept face crops"
-    lightest = (
-        ", then the lightest." if len(item.chips) > _HEAVY_CHIPS else ", from heavy to light."
-    )
+    kept = f" Below: the heaviest of {num_chips} kept face crops"
+    lightest = ", then the lightest." if num_chips > _HEAVY_CHIPS else ", from heavy to light."
     return text + kept + lightest
 
 

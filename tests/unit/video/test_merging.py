@@ -41,7 +41,7 @@ def test_people_seen_together_are_refused_with_the_reason(workshop, make_person)
     people = [make_person(0, range(20)), make_person(0, range(10, 30))]
     left, decisions = merge_people(people, workshop.fuser, 0.7)
     assert len(left) == 2
-    assert [d["kind"] for d in decisions] == ["refused: seen at the same time"]
+    assert [d["kind"] for d in decisions] == ["refused: seen in the same frame"]
 
 
 def test_a_merged_person_keeps_away_from_whom_either_met(workshop, make_person) -> None:
@@ -49,7 +49,13 @@ def test_a_merged_person_keeps_away_from_whom_either_met(workshop, make_person) 
     met_second = make_person(0, range(50, 70))
     left, decisions = merge_people([first, second, met_second], workshop.fuser, 0.5)
     assert len(left) == 2
-    assert "refused: seen at the same time" in {d["kind"] for d in decisions}
+    assert "refused: seen in the same frame" in {d["kind"] for d in decisions}
+
+
+def test_tracks_that_take_turns_can_be_merged(workshop, make_person) -> None:
+    people = [make_person(0, range(0, 20, 2)), make_person(0, range(1, 20, 2))]
+    left, _ = merge_people(people, workshop.fuser, 0.7)
+    assert [person.num_images for person in left] == [20]
 
 
 def test_nobody_to_merge(workshop, make_person) -> None:

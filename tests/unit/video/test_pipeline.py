@@ -8,7 +8,13 @@ import re
 import numpy as np
 import pytest
 
-from probefusion.errors import ConfigError, EmptySetError, FuserMismatchError, OutputExistsError
+from probefusion.errors import (
+    ConfigError,
+    EmptySetError,
+    FuserMismatchError,
+    MissingFileError,
+    OutputExistsError,
+)
 from probefusion.faces.video import VideoReader
 from probefusion.fusion import FusionState, load_fuser
 from probefusion.types import EmbeddingSet, Template
@@ -254,3 +260,5 @@ def test_results_are_not_overwritten_unasked(written) -> None:
     (folder / "file").write_text("")
     with pytest.raises(OutputExistsError, match="is a file"):
         prepare_folder(folder / "file")
+    with pytest.raises(MissingFileError, match="no folder"):
+        prepare_folder(folder / "file" / "inside")
