@@ -97,7 +97,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
                 row["kind"] + (" (checkpoint)" if row["format"] == "checkpoint" else ""),
                 str(row["dim"] or ""),
                 row["place"] or "",
-                "research" if row["non_commercial"] else "free",
+                _use(row),
                 "" if best is None else f"{best['benchmark']} {best['value']:.4f}",
             )
         )
@@ -105,6 +105,12 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for line in lines:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         print("  ".join(padded).rstrip())
+
+
+def _use(row: dict[str, Any]) -> str:
+    if row["non_commercial"]:
+        return "research"
+    return "unknown" if row["licence"] == "unknown" else "free"
 
 
 def _pull(options: argparse.Namespace) -> int:
