@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -91,6 +90,8 @@ def any_fuser(request: pytest.FixtureRequest, fuser_folders: dict[str, Path]):
 @pytest.fixture(scope="session")
 def tiny_embedder(tmp_path_factory):
     """A network with maps of 28 and 14 pixels: (N, 3, 112, 112) to (N, 16), 6 style channels."""
+    import json
+
     onnx = pytest.importorskip("onnx")
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
     matrix = np.random.default_rng(0).standard_normal((147, 16)).astype(np.float32)
