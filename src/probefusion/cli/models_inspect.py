@@ -105,7 +105,8 @@ def _print(inspection: ModelInspection) -> None:
     dims = " or ".join(map(str, facts.dims)) or "none that could be an embedding"
     print(f"{inspection.path}: sha256 {facts.sha256}")
     if inspection.known is not None:
-        print(f"known as: {inspection.known.name} ({inspection.known.licence})")
+        known = inspection.known
+        print(f"known as: {known.name}, {known.kind} ({known.licence})")
     print(f"input: {facts.input_name} {layout}, {size}; batch: {batch}; opset {facts.opset}")
     print(f"embedding: {dims}; outputs: {facts.outputs}")
     if inspection.tap_shapes:

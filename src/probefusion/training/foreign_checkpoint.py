@@ -35,6 +35,9 @@ _HARMLESS = re.compile(
 )
 """Names for which a stand-in is taken; nothing of these packages is imported or run."""
 
+_NO_PICKLE = "Unsupported operand"
+"""How the reader complains of bytes that mean nothing to it, rather than of what they ask for."""
+
 _STATE_KEYS = ("state_dict", "state_dict_backbone", "backbone_state_dict", "model_state_dict")
 
 
@@ -94,7 +97,13 @@ def _load(path: Path) -> Any:
             warnings.simplefilter("ignore")  # about the age of the file
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise IntegrityError(_refusal(path, _shortened(str(error)))) from error
+        reason = _shortened(str(error))
+        if reason.startswith(_NO_PICKLE):
+            raise FileFormatError(
+                f"{path}: expected a PyTorch checkpoint, got a file that torch.save did not write "
+                f"({reason})."
+            ) from error
+        raise IntegrityError(_refusal(path, reason)) from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError,
             IndexError, OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:  # fmt: skip
         raise FileFormatError(
