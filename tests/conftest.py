@@ -100,3 +100,41 @@ def any_fuser(request: pytest.FixtureRequest, fuser_folders: dict[str, Path]):
     from probefusion.fusion import load_fuser
 
     return load_fuser(fuser_folders.get(request.param, request.param))
+
+
+@pytest.fixture(scope="session")
+def tiny_embedder(tmp_path_factory):
+    """A network with maps of 28 and 14 pixels: (N, 3, 112, 112) to (N, 16), 6 style channels."""
+    import json
+
+    onnx = pytest.importorskip("onnx")
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    matrix = np.random.default_rng(0).standard_normal((147, 16)).astype(np.float32)
+
+    def pool(source, target, size):
+        return helper.make_node(
+            "AveragePool", [source], [target], kernel_shape=[size] * 2, strides=[size] * 2
+        )
+
+    nodes = [
+        pool("image", "stage2", 4),
+        pool("stage2", "stage3", 2),
+        pool("stage3", "stage4", 2),
+        helper.make_node("Flatten", ["stage4"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "matrix"], ["embedding"]),
+    ]
+    kind = onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", kind, ["N", 3, 112, 112])],
+        [helper.make_tensor_value_info("embedding", kind, ["N", 16])],
+        [numpy_helper.from_array(matrix, "matrix")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    folder = tmp_path_factory.mktemp("embedder")
+    onnx.save(model, str(folder / "tiny.onnx"))
+    settings = {"name": "tiny", "preprocessing": "arcface", "style_taps": ["stage2", "stage3"]}
+    (folder / "tiny.json").write_text(json.dumps(settings))
+    return folder / "tiny.onnx"

@@ -8,9 +8,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli import models_convert, models_inspect
+from probefusion.cli.models_convert import show_licence
 
 if TYPE_CHECKING:
-    from probefusion.models import KnownModel, Pulled
+    from probefusion.models import Pulled
 
 __all__ = ["add_parser"]
 
@@ -97,7 +98,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
                 row["kind"] + (" (checkpoint)" if row["format"] == "checkpoint" else ""),
                 str(row["dim"] or ""),
                 row["place"] or "",
-                "research" if row["non_commercial"] else "free",
+                _use(row),
                 "" if best is None else f"{best['benchmark']} {best['value']:.4f}",
             )
         )
@@ -105,6 +106,12 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for line in lines:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         print("  ".join(padded).rstrip())
+
+
+def _use(row: dict[str, Any]) -> str:
+    if row["non_commercial"]:
+        return "research"
+    return "unknown" if row["licence"] == "unknown" else "free"
 
 
 def _pull(options: argparse.Namespace) -> int:
@@ -120,7 +127,7 @@ def _pull(options: argparse.Namespace) -> int:
                 offline=True if options.offline else None,
                 force=options.force,
                 progress=progress,
-                notice=_show_licence,
+                notice=show_licence,
             )
     for result in results:
         if not result.is_verified:
@@ -133,19 +140,11 @@ def _pull(options: argparse.Namespace) -> int:
         print(json.dumps([_facts(result) for result in results], indent=2))
     else:
         for result in results:
-            state = "fetched from" if result.is_new else "is here, in the cache of"
-            print(f"{result.entry.name}: {result.path} ({state} {result.source})")
+            state = f"fetched from {result.source}" if result.is_new else "was here"
+            print(f"{result.entry.name}: {result.path} ({state})")
             if result.entry.format == "checkpoint":
                 print(f"convert it with: probefusion models convert {result.entry.name}")
     return 0
-
-
-def _show_licence(entry: KnownModel) -> None:
-    size = "" if entry.size is None else f", {entry.size / 1e6:.1f} MB"
-    terms = f"licence: {entry.licence}"
-    if entry.non_commercial:
-        terms = f"NOT FOR COMMERCIAL USE. {terms}"
-    print(f"{entry.name} ({entry.origin}{size}): {terms}", file=sys.stderr)
 
 
 def _facts(result: Pulled) -> dict[str, Any]:

@@ -7,9 +7,12 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["add_parser", "run"]
+if TYPE_CHECKING:
+    from probefusion.models import KnownModel
+
+__all__ = ["add_parser", "run", "show_licence"]
 
 
 def add_parser(actions: Any) -> None:
@@ -54,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         entry = find_entry(given)
         if entry.format != "checkpoint":
             raise ConfigError(f"model {given!r} is no checkpoint: it is used as it is.")
-        path = pull_model(given)[0].path
+        path = pull_model(given, notice=show_licence)[0].path
         folder = folder or models_folder() / entry.name
         licence, name = licence or entry.licence, name or entry.name
         order = order or _trained_on(entry.settings)
@@ -91,3 +94,12 @@ def _trained_on(settings: Any) -> str | None:
     """The manifest says what the exported network takes; for IR networks that is what they know."""
     order = settings.get("channel_order")
     return None if order is None else str(order)
+
+
+def show_licence(entry: KnownModel) -> None:
+    """Tells on standard error what is about to be fetched, and on which terms."""
+    size = "" if entry.size is None else f", {entry.size / 1e6:.1f} MB"
+    terms = f"licence: {entry.licence}"
+    if entry.non_commercial:
+        terms = f"NOT FOR COMMERCIAL USE. {terms}"
+    print(f"{entry.name} ({entry.origin}{size}): {terms}", file=sys.stderr)

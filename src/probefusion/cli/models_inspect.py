@@ -35,6 +35,7 @@ def add_parser(actions: Any) -> None:
     parser.add_argument(
         "--dim", type=positive, metavar="D", help="where several outputs could be it"
     )
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
     parser.add_argument("--save", metavar="NAME", help="keep it under this name, with its settings")
     parser.add_argument("--licence", default="unknown", help="licence of the weights, kept with it")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -47,7 +48,9 @@ def run(options: argparse.Namespace) -> int:
     from probefusion.models.inspect import gather_faces, inspect_model, save_inspection
 
     crops, skipped = gather_faces(options.faces) if options.faces else (None, [])
-    inspection = inspect_model(options.model, crops=crops, dim=options.dim)
+    inspection = inspect_model(
+        options.model, crops=crops, dim=options.dim, num_threads=options.threads
+    )
     entry = None
     if options.save is not None:
         settings: dict[str, Any] = dict(embedder_settings(options) or {})
@@ -102,7 +105,8 @@ def _print(inspection: ModelInspection) -> None:
     dims = " or ".join(map(str, facts.dims)) or "none that could be an embedding"
     print(f"{inspection.path}: sha256 {facts.sha256}")
     if inspection.known is not None:
-        print(f"known as: {inspection.known.name} ({inspection.known.licence})")
+        known = inspection.known
+        print(f"known as: {known.name}, {known.kind} ({known.licence})")
     print(f"input: {facts.input_name} {layout}, {size}; batch: {batch}; opset {facts.opset}")
     print(f"embedding: {dims}; outputs: {facts.outputs}")
     if inspection.tap_shapes:
@@ -122,5 +126,9 @@ def _print(inspection: ModelInspection) -> None:
     if guess.norm_falls is None:
         print("norm: the network gives unit vectors")
     else:
-        tells = "tells quality" if guess.norm_is_quality else "is no reliable sign of quality"
+        tells = {
+            True: "tells quality",
+            False: "is no sign of quality",
+            None: "is not a clear sign",
+        }[guess.norm_is_quality]
         print(f"norm: {tells} (shorter for {guess.norm_falls:.1%} of degraded copies)")

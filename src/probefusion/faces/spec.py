@@ -83,11 +83,12 @@ class EmbedderSpec:
         if min(self.std) <= 0:
             raise ConfigError(f"std of {self.name}: expected numbers above 0, got {self.std}.")
         given: object = self.style_taps
-        taps = tuple(given) if isinstance(given, tuple | list) else (given,)
-        if len(taps) > MAX_TAPS or not all(isinstance(tap, str) and tap for tap in taps):
+        taps = tuple(given) if isinstance(given, tuple | list) else ()
+        is_list = isinstance(given, tuple | list) and len(taps) <= MAX_TAPS
+        if not is_list or not all(isinstance(tap, str) and tap for tap in taps):
             raise ConfigError(
                 f"style_taps of {self.name}: expected up to {MAX_TAPS} names of maps (as published: "
-                f"stage 2, then stage 3), got {taps!r}."
+                f"stage 2, then stage 3), got {given!r}."
             )
         object.__setattr__(self, "style_taps", taps)
         if self.norm_is_quality not in (True, False, None):

@@ -46,6 +46,7 @@ _COPIES = (
 )
 _ROUNDS = 1000
 _SURE, _LIKELY = 0.95, 0.8
+_NORM_SAYS_QUALITY, _NORM_SAYS_NOTHING = 0.85, 0.75
 _MIN_GAP = 0.2
 """A network with a smaller gap hardly tells faces apart, however it is fed."""
 
@@ -112,12 +113,19 @@ class PreprocessingGuess:
 
     @property
     def norm_is_quality(self) -> bool | None:
-        """Whether the length of an embedding tells the quality of its image; None when unknown."""
-        return None if self.norm_falls is None else self.norm_falls >= 0.9
+        """Whether the length of an embedding tells the quality of its image; None when not clear."""
+        if self.norm_falls is None or _NORM_SAYS_NOTHING <= self.norm_falls < _NORM_SAYS_QUALITY:
+            return None
+        return self.norm_falls >= _NORM_SAYS_QUALITY
 
 
 def guess_preprocessing(
-    path: str | Path, facts: EmbedderFacts, crops: Crops, *, dim: int | None = None
+    path: str | Path,
+    facts: EmbedderFacts,
+    crops: Crops,
+    *,
+    dim: int | None = None,
+    num_threads: int | None = None,
 ) -> PreprocessingGuess:
     """Tries every usual way of feeding a network on a few faces.
 
@@ -126,6 +134,7 @@ def guess_preprocessing(
         facts: What `inspect_embedder` says of it.
         crops: (N, 112, 112, 3) uint8 RGB, aligned faces of N different people, N >= `MIN_FACES`.
         dim: D, where the file has several outputs that could be the embedding.
+        num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
 
     Raises:
         InvalidInputError: If there are too few faces, or all are alike.
@@ -154,7 +163,7 @@ def guess_preprocessing(
                 input_size=size,
                 **trial.settings,  # type: ignore[arg-type]
             )
-            embedder = OnnxEmbedder(path, spec)
+            embedder = OnnxEmbedder(path, spec, num_threads=num_threads)
             faces = embedder.embed(clean)[0]
             others = [embedder.embed(copy)[0] for copy in copies]
             gaps[scaling, order] = np.mean([_gaps(faces, worse) for worse in others], axis=0)

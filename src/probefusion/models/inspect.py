@@ -45,7 +45,11 @@ class ModelInspection:
 
 
 def inspect_model(
-    path: str | Path, *, crops: npt.NDArray[np.uint8] | None = None, dim: int | None = None
+    path: str | Path,
+    *,
+    crops: npt.NDArray[np.uint8] | None = None,
+    dim: int | None = None,
+    num_threads: int | None = None,
 ) -> ModelInspection:
     """Inspects an ONNX face network.
 
@@ -54,6 +58,7 @@ def inspect_model(
         crops: (N, 112, 112, 3) uint8 RGB, aligned faces of different people, to guess how the
             network wants to be fed; None leaves that out.
         dim: D, where the file has several outputs that could be the embedding.
+        num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
 
     Raises:
         MissingFileError, FileFormatError, MissingExtraError: As for `inspect_embedder`.
@@ -63,12 +68,15 @@ def inspect_model(
     facts = inspect_embedder(path)
     model, _ = read_model(path, sha256=facts.sha256)
     shapes = map_shapes(model, input_size=facts.input_size or 112, names=facts.style_taps)
+    guess = None
+    if crops is not None:
+        guess = guess_preprocessing(path, facts, crops, dim=dim, num_threads=num_threads)
     return ModelInspection(
         path=path,
         facts=facts,
         tap_shapes={name: shape[1:] for name, (shape, _) in shapes.items()},
         known=find_by_sha256(facts.sha256),
-        guess=None if crops is None else guess_preprocessing(path, facts, crops, dim=dim),
+        guess=guess,
     )
 
 
@@ -160,7 +168,7 @@ def save_inspection(
         size=inspection.path.stat().st_size,
         licence=licence,
         origin=f"own file {inspection.path.name}",
-        settings=found,
+        settings={k: list(v) if isinstance(v, tuple) else v for k, v in found.items()},
     )
     remember_model(entry, force=force)
     return entry

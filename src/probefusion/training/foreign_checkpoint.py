@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,9 @@ _HARMLESS = re.compile(
 )
 """Names for which a stand-in is taken; nothing of these packages is imported or run."""
 
+_NO_PICKLE = "Unsupported operand"
+"""How the reader complains of bytes that mean nothing to it, rather than of what they ask for."""
+
 _STATE_KEYS = ("state_dict", "state_dict_backbone", "backbone_state_dict", "model_state_dict")
 
 
@@ -51,18 +56,15 @@ class ForeignCheckpoint:
     ignored: tuple[str, ...] = ()
 
 
-class _Inert(dict[Any, Any]):
-    """Stands for an object of a class that is not loaded: keeps plain contents, does nothing."""
+class _Inert:
+    """Stands for an object of a class that is not loaded: takes anything, does nothing."""
 
     def __new__(cls, *arguments: Any, **named: Any) -> _Inert:
         del arguments, named
         return super().__new__(cls)
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__()
-        del named
-        if len(arguments) == 1 and isinstance(arguments[0], Mapping):
-            self.update(arguments[0])
+        del arguments, named
 
 
 def read_foreign_checkpoint(path: str | Path, *, extra: tuple[str, ...] = ()) -> ForeignCheckpoint:
@@ -89,17 +91,36 @@ def read_foreign_checkpoint(path: str | Path, *, extra: tuple[str, ...] = ()) ->
 
 
 def _load(path: Path) -> Any:
-    stand_ins: list[Any] = [(type("Inert", (_Inert,), {}), name) for name in _stand_in_names(path)]
+    stand_ins: list[Any] = [(_stand_in(name), name) for name in _stand_in_names(path)]
     try:
-        with torch.serialization.safe_globals(stand_ins):
+        with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the age of the file
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise IntegrityError(_refusal(path, str(error))) from error
+        reason = _shortened(str(error))
+        if reason.startswith(_NO_PICKLE):
+            raise FileFormatError(
+                f"{path}: expected a PyTorch checkpoint, got a file that torch.save did not write "
+                f"({reason})."
+            ) from error
+        raise IntegrityError(_refusal(path, reason)) from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError,
             IndexError, OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:  # fmt: skip
         raise FileFormatError(
             f"{path}: expected a PyTorch checkpoint, could not read it ({error}). Fetch it again."
         ) from error
+
+
+def _stand_in(name: str) -> type:
+    """What is put in place of a class: for settings that are a dictionary, a plain one."""
+    return OrderedDict if name.endswith(".AttributeDict") else type("Inert", (_Inert,), {})
+
+
+def _shortened(message: str) -> str:
+    """The sentence of PyTorch's long message that says what it stumbled over."""
+    detail = message.partition("trusted source.")[2] or message
+    detail = detail.partition("WeightsUnpickler error:")[2] or detail
+    return " ".join(detail.partition("Check the documentation")[0].split()).rstrip(".")[:300]
 
 
 def _stand_in_names(path: Path) -> list[str]:
@@ -134,14 +155,14 @@ def _interpret(content: Any, path: Path, extra: tuple[str, ...]) -> ForeignCheck
     state = content if key is None else content[key]
     tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
     others = [str(name) for name in state if name not in tensors and name not in extra]
-    if not tensors or (others and key is not None):
-        raise FileFormatError(
-            f"{path}: expected tensors by name, got {', '.join(others[:5]) or 'nothing'}."
-        )
     if key is None and others:
         raise FileFormatError(
             f"{path}: expected one of the entries {', '.join(_STATE_KEYS)}, or tensors only, got "
             f"{', '.join(map(str, list(content)[:8]))}."
+        )
+    if not tensors or others:
+        raise FileFormatError(
+            f"{path}: expected tensors by name, got {', '.join(others[:5]) or 'nothing'}."
         )
     settings = content.get("hyper_parameters", {}) if key is not None else {}
     if not isinstance(settings, Mapping) or (not settings and _attributes(settings)):

@@ -23,7 +23,7 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.files import replace_file
-from probefusion.io.records import Record, RecordFile, read_record_list
+from probefusion.io.records import ListEntry, Record, RecordFile, read_record_list
 from probefusion.training.foreign_checkpoint import read_foreign_checkpoint
 from probefusion.training.variant_store import VariantStore
 from probefusion.types import FloatArray
@@ -125,6 +125,12 @@ def import_features(
         with replace_file(output / name) as stream:
             stream.write(json.dumps(content).encode())
     return VariantStore.open(output)
+
+
+def _person(entry: ListEntry) -> str:
+    """The first folder of the image's path, as in the official code; without one its label."""
+    parts = PurePosixPath(entry.path).parts
+    return parts[0] if len(parts) > 1 else f"{entry.labels[0]:.0f}"
 
 
 def _row_width(record: Record, num_variants: int, dim: int) -> int:

@@ -1,0 +1,115 @@
+"""`probefusion models`: arguments, output, exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROBEFUSION_HOME", str(tmp_path / "home"))
+    for name in ("INSIGHTFACE_HOME", "HF_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    for name in ("HF_HUB_CACHE", "PROBEFUSION_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PROBEFUSION_OFFLINE", "1")
+    (tmp_path / "home" / "models").mkdir(parents=True)
+    return tmp_path / "home" / "models"
+
+
+def test_list(command, home):
+    code, out, _ = command("models", "list")
+    assert code == 0
+    row = next(line for line in out.splitlines() if line.startswith("insightface_w600k_r50"))
+    assert row.split()[1:4] == ["embedder", "512", "research"]
+    code, out, _ = command("models", "list", "--json")
+    entry = next(item for item in json.loads(out) if item["name"] == "buffalo_l")
+    assert (entry["kind"], entry["path"]) == ("pack", None)
+    assert entry["urls"][0].endswith("/v0.7/buffalo_l.zip")
+
+
+def test_pull_offline_is_one_line(command, home):
+    code, out, err = command("models", "pull", "buffalo_l")
+    assert (code, out) == (1, "")
+    assert "NOT FOR COMMERCIAL USE. licence: InsightFace" in err
+    assert err.splitlines()[-1].startswith("probefusion: error: model 'buffalo_l' is not here")
+    code, _, err = command("models", "pull", "bufalo_l")
+    assert code == 1
+    assert "did you mean 'buffalo_l'" in err
+
+
+def test_what_is_here_needs_no_network(command, home, assets):
+    shutil.copy(assets / "models" / "yunet_320.onnx", home)
+    code, out, err = command("models", "pull", "yunet_320", "--json")
+    assert code == 0
+    (facts,) = json.loads(out)
+    assert (facts["is_new"], facts["is_verified"]) == (False, True)
+    assert "licence" not in err
+    code, out, _ = command("models", "path", "yunet_320")
+    assert (code, out) == (0, f"{home / 'yunet_320.onnx'}\n")
+    assert command("models", "verify")[:2] == (0, f"yunet_320: ok ({home / 'yunet_320.onnx'})\n")
+    (home / "yunet_320.onnx").write_bytes(b"damaged")
+    code, out, err = command("models", "verify", "--json")
+    assert code == 1
+    assert json.loads(out)[0]["state"] == "wrong hash"
+    assert "models pull --force yunet_320" in err
+    code, _, err = command("models", "path", "yunet_320")
+    assert code == 1
+    assert "expected SHA-256 81dbde15" in err
+
+
+def test_inspect_save_use_forget(command, home, tiny_embedder, people_folder, tmp_path):
+    model = tmp_path / "net.onnx"
+    shutil.copy(tiny_embedder, model)
+    code, out, _ = command("models", "inspect", model)
+    assert code == 0
+    assert "stage2 (3, 28, 28), stage3 (3, 14, 14)" in out
+    assert "give aligned faces with --faces" in out
+    code, _, err = command("models", "inspect", model, "--save", "mine")
+    assert code == 1
+    assert "--preprocessing arcface" in err
+    code, out, _ = command(
+        "models", "inspect", model, "--faces", people_folder, "--preprocessing", "arcface",
+        "--save", "mine", "--licence", "own", "--json",
+    )  # fmt: skip
+    assert code == 0
+    facts = json.loads(out)
+    assert facts["guess"]["num_faces"] == 24
+    assert len(facts["guess"]["tried"]) == 8
+    assert facts["saved_as"] == "mine"
+    code, out, _ = command(
+        "embed", people_folder / "person_03", "--aligned", "--embedder", "mine",
+        "-o", tmp_path / "s.npz",
+    )  # fmt: skip
+    assert code == 0
+    assert "mine" in command("models", "list")[1]
+    assert command("models", "forget", "mine")[0] == 0
+    code, _, err = command("models", "forget", "mine")
+    assert code == 1
+    assert "unknown model of your own 'mine'" in err
+
+
+def test_convert_refuses_what_is_no_checkpoint(command, home, tmp_path):
+    (tmp_path / "a.ckpt").write_bytes(b"<html>")
+    code, _, err = command("models", "convert", tmp_path / "a.ckpt", "-o", tmp_path / "out")
+    assert code == 1
+    assert "expected a PyTorch checkpoint" in err or "refused" in err
+    assert not (tmp_path / "out").exists()
+    code, _, err = command("models", "convert", tmp_path / "a.ckpt")
+    assert code == 1
+    assert "expected the folder to make" in err
+    code, _, err = command("models", "convert", "yunet_320", "-o", tmp_path / "out")
+    assert code == 1
+    assert "is no checkpoint" in err
+    code, _, err = command("models", "convert", "caface_adaface_webface4m")
+    assert code == 1
+    assert "network is not to be used" in err
+
+
+def test_usage(command):
+    assert command("models")[0] == 2
+    assert command("models", "pull")[0] == 2
+    assert command("models", "--help")[0] == 0
