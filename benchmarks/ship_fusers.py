@@ -34,12 +34,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--official", default="official-512")
+    parser.add_argument("--only", nargs="+", default=["exact", "exact-embedding", "exact-unit"])
     parser.add_argument("--revision", type=int, default=2)
     parser.add_argument("-o", "--output", required=True, type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = ProbeData.load(options.work / f"hard-{FOLD}.npz")
-    for name in ("exact", "exact-embedding", "exact-unit", options.official):
+    for name in (*options.only, options.official):
         ship(options, name, data)
 
 
