@@ -241,6 +241,35 @@ def test_train_is_resumed_after_a_kill_and_gives_a_working_fuser(
     assert json.loads(out)["fuser"] == facts["fingerprint"]
 
 
+def test_train_without_style_and_norm_gives_a_report_and_a_fuser_for_unit_embeddings(
+    tmp_path, command, tiny_embedder, people_folder, monkeypatch
+) -> None:
+    pytest.importorskip("torch")
+    from probefusion.training import run as training_run
+
+    monkeypatch.setattr(training_run, "MIN_HELD_OUT", 2)
+    options = ["--images", people_folder, "--embedder", tiny_embedder, "-o", tmp_path / "f"]
+    options += ["--steps", "3", "--batch-size", "6", "--folds", "0,1", "--threads", "1"]
+    options += ["--without", "style", "norm", "--validation-share", "0.3", "--report"]
+    code, out, err = command("train", *options, tmp_path / "report", "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    assert facts["report"] == str(tmp_path / "report")
+    assert facts["metrics"]["points"]
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert {point["fuser"] for point in report["points"]} == {"mean", facts["name"]}
+    fuser = load_fuser(tmp_path / "f")
+    assert (fuser.style_channels, fuser.needs_norms) == (0, False)
+    rng = np.random.default_rng(0)
+    units = rng.standard_normal((5, fuser.dim))
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    long = fuser.fuse(EmbeddingSet(embeddings=units * rng.uniform(1, 9, (5, 1)))).vector
+    assert np.allclose(fuser.fuse(EmbeddingSet(embeddings=units)).vector, long, atol=1e-4)
+    code, _, err = command("train", *options, tmp_path / "report", "--json", "--work", tmp_path)
+    assert code == 1
+    assert "exists" in err
+
+
 def test_train_settings_from_a_file(tmp_path, command, tiny_embedder, people_folder) -> None:
     pytest.importorskip("torch")
     (tmp_path / "bad.toml").write_text("stepps = 3\n")

@@ -27,7 +27,7 @@ __all__ = ["add_parser", "run"]
 _DEFAULTS: dict[str, Any] = {
     "architecture": "exact",
     "recipe": None,
-    "steps": 1500,
+    "steps": 800,
     "batch_size": None,
     "learning_rate": 1e-3,
     "memory_weight": 1.0,
@@ -75,7 +75,7 @@ def add_parser(commands: Any) -> None:
         metavar="NAME",
         help="surveillance-20 (default), or official-16: augmentation and settings as published",
     )
-    parser.add_argument("--steps", type=positive, metavar="N", help="default 1500")
+    parser.add_argument("--steps", type=positive, metavar="N", help="default 800")
     parser.add_argument(
         "--batch-size", type=positive, metavar="B", help="people per step (default: 128 or all)"
     )

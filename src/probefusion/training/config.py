@@ -56,7 +56,7 @@ class TrainingConfig:
 
     architecture: str = "exact"
     network: dict[str, Any] = field(default_factory=dict)
-    steps: int = 1500
+    steps: int = 800
     batch_size: int = 128
     group_size: int = 16
     prefixes: tuple[int, ...] = (1, 2, 4, 8, 16)
