@@ -72,8 +72,9 @@ def set_size(options: argparse.Namespace) -> Rows:
         for name in ("official", "official, fused attention", "official, chunks of 256"):
             if name in seconds:
                 row[f"times faster than {name}"] = round(seconds[name] / seconds["ours"], 1)
-        row["MB above the input, ours"] = _memory("ours", size)
-        if size <= 4096:
+        if not options.no_memory:
+            row["MB above the input, ours"] = _memory("ours", size)
+        if size <= 4096 and not options.no_memory:
             row["MB above the input, official"] = _memory("official", size)
         rows.append(row)
         print(row, file=sys.stderr, flush=True)
@@ -327,6 +328,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a twentieth of the size, for a try")
     parser.add_argument("--sizes", help="for set-size, as 1,4,256 (default: 1 to 1,048,576)")
     parser.add_argument("--budget", type=float, default=4.0, help="seconds per row of set-size")
+    parser.add_argument("--no-memory", action="store_true", help="for set-size: times only")
     parser.add_argument(
         "--official-templates", type=int, help="for ijbc: time the loop on so many (default: all)"
     )
