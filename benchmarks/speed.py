@@ -11,8 +11,9 @@ Parts:
     training    one training step of 64 people with 32 images each
     search      1,000 probes against 100,000 templates
 
-Both sides get 2 threads, D = 512 and 384 style channels, random weights. Times are medians of calls made
-in turn. Every part runs in a process of its own, and so does every measurement of memory.
+Both sides get 2 threads (SPEED_THREADS in the environment), D = 512 and 384 style channels, random weights.
+Times are lower quartiles of calls made in turn. Every measurement of memory runs in a process of its own.
+On a machine with other work SPEED_CLOCK=cpu counts processor time; then give both sides one thread.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ def set_size(options: argparse.Namespace) -> Rows:
         for name in ("official", "official, fused attention", "official, chunks of 256"):
             if name in seconds:
                 row[f"times faster than {name}"] = round(seconds[name] / seconds["ours"], 1)
-        row["MB above the input, ours"] = _memory("ours", size)
-        if size <= 4096:
+        if not options.no_memory:
+            row["MB above the input, ours"] = _memory("ours", size)
+        if size <= 4096 and not options.no_memory:
             row["MB above the input, official"] = _memory("official", size)
         rows.append(row)
         print(row, file=sys.stderr, flush=True)
@@ -306,9 +308,9 @@ PARTS: dict[str, Callable[[argparse.Namespace], Rows]] = {
 
 
 def _seconds(function: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = sides.clock()
     function()
-    return time.perf_counter() - start
+    return sides.clock() - start
 
 
 def _table(rows: Rows) -> str:
@@ -326,6 +328,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a twentieth of the size, for a try")
     parser.add_argument("--sizes", help="for set-size, as 1,4,256 (default: 1 to 1,048,576)")
     parser.add_argument("--budget", type=float, default=4.0, help="seconds per row of set-size")
+    parser.add_argument("--no-memory", action="store_true", help="for set-size: times only")
     parser.add_argument(
         "--official-templates", type=int, help="for ijbc: time the loop on so many (default: all)"
     )
@@ -343,6 +346,7 @@ def main() -> None:
         "date": time.strftime("%Y-%m-%d %H:%M"),
         "machine": f"{platform.machine()}, {platform.system()}, numpy {np.__version__}",
         "threads": sides.THREADS,
+        "clock": sides.CLOCK_NAME,
         "parts": {},
     }
     for name in options.parts.split(","):

@@ -132,7 +132,7 @@ def check_finite_rows(array: npt.NDArray[np.float32], *, name: str, where: str =
     if array.flags.c_contiguous:
         values = array.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
-            squares = float(np.dot(values, values))
+            squares = float(np.einsum("i,i->", values, values))
         if math.isfinite(squares):
             return
     flat = array.reshape(len(array), -1)

@@ -15,6 +15,10 @@ __all__ = ["set_blocks", "set_sums"]
 
 _Wide = npt.NDArray[np.float64]
 
+_LARGEST_PRODUCT = 2**18
+"""Multiplications in one matrix product: up to here BLAS libraries stay in the calling thread. More would wake
+threads that wait for each other beside those that already compute other blocks."""
+
 _SHORT = 16
 """Sets up to this size are computed together, those of one size in one product."""
 
@@ -37,9 +41,9 @@ def set_sums(
     Returns:
         (B, M, D) float64; zero for a set without images.
     """
-    wide = values.astype(np.float64)
     if len(borders) == 2:
-        return (weights.T @ wide)[None]
+        return _products(weights, values)[None]
+    wide = values.astype(np.float64)
     edges = np.asarray(borders)
     starts, lengths = edges[:-1], np.diff(edges)
     sums = np.empty((len(lengths), weights.shape[1], wide.shape[1]))
@@ -49,8 +53,18 @@ def set_sums(
         sums[chosen] = np.matmul(weights[rows].transpose(0, 2, 1), wide[rows])
     for index in np.flatnonzero(lengths > _SHORT):
         part = slice(edges[index], edges[index + 1])
-        np.matmul(weights[part].T, wide[part], out=sums[index])
+        sums[index] = _products(weights[part], wide[part])
     return sums
+
+
+def _products(weights: _Wide, values: npt.NDArray[np.floating]) -> _Wide:
+    """The sum over rows of weight times value, (M, D)."""
+    step = max(1, _LARGEST_PRODUCT // max(1, weights.shape[1] * values.shape[1]))
+    total: _Wide = weights[:step].T @ values[:step].astype(np.float64)
+    for start in range(step, len(weights), step):
+        part = slice(start, start + step)
+        total += weights[part].T @ values[part].astype(np.float64)
+    return total
 
 
 def set_blocks(
