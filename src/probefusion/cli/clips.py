@@ -138,6 +138,8 @@ def read_clip(
         split_below=options.split_below,
         reenter_from=options.reenter_from,
     )
+    if should_stop():  # while the models were loaded
+        raise KeyboardInterrupt
     with progress_bar("reading", unit="frames") as progress:
         return process_video(
             reader,
