@@ -58,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
         if entry.format != "checkpoint":
             raise ConfigError(f"model {given!r} is no checkpoint: it is used as it is.")
         path = pull_model(given, notice=show_licence)[0].path
-        folder = folder or models_folder() / entry.name
+        if folder is None:
+            folder = models_folder() / entry.name
+            folder.parent.mkdir(parents=True, exist_ok=True)
         licence, name = licence or entry.licence, name or entry.name
         order = order or _trained_on(entry.settings)
     else:

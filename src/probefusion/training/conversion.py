@@ -136,34 +136,27 @@ def convert_checkpoint(
     network_name, state = match_backbone(
         parts.backbone, declared=checkpoint.settings.get("arch"), where=where
     )
-    told = channel_order or _told_colour_space(path)
+    told = channel_order
+    if told is None and parts.layout.startswith("CVLface"):
+        told = _told_colour_space(path)
     order = resolve_channel_order(told, network_name, parts.layout, where=where)
     fuser = _build_fuser(parts, checkpoint, where)
     stages: tuple[int, ...] = (2, 3)
     if fuser is not None:
         index = checkpoint.settings.get("style_index")
         stages = style_stages(index, fuser.config.style_channels, where=where)
-    taps = tuple(STAGE_NAMES[stage - 1] for stage in stages)
     network = _build_network(network_name, state)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         draft = Path(temporary) / folder.name
         draft.mkdir()
-        tell(f"exporting the embedder ({network_name})")
-        export_backbone(network, draft / _EMBEDDER)
-        spec = EmbedderSpec(
+        tell(f"exporting the embedder ({network_name}) and comparing it with the network")
+        spec, deviation = _export_embedder(
+            network,
+            draft,
+            stages,
             name=name or re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem),
-            sha256=sha256_of(draft / _EMBEDDER),
-            dim=EMBEDDING_DIM,
-            input_size=IMAGE_SIZE,
             channel_order=order,
-            style_taps=taps,
-            norm_is_quality=True,
             licence=licence,
-        )
-        tell("comparing it with the network")
-        deviation = _deviation(network, draft / _EMBEDDER, spec, stages)
-        _write_json(
-            draft / "embedder.json", {k: v for k, v in asdict(spec).items() if v is not None}
         )
         source = sha256_of(path)
         card = None
@@ -190,7 +183,7 @@ def convert_checkpoint(
             layout=parts.layout,
             network=network_name,
             embedder=spec.fingerprint,
-            style_taps=taps,
+            style_taps=spec.style_taps,
             fuser=None if card is None else card.name,
             fuser_config=None if card is None else card.config,
             num_classes=None if centres is None else len(centres),
@@ -219,6 +212,32 @@ def _check_folder(folder: Path, *, force: bool) -> Path:
             f"Choose another name."
         )
     return folder
+
+
+def _export_embedder(
+    network: IRNetwork | IResNet,
+    folder: Path,
+    stages: tuple[int, ...],
+    *,
+    name: str,
+    channel_order: str,
+    licence: str,
+) -> tuple[EmbedderSpec, float]:
+    """Writes the network and its description; gives that, and how far the file is from the network."""
+    export_backbone(network, folder / _EMBEDDER)
+    spec = EmbedderSpec(
+        name=name,
+        sha256=sha256_of(folder / _EMBEDDER),
+        dim=EMBEDDING_DIM,
+        input_size=IMAGE_SIZE,
+        channel_order=channel_order,
+        style_taps=tuple(STAGE_NAMES[stage - 1] for stage in stages),
+        norm_is_quality=True,
+        licence=licence,
+    )
+    known = {key: value for key, value in asdict(spec).items() if value is not None}
+    _write_json(folder / "embedder.json", known)
+    return spec, _deviation(network, folder / _EMBEDDER, spec, stages)
 
 
 def _build_network(name: str, state: dict[str, Tensor]) -> IRNetwork | IResNet:
