@@ -63,7 +63,9 @@ def measure(video: Path, options: argparse.Namespace, output: Path) -> dict[str,
     command += ["--embedder", options.embedder, "--detector", options.detector]
     command += ["--every", str(options.every)]
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise SystemExit(f"probefusion video ended with {run.returncode}: {run.stderr[-2000:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     facts = json.loads(run.stdout)
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -111,3 +113,25 @@ def test_thresholds_come_from_the_calibration_where_there_is_one() -> None:
     assert calibrated.reenter_from == fuser.card.threshold_for(1e-4, 3).similarity
     given = Identity.of(fuser, split_below=0.1, reenter_from=0.9)
     assert given == Identity(split_below=0.1, reenter_from=0.9)
+
+
+def test_people_who_left_long_ago_are_closed_and_keep_their_results(workshop, faces) -> None:
+    rng = np.random.default_rng(9)
+    people = rng.standard_normal((100, 32)).astype(np.float32)
+    people /= np.linalg.norm(people, axis=1, keepdims=True)
+    events = []
+    for who in range(100):
+        for step in range(4):
+            sighting = faces(0, 100 * who + step)
+            own = replace(sighting, embedding=people[who], alone=people[who])
+            events.append((own.frame, f"m{who}", own))
+    keeper = TrackKeeper(workshop, Identity(split_below=0.3, reenter_from=0.95))
+    for _, name, sighting in events:
+        keeper.expire(sighting.time)
+        keeper.place(name, sighting)
+    assert sum(track._is_closed for track in keeper.tracks) >= 30
+    tracks = keeper.finish()
+    assert [track.num_images for track in tracks] == [4] * 100
+    for who, track in enumerate(tracks):
+        assert track.vector @ people[who] > 0.999
+        assert len(frames_of(track)) == track.state().num_images == 4
