@@ -105,6 +105,8 @@ class ParquetArchive(Archive):
                         done += size
                     else:
                         wanted.append(index)
+                if not wanted:
+                    continue
                 try:
                     for batch in file.iter_batches(count, row_groups=wanted, columns=columns):
                         skipped = min(max(start - done, 0), batch.num_rows)
