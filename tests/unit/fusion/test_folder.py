@@ -175,10 +175,19 @@ def test_unit_values_are_not_given_by_the_graph(folder) -> None:
 
 def test_a_network_with_values_of_its_own_gives_them(tmp_path, make_set) -> None:
     torch = pytest.importorskip("torch")
-    from probefusion.nn.architectures import build_network
+    from probefusion.nn.exact import ExactFuser, ExactFuserConfig
     from probefusion.training.export import export_fuser
 
-    network = build_network("exact", {"dim": 16, "style_channels": 6, "correction": "full"})
+    class OwnValues(ExactFuser):
+        """Adds to every image, before it is weighted, what the sums could not tell apart."""
+
+        values_are_directions = False
+
+        def terms(self, embeddings, style):
+            terms = super().terms(embeddings, style)
+            return terms._replace(values=terms.values + 0.1 * terms.values**2)
+
+    network = OwnValues(ExactFuserConfig(dim=16, style_channels=6))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.1

@@ -55,8 +55,8 @@ def test_training_pass_is_forward_on_every_prefix(settings) -> None:
         for index, length in enumerate((1, 3, 4)):
             part = slice(start, start + length)
             expected = network(embeddings[:, part], style[:, part])
-            assert torch.allclose(made.prefix_fused[group, index], expected, atol=1e-5)
-    assert torch.allclose(made.joint, network(embeddings, style), atol=1e-5)
+            assert torch.allclose(made.prefix_fused[group, index], expected, rtol=1e-4, atol=1e-4)
+    assert torch.allclose(made.joint, network(embeddings, style), rtol=1e-4, atol=1e-4)
     assert torch.equal(made.joint, made.sequential)
     assert isinstance(network, TrainableFuser)
 
@@ -64,7 +64,7 @@ def test_training_pass_is_forward_on_every_prefix(settings) -> None:
 @torch.no_grad()
 def test_without_correction_and_with_one_gain_a_single_image_is_its_own_template() -> None:
     embeddings, style = images(1)
-    network = shaken(corrects=False, per_dimension_gains=False)
+    network = shaken(corrects=False, refines=False, per_dimension_gains=False)
     fused = torch.nn.functional.normalize(network(embeddings, style), dim=-1)
     units = torch.nn.functional.normalize(embeddings[:, 0], dim=-1)
     assert torch.allclose(fused, units, atol=1e-5)

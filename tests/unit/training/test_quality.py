@@ -78,6 +78,8 @@ def test_grey_variants_are_those_of_the_store(tmp_path) -> None:
 
 def test_log_weights_are_those_of_the_fuser_around_zero(store) -> None:
     network = build_network("scalar-quality", {"dim": 12, "style_channels": 6}).eval()
+    with torch.no_grad():  # untrained, its style maker gives every image the same style
+        network.token.style_maker.cfc += 1
     weights = image_log_weights(network, store)
     assert weights.shape == store.embeddings.shape[:2]
     assert abs(weights.mean()) < 1e-4
