@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from probefusion.fusion import load_fuser, suggest_fuser
+from probefusion.types import EmbeddingSet
+
+
+@pytest.fixture(scope="module")
+def card():
+    return load_fuser("exact").card
+
+
+def images(card, *, length: float = 20.0, **columns) -> EmbeddingSet:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((4, card.dim))
+    rows *= length / np.linalg.norm(rows, axis=1, keepdims=True)
+    return EmbeddingSet(embeddings=rows, **columns)
+
+
+def test_the_fuser_that_sees_most_of_what_is_there_is_taken(card) -> None:
+    rng = np.random.default_rng(1)
+    style = rng.random((4, card.style_channels, 2))
+    known = {"embedder": card.embedder}
+    cases = {
+        "exact": images(card, style=style, **known),
+        "exact-embedding": images(card, **known),
+        "exact-unit": images(card, length=1.0, **known),
+    }
+    for architecture, given in cases.items():
+        name = suggest_fuser(given)
+        assert name.split(".")[0] == architecture
+        assert np.linalg.norm(load_fuser(name).fuse(given).vector) == pytest.approx(1, abs=1e-5)
+
+
+def test_without_a_known_embedder_crops_decide(card) -> None:
+    assert suggest_fuser(images(card)) == "mean"
+    assert suggest_fuser(images(card, embedder="other@1")) == "mean"
+    assert suggest_fuser(images(card, quality=np.zeros(4))) == "universal"
