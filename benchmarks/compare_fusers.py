@@ -30,6 +30,7 @@ from probefusion.evaluation.cross_fit import (
     FoldScores,
     compare_pooled,
     judge,
+    pool,
     score_fold,
     summarise,
 )
@@ -189,11 +190,11 @@ def main() -> None:
     ]
     if options.stage in ("train", "all"):
         context = get_context("spawn")
-        with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
-            for done in as_completed([pool.submit(train, *job) for job in jobs]):
+        with ProcessPoolExecutor(options.jobs, mp_context=context) as workers:
+            for done in as_completed([workers.submit(train, *job) for job in jobs]):
                 print(done.result(), flush=True)
     if options.stage in ("report", "all"):
-        report(work, options.output, options.only, tuple(options.folds), common)
+        report(work, options.output, options.only, tuple(options.folds), common, options.jobs)
 
 
 def embed(images: str, model: str, work: Path) -> None:
@@ -243,55 +244,60 @@ def train(work: Path, name: str, seed: int, fold: int, common: dict[str, Any]) -
 
 
 def report(
-    work: Path, output: Path, names: list[str], folds: tuple[int, ...], common: dict[str, Any]
+    work: Path,
+    output: Path,
+    names: list[str],
+    folds: tuple[int, ...],
+    common: dict[str, Any],
+    jobs: int,
 ) -> None:
     """Scores all fusers on the folds they never saw and writes the table."""
-    torch.set_num_threads(1)
-    plan = CrossFitPlan()
-    found: dict[str, Any] = {}
-    for mix in ("hard", "clean"):
-        data = {fold: ProbeData.load(work / f"{mix}-{fold}.npz") for fold in folds}
-        scores, facts = {}, {}
-        for name in ("mean", "norm-weighted", *names):
-            scores[name], facts[name] = _score(work, name, data, plan, common, mix)
-            print(f"{mix}: scored {name}", flush=True)
-            if name.startswith("official"):
-                alone = f"{name}{ONE_BY_ONE}"
-                scores[alone], facts[alone] = _score(work, name, data, plan, common, mix, chunk=1)
-        families = {
-            name: compare_pooled(scores[OURS], scores[name], plan)
-            for name in scores
-            if name != OURS
-        }
-        others = {
-            f"{name} - mean": compare_pooled(scores[name], scores["mean"], plan)
-            for name in scores
-            if name.startswith("exact-")
-        }
-        found[mix] = {
-            "results": {
-                name: {size: asdict(summarise(scores[name][size], plan)) for size in plan.set_sizes}
-                for name in scores
-            },
-            "verdicts": {
-                name: [_plain(verdict) for verdict in verdicts]
-                for name, verdicts in {
-                    **judge(families, plan),
-                    **(judge(others, plan) if others else {}),
-                }.items()
-            },
-            "facts": facts,
-            "num_people": len(np.unique(np.concatenate([d.probe_subjects for d in data.values()]))),
-            "protocols": [d.protocol for d in data.values()],
-            "embedder": data[folds[0]].gallery.embedder,
-        }
+    mixes = ("hard", "clean")
+    with ProcessPoolExecutor(min(jobs, len(mixes)), mp_context=get_context("spawn")) as workers:
+        measured = [workers.submit(measure, work, mix, names, folds, common) for mix in mixes]
+        found = {mix: task.result() for mix, task in zip(mixes, measured, strict=True)}
     titles = {name: CONTENDERS[name].title for name in names}
     titles |= {
         f"{name}{ONE_BY_ONE}": f"{title}{ONE_BY_ONE}"
         for name, title in titles.items()
         if name.startswith("official")
     }
-    write_report(output, found, plan, titles, {**common, "folds": folds})
+    write_report(output, found, CrossFitPlan(), titles, {**common, "folds": folds})
+
+
+def measure(
+    work: Path, mix: str, names: list[str], folds: tuple[int, ...], common: dict[str, Any]
+) -> dict[str, Any]:
+    """Rates, differences and costs of all fusers in one mix."""
+    torch.set_num_threads(1)
+    plan = CrossFitPlan()
+    data = {fold: ProbeData.load(work / f"{mix}-{fold}.npz") for fold in folds}
+    results, pooled, facts = {}, {}, {}
+    chunks = {f"{name}{ONE_BY_ONE}": 1 for name in names if name.startswith("official")}
+    for name in ("mean", "norm-weighted", *names, *chunks):
+        scores, facts[name] = _score(
+            work, name.removesuffix(ONE_BY_ONE), data, plan, common, mix, chunk=chunks.get(name)
+        )
+        results[name] = {size: asdict(summarise(seeds, plan)) for size, seeds in scores.items()}
+        pooled[name] = {size: [pool(f) for f in seeds] for size, seeds in scores.items()}
+        print(f"{mix}: scored {name}", flush=True)
+    families = {
+        name: compare_pooled(pooled[OURS], pooled[name], plan) for name in pooled if name != OURS
+    }
+    others = {
+        f"{name} - mean": compare_pooled(pooled[name], pooled["mean"], plan)
+        for name in pooled
+        if name.startswith("exact-")
+    }
+    verdicts = {**judge(families, plan), **(judge(others, plan) if others else {})}
+    return {
+        "results": results,
+        "verdicts": {name: [_plain(found) for found in many] for name, many in verdicts.items()},
+        "facts": facts,
+        "num_people": len(np.unique(np.concatenate([d.probe_subjects for d in data.values()]))),
+        "protocols": [d.protocol for d in data.values()],
+        "embedder": data[folds[0]].gallery.embedder,
+    }
 
 
 def _score(

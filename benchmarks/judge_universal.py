@@ -27,6 +27,7 @@ from probefusion.evaluation.cross_fit import (
     FoldScores,
     compare_pooled,
     judge,
+    pool,
     score_fold,
     summarise,
 )
@@ -152,9 +153,13 @@ def measure(
         for fuser in fusers:
             for size, found in score_fold(data, fuser, plan.set_sizes).items():
                 scores[fuser.name][size][0].append(found)
+    pooled = {
+        name: {size: [pool(folds) for folds in seeds] for size, seeds in by_size.items()}
+        for name, by_size in scores.items()
+    }
     families = {
-        name: compare_pooled(scores[name], scores["mean"], plan)
-        for name in scores
+        name: compare_pooled(pooled[name], pooled["mean"], plan)
+        for name in pooled
         if name != "mean"
     }
     return {

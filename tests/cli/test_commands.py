@@ -33,9 +33,9 @@ def test_embed_then_fuse_then_compare(tmp_path, command, tiny_embedder, people_f
     assert images.embedder.startswith("tiny@")
     code, out, err = command("fuse", tmp_path / "set.npz", "-o", tmp_path / "t.npz")
     assert code == 0
-    assert "fuser: mean" in err
+    assert "fuser: universal" in err
     template = Template.load(tmp_path / "t.npz")
-    assert np.allclose(template.vector, load_fuser("mean").fuse(images).vector)
+    assert np.allclose(template.vector, load_fuser("universal").fuse(images).vector)
     code, out, _ = command(
         "compare", tmp_path / "t.npz", person, "--aligned", "--embedder", tiny_embedder, "--json"
     )

@@ -46,7 +46,8 @@ class CrossFitPlan:
         set_sizes: Images in a probe set.
         false_accept_rates: Targets of TAR at FAR.
         decision_rate: The one at which fusers are compared.
-        num_replicates: Of the bootstrap over people.
+        num_replicates: Of the bootstrap over people; the smallest p-value is 2 / (this + 1), which
+            times the number of tests must stay below .05 for Holm's correction to decide anything.
         margin: The largest loss that does not matter, for non-inferiority.
         seed: Of the bootstrap.
     """
@@ -54,7 +55,7 @@ class CrossFitPlan:
     set_sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     false_accept_rates: tuple[float, ...] = (1e-5, 1e-4, 1e-3)
     decision_rate: float = 1e-4
-    num_replicates: int = 2000
+    num_replicates: int = 4000
     margin: float = 0.005
     seed: int = 0
 
@@ -200,8 +201,8 @@ def summarise(seeds: Sequence[Sequence[FoldScores]], plan: CrossFitPlan) -> Pool
 
 
 def compare_pooled(
-    first: dict[int, Sequence[Sequence[FoldScores]]],
-    second: dict[int, Sequence[Sequence[FoldScores]]],
+    first: dict[int, Sequence[ComparisonScores]],
+    second: dict[int, Sequence[ComparisonScores]],
     plan: CrossFitPlan,
 ) -> tuple[PairedDifference, ...]:
     """First fuser minus second at the decision rate, paired over people, one per set size.
@@ -210,7 +211,7 @@ def compare_pooled(
     or with its only one.
 
     Args:
-        first: By set size, for each training seed the scores of all folds.
+        first: By set size, for each training seed the scores of all folds, pooled.
         second: The same of the other fuser, with as many seeds or one.
         plan: What is measured.
 
@@ -225,18 +226,18 @@ def compare_pooled(
                 f"second: expected 1 or {len(ours)} training seeds, as many as first has, got "
                 f"{len(theirs)}."
             )
-        pooled = [pool(folds) for folds in theirs] * (len(ours) if len(theirs) == 1 else 1)
+        others = list(theirs) * (len(ours) if len(theirs) == 1 else 1)
         found.append(
             average_differences(
                 [
                     compare_over_people(
-                        pool(mine),
+                        mine,
                         other,
                         plan.decision_rate,
                         num_replicates=plan.num_replicates,
                         seed=plan.seed,
                     )[0]
-                    for mine, other in zip(ours, pooled, strict=True)
+                    for mine, other in zip(ours, others, strict=True)
                 ]
             )
         )

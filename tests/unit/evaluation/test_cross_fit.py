@@ -54,34 +54,38 @@ def scores():
     }
 
 
+def pooled(by_size):
+    return {size: [pool(folds) for folds in seeds] for size, seeds in by_size.items()}
+
+
 def test_pooled_scores_are_those_of_all_folds(scores) -> None:
     folds = scores["mean"][4][0]
-    pooled = pool(folds)
-    assert pooled.num_people == 90
-    assert len(pooled.mated) == 90
-    assert len(pooled.non_mated) == 3 * 30 * 29
-    assert np.allclose(np.sort(pooled.mated), np.sort(np.concatenate([f.mated for f in folds])))
+    together = pool(folds)
+    assert together.num_people == 90
+    assert len(together.mated) == 90
+    assert len(together.non_mated) == 3 * 30 * 29
+    assert np.allclose(np.sort(together.mated), np.sort(np.concatenate([f.mated for f in folds])))
 
 
 def test_people_of_different_folds_stay_apart(scores) -> None:
-    pooled = pool(scores["mean"][1][0])
-    counts = np.bincount(pooled.non_mated_people)
+    together = pool(scores["mean"][1][0])
+    counts = np.bincount(together.non_mated_people)
     assert (counts == 29).all()
 
 
 def test_summary_is_the_rate_of_the_pooled_scores(scores) -> None:
     folds = scores["norm-weighted"][4]
     found = summarise(folds, PLAN)
-    pooled = pool(folds[0])
-    expected = tar_at_far(pooled.mated, pooled.non_mated, [1e-2])[0].tar
+    together = pool(folds[0])
+    expected = tar_at_far(together.mated, together.non_mated, [1e-2])[0].tar
     assert found.tar[1e-2] == pytest.approx(expected)
     assert found.by_seed == (expected,)
     assert found.interval.low <= expected <= found.interval.high
 
 
 def test_a_better_fuser_is_found_better_and_the_same_one_not(scores) -> None:
-    better = compare_pooled(scores["norm-weighted"], scores["mean"], PLAN)
-    same = compare_pooled(scores["mean"], scores["mean"], PLAN)
+    better = compare_pooled(pooled(scores["norm-weighted"]), pooled(scores["mean"]), PLAN)
+    same = compare_pooled(pooled(scores["mean"]), pooled(scores["mean"]), PLAN)
     verdicts = judge({"better": better, "same": same}, PLAN)
     at_four = verdicts["better"][1]
     assert at_four.num_images == 4
@@ -93,8 +97,8 @@ def test_a_better_fuser_is_found_better_and_the_same_one_not(scores) -> None:
 
 def test_training_seeds_are_averaged(scores) -> None:
     seeds = {size: [*scores["norm-weighted"][size], *scores["mean"][size]] for size in (1, 4)}
-    alone = compare_pooled(scores["norm-weighted"], scores["mean"], PLAN)
-    both = compare_pooled(seeds, scores["mean"], PLAN)
+    alone = compare_pooled(pooled(scores["norm-weighted"]), pooled(scores["mean"]), PLAN)
+    both = compare_pooled(pooled(seeds), pooled(scores["mean"]), PLAN)
     assert both[1].difference == pytest.approx(alone[1].difference / 2)
 
 
@@ -102,7 +106,7 @@ def test_seeds_must_fit(scores) -> None:
     three = {size: scores["mean"][size] * 3 for size in (1, 4)}
     two = {size: scores["mean"][size] * 2 for size in (1, 4)}
     with pytest.raises(ShapeError, match="training seeds"):
-        compare_pooled(three, two, PLAN)
+        compare_pooled(pooled(three), pooled(two), PLAN)
 
 
 def test_no_folds() -> None:
