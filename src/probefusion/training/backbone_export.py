@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from probefusion.files import replace_file
 from probefusion.nn import IResNet, IRNetwork
 from probefusion.nn.backbone import IMAGE_SIZE
-from probefusion.training.export import OPSET, quiet_exporter
+from probefusion.training.export import OPSET, quiet_exporter, strip_traces
 
 __all__ = ["STAGE_NAMES", "export_backbone"]
 
@@ -63,5 +63,6 @@ def export_backbone(network: IRNetwork | IResNet, path: str | Path, *, force: bo
     kept = [entry for entry in model.graph.output if entry.name == "embedding"]
     del model.graph.output[:]
     model.graph.output.extend(kept)
+    strip_traces(model)
     with replace_file(path, force=force) as stream:
         stream.write(model.SerializeToString())

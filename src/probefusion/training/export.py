@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ from probefusion.nn.cluster_network import TOKEN_WIDTH
 from probefusion.nn.imagewise import ImagewiseNetwork
 from probefusion.training.folding import fold_network
 
-__all__ = ["export_fuser", "export_graph", "quiet_exporter", "round_weights"]
+__all__ = ["export_fuser", "export_graph", "quiet_exporter", "round_weights", "strip_traces"]
 
 OPSET = 20
 """Has Gelu and LayerNormalization as one operation each."""
@@ -285,6 +286,24 @@ def export_graph(
             dynamo=True,
             verbose=False,
         )
+    model = onnx.load(path)
+    strip_traces(model)
+    onnx.save(model, path)
+
+
+def strip_traces(model: onnx.ModelProto) -> None:
+    """Removes what the exporter notes beside a graph: source lines with paths of this machine.
+
+    Args:
+        model: Changed in place; what it computes stays.
+    """
+    graph = model.graph
+    for part in (model, graph):
+        part.ClearField("metadata_props")
+    for entries in (graph.node, graph.value_info, graph.input, graph.output, graph.initializer):
+        for entry in entries:
+            entry.ClearField("metadata_props")
+            entry.ClearField("doc_string")
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import pytest
 from probefusion.errors import FileFormatError, IntegrityError, MissingFileError
 from probefusion.fusion import load_fuser
 from probefusion.fusion.folder import FuserCard, Threshold, read_card
+from probefusion.fusion.registry import bundled_fusers
 
 
 @pytest.fixture
@@ -209,3 +210,12 @@ def test_a_network_with_values_of_its_own_gives_them(tmp_path, make_set) -> None
             torch.from_numpy(images.style.copy())[None],
         )[0]
     assert np.abs(fuser.fuse(images).vector - (fused / fused.norm()).numpy()).max() < 1e-5
+
+
+def test_graphs_tell_nothing_of_the_machine_they_were_made_on(fuser_folders) -> None:
+    bundled = [path.parent for path in bundled_fusers()["exact"].parent.glob("*/*.onnx")]
+    for folder in {*fuser_folders.values(), *bundled}:
+        for graph in folder.glob("*.onnx"):
+            content = graph.read_bytes()
+            assert b"stack_trace" not in content
+            assert b".py" not in content, graph
