@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from comparison_report import write_report
+from comparison_report import verdict_facts, write_report
 from probefusion.evaluation.cross_fit import (
     CrossFitPlan,
     FoldScores,
@@ -292,7 +292,9 @@ def measure(
     verdicts = {**judge(families, plan), **(judge(others, plan) if others else {})}
     return {
         "results": results,
-        "verdicts": {name: [_plain(found) for found in many] for name, many in verdicts.items()},
+        "verdicts": {
+            name: [verdict_facts(found) for found in many] for name, many in verdicts.items()
+        },
         "facts": facts,
         "num_people": len(np.unique(np.concatenate([d.probe_subjects for d in data.values()]))),
         "protocols": [d.protocol for d in data.values()],
@@ -435,14 +437,6 @@ def _network_path(work: Path, name: str, seed: int, fold: int, common: dict[str,
     budget = f"{common['steps']}x{common['batch_size']}"
     seed = CONTENDERS[name].seed(seed, fold)
     return work / "networks" / budget / f"{name}-seed{seed}-fold{fold}.safetensors"
-
-
-def _plain(verdict: Any) -> dict[str, Any]:
-    facts = {key: value for key, value in asdict(verdict).items() if key != "paired"}
-    paired = verdict.paired
-    return facts | {
-        key: getattr(paired, key) for key in ("difference", "low", "high", "first", "second")
-    }
 
 
 def _told(what: str) -> Any:

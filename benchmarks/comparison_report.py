@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import json
 import platform
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from probefusion.evaluation.cross_fit import CrossFitPlan
+from probefusion.evaluation.cross_fit import CrossFitPlan, PairedVerdict
 
 BASELINES = {"mean": "mean of unit embeddings", "norm-weighted": "norm-weighted mean"}
 
@@ -32,6 +33,15 @@ def write_report(
     }
     (folder / "comparison.json").write_text(json.dumps(content, indent=1, default=_plain) + "\n")
     (folder / "comparison.md").write_text("\n".join(_lines(content, plan, names)) + "\n")
+
+
+def verdict_facts(verdict: PairedVerdict) -> dict[str, Any]:
+    """A verdict as JSON can hold it, without the replicates."""
+    facts = {key: value for key, value in asdict(verdict).items() if key != "paired"}
+    paired = verdict.paired
+    return facts | {
+        key: getattr(paired, key) for key in ("difference", "low", "high", "first", "second")
+    }
 
 
 def _lines(content: dict[str, Any], plan: CrossFitPlan, names: dict[str, str]) -> list[str]:

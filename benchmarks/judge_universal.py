@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from comparison_report import differences_table, rates_table
+from comparison_report import differences_table, rates_table, verdict_facts
 from probefusion.evaluation.cross_fit import (
     CrossFitPlan,
     FoldScores,
@@ -168,7 +168,7 @@ def measure(
             for name, by_size in scores.items()
         },
         "verdicts": {
-            name: [_plain(verdict) for verdict in verdicts]
+            name: [verdict_facts(verdict) for verdict in verdicts]
             for name, verdicts in judge(families, plan).items()
         },
     }
@@ -230,14 +230,6 @@ def write(folder: Path, content: dict[str, Any], plan: CrossFitPlan) -> None:
 
 def _model(work: Path, fold: int) -> Path:
     return work / "quality" / f"fold{fold}.onnx"
-
-
-def _plain(verdict: Any) -> dict[str, Any]:
-    facts = {key: value for key, value in asdict(verdict).items() if key != "paired"}
-    paired = verdict.paired
-    return facts | {
-        key: getattr(paired, key) for key in ("difference", "low", "high", "first", "second")
-    }
 
 
 if __name__ == "__main__":
