@@ -36,6 +36,8 @@ SIZES = (2, 4, 8, 16, 32)
 Row = tuple[dict[str, Any], dict[str, Any]]
 """Changes of the network's settings and of the training's."""
 
+FAST: dict[str, Any] = {"num_clusters": 1, "hidden": 64, "refines": False}
+
 ROWS: dict[str, dict[str, Row]] = {
     "official": {
         "base: M = 4, style and norm, memory loss 1/512, self-attention": ({}, {}),
@@ -59,6 +61,9 @@ ROWS: dict[str, dict[str, Row]] = {
             {},
         ),
         "weight does not see the embedding": ({"sees_embedding": False}, {}),
+        "fast: M = 1, H = 64, no refinement": (FAST, {}),
+        "fast, weight does not see the embedding": ({**FAST, "sees_embedding": False}, {}),
+        "fast, M = 4": ({**FAST, "num_clusters": 4}, {}),
         "dropout .2": ({"dropout": 0.2}, {}),
         "centre loss alone": ({}, {"margin_weight": 0.0}),
         "margin softmax five times as heavy": ({}, {"margin_weight": 1.0}),
@@ -105,7 +110,7 @@ def _trained(
     network: dict[str, Any],
     changes: dict[str, Any],
 ) -> Path:
-    label = re.sub(r"[^a-z0-9]+", "-", title.split(":")[0].lower())
+    label = re.sub(r"[^a-z0-9]+", "-", title.split(":")[0].lower()).strip("-")
     budget = f"ablations-{options.architecture}-{options.steps}x{options.batch_size}"
     path = options.work / "networks" / budget / f"{label}.safetensors"
     folder = path.with_suffix(".fuser")

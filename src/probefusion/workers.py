@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from itertools import islice
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 __all__ = ["available_threads", "map_in_order"]
 
@@ -38,7 +38,7 @@ def map_in_order(
     Args:
         function: What to compute; may run in several threads at the same time.
         items: Its arguments, taken by the calling thread as they are needed.
-        num_threads: Threads to use, at least 1.
+        num_threads: Threads to use, the calling one among them, at least 1.
         ahead: Items under way or waiting to be taken; None for two per thread.
     """
     queue = iter(items)
@@ -47,18 +47,55 @@ def map_in_order(
         yield from map(function, head)
         yield from map(function, queue)
         return
-    pool = _pool(os.getpid(), num_threads)
+    pool = _pool(os.getpid(), max(1, num_threads - 1))
     depth = max(2, 2 * num_threads if ahead is None else ahead)
-    waiting = deque(pool.submit(function, item) for item in head)
+    # The second item first: the calling thread begins with the first one.
+    waiting: deque[_Task[Item, Result]] = deque(
+        _Task(pool, function, item) for item in reversed(head)
+    )
+    waiting.reverse()
     try:
-        waiting.extend(pool.submit(function, item) for item in islice(queue, depth - 2))
+        waiting.extend(_Task(pool, function, item) for item in islice(queue, depth - 2))
         while waiting:
+            while not waiting[0].done and any(task.run_here() for task in waiting):
+                pass  # the caller is one of the threads: it computes what none has begun
             result = waiting.popleft().result()
-            waiting.extend(pool.submit(function, item) for item in islice(queue, 1))
+            waiting.extend(_Task(pool, function, item) for item in islice(queue, 1))
             yield result
     finally:
-        for future in waiting:
-            future.cancel()
+        for task in waiting:
+            task.cancel()
+
+
+class _Task(Generic[Item, Result]):
+    """One call, made by a thread of the pool or by the one that waits for it."""
+
+    def __init__(
+        self, pool: ThreadPoolExecutor, function: Callable[[Item], Result], item: Item
+    ) -> None:
+        self._call = lambda: function(item)
+        self._future: Future[Result] = pool.submit(function, item)
+
+    @property
+    def done(self) -> bool:
+        return self._future.done()
+
+    def run_here(self) -> bool:
+        """Makes the call in this thread if no other has begun; says whether it did."""
+        if self._future.done() or not self._future.cancel():
+            return False
+        self._future = Future()
+        try:
+            self._future.set_result(self._call())
+        except Exception as error:  # noqa: BLE001 - rises where the result is asked for, in order
+            self._future.set_exception(error)
+        return True
+
+    def cancel(self) -> None:
+        self._future.cancel()
+
+    def result(self) -> Result:
+        return self._future.result()
 
 
 @lru_cache(maxsize=8)

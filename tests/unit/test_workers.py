@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -39,7 +40,38 @@ def test_errors_reach_the_caller() -> None:
         list(map_in_order(fail, range(9), 2))
 
 
-def test_threads_do_the_work() -> None:
-    names = set(map_in_order(lambda _: threading.current_thread().name, range(20), 2))
-    assert all(name.startswith("probefusion") for name in names)
+def test_threads_and_the_caller_do_the_work() -> None:
+    def work(_: int) -> str:
+        time.sleep(0.005)
+        return threading.current_thread().name
+
+    names = list(map_in_order(work, range(40), 2))
+    helped = sum(name.startswith("probefusion") for name in names)
+    assert 5 <= helped <= 35
+    assert names.count(threading.current_thread().name) == 40 - helped
     assert available_threads() >= 1
+
+
+def test_nothing_is_computed_twice() -> None:
+    calls = []
+
+    def work(item: int) -> int:
+        calls.append(item)
+        time.sleep(0.001 * (item % 3))
+        return item
+
+    assert list(map_in_order(work, range(60), 3)) == list(range(60))
+    assert sorted(calls) == list(range(60))
+
+
+def test_an_error_rises_in_its_turn() -> None:
+    def fail(item: int) -> int:
+        if item == 5:
+            raise ValueError("five")
+        time.sleep(0.005)
+        return item
+
+    results = map_in_order(fail, range(20), 2, ahead=8)
+    assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="five"):
+        next(results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -199,7 +200,7 @@ class Fuser(ABC):
         chunks = [images] if chunk_size is None else images.chunks(chunk_size)
         parts = [self._contribute(chunk) for chunk in chunks]
         total = parts[0] if len(parts) == 1 else _added(parts)
-        if not total.mass.sum() > 0:
+        if not sum(total.mass.tolist()) > 0:
             raise InvalidInputError(
                 f"images: {images.num_images} images weigh nothing at all for fuser {self.name!r}. "
                 f"Check embeddings and style."
@@ -398,12 +399,12 @@ def normalize_rows(fused: FloatArray, name: str, first: int = 0) -> FloatArray:
     """
     wide = fused.astype(np.float64)
     lengths = np.sqrt(np.einsum("bd,bd->b", wide, wide))
-    if not (lengths.min() > 1e-12 and lengths.max() < np.inf):
-        bad = np.flatnonzero(~((lengths > 1e-12) & (lengths < np.inf)))
-        raise InvalidInputError(
-            f"set {first + bad[0]}: its fused vector by {name!r} has length {lengths[bad[0]]:.3g}, so "
-            f"no direction: the embeddings cancel each other. Check that they show one person."
-        )
+    for row, length in enumerate(lengths.tolist()):
+        if not 1e-12 < length < math.inf:
+            raise InvalidInputError(
+                f"set {first + row}: its fused vector by {name!r} has length {length:.3g}, so no "
+                f"direction: the embeddings cancel each other. Check that they show one person."
+            )
     wide /= lengths[:, None]
     units: FloatArray = wide.astype(np.float32)
     return units

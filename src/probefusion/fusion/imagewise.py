@@ -9,14 +9,28 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.fusion.fuser import Contributions, Fuser, Sums
-from probefusion.fusion.sums import set_blocks, set_sums
+from probefusion.fusion.sums import set_blocks, set_masses, set_sums
 from probefusion.types import EmbeddingSet, FloatArray
 from probefusion.workers import map_in_order
 
-__all__ = ["BLOCK_IMAGES", "ImageTerms", "ImagewiseFuser"]
+__all__ = ["BLOCK_IMAGES", "ImageTerms", "ImagewiseFuser", "block_size"]
 
 BLOCK_IMAGES = 512
 """Images computed at a time: few enough for a processor's cache, whatever the size of the set."""
+
+
+_SMALLEST_HALF = 64
+"""Sets of fewer than two such halves are one block: handing blocks to threads would cost more."""
+
+
+def block_size(num_images: int) -> int:
+    """Images in a block of a set; the number of threads has no part in it, so that it changes no bit.
+
+    Sets that fill less than two blocks are cut in halves for two threads.
+    """
+    if num_images < 2 * _SMALLEST_HALF:
+        return num_images
+    return min(BLOCK_IMAGES, -(-num_images // 2))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,8 +51,8 @@ class ImageTerms:
 class ImagewiseFuser(Fuser):
     """Base of exact fusers. Subclasses give `_terms`; sums are formed here, in float64.
 
-    Images are computed in blocks of `BLOCK_IMAGES`, by `num_threads` threads; the blocks' sums are
-    added in order, so the number of threads does not change a bit of the result.
+    Images are computed in blocks of at most `BLOCK_IMAGES`, by `num_threads` threads; the blocks'
+    sums are added in order, so the number of threads does not change a bit of the result.
 
     Attributes:
         num_threads: Blocks computed at the same time.
@@ -78,19 +92,24 @@ class ImagewiseFuser(Fuser):
             sums = set_sums(wide / lengths[:, None], embeddings, borders)
         else:
             sums = set_sums(wide, terms.values, borders)
-        mass = set_sums(np.ones((len(wide), 1)), wide, borders)[:, 0]
-        return terms.shares, Sums(mass, sums, set_sums(wide, terms.style, borders))
+        style_sums = set_sums(wide, terms.style, borders)
+        return terms.shares, Sums(set_masses(wide, borders), sums, style_sums)
 
     def _contribute(self, images: EmbeddingSet) -> Contributions:
+        count = images.num_images
+        size = block_size(count)
+
         def compute(start: int) -> tuple[FloatArray, Sums]:
-            stop = min(start + BLOCK_IMAGES, images.num_images)
+            stop = min(start + size, count)
             return self._block(images, start, stop, (0, stop - start))
 
-        shares, total = compute(0)
-        if images.num_images > BLOCK_IMAGES:
-            parts = [shares]
-            starts = range(BLOCK_IMAGES, images.num_images, BLOCK_IMAGES)
-            for part, sums in map_in_order(compute, starts, self.num_threads):
+        if size == count:
+            shares, total = compute(0)
+        else:
+            found = map_in_order(compute, range(0, count, size), self.num_threads)
+            first, total = next(found)
+            parts = [first]
+            for part, sums in found:
                 parts.append(part)
                 total.add(sums, 0)
             shares = np.concatenate(parts)

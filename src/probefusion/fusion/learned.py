@@ -122,11 +122,10 @@ class LearnedImagewiseFuser(LearnedFuser, ImagewiseFuser):
     ) -> ImageTerms:
         del norms
         count = len(embeddings)
-        if (
-            count == 1
-        ):  # one-row products take another path; two rows keep every result the same bits
-            embeddings = np.repeat(embeddings, 2, axis=0)
-            style = None if style is None else np.repeat(style, 2, axis=0)
+        if count == 1:
+            # One-row products take another path; two rows keep every result the same bits.
+            embeddings = np.concatenate([embeddings, embeddings])
+            style = None if style is None else np.concatenate([style, style])
         inputs = {"embeddings": embeddings}
         if self.style_channels and style is not None:
             inputs["style"] = style

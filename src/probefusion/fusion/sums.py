@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["set_blocks", "set_sums"]
+__all__ = ["set_blocks", "set_masses", "set_sums"]
 
 _Wide = npt.NDArray[np.float64]
 
@@ -55,6 +55,22 @@ def set_sums(
         part = slice(edges[index], edges[index + 1])
         sums[index] = _products(weights[part], wide[part])
     return sums
+
+
+def set_masses(weights: _Wide, borders: npt.NDArray[np.int64] | tuple[int, int]) -> _Wide:
+    """For each set the sum of its images' weights.
+
+    Args:
+        weights: (N, M) float64.
+        borders: As for `set_sums`.
+
+    Returns:
+        (B, M) float64.
+    """
+    if len(borders) == 2:
+        total: _Wide = weights.sum(axis=0)
+        return total[None]
+    return set_sums(np.ones((len(weights), 1)), weights, borders)[:, 0]
 
 
 def _products(weights: _Wide, values: npt.NDArray[np.floating]) -> _Wide:

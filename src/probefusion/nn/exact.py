@@ -34,9 +34,9 @@ class ExactFuserConfig:
     Args:
         dim: D, length of an embedding.
         style_channels: C; 0 for images of which only the embedding is known.
-        num_clusters: M.
+        num_clusters: M. With one cluster nothing is assigned and nothing weighed against others.
         hidden: H, width of the layer that judges an image.
-        depth: Number of gated mixer blocks over the cluster sums.
+        depth: Number of gated mixer blocks over the cluster sums; 0 leaves the last perceptron alone.
         max_log_weight: The logarithm of an image's weight stays within +- this. It bounds what
             rounding a heavy image leaves behind when it is taken out.
         max_log_gain: The same for the gain of a cluster.
@@ -71,14 +71,13 @@ class ExactFuserConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("dim", "num_clusters", "hidden", "depth"):
+        least = {"dim": 1, "num_clusters": 1, "hidden": 1, "depth": 0, "style_channels": 0}
+        for name, minimum in least.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigError(f"{name}: expected an integer of at least 1, got {value!r}.")
-        if type(self.style_channels) is not int or self.style_channels < 0:
-            raise ConfigError(
-                f"style_channels: expected an integer of at least 0, got {self.style_channels!r}."
-            )
+            if type(value) is not int or value < minimum:
+                raise ConfigError(
+                    f"{name}: expected an integer of at least {minimum}, got {value!r}."
+                )
         for name in ("corrects", "refines", "sees_embedding", "sees_norm", "per_dimension_gains"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name}: expected true or false, got {getattr(self, name)!r}.")
@@ -128,10 +127,11 @@ class ExactFuser(ImagewiseNetwork):
         self.config = config
         with seeded_init(rng):
             self.token = ImageToken(config.style_channels, sees_norm=config.sees_norm)
-            centres = nn.init.orthogonal_(torch.empty(config.num_clusters, TOKEN_WIDTH))
-            self.centres = nn.Parameter(nn.functional.normalize(centres, dim=-1).unsqueeze(0))
-            self.norm_tokens = nn.LayerNorm(TOKEN_WIDTH)
-            self.assign = Assignment()
+            if config.num_clusters > 1:
+                centres = nn.init.orthogonal_(torch.empty(config.num_clusters, TOKEN_WIDTH))
+                self.centres = nn.Parameter(nn.functional.normalize(centres, dim=-1).unsqueeze(0))
+                self.norm_tokens = nn.LayerNorm(TOKEN_WIDTH)
+                self.assign = Assignment()
             self.trunk = nn.Linear(
                 TOKEN_WIDTH + (config.dim if config.sees_embedding else 0), config.hidden
             )
@@ -144,13 +144,14 @@ class ExactFuser(ImagewiseNetwork):
                 self.refinement = Mlp(
                     config.dim + TOKEN_WIDTH + config.hidden, REFINEMENT_WIDTH, config.dim
                 )
-            self.aggregation = AggregationNetwork(
-                num_clusters=config.num_clusters,
-                depth=config.depth,
-                weights_per_cluster=config.dim if config.per_dimension_gains else 1,
-            )
-            init_linears(self.assign)
-            init_linears(self.aggregation)
+            if config.num_clusters > 1:
+                self.aggregation = AggregationNetwork(
+                    num_clusters=config.num_clusters,
+                    depth=config.depth,
+                    weights_per_cluster=config.dim if config.per_dimension_gains else 1,
+                )
+                init_linears(self.assign)
+                init_linears(self.aggregation)
             nn.init.zeros_(self.weight.weight)
             if config.refines:
                 nn.init.zeros_(self.refinement.fc2.weight)
@@ -179,10 +180,13 @@ class ExactFuser(ImagewiseNetwork):
         hidden = nn.functional.gelu(self.trunk(seen))
         hidden = nn.functional.dropout(hidden, self.config.dropout, self.training)
         weight = bounded(self.weight(hidden), self.config.max_log_weight).exp()
-        logits = self.assign.logits(self.norm_tokens(self.centres), tokens)
-        assignment = bounded(logits, self.config.max_logit).softmax(dim=1).transpose(1, 2)
+        shares = weight
+        if self.config.num_clusters > 1:
+            logits = self.assign.logits(self.norm_tokens(self.centres), tokens)
+            assignment = bounded(logits, self.config.max_logit).softmax(dim=1).transpose(1, 2)
+            shares = weight * assignment
         return ImageTerms(
-            shares=weight * assignment,
+            shares=shares,
             values=directions,
             style_tokens=torch.cat([tokens, hidden], dim=-1),
         )
@@ -199,11 +203,16 @@ class ExactFuser(ImagewiseNetwork):
             fused (B, D), not normalised, and cluster_weights (B, M), the mean gain per cluster.
         """
         total = mass.sum(dim=1).clamp(min=MIN_MASS)
-        style = style_sums[..., :TOKEN_WIDTH] / mass.clamp(min=MIN_MASS).unsqueeze(-1)
-        scores = self.aggregation.scores(self.centres, style.to(self.centres))
-        gains = bounded(scores, self.config.max_log_gain).exp()
-        fused = (gains * (sums / total[:, None, None]).to(gains)).sum(dim=1)
-        mean_style = (style_sums.sum(dim=1) / total[:, None]).to(gains)
+        mean_style = (style_sums.sum(dim=1) / total[:, None]).to(self.trunk.weight)
+        means = (sums / total[:, None, None]).to(mean_style)
+        if self.config.num_clusters > 1:
+            style = style_sums[..., :TOKEN_WIDTH] / mass.clamp(min=MIN_MASS).unsqueeze(-1)
+            scores = self.aggregation.scores(self.centres, style.to(self.centres))
+            gains = bounded(scores, self.config.max_log_gain).exp()
+            fused = (gains * means).sum(dim=1)
+        else:
+            gains = torch.ones_like(means[..., :1])
+            fused = means[:, 0]
         if self.config.corrects:
             fused = fused + self.correction(mean_style)
         if self.config.refines:

@@ -94,7 +94,7 @@ class _FoldedNormEmbedding(NormEmbedding):
 
     def forward(self, norm: Tensor) -> Tensor:
         """Maps (B, N, 1) to (B, N, 64)."""
-        return self.pe[self.steps(norm)]
+        return F.embedding(self.steps(norm), self.pe)
 
 
 class _FoldedAssignment(Assignment):
