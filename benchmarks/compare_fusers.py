@@ -14,6 +14,7 @@ import argparse
 import itertools
 import json
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
@@ -40,7 +41,7 @@ from probefusion.faces.images import read_crop
 from probefusion.fusion import Fuser, MeanFuser, NormWeightedFuser
 from probefusion.fusion.learned import open_fuser
 from probefusion.models import load_embedder
-from probefusion.nn.architectures import build_network
+from probefusion.nn.architectures import ARCHITECTURES, build_network
 from probefusion.protocols import DegradedFolderProtocol, read_people
 from probefusion.protocols.degraded_folder import fold_of
 from probefusion.training.config import TrainingConfig
@@ -82,6 +83,12 @@ CONTENDERS: dict[str, Contender] = {
         keeps=ANY,
         needs="style, norm, embedding",
         seeds=(0, 1, 2),
+    ),
+    "exact-fast": Contender(
+        title="exact, fast size",
+        architecture="exact-fast",
+        keeps=ANY,
+        needs="style, norm",
     ),
     "exact-embedding": Contender(
         title="exact, embedding and norm only",
@@ -181,7 +188,7 @@ def main() -> None:
     work = options.work
     common = {"steps": options.steps, "batch_size": options.batch_size}
     if options.stage in ("embed", "all"):
-        embed(options.images, options.embedder, work)
+        embed(options.images, options.embedder, work, options.folds)
     jobs = [
         (work, name, seed, fold, common)
         for name in options.only
@@ -197,8 +204,8 @@ def main() -> None:
         report(work, options.output, options.only, tuple(options.folds), common, options.jobs)
 
 
-def embed(images: str, model: str, work: Path) -> None:
-    """Variants of all images and the probes of all folds, hard and clean."""
+def embed(images: str, model: str, work: Path, folds: Sequence[int]) -> None:
+    """Variants of all images and the probes of the folds, hard and clean."""
     people = read_people(images)
     embedder = load_embedder(model)
     extract_variants(
@@ -211,7 +218,7 @@ def embed(images: str, model: str, work: Path) -> None:
         progress=_told("variants"),
     )
     for mix in ("hard", "clean"):
-        for fold in FOLDS:
+        for fold in folds:
             path = work / f"{mix}-{fold}.npz"
             if not path.exists():
                 protocol = DegradedFolderProtocol(people=people, folds=(fold,), mix=mix)
@@ -362,7 +369,7 @@ def _fuser(
         "minutes": minutes,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
     }
-    if known.architecture not in ("exact", "official"):
+    if ARCHITECTURES[known.architecture].is_rival:
         return NetworkFuser(network, name=name, embedder=data.gallery.embedder), about
     folder = path.with_suffix(".fuser")
     if not folder.exists():

@@ -34,7 +34,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--official", default="official-512")
-    parser.add_argument("--only", nargs="+", default=["exact", "exact-embedding", "exact-unit"])
+    parser.add_argument(
+        "--only", nargs="+", default=["exact", "exact-fast", "exact-embedding", "exact-unit"]
+    )
     parser.add_argument("--revision", type=int, default=2)
     parser.add_argument("-o", "--output", required=True, type=Path)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Speed and memory, ours beside the official architecture run the official way, in one run.
+"""Speed and memory, our two sizes beside the official architecture run the official way, in one run.
 
     python benchmarks/speed.py [--parts set-size,ijbc,...] [--small] [--json FILE]
 
@@ -35,23 +35,28 @@ import speed_sides as sides
 
 Rows = list[dict[str, Any]]
 
+SIZES = {"exact": "exact", "fast": "exact-fast"}
+"""Our fusers: the default, and the fast size."""
+
 
 def set_size(options: argparse.Namespace) -> Rows:
     last = 14 if options.small else 20
     sizes = [1, 4, 16, 64, *(2**power for power in range(8, last + 1, 2))]
     if options.sizes:
         sizes = [int(size) for size in options.sizes.split(",")]
-    fuser, official, fused = sides.exact_fuser(), sides.Official(), sides.Official(fused=True)
+    ours = {size: sides.our_fuser(architecture) for size, architecture in SIZES.items()}
+    official, fused = sides.Official(), sides.Official(fused=True)
     rows = []
     for size in sizes:
         embeddings, style = sides.make_arrays(size)
         images = sides.EmbeddingSet(embeddings=embeddings, style=style)
         calls: dict[str, Callable[[], object]] = {
-            "ours": lambda images=images: fuser.fuse(images),
-            "ours with checks": lambda e=embeddings, s=style: fuser.fuse(
-                sides.EmbeddingSet(embeddings=e, style=s)
-            ),
+            name: lambda images=images, fuser=fuser: fuser.fuse(images)
+            for name, fuser in ours.items()
         }
+        calls["exact with checks"] = lambda e=embeddings, s=style: ours["exact"].fuse(
+            sides.EmbeddingSet(embeddings=e, style=s)
+        )
         if size <= 4096:
             calls["official"] = lambda e=embeddings, s=style: official.fuse(e, s)
             calls["official, fused attention"] = lambda e=embeddings, s=style: fused.fuse(e, s)
@@ -70,10 +75,10 @@ def set_size(options: argparse.Namespace) -> Rows:
         for name, value in seconds.items():
             row[f"us an image, {name}"] = round(value / size * 1e6, 3)
         for name in ("official", "official, fused attention", "official, chunks of 256"):
-            if name in seconds:
-                row[f"times faster than {name}"] = round(seconds[name] / seconds["ours"], 1)
-        if not options.no_memory:
-            row["MB above the input, ours"] = _memory("ours", size)
+            for mine in ours if name in seconds else ():
+                row[f"{mine}: times faster than {name}"] = round(seconds[name] / seconds[mine], 1)
+        for mine in () if options.no_memory else ours:
+            row[f"MB above the input, {mine}"] = _memory(mine, size)
         if size <= 4096 and not options.no_memory:
             row["MB above the input, official"] = _memory("official", size)
         rows.append(row)
@@ -93,7 +98,7 @@ def memory_of(side: str, size: int) -> int:
         official = sides.Official()
         official.fuse(embeddings[:4], style[:4])
         return sides.peak_above(lambda: official.fuse(embeddings, style))
-    fuser = sides.exact_fuser()
+    fuser = sides.our_fuser(SIZES[side])
     images = sides.EmbeddingSet(embeddings=embeddings, style=style)
     fuser.fuse(images[:1])
     return sides.peak_above(lambda: fuser.fuse(images))
@@ -106,11 +111,13 @@ def ijbc(options: argparse.Namespace) -> Rows:
     sizes = 1 + rng.multinomial(num_images - num_templates, shares)
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     embeddings, style = sides.make_arrays(num_images)
-    fuser, official = sides.exact_fuser(), sides.Official()
+    fusers = {size: sides.our_fuser(architecture) for size, architecture in SIZES.items()}
+    official = sides.Official()
     start = time.perf_counter()
     images = sides.EmbeddingSet(embeddings=embeddings, style=style)
     checking = time.perf_counter() - start
-    fuser.fuse_many(images[: offsets[50]], offsets[:51])
+    for fuser in fusers.values():
+        fuser.fuse_many(images[: offsets[50]], offsets[:51])
 
     chosen = np.sort(rng.permutation(num_templates)[: options.official_templates or num_templates])
 
@@ -118,23 +125,30 @@ def ijbc(options: argparse.Namespace) -> Rows:
         for begin, end in zip(offsets[chosen].tolist(), offsets[chosen + 1].tolist(), strict=True):
             official.fuse(embeddings[begin:end], style[begin:end])
 
-    ours = [_seconds(lambda: fuser.fuse_many(images, offsets)) for _ in range(2)]
-    theirs = _seconds(loop) * num_templates / len(chosen)
-    ours.append(_seconds(lambda: fuser.fuse_many(images, offsets)))
-    above = sides.peak_above(lambda: fuser.fuse_many(images, offsets))
-    return [
-        {
-            "images": num_images,
-            "templates": num_templates,
-            "largest template": int(sizes.max()),
-            "s, ours": round(float(np.median(ours)), 2),
-            "s, checking the input": round(checking, 2),
-            "s, official loop": round(theirs, 1),
-            "templates in the official loop, scaled up": len(chosen),
-            "times faster": round(theirs / float(np.median(ours)), 1),
-            "MB above the input, ours": round(above / 1e6, 1),
+    def measured() -> dict[str, float]:
+        return {
+            name: _seconds(lambda: fuser.fuse_many(images, offsets))
+            for name, fuser in fusers.items()
         }
-    ]
+
+    runs = [measured(), measured()]
+    theirs = _seconds(loop) * num_templates / len(chosen)
+    runs.append(measured())
+    row: dict[str, Any] = {
+        "images": num_images,
+        "templates": num_templates,
+        "largest template": int(sizes.max()),
+        "s, checking the input": round(checking, 2),
+        "s, official loop": round(theirs, 1),
+        "templates in the official loop, scaled up": len(chosen),
+    }
+    for name, fuser in fusers.items():
+        seconds = float(np.median([run[name] for run in runs]))
+        above = sides.peak_above(lambda fuser=fuser: fuser.fuse_many(images, offsets))
+        row[f"s, {name}"] = round(seconds, 2)
+        row[f"{name}: times faster"] = round(theirs / seconds, 1)
+        row[f"MB above the input, {name}"] = round(above / 1e6, 1)
+    return [row]
 
 
 def one_by_one(options: argparse.Namespace) -> Rows:
@@ -142,7 +156,7 @@ def one_by_one(options: argparse.Namespace) -> Rows:
 
     count = 200 if options.small else 1000
     embeddings, style = sides.make_arrays(count)
-    fuser, official = sides.exact_fuser(), sides.Official()
+    fuser, official = sides.our_fuser(), sides.Official()
     images = sides.EmbeddingSet(embeddings=embeddings, style=style)
 
     def ours() -> None:
@@ -170,7 +184,7 @@ def archive(options: argparse.Namespace) -> Rows:
     num_images, num_templates = (50_000, 2_500) if options.small else (1_000_000, 50_000)
     rows = []
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
-        sides.export_exact(scratch)
+        sides.export_ours(scratch)
         folder = Path(scratch) / "archive"
         folder.mkdir()
         rng = np.random.default_rng(0)

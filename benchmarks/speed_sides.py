@@ -29,26 +29,26 @@ THREADS = int(os.environ.get("SPEED_THREADS", "2"))
 _PATTERN_ROWS = 65_536
 
 
-def export_exact(folder: str | Path) -> Path:
-    """Writes an exact fuser of the default size with random weights."""
-    network = build_network("exact", {"dim": DIM, "style_channels": CHANNELS})
+def export_ours(folder: str | Path, architecture: str = "exact") -> Path:
+    """Writes an exact fuser, of the default or the fast size, with random weights."""
+    network = build_network(architecture, {"dim": DIM, "style_channels": CHANNELS})
     _shake(network)
     export_fuser(
         network,
-        Path(folder) / "exact",
-        name="exact.benchmark-random.r1",
-        architecture="exact",
+        Path(folder) / architecture,
+        name=f"{architecture}.benchmark-random.r1",
+        architecture=architecture,
         embedder=None,
         licence="random weights",
         training={},
     )
-    return Path(folder) / "exact"
+    return Path(folder) / architecture
 
 
-def exact_fuser() -> Fuser:
+def our_fuser(architecture: str = "exact") -> Fuser:
     """The same, opened: it runs through ONNX Runtime."""
     with tempfile.TemporaryDirectory() as folder:
-        return open_fuser(export_exact(folder), num_threads=THREADS)
+        return open_fuser(export_ours(folder, architecture), num_threads=THREADS)
 
 
 def _shake(network: torch.nn.Module) -> None:

@@ -73,7 +73,7 @@ class _Task(Generic[Item, Result]):
     def __init__(
         self, pool: ThreadPoolExecutor, function: Callable[[Item], Result], item: Item
     ) -> None:
-        self._call = lambda: function(item)
+        self._call: Callable[[], Result] = lambda: function(item)
         self._future: Future[Result] = pool.submit(function, item)
 
     @property

@@ -69,7 +69,9 @@ def add_parser(commands: Any) -> None:
         metavar="FILE.toml",
         help="settings by their long names; a table [network] holds those of the architecture",
     )
-    parser.add_argument("--architecture", choices=("exact", "official"), help="default exact")
+    parser.add_argument(
+        "--architecture", choices=("exact", "exact-fast", "official"), help="default exact"
+    )
     parser.add_argument(
         "--recipe",
         metavar="NAME",

@@ -10,7 +10,7 @@ import numpy as np
 
 from probefusion.errors import ConfigError, UnknownNameError
 from probefusion.nn.caface import CAFace, CAFaceConfig
-from probefusion.nn.exact import ExactFuser, ExactFuserConfig
+from probefusion.nn.exact import ExactFuser, ExactFuserConfig, FastFuserConfig
 from probefusion.nn.imagewise import ImagewiseNetwork
 from probefusion.nn.rivals import (
     CascadedAttention,
@@ -54,6 +54,7 @@ def _rival(network: Callable[..., Network], kind: str) -> Architecture:
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "exact": Architecture(config=ExactFuserConfig, network=ExactFuser, kind="imagewise"),
+    "exact-fast": Architecture(config=FastFuserConfig, network=ExactFuser, kind="imagewise"),
     "official": Architecture(config=CAFaceConfig, network=CAFace, kind="setwise"),
     "scalar-quality": _rival(ScalarQuality, "imagewise"),
     "component-wise": _rival(ComponentWise, "imagewise"),

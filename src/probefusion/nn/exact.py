@@ -18,7 +18,7 @@ from probefusion.nn.imagewise import ImageTerms, ImagewiseNetwork
 from probefusion.nn.initialisation import init_linears, seeded_init
 from probefusion.nn.mlp import Mlp
 
-__all__ = ["ExactFuser", "ExactFuserConfig"]
+__all__ = ["ExactFuser", "ExactFuserConfig", "FastFuserConfig"]
 
 REFINEMENT_WIDTH = 256
 """Hidden width of the network that corrects the fused vector."""
@@ -92,6 +92,20 @@ class ExactFuserConfig:
             value = getattr(self, name)
             if not 0 < value <= limit:
                 raise ConfigError(f"{name}: expected above 0 and at most {limit:g}, got {value!r}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastFuserConfig(ExactFuserConfig):
+    """The fast size of an exact fuser: one cluster, and images judged from style and norm alone.
+
+    What is left is a weight for each image and a correction that is linear in the mean of tokens and
+    hidden layers.
+    """
+
+    num_clusters: int = 1
+    hidden: int = 64
+    refines: bool = False
+    sees_embedding: bool = False
 
 
 class ExactFuser(ImagewiseNetwork):

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from probefusion.nn.aggregation_network import AggregationNetwork, GatedMixerBlock
-from probefusion.nn.cluster_network import TOKEN_WIDTH, Assignment
+from probefusion.nn.cluster_network import NUM_HEADS, TOKEN_WIDTH, Assignment, SelfAttention
 from probefusion.nn.style_input import NormEmbedding, StyleMaker
 
 __all__ = ["fold_network"]
@@ -30,6 +30,7 @@ def fold_network(network: NetworkType) -> NetworkType:
       added by a matrix product, which runtimes do several times faster than a sum over two numbers;
     - norm embedding: the learned scale goes into the table;
     - assignment: the centres are constants, so query, key map and scale become one small map;
+    - self-attention: one operation that never holds the whole matrix of scores;
     - aggregation: what mixes across clusters multiplies from the left, so that nothing is transposed.
 
     Args:
@@ -112,6 +113,34 @@ class _FoldedAssignment(Assignment):
         return F.linear(tokens, weight, bias).transpose(1, 2)
 
 
+class _FoldedSelfAttention(nn.Module):
+    """`SelfAttention` that an exported graph computes in blocks, without the whole N x N matrix.
+
+    The node is ONNX Runtime's own `MultiHeadAttention`, whose memory grows with N and not its square.
+    """
+
+    def __init__(self, original: SelfAttention) -> None:
+        super().__init__()
+        self.original = original
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Maps (B, T, 128) to the same shape."""
+        if not torch.onnx.is_in_onnx_export():
+            attended: Tensor = self.original(tokens)
+            return attended
+        query, key, value = self.original.qkv(tokens).chunk(3, dim=-1)
+        mixed = torch.onnx.ops.symbolic(
+            "com.microsoft::MultiHeadAttention",
+            [query, key, value],
+            {"num_heads": NUM_HEADS},
+            dtype=query.dtype,
+            shape=query.shape,
+            version=1,
+        )
+        projected: Tensor = self.original.proj(mixed)
+        return projected
+
+
 class _FoldedAggregation(AggregationNetwork):
     """`AggregationNetwork` that does not ask for the number of sets."""
 
@@ -149,6 +178,7 @@ _REPLACEMENTS: Mapping[type[nn.Module], Callable[[Any], nn.Module]] = {
     StyleMaker: _FoldedStyleMaker,
     NormEmbedding: _FoldedNormEmbedding,
     Assignment: _FoldedAssignment,
+    SelfAttention: _FoldedSelfAttention,
     AggregationNetwork: _FoldedAggregation,
     GatedMixerBlock: _FoldedMixerBlock,
 }
