@@ -36,6 +36,7 @@ from probefusion.faces.onnx_graph import (
 from probefusion.faces.spec import EmbedderSpec
 from probefusion.files import replace_file
 from probefusion.nn.compact_embedder import CompactEmbedder, CompactEmbedderConfig
+from probefusion.nn.initialisation import seeded_init
 
 __all__ = ["DistillationSettings", "Distiller", "FaceBatches", "Teacher"]
 
@@ -257,12 +258,13 @@ class Distiller:
         self.network = CompactEmbedder(config, rng=np.random.default_rng([settings.seed, 6]))
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         size = self.network.config
-        self._comparisons = nn.ModuleList(
-            [
-                _MapComparison(size.widths[2], map_channels[0]),
-                _MapComparison(size.head, map_channels[1]),
-            ]
-        )
+        with seeded_init(np.random.default_rng([settings.seed, 8])):
+            self._comparisons = nn.ModuleList(
+                [
+                    _MapComparison(size.widths[2], map_channels[0]),
+                    _MapComparison(size.head, map_channels[1]),
+                ]
+            )
         self._optimizer = torch.optim.AdamW(
             [*self.network.parameters(), *self._comparisons.parameters()],
             lr=settings.learning_rate,
