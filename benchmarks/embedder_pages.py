@@ -112,7 +112,8 @@ def model_card(card: Card) -> str:
         f"{settings['seed']}.",
         "## Accuracy",
         figures(card),
-        f"Fold {measured['fold']} was watched during the training, but never trained on. Mean similarity to the teacher's embeddings: {measured['cosine_to_teacher']:.3f}. "
+        f"Fold {measured['fold']} was watched during the training, but never trained on. "
+        f"Mean similarity to the teacher's embeddings: {measured['cosine_to_teacher']:.3f}. "
         f"The embedding of a badly degraded copy is shorter than its image's in "
         f"{measured['norm_falls']:.1%} of cases.",
         f"**Not measured:** {_listed(card['not_measured'])}.",
