@@ -211,7 +211,10 @@ def unit(embeddings: Any) -> Any:
 
 
 def training_facts(options: argparse.Namespace, steps: int) -> dict[str, Any]:
-    """What it was trained on and by whom it was taught."""
+    """What it was trained on and by whom it was taught.
+
+    distill_embedder.py sets the steps alone, so that all other settings are the defaults.
+    """
     seen = {
         name: files
         for name, files in read_people(options.images).images.items()

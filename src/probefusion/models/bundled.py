@@ -22,7 +22,7 @@ _ENTRY_KEYS = ("sha256", "size", "licence", "non_commercial", "origin", "accurac
 
 def weights_folder() -> Path:
     """The folder of the package that holds its trained networks."""
-    return Path(str(files("probefusion"))) / "weights"
+    return Path(str(files("probefusion"))).absolute() / "weights"
 
 
 def bundled_entries() -> dict[str, dict[str, Any]]:
