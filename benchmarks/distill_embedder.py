@@ -4,8 +4,8 @@
         --work WORK --steps 3000
 
 Writes WORK/state.pt every so often, WORK/log.jsonl with the learning curve (accuracy of single clean
-images of unseen people beside the teacher's), and at the end WORK/embedder.onnx. Run the same command
-again to go on; more steps lengthen the training.
+images of unseen people beside the teacher's). Run the same command again to go on; more steps lengthen
+the training. ship_embedder.py makes the package's files of the state.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ def test_known_errors_are_one_line_and_exit_1(tmp_path, command, set_file, fuser
         (("fuse", set_file), "-o TEMPLATE.npz"),
         (("fuse", set_file, "--fuser", "meen", "--json"), "did you mean 'mean'"),
         (("fuse", other, "--fuser", exact, "--json"), "another@1"),
-        (("fuse", tmp_path, "-o", tmp_path / "x.npz"), "--embedder"),
+        (("fuse", tmp_path, "-o", tmp_path / "x.npz"), "models pull yunet_2023mar"),
         (("fuse", set_file, "-o", tmp_path / "no" / "x.npz"), "folder"),
         (("compare", set_file, tmp_path / "t.npz"), "dimension"),
         (("compare", set_file, set_file, "--fmr", "2"), "--fmr"),

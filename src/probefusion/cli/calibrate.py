@@ -7,10 +7,10 @@ import json
 import sys
 from typing import Any
 
-from probefusion.cli.inputs import embedder_settings, report_skipped
+from probefusion.cli.inputs import load_chosen_embedder, report_skipped
 from probefusion.cli.options import (
+    add_embedder_option,
     add_output_options,
-    add_preprocessing_option,
     number_list,
     positive,
 )
@@ -29,8 +29,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("fuser", metavar="FUSER_DIR")
     parser.add_argument("--data", required=True, metavar="DIR|ZIP")
-    parser.add_argument("--embedder", required=True, metavar="MODEL")
-    add_preprocessing_option(parser)
+    add_embedder_option(parser)
     parser.add_argument("--mix", choices=("hard", "mixed", "clean"), default="hard")
     parser.add_argument("--folds", type=number_list, default=(3,), metavar="LIST")
     parser.add_argument("--sizes", type=number_list, default=(1, 2, 4, 8, 16, 32), metavar="LIST")
@@ -51,7 +50,6 @@ def run(options: argparse.Namespace) -> int:
     from probefusion.evaluation.sweep import calibrate
     from probefusion.fusion.folder import with_thresholds
     from probefusion.fusion.learned import open_fuser
-    from probefusion.models import load_embedder
     from probefusion.protocols import DegradedFolderProtocol, read_people
 
     fuser = open_fuser(options.fuser, num_threads=options.threads)
@@ -67,13 +65,12 @@ def run(options: argparse.Namespace) -> int:
         set_sizes=options.sizes,
         num_sets=options.num_sets,
     )
-    embedder = load_embedder(
-        options.embedder, settings=embedder_settings(options), num_threads=options.threads
-    )
+    embedder = load_chosen_embedder(options)
     if fuser.embedder not in (None, embedder.fingerprint):
         raise EmbedderMismatchError(
             f"--embedder: fuser {fuser.name!r} was trained for {fuser.embedder}, got "
-            f"{embedder.fingerprint}. Calibrate with that model."
+            f"{embedder.fingerprint}. Calibrate with that model: --embedder "
+            f"{fuser.embedder.partition('@')[0]} (its name or its file)"
         )
     seen = set(options.folds) & set(fuser.card.training.get("train_folds", ()))
     if seen:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from probefusion.cli.inputs import choose_fuser, embedder_settings
+from probefusion.cli.inputs import GET_DETECTOR, choose_fuser, load_chosen_embedder
 from probefusion.cli.options import positive
 
 if TYPE_CHECKING:
@@ -82,20 +82,15 @@ def load_tools(options: argparse.Namespace, fuser: Fuser | None = None) -> Tools
     """Embedder, detector, and the fuser given or else the one that fits them, which must fit.
 
     Raises:
-        ConfigError: If a model was not named.
+        ConfigError: If no detector was named.
         ProbeFusionError: If one cannot be used.
     """
     from probefusion.errors import ConfigError
-    from probefusion.models import load_detector, load_embedder
+    from probefusion.models import load_detector
 
-    for flag, what in (("embedder", "mobilefacenet_128d.onnx"), ("detector", "yunet.onnx")):
-        if getattr(options, flag) is None:
-            raise ConfigError(
-                f"--{flag}: reading people from a video needs one. Give its file or name: --{flag} {what}"
-            )
-    embedder = load_embedder(
-        options.embedder, settings=embedder_settings(options), num_threads=options.threads
-    )
+    if options.detector is None:
+        raise ConfigError(f"--detector: reading people from a video needs one. {GET_DETECTOR}")
+    embedder = load_chosen_embedder(options)
     size = embedder.spec.input_size
     noise = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(np.uint8)
     example = embedder.embed_set(noise)  # in all but its values as any set of this embedder

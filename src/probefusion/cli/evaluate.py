@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.inputs import embedder_settings, report_skipped
+from probefusion.cli.inputs import load_chosen_embedder, report_skipped
 from probefusion.cli.options import (
+    add_embedder_option,
     add_output_options,
-    add_preprocessing_option,
     number_list,
     positive,
 )
@@ -42,8 +42,7 @@ def add_parser(commands: Any) -> None:
         metavar="DIR|ZIP",
         help="folder (or zip) of aligned 112x112 crops, one folder per person; or the benchmark's folder",
     )
-    parser.add_argument("--embedder", required=True, metavar="MODEL", help="ONNX model, or a name")
-    add_preprocessing_option(parser)
+    add_embedder_option(parser)
     parser.add_argument(
         "--fuser",
         action="append",
@@ -96,7 +95,6 @@ def run(options: argparse.Namespace) -> int:
     from probefusion.faces import CropQuality, JudgedEmbedder
     from probefusion.fusion import load_fuser
     from probefusion.fusion.universal import UniversalFuser
-    from probefusion.models import load_embedder
 
     if Path(options.output).is_dir():
         check_output(Path(options.output) / "report.json", force=options.force)
@@ -104,9 +102,7 @@ def run(options: argparse.Namespace) -> int:
         check_output(options.output, force=options.force)
     names = options.fuser or ["mean", "norm-weighted"]
     fusers = [load_fuser(name, num_threads=options.threads) for name in names]
-    embedder: Embedder = load_embedder(
-        options.embedder, settings=embedder_settings(options), num_threads=options.threads
-    )
+    embedder: Embedder = load_chosen_embedder(options)
     if any(isinstance(fuser, UniversalFuser) for fuser in fusers):
         embedder = JudgedEmbedder(embedder, CropQuality(num_threads=options.threads))
     evaluate = _degraded_folder if options.protocol == "degraded-folder" else _licensed

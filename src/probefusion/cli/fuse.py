@@ -182,7 +182,7 @@ def _fuse_video(video: str, options: argparse.Namespace, tools: Tools) -> _Fused
             counts = ", ".join(str(other.num_images) for other in clip.people[:10])
             print(
                 f"{name}: {len(clip.people)} people ({counts} images); taken is the one seen most. All of "
-                f"them: probefusion video {name} -o DIR --embedder MODEL --detector MODEL",
+                f"them: probefusion video {name} -o DIR --detector MODEL",
                 file=sys.stderr,
             )
         weights = np.concatenate([weights for _, weights in blocks]).astype(np.float32)

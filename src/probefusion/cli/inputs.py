@@ -14,17 +14,25 @@ from probefusion.errors import ConfigError
 from probefusion.types import EmbeddingSet
 
 if TYPE_CHECKING:
-    from probefusion.faces import EmbeddingReport, SkippedImage
+    from probefusion.faces import EmbeddingReport, OnnxEmbedder, SkippedImage
     from probefusion.fusion import Fuser
 
 __all__ = [
+    "GET_DETECTOR",
     "Loaded",
     "choose_fuser",
     "embed_paths",
     "embedder_settings",
+    "load_chosen_embedder",
     "load_images",
     "report_skipped",
 ]
+
+
+GET_DETECTOR = (
+    "Get one with: probefusion models pull yunet_2023mar; then give --detector yunet_2023mar"
+)
+"""What to do without a face detector."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +53,7 @@ def load_images(paths: Sequence[str], options: argparse.Namespace) -> Loaded:
 
     Raises:
         MissingFileError: If a path does not exist.
-        ConfigError: If there are images and no embedder was named.
+        ConfigError: If there are images that are not aligned and no detector was named.
         ProbeFusionError: If a file cannot be read, or no image can be used.
     """
     from probefusion.io import read_embeddings, readable_suffixes
@@ -72,13 +80,8 @@ def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> Embedding
     """Embeds images and folders with the embedder and detector of the options."""
     from probefusion.cli.progress import progress_bar
     from probefusion.faces import CropQuality, embed_images
-    from probefusion.models import load_detector, load_embedder
+    from probefusion.models import load_detector
 
-    if options.embedder is None:
-        raise ConfigError(
-            "--embedder: expected the ONNX model that turns faces into embeddings, got none. "
-            "Give its file or name: --embedder mobilefacenet_128d.onnx"
-        )
     if options.aligned and options.detector is not None:
         raise ConfigError(
             "--aligned, --detector: expected one of the two, got both. Aligned crops are not searched "
@@ -86,16 +89,11 @@ def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> Embedding
         )
     if not options.aligned and options.detector is None:
         raise ConfigError(
-            "--detector: photos need a face detector. Give --detector yunet.onnx, or --aligned if "
-            "the images are aligned 112x112 face crops."
+            f"--detector: photos need a face detector. {GET_DETECTOR}; or give --aligned if the "
+            f"images are aligned 112x112 face crops."
         )
     threads = getattr(options, "threads", None)
-    embedder = load_embedder(
-        options.embedder,
-        settings=embedder_settings(options),
-        num_threads=threads,
-        device=options.device,
-    )
+    embedder = load_chosen_embedder(options, device=options.device)
     detector = None if options.aligned else load_detector(options.detector)
     with progress_bar("embedding", unit="images") as progress:
         return embed_images(
@@ -107,6 +105,34 @@ def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> Embedding
             num_threads=threads,
             progress=progress,
         )
+
+
+def load_chosen_embedder(options: argparse.Namespace, *, device: str = "cpu") -> OnnxEmbedder:
+    """The embedder of the options; where none was named that of the package, told on stderr.
+
+    Args:
+        options: The command's.
+        device: Where it runs, "cpu" or "cuda".
+
+    Raises:
+        ProbeFusionError: As for `load_embedder`.
+    """
+    from probefusion.models import DEFAULT_EMBEDDER, find_entry, load_embedder
+
+    model = options.embedder
+    if model is None:
+        model = DEFAULT_EMBEDDER
+        licence = find_entry(model).licence
+        print(
+            f"embedder: {model} of this package ({licence}); choose another with --embedder",
+            file=sys.stderr,
+        )
+    return load_embedder(
+        model,
+        settings=embedder_settings(options),
+        num_threads=getattr(options, "threads", None),
+        device=device,
+    )
 
 
 def embedder_settings(options: argparse.Namespace) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 __all__ = [
+    "add_embedder_option",
     "add_embedding_options",
     "add_fuser_option",
     "add_output_options",
@@ -37,10 +38,7 @@ def number_list(text: str) -> tuple[int, ...]:
 def add_embedding_options(parser: argparse.ArgumentParser) -> None:
     """Options for turning images into embeddings."""
     group = parser.add_argument_group("images")
-    group.add_argument(
-        "--embedder", metavar="MODEL", help="ONNX face-recognition model, or a known model's name"
-    )
-    add_preprocessing_option(group)
+    add_embedder_option(group)
     group.add_argument(
         "--aligned", action="store_true", help="images are aligned 112x112 crops: detect nothing"
     )
@@ -53,6 +51,17 @@ def add_embedding_options(parser: argparse.ArgumentParser) -> None:
         default="cpu",
         help="where the embedder runs; cuda needs the package onnxruntime-gpu (default cpu)",
     )
+
+
+def add_embedder_option(parser: Any) -> None:
+    """The embedder, and how images go into it."""
+    parser.add_argument(
+        "--embedder",
+        metavar="MODEL",
+        help="ONNX face-recognition model, or a known model's name (default: the compact one of the "
+        "package, for research only)",
+    )
+    add_preprocessing_option(parser)
 
 
 def add_preprocessing_option(parser: Any) -> None:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.inputs import embedder_settings, report_skipped
+from probefusion.cli.inputs import load_chosen_embedder, report_skipped
 from probefusion.cli.options import (
+    add_embedder_option,
     add_output_options,
-    add_preprocessing_option,
     number_list,
     positive,
 )
@@ -61,9 +61,8 @@ def add_parser(commands: Any) -> None:
         metavar="DIR|ZIP",
         help="aligned 112x112 crops, folder per person",
     )
-    parser.add_argument("--embedder", required=True, metavar="MODEL", help="ONNX model, or a name")
     parser.add_argument("-o", "--output", required=True, metavar="FUSER_DIR")
-    add_preprocessing_option(parser)
+    add_embedder_option(parser)
     parser.add_argument(
         "--config",
         metavar="FILE.toml",
@@ -133,7 +132,6 @@ def run(options: argparse.Namespace) -> int:
     torch = import_extra("torch", extra="train", purpose="training")
     from probefusion.cli.progress import progress_bar
     from probefusion.errors import ConfigError
-    from probefusion.models import load_embedder
     from probefusion.protocols.degraded_folder import fold_of, read_people
     from probefusion.training.config import TrainingConfig
     from probefusion.training.run import train_fuser
@@ -150,9 +148,7 @@ def run(options: argparse.Namespace) -> int:
             f"--device: {settings['device']!r} cannot be used here ({reason}). Use cpu."
         ) from error
     people = read_people(check_existing(options.images, name="--images"))
-    embedder = load_embedder(
-        options.embedder, settings=embedder_settings(options), num_threads=options.threads
-    )
+    embedder = load_chosen_embedder(options)
     folds = tuple(settings["folds"])
     num_people = sum(fold_of(subject) in folds for subject in people.images)
     base = TrainingConfig.official if settings["recipe"] == "official-16" else TrainingConfig

@@ -19,9 +19,9 @@ from probefusion.cli.clips import (
 )
 from probefusion.cli.inputs import report_skipped
 from probefusion.cli.options import (
+    add_embedder_option,
     add_fuser_option,
     add_output_options,
-    add_preprocessing_option,
 )
 
 if TYPE_CHECKING:
@@ -47,10 +47,12 @@ def add_parser(commands: Any) -> None:
         help="a file, webcam:0, or an rtsp, rtmp, http(s), udp or srt address",
     )
     parser.add_argument("-o", "--output", required=True, metavar="DIR")
-    parser.add_argument("--embedder", required=True, metavar="MODEL", help="ONNX file or name")
-    add_preprocessing_option(parser)
+    add_embedder_option(parser)
     parser.add_argument(
-        "--detector", required=True, metavar="MODEL", help="YuNet ONNX file or name"
+        "--detector",
+        required=True,
+        metavar="MODEL",
+        help="YuNet ONNX file or name, as yunet_2023mar (probefusion models pull yunet_2023mar)",
     )
     parser.add_argument(
         "--gallery",

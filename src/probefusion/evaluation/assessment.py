@@ -207,7 +207,8 @@ def check_fusers(fusers: Sequence[Fuser], embedder: str | None) -> list[str]:
         if None not in (fuser.embedder, embedder) and fuser.embedder != embedder:
             raise EmbedderMismatchError(
                 f"fuser {fuser.name!r} was trained for the embedder {fuser.embedder}, got {embedder}. "
-                f"Leave it out, or evaluate with that embedder."
+                f"Leave it out, or evaluate with that embedder: --embedder "
+                f"{str(fuser.embedder).partition('@')[0]} (its name or its file)"
             )
     return names
 

@@ -291,7 +291,8 @@ class Fuser(ABC):
         if None not in (self.embedder, images.embedder) and self.embedder != images.embedder:
             raise EmbedderMismatchError(
                 f"embeddings{where} come from the embedder {images.embedder}, but fuser {self.name!r} "
-                f"was trained for {self.embedder}. Embed with that model, or train a fuser for yours: "
+                f"was trained for {self.embedder}. Embed with that model: --embedder "
+                f"{str(self.embedder).partition('@')[0]} (its name or its file), or train a fuser for yours: "
                 f"probefusion train --images DIR --embedder MODEL -o FUSER_DIR"
             )
         if self.dim is not None and images.dim != self.dim:

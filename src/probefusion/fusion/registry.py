@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from probefusion.errors import UnknownNameError
-from probefusion.fusion.folder import CARD_NAME, read_card
+from probefusion.fusion.folder import CARD_NAME, FuserCard, read_card
 from probefusion.fusion.fuser import Fuser
 from probefusion.fusion.learned import open_fuser
 from probefusion.fusion.pooling import MeanFuser, NormWeightedFuser
@@ -30,10 +30,9 @@ def bundled_fusers() -> dict[str, Path]:
     """Names and folders of the trained fusers inside the package.
 
     Each stands under its full name and under its architecture alone ("exact", "official"), which
-    means the newest revision.
+    means the last by name.
     """
-    root = Path(str(files("probefusion"))) / "weights"
-    folders = sorted(path.parent for path in root.glob(f"*/{CARD_NAME}"))
+    folders = _folders_newest_first()[::-1]
     names = {folder.name: folder for folder in folders}
     return names | {folder.name.split(".")[0]: folder for folder in folders}
 
@@ -68,6 +67,19 @@ def load_fuser(fuser: str | os.PathLike[str] | Fuser, *, num_threads: int | None
     raise UnknownNameError("fuser", name, (*_POOLING, *bundled, "a fuser folder"))
 
 
+def _folders_newest_first() -> list[Path]:
+    root = Path(str(files("probefusion"))) / "weights"
+    return sorted((path.parent for path in root.glob(f"*/{CARD_NAME}")), reverse=True)
+
+
+def _fits(card: FuserCard, images: EmbeddingSet) -> bool:
+    has_style = card.style_channels == 0 or (
+        images.style is not None and images.style.shape[1] == card.style_channels
+    )
+    has_norms = bool(images.norms_known) or not card.needs_norms
+    return card.embedder == images.embedder and has_style and has_norms
+
+
 def suggest_fuser(images: EmbeddingSet) -> str:
     """The name of the best fuser that is known to fit.
 
@@ -76,15 +88,10 @@ def suggest_fuser(images: EmbeddingSet) -> str:
     direction alone. Otherwise "universal" for a set with a quality, and the mean of the unit
     embeddings, which is right for any embedder, for all others.
     """
-    bundled = bundled_fusers()
-    for architecture in _BEST_FIRST:
-        if images.embedder is None or architecture not in bundled:
-            continue
-        card = read_card(bundled[architecture], verify=False)
-        has_style = card.style_channels == 0 or (
-            images.style is not None and images.style.shape[1] == card.style_channels
-        )
-        has_norms = bool(images.norms_known) or not card.needs_norms
-        if card.embedder == images.embedder and has_style and has_norms:
-            return card.name
+    if images.embedder is not None:
+        cards = [read_card(folder, verify=False) for folder in _folders_newest_first()]
+        for architecture in _BEST_FIRST:
+            for card in cards:
+                if card.name.split(".")[0] == architecture and _fits(card, images):
+                    return card.name
     return "mean" if images.quality is None else "universal"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from probefusion.models.bundled import DEFAULT_EMBEDDER
 from probefusion.models.cache import find_entry, find_file, locate, search_file
 from probefusion.models.detectors import load_detector, resolve_detector
 from probefusion.models.download import Patience, download_file
@@ -18,6 +19,7 @@ from probefusion.models.pull import Pulled, Verified, pull_model, verify_models
 
 __all__ = [
     "ARCFACE_PREPROCESSING",
+    "DEFAULT_EMBEDDER",
     "KnownModel",
     "Patience",
     "Pulled",

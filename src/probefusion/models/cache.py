@@ -17,6 +17,7 @@ from probefusion.errors import (
     UnknownNameError,
 )
 from probefusion.files import replace_file, sha256_of
+from probefusion.models.bundled import is_bundled
 from probefusion.models.manifest import KnownModel, known_models, models_folder
 
 __all__ = [
@@ -34,6 +35,9 @@ __all__ = [
 CONVERTED_NAME = "embedder.onnx"
 """Name of the network in the folder that a checkpoint was converted into."""
 
+REINSTALL = "pip install --force-reinstall --no-deps probefusion"
+"""How to get back a file of the package."""
+
 _PINS = "pins.json"
 
 
@@ -43,7 +47,8 @@ class FoundFile:
 
     Args:
         path: Where it is.
-        place: Whose cache that is: `"probefusion"`, `"insightface"`, `"huggingface"` or `"own"`.
+        place: Whose cache that is: `"probefusion"`, `"insightface"`, `"huggingface"`, `"own"`, or
+            `"package"` for a part of this package.
     """
 
     path: Path
@@ -78,12 +83,13 @@ def find_entry(name: str, *, kind: str | None = None) -> KnownModel:
 def places_of(entry: KnownModel) -> Iterator[FoundFile]:
     """Every place in which a model's file may lie, in the order in which they are looked at.
 
-    - the models folder, or the absolute path of a user's own file;
+    - the models folder, or the absolute path of a user's own file or of one of the package;
     - `models` in the folder INSIGHTFACE_HOME or `~/.insightface`, for parts of its packs;
     - the cache of Hugging Face: HF_HUB_CACHE, `hub` in HF_HOME, or `~/.cache/huggingface/hub`.
     """
-    own = Path(entry.file).is_absolute()
-    yield FoundFile(path=models_folder() / entry.file, place="own" if own else "probefusion")
+    place = "own" if Path(entry.file).is_absolute() else "probefusion"
+    place = "package" if is_bundled(entry.file) else place
+    yield FoundFile(path=models_folder() / entry.file, place=place)
     root = Path(os.environ.get("INSIGHTFACE_HOME") or "~/.insightface").expanduser() / "models"
     for part in entry.packs:
         for folder in (root / part.pack, root / part.pack / part.pack):
@@ -136,6 +142,11 @@ def find_file(name: str, *, kind: str) -> tuple[Path, KnownModel]:
             f"probefusion models convert {entry.name}"
         )
     found = search_file(entry)
+    if found is None and is_bundled(entry.file):
+        raise MissingFileError(
+            f"model {name!r} is a part of the package, expected at {entry.file!r}. "
+            f"Install it again: {REINSTALL}"
+        )
     if found is None:
         raise MissingFileError(
             f"model {name!r} is not in {str(models_folder())!r} (set PROBEFUSION_HOME for another "
@@ -175,9 +186,14 @@ def locate(model: str | Path, *, kind: str) -> tuple[Path, str]:
     if expected is None:
         pin(entry, sha256)
     elif sha256 != expected:
+        step = (
+            f"install the package again: {REINSTALL}"
+            if is_bundled(entry.file)
+            else f"fetch it again: probefusion models pull {entry.name}"
+        )
         raise IntegrityError(
             f"model {str(path)!r}: expected SHA-256 {expected}, got {sha256}. The file is damaged "
-            f"or another one; fetch it again: probefusion models pull {entry.name}"
+            f"or another one; {step}"
         )
     return path, sha256
 

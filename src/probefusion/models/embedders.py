@@ -14,6 +14,7 @@ from probefusion.errors import ConfigError, FileFormatError, IntegrityError
 from probefusion.faces.embed import OnnxEmbedder
 from probefusion.faces.inspection import EmbedderFacts, inspect_embedder
 from probefusion.faces.spec import EmbedderSpec
+from probefusion.models.bundled import DEFAULT_EMBEDDER
 from probefusion.models.cache import locate
 from probefusion.models.manifest import find_by_sha256
 
@@ -90,7 +91,7 @@ def resolve_embedder(
 
 
 def load_embedder(
-    model: str | Path,
+    model: str | Path = DEFAULT_EMBEDDER,
     *,
     settings: Mapping[str, Any] | None = None,
     num_threads: int | None = None,
@@ -100,7 +101,7 @@ def load_embedder(
     """Finds an embedder by name or path and makes it ready to run.
 
     Args:
-        model: As for `resolve_embedder`.
+        model: As for `resolve_embedder`; by default the embedder inside the package.
         settings: As for `resolve_embedder`.
         num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
         batch_size: Images per run.

@@ -15,6 +15,7 @@ from typing import Any
 
 from probefusion.errors import ConfigError, FileFormatError, OutputExistsError, UnknownNameError
 from probefusion.files import replace_file
+from probefusion.models.bundled import bundled_entries
 
 __all__ = [
     "Accuracy",
@@ -82,7 +83,8 @@ class KnownModel:
     Args:
         name: Its name.
         kind: `"embedder"`, `"detector"`, `"fuser"`, or `"pack"` for an archive of several.
-        file: File name in the models folder, or the absolute path of a user's own file.
+        file: File name in the models folder, or the absolute path of a user's own file or of one
+            inside the package.
         format: `"onnx"`, `"checkpoint"` (to be converted before it can be used) or `"zip"`.
         sha256: SHA-256 of the file, or None where nobody published one: it is then recorded when
             the file is first used, and compared from then on.
@@ -172,7 +174,12 @@ def user_manifest_path() -> Path:
 @functools.cache
 def _built_in() -> Mapping[str, KnownModel]:
     source = importlib.resources.files("probefusion.models").joinpath("manifest.json")
-    return _parse(source.read_text(encoding="utf-8"), where="the package's manifest")
+    listed = _parse(source.read_text(encoding="utf-8"), where="the package's manifest")
+    inside = {
+        name: _entry(name, given, "the package's weights")
+        for name, given in bundled_entries().items()
+    }
+    return MappingProxyType({**inside, **listed})
 
 
 def known_models() -> Mapping[str, KnownModel]:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from probefusion.errors import DownloadError, FileFormatError, IntegrityError
 from probefusion.files import replace_file, sha256_of
+from probefusion.models.bundled import is_bundled
 from probefusion.models.cache import (
+    REINSTALL,
     expected_sha256,
     find_entry,
     pin,
@@ -114,7 +116,7 @@ def pull_model(
         wanted = [part for part in models if any(m.pack == name for m in part.packs)]
     results = []
     for part in wanted:
-        here = None if force else _usable(part)
+        here = None if force and not is_bundled(part.file) else _usable(part)
         if here is None:
             if notice is not None:
                 notice(part)
@@ -200,6 +202,11 @@ class _Getter:
     def get(self, entry: KnownModel) -> Pulled:
         """Fetches one file from the mirrors, its addresses, or a pack that holds it."""
         path = models_folder() / entry.file
+        if is_bundled(entry.file):
+            raise DownloadError(
+                f"model {entry.name!r} is a part of the package and not fetched; its file is not as "
+                f"it should be. Install it again: {REINSTALL}"
+            )
         if Path(entry.file).is_absolute():
             raise DownloadError(
                 f"model {entry.name!r} is a file of your own, expected at {entry.file!r}. Put it "

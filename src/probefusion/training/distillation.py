@@ -36,6 +36,7 @@ from probefusion.faces.onnx_graph import (
 from probefusion.faces.spec import EmbedderSpec
 from probefusion.files import replace_file
 from probefusion.nn.compact_embedder import CompactEmbedder, CompactEmbedderConfig
+from probefusion.nn.initialisation import seeded_init
 
 __all__ = ["DistillationSettings", "Distiller", "FaceBatches", "Teacher"]
 
@@ -128,9 +129,8 @@ class Teacher:
     ) -> tuple[npt.NDArray[np.float32], list[npt.NDArray[np.float32]]]:
         """Unit embeddings (N, D) and the two maps of (N, 112, 112, 3) uint8 RGB crops."""
         pixels = crops if self._spec.channel_order == "RGB" else crops[..., ::-1]
-        values = (pixels.astype(np.float32) / 255 - np.float32(self._spec.mean)) / np.float32(
-            self._spec.std
-        )
+        mean, std = (np.asarray(part, np.float32) for part in (self._spec.mean, self._spec.std))
+        values = (pixels.astype(np.float32) / 255 - mean) / std
         feed = {self._input: np.ascontiguousarray(values.transpose(0, 3, 1, 2))}
         found = run_outputs(self._session, [self._output, *self._maps], feed)
         embeddings = found[0].reshape(len(crops), -1)
@@ -256,14 +256,15 @@ class Distiller:
         self._settings = settings
         self._centres = torch.from_numpy(centres)
         self.network = CompactEmbedder(config, rng=np.random.default_rng([settings.seed, 6]))
-        self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         size = self.network.config
-        self._comparisons = nn.ModuleList(
-            [
-                _MapComparison(size.widths[2], map_channels[0]),
-                _MapComparison(size.head, map_channels[1]),
-            ]
-        )
+        with seeded_init(np.random.default_rng([settings.seed, 8])):
+            self._comparisons = nn.ModuleList(
+                [
+                    _MapComparison(size.widths[2], map_channels[0]),
+                    _MapComparison(size.head, map_channels[1]),
+                ]
+            )
         self._optimizer = torch.optim.AdamW(
             [*self.network.parameters(), *self._comparisons.parameters()],
             lr=settings.learning_rate,
@@ -371,5 +372,5 @@ class Distiller:
         return (unit @ self._centres.T / _TEMPERATURE).log_softmax(dim=-1)
 
 
-def _as_tensors(batch: _Batch) -> tuple[Tensor, ...]:
+def _as_tensors(batch: Any) -> tuple[Tensor, ...]:
     return tuple(torch.from_numpy(part) for part in (batch.views, batch.targets, *batch.maps))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
-from probefusion.fusion import load_fuser, suggest_fuser
+from probefusion.fusion import load_fuser, registry, suggest_fuser
 from probefusion.types import EmbeddingSet
 
 
@@ -38,3 +40,17 @@ def test_without_a_known_embedder_crops_decide(card) -> None:
     assert suggest_fuser(images(card)) == "mean"
     assert suggest_fuser(images(card, embedder="other@1")) == "mean"
     assert suggest_fuser(images(card, quality=np.zeros(4))) == "universal"
+
+
+def test_fusers_of_several_embedders_lie_side_by_side(
+    card, fuser_folders, make_set, tmp_path, monkeypatch
+) -> None:
+    weights = tmp_path / "weights"
+    for folder in registry.bundled_fusers().values():
+        shutil.copytree(folder, weights / folder.name, dirs_exist_ok=True)
+    shutil.copytree(fuser_folders["exact"], weights / "exact.test-random.r1")
+    monkeypatch.setattr(registry, "files", lambda _: tmp_path)
+    assert suggest_fuser(make_set(embedder="net@1")) == "exact.test-random.r1"
+    style = np.random.default_rng(1).random((4, card.style_channels, 2))
+    assert suggest_fuser(images(card, style=style, embedder=card.embedder)) == card.name
+    assert suggest_fuser(make_set(embedder="net@2")) == "mean"

@@ -20,6 +20,7 @@ from probefusion.models import (
     models_folder,
     remember_model,
 )
+from probefusion.models.bundled import is_bundled
 
 
 def test_entries_are_complete_and_consistent():
@@ -28,7 +29,8 @@ def test_entries_are_complete_and_consistent():
         assert entry.name == name
         assert entry.licence
         assert entry.origin
-        assert entry.urls or entry.page or entry.packs, f"{name}: nobody can get it"
+        can_be_had = entry.urls or entry.page or entry.packs or is_bundled(entry.file)
+        assert can_be_had, f"{name}: nobody can get it"
         assert entry.sha256 or entry.format == "checkpoint", f"{name}: no hash"
         for member in entry.packs:
             assert models[member.pack].kind == "pack"

@@ -1,0 +1,189 @@
+"""Distillation from a tiny teacher: a few steps on images made here."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+cv2 = pytest.importorskip("cv2")
+
+from probefusion.errors import (  # noqa: E402
+    ConfigError,
+    IntegrityError,
+    MismatchError,
+    MissingFileError,
+)
+from probefusion.faces.spec import EmbedderSpec  # noqa: E402
+from probefusion.models import resolve_embedder  # noqa: E402
+from probefusion.nn.compact_embedder import CompactEmbedderConfig  # noqa: E402
+from probefusion.training.distillation import (  # noqa: E402
+    DistillationSettings,
+    Distiller,
+    FaceBatches,
+    Teacher,
+)
+
+MAPS = ("stage3", "stage4")
+CONFIG = CompactEmbedderConfig(dim=16, widths=(4, 6, 8, 10), depths=(1, 1, 1), head=12)
+SETTINGS = DistillationSettings(steps=24, faces_per_step=6, warmup_steps=2, learning_rate=5e-3)
+STOP = 10
+
+
+class _Stopped(Exception):
+    """Stands for a kill between two steps."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def make_teacher(tiny_embedder):
+    path, spec = resolve_embedder(tiny_embedder)
+    return functools.partial(Teacher, path, spec, MAPS, num_threads=1)
+
+
+@pytest.fixture(scope="module")
+def crops():
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 256, (12, 6, 6, 3)).astype(np.uint8)
+    return np.stack([cv2.resize(image, (112, 112)) for image in small])
+
+
+@pytest.fixture(scope="module")
+def images(crops, tmp_path_factory):
+    path = tmp_path_factory.mktemp("distillation") / "crops.npy"
+    np.save(path, crops)
+    return path
+
+
+@pytest.fixture(scope="module")
+def make_distiller(images, crops, make_teacher):
+    centres = make_teacher().see(crops)[0]
+
+    def make(**settings):
+        given = {"config": CONFIG, "map_channels": (3, 3)} | settings
+        return Distiller(images, make_teacher, centres, SETTINGS, **given)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def gone_through(make_distiller):
+    """A training from end to end, and the parts of its loss at each step."""
+    distiller, parts = make_distiller(), []
+    distiller.run(lambda _, part: parts.append(part))
+    return distiller, parts
+
+
+def test_the_loss_falls(gone_through) -> None:
+    distiller, parts = gone_through
+    assert distiller.step == len(parts) == SETTINGS.steps
+    assert not distiller.network.training
+    for name in ("error", "maps", "relations"):
+        first, last = (np.mean([part[name] for part in some]) for some in (parts[:5], parts[-5:]))
+        assert last < first, name
+
+
+def test_a_stopped_training_goes_on_as_if_nothing_had_been(
+    gone_through, make_distiller, tmp_path
+) -> None:
+    state = tmp_path / "state.pt"
+    first = make_distiller()
+
+    def stop(step, _):
+        if step == STOP:
+            first.save(state)
+            raise _Stopped
+
+    with pytest.raises(_Stopped):
+        first.run(stop)
+    second, steps = make_distiller(), []
+    second.resume(state)
+    second.run(lambda step, _: steps.append(step))
+    assert steps == list(range(STOP + 1, SETTINGS.steps + 1))
+    expected, found = gone_through[0].network.state_dict(), second.network.state_dict()
+    for key, value in expected.items():
+        assert torch.allclose(found[key].float(), value.float(), atol=1e-4, rtol=1e-3), key
+    second.run(lambda *_: pytest.fail("there is no step left"))
+
+
+def test_a_state_of_another_pupil_is_refused(make_distiller, tmp_path) -> None:
+    state = tmp_path / "state.pt"
+    make_distiller().save(state)
+    other = CompactEmbedderConfig(dim=16, widths=(4, 6, 8, 10), depths=(1, 1, 1), head=14)
+    with pytest.raises(MismatchError, match="expected a pupil"):
+        make_distiller(config=other).resume(state)
+    with pytest.raises(MissingFileError, match="training state"):
+        make_distiller().resume(tmp_path / "none.pt")
+
+
+def test_a_batch_depends_on_seed_and_step_alone(images, make_teacher) -> None:
+    def batch(step, settings=SETTINGS, skip=0):
+        batches = iter(FaceBatches(images, make_teacher, settings, step - skip))
+        for _ in range(skip):
+            next(batches)
+        return next(batches)
+
+    direct, walked, other = batch(3), batch(3, skip=2), batch(4)
+    assert np.array_equal(direct.views, walked.views)
+    assert np.array_equal(direct.targets, walked.targets)
+    assert not np.array_equal(direct.views, other.views)
+    assert direct.views.shape == (12, 112, 112, 3)
+    assert [part.shape for part in direct.maps] == [(6, 3, 14, 14), (6, 3, 7, 7)]
+    seeded = DistillationSettings(steps=24, faces_per_step=6, seed=1)
+    assert not np.array_equal(direct.views, batch(3, seeded).views)
+
+
+def test_the_teacher_answers_as_the_embedder(crops, make_teacher, tiny_embedder) -> None:
+    from probefusion.models import load_embedder
+
+    found, maps = make_teacher().see(crops)
+    expected = load_embedder(tiny_embedder).embed(crops)[0]
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(found, expected, atol=1e-5)
+    assert [part.shape for part in maps] == [(12, 3, 14, 14), (12, 3, 7, 7)]
+
+
+def test_a_damaged_teacher_is_refused(tiny_embedder) -> None:
+    spec = EmbedderSpec(name="tiny", sha256="0" * 64, dim=16)
+    with pytest.raises(IntegrityError):
+        Teacher(tiny_embedder, spec, MAPS, num_threads=1)
+
+
+def test_the_rate_rises_stays_and_falls() -> None:
+    settings = DistillationSettings(steps=100, warmup_steps=10, cooldown=0.2, learning_rate=2.0)
+    rates = [settings.rate(step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2)
+    assert np.all(np.diff(rates[:10]) > 0)
+    assert rates[9:80] == pytest.approx([2.0] * 71)
+    assert np.all(np.diff(rates[80:]) < 0)
+    assert rates[99] == pytest.approx(0.1)
+
+
+def test_a_longer_training_begins_as_a_shorter_one() -> None:
+    short, long = (DistillationSettings(steps=steps) for steps in (1000, 4000))
+    assert all(short.rate(step) == long.rate(step) for step in range(750))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"steps": 1},
+        {"faces_per_step": 1},
+        {"cooldown": 1.5},
+        {"chimera_share": -0.1},
+        {"learning_rate": 0.0},
+    ],
+)
+def test_wrong_settings_are_refused(settings) -> None:
+    (name,) = settings
+    with pytest.raises(ConfigError, match=name):
+        DistillationSettings(**settings)
