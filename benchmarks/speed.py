@@ -127,7 +127,7 @@ def ijbc(options: argparse.Namespace) -> Rows:
 
     def measured() -> dict[str, float]:
         return {
-            name: _seconds(lambda: fuser.fuse_many(images, offsets))
+            name: _seconds(lambda fuser=fuser: fuser.fuse_many(images, offsets))
             for name, fuser in fusers.items()
         }
 

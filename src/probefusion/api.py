@@ -68,4 +68,4 @@ def fuse(
         )
     if fuser == "auto":
         fuser = suggest_fuser(images)
-    return load_fuser(fuser).fuse(images).vector
+    return load_fuser(fuser, embedder=images.embedder).fuse(images).vector

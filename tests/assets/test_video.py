@@ -69,7 +69,7 @@ def probe(assets, models):
     from probefusion.video import process_video
 
     embedder, detector = load_embedder(models[1]), load_detector(models[3])
-    fuser = load_fuser("exact")
+    fuser = load_fuser("exact", embedder=embedder.fingerprint)
     found = {}
     for name, part in (("whole", {}), ("first", {"stop": 13.05}), ("second", {"start": 13.05})):
         reader = VideoReader(assets / "video" / "caface_probe.mp4", **part)
@@ -156,7 +156,7 @@ def test_fuse_takes_a_clip(assets, models, tmp_path, capsys) -> None:
     assert facts["sources"][0].startswith(f"{clip}#t=")
     template = Template.load(output)
     state = FusionState.load(tmp_path / "s.safetensors")
-    assert np.abs(load_fuser("exact").finish(state).vector - template.vector).max() < 1e-6
+    assert np.abs(load_fuser("exact", embedder=state.embedder).finish(state).vector - template.vector).max() < 1e-6
     still = str(assets / "video" / "lin-manuel-miranda.png")
     assert main(["compare", str(output), still, "--json", *models]) == 0
     assert json.loads(capsys.readouterr().out)["is_match"] is True

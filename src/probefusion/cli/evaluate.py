@@ -101,8 +101,11 @@ def run(options: argparse.Namespace) -> int:
     else:
         check_output(options.output, force=options.force)
     names = options.fuser or ["mean", "norm-weighted"]
-    fusers = [load_fuser(name, num_threads=options.threads) for name in names]
     embedder: Embedder = load_chosen_embedder(options)
+    fusers = [
+        load_fuser(name, num_threads=options.threads, embedder=embedder.fingerprint)
+        for name in names
+    ]
     if any(isinstance(fuser, UniversalFuser) for fuser in fusers):
         embedder = JudgedEmbedder(embedder, CropQuality(num_threads=options.threads))
     evaluate = _degraded_folder if options.protocol == "degraded-folder" else _licensed

@@ -48,8 +48,8 @@ def run(options: argparse.Namespace) -> int:
     from probefusion.cli.progress import progress_bar
     from probefusion.fusion import load_fuser
 
-    fuser = load_fuser(options.fuser, num_threads=options.threads)
     archive = open_archive(options.archive, by=options.by)
+    fuser = load_fuser(options.fuser, num_threads=options.threads, embedder=archive.embedder)
     with progress_bar("fusing", unit="images") as progress:
         report = fuse_archive(
             archive,

@@ -149,7 +149,9 @@ def choose_fuser(options: argparse.Namespace, sets: Sequence[EmbeddingSet]) -> F
         fitting = {suggest_fuser(images) for images in sets}
         name = fitting.pop() if len(fitting) == 1 else "mean"
         print(f"fuser: {name} (choose with --fuser)", file=sys.stderr)
-    return load_fuser(name, num_threads=options.threads)
+    embedders = {images.embedder for images in sets}
+    embedder = embedders.pop() if len(embedders) == 1 else None
+    return load_fuser(name, num_threads=options.threads, embedder=embedder)
 
 
 def report_skipped(skipped: Sequence[SkippedImage]) -> None:

@@ -102,7 +102,7 @@ def run_demo(
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     data = demo_data()
-    fusers = [load_fuser(name) for name in DEMO_FUSERS]
+    fusers = [load_fuser(name, embedder=data.gallery.embedder) for name in DEMO_FUSERS]
     view = view_person(data, fusers[-1], subject_id)
     points = sweep(
         data, fusers, set_sizes=SET_SIZES, false_accept_rates=FALSE_ACCEPT_RATES, max_blocks=4

@@ -26,15 +26,34 @@ _BEST_FIRST = ("exact", "exact-embedding", "exact-unit")
 """Bundled architectures that are suggested, the one that sees most first."""
 
 
-def bundled_fusers() -> dict[str, Path]:
+def bundled_fusers(embedder: str | None = None) -> dict[str, Path]:
     """Names and folders of the trained fusers inside the package.
 
-    Each stands under its full name and under its architecture alone ("exact", "official"), which
-    means the last by name.
+    Each stands under its full name. Its architecture alone ("exact", "official") means the fuser
+    made for the embedder, or, where there is none or no embedder is known, the first by name, which
+    is that of the embedder inside the package; of several revisions the newest.
+
+    Args:
+        embedder: Fingerprint of the embedder whose images are to be fused.
     """
-    folders = _folders_newest_first()[::-1]
-    names = {folder.name: folder for folder in folders}
-    return names | {folder.name.split(".")[0]: folder for folder in folders}
+    names: dict[str, Path] = {}
+    short: dict[str, Path] = {}
+    for folder in _folders_newest_first()[::-1]:
+        names[folder.name] = folder
+        architecture = folder.name.split(".")[0]
+        known = short.get(architecture)
+        is_newer = known is not None and _without_revision(known) == _without_revision(folder)
+        if known is None or is_newer or (embedder is not None and _made_for(folder) == embedder):
+            short[architecture] = folder
+    return names | short
+
+
+def _made_for(folder: Path) -> str | None:
+    return read_card(folder, verify=False).embedder
+
+
+def _without_revision(folder: Path) -> str:
+    return folder.name.rpartition(".")[0]
 
 
 def fuser_names() -> tuple[str, ...]:
@@ -42,13 +61,20 @@ def fuser_names() -> tuple[str, ...]:
     return (*_POOLING, *bundled_fusers())
 
 
-def load_fuser(fuser: str | os.PathLike[str] | Fuser, *, num_threads: int | None = None) -> Fuser:
+def load_fuser(
+    fuser: str | os.PathLike[str] | Fuser,
+    *,
+    num_threads: int | None = None,
+    embedder: str | None = None,
+) -> Fuser:
     """Gives a fuser by name or folder.
 
     Args:
         fuser: "mean", "norm-weighted", "universal", the name of a bundled fuser ("exact", "official", or a full
             name), the path of a fuser folder, or a fuser, which is given back.
         num_threads: Threads to compute with; None takes all cores.
+        embedder: Fingerprint of the embedder whose images are to be fused; chooses among the bundled
+            fusers of one architecture, as `bundled_fusers` says.
 
     Raises:
         UnknownNameError: If there is neither such a name nor such a folder.
@@ -59,7 +85,7 @@ def load_fuser(fuser: str | os.PathLike[str] | Fuser, *, num_threads: int | None
     name = os.fspath(fuser)
     if name in _POOLING:
         return _POOLING[name](num_threads=num_threads)
-    bundled = bundled_fusers()
+    bundled = bundled_fusers(embedder)
     if name in bundled:
         return open_fuser(bundled[name], num_threads=num_threads)
     if Path(name).is_dir():

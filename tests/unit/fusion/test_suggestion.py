@@ -54,3 +54,19 @@ def test_fusers_of_several_embedders_lie_side_by_side(
     style = np.random.default_rng(1).random((4, card.style_channels, 2))
     assert suggest_fuser(images(card, style=style, embedder=card.embedder)) == card.name
     assert suggest_fuser(make_set(embedder="net@2")) == "mean"
+
+
+def test_an_architecture_alone_means_the_fuser_of_the_embedder(
+    card, fuser_folders, tmp_path, monkeypatch
+) -> None:
+    weights = tmp_path / "weights"
+    for name in ("exact.a_net-lfw.r1", "exact.a_net-lfw.r2", "exact.z_net-lfw.r1"):
+        shutil.copytree(fuser_folders["exact"], weights / name)
+    shutil.copytree(
+        registry.bundled_fusers(card.embedder)["exact"], weights / "exact.mobile-lfw.r1"
+    )
+    monkeypatch.setattr(registry, "files", lambda _: tmp_path)
+    assert registry.bundled_fusers()["exact"].name == "exact.a_net-lfw.r2"
+    assert registry.bundled_fusers(card.embedder)["exact"].name == "exact.mobile-lfw.r1"
+    assert registry.bundled_fusers("other@1")["exact"].name == "exact.a_net-lfw.r2"
+    assert load_fuser("exact", embedder=card.embedder).embedder == card.embedder
