@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -40,3 +41,10 @@ def test_the_original_stays_as_it_is(network) -> None:
     after = network.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_exported_attention_never_holds_the_whole_matrix_of_scores(fuser_folders) -> None:
+    graph = onnx.load(fuser_folders["official"] / "encode.onnx").graph
+    kinds = [node.op_type for node in graph.node]
+    assert kinds.count("MultiHeadAttention") == 2  # one in each block of the cluster network
+    assert kinds.count("Softmax") == 1  # over the clusters, not over the images
