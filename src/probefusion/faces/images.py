@@ -322,4 +322,5 @@ def _decode(data: bytes) -> Image | str:
         return f"could not be decoded ({' '.join(str(error).split())})"
     if pixels is None:
         return "damaged or of an unknown kind: could not be decoded"
-    return np.ascontiguousarray(pixels[..., ::-1])
+    image: Image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return image
