@@ -18,8 +18,11 @@ from probefusion.faces.images import read_crop
 from probefusion.faces.quality import embedding_key
 from probefusion.protocols.degraded_folder import DegradedFolderProtocol, ProbeImage, render
 from probefusion.types import EmbeddingSet
+from probefusion.workers import available_threads, map_in_order
 
 __all__ = ["embed_protocol"]
+
+_BATCH = 32
 
 _BLOCK = 512
 """Images per cache file: what an interruption may cost."""
@@ -124,7 +127,7 @@ def _embed(
     total: int,
     progress: Callable[[int, int], None] | None,
 ) -> EmbeddingSet:
-    """Draws and embeds crops, block by block; blocks that the cache holds are not done again."""
+    """Draws crops while others are embedded, block by block; cached blocks are not done again."""
     blocks = []
     for start in range(0, len(items), _BLOCK):
         kept = None if cache is None else cache / f"{part}-{start:08d}.npz"
@@ -136,7 +139,8 @@ def _embed(
                     f"{kept}: damaged cache file. Delete it and run the same command again."
                 ) from error
         else:
-            crops = (draw(item) for item in items[start : start + _BLOCK])
+            wanted = items[start : start + _BLOCK]
+            crops = map_in_order(draw, wanted, available_threads(), ahead=2 * _BATCH)
             block = EmbeddingSet.concatenate(
                 embedder.embed_set(np.stack(batch)) for batch in _batches(crops)
             )
@@ -150,7 +154,7 @@ def _embed(
 
 
 def _batches(
-    crops: Iterable[npt.NDArray[np.uint8]], size: int = 32
+    crops: Iterable[npt.NDArray[np.uint8]], size: int = _BATCH
 ) -> Iterator[list[npt.NDArray[np.uint8]]]:
     iterator = iter(crops)
     while batch := list(itertools.islice(iterator, size)):

@@ -23,11 +23,15 @@ from probefusion.checks import check_existing
 from probefusion.errors import ConfigError, EmptySetError, FileFormatError, MismatchError
 from probefusion.files import replace_file
 from probefusion.types import FloatArray
+from probefusion.workers import available_threads, map_in_order
 
 __all__ = ["Embeds", "VariantStore", "class_centres", "extract_variants", "variant_generator"]
 
 _FORMAT_VERSION = 1
 _FLUSH_EVERY = 200
+
+_DRAWN_AHEAD = 4
+"""Images whose variants are drawn while others are embedded."""
 
 DrawVariants = Callable[[npt.NDArray[np.uint8], np.random.Generator], npt.NDArray[np.uint8]]
 
@@ -166,7 +170,7 @@ def extract_variants(
 
     Args:
         people: Subject -> names of that person's images.
-        read_image: Gives an image by name, (H, W, 3) uint8 RGB, aligned.
+        read_image: Gives an image by name, (H, W, 3) uint8 RGB, aligned; called from several threads.
         embedder: The embedder.
         draw_variants: Gives (V, H, W, 3) variants of an image, from an image and a generator.
         folder: Where the store is kept; made if missing.
@@ -263,11 +267,14 @@ def _embed_from(
             file.flush()
         _write_json(folder / "progress.json", {"done": count})
 
+    def draw(source: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        image = read_image(source)
+        return image, draw_variants(image, variant_generator(seed, source))
+
     index = done
     try:
-        for index in range(done, len(sources)):
-            image = read_image(sources[index])
-            variants = draw_variants(image, variant_generator(seed, sources[index]))
+        drawn = map_in_order(draw, sources[done:], available_threads(), ahead=_DRAWN_AHEAD)
+        for index, (image, variants) in enumerate(drawn, start=done):
             embeddings, style = embedder.embed(
                 np.concatenate([variants, image[None], image[None, :, ::-1]])
             )
