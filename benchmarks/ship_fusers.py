@@ -1,7 +1,6 @@
 """Writes the fusers of the package from the networks of compare_fusers.py that never saw fold 3.
 
-    python benchmarks/ship_fusers.py --work compare-work --official official-512 \
-        -o src/probefusion/weights
+    python benchmarks/ship_fusers.py --work compare-work -o src/probefusion/weights
 
 Thresholds and figures in the cards are measured on fold 3, mix 'hard'.
 """
@@ -25,6 +24,7 @@ from probefusion.nn.architectures import build_network
 from probefusion.training.export import export_fuser
 
 FOLD = 3
+SHIPPED = ("exact", "exact-fast", "exact-embedding", "exact-unit", "official-512")
 LICENCE = "research only (trained on LFW), see LICENSE-WEIGHTS.md"
 
 
@@ -33,16 +33,13 @@ def main() -> None:
     parser.add_argument("--work", required=True, type=Path)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--official", default="official-512")
-    parser.add_argument(
-        "--only", nargs="+", default=["exact", "exact-fast", "exact-embedding", "exact-unit"]
-    )
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=SHIPPED)
     parser.add_argument("--revision", type=int, default=2)
     parser.add_argument("-o", "--output", required=True, type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = ProbeData.load(options.work / f"hard-{FOLD}.npz")
-    for name in (*options.only, options.official):
+    for name in options.only:
         ship(options, name, data)
 
 
