@@ -88,7 +88,7 @@ def test_fused_templates_beat_the_mean_on_unseen_people(assets) -> None:
 
 def test_bundled_fusers_belong_to_the_embedder(assets) -> None:
     embedder = load_embedder(assets / "models" / "mobilefacenet_128d.onnx")
-    for name in ("exact", "official"):
+    for name in ("exact", "exact-fast", "official"):
         fuser = load_fuser(name, embedder=embedder.fingerprint)
         assert fuser.embedder == embedder.fingerprint
         assert fuser.self_test() < 1e-4

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from probefusion.errors import ConfigError, ShapeError
-from probefusion.nn.exact import ExactFuser, ExactFuserConfig
+from probefusion.nn.exact import ExactFuser, ExactFuserConfig, FastFuserConfig
 from probefusion.nn.interface import TrainableFuser
 
 SIZES = {"dim": 8, "style_channels": 5}
@@ -13,6 +13,8 @@ VARIANTS = [
     {},
     {"corrects": False, "sees_embedding": False},
     {"sees_norm": False, "per_dimension_gains": False},
+    {"num_clusters": 1, "depth": 0},
+    {"depth": 0},
 ]
 
 
@@ -131,3 +133,23 @@ def test_wrong_shapes() -> None:
         shaken()(embeddings[..., :7], style)
     with pytest.raises(ShapeError):
         shaken()(embeddings, style[:, :3])
+
+
+def test_one_cluster_has_nothing_to_assign_and_nothing_to_weigh() -> None:
+    config = FastFuserConfig(dim=8, style_channels=4)
+    network = ExactFuser(config, rng=np.random.default_rng(0)).eval()
+    names = {name.split(".")[0] for name, _ in network.named_parameters()}
+    assert not names & {"centres", "assign", "aggregation", "refinement"}
+    embeddings, style = torch.randn(2, 5, 8), torch.rand(2, 5, 4, 2)
+    with torch.no_grad():
+        terms = network.terms(embeddings, style)
+        assert terms.shares.shape == (2, 5, 1)
+        expected = (terms.shares * terms.values).sum(1) / terms.shares.sum(1)
+        # The correction starts at zero.
+        assert torch.allclose(network(embeddings, style), expected, atol=1e-6)
+
+
+def test_no_mixer_block_is_allowed_and_less_is_not() -> None:
+    assert ExactFuserConfig(depth=0).depth == 0
+    with pytest.raises(ConfigError, match="depth: expected an integer of at least 0"):
+        ExactFuserConfig(depth=-1)

@@ -38,7 +38,7 @@ def test_same_seed_same_network(store, architecture) -> None:
     assert not same(one, parameters(train_network(store, other)))
 
 
-@pytest.mark.parametrize("architecture", ["exact", "official"])
+@pytest.mark.parametrize("architecture", ["exact", "exact-fast", "official"])
 def test_a_stopped_run_goes_on_to_the_same_network(tmp_path, store, architecture) -> None:
     config = TrainingConfig(architecture=architecture, **SETTINGS)
     straight = train_network(store, config)
