@@ -5,7 +5,12 @@
 
 Both work folders are those of compare_fusers.py for two embedders: from the first come the learned
 scalar weights that the quality network is taught, from the second the embeddings to be fused. With
-`--ship FILE` the network that never saw fold 3 is written for the package.
+`--ship FILE` the network that never saw fold 3 is written for others to use.
+
+    python benchmarks/judge_universal.py --images lfw112.zip --quality quality.onnx --folds 3 \
+        --judged-on WORK_B -o docs/reports/universal
+
+judges a finished quality network on the folds it never saw.
 """
 
 from __future__ import annotations
@@ -64,7 +69,10 @@ class WeightedBy(UniversalFuser):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", required=True, metavar="DIR|ZIP")
-    parser.add_argument("--learned-with", required=True, type=Path, metavar="WORK")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--learned-with", type=Path, metavar="WORK")
+    source.add_argument("--quality", type=Path, metavar="FILE.onnx")
+    parser.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=list(FOLDS))
     parser.add_argument("--judged-on", required=True, type=Path, metavar="WORK")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     parser.add_argument("--networks", default="400x64", help="budget folder of compare_fusers.py")
@@ -73,9 +81,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     people = read_people(options.images)
-    store = VariantStore.open(options.learned_with / "variants")
-    for fold in FOLDS:
-        train_fold(options, people, store, fold)
+    if options.quality is None:
+        store = VariantStore.open(options.learned_with / "variants")
+        for fold in options.folds:
+            train_fold(options, people, store, fold)
     if options.ship is not None:
         options.ship.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_model(options.learned_with, 3), options.ship)
@@ -83,10 +92,13 @@ def main() -> None:
     content: dict[str, Any] = {"steps": options.steps}
     for mix in ("hard", "clean"):
         content[mix] = measure(options, people, mix, plan)
-    content["learned_with"], content["judged_on"] = (
-        ProbeData.load(work / "hard-3.npz").gallery.embedder
-        for work in (options.learned_with, options.judged_on)
-    )
+    if options.quality is None:
+        learned = ProbeData.load(options.learned_with / "hard-3.npz").gallery.embedder
+    else:
+        learned = options.quality.parent.name
+    content["folds"] = options.folds
+    content["learned_with"] = learned
+    content["judged_on"] = ProbeData.load(options.judged_on / "hard-3.npz").gallery.embedder
     write(options.output, content, plan)
 
 
@@ -148,7 +160,7 @@ def measure(
     scores: dict[str, dict[int, list[list[FoldScores]]]] = {
         fuser.name: {size: [[]] for size in plan.set_sizes} for fuser in fusers
     }
-    for fold in FOLDS:
+    for fold in options.folds:
         data = judged(options, people, mix, fold)
         for fuser in fusers:
             for size, found in score_fold(data, fuser, plan.set_sizes).items():
@@ -176,10 +188,15 @@ def measure(
 
 def judged(options: argparse.Namespace, people: Any, mix: str, fold: int) -> ProbeData:
     """The second embedder's probes with the quality of their crops."""
-    kept = options.learned_with / "quality" / f"judged-{mix}-{fold}.npz"
+    if options.quality is None:
+        model, folder = _model(options.learned_with, fold), options.learned_with / "quality"
+    else:
+        model, folder = options.quality, options.judged_on / options.quality.parent.name
+    folder.mkdir(exist_ok=True)
+    kept = folder / f"judged-{mix}-{fold}.npz"
     if not kept.exists():
         protocol = DegradedFolderProtocol(people=people, folds=(fold,), mix=mix)
-        network = CropQuality(_model(options.learned_with, fold), num_threads=1)
+        network = CropQuality(model, num_threads=1)
 
         def read(source: str) -> Any:
             return read_crop(people.read(source), source=source)
@@ -211,6 +228,7 @@ def write(folder: Path, content: dict[str, Any], plan: CrossFitPlan) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     names = {name: name for name in content["hard"]["results"]}
     short = [content[key].split("@")[0] for key in ("learned_with", "judged_on")]
+    folds = ", ".join(map(str, content["folds"]))
     stem = f"{short[0]}-to-{short[1]}"
     (folder / f"{stem}.json").write_text(
         json.dumps(content, indent=1, default=lambda value: getattr(value, "item", str)()) + "\n"
@@ -218,8 +236,8 @@ def write(folder: Path, content: dict[str, Any], plan: CrossFitPlan) -> None:
     lines = [
         f"# Universal fuser: weights learned with {short[0]}, embeddings of {short[1]}",
         "",
-        "Cross-fitted over four folds of degraded-folder/v1, TAR at FAR 1e-4, intervals over people. The "
-        "quality network saw neither the people nor the embedder.",
+        f"Folds {folds} of degraded-folder/v1, TAR at FAR 1e-4, intervals over people. The quality network "
+        f"of a fold was not trained on its people.",
     ]
     for mix in ("hard", "clean"):
         lines += ["", f"## Mix '{mix}'", "", *rates_table(content[mix], plan, names)]

@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=SHIPPED)
     parser.add_argument("--revision", type=int, default=2)
+    parser.add_argument("--label", help="first part of the name (default: that of the fuser)")
     parser.add_argument("-o", "--output", required=True, type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -56,7 +57,7 @@ def ship(options: argparse.Namespace, name: str, data: ProbeData) -> None:
     budget = f"{options.steps}x{options.batch_size}"
     trained = options.work / "networks" / budget / f"{name}-seed0-fold{FOLD}.safetensors"
     network.load_state_dict(load_file(trained))
-    short = "official" if known.architecture == "official" else name
+    short = options.label or ("official" if known.architecture == "official" else name)
     label = f"{short}.{embedder.split('@')[0]}-lfw112.r{options.revision}"
     arguments: dict[str, Any] = {
         "name": label,

@@ -11,13 +11,9 @@ from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["UniversalFuser"]
 
-EXPONENT = 0.5
-"""Power of the quality weights. A weight learned with one embedder is too sure of itself for another;
-the square root was at least as good on both embedders it was tried with."""
-
 
 class UniversalFuser(PoolingFuser):
-    """Mean of unit embeddings, each weighted by what a small network makes of its crop.
+    """Mean of unit embeddings, each weighted by what the network inside makes of its crop.
 
     Needs no training by its user and no knowledge of the embedder: what makes an image useful is
     mostly in the image. Needs per image: the `quality` of `probefusion.faces.CropQuality`. Cost:
@@ -30,7 +26,7 @@ class UniversalFuser(PoolingFuser):
     """
 
     name = "universal"
-    exponent = EXPONENT
+    exponent = 1.0
 
     def check_fits(self, images: EmbeddingSet) -> None:
         """Refuses a set without quality.

@@ -20,7 +20,13 @@ from probefusion.files import replace_file
 from probefusion.nn.compact_embedder import CROP_SIZE, CompactEmbedder, CompactEmbedderConfig
 from probefusion.training.export import OPSET, quiet_exporter, round_weights, strip_traces
 
-__all__ = ["MAP_NAMES", "export_compact_embedder", "fold_batch_norms", "read_compact_embedder"]
+__all__ = [
+    "MAP_NAMES",
+    "export_compact_embedder",
+    "fold_batch_norms",
+    "read_compact_embedder",
+    "store_halves",
+]
 
 MAP_NAMES = ("fine", "middle")
 """Names of the 28x28 and the 14x14 map in the exported graph, for `EmbedderSpec.style_taps`."""
@@ -124,14 +130,18 @@ def export_compact_embedder(
     del model.graph.output[:]
     model.graph.output.extend(kept)
     strip_traces(model)
-    _store_halves(model)
+    store_halves(model)
     _compare(model, network, rounded)
     with replace_file(path, force=force) as stream:
         stream.write(model.SerializeToString())
 
 
-def _store_halves(model: onnx.ModelProto) -> None:
-    """Stores matrices that 16 bits hold exactly in 16 bits, with a Cast before their use."""
+def store_halves(model: onnx.ModelProto) -> None:
+    """Stores matrices that 16 bits hold exactly in 16 bits, with a Cast before their use.
+
+    Args:
+        model: Changed in place; what it computes stays.
+    """
     graph = model.graph
     casts = []
     for tensor in graph.initializer:

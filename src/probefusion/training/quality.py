@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 from torch import Tensor
 
 from probefusion.errors import ConfigError, ShapeError
+from probefusion.nn.embedder_quality import EmbedderQuality
 from probefusion.nn.imagewise import ImagewiseNetwork
 from probefusion.nn.quality_network import QualityNetwork
+from probefusion.training.embedder_export import store_halves
 from probefusion.training.export import export_graph
 from probefusion.training.variant_store import VariantStore, variant_generator
 
@@ -162,8 +165,10 @@ def train_quality(
     return network.eval()
 
 
-def export_quality(network: QualityNetwork, path: str | Path) -> None:
+def export_quality(network: QualityNetwork | EmbedderQuality, path: str | Path) -> None:
     """Writes the network as ONNX: crops (N, 112, 112, 3) uint8 to log_weights (N,) float32.
+
+    Matrices that were rounded to 16 bits are stored so.
 
     Args:
         network: The trained network.
@@ -172,3 +177,6 @@ def export_quality(network: QualityNetwork, path: str | Path) -> None:
     images = torch.export.Dim("images")
     sample: Tensor = torch.zeros(3, 112, 112, 3, dtype=torch.uint8)
     export_graph(network, (sample,), {"crops": {0: images}}, ["crops"], ["log_weights"], Path(path))
+    model = onnx.load(path)
+    store_halves(model)
+    onnx.save(model, path)

@@ -1,0 +1,61 @@
+"""How much an aligned crop should count, from what a face embedder and its fuser make of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from probefusion.errors import ConfigError
+from probefusion.nn.compact_embedder import CompactEmbedder
+from probefusion.nn.imagewise import ImagewiseNetwork
+
+__all__ = ["EmbedderQuality"]
+
+
+class EmbedderQuality(nn.Module):
+    """The logarithm of the weight that a fuser of a compact embedder gives to crops.
+
+    What makes an image useful to one embedder is mostly in the image, so the weights serve others.
+
+    Args:
+        embedder: The embedder.
+        fuser: A fuser trained on its embeddings and style.
+
+    Raises:
+        ConfigError: If the two do not fit.
+    """
+
+    def __init__(self, embedder: CompactEmbedder, fuser: ImagewiseNetwork) -> None:
+        super().__init__()
+        channels = embedder.config.widths[1] + embedder.config.widths[2]
+        if (fuser.dim, fuser.style_channels) != (embedder.config.dim, channels):
+            raise ConfigError(
+                f"fuser: expected one for {embedder.config.dim} numbers and {channels} style channels, "
+                f"got {fuser.dim} and {fuser.style_channels}."
+            )
+        self.embedder = embedder
+        self.fuser = fuser
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Judges crops.
+
+        Args:
+            crops: (N, 112, 112, 3) RGB with values 0 to 255, any numeric type.
+
+        Returns:
+            (N,) logarithms of weights.
+        """
+        pixels = crops.permute(0, 3, 1, 2).float() / 127.5 - 1
+        fine, middle, last = self.embedder.maps(pixels)
+        style = torch.cat([_statistics(fine), _statistics(middle)], dim=1)
+        embeddings = self.embedder.embed(last)
+        shares = self.fuser.terms(embeddings.unsqueeze(0), style.unsqueeze(0)).shares
+        return shares.sum(dim=-1).log().squeeze(0)
+
+
+def _statistics(maps: Tensor) -> Tensor:
+    """Mean and unbiased standard deviation of each channel, (N, C, 2)."""
+    pixels = maps.shape[2] * maps.shape[3]
+    mean = maps.mean(dim=(2, 3))
+    variance = ((maps - mean[..., None, None]) ** 2).mean(dim=(2, 3)) * (pixels / (pixels - 1))
+    return torch.stack([mean, variance.sqrt()], dim=-1)
