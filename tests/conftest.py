@@ -94,7 +94,9 @@ def fuser_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
-@pytest.fixture(scope="session", params=["mean", "norm-weighted", "exact", "exact-fast", "official"])
+@pytest.fixture(
+    scope="session", params=["mean", "norm-weighted", "exact", "exact-fast", "official"]
+)
 def any_fuser(request: pytest.FixtureRequest, fuser_folders: dict[str, Path]):
     """Every kind of fuser in turn, for (N, 16) embeddings with (N, 6, 2) style."""
     from probefusion.fusion import load_fuser

@@ -178,7 +178,12 @@ def test_fuse_takes_a_clip(assets, models, tmp_path, capsys) -> None:
     assert facts["sources"][0].startswith(f"{clip}#t=")
     template = Template.load(output)
     state = FusionState.load(tmp_path / "s.safetensors")
-    assert np.abs(load_fuser("exact", embedder=state.embedder).finish(state).vector - template.vector).max() < 1e-6
+    assert (
+        np.abs(
+            load_fuser("exact", embedder=state.embedder).finish(state).vector - template.vector
+        ).max()
+        < 1e-6
+    )
     still = str(assets / "video" / "lin-manuel-miranda.png")
     assert main(["compare", str(output), still, "--json", *models]) == 0
     assert json.loads(capsys.readouterr().out)["is_match"] is True

@@ -95,16 +95,31 @@ def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> Embedding
     threads = getattr(options, "threads", None)
     embedder = load_chosen_embedder(options, device=options.device)
     detector = None if options.aligned else load_detector(options.detector)
+    judges = _needs_quality(options, embedder.fingerprint)
     with progress_bar("embedding", unit="images") as progress:
         return embed_images(
             paths,
             embedder,
             detector=detector,
             aligned=options.aligned,
-            quality=CropQuality(num_threads=threads),
+            quality=CropQuality(num_threads=threads) if judges else None,
             num_threads=threads,
             progress=progress,
         )
+
+
+def _needs_quality(options: argparse.Namespace, embedder: str) -> bool:
+    """Whether crops must be judged too, which costs as much as a small embedder.
+
+    A set that is kept may meet any fuser later; one that is fused at once needs it for the universal
+    fuser alone.
+    """
+    from probefusion.fusion.registry import has_bundled_fuser
+
+    fuser = getattr(options, "fuser", None)
+    if fuser == "auto":
+        return not has_bundled_fuser(embedder)
+    return fuser in (None, "universal")
 
 
 def load_chosen_embedder(options: argparse.Namespace, *, device: str = "cpu") -> OnnxEmbedder:

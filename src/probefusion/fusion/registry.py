@@ -14,7 +14,7 @@ from probefusion.fusion.pooling import MeanFuser, NormWeightedFuser
 from probefusion.fusion.universal import UniversalFuser
 from probefusion.types import EmbeddingSet
 
-__all__ = ["bundled_fusers", "fuser_names", "load_fuser", "suggest_fuser"]
+__all__ = ["bundled_fusers", "fuser_names", "has_bundled_fuser", "load_fuser", "suggest_fuser"]
 
 _POOLING: dict[str, type[MeanFuser] | type[NormWeightedFuser] | type[UniversalFuser]] = {
     "mean": MeanFuser,
@@ -54,6 +54,15 @@ def _made_for(folder: Path) -> str | None:
 
 def _without_revision(folder: Path) -> str:
     return folder.name.rpartition(".")[0]
+
+
+def has_bundled_fuser(embedder: str) -> bool:
+    """Whether the package holds a fuser made for an embedder.
+
+    Args:
+        embedder: Fingerprint of the embedder.
+    """
+    return any(_made_for(folder) == embedder for folder in _folders_newest_first())
 
 
 def fuser_names() -> tuple[str, ...]:
