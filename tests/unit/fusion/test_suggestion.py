@@ -11,7 +11,7 @@ from probefusion.types import EmbeddingSet
 
 @pytest.fixture(scope="module")
 def card():
-    return load_fuser("exact").card
+    return load_fuser("exact.mobilefacenet_128d-lfw112.r2").card
 
 
 def images(card, *, length: float = 20.0, **columns) -> EmbeddingSet:
