@@ -18,7 +18,7 @@ def images(quality=(3.0, -3.0, 0.0)) -> EmbeddingSet:
 
 def test_weights_follow_the_quality() -> None:
     template = load_fuser("universal").fuse(images())
-    expected = np.exp(0.5 * np.array([3.0, -3.0, 0.0]))
+    expected = np.exp(np.array([3.0, -3.0, 0.0]))
     assert template.weights == pytest.approx(expected / expected.sum(), rel=1e-5)
     units = images().embeddings / images().norms[:, None]
     wanted = expected @ units
