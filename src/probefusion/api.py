@@ -26,7 +26,7 @@ def fuse(
         embeddings: (N, D) floating-point array of any face-recognition network, raw or unit, or an
             `EmbeddingSet`. N >= 1; duplicates count.
         style: (N, C, 2) style statistics, for fusers that use them. Not together with an `EmbeddingSet`.
-        crops: (N, S, S, 3) uint8 RGB, the aligned face of each image, from which a small network judges
+        crops: (N, S, S, 3) uint8 RGB, the aligned face of each image, from which a network judges
             how much each should count, whatever the embedder. Not together with an `EmbeddingSet`.
         fuser: Name or folder of a fuser, or a fuser. The default "auto" takes a bundled exact fuser
             if the set says that it comes from the embedder that one was made for, otherwise

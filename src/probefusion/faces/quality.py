@@ -1,4 +1,4 @@
-"""How much an aligned crop should count, judged by a small network inside the package."""
+"""How much an aligned crop should count, judged by a network inside the package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BATCH = 64
 
 
 class CropQuality:
-    """Judges crops by a small network; the result serves any embedder.
+    """Judges crops by a network; the result serves any embedder.
 
     Args:
         model: ONNX file, crops (N, 112, 112, 3) uint8 RGB to log_weights (N,) float32. None takes the

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import onnx
 import torch
 from torch import Tensor, nn
 
 from probefusion.files import replace_file
 from probefusion.nn import IResNet, IRNetwork
 from probefusion.nn.backbone import IMAGE_SIZE
-from probefusion.training.export import OPSET, quiet_exporter, strip_traces
+from probefusion.training.export import embedder_graph
 
 __all__ = ["STAGE_NAMES", "export_backbone"]
 
@@ -48,21 +46,6 @@ def export_backbone(network: IRNetwork | IResNet, path: str | Path, *, force: bo
         MissingFileError: If its folder does not exist.
     """
     images = torch.zeros(2, 3, IMAGE_SIZE, IMAGE_SIZE)
-    with quiet_exporter():
-        program: Any = torch.onnx.export(
-            _WithStages(network).eval(),
-            (images,),
-            input_names=["images"],
-            output_names=["embedding", *STAGE_NAMES],
-            dynamic_shapes={"images": {0: torch.export.Dim("images")}},
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    model: onnx.ModelProto = program.model_proto
-    kept = [entry for entry in model.graph.output if entry.name == "embedding"]
-    del model.graph.output[:]
-    model.graph.output.extend(kept)
-    strip_traces(model)
+    model = embedder_graph(_WithStages(network), images, input_name="images", map_names=STAGE_NAMES)
     with replace_file(path, force=force) as stream:
         stream.write(model.SerializeToString())

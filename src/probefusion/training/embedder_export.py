@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -18,7 +17,7 @@ from probefusion.errors import FileFormatError, ProbeFusionError
 from probefusion.faces.onnx_graph import run_outputs, start_session
 from probefusion.files import replace_file
 from probefusion.nn.compact_embedder import CROP_SIZE, CompactEmbedder, CompactEmbedderConfig
-from probefusion.training.export import OPSET, quiet_exporter, round_weights, strip_traces
+from probefusion.training.export import embedder_graph, round_weights
 
 __all__ = [
     "MAP_NAMES",
@@ -114,22 +113,8 @@ def export_compact_embedder(
     """
     rounded = fold_batch_norms(network)
     round_weights(rounded)
-    with quiet_exporter():
-        program: Any = torch.onnx.export(
-            _WithMaps(rounded).eval(),
-            (torch.zeros(2, 3, CROP_SIZE, CROP_SIZE),),
-            input_names=["pixels"],
-            output_names=["embedding", *MAP_NAMES],
-            dynamic_shapes={"pixels": {0: torch.export.Dim("images")}},
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    model: onnx.ModelProto = program.model_proto
-    kept = [entry for entry in model.graph.output if entry.name == "embedding"]
-    del model.graph.output[:]
-    model.graph.output.extend(kept)
-    strip_traces(model)
+    pixels = torch.zeros(2, 3, CROP_SIZE, CROP_SIZE)
+    model = embedder_graph(_WithMaps(rounded), pixels, input_name="pixels", map_names=MAP_NAMES)
     store_halves(model)
     _compare(model, network, rounded)
     with replace_file(path, force=force) as stream:

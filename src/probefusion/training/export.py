@@ -34,7 +34,14 @@ from probefusion.nn.cluster_network import TOKEN_WIDTH
 from probefusion.nn.imagewise import ImagewiseNetwork
 from probefusion.training.folding import fold_network
 
-__all__ = ["export_fuser", "export_graph", "quiet_exporter", "round_weights", "strip_traces"]
+__all__ = [
+    "embedder_graph",
+    "export_fuser",
+    "export_graph",
+    "quiet_exporter",
+    "round_weights",
+    "strip_traces",
+]
 
 OPSET = 20
 """Has Gelu and LayerNormalization as one operation each."""
@@ -289,6 +296,36 @@ def export_graph(
     model = onnx.load(path)
     strip_traces(model)
     onnx.save(model, path)
+
+
+def embedder_graph(
+    module: nn.Module, images: Tensor, *, input_name: str, map_names: Sequence[str]
+) -> onnx.ModelProto:
+    """An embedder as a graph with the one output `embedding` and maps that keep their names inside.
+
+    Args:
+        module: Gives the embedding, then the maps; put into evaluation mode.
+        images: Sample input, at least two images; their number is left free.
+        input_name: Name of the input in the graph, and of the argument of `module.forward`.
+        map_names: Names of the maps, for style taps.
+    """
+    with quiet_exporter():
+        program: Any = torch.onnx.export(
+            module.eval(),
+            (images,),
+            input_names=[input_name],
+            output_names=["embedding", *map_names],
+            dynamic_shapes={input_name: {0: torch.export.Dim("images")}},
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    model: onnx.ModelProto = program.model_proto
+    kept = [entry for entry in model.graph.output if entry.name == "embedding"]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    strip_traces(model)
+    return model
 
 
 def strip_traces(model: onnx.ModelProto) -> None:
