@@ -16,8 +16,8 @@ from probefusion.faces.onnx_graph import (
     image_input,
     read_model,
     run_outputs,
-    start_session,
 )
+from probefusion.faces.side_by_side import SideBySide
 from probefusion.faces.spec import EmbedderSpec
 from probefusion.faces.style_taps import STYLE_OUTPUT, add_style_output
 from probefusion.types import UNIT_TOLERANCE, EmbeddingSet, FloatArray
@@ -72,8 +72,8 @@ class OnnxEmbedder:
     Args:
         model_path: The `.onnx` file.
         spec: What is known of it; its hash must be that of the file.
-        num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
-        batch_size: Images per run; also bounds the memory.
+        num_threads: Threads to use; None for one per core. Small networks run a small batch in each.
+        batch_size: Images per run at most; also bounds the memory.
         device: "cpu", or "cuda" for the first NVIDIA GPU (needs the package onnxruntime-gpu).
 
     Raises:
@@ -159,16 +159,15 @@ class OnnxEmbedder:
         if crops.ndim != 4 or crops.shape[1:] != (size, size, 3):
             hint = " For a single image use crop[None]." if crops.ndim == 3 else ""
             raise ShapeError(f"crops: expected (N, {size}, {size}, 3), got {crops.shape}.{hint}")
-        step = self._batch_size
-        parts = [self._run(crops[start : start + step]) for start in range(0, len(crops), step)]
+        parts = self._network.map(
+            self._run, crops, batch_size=self._batch_size, may_shrink=not self._fixed
+        )
         if not parts:
             empty = np.zeros((0, self._spec.dim), np.float32)
             return empty, None if self._channels is None else np.zeros(
                 (0, self._channels, 2), np.float32
             )
-        embeddings = np.concatenate([part[0] for part in parts])
-        styles = [part[1] for part in parts if part[1] is not None]
-        return embeddings, np.concatenate(styles) if styles else None
+        return _join(parts)
 
     def embed_set(
         self,
@@ -207,13 +206,13 @@ class OnnxEmbedder:
         fixed = self._input.fixed_batch
         self._fixed = fixed or 1
         self._start(model)
-        single = [self._run(pair[:1]), self._run(pair[1:])]
+        single = [self._run(self._network.session, image) for image in (pair[:1], pair[1:])]
         expected = _join(single)
         try:
             if fixed is not None:
                 self._start(free_batch_axis(model))
             self._fixed = 0
-            together = self._run(pair)
+            together = self._run(self._network.session, pair)
         except FileFormatError:
             together = None
         if together is not None and _agree(together, expected):
@@ -226,10 +225,10 @@ class OnnxEmbedder:
         spec = self._spec
         if spec.style_taps:
             model = add_style_output(model, spec.style_taps, input_size=spec.input_size)
-        self._session = start_session(
+        self._network = SideBySide(
             model, num_threads=self._threads, device=self._device, where=self._where
         )
-        outputs = {entry.name: entry.shape for entry in self._session.get_outputs()}
+        outputs = {entry.name: entry.shape for entry in self._network.session.get_outputs()}
         self._channels = outputs.pop(STYLE_OUTPUT)[1] if spec.style_taps else None
         self._embedding_output = self._pick_output(outputs)
 
@@ -257,7 +256,7 @@ class OnnxEmbedder:
             )
         return fitting[0]
 
-    def _run(self, crops: npt.NDArray[np.uint8]) -> _Outputs:
+    def _run(self, session: Any, crops: npt.NDArray[np.uint8]) -> _Outputs:
         count = len(crops)
         if self._fixed and count < self._fixed:
             crops = np.concatenate([crops, np.repeat(crops[-1:], self._fixed - count, axis=0)])
@@ -266,7 +265,7 @@ class OnnxEmbedder:
         names += [self._spec.norm_output] if self._spec.norm_output is not None else []
         feed = {self._input.name: self._prepare(crops)}
         outputs = dict(
-            zip(names, run_outputs(self._session, names, feed, where=self._where), strict=True)
+            zip(names, run_outputs(session, names, feed, where=self._where), strict=True)
         )
         raw = outputs[self._embedding_output]
         if len(raw) != len(crops) or raw.size != len(crops) * self._spec.dim:

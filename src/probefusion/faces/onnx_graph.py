@@ -234,12 +234,16 @@ def free_batch_axis(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def start_session(
-    model: onnx.ModelProto, *, num_threads: int | None, device: str = "cpu", where: str = ""
+    model: onnx.ModelProto | bytes,
+    *,
+    num_threads: int | None,
+    device: str = "cpu",
+    where: str = "",
 ) -> Any:
     """Starts ONNX Runtime on a model in memory.
 
     Args:
-        model: The network.
+        model: The network, or the bytes of its file.
         num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
         device: "cpu", or "cuda" for the first NVIDIA GPU.
         where: " of model.onnx" or the like, for messages.
@@ -257,9 +261,8 @@ def start_session(
         options.inter_op_num_threads = 1
     providers = _providers(device, onnxruntime.get_available_providers())
     try:
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=providers
-        )
+        content = model if isinstance(model, bytes) else model.SerializeToString()
+        session = onnxruntime.InferenceSession(content, options, providers=providers)
     except _runtime_errors() as error:
         raise FileFormatError(
             f"model{where}: ONNX Runtime {onnxruntime.__version__} refuses it ({error})."

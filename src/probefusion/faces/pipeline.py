@@ -27,9 +27,9 @@ from probefusion.workers import available_threads
 
 __all__ = ["EmbeddingReport", "embed_images"]
 
-_CROPS_AT_ONCE = 32
-_CROPS_AHEAD = 64
-"""Crops decoded while a batch is embedded."""
+_CROPS_AT_ONCE = 128
+_CROPS_AHEAD = 256
+"""Crops decoded while others are embedded."""
 
 _PHOTOS_AHEAD = 3
 """The same for photos, which are large."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,9 @@ import numpy.typing as npt
 from probefusion.checks import check_existing
 from probefusion.errors import DtypeError, ShapeError
 from probefusion.faces.embed import Embedder
+from probefusion.faces.onnx_graph import run_outputs
 from probefusion.faces.opencv import import_cv2
+from probefusion.faces.side_by_side import SideBySide
 from probefusion.faces.spec import EmbedderSpec
 from probefusion.files import sha256_of
 from probefusion.types import EmbeddingSet, FloatArray
@@ -31,28 +34,22 @@ class CropQuality:
     Args:
         model: ONNX file, crops (N, 112, 112, 3) uint8 RGB to log_weights (N,) float32. None takes the
             one inside the package.
-        num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
+        num_threads: Threads to use; None for one per core.
 
     Attributes:
         fingerprint: Name and hash of the network.
 
     Raises:
         MissingFileError: If there is no such file.
+        FileFormatError: If ONNX Runtime refuses it.
     """
 
     def __init__(self, model: str | Path | None = None, *, num_threads: int | None = None) -> None:
-        import onnxruntime
-
         path = Path(str(files("probefusion"))) / "weights" / _FILE if model is None else Path(model)
         check_existing(path, name="quality network")
         self.fingerprint = f"{path.parent.name}@{sha256_of(path)[:12]}"
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        if num_threads is not None:
-            options.intra_op_num_threads = num_threads
-        self._session = onnxruntime.InferenceSession(
-            str(path), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        self._where = f" {path.name!r}"
+        self._network = SideBySide(path.read_bytes(), num_threads=num_threads, where=self._where)
 
     def judge(self, crops: npt.NDArray[np.uint8]) -> FloatArray:
         """The quality of aligned crops.
@@ -76,11 +73,12 @@ class CropQuality:
             )
         if crops.ndim != 4 or crops.shape[1] != crops.shape[2] or crops.shape[3] != 3:
             raise ShapeError(f"crops: expected (N, S, S, 3), square faces, got {crops.shape}.")
-        found = [
-            self._session.run(["log_weights"], {"crops": _scaled(crops[start : start + _BATCH])})[0]
-            for start in range(0, len(crops), _BATCH)
-        ]
+        found = self._network.map(self._run, crops, batch_size=_BATCH)
         return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+    def _run(self, session: Any, crops: npt.NDArray[np.uint8]) -> FloatArray:
+        feed = {"crops": _scaled(crops)}
+        return run_outputs(session, ["log_weights"], feed, where=self._where)[0]
 
 
 class JudgedEmbedder:

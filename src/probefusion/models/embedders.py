@@ -103,8 +103,8 @@ def load_embedder(
     Args:
         model: As for `resolve_embedder`; by default the embedder inside the package.
         settings: As for `resolve_embedder`.
-        num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
-        batch_size: Images per run.
+        num_threads: Threads to use; None for one per core.
+        batch_size: Images per run at most.
         device: As for `OnnxEmbedder`.
 
     Raises:

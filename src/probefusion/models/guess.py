@@ -134,7 +134,7 @@ def guess_preprocessing(
         facts: What `inspect_embedder` says of it.
         crops: (N, 112, 112, 3) uint8 RGB, aligned faces of N different people, N >= `MIN_FACES`.
         dim: D, where the file has several outputs that could be the embedding.
-        num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
+        num_threads: Threads to use; None for one per core.
 
     Raises:
         InvalidInputError: If there are too few faces, or all are alike.

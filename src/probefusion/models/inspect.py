@@ -58,7 +58,7 @@ def inspect_model(
         crops: (N, 112, 112, 3) uint8 RGB, aligned faces of different people, to guess how the
             network wants to be fed; None leaves that out.
         dim: D, where the file has several outputs that could be the embedding.
-        num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
+        num_threads: Threads to use; None for one per core.
 
     Raises:
         MissingFileError, FileFormatError, MissingExtraError: As for `inspect_embedder`.

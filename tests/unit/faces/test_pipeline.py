@@ -62,8 +62,8 @@ def write(path, colour, shape=(112, 112)):
 def folder(tmp_path):
     folder = tmp_path / "person"
     folder.mkdir()
-    for number in range(70):
-        write(folder / f"{number:02}.png", (number + 1, 100, 30))
+    for number in range(140):
+        write(folder / f"{number:03}.png", (number + 1, 100, 30))
     return folder
 
 
@@ -73,15 +73,15 @@ def test_all_images_are_embedded_in_order_and_in_small_batches(folder):
         folder, embedder, aligned=True, progress=lambda *numbers: calls.append(numbers)
     )
     images = report.embedding_set
-    assert images.embeddings[:, 0].tolist() == list(range(1, 71))
-    assert images.sources.tolist() == [(folder / f"{n:02}.png").as_posix() for n in range(70)]
+    assert images.embeddings[:, 0].tolist() == list(range(1, 141))
+    assert images.sources.tolist() == [(folder / f"{n:03}.png").as_posix() for n in range(140)]
     assert images.embedder == embedder.fingerprint
     assert images.norms_known is True
-    assert images.style.shape == (70, 3, 2)
+    assert images.style.shape == (140, 3, 2)
     assert report.num_faces is None
-    assert (report.num_used, report.num_skipped) == (70, 0)
-    assert max(embedder.batches) <= 32
-    assert calls == [(done, 70) for done in range(1, 71)]
+    assert (report.num_used, report.num_skipped) == (140, 0)
+    assert max(embedder.batches) <= 128
+    assert calls == [(done, 140) for done in range(1, 141)]
 
 
 def test_what_is_skipped_is_listed_with_its_reason(folder):
@@ -95,9 +95,9 @@ def test_what_is_skipped_is_listed_with_its_reason(folder):
     assert set(reasons) == {"wide.png", "black.png", "red.png", "text.jpg", "phone.heic"}
     assert "square" in reasons["wide.png"]
     assert "without length" in reasons["black.png"]
-    assert report.num_used == 70
+    assert report.num_used == 140
     assert report.num_skipped == 5
-    assert len(report.embedding_set.sources) == len(report.embedding_set.style) == 70
+    assert len(report.embedding_set.sources) == len(report.embedding_set.style) == 140
 
 
 def test_square_crops_of_other_sizes_are_scaled(tmp_path):
@@ -129,10 +129,10 @@ def test_a_face_that_cannot_be_aligned_is_skipped(tmp_path):
 def test_archives_and_files_can_be_mixed(folder, tmp_path):
     archive = tmp_path / "more.zip"
     with zipfile.ZipFile(archive, "w") as stream:
-        stream.write(folder / "09.png", "x/09.png")
-    report = embed_images([archive, folder / "03.png"], MeanColourEmbedder(), aligned=True)
+        stream.write(folder / "009.png", "x/009.png")
+    report = embed_images([archive, folder / "003.png"], MeanColourEmbedder(), aligned=True)
     assert report.embedding_set.embeddings[:, 0].tolist() == [10, 4]
-    assert report.embedding_set.sources[0] == f"{archive.as_posix()}/x/09.png"
+    assert report.embedding_set.sources[0] == f"{archive.as_posix()}/x/009.png"
 
 
 def test_exactly_one_of_detector_and_aligned_is_needed(folder):
