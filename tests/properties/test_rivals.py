@@ -20,19 +20,21 @@ ORDER_FREE = [name for name in RIVALS if name != "recurrent"]
 
 
 def network_of(name: str):
+    """A network with sizable parameters, in float64: some magnify the rounding of float32 beyond 1e-5."""
     network = build_network(name, {"dim": DIM, "style_channels": CHANNELS}).eval()
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.4 * torch.randn(parameter.shape, generator=generator)
-    return network
+    return network.double()
 
 
 def images(seed: int, count: int):
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.rand(1, count, 1, generator=generator) * 8 + 1
     embeddings = torch.randn(1, count, DIM, generator=generator) * lengths
-    return embeddings, torch.rand(1, count, CHANNELS, 2, generator=generator)
+    style = torch.rand(1, count, CHANNELS, 2, generator=generator)
+    return embeddings.double(), style.double()
 
 
 def unit(fused):

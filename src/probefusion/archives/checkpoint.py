@@ -18,7 +18,7 @@ import numpy.typing as npt
 from probefusion.archives.state_store import StateStore
 from probefusion.errors import FileFormatError, MismatchError
 from probefusion.files import read_npz, replace_file, write_npz
-from probefusion.fusion.fuser import Sums
+from probefusion.fusion.contributions import Sums
 
 __all__ = ["Checkpoint", "VectorFile"]
 

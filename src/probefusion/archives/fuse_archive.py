@@ -18,7 +18,7 @@ from probefusion.archives.template_table import TemplateTable, scan_templates
 from probefusion.checks import check_output
 from probefusion.errors import ConfigError, UnsupportedOperationError
 from probefusion.fusion import Fuser
-from probefusion.fusion.fuser import Sums
+from probefusion.fusion.contributions import Sums
 from probefusion.types import EmbeddingSet
 
 __all__ = ["ArchiveReport", "fuse_archive"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.fusion.fuser import Sums
+from probefusion.fusion.contributions import Sums
 
 __all__ = ["StateStore"]
 

@@ -3,85 +3,27 @@
 from __future__ import annotations
 
 import itertools
-import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import (
-    EmbedderMismatchError,
-    EmptySetError,
-    FuserMismatchError,
-    InvalidInputError,
-    MissingNormsError,
-    MissingStyleError,
-    ShapeError,
+from probefusion.errors import InvalidInputError
+from probefusion.fusion.contributions import (
+    Contributions,
+    Finished,
+    Sums,
+    add_up,
+    normalize_rows,
 )
+from probefusion.fusion.fit import check_fits, check_offsets, check_state
 from probefusion.fusion.state import FusionState
 from probefusion.types import EmbeddingSet, FloatArray, Template
 
-__all__ = ["Contributions", "Finished", "Fuser", "Sums", "check_offsets"]
+__all__ = ["Fuser"]
 
 _SETS_AT_ONCE = 1024
 """Sets whose states `fuse_many` holds at the same time: bounds the memory, whatever their number."""
-
-
-class Sums(NamedTuple):
-    """States of B sets.
-
-    Attributes:
-        mass: (B, M) float64.
-        sums: (B, M, D) float64.
-        style_sums: (B, M, S) float64.
-    """
-
-    mass: npt.NDArray[np.float64]
-    sums: npt.NDArray[np.float64]
-    style_sums: npt.NDArray[np.float64]
-
-    @staticmethod
-    def zeros_like(part: Sums, num_sets: int) -> Sums:
-        """Empty states of `num_sets` sets, of the sizes of `part`."""
-        return Sums(*(np.zeros((num_sets, *array.shape[1:])) for array in part))
-
-    def add(self, part: Sums, first: int) -> Sums:
-        """Adds to the sets from `first` on, in place; gives itself."""
-        for mine, theirs in zip(self, part, strict=True):
-            mine[first : first + len(theirs)] += theirs
-        return self
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Contributions:
-    """A batch of one person's images, summed, with the share of each image in the sums.
-
-    Args:
-        mass: (M,) float64.
-        sums: (M, D) float64.
-        style_sums: (M, S) float64.
-        shares: (N, M), how strongly each image stands in the sums of each cluster, >= 0.
-    """
-
-    mass: npt.NDArray[np.float64]
-    sums: npt.NDArray[np.float64]
-    style_sums: npt.NDArray[np.float64]
-    shares: npt.NDArray[np.floating]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Finished:
-    """What is read out of states.
-
-    Args:
-        fused: (B, D) float32, not yet normalised.
-        cluster_weights: (B, M) float32, by how much an image's share in cluster m counts, >= 0.
-    """
-
-    fused: FloatArray
-    cluster_weights: FloatArray
 
 
 class Fuser(ABC):
@@ -199,7 +141,7 @@ class Fuser(ABC):
         self.check_fits(images)
         chunks = [images] if chunk_size is None else images.chunks(chunk_size)
         parts = [self._contribute(chunk) for chunk in chunks]
-        total = parts[0] if len(parts) == 1 else _added(parts)
+        total = parts[0] if len(parts) == 1 else add_up(parts)
         if not sum(total.mass.tolist()) > 0:
             raise InvalidInputError(
                 f"images: {images.num_images} images weigh nothing at all for fuser {self.name!r}. "
@@ -287,37 +229,7 @@ class Fuser(ABC):
             MissingNormsError: If lengths are needed and lost.
             MissingStyleError: If style is needed and missing.
         """
-        where = f" of {images.origin}" if images.origin else ""
-        if None not in (self.embedder, images.embedder) and self.embedder != images.embedder:
-            raise EmbedderMismatchError(
-                f"embeddings{where} come from the embedder {images.embedder}, but fuser {self.name!r} "
-                f"was trained for {self.embedder}. Embed with that model: --embedder "
-                f"{str(self.embedder).partition('@')[0]} (its name or its file), or train a fuser for yours: "
-                f"probefusion train --images DIR --embedder MODEL -o FUSER_DIR"
-            )
-        if self.dim is not None and images.dim != self.dim:
-            raise ShapeError(
-                f"embeddings{where}: fuser {self.name!r} expects dimension {self.dim}, got {images.dim}. "
-                f"Use a fuser trained for this embedder, or one that takes any: mean, norm-weighted."
-            )
-        if self.needs_norms and not images.norms_known:
-            raise MissingNormsError(
-                f"embeddings{where}: fuser {self.name!r} judges images by the length of their "
-                f"embeddings, which these have lost (all are of length 1). Give the embeddings as the "
-                f"network gave them, or use a fuser that needs no lengths: mean."
-            )
-        if self.style_channels:
-            if images.style is None:
-                raise MissingStyleError(
-                    f"embeddings{where}: fuser {self.name!r} needs style statistics (N, "
-                    f"{self.style_channels}, 2), got none. Embed the crops with: probefusion embed "
-                    f"PATHS --embedder MODEL -o set.npz, or use a fuser that needs none: mean, norm-weighted."
-                )
-            if images.style.shape[1] != self.style_channels:
-                raise ShapeError(
-                    f"style{where}: fuser {self.name!r} expects {self.style_channels} channels, got "
-                    f"{images.style.shape[1]}. Use the embedder and taps it was trained with."
-                )
+        check_fits(self, images)
 
     @abstractmethod
     def _contribute(self, images: EmbeddingSet) -> Contributions:
@@ -339,7 +251,7 @@ class Fuser(ABC):
         states = []
         for start, stop in itertools.pairwise(offsets):
             chunks = images[start:stop].chunks(chunk_size or int(stop - start))
-            whole = _added([self._contribute(chunk) for chunk in chunks])
+            whole = add_up([self._contribute(chunk) for chunk in chunks])
             states.append((whole.mass, whole.sums, whole.style_sums))
         return Sums(*(np.stack(column) for column in zip(*states, strict=True)))
 
@@ -354,87 +266,5 @@ class Fuser(ABC):
         )
 
     def _finish_one(self, state: FusionState) -> Finished:
-        if state.fuser != self.fingerprint:
-            raise FuserMismatchError(
-                f"state: made by fuser {state.fuser}, but this is {self.fingerprint}. "
-                f"Finish it with the fuser that made it."
-            )
-        self._check_state(state)
-        if state.num_images == 0:
-            raise EmptySetError("state holds no images: expected at least one. Add a state first.")
+        check_state(self, state)
         return self._finish(state.mass[None], state.sums[None], state.style_sums[None])
-
-    def _check_state(self, state: FusionState) -> None:
-        """Refuses a state whose sums are not of this fuser's size, or weigh nothing."""
-        if self.dim is not None and state.sums.shape[1] != self.dim:
-            raise ShapeError(
-                f"state: fuser {self.name!r} expects sums of {self.dim} numbers, got "
-                f"{state.sums.shape[1]}. The state is damaged."
-            )
-        if len(state.mass) != self.num_clusters:
-            raise ShapeError(
-                f"state: fuser {self.name!r} has {self.num_clusters} clusters, got "
-                f"{len(state.mass)}. The state is damaged."
-            )
-        if state.num_images > 0 and not state.mass.sum() > 0:
-            raise InvalidInputError(
-                f"state: {state.num_images} images of no mass at all. The state is damaged."
-            )
-
-
-def _added(parts: list[Contributions]) -> Contributions:
-    """The sums of all parts; their shares stay apart."""
-    return Contributions(
-        mass=np.sum([part.mass for part in parts], axis=0),
-        sums=np.sum([part.sums for part in parts], axis=0),
-        style_sums=np.sum([part.style_sums for part in parts], axis=0),
-        shares=parts[0].shares,
-    )
-
-
-def normalize_rows(fused: FloatArray, name: str, first: int = 0) -> FloatArray:
-    """Rows divided by their lengths; row 0 is called set `first` in messages.
-
-    Raises:
-        InvalidInputError: If a row has no direction, as when two opposite embeddings are averaged.
-    """
-    wide = fused.astype(np.float64)
-    lengths = np.sqrt(np.einsum("bd,bd->b", wide, wide))
-    for row, length in enumerate(lengths.tolist()):
-        if not 1e-12 < length < math.inf:
-            raise InvalidInputError(
-                f"set {first + row}: its fused vector by {name!r} has length {length:.3g}, so no "
-                f"direction: the embeddings cancel each other. Check that they show one person."
-            )
-    wide /= lengths[:, None]
-    units: FloatArray = wide.astype(np.float32)
-    return units
-
-
-def check_offsets(offsets: npt.ArrayLike, num_images: int) -> npt.NDArray[np.int64]:
-    """Gives `offsets` as (B+1,) int64 that ascend from 0 to `num_images`.
-
-    Raises:
-        InvalidInputError: If they do not.
-        EmptySetError: If a set is empty.
-    """
-    borders = np.asarray(offsets)
-    if borders.ndim != 1 or len(borders) < 2 or borders.dtype.kind not in "iu":
-        raise InvalidInputError(
-            f"offsets: expected (B+1,) integers with B >= 1, got shape {borders.shape} of {borders.dtype}."
-        )
-    borders = borders.astype(np.int64)
-    if borders[0] != 0 or borders[-1] != num_images:
-        raise InvalidInputError(
-            f"offsets: expected to run from 0 to {num_images}, got {borders[0]} to {borders[-1]}."
-        )
-    lengths = np.diff(borders)
-    if (lengths < 0).any():
-        raise InvalidInputError(
-            f"offsets: expected ascending, got a step back at set {np.argmin(lengths)}."
-        )
-    if (lengths == 0).any():
-        raise EmptySetError(
-            f"set {np.argmin(lengths)} is empty: expected at least one image in each. Leave it out."
-        )
-    return borders

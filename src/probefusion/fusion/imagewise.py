@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.fusion.fuser import Contributions, Fuser, Sums
+from probefusion.fusion.contributions import Contributions, Sums
+from probefusion.fusion.fuser import Fuser
 from probefusion.fusion.sums import set_blocks, set_masses, set_sums
 from probefusion.types import EmbeddingSet, FloatArray
 from probefusion.workers import map_in_order

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import FileFormatError, IntegrityError
+from probefusion.fusion.contributions import Contributions, Finished, Sums
 from probefusion.fusion.folder import FuserCard, encode_outputs, read_card
-from probefusion.fusion.fuser import Contributions, Finished, Fuser, Sums
+from probefusion.fusion.fuser import Fuser
 from probefusion.fusion.imagewise import ImageTerms, ImagewiseFuser
 from probefusion.types import EmbeddingSet, FloatArray
 from probefusion.workers import available_threads, map_in_order

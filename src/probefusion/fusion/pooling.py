@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.fusion.fuser import Finished
+from probefusion.fusion.contributions import Finished
 from probefusion.fusion.imagewise import ImageTerms, ImagewiseFuser
 from probefusion.types import FloatArray
 from probefusion.workers import available_threads

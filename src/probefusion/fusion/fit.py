@@ -1,0 +1,128 @@
+"""Whether images, states and offsets are what a fuser can work with; refuses the rest with reasons."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import (
+    EmbedderMismatchError,
+    EmptySetError,
+    FuserMismatchError,
+    InvalidInputError,
+    MissingNormsError,
+    MissingStyleError,
+    ShapeError,
+)
+from probefusion.fusion.state import FusionState
+from probefusion.types import EmbeddingSet
+
+if TYPE_CHECKING:
+    from probefusion.fusion.fuser import Fuser
+
+__all__ = ["check_fits", "check_offsets", "check_state"]
+
+
+def check_fits(fuser: Fuser, images: EmbeddingSet) -> None:
+    """Refuses a set that a fuser cannot fuse.
+
+    Raises:
+        EmbedderMismatchError: If both embedders are known and differ.
+        ShapeError: If D or C differs.
+        MissingNormsError: If lengths are needed and lost.
+        MissingStyleError: If style is needed and missing.
+    """
+    where = f" of {images.origin}" if images.origin else ""
+    if None not in (fuser.embedder, images.embedder) and fuser.embedder != images.embedder:
+        raise EmbedderMismatchError(
+            f"embeddings{where} come from the embedder {images.embedder}, but fuser {fuser.name!r} "
+            f"was trained for {fuser.embedder}. Embed with that model: --embedder "
+            f"{str(fuser.embedder).partition('@')[0]} (its name or its file), or train a fuser for yours: "
+            f"probefusion train --images DIR --embedder MODEL -o FUSER_DIR"
+        )
+    if fuser.dim is not None and images.dim != fuser.dim:
+        raise ShapeError(
+            f"embeddings{where}: fuser {fuser.name!r} expects dimension {fuser.dim}, got {images.dim}. "
+            f"Use a fuser trained for this embedder, or one that takes any: mean, norm-weighted."
+        )
+    if fuser.needs_norms and not images.norms_known:
+        raise MissingNormsError(
+            f"embeddings{where}: fuser {fuser.name!r} judges images by the length of their "
+            f"embeddings, which these have lost (all are of length 1). Give the embeddings as the "
+            f"network gave them, or use a fuser that needs no lengths: mean."
+        )
+    if fuser.style_channels:
+        if images.style is None:
+            raise MissingStyleError(
+                f"embeddings{where}: fuser {fuser.name!r} needs style statistics (N, "
+                f"{fuser.style_channels}, 2), got none. Embed the crops with: probefusion embed "
+                f"PATHS --embedder MODEL -o set.npz, or use a fuser that needs none: mean, norm-weighted."
+            )
+        if images.style.shape[1] != fuser.style_channels:
+            raise ShapeError(
+                f"style{where}: fuser {fuser.name!r} expects {fuser.style_channels} channels, got "
+                f"{images.style.shape[1]}. Use the embedder and taps it was trained with."
+            )
+
+
+def check_state(fuser: Fuser, state: FusionState) -> None:
+    """Refuses a state that a fuser cannot finish.
+
+    Raises:
+        FuserMismatchError: If another fuser made it.
+        ShapeError: If its sums are not of the fuser's size.
+        InvalidInputError: If its images weigh nothing.
+        EmptySetError: If it holds no images.
+    """
+    if state.fuser != fuser.fingerprint:
+        raise FuserMismatchError(
+            f"state: made by fuser {state.fuser}, but this is {fuser.fingerprint}. "
+            f"Finish it with the fuser that made it."
+        )
+    if fuser.dim is not None and state.sums.shape[1] != fuser.dim:
+        raise ShapeError(
+            f"state: fuser {fuser.name!r} expects sums of {fuser.dim} numbers, got "
+            f"{state.sums.shape[1]}. The state is damaged."
+        )
+    if len(state.mass) != fuser.num_clusters:
+        raise ShapeError(
+            f"state: fuser {fuser.name!r} has {fuser.num_clusters} clusters, got "
+            f"{len(state.mass)}. The state is damaged."
+        )
+    if state.num_images > 0 and not state.mass.sum() > 0:
+        raise InvalidInputError(
+            f"state: {state.num_images} images of no mass at all. The state is damaged."
+        )
+    if state.num_images == 0:
+        raise EmptySetError("state holds no images: expected at least one. Add a state first.")
+
+
+def check_offsets(offsets: npt.ArrayLike, num_images: int) -> npt.NDArray[np.int64]:
+    """Gives `offsets` as (B+1,) int64 that ascend from 0 to `num_images`.
+
+    Raises:
+        InvalidInputError: If they do not.
+        EmptySetError: If a set is empty.
+    """
+    borders = np.asarray(offsets)
+    if borders.ndim != 1 or len(borders) < 2 or borders.dtype.kind not in "iu":
+        raise InvalidInputError(
+            f"offsets: expected (B+1,) integers with B >= 1, got shape {borders.shape} of {borders.dtype}."
+        )
+    borders = borders.astype(np.int64)
+    if borders[0] != 0 or borders[-1] != num_images:
+        raise InvalidInputError(
+            f"offsets: expected to run from 0 to {num_images}, got {borders[0]} to {borders[-1]}."
+        )
+    lengths = np.diff(borders)
+    if (lengths < 0).any():
+        raise InvalidInputError(
+            f"offsets: expected ascending, got a step back at set {np.argmin(lengths)}."
+        )
+    if (lengths == 0).any():
+        raise EmptySetError(
+            f"set {np.argmin(lengths)} is empty: expected at least one image in each. Leave it out."
+        )
+    return borders
