@@ -1,32 +1,24 @@
-"""Judges the universal fuser on an embedder it has never seen, cross-fitted over four folds.
+"""Judges the universal fuser on an embedder it has never seen.
 
-    python benchmarks/judge_universal.py --images lfw112.zip --learned-with WORK_A --judged-on WORK_B \
-        -o docs/reports/universal
+    python benchmarks/judge_universal.py --images lfw112.zip --quality 'quality/{fold}/quality.onnx' \
+        --folds 0 1 2 3 --judged-on WORK -o docs/reports/universal
 
-Both work folders are those of compare_fusers.py for two embedders: from the first come the learned
-scalar weights that the quality network is taught, from the second the embeddings to be fused. With
-`--ship FILE` the network that never saw fold 3 is written for others to use.
-
-    python benchmarks/judge_universal.py --images lfw112.zip --quality quality.onnx --folds 3 \
-        --judged-on WORK_B -o docs/reports/universal
-
-judges a finished quality network on the folds it never saw.
+WORK is that of compare_fusers.py for the embedder: its embeddings are fused. `{fold}` in the name of the
+quality network stands for the fold that it was not trained on; without it one network judges all folds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from safetensors.torch import load_file
 
 from comparison_report import differences_table, rates_table, verdict_facts
+from distill_embedder import DEV_FOLD
 from probefusion.evaluation.cross_fit import (
     CrossFitPlan,
     FoldScores,
@@ -39,20 +31,11 @@ from probefusion.evaluation.cross_fit import (
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.faces import CropQuality
 from probefusion.faces.images import read_crop
+from probefusion.files import sha256_of
 from probefusion.fusion import Fuser, MeanFuser, NormWeightedFuser
 from probefusion.fusion.universal import UniversalFuser
-from probefusion.nn.architectures import build_network
 from probefusion.protocols import DegradedFolderProtocol, read_people
-from probefusion.protocols.degraded_folder import fold_of, render
-from probefusion.training.quality import (
-    QualityTraining,
-    draw_grey_variants,
-    export_quality,
-    image_log_weights,
-    train_quality,
-)
-from probefusion.training.recipes import find_recipe
-from probefusion.training.variant_store import VariantStore
+from probefusion.protocols.degraded_folder import render
 
 FOLDS = (0, 1, 2, 3)
 
@@ -69,82 +52,22 @@ class WeightedBy(UniversalFuser):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", required=True, metavar="DIR|ZIP")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--learned-with", type=Path, metavar="WORK")
-    source.add_argument("--quality", type=Path, metavar="FILE.onnx")
+    parser.add_argument("--quality", required=True, metavar="FILE.onnx")
     parser.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=list(FOLDS))
     parser.add_argument("--judged-on", required=True, type=Path, metavar="WORK")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--networks", default="400x64", help="budget folder of compare_fusers.py")
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--ship", type=Path, metavar="FILE.onnx")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     people = read_people(options.images)
-    if options.quality is None:
-        store = VariantStore.open(options.learned_with / "variants")
-        for fold in options.folds:
-            train_fold(options, people, store, fold)
-    if options.ship is not None:
-        options.ship.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_model(options.learned_with, 3), options.ship)
     plan = CrossFitPlan()
-    content: dict[str, Any] = {"steps": options.steps}
+    content: dict[str, Any] = {}
     for mix in ("hard", "clean"):
         content[mix] = measure(options, people, mix, plan)
-    if options.quality is None:
-        learned = ProbeData.load(options.learned_with / "hard-3.npz").gallery.embedder
-    else:
-        learned = options.quality.parent.name
     content["folds"] = options.folds
-    content["learned_with"] = learned
-    content["judged_on"] = ProbeData.load(options.judged_on / "hard-3.npz").gallery.embedder
+    content["quality"] = Path(options.quality.replace("{fold}", "cross-fitted")).parent.name
+    content["judged_on"] = ProbeData.load(
+        options.judged_on / f"hard-{options.folds[0]}.npz"
+    ).gallery.embedder
     write(options.output, content, plan)
-
-
-def train_fold(options: argparse.Namespace, people: Any, store: VariantStore, fold: int) -> None:
-    """Teaches a quality network the weights of the fuser that never saw the fold."""
-    model = _model(options.learned_with, fold)
-    if model.exists():
-        return
-    path = options.learned_with / "grey.npy"
-    if path.exists():
-        crops = np.load(path, mmap_mode="r")
-    else:
-        crops = draw_grey_variants(
-            store.sources,
-            lambda source: read_crop(people.read(source), source=source),
-            find_recipe(store.facts["recipe"]).draw,
-            path,
-            num_variants=store.num_variants,
-            seed=store.facts["seed"],
-        )
-    kept = [person for person in store.subject_ids if fold_of(person) != fold]
-    part = store.of_people(kept)
-    settings = {"dim": store.dim, "style_channels": store.style_channels}
-    network = build_network("scalar-quality", settings)
-    trained = (
-        options.learned_with
-        / "networks"
-        / options.networks
-        / f"scalar-quality-seed0-fold{fold}.safetensors"
-    )
-    network.load_state_dict(load_file(trained))
-    log_weights = image_log_weights(network.eval(), part)
-    rows = np.flatnonzero(np.isin(store.sources, part.sources))
-    losses: list[float] = []
-    quality = train_quality(
-        crops,
-        log_weights,
-        QualityTraining(steps=options.steps),
-        rows=rows,
-        on_step=lambda _, loss: losses.append(loss),
-    )
-    model.parent.mkdir(parents=True, exist_ok=True)
-    export_quality(quality, model)
-    print(
-        f"fold {fold}: loss {np.mean(losses[:20]):.3f} -> {np.mean(losses[-50:]):.3f}", flush=True
-    )
 
 
 def measure(
@@ -188,12 +111,10 @@ def measure(
 
 def judged(options: argparse.Namespace, people: Any, mix: str, fold: int) -> ProbeData:
     """The second embedder's probes with the quality of their crops."""
-    if options.quality is None:
-        model, folder = _model(options.learned_with, fold), options.learned_with / "quality"
-    else:
-        model, folder = options.quality, options.judged_on / options.quality.parent.name
+    model = Path(options.quality.replace("{fold}", str(fold)))
+    folder = options.judged_on / f"judged-{sha256_of(model)[:12]}"
     folder.mkdir(exist_ok=True)
-    kept = folder / f"judged-{mix}-{fold}.npz"
+    kept = folder / f"{mix}-{fold}.npz"
     if not kept.exists():
         protocol = DegradedFolderProtocol(people=people, folds=(fold,), mix=mix)
         network = CropQuality(model, num_threads=1)
@@ -227,27 +148,29 @@ def write(folder: Path, content: dict[str, Any], plan: CrossFitPlan) -> None:
     """Writes `universal.json` and `universal.md`."""
     folder.mkdir(parents=True, exist_ok=True)
     names = {name: name for name in content["hard"]["results"]}
-    short = [content[key].split("@")[0] for key in ("learned_with", "judged_on")]
+    judged_on = content["judged_on"].split("@")[0]
+    seen = (
+        "The embedder inside the quality network was trained on the people of the other folds too."
+        if content["folds"] == [DEV_FOLD]
+        else f"The embedder inside the quality network was trained on all people but those of fold "
+        f"{DEV_FOLD}."
+    )
     folds = ", ".join(map(str, content["folds"]))
-    stem = f"{short[0]}-to-{short[1]}"
+    stem = f"{content['quality']}-to-{judged_on}"
     (folder / f"{stem}.json").write_text(
         json.dumps(content, indent=1, default=lambda value: getattr(value, "item", str)()) + "\n"
     )
     lines = [
-        f"# Universal fuser: weights learned with {short[0]}, embeddings of {short[1]}",
+        f"# Universal fuser: weights by {content['quality']}, embeddings of {judged_on}",
         "",
-        f"Folds {folds} of degraded-folder/v1, TAR at FAR 1e-4, intervals over people. The quality network "
-        f"of a fold was not trained on its people.",
+        f"Folds {folds} of degraded-folder/v1, TAR at FAR 1e-4, intervals over people. The quality network never saw "
+        f"{judged_on}. What judges a fold learned its weights without the people of that fold. {seen}",
     ]
     for mix in ("hard", "clean"):
         lines += ["", f"## Mix '{mix}'", "", *rates_table(content[mix], plan, names)]
         lines += ["", f"## Minus the mean, mix '{mix}'", ""]
         lines += differences_table(content[mix], plan, names)
     (folder / f"{stem}.md").write_text("\n".join(lines) + "\n")
-
-
-def _model(work: Path, fold: int) -> Path:
-    return work / "quality" / f"fold{fold}.onnx"
 
 
 if __name__ == "__main__":
