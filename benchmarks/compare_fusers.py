@@ -16,7 +16,7 @@ import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from comparison_report import verdict_facts, write_report
+from contenders import ANY, CONTENDERS, training_config, uses_style, without_style
 from probefusion.evaluation.cross_fit import (
     CrossFitPlan,
     FoldScores,
@@ -44,7 +45,6 @@ from probefusion.models import load_embedder
 from probefusion.nn.architectures import ARCHITECTURES, build_network
 from probefusion.protocols import DegradedFolderProtocol, read_people
 from probefusion.protocols.degraded_folder import fold_of
-from probefusion.training.config import TrainingConfig
 from probefusion.training.export import export_fuser
 from probefusion.training.loop import train_network
 from probefusion.training.network_fuser import NetworkFuser
@@ -54,122 +54,6 @@ from probefusion.training.variant_store import VariantStore, extract_variants
 FOLDS = (0, 1, 2, 3)
 OURS = "exact"
 ONE_BY_ONE = ", one by one"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contender:
-    """One fuser of the table and how it is trained beyond the common settings."""
-
-    title: str
-    architecture: str
-    keeps: str
-    needs: str
-    network: dict[str, Any] = field(default_factory=dict)
-    changes: dict[str, Any] = field(default_factory=dict)
-    seeds: tuple[int, ...] = (0,)
-    other_seeds: dict[int, int] = field(default_factory=dict)
-    uses_style: bool = True
-
-    def seed(self, seed: int, fold: int) -> int:
-        """The seed that a fold is trained with in place of another, where that one got stuck."""
-        return self.other_seeds.get(fold, seed)
-
-
-ANY = "order, split, merge, removal"
-CONTENDERS: dict[str, Contender] = {
-    "exact": Contender(
-        title="exact (ours)",
-        architecture="exact",
-        keeps=ANY,
-        needs="style, norm, embedding",
-        seeds=(0, 1, 2),
-    ),
-    "exact-fast": Contender(
-        title="exact, fast size",
-        architecture="exact-fast",
-        keeps=ANY,
-        needs="style, norm",
-    ),
-    "exact-embedding": Contender(
-        title="exact, embedding and norm only",
-        architecture="exact",
-        keeps=ANY,
-        needs="norm, embedding",
-        uses_style=False,
-    ),
-    "exact-unit": Contender(
-        title="exact, unit embedding only",
-        architecture="exact",
-        keeps=ANY,
-        needs="unit embedding",
-        network={"sees_norm": False},
-        uses_style=False,
-    ),
-    "scalar-quality": Contender(
-        title="learned scalar weight",
-        architecture="scalar-quality",
-        keeps=ANY,
-        needs="style, norm",
-    ),
-    "component-wise": Contender(
-        title="per-dimension weights (C-FAN)",
-        architecture="component-wise",
-        keeps=ANY,
-        needs="unit embedding",
-    ),
-    "precision-weighted": Contender(
-        title="precisions (PFE-like)",
-        architecture="precision-weighted",
-        keeps=ANY,
-        needs="style, norm, embedding",
-    ),
-    "cascaded-attention": Contender(
-        title="cascaded attention (NAN)",
-        architecture="cascaded-attention",
-        keeps="order",
-        needs="unit embedding",
-    ),
-    "set-attention": Contender(
-        title="self-attention set encoder",
-        architecture="set-attention",
-        keeps="order",
-        needs="style, norm, embedding",
-    ),
-    "recurrent": Contender(
-        title="GRU",
-        architecture="recurrent",
-        keeps="none",
-        needs="style, norm, embedding",
-    ),
-    "context-attention": Contender(
-        title="context attention (CoNAN-like)",
-        architecture="context-attention",
-        keeps="order",
-        needs="style, norm, embedding",
-    ),
-    "sparse-experts": Contender(
-        title="sparse experts (ProxyFusion-like)",
-        architecture="sparse-experts",
-        keeps="order",
-        needs="unit embedding",
-    ),
-    "official-1": Contender(
-        title="official CAFace, memory loss 1",
-        architecture="official",
-        keeps="order of batches",
-        needs="style, norm, embedding",
-        changes={"memory_weight": 1.0, "memory_divided_by_batch": False},
-    ),
-    "official-512": Contender(
-        title="official CAFace, memory loss 1/512",
-        architecture="official",
-        keeps="order of batches",
-        needs="style, norm, embedding",
-        changes={"memory_weight": 1 / 512, "memory_divided_by_batch": False},
-        # With seed 0 fold 2 ended at a centre loss of .396, the three others between .348 and .352.
-        other_seeds={2: 1},
-    ),
-}
 
 
 def main() -> None:
@@ -325,7 +209,7 @@ def _score(
         per_fold = []
         for fold, probes in data.items():
             fuser, about = _fuser(work, name, seed, fold, common, probes)
-            probes = probes if _uses_style(name) else without_style(probes)
+            probes = probes if uses_style(name) else without_style(probes)
             per_fold.append(score_fold(probes, fuser, plan.set_sizes, chunk_size=chunk))
             if mix == "hard" and seed == seeds[0] and name == OURS:
                 facts["deviation"] = max(facts["deviation"], _one_by_one(fuser, probes))
@@ -410,34 +294,10 @@ def _cost(fuser: Fuser, data: ProbeData, size: int = 16) -> float:
     return float(np.median(seconds)) / images.num_images * 1e6
 
 
-def training_config(name: str, seed: int, common: dict[str, Any]) -> TrainingConfig:
-    """What a contender is trained with."""
-    known = CONTENDERS[name]
-    return TrainingConfig(
-        architecture=known.architecture,
-        network=known.network,
-        seed=seed,
-        **{"memory_weight": 0.0, **known.changes, **common},
-    )
-
-
 def _store(work: Path, name: str, fold: int) -> VariantStore:
     whole = VariantStore.open(work / "variants")
     part = whole.of_people([person for person in whole.subject_ids if fold_of(person) != fold])
-    return part if _uses_style(name) else replace(part, style=None)
-
-
-def _uses_style(name: str) -> bool:
-    return name not in CONTENDERS or CONTENDERS[name].uses_style
-
-
-def without_style(data: ProbeData) -> ProbeData:
-    """The same images with their style forgotten."""
-    return replace(
-        data,
-        gallery=replace(data.gallery, style=None),
-        probes=replace(data.probes, style=None),
-    )
+    return part if uses_style(name) else replace(part, style=None)
 
 
 def _network_path(work: Path, name: str, seed: int, fold: int, common: dict[str, Any]) -> Path:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from compare_fusers import CONTENDERS, training_config, without_style
+from contenders import CONTENDERS, training_config, without_style
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.sweep import calibrate, sweep
 from probefusion.fusion import MeanFuser

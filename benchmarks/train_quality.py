@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from compare_fusers import training_config
+from contenders import training_config
 from probefusion.nn.embedder_quality import EmbedderQuality
 from probefusion.protocols.degraded_folder import fold_of
 from probefusion.training.embedder_export import fold_batch_norms, read_compact_embedder
