@@ -58,7 +58,8 @@ class SideBySide:
         content = model if isinstance(model, bytes) else model.SerializeToString()
         self.session = start_session(content, num_threads=num_threads, device=device, where=where)
         self._threads = num_threads or available_threads()
-        self._content = content if device == "cpu" and len(content) <= _MAX_BYTES else None
+        self._is_split = device == "cpu" and self._threads > 1 and len(content) <= _MAX_BYTES
+        self._content = content if self._is_split else b""
         self._where = where
         self._lock = threading.Lock()
         self._single: Any = None
@@ -83,7 +84,7 @@ class SideBySide:
             What `run` gave for each batch, in the images' order.
         """
         threads = self._threads
-        if self._content is None or threads == 1 or len(images) < 2:
+        if not self._is_split or len(images) < 2:
             threads, session = 1, self.session
         else:
             session = self._single_threaded()
@@ -97,6 +98,6 @@ class SideBySide:
     def _single_threaded(self) -> Any:
         with self._lock:
             if self._single is None:
-                assert self._content is not None  # noqa: S101 - asked for by map alone
                 self._single = start_session(self._content, num_threads=1, where=self._where)
+                self._content = b""
             return self._single
