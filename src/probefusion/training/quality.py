@@ -58,8 +58,8 @@ def combine_stores(seen: VariantStore, fused: VariantStore) -> VariantStore:
 def _with_lengths(vectors: npt.NDArray[Any], *, of: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     lengths = np.linalg.norm(np.asarray(of, np.float32), axis=-1, keepdims=True)
     wide = np.asarray(vectors, np.float32)
-    wide = wide * (lengths / np.linalg.norm(wide, axis=-1, keepdims=True))
-    return wide
+    found: npt.NDArray[np.float32] = wide * (lengths / np.linalg.norm(wide, axis=-1, keepdims=True))
+    return found
 
 
 def export_quality(network: EmbedderQuality, path: str | Path) -> None:
