@@ -81,7 +81,6 @@ def model_card(card: Card) -> str:
     """The readable card."""
     training, measured, speed = card["training"], card["measured"], card["speed"]
     teacher = training["teacher"]
-    settings = training["settings"]
     parts = [
         f"# Model card: {card['name']}",
         stand_in_note(card).strip(),
@@ -106,10 +105,8 @@ def model_card(card: Card) -> str:
         f"- **Teacher:** {teacher['name']} ({teacher['licence']}; SHA-256 `{teacher['sha256']}`), by "
         f"distillation: the pupil learns the teacher's unit embeddings, some of its maps, and its "
         f"similarities to the training people. What the teacher was trained on was not looked into.\n"
-        f"- **Images seen:** {training['steps']:,} steps of {settings['faces_per_step']} faces, "
-        f"{settings['chimera_share']:.0%} of them put together from two people, each once mildly changed "
-        f"and once synthetically degraded. AdamW, rate {settings['learning_rate']:g}, seed "
-        f"{settings['seed']}.",
+        f"- **Images seen:** {training['steps']:,} steps of AdamW, every face mildly changed and some degraded "
+        f"too.\n{_stages(training['stages'])}",
         "## Accuracy",
         figures(card),
         f"Fold {measured['fold']} was watched during the training, but never trained on. "
@@ -128,6 +125,16 @@ def model_card(card: Card) -> str:
         f"{teacher['name']}.onnx \\\n        -o src/probefusion/weights/{card['folder']}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _stages(stages: list[dict[str, Any]]) -> str:
+    return "\n".join(
+        f"  - From step {stage['from_step']:,}: {stage['faces_per_step']} faces a step, "
+        f"{stage['chimera_share']:.0%} of them put together from two people, {stage['poor_share']:.0%} degraded "
+        f"too; rate {stage['learning_rate']:g}, falling in the last {stage['cooldown']:.0%} of {stage['steps']:,} "
+        f"steps; seed {stage['seed']}."
+        for stage in stages
+    )
 
 
 def _rates(found: dict[str, float]) -> str:

@@ -35,7 +35,6 @@ from probefusion.models import DEFAULT_EMBEDDER, find_by_sha256, load_embedder
 from probefusion.models.bundled import CARD_NAME
 from probefusion.protocols import read_people
 from probefusion.protocols.degraded_folder import fold_of
-from probefusion.training.distillation import DistillationSettings
 from probefusion.training.embedder_export import (
     MAP_NAMES,
     export_compact_embedder,
@@ -84,7 +83,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep-pages", action="store_true", help="leave the pages as they are")
     options = parser.parse_args()
-    network, steps = read_compact_embedder(options.state)
+    network, steps, stages = read_compact_embedder(options.state)
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / f"{DEFAULT_EMBEDDER}.onnx"
     export_compact_embedder(network, path, force=True)
@@ -97,7 +96,7 @@ def main() -> None:
     pupil = OnnxEmbedder(path, spec, num_threads=options.threads)
     teacher = load_embedder(options.teacher, num_threads=options.threads)
     measured = measure(read_people(options.images), pupil, teacher)
-    learned = training_facts(options, steps)
+    learned = {**training_facts(options), "steps": steps, "stages": stages}
     settings = {
         "dim": spec.dim,
         "input_size": spec.input_size,
@@ -210,11 +209,8 @@ def unit(embeddings: Any) -> Any:
     return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
 
 
-def training_facts(options: argparse.Namespace, steps: int) -> dict[str, Any]:
-    """What it was trained on and by whom it was taught.
-
-    distill_embedder.py sets the steps alone, so that all other settings are the defaults.
-    """
+def training_facts(options: argparse.Namespace) -> dict[str, Any]:
+    """What it was trained on and by whom it was taught."""
     seen = {
         name: files
         for name, files in read_people(options.images).images.items()
@@ -232,10 +228,6 @@ def training_facts(options: argparse.Namespace, steps: int) -> dict[str, Any]:
             "size": Path(options.teacher).stat().st_size,
             "parameters": sum(math.prod(part.dims) for part in weights if len(part.dims) > 0),
             "licence": "unknown" if entry is None else entry.licence,
-        },
-        "steps": steps,
-        "settings": {
-            key: value for key, value in asdict(DistillationSettings()).items() if key != "steps"
         },
     }
 

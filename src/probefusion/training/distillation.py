@@ -1,10 +1,10 @@
 """Training of a compact embedder: it learns to see what a larger one sees, in good and poor images.
 
 Each training face is an image of one person or a chimera of two. The teacher embeds it clean; the
-pupil sees it twice, mildly changed and degraded, and is to give the teacher's unit embedding both
-times. The squared error is least where the pupil gives the mean of what the face could be, so the
+pupil sees it mildly changed, and a share of the faces once more degraded, and is to give the teacher's
+unit embedding every time. The squared error is least where the pupil gives the mean of what the face could be, so the
 length of its embedding tells how sure it is. The mildly changed view is also compared with the
-teacher's maps, and both views by their similarities to the training people.
+teacher's maps, and all views by their similarities to the training people.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class DistillationSettings:
         steps: Optimiser steps in all. A longer training goes on from a shorter one: the rate is
             constant but for its warm-up and its end, and the end is only entered in the last
             `cooldown` of the steps.
-        faces_per_step: Faces in a step; each gives two views.
+        faces_per_step: Faces in a step.
+        poor_share: Share of the faces that are seen degraded too; at least one is.
         learning_rate: Of AdamW.
         weight_decay: Of AdamW.
         warmup_steps: Steps in which the rate rises from 0.
@@ -72,6 +73,7 @@ class DistillationSettings:
 
     steps: int = 3000
     faces_per_step: int = 64
+    poor_share: float = 0.5
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warmup_steps: int = 100
@@ -85,7 +87,7 @@ class DistillationSettings:
         for name in ("steps", "faces_per_step"):
             if getattr(self, name) < 2:
                 raise ConfigError(f"{name}: expected at least 2, got {getattr(self, name)}.")
-        for name in ("cooldown", "chimera_share"):
+        for name in ("cooldown", "chimera_share", "poor_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name}: expected from 0 to 1, got {getattr(self, name)}.")
         if self.learning_rate <= 0:
@@ -182,7 +184,8 @@ class FaceBatches(IterableDataset[_Batch]):
         faces = np.stack([self._face(images, rng) for _ in range(count)])
         targets, maps = teacher.see(faces)
         mild = [_mildly_changed(face, rng) for face in faces]
-        poor = [degrade(face, float(rng.random()), rng) for face in faces]
+        num_poor = max(1, round(self._settings.poor_share * count))
+        poor = [degrade(face, float(rng.random()), rng) for face in faces[:num_poor]]
         return _Batch(np.stack(mild + poor), targets, [part.astype(np.float16) for part in maps])
 
     def _face(self, images: npt.NDArray[np.uint8], rng: np.random.Generator) -> Image:
@@ -271,15 +274,17 @@ class Distiller:
             weight_decay=settings.weight_decay,
         )
         self.step = 0
+        self._stages: list[dict[str, Any]] = []
 
     def save(self, path: str | Path) -> None:
-        """Writes everything needed to go on."""
+        """Writes everything needed to go on, and which steps were trained with which settings."""
         state = {
             "config": asdict(self.network.config),
             "network": self.network.state_dict(),
             "comparisons": self._comparisons.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "step": self.step,
+            "stages": self._stages or [{"from_step": 0, **asdict(self._settings)}],
         }
         with replace_file(path, force=True) as file:
             torch.save(state, file)
@@ -303,6 +308,10 @@ class Distiller:
         self._comparisons.load_state_dict(state["comparisons"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
+        self._stages = list(state["stages"])
+        stage = {"from_step": self.step, **asdict(self._settings)}
+        if {**stage, "from_step": 0} != {**self._stages[-1], "from_step": 0}:
+            self._stages.append(stage)
 
     def run(self, on_step: Callable[[int, dict[str, float]], None]) -> None:
         """Trains to the last step.
@@ -355,7 +364,7 @@ class Distiller:
                 )
             ]
         embeddings = embeddings.float()
-        wanted = targets.repeat(2, 1)
+        wanted = torch.cat([targets, targets[: len(views) - mild]])
         relations = self._relations(nn.functional.normalize(embeddings, dim=-1))
         wanted_relations = self._relations(wanted)
         return {
@@ -365,7 +374,7 @@ class Distiller:
                 relations, wanted_relations, log_target=True, reduction="batchmean"
             ),
             "cosine_mild": nn.functional.cosine_similarity(embeddings[:mild], targets).mean(),
-            "cosine_poor": nn.functional.cosine_similarity(embeddings[mild:], targets).mean(),
+            "cosine_poor": nn.functional.cosine_similarity(embeddings[mild:], wanted[mild:]).mean(),
         }
 
     def _relations(self, unit: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -21,6 +22,7 @@ from probefusion.training.export import embedder_graph, round_weights
 
 __all__ = [
     "MAP_NAMES",
+    "TrainedEmbedder",
     "export_compact_embedder",
     "fold_batch_norms",
     "read_compact_embedder",
@@ -37,8 +39,22 @@ _LEAST_COSINE = 0.999
 """How alike an embedding is at the least before and after rounding weights to 16 bits."""
 
 
-def read_compact_embedder(path: str | Path) -> tuple[CompactEmbedder, int]:
-    """The network in a saved state of `Distiller`, and the steps it was trained for.
+class TrainedEmbedder(NamedTuple):
+    """What a training left behind.
+
+    Attributes:
+        network: In evaluation mode.
+        steps: Steps it was trained for.
+        stages: Settings of the training, each from its `from_step` on.
+    """
+
+    network: CompactEmbedder
+    steps: int
+    stages: list[dict[str, Any]]
+
+
+def read_compact_embedder(path: str | Path) -> TrainedEmbedder:
+    """The network in a saved state of `Distiller`, and how it was trained.
 
     Args:
         path: File written by `Distiller.save`; read without running any code in it.
@@ -50,14 +66,14 @@ def read_compact_embedder(path: str | Path) -> tuple[CompactEmbedder, int]:
     found = torch.load(
         check_existing(path, name="training state"), map_location="cpu", weights_only=True
     )
-    if not isinstance(found, dict) or not {"config", "network", "step"} <= found.keys():
+    if not isinstance(found, dict) or not {"config", "network", "step", "stages"} <= found.keys():
         raise FileFormatError(
-            f"training state {str(path)!r}: expected config, network and step as "
+            f"training state {str(path)!r}: expected config, network, step and stages as "
             f"benchmarks/distill_embedder.py saves them."
         )
     network = CompactEmbedder(CompactEmbedderConfig(**found["config"]))
     network.load_state_dict(found["network"])
-    return network.eval(), int(found["step"])
+    return TrainedEmbedder(network.eval(), int(found["step"]), list(found["stages"]))
 
 
 def fold_batch_norms(network: CompactEmbedder) -> CompactEmbedder:

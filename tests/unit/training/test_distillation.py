@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,6 +116,27 @@ def test_a_stopped_training_goes_on_as_if_nothing_had_been(
     second.run(lambda *_: pytest.fail("there is no step left"))
 
 
+def test_a_state_says_which_steps_were_trained_with_which_settings(
+    make_distiller, images, make_teacher, crops, tmp_path
+) -> None:
+    state = tmp_path / "state.pt"
+    first = make_distiller()
+    first.step = 4
+    first.save(state)
+    same = make_distiller()
+    same.resume(state)
+    same.step = 5
+    same.save(state)
+    settings = replace(SETTINGS, poor_share=1.0)
+    centres = make_teacher().see(crops)[0]
+    changed = Distiller(images, make_teacher, centres, settings, config=CONFIG, map_channels=(3, 3))
+    changed.resume(state)
+    changed.step = 8
+    changed.save(state)
+    stages = torch.load(state, weights_only=True)["stages"]
+    assert [(stage["from_step"], stage["poor_share"]) for stage in stages] == [(0, 0.5), (5, 1.0)]
+
+
 def test_a_state_of_another_pupil_is_refused(make_distiller, tmp_path) -> None:
     state = tmp_path / "state.pt"
     make_distiller().save(state)
@@ -136,7 +158,7 @@ def test_a_batch_depends_on_seed_and_step_alone(images, make_teacher) -> None:
     assert np.array_equal(direct.views, walked.views)
     assert np.array_equal(direct.targets, walked.targets)
     assert not np.array_equal(direct.views, other.views)
-    assert direct.views.shape == (12, 112, 112, 3)
+    assert direct.views.shape == (9, 112, 112, 3)  # six mild views, three of them degraded too
     assert [part.shape for part in direct.maps] == [(6, 3, 14, 14), (6, 3, 7, 7)]
     seeded = DistillationSettings(steps=24, faces_per_step=6, seed=1)
     assert not np.array_equal(direct.views, batch(3, seeded).views)

@@ -123,13 +123,14 @@ def test_a_saved_state_is_read(network, tmp_path) -> None:
     from dataclasses import asdict
 
     state = {"config": asdict(network.config), "network": network.state_dict(), "step": 7}
+    state["stages"] = [{"from_step": 0, "seed": 3}]
     torch.save(state, tmp_path / "state.pt")
-    found, steps = read_compact_embedder(tmp_path / "state.pt")
-    assert steps == 7
+    found, steps, stages = read_compact_embedder(tmp_path / "state.pt")
+    assert (steps, stages) == (7, [{"from_step": 0, "seed": 3}])
     assert found.config == network.config
     assert torch.equal(found.embedding.weight, network.embedding.weight)
     torch.save({"network": {}}, tmp_path / "other.pt")
-    with pytest.raises(FileFormatError, match="config, network and step"):
+    with pytest.raises(FileFormatError, match="config, network, step and stages"):
         read_compact_embedder(tmp_path / "other.pt")
     with pytest.raises(MissingFileError):
         read_compact_embedder(tmp_path / "none.pt")
