@@ -69,6 +69,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--stage", choices=("embed", "train", "report", "all"), default="all")
     options = parser.parse_args()
+    if options.stage in ("report", "all") and OURS not in options.only:
+        parser.error(
+            f"--only: the report compares all with {OURS!r}, which is not among {options.only}"
+        )
     work = options.work
     common = {"steps": options.steps, "batch_size": options.batch_size}
     if options.stage in ("embed", "all"):
@@ -237,9 +241,9 @@ def _fuser(
 ) -> tuple[Fuser, dict[str, Any]]:
     """Ours and the official one through the exported graphs, as users run them; rivals in PyTorch."""
     if name == "mean":
-        return MeanFuser(), {}
+        return MeanFuser(num_threads=1), {}
     if name == "norm-weighted":
-        return NormWeightedFuser(), {}
+        return NormWeightedFuser(num_threads=1), {}
     known = CONTENDERS[name]
     path = _network_path(work, name, seed, fold, common)
     channels = 0 if not known.uses_style else int(data.gallery.style.shape[1])

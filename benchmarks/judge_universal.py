@@ -4,7 +4,8 @@
         --folds 0 1 2 3 --judged-on WORK -o docs/reports/universal
 
 WORK is that of compare_fusers.py for the embedder: its embeddings are fused. `{fold}` in the name of the
-quality network stands for the fold that it was not trained on; without it one network judges all folds.
+quality network stands for the fold that it was not trained on, as train_quality.py wrote into the file;
+other files and folds are refused.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from comparison_report import differences_table, rates_table, verdict_facts
 from distill_embedder import DEV_FOLD
@@ -58,16 +60,34 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     options = parser.parse_args()
     people = read_people(options.images)
+    judged_on = ProbeData.load(options.judged_on / f"hard-{options.folds[0]}.npz").gallery.embedder
+    facts = {fold: check_strangers(options.quality, fold, judged_on) for fold in options.folds}
     plan = CrossFitPlan()
     content: dict[str, Any] = {}
     for mix in ("hard", "clean"):
         content[mix] = measure(options, people, mix, plan)
     content["folds"] = options.folds
-    content["quality"] = Path(options.quality.replace("{fold}", "cross-fitted")).parent.name
-    content["judged_on"] = ProbeData.load(
-        options.judged_on / f"hard-{options.folds[0]}.npz"
-    ).gallery.embedder
+    content["networks"] = facts
+    content["quality"] = _name(options.quality)
+    content["judged_on"] = judged_on
     write(options.output, content, plan)
+
+
+def _name(quality: str) -> str:
+    return Path(quality.replace("{fold}", "cross-fitted")).resolve().parent.name
+
+
+def check_strangers(quality: str, fold: int, judged_on: str) -> dict[str, str]:
+    """What a network's file says of its training; refuses people or an embedder that it has seen."""
+    path = Path(quality.replace("{fold}", str(fold)))
+    facts = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    if facts.get("held_out_fold") != str(fold):
+        raise SystemExit(
+            f"--folds: {path} was trained without fold {facts.get('held_out_fold')}, not without {fold}"
+        )
+    if judged_on in (facts["seen"], facts["fused"]):
+        raise SystemExit(f"--judged-on: {path} was trained with {judged_on}")
+    return {**facts, "sha256": sha256_of(path)}
 
 
 def measure(

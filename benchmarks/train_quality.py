@@ -12,14 +12,22 @@ embedder that neither has seen.
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import torch
 
 from contenders import training_config
+from probefusion.files import sha256_of
+from probefusion.models.bundled import DEFAULT_EMBEDDER
+from probefusion.models.embedders import resolve_embedder
 from probefusion.nn.embedder_quality import EmbedderQuality
 from probefusion.protocols.degraded_folder import fold_of
-from probefusion.training.embedder_export import fold_batch_norms, read_compact_embedder
+from probefusion.training.embedder_export import (
+    export_compact_embedder,
+    fold_batch_norms,
+    read_compact_embedder,
+)
 from probefusion.training.export import round_weights
 from probefusion.training.folding import fold_network
 from probefusion.training.loop import train_network
@@ -27,6 +35,7 @@ from probefusion.training.quality import combine_stores, export_quality
 from probefusion.training.variant_store import VariantStore
 
 ARCHITECTURE = "exact-fast"
+FOLDS = (0, 1, 2, 3)
 
 
 def main() -> None:
@@ -34,24 +43,44 @@ def main() -> None:
     parser.add_argument("state", metavar="STATE")
     parser.add_argument("--seen", required=True, type=Path, metavar="WORK")
     parser.add_argument("--fused", required=True, type=Path, metavar="WORK")
-    parser.add_argument("--fold", required=True, type=int, help="people left out")
+    parser.add_argument("--fold", required=True, type=int, choices=FOLDS, help="people left out")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE.onnx")
     options = parser.parse_args()
     torch.set_num_threads(1)
     stores = [VariantStore.open(work / "variants") for work in (options.seen, options.fused)]
+    embedder = fold_batch_norms(read_compact_embedder(options.state).network)
+    round_weights(embedder)
+    check_seen_by(options.state, stores[0])
+    if stores[1].dim != embedder.config.dim:
+        parser.error(f"--fused: expected embeddings of {embedder.config.dim}, got {stores[1].dim}")
     store = combine_stores(*stores)
     store = store.of_people([name for name in store.subject_ids if fold_of(name) != options.fold])
     common = {"steps": options.steps, "batch_size": options.batch_size}
     result = train_network(store, training_config(ARCHITECTURE, 0, common))
-    embedder = fold_batch_norms(read_compact_embedder(options.state)[0])
-    round_weights(embedder)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     quality = EmbedderQuality(embedder, fold_network(result.network.eval()))
-    export_quality(quality, options.output)
+    facts = {"seen": stores[0].embedder, "fused": stores[1].embedder, "held_out_fold": options.fold}
+    export_quality(
+        quality, options.output, facts={key: str(facts[key]) for key in facts}, force=True
+    )
     loss = result.centre_losses[-30:].mean()
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, centre loss {loss:.4f}")
+
+
+def check_seen_by(state: str, store: VariantStore) -> None:
+    """Refuses a store that was not embedded by the network of a training state."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "embedder.onnx"
+        export_compact_embedder(read_compact_embedder(state).network, path)
+        found = sha256_of(path)
+    path, spec = resolve_embedder(DEFAULT_EMBEDDER)
+    if spec.sha256 != found or spec.fingerprint != store.embedder:
+        raise SystemExit(
+            f"--seen: expected embeddings of {state} as ship_embedder.py put it into the package, got "
+            f"those of {store.embedder}."
+        )
 
 
 if __name__ == "__main__":

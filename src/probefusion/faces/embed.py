@@ -72,8 +72,9 @@ class OnnxEmbedder:
     Args:
         model_path: The `.onnx` file.
         spec: What is known of it; its hash must be that of the file.
-        num_threads: Threads to use; None for one per core. Small networks run a small batch in each.
-        batch_size: Images per run at most; also bounds the memory.
+        num_threads: Threads to use; None for one per core. Networks of up to 64 MB are kept twice and
+            run small batches side by side, one in each thread.
+        batch_size: Images per run at most.
         device: "cpu", or "cuda" for the first NVIDIA GPU (needs the package onnxruntime-gpu).
 
     Raises:
@@ -96,8 +97,6 @@ class OnnxEmbedder:
     ) -> None:
         if batch_size < 1:
             raise ConfigError(f"batch_size: expected at least 1, got {batch_size}.")
-        if num_threads is not None and num_threads < 1:
-            raise ConfigError(f"num_threads: expected at least 1 or None, got {num_threads}.")
         self._spec = spec
         self._where = f" {Path(model_path).name!r}"
         model, _ = read_model(model_path, sha256=spec.sha256)

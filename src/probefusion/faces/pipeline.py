@@ -75,7 +75,7 @@ def embed_images(
 ) -> EmbeddingReport:
     """Embeds all images of one person.
 
-    Images are read, aligned and embedded in small batches, so memory does not grow with their
+    Images are read, aligned and embedded in batches of 128, so memory does not grow with their
     number but for the embeddings; while a batch is embedded the next one is decoded. In a photo
     with several faces the largest is taken.
 

@@ -42,6 +42,7 @@ class CropQuality:
     Raises:
         MissingFileError: If there is no such file.
         FileFormatError: If ONNX Runtime refuses it.
+        ConfigError: If a number is out of range.
     """
 
     def __init__(self, model: str | Path | None = None, *, num_threads: int | None = None) -> None:
@@ -64,6 +65,7 @@ class CropQuality:
         Raises:
             DtypeError: If the crops are not uint8.
             ShapeError: If they are not (N, S, S, 3).
+            FileFormatError: If the network fails on them.
             MissingExtraError: If they must be scaled and OpenCV is not installed.
         """
         crops = np.asarray(crops)

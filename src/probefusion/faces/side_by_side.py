@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.errors import ConfigError
 from probefusion.faces.onnx_graph import start_session
 from probefusion.workers import available_threads, map_in_order
 
@@ -35,7 +36,7 @@ class SideBySide:
 
     Args:
         model: The network, or the bytes of its file.
-        num_threads: Threads to use; None for one per core.
+        num_threads: Threads to use; None for one per core. Each holds a batch at a time.
         device: "cpu", or "cuda" for the first NVIDIA GPU, which takes one batch at a time.
         where: " of model.onnx" or the like, for messages.
 
@@ -43,7 +44,8 @@ class SideBySide:
         session: The ONNX Runtime session that uses all threads.
 
     Raises:
-        ConfigError: If there is no such device, or this installation cannot use it.
+        ConfigError: If there is no such device, or this installation cannot use it, or a number is
+            out of range.
         FileFormatError: If ONNX Runtime refuses the model.
     """
 
@@ -55,6 +57,8 @@ class SideBySide:
         device: str = "cpu",
         where: str = "",
     ) -> None:
+        if num_threads is not None and num_threads < 1:
+            raise ConfigError(f"num_threads: expected at least 1 or None, got {num_threads}.")
         content = model if isinstance(model, bytes) else model.SerializeToString()
         self.session = start_session(content, num_threads=num_threads, device=device, where=where)
         self._threads = num_threads or available_threads()
@@ -82,17 +86,22 @@ class SideBySide:
 
         Returns:
             What `run` gave for each batch, in the images' order.
+
+        Raises:
+            FileFormatError: If `run` raises it.
         """
-        threads = self._threads
-        if not self._is_split or len(images) < 2:
-            threads, session = 1, self.session
-        else:
-            session = self._single_threaded()
+        threads, session, size = 1, self.session, batch_size
+        if self._is_split:
             if may_shrink:
-                batch_size = min(batch_size, _BATCH, -(-len(images) // threads))
-        batches = (
-            images[start : start + batch_size] for start in range(0, len(images), batch_size)
-        )
+                limit = min(batch_size, _BATCH)
+                size = _equal_size(max(1, len(images)), self._threads, limit)
+            # With most threads idle they had better work together.
+            if 2 * len(range(0, len(images), size)) > self._threads:
+                threads, session = self._threads, self._single_threaded()
+            else:
+                size = batch_size
+        starts = range(0, len(images), size)
+        batches = (images[start : start + size] for start in starts)
         return list(map_in_order(lambda batch: run(session, batch), batches, threads))
 
     def _single_threaded(self) -> Any:
@@ -101,3 +110,9 @@ class SideBySide:
                 self._single = start_session(self._content, num_threads=1, where=self._where)
                 self._content = b""
             return self._single
+
+
+def _equal_size(count: int, num_threads: int, limit: int) -> int:
+    """The size of batches, at most `limit`, that gives every thread about as many images."""
+    rounds = -(-count // (num_threads * limit))
+    return -(-count // (num_threads * rounds))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import InvalidInputError
+from probefusion.fusion.compatibility import check_fits, check_offsets, check_state
 from probefusion.fusion.contributions import (
     Contributions,
     Finished,
@@ -16,7 +17,6 @@ from probefusion.fusion.contributions import (
     add_up,
     normalize_rows,
 )
-from probefusion.fusion.fit import check_fits, check_offsets, check_state
 from probefusion.fusion.state import FusionState
 from probefusion.types import EmbeddingSet, FloatArray, Template
 
@@ -224,10 +224,7 @@ class Fuser(ABC):
         """Refuses a set that this fuser cannot fuse.
 
         Raises:
-            EmbedderMismatchError: If both embedders are known and differ.
-            ShapeError: If D or C differs.
-            MissingNormsError: If lengths are needed and lost.
-            MissingStyleError: If style is needed and missing.
+            ProbeFusionError: As for `probefusion.fusion.compatibility.check_fits`.
         """
         check_fits(self, images)
 

@@ -1,4 +1,4 @@
-"""How much an aligned crop should count, from what a face embedder and its fuser make of it."""
+"""How much an aligned crop should count, from what a face embedder sees in it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ __all__ = ["EmbedderQuality"]
 
 
 class EmbedderQuality(nn.Module):
-    """The logarithm of the weight that a fuser of a compact embedder gives to crops.
+    """The logarithm of the weight that a fuser gives to crops as a compact embedder sees them.
 
     What makes an image useful to one embedder is mostly in the image, so the weights serve others.
 
     Args:
         embedder: The embedder.
-        fuser: A fuser trained on its embeddings and style.
+        fuser: A fuser that judges images by their style and length alone, trained on the embedder's
+            (`probefusion.training.quality.combine_stores`).
 
     Raises:
-        ConfigError: If the two do not fit.
+        ConfigError: If the two do not fit, or the fuser looks at the embedding itself.
     """
 
     def __init__(self, embedder: CompactEmbedder, fuser: ImagewiseNetwork) -> None:
@@ -32,6 +33,11 @@ class EmbedderQuality(nn.Module):
             raise ConfigError(
                 f"fuser: expected one for {embedder.config.dim} numbers and {channels} style channels, "
                 f"got {fuser.dim} and {fuser.style_channels}."
+            )
+        if getattr(fuser.config, "sees_embedding", False):
+            raise ConfigError(
+                "fuser: expected one that judges by style and length alone (sees_embedding=False), got "
+                "one that looks at the embedding, whose directions are another embedder's."
             )
         self.embedder = embedder
         self.fuser = fuser

@@ -1,10 +1,10 @@
 """Training of a compact embedder: it learns to see what a larger one sees, in good and poor images.
 
 Each training face is an image of one person or a chimera of two. The teacher embeds it clean; the
-pupil sees it mildly changed, and a share of the faces once more degraded, and is to give the teacher's
-unit embedding every time. The squared error is least where the pupil gives the mean of what the face could be, so the
-length of its embedding tells how sure it is. The mildly changed view is also compared with the
-teacher's maps, and all views by their similarities to the training people.
+pupil sees it mildly changed, and a share of the faces once more, degraded, and is to give the
+teacher's unit embedding every time. The squared error is least where the pupil gives the mean of
+what the face could be, so the length of its embedding tells how sure it is. The mildly changed view
+is also compared with the teacher's maps, and all views by their similarities to the training people.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from probefusion.checks import check_existing
-from probefusion.errors import ConfigError, MismatchError
+from probefusion.errors import ConfigError, FileFormatError, MismatchError
 from probefusion.faces.augment import Image, jitter_photometric, warp_image
 from probefusion.faces.chimera import draw_chimera
 from probefusion.faces.degrade import degrade
@@ -38,12 +38,13 @@ from probefusion.files import replace_file
 from probefusion.nn.compact_embedder import CompactEmbedder, CompactEmbedderConfig
 from probefusion.nn.initialisation import seeded_init
 
-__all__ = ["DistillationSettings", "Distiller", "FaceBatches", "Teacher"]
+__all__ = ["DistillationSettings", "Distiller", "FaceBatches", "Teacher", "read_state"]
 
 _MILD_SHIFT = 2.0
 _MILD_DEGREES = 4.0
 _MILD_ZOOM_OCTAVES = 0.06
 _TEMPERATURE = 0.05
+_STATE_KEYS = frozenset({"config", "network", "comparisons", "optimizer", "step", "stages"})
 _COVERED = 0.3
 _COVERED_SIDE = (12, 48)
 
@@ -214,6 +215,24 @@ def _mildly_changed(face: Image, rng: np.random.Generator) -> Image:
     return face
 
 
+def read_state(path: str | Path) -> dict[str, Any]:
+    """A state as `Distiller.save` writes it; read without running any code in it.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        FileFormatError: If it holds no such state.
+    """
+    found = torch.load(
+        check_existing(path, name="training state"), map_location="cpu", weights_only=True
+    )
+    if not isinstance(found, dict) or not found.keys() >= _STATE_KEYS:
+        raise FileFormatError(
+            f"training state {str(path)!r}: expected {', '.join(sorted(_STATE_KEYS))} as "
+            f"benchmarks/distill_embedder.py saves them. Give another file, or remove it to start anew."
+        )
+    return found
+
+
 class _MapComparison(nn.Module):
     """How far a pupil's map is from a teacher's, up to a linear change of the pupil's channels."""
 
@@ -294,11 +313,10 @@ class Distiller:
 
         Raises:
             MissingFileError: If there is no such file.
+            FileFormatError: If it holds no state of a training.
             MismatchError: If it is of a pupil of another size.
         """
-        state: dict[str, Any] = torch.load(
-            check_existing(path, name="training state"), weights_only=True
-        )
+        state = read_state(path)
         if CompactEmbedderConfig(**state["config"]) != self.network.config:
             raise MismatchError(
                 f"training state {str(path)!r}: expected a pupil of {self.network.config}, got "
@@ -307,6 +325,8 @@ class Distiller:
         self.network.load_state_dict(state["network"])
         self._comparisons.load_state_dict(state["comparisons"])
         self._optimizer.load_state_dict(state["optimizer"])
+        for group in self._optimizer.param_groups:  # the rate is set at each step
+            group["weight_decay"] = self._settings.weight_decay
         self.step = int(state["step"])
         self._stages = list(state["stages"])
         stage = {"from_step": self.step, **asdict(self._settings)}

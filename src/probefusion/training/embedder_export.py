@@ -13,11 +13,11 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from probefusion.checks import check_existing
-from probefusion.errors import FileFormatError, ProbeFusionError
+from probefusion.errors import ProbeFusionError
 from probefusion.faces.onnx_graph import run_outputs, start_session
 from probefusion.files import replace_file
 from probefusion.nn.compact_embedder import CROP_SIZE, CompactEmbedder, CompactEmbedderConfig
+from probefusion.training.distillation import read_state
 from probefusion.training.export import embedder_graph, round_weights
 
 __all__ = [
@@ -63,14 +63,7 @@ def read_compact_embedder(path: str | Path) -> TrainedEmbedder:
         MissingFileError: If there is no such file.
         FileFormatError: If it holds no such state.
     """
-    found = torch.load(
-        check_existing(path, name="training state"), map_location="cpu", weights_only=True
-    )
-    if not isinstance(found, dict) or not {"config", "network", "step", "stages"} <= found.keys():
-        raise FileFormatError(
-            f"training state {str(path)!r}: expected config, network, step and stages as "
-            f"benchmarks/distill_embedder.py saves them."
-        )
+    found = read_state(path)
     network = CompactEmbedder(CompactEmbedderConfig(**found["config"]))
     network.load_state_dict(found["network"])
     return TrainedEmbedder(network.eval(), int(found["step"]), list(found["stages"]))

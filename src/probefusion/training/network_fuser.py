@@ -12,8 +12,8 @@ from torch import nn
 
 from probefusion.errors import InvalidInputError
 from probefusion.fusion import FusionState
+from probefusion.fusion.compatibility import check_offsets
 from probefusion.fusion.contributions import Contributions, Finished, normalize_rows
-from probefusion.fusion.fit import check_offsets
 from probefusion.fusion.fuser import Fuser
 from probefusion.nn.architectures import Network
 from probefusion.types import EmbeddingSet, FloatArray, Template

@@ -25,7 +25,7 @@ from probefusion.files import replace_file
 from probefusion.types import FloatArray
 from probefusion.workers import available_threads, map_in_order
 
-__all__ = ["Embeds", "VariantStore", "class_centres", "extract_variants", "variant_generator"]
+__all__ = ["Embeds", "VariantStore", "class_centres", "extract_variants"]
 
 _FORMAT_VERSION = 1
 _FLUSH_EVERY = 200
@@ -234,7 +234,7 @@ def _start(
 ) -> None:
     """Makes the empty files, sized by embedding the first image once."""
     first = facts["sources"][0]
-    variants = draw_variants(read_image(first), variant_generator(facts["seed"], first))
+    variants = draw_variants(read_image(first), _generator(facts["seed"], first))
     embeddings, style = embedder.embed(variants)
     count = len(facts["sources"])
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
@@ -269,7 +269,7 @@ def _embed_from(
 
     def draw(source: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         image = read_image(source)
-        return image, draw_variants(image, variant_generator(seed, source))
+        return image, draw_variants(image, _generator(seed, source))
 
     index = done
     try:
@@ -318,7 +318,7 @@ def _half(values: FloatArray, source: str) -> npt.NDArray[np.float16]:
     return half
 
 
-def variant_generator(seed: int, source: str) -> np.random.Generator:
+def _generator(seed: int, source: str) -> np.random.Generator:
     """The generator that an image's variants are drawn with, from seed and name alone."""
     digest = hashlib.sha256(f"{seed}/{source}".encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
 
+from probefusion.errors import ConfigError
 from probefusion.faces import OnnxEmbedder
 from probefusion.faces import side_by_side as rules
 from probefusion.faces.side_by_side import SideBySide
@@ -29,11 +31,11 @@ def recorded(network, images, **settings):
     return runs, np.concatenate(found) if found else np.zeros(0)
 
 
-def test_many_images_run_in_small_batches_of_a_single_threaded_session(network, images):
+def test_many_images_run_in_small_equal_batches_of_a_single_threaded_session(network, images):
     parallel = SideBySide(network(), num_threads=2)
     runs, found = recorded(parallel, images, batch_size=32)
     assert np.array_equal(found, images[:, 0, 0, 0])
-    assert sorted(count for _, count in runs) == [5, 8, 8]
+    assert sorted(count for _, count in runs) == [3, 6, 6, 6]
     sessions = {id(session) for session, _ in runs}
     assert len(sessions) == 1
     assert runs[0][0] is not parallel.session
@@ -45,11 +47,12 @@ def test_few_images_are_shared_among_the_threads(network, images):
     parallel = SideBySide(network(), num_threads=4)
     runs, found = recorded(parallel, images[:6], batch_size=32)
     assert [count for _, count in runs] == [2, 2, 2]
+    assert runs[0][0] is not parallel.session
     assert np.array_equal(found, images[:6, 0, 0, 0])
 
 
-@pytest.mark.parametrize(("threads", "count"), [(1, 21), (2, 1)])
-def test_one_thread_or_one_image_uses_the_first_session(network, images, threads, count):
+@pytest.mark.parametrize(("threads", "count"), [(1, 21), (2, 1), (8, 4)])
+def test_one_thread_or_too_few_images_use_the_first_session(network, images, threads, count):
     single = SideBySide(network(), num_threads=threads)
     runs, _ = recorded(single, images[:count], batch_size=32)
     assert runs == [(single.session, count)]
@@ -66,6 +69,14 @@ def test_whole_batches_stay_whole(network, images):
     parallel = SideBySide(network(), num_threads=2)
     runs, _ = recorded(parallel, images, batch_size=20, may_shrink=False)
     assert sorted(count for _, count in runs) == [1, 20]
+    assert runs[0][0] is not parallel.session
+    runs, _ = recorded(parallel, images, batch_size=32, may_shrink=False)
+    assert runs == [(parallel.session, 21)]
+
+
+def test_threads_are_checked(network):
+    with pytest.raises(ConfigError, match="num_threads"):
+        SideBySide(network(), num_threads=0)
 
 
 def test_no_images_give_no_parts(network, images):
@@ -76,17 +87,21 @@ def test_the_second_session_is_started_once_by_threads_that_come_together(
     network, images, monkeypatch
 ):
     started, original = [], rules.start_session
+    gate = threading.Barrier(8)
 
     def counted(*positional, **settings):
         started.append(settings["num_threads"])
+        if settings["num_threads"] == 1:
+            time.sleep(0.05)  # long enough for the others to come
         return original(*positional, **settings)
+
+    def call(network):
+        gate.wait()
+        recorded(network, images, batch_size=4)
 
     monkeypatch.setattr(rules, "start_session", counted)
     parallel = SideBySide(network(), num_threads=2)
-    callers = [
-        threading.Thread(target=recorded, args=(parallel, images), kwargs={"batch_size": 4})
-        for _ in range(8)
-    ]
+    callers = [threading.Thread(target=call, args=(parallel,)) for _ in range(8)]
     for caller in callers:
         caller.start()
     for caller in callers:

@@ -51,3 +51,8 @@ def test_a_fuser_of_another_embedder_is_refused() -> None:
         ConfigError, match="fuser: expected one for 8 numbers and 14 style channels"
     ):
         EmbedderQuality(CompactEmbedder(SMALL), small_fuser(style_channels=12))
+
+
+def test_a_fuser_that_looks_at_the_embedding_is_refused() -> None:
+    with pytest.raises(ConfigError, match="sees_embedding"):
+        EmbedderQuality(CompactEmbedder(SMALL), small_fuser(sees_embedding=True))

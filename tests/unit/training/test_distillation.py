@@ -13,6 +13,7 @@ cv2 = pytest.importorskip("cv2")
 
 from probefusion.errors import (  # noqa: E402
     ConfigError,
+    FileFormatError,
     IntegrityError,
     MismatchError,
     MissingFileError,
@@ -20,11 +21,13 @@ from probefusion.errors import (  # noqa: E402
 from probefusion.faces.spec import EmbedderSpec  # noqa: E402
 from probefusion.models import resolve_embedder  # noqa: E402
 from probefusion.nn.compact_embedder import CompactEmbedderConfig  # noqa: E402
+from probefusion.training import distillation as rules  # noqa: E402
 from probefusion.training.distillation import (  # noqa: E402
     DistillationSettings,
     Distiller,
     FaceBatches,
     Teacher,
+    read_state,
 )
 
 MAPS = ("stage3", "stage4")
@@ -127,13 +130,14 @@ def test_a_state_says_which_steps_were_trained_with_which_settings(
     same.resume(state)
     same.step = 5
     same.save(state)
-    settings = replace(SETTINGS, poor_share=1.0)
+    settings = replace(SETTINGS, poor_share=1.0, weight_decay=0.2)
     centres = make_teacher().see(crops)[0]
     changed = Distiller(images, make_teacher, centres, settings, config=CONFIG, map_channels=(3, 3))
     changed.resume(state)
     changed.step = 8
     changed.save(state)
-    stages = torch.load(state, weights_only=True)["stages"]
+    assert {group["weight_decay"] for group in changed._optimizer.param_groups} == {0.2}
+    stages = read_state(state)["stages"]
     assert [(stage["from_step"], stage["poor_share"]) for stage in stages] == [(0, 0.5), (5, 1.0)]
 
 
@@ -162,6 +166,37 @@ def test_a_batch_depends_on_seed_and_step_alone(images, make_teacher) -> None:
     assert [part.shape for part in direct.maps] == [(6, 3, 14, 14), (6, 3, 7, 7)]
     seeded = DistillationSettings(steps=24, faces_per_step=6, seed=1)
     assert not np.array_equal(direct.views, batch(3, seeded).views)
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 1), (0.4, 2), (1.0, 6)])
+def test_poor_views_are_those_of_the_first_faces(
+    images, make_teacher, monkeypatch, share, count
+) -> None:
+    monkeypatch.setattr(rules, "degrade", lambda face, severity, rng: face)
+    monkeypatch.setattr(rules, "_mildly_changed", lambda face, rng: face)
+    settings = replace(SETTINGS, poor_share=share)
+    batch = next(iter(FaceBatches(images, make_teacher, settings, 0)))
+    assert len(batch.targets) == 6
+    assert np.array_equal(batch.views[6:], batch.views[:count])
+
+
+def test_poor_views_are_compared_with_the_targets_of_their_faces(make_distiller) -> None:
+    distiller = make_distiller()
+    distiller.network.eval()
+    faces = torch.randint(0, 256, (4, 112, 112, 3), dtype=torch.uint8)
+    maps = (torch.zeros(4, 3, 14, 14), torch.zeros(4, 3, 7, 7))
+    with torch.no_grad():
+        pixels = faces.permute(0, 3, 1, 2).float() / 127.5 - 1
+        targets = torch.nn.functional.normalize(distiller.network(pixels), dim=-1)
+        own = distiller._losses(torch.cat([faces, faces[:2]]), targets, maps)
+    assert float(own["cosine_mild"]) > 0.99
+    assert float(own["cosine_poor"]) > 0.99
+
+
+def test_a_file_that_is_no_state_is_refused(make_distiller, tmp_path) -> None:
+    torch.save({"network": {}, "step": 3}, tmp_path / "old.pt")
+    with pytest.raises(FileFormatError, match="stages"):
+        make_distiller().resume(tmp_path / "old.pt")
 
 
 def test_the_teacher_answers_as_the_embedder(crops, make_teacher, tiny_embedder) -> None:
@@ -202,6 +237,7 @@ def test_a_longer_training_begins_as_a_shorter_one() -> None:
         {"faces_per_step": 1},
         {"cooldown": 1.5},
         {"chimera_share": -0.1},
+        {"poor_share": 1.1},
         {"learning_rate": 0.0},
     ],
 )

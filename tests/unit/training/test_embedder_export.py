@@ -122,15 +122,16 @@ def test_nothing_is_overwritten_unasked(network, exported) -> None:
 def test_a_saved_state_is_read(network, tmp_path) -> None:
     from dataclasses import asdict
 
+    keys = ("comparisons", "optimizer")
     state = {"config": asdict(network.config), "network": network.state_dict(), "step": 7}
-    state["stages"] = [{"from_step": 0, "seed": 3}]
+    state |= {"stages": [{"from_step": 0, "seed": 3}], **{key: {} for key in keys}}
     torch.save(state, tmp_path / "state.pt")
     found, steps, stages = read_compact_embedder(tmp_path / "state.pt")
     assert (steps, stages) == (7, [{"from_step": 0, "seed": 3}])
     assert found.config == network.config
     assert torch.equal(found.embedding.weight, network.embedding.weight)
     torch.save({"network": {}}, tmp_path / "other.pt")
-    with pytest.raises(FileFormatError, match="config, network, step and stages"):
+    with pytest.raises(FileFormatError, match="expected comparisons, config"):
         read_compact_embedder(tmp_path / "other.pt")
     with pytest.raises(MissingFileError):
         read_compact_embedder(tmp_path / "none.pt")

@@ -3,19 +3,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
+import torch
 
 from probefusion.errors import (
     DtypeError,
     MismatchError,
     MissingFileError,
     MissingStyleError,
+    OutputExistsError,
     ShapeError,
+    ZeroLengthError,
 )
 from probefusion.faces import CropQuality
+from probefusion.nn.architectures import build_network
+from probefusion.nn.compact_embedder import CompactEmbedder, CompactEmbedderConfig
+from probefusion.nn.embedder_quality import EmbedderQuality
 from probefusion.training.config import TrainingConfig
 from probefusion.training.loop import train_network
-from probefusion.training.quality import combine_stores
+from probefusion.training.quality import combine_stores, export_quality
 
 
 @pytest.fixture
@@ -64,10 +71,56 @@ def test_a_network_can_be_trained_on_a_combined_store(store, other) -> None:
     assert np.isfinite(result.centre_losses).all()
 
 
-@pytest.mark.parametrize(("key", "value"), [("seed", 9), ("recipe", "another"), ("sources", [])])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", 9),
+        ("recipe", "another"),
+        ("sources", []),
+        ("content", "other bytes"),
+        ("subjects", []),
+        ("subject_ids", []),
+    ],
+)
 def test_stores_of_other_variants_are_refused(store, other, key, value) -> None:
     with pytest.raises(MismatchError, match=key):
         combine_stores(store, replace(other, facts={**other.facts, key: value}))
+
+
+def test_embeddings_without_direction_and_other_numbers_of_variants_are_refused(
+    store, other
+) -> None:
+    empty = other.embeddings.copy()
+    empty[2, 1] = 0
+    with pytest.raises(ZeroLengthError, match="fused"):
+        combine_stores(store, replace(other, embeddings=empty))
+    with pytest.raises(MismatchError, match="variants"):
+        combine_stores(store, replace(other, embeddings=other.embeddings[:, :2]))
+
+
+def test_the_file_answers_as_the_network_and_says_how_it_was_trained(tmp_path, rng) -> None:
+    size = CompactEmbedderConfig(dim=8, widths=(4, 6, 8, 8), depths=(1, 1, 1), head=16)
+    embedder = CompactEmbedder(size, rng=np.random.default_rng(0))
+    crops = rng.integers(0, 256, (6, 112, 112, 3)).astype(np.uint8)
+    crops[::2] //= 4
+    with torch.no_grad():
+        for _ in range(40):  # statistics of its BatchNorms
+            embedder(torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    fuser = build_network("exact-fast", {"dim": 8, "style_channels": 14}).eval()
+    with torch.no_grad():  # a weight that starts at zero judges all images alike
+        fuser.weight.weight += torch.randn(fuser.weight.weight.shape)
+    network = EmbedderQuality(embedder.eval(), fuser)
+    path = tmp_path / "quality.onnx"
+    export_quality(network, path, facts={"held_out_fold": "3"})
+    with torch.no_grad():
+        expected = network(torch.from_numpy(crops)).numpy()
+    found = CropQuality(path).judge(crops)
+    assert np.abs(found - expected).max() < 1e-3
+    assert expected.std() > 1e-2
+    properties = onnx.load(path).metadata_props
+    assert {entry.key: entry.value for entry in properties} == {"held_out_fold": "3"}
+    with pytest.raises(OutputExistsError):
+        export_quality(network, path)
 
 
 def test_a_store_without_style_sees_nothing(store, other) -> None:
