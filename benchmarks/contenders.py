@@ -43,6 +43,13 @@ CONTENDERS: dict[str, Contender] = {
         keeps=ANY,
         needs="style, norm",
     ),
+    "exact-weights": Contender(
+        title="exact, fast size, weights alone",
+        architecture="exact-fast",
+        keeps=ANY,
+        needs="style, norm",
+        network={"corrects": False},
+    ),
     "exact-embedding": Contender(
         title="exact, embedding and norm only",
         architecture="exact",

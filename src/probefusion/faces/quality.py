@@ -23,7 +23,7 @@ from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["CropQuality", "JudgedEmbedder", "embedding_key"]
 
-_FILE = "quality.compact_128d-lfw112.r2/quality.onnx"
+_FILE = "quality.compact_128d-lfw112.r3/quality.onnx"
 _SIDE = 112
 _BATCH = 64
 

@@ -73,7 +73,7 @@ def test_an_architecture_alone_means_the_fuser_of_the_embedder(
 
 
 def test_the_fast_size_is_found_under_its_architecture_too() -> None:
-    embedder = load_fuser("exact.compact_128d-lfw112.r1").embedder
-    assert load_fuser("exact-fast", embedder=embedder).name == "exact.compact_128d-lfw112.r1"
-    assert load_fuser("exact", embedder=embedder).name == "exact.compact_128d-lfw112.r1"
+    embedder = load_fuser("exact.compact_128d-lfw112.r2").embedder
+    assert load_fuser("exact-fast", embedder=embedder).name == "exact.compact_128d-lfw112.r2"
+    assert load_fuser("exact", embedder=embedder).name == "exact.compact_128d-lfw112.r2"
     assert load_fuser("exact-fast").name == "exact-fast.mobilefacenet_128d-lfw112.r2"

@@ -125,7 +125,7 @@ def test_a_broken_card_is_refused(copied, content):
 
 
 def test_the_last_revision_is_taken(copied, card):
-    newer = copied.with_name(copied.name[:-1] + "2")
+    newer = copied.with_name(f"{copied.name[:-1]}{int(copied.name[-1]) + 1}")
     shutil.copytree(copied, newer)
     assert search_file(known_models()[DEFAULT_EMBEDDER]).path == newer / card["file"]
 
