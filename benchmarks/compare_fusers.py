@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=list(FOLDS))
+    parser.add_argument("--num-sets", type=int, default=4, help="probe sets per person and size")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--jobs", type=int, default=1)
@@ -76,7 +77,7 @@ def main() -> None:
     work = options.work
     common = {"steps": options.steps, "batch_size": options.batch_size}
     if options.stage in ("embed", "all"):
-        embed(options.images, options.embedder, work, options.folds)
+        embed(options.images, options.embedder, work, options.folds, options.num_sets)
     jobs = [
         (work, name, seed, fold, common)
         for name in options.only
@@ -92,7 +93,7 @@ def main() -> None:
         report(work, options.output, options.only, tuple(options.folds), common, options.jobs)
 
 
-def embed(images: str, model: str, work: Path, folds: Sequence[int]) -> None:
+def embed(images: str, model: str, work: Path, folds: Sequence[int], num_sets: int = 4) -> None:
     """Variants of all images and the probes of the folds, hard and clean."""
     people = read_people(images)
     embedder = load_embedder(model)
@@ -107,9 +108,11 @@ def embed(images: str, model: str, work: Path, folds: Sequence[int]) -> None:
     )
     for mix in ("hard", "clean"):
         for fold in folds:
-            path = work / f"{mix}-{fold}.npz"
+            path = _probes_path(work, mix, fold, num_sets)
             if not path.exists():
-                protocol = DegradedFolderProtocol(people=people, folds=(fold,), mix=mix)
+                protocol = DegradedFolderProtocol(
+                    people=people, folds=(fold,), mix=mix, num_sets=num_sets
+                )
                 data = embed_protocol(
                     protocol,
                     embedder,
@@ -308,6 +311,10 @@ def _network_path(work: Path, name: str, seed: int, fold: int, common: dict[str,
     budget = f"{common['steps']}x{common['batch_size']}"
     seed = CONTENDERS[name].seed(seed, fold)
     return work / "networks" / budget / f"{name}-seed{seed}-fold{fold}.safetensors"
+
+
+def _probes_path(work: Path, mix: str, fold: int, num_sets: int) -> Path:
+    return work / (f"{mix}-{fold}.npz" if num_sets == 4 else f"{mix}-{num_sets}-sets-{fold}.npz")
 
 
 def _told(what: str) -> Any:

@@ -4,6 +4,7 @@
 
 Parts:
     set-size    time and peak memory against N, 1 to 1,048,576 images in one set
+    flat        time per image of sets of 1,024 to 1,048,576 images, all sizes in turn
     ijbc        469,375 images in 23,124 templates of very different sizes
     one-by-one  images that arrive one at a time
     archive     a million images on disk, sorted and shuffled (writes 2.6 GB to --scratch)
@@ -102,6 +103,22 @@ def memory_of(side: str, size: int) -> int:
     images = sides.EmbeddingSet(embeddings=embeddings, style=style)
     fuser.fuse(images[:1])
     return sides.peak_above(lambda: fuser.fuse(images))
+
+
+def flat(options: argparse.Namespace) -> Rows:
+    sizes = [2**power for power in range(10, 15 if options.small else 21, 2)]
+    embeddings, style = sides.make_arrays(sizes[-1])
+    whole = sides.EmbeddingSet(embeddings=embeddings, style=style)
+    rows: Rows = [{"images": size} for size in sizes]
+    for name, architecture in SIZES.items():
+        fuser = sides.our_fuser(architecture)
+        calls = [lambda images=whole[:size], fuser=fuser: fuser.fuse(images) for size in sizes]
+        seconds = sides.paired_seconds(calls, budget=20 * options.budget)
+        each = [value / size * 1e6 for value, size in zip(seconds, sizes, strict=True)]
+        for row, value in zip(rows, each, strict=True):
+            row[f"us an image, {name}"] = round(value, 3)
+            row[f"times the least, {name}"] = round(value / min(each), 2)
+    return rows
 
 
 def ijbc(options: argparse.Namespace) -> Rows:
@@ -312,6 +329,7 @@ def search(options: argparse.Namespace) -> Rows:
 
 PARTS: dict[str, Callable[[argparse.Namespace], Rows]] = {
     "set-size": set_size,
+    "flat": flat,
     "ijbc": ijbc,
     "one-by-one": one_by_one,
     "archive": archive,

@@ -17,21 +17,26 @@ from probefusion.workers import map_in_order
 __all__ = ["BLOCK_IMAGES", "ImageTerms", "ImagewiseFuser", "block_size"]
 
 BLOCK_IMAGES = 512
-"""Images computed at a time: few enough for a processor's cache, whatever the size of the set."""
-
+"""Images computed at a time, more or less: few enough for a processor's cache, whatever the size of the set."""
 
 _SMALLEST_HALF = 64
 """Sets of fewer than two such halves are one block: handing blocks to threads would cost more."""
+
+_HEAD_START = 16
+"""Images by which the first of two halves is the larger one: its thread begins while the other still wakes."""
 
 
 def block_size(num_images: int) -> int:
     """Images in a block of a set; the number of threads has no part in it, so that it changes no bit.
 
-    Sets that fill less than two blocks are cut in halves for two threads.
+    The number of blocks is even: two threads end together.
     """
     if num_images < 2 * _SMALLEST_HALF:
         return num_images
-    return min(BLOCK_IMAGES, -(-num_images // 2))
+    pairs = -(-num_images // (2 * BLOCK_IMAGES))
+    if pairs == 1:
+        return -(-num_images // 2) + _HEAD_START
+    return -(-num_images // (2 * pairs))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +57,7 @@ class ImageTerms:
 class ImagewiseFuser(Fuser):
     """Base of exact fusers. Subclasses give `_terms`; sums are formed here, in float64.
 
-    Images are computed in blocks of at most `BLOCK_IMAGES`, by `num_threads` threads; the blocks'
+    Images are computed in blocks of about `BLOCK_IMAGES`, by `num_threads` threads; the blocks'
     sums are added in order, so the number of threads does not change a bit of the result.
 
     Attributes:
