@@ -11,6 +11,10 @@ from typing import Any
 
 from probefusion.evaluation.cross_fit import CrossFitPlan, PairedVerdict
 
+FAMILIES = {
+    "hard": "the table",
+    "clean": "the comparisons with the mean, and apart over all others",
+}
 BASELINES = {"mean": "mean of unit embeddings", "norm-weighted": "norm-weighted mean"}
 
 
@@ -51,8 +55,8 @@ def _lines(content: dict[str, Any], plan: CrossFitPlan, names: dict[str, str]) -
         f"# All fusers on one protocol, {hard['embedder'].split('@')[0]}",
         "",
         f"Cross-fitted over folds {', '.join(map(str, settings['folds']))} of degraded-folder/v1: "
-        f"{hard['num_people']} people, four probe sets each, every fuser tested on people of the fold "
-        f"it never saw. All were trained by the same loop: {settings['steps']} steps of "
+        f"{hard['num_people']} people, {settings['num_sets']} probe sets each, every fuser tested on "
+        f"people of the fold it never saw. All were trained by the same loop: {settings['steps']} steps of "
         f"{settings['batch_size']} people, the same variants, prefixes and losses. {content['date']}, "
         f"{content['machine']}.",
         "",
@@ -63,7 +67,8 @@ def _lines(content: dict[str, Any], plan: CrossFitPlan, names: dict[str, str]) -
         lines += rates_table(content[mix], plan, names)
         lines += ["", f"## exact minus each, mix '{mix}'", ""]
         lines += [
-            "95 % interval, paired over people. **+** better, **-** worse (Holm over the table, .05); "
+            "95 % interval, paired over people. **+** better, **-** worse (Holm over "
+            f"{FAMILIES[mix]}, .05); "
             f"= not worse by {plan.margin:g} or more (Holm, one-sided .025); ? undecided.",
             "",
         ]

@@ -4,7 +4,7 @@
         -o src/probefusion/weights/quality.compact_128d-lfw112.r3/quality.onnx
 
 STATE is that of distill_embedder.py; both work folders are those of compare_fusers.py, of the embedder
-that STATE holds and of another of the same D. The network sees the first and learns which images spoil the
+that STATE holds and of another. The network sees the first and learns which images spoil the
 templates of the second, from all people but those of a fold. judge_universal.py judges the file on an
 embedder that neither has seen.
 """
@@ -53,8 +53,6 @@ def main() -> None:
     embedder = fold_batch_norms(read_compact_embedder(options.state).network)
     round_weights(embedder)
     check_seen_by(options.state, stores[0])
-    if stores[1].dim != embedder.config.dim:
-        parser.error(f"--fused: expected embeddings of {embedder.config.dim}, got {stores[1].dim}")
     store = combine_stores(*stores)
     store = store.of_people([name for name in store.subject_ids if fold_of(name) != options.fold])
     common = {"steps": options.steps, "batch_size": options.batch_size}

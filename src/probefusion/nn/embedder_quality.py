@@ -20,7 +20,7 @@ class EmbedderQuality(nn.Module):
     Args:
         embedder: The embedder.
         fuser: A fuser that judges images by their style and length alone, trained on the embedder's
-            (`probefusion.training.quality.combine_stores`).
+            (`probefusion.training.quality.combine_stores`); the D of what it fuses does not matter.
 
     Raises:
         ConfigError: If the two do not fit, or the fuser looks at the embedding itself.
@@ -29,10 +29,9 @@ class EmbedderQuality(nn.Module):
     def __init__(self, embedder: CompactEmbedder, fuser: ImagewiseNetwork) -> None:
         super().__init__()
         channels = embedder.config.widths[1] + embedder.config.widths[2]
-        if (fuser.dim, fuser.style_channels) != (embedder.config.dim, channels):
+        if fuser.style_channels != channels:
             raise ConfigError(
-                f"fuser: expected one for {embedder.config.dim} numbers and {channels} style channels, "
-                f"got {fuser.dim} and {fuser.style_channels}."
+                f"fuser: expected one for {channels} style channels, got {fuser.style_channels}."
             )
         if getattr(fuser.config, "sees_embedding", False):
             raise ConfigError(

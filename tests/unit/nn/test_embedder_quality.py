@@ -21,9 +21,10 @@ def small_fuser(**changes):
     return network.eval()
 
 
-def test_the_quality_is_the_fusers_weight_of_the_embedders_style() -> None:
+@pytest.mark.parametrize("fused_dim", [8, 20])
+def test_the_quality_is_the_fusers_weight_of_the_embedders_style(fused_dim) -> None:
     embedder = CompactEmbedder(SMALL, rng=np.random.default_rng(0))
-    fuser = small_fuser()
+    fuser = small_fuser(dim=fused_dim)
     generator = torch.Generator().manual_seed(4)
     crops = torch.randint(0, 256, (3, 112, 112, 3), dtype=torch.uint8, generator=generator)
     crops[1] = crops[1] // 8
@@ -47,9 +48,7 @@ def test_the_quality_is_the_fusers_weight_of_the_embedders_style() -> None:
 
 
 def test_a_fuser_of_another_embedder_is_refused() -> None:
-    with pytest.raises(
-        ConfigError, match="fuser: expected one for 8 numbers and 14 style channels"
-    ):
+    with pytest.raises(ConfigError, match="fuser: expected one for 14 style channels, got 12"):
         EmbedderQuality(CompactEmbedder(SMALL), small_fuser(style_channels=12))
 
 
