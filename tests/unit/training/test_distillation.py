@@ -21,7 +21,6 @@ from probefusion.errors import (  # noqa: E402
 from probefusion.faces.spec import EmbedderSpec  # noqa: E402
 from probefusion.models import resolve_embedder  # noqa: E402
 from probefusion.nn.compact_embedder import CompactEmbedderConfig  # noqa: E402
-from probefusion.training import distillation as rules  # noqa: E402
 from probefusion.training.distillation import (  # noqa: E402
     DistillationSettings,
     Distiller,
@@ -29,6 +28,7 @@ from probefusion.training.distillation import (  # noqa: E402
     Teacher,
     read_state,
 )
+from probefusion.training.distillation import batches as rules  # noqa: E402
 
 MAPS = ("stage3", "stage4")
 CONFIG = CompactEmbedderConfig(dim=16, widths=(4, 6, 8, 10), depths=(1, 1, 1), head=12)

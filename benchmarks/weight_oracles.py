@@ -1,0 +1,93 @@
+"""How far weights alone could go: templates whose weights are told what no fuser knows.
+
+    python benchmarks/weight_oracles.py --work WORK --folds 3 -o docs/reports/compact
+
+WORK is that of compare_fusers.py. One oracle knows how badly each probe image was degraded, the other how
+similar it is to the person's own gallery image, which is the answer itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from comparison_report import rates_table
+from probefusion.evaluation.cross_fit import CrossFitPlan, FoldScores, summarise
+from probefusion.evaluation.probe_data import ProbeData
+
+Floats = npt.NDArray[np.floating]
+Weigh = Callable[[Floats, Floats], Floats]
+
+ORACLES: dict[str, Weigh] = {
+    "the mean": lambda severity, similarity: np.ones_like(severity),
+    "the severity s, exp(-2 s)": lambda severity, similarity: np.exp(-2 * severity),
+    "the severity s, exp(-4 s)": lambda severity, similarity: np.exp(-4 * severity),
+    "the severity s, exp(-8 s)": lambda severity, similarity: np.exp(-8 * severity),
+    "the answer c, exp(8 c)": lambda severity, similarity: np.exp(8 * similarity),
+    "the answer c, exp(16 c)": lambda severity, similarity: np.exp(16 * similarity),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2, 3])
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
+    options = parser.parse_args()
+    plan = CrossFitPlan()
+    data = [ProbeData.load(options.work / f"hard-{fold}.npz") for fold in options.folds]
+    results = {
+        name: {
+            size: asdict(summarise([[score(fold, size, weigh) for fold in data]], plan))
+            for size in plan.set_sizes
+        }
+        for name, weigh in ORACLES.items()
+    }
+    embedder = data[0].gallery.embedder or "embeddings of unknown origin"
+    options.output.mkdir(parents=True, exist_ok=True)
+    content = {"embedder": embedder, "folds": options.folds, "results": results}
+    stem = options.output / "weight-oracles"
+    stem.with_suffix(".json").write_text(
+        json.dumps(content, indent=1, default=lambda value: getattr(value, "item", str)()) + "\n"
+    )
+    lines = [
+        f"# Weights that know what no fuser knows, {embedder.split('@')[0]}",
+        "",
+        f"Weighted means of unit embeddings, folds {', '.join(map(str, options.folds))} of "
+        f"degraded-folder/v1, mix 'hard', TAR at FAR {plan.decision_rate:g}. The severity is that of the "
+        "image's degradation; the answer is the similarity to the person's own gallery image.",
+        "",
+        *rates_table(content, plan, {name: name for name in results}),
+    ]
+    stem.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def score(data: ProbeData, size: int, weigh: Weigh) -> FoldScores:
+    """Similarities of weighted means to the gallery of single images."""
+    gallery = data.gallery.embeddings / data.gallery.norms[:, None]
+    own = data.probe_subjects[:, None] == data.gallery_subjects
+    unit = data.probes.embeddings / data.probes.norms[:, None]
+    unit = unit.reshape(len(own), -1, data.gallery.dim)[:, :size]
+    similarity = np.einsum("pnd,pd->pn", unit, gallery[own.argmax(axis=1)])
+    weights = weigh(np.asarray(data.severities[:, :size], np.float32), similarity)
+    templates = np.einsum("pn,pnd->pd", weights, unit)
+    templates /= np.linalg.norm(templates, axis=1, keepdims=True)
+    found = templates @ gallery.T
+    mated, others = found[own], found[~own].reshape(len(own), -1)
+    return FoldScores(
+        mated=mated,
+        non_mated=others,
+        subjects=data.probe_subjects,
+        rank1=mated > others.max(axis=1),
+    )
+
+
+if __name__ == "__main__":
+    main()
