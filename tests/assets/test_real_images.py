@@ -11,9 +11,12 @@ import pytest
 from probefusion.cli import main
 from probefusion.evaluation.embed_protocol import embed_protocol
 from probefusion.evaluation.sweep import sweep
+from probefusion.evaluation.verification_pairs import draw_pairs, pair_accuracy
+from probefusion.faces.images import read_crop
 from probefusion.fusion import load_fuser
-from probefusion.models import load_embedder
+from probefusion.models import load_embedder, quantize_embedder
 from probefusion.protocols import DegradedFolderProtocol, People, read_people
+from probefusion.protocols.degraded_folder import fold_of
 from probefusion.types import Template
 
 pytestmark = pytest.mark.assets
@@ -103,3 +106,24 @@ def test_batches_do_not_change_embeddings(assets) -> None:
         alone, alone_style = embedder.embed(crops[index : index + 1])
         assert np.abs(alone - together[index]).max() < 1e-4 * np.abs(together).max()
         assert np.abs(alone_style - style[index]).max() < 1e-4 * np.abs(style).max()
+
+
+@pytest.mark.parametrize("name", ["compact_128d", "mobilefacenet_128d"])
+def test_eight_bits_recognise_as_well(assets, tmp_path, name) -> None:
+    """Single clean images of people that the compact embedder was not trained on, 2,280 pairs."""
+    people = read_people(assets / "data" / "lfw112.zip")
+    model = name if name == "compact_128d" else assets / "models" / f"{name}.onnx"
+    unseen = {person: files for person, files in people.images.items() if fold_of(person) == 3}
+    pairs = draw_pairs(unseen)
+    others = [files[0] for person, files in people.images.items() if fold_of(person) == 0][:256]
+    calibrating, testing = (
+        np.stack([read_crop(people.read(file), source=file) for file in files])
+        for files in (others, pairs.images)
+    )
+    found = quantize_embedder(model, tmp_path / "small.onnx", calibrating)
+    before, after = (
+        pair_accuracy(pairs, load_embedder(form).embed(testing)[0]).mean
+        for form in (model, tmp_path / "small.onnx")
+    )
+    assert after > before - 0.005
+    assert found.num_bytes < 0.65 * found.num_bytes_before

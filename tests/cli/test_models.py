@@ -119,3 +119,26 @@ def test_usage(command):
     assert command("models")[0] == 2
     assert command("models", "pull")[0] == 2
     assert command("models", "--help")[0] == 0
+
+
+def test_quantize(command, people_folder, tmp_path):
+    target = tmp_path / "small.onnx"
+    arguments = ["models", "quantize", "compact_128d", "--images", str(people_folder)]
+    code, out, err = command(*arguments, "-o", str(target), "--num-images", "20")
+    assert (code, out) == (1, "")
+    assert "expected at least 64 images" in err
+    many = ["--images", str(people_folder)] * 40
+    code, out, _ = command(*arguments, *many, "-o", str(target), "--json", "--threads", "1")
+    assert code == 0
+    facts = json.loads(out)
+    assert facts["output"] == str(target)
+    assert facts["num_compared"] >= 32
+    assert facts["median_cosine"] > 0.98
+    code, out, err = command(*arguments, *many, "-o", str(target))
+    assert (code, out) == (1, "")
+    assert "exists" in err
+    template = str(tmp_path / "template.npz")
+    given = ["--aligned", "--embedder", str(target), "-o", template]
+    code, out, err = command("fuse", str(people_folder / "person_03"), *given)
+    assert code == 0, err
+    assert "exact.compact_128d" in out

@@ -1,4 +1,4 @@
-"""`probefusion models`: what is known, what is here, getting, checking, converting, inspecting."""
+"""`probefusion models`: what is known, what is here, getting, checking, converting, inspecting, quantising."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli import models_convert, models_inspect
+from probefusion.cli import models_convert, models_inspect, models_quantize
 from probefusion.cli.models_convert import show_licence
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
     """Declares the command and its own commands."""
     parser = commands.add_parser(
         "models",
-        help="list, fetch, check, convert and inspect models",
+        help="list, fetch, check, convert, inspect and quantize models",
         description="Face-recognition networks, detectors and fusers by name. They are kept in "
         "~/.cache/probefusion/models, or in `models` of the folder PROBEFUSION_HOME names; copies in "
         "the caches of InsightFace and Hugging Face are used where they are.",
@@ -42,6 +42,7 @@ def add_parser(commands: Any) -> None:
     _declare(actions, "forget", _forget, "remove an entry of your own", [None])
     models_convert.add_parser(actions)
     models_inspect.add_parser(actions)
+    models_quantize.add_parser(actions)
 
 
 def _declare(actions: Any, name: str, run: Any, help_text: str, names: list[str | None]) -> Any:

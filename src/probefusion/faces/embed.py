@@ -262,7 +262,7 @@ class OnnxEmbedder:
         names = [self._embedding_output]
         names += [STYLE_OUTPUT] if self._spec.style_taps else []
         names += [self._spec.norm_output] if self._spec.norm_output is not None else []
-        feed = {self._input.name: self._prepare(crops)}
+        feed = {self._input.name: self.prepare(crops)}
         outputs = dict(
             zip(names, run_outputs(session, names, feed, where=self._where), strict=True)
         )
@@ -279,7 +279,8 @@ class OnnxEmbedder:
         style = outputs.get(STYLE_OUTPUT)
         return embeddings[:count], None if style is None else style[:count]
 
-    def _prepare(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    def prepare(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """What the network is fed for (N, S, S, 3) uint8 RGB crops: its layout, order, scale and type."""
         pixels = crops if self._spec.channel_order == "RGB" else crops[..., ::-1]
         shape: tuple[int, ...] = (3,)
         if not self._input.channels_last:  # turned round while they are bytes: a quarter to move

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -28,6 +28,7 @@ __all__ = [
     "decode_image",
     "list_images",
     "read_crop",
+    "read_crops",
     "read_images",
 ]
 
@@ -246,6 +247,37 @@ def fit_crop(image: Image, size: int) -> Image | str:
     kind = cv2.INTER_AREA if height > size else cv2.INTER_LINEAR
     scaled: Image = cv2.resize(image, (size, size), interpolation=kind)
     return scaled
+
+
+def read_crops(
+    sources: Sequence[ImageSource], *, count: int, size: int = 112
+) -> tuple[npt.NDArray[np.uint8], list[SkippedImage]]:
+    """Aligned crops from a number of sources, spread evenly over all.
+
+    Args:
+        sources: Where images lie, as `list_images` gives them.
+        count: How many of them to read at most.
+        size: Height and width wanted, in pixels.
+
+    Returns:
+        (N, size, size, 3) uint8 RGB, and the images that could not be used.
+
+    Raises:
+        MissingExtraError: If OpenCV is not installed.
+    """
+    chosen = list(sources)
+    if len(chosen) > count:
+        places = np.linspace(0, len(chosen) - 1, count).round().astype(int)
+        chosen = [chosen[place] for place in places]
+    crops = np.empty((len(chosen), size, size, 3), np.uint8)
+    used, skipped = 0, []
+    for _, crop in read_images(chosen, fit=lambda image: fit_crop(image, size)):
+        if isinstance(crop, SkippedImage):
+            skipped.append(crop)
+        else:
+            crops[used] = crop
+            used += 1
+    return crops[:used], skipped
 
 
 def _files(folder: Path, skipped: list[SkippedImage]) -> Iterator[Path]:

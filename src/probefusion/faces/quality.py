@@ -127,7 +127,7 @@ class JudgedEmbedder:
 
 def embedding_key(embedder: Embedder) -> str:
     """What the embedder's sets depend on, for the names of cached files."""
-    key = embedder.spec.fingerprint.split("@")[-1]
+    key = embedder.spec.own_fingerprint.split("@")[-1]
     if isinstance(embedder, JudgedEmbedder):
         key += f"-{embedder.quality.fingerprint.split('@')[-1]}"
     return key

@@ -37,6 +37,8 @@ class EmbedderSpec:
             itself normalises (AdaFace exports), or None. Embeddings are then multiplied by it.
         norm_is_quality: Whether longer embeddings come from better images; None when unknown.
         licence: Licence of the weights as text, or None when unknown.
+        stands_for: Fingerprint of the embedder that this is another form of (its 8-bit form, say), whose
+            embeddings and style may be mixed with this one's; None for an embedder of its own.
 
     Raises:
         ConfigError: If a value is out of range; the message names it.
@@ -58,6 +60,7 @@ class EmbedderSpec:
     norm_output: str | None = None
     norm_is_quality: bool | None = None
     licence: str | None = None
+    stands_for: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
@@ -97,6 +100,15 @@ class EmbedderSpec:
                 f"got {self.norm_is_quality!r}."
             )
 
+        if self.stands_for is not None and not (
+            isinstance(self.stands_for, str)
+            and re.fullmatch(r"[A-Za-z0-9._-]+@[0-9a-f]{12}", self.stands_for)
+        ):
+            raise ConfigError(
+                f"stands_for of {self.name}: expected the fingerprint of an embedder, as "
+                f"'my_net@3900346931a7', got {self.stands_for!r}."
+            )
+
     def _three_numbers(self, label: str) -> tuple[float, float, float]:
         given = getattr(self, label)
         try:
@@ -118,6 +130,14 @@ class EmbedderSpec:
     @property
     def fingerprint(self) -> str:
         """Short text that two embedders share only if their embeddings and style may be mixed.
+
+        That of the embedder this one stands for, or else its own.
+        """
+        return self.own_fingerprint if self.stands_for is None else self.stands_for
+
+    @property
+    def own_fingerprint(self) -> str:
+        """Short text that no other file and no other settings have.
 
         The name, `@`, and 12 hexadecimal digits of a hash over the file's SHA-256, the
         preprocessing, the dimension and the taps. What is merely said about the network (licence,

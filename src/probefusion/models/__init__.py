@@ -16,6 +16,7 @@ from probefusion.models.manifest import (
     remember_model,
 )
 from probefusion.models.pull import Pulled, Verified, pull_model, verify_models
+from probefusion.models.quantize import Quantization, quantize_embedder
 
 __all__ = [
     "ARCFACE_PREPROCESSING",
@@ -23,6 +24,7 @@ __all__ = [
     "KnownModel",
     "Patience",
     "Pulled",
+    "Quantization",
     "Verified",
     "download_file",
     "find_by_sha256",
@@ -35,6 +37,7 @@ __all__ = [
     "locate",
     "models_folder",
     "pull_model",
+    "quantize_embedder",
     "remember_model",
     "resolve_detector",
     "resolve_embedder",

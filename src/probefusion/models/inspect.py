@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import ConfigError, EmptySetError
-from probefusion.faces import EmbedderFacts, inspect_embedder, list_images, read_images
-from probefusion.faces.images import SkippedImage, fit_crop
+from probefusion.faces import EmbedderFacts, inspect_embedder, list_images
+from probefusion.faces.images import SkippedImage, read_crops
 from probefusion.faces.onnx_graph import read_model
 from probefusion.faces.style_taps import map_shapes
 from probefusion.models.embedders import ARCFACE_PREPROCESSING
@@ -99,23 +99,12 @@ def gather_faces(path: str | Path) -> tuple[npt.NDArray[np.uint8], list[SkippedI
     for source in sources:
         people.setdefault(source.name.replace("\\", "/").rpartition("/")[0], source)
     chosen = list(people.values()) if len(people) > 1 else list(sources)
-    if len(chosen) > MAX_FACES:
-        places = np.linspace(0, len(chosen) - 1, MAX_FACES).round().astype(int)
-        chosen = [chosen[place] for place in places]
-    crops = []
-    for source, image in read_images(chosen):
-        if isinstance(image, SkippedImage):
-            skipped.append(image)
-            continue
-        crop = fit_crop(image, 112)
-        if isinstance(crop, str):
-            skipped.append(SkippedImage(source=source.name, reason=crop))
-        else:
-            crops.append(crop)
-    if not crops:
+    crops, unread = read_crops(chosen, count=MAX_FACES)
+    skipped += unread
+    if not len(crops):
         reason = f": {skipped[0].source}: {skipped[0].reason}" if skipped else ""
         raise EmptySetError(f"faces {str(path)!r}: found no aligned face crop{reason}.")
-    return np.stack(crops), skipped
+    return crops, skipped
 
 
 def save_inspection(

@@ -38,6 +38,12 @@ def test_fingerprint_ignores_what_is_only_said_about_the_network(change):
     assert dataclasses.replace(BASE, **change).fingerprint == BASE.fingerprint
 
 
+def test_another_form_has_the_fingerprint_of_what_it_stands_for():
+    other = dataclasses.replace(BASE, sha256="cd" * 32, stands_for=BASE.fingerprint)
+    assert other.fingerprint == BASE.fingerprint == BASE.own_fingerprint
+    assert other.own_fingerprint != BASE.own_fingerprint
+
+
 def test_lists_and_integers_give_the_same_fingerprint_as_tuples_and_floats():
     from_json = dataclasses.replace(BASE, mean=[0, 0, 0], std=[1, 1, 1], style_taps=["a", "b"])
     plain = dataclasses.replace(BASE, mean=(0.0,) * 3, std=(1.0,) * 3, style_taps=("a", "b"))
@@ -65,6 +71,8 @@ def test_lists_and_integers_give_the_same_fingerprint_as_tuples_and_floats():
         ({"style_taps": ("a", "b", "c", "d", "e")}, "style_taps"),
         ({"style_taps": ("a", "")}, "style_taps"),
         ({"norm_is_quality": "yes"}, "norm_is_quality"),
+        ({"stands_for": "net"}, "stands_for"),
+        ({"stands_for": 3}, "stands_for"),
     ],
 )
 def test_wrong_values_are_refused(change, words):
