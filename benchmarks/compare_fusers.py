@@ -110,7 +110,7 @@ def embed(images: str, model: str, work: Path, folds: Sequence[int], num_sets: i
     )
     for mix in ("hard", "clean"):
         for fold in folds:
-            path = _probes_path(work, mix, fold, num_sets)
+            path = probes_path(work, mix, fold, num_sets)
             if not path.exists():
                 protocol = DegradedFolderProtocol(
                     people=people, folds=(fold,), mix=mix, num_sets=num_sets
@@ -174,7 +174,7 @@ def measure(
     """Rates, differences and costs of all fusers in one mix; two fusers' scores are held at a time."""
     torch.set_num_threads(1)
     plan = CrossFitPlan()
-    data = {fold: ProbeData.load(_probes_path(work, mix, fold, num_sets)) for fold in folds}
+    data = {fold: ProbeData.load(probes_path(work, mix, fold, num_sets)) for fold in folds}
     chunks = {f"{name}{ONE_BY_ONE}": 1 for name in names if name.startswith("official")}
     shown = ["mean", "norm-weighted", *names, *chunks]
     results: dict[str, Any] = {}
@@ -337,7 +337,7 @@ def _network_path(work: Path, name: str, seed: int, fold: int, common: dict[str,
     return work / "networks" / budget / f"{name}-seed{seed}-fold{fold}.safetensors"
 
 
-def _probes_path(work: Path, mix: str, fold: int, num_sets: int) -> Path:
+def probes_path(work: Path, mix: str, fold: int, num_sets: int) -> Path:
     return work / (f"{mix}-{fold}.npz" if num_sets == 4 else f"{mix}-{num_sets}-sets-{fold}.npz")
 
 

@@ -1,6 +1,6 @@
 """How far weights alone could go: templates whose weights are told what no fuser knows.
 
-    python benchmarks/weight_oracles.py --work WORK --folds 3 -o docs/reports/compact
+    python benchmarks/weight_oracles.py --work WORK --num-sets 16 -o docs/reports/comparison
 
 WORK is that of compare_fusers.py. One oracle knows how badly each probe image was degraded, the other how
 similar it is to the person's own gallery image, which is the answer itself.
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from compare_fusers import probes_path
 from comparison_report import rates_table
 from probefusion.evaluation.cross_fit import CrossFitPlan, FoldScores, summarise
 from probefusion.evaluation.probe_data import ProbeData
@@ -38,10 +39,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", required=True, type=Path, metavar="DIR")
     parser.add_argument("--folds", nargs="+", type=int, default=[0, 1, 2, 3])
+    parser.add_argument("--num-sets", type=int, default=4, help="as for compare_fusers.py")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     options = parser.parse_args()
     plan = CrossFitPlan()
-    data = [ProbeData.load(options.work / f"hard-{fold}.npz") for fold in options.folds]
+    data = [
+        ProbeData.load(probes_path(options.work, "hard", fold, options.num_sets))
+        for fold in options.folds
+    ]
     results = {
         name: {
             size: asdict(summarise([[score(fold, size, weigh) for fold in data]], plan))
@@ -60,7 +65,8 @@ def main() -> None:
         f"# Weights that know what no fuser knows, {embedder.split('@')[0]}",
         "",
         f"Weighted means of unit embeddings, folds {', '.join(map(str, options.folds))} of "
-        f"degraded-folder/v1, mix 'hard', TAR at FAR {plan.decision_rate:g}. The severity is that of the "
+        f"degraded-folder/v1, mix 'hard', {options.num_sets} probe sets each, TAR at FAR "
+        f"{plan.decision_rate:g}. The severity is that of the "
         "image's degradation; the answer is the similarity to the person's own gallery image.",
         "",
         *rates_table(content, plan, {name: name for name in results}),
