@@ -113,7 +113,7 @@ def flat(options: argparse.Namespace) -> Rows:
     for name, architecture in SIZES.items():
         fuser = sides.our_fuser(architecture)
         calls = [lambda images=whole[:size], fuser=fuser: fuser.fuse(images) for size in sizes]
-        seconds = sides.paired_seconds(calls, budget=20 * options.budget)
+        seconds = sides.paired_seconds(calls, budget=20 * options.budget, warm_up=0.2)
         each = [value / size * 1e6 for value, size in zip(seconds, sizes, strict=True)]
         for row, value in zip(rows, each, strict=True):
             row[f"us an image, {name}"] = round(value, 3)

@@ -118,11 +118,17 @@ def make_set(num_images: int) -> EmbeddingSet:
 
 
 def paired_seconds(
-    functions: Sequence[Callable[[], object]], *, budget: float = 4.0, most: int = 200
+    functions: Sequence[Callable[[], object]],
+    *,
+    budget: float = 4.0,
+    most: int = 200,
+    warm_up: float = 0.0,
 ) -> list[float]:
     """Seconds of several functions, called in turn so that other load hits all alike.
 
-    The lower quartile of the calls: the time without the worst of what else ran.
+    The lower quartile of the calls: the time without the worst of what else ran. `warm_up` seconds of calls
+    go before each timed burst: after other work a scheduler may need a tenth of a second to give the threads
+    a core each.
     """
     samples: list[list[float]] = [[] for _ in functions]
     bursts = []
@@ -134,6 +140,9 @@ def paired_seconds(
     begin = time.perf_counter()
     while len(samples[0]) < 2 or (time.perf_counter() - begin < budget and len(samples[0]) < most):
         for function, burst, kept in zip(functions, bursts, samples, strict=True):
+            start = time.perf_counter()
+            while time.perf_counter() - start < warm_up:
+                function()
             start = clock()
             for _ in range(burst):  # calls so short that one alone would meet a cold cache
                 function()
