@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -160,7 +161,7 @@ def report(options: argparse.Namespace, common: dict[str, Any]) -> None:
         if name.startswith("official")
     }
     settings = {**common, "folds": folds, "num_sets": options.num_sets}
-    write_report(options.output, found, CrossFitPlan(), titles, settings)
+    write_report(options.output, found, plan_for(names), titles, settings)
 
 
 def measure(
@@ -171,9 +172,12 @@ def measure(
     common: dict[str, Any],
     num_sets: int,
 ) -> dict[str, Any]:
-    """Rates, differences and costs of all fusers in one mix; two fusers' scores are held at a time."""
+    """Rates, differences and costs of all fusers in one mix.
+
+    Scores of ours, of the mean and of one other fuser are held at a time.
+    """
     torch.set_num_threads(1)
-    plan = CrossFitPlan()
+    plan = plan_for(names)
     data = {fold: ProbeData.load(probes_path(work, mix, fold, num_sets)) for fold in folds}
     chunks = {f"{name}{ONE_BY_ONE}": 1 for name in names if name.startswith("official")}
     shown = ["mean", "norm-weighted", *names, *chunks]
@@ -211,6 +215,14 @@ def measure(
         "protocols": [d.protocol for d in data.values()],
         "embedder": data[folds[0]].gallery.embedder,
     }
+
+
+def plan_for(names: list[str]) -> CrossFitPlan:
+    """What is measured, with replicates enough for Holm's correction over so many fusers."""
+    plan = CrossFitPlan()
+    others = 2 + len(names) + sum(name.startswith("official") for name in names)
+    tests = others * len(plan.set_sizes)
+    return replace(plan, num_replicates=max(plan.num_replicates, 1000 * math.ceil(tests / 20)))
 
 
 def _families(mix: str, differences: dict[str, Any]) -> list[dict[str, Any]]:

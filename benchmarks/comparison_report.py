@@ -12,8 +12,8 @@ from typing import Any
 from probefusion.evaluation.cross_fit import CrossFitPlan, PairedVerdict
 
 FAMILIES = {
-    "hard": "the table",
-    "clean": "the comparisons with the mean, and apart over all others",
+    "hard": "all rows but those in italics, and apart over those",
+    "clean": "the first row, apart over the others, and apart over those in italics",
 }
 BASELINES = {"mean": "mean of unit embeddings", "norm-weighted": "norm-weighted mean"}
 

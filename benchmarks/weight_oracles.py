@@ -2,13 +2,15 @@
 
     python benchmarks/weight_oracles.py --work WORK --num-sets 16 -o docs/reports/comparison
 
-WORK is that of compare_fusers.py. One oracle knows how badly each probe image was degraded, the other how
-similar it is to the person's own gallery image, which is the answer itself.
+WORK is that of compare_fusers.py. One oracle knows how badly each probe image was degraded, the others the
+person's own gallery image, which is the answer itself; the last takes the weights >= 0 whose mean is the most
+similar to it. The gallery is of single images and not fused, so its impostors are those of the plain mean.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import nnls
 
 from compare_fusers import probes_path
 from comparison_report import rates_table
@@ -23,15 +26,36 @@ from probefusion.evaluation.cross_fit import CrossFitPlan, FoldScores, summarise
 from probefusion.evaluation.probe_data import ProbeData
 
 Floats = npt.NDArray[np.floating]
-Weigh = Callable[[Floats, Floats], Floats]
+Weigh = Callable[[Floats, Floats, Floats], Floats]
+"""Weights (P, N) from severities (P, N), unit embeddings (P, N, D) and own gallery embeddings (P, D)."""
+
+
+def of_severity(factor: float) -> Weigh:
+    """exp(-factor s)."""
+    return lambda severity, unit, own: np.exp(-factor * severity)
+
+
+def of_similarity(factor: float) -> Weigh:
+    """exp(factor c), c the similarity to the answer."""
+    return lambda severity, unit, own: np.exp(factor * np.einsum("pnd,pd->pn", unit, own))
+
+
+def nearest(severity: Floats, unit: Floats, own: Floats) -> Floats:
+    """The weights >= 0 whose weighted mean has the largest cosine to the answer."""
+    del severity
+    found = np.stack([nnls(part.T, answer)[0] for part, answer in zip(unit, own, strict=True)])
+    found[found.sum(axis=1) == 0] = 1.0  # all images point away from the answer
+    return found
+
 
 ORACLES: dict[str, Weigh] = {
-    "the mean": lambda severity, similarity: np.ones_like(severity),
-    "the severity s, exp(-2 s)": lambda severity, similarity: np.exp(-2 * severity),
-    "the severity s, exp(-4 s)": lambda severity, similarity: np.exp(-4 * severity),
-    "the severity s, exp(-8 s)": lambda severity, similarity: np.exp(-8 * severity),
-    "the answer c, exp(8 c)": lambda severity, similarity: np.exp(8 * similarity),
-    "the answer c, exp(16 c)": lambda severity, similarity: np.exp(16 * similarity),
+    "the mean": of_severity(0),
+    "the severity s, exp(-2 s)": of_severity(2),
+    "the severity s, exp(-4 s)": of_severity(4),
+    "the severity s, exp(-8 s)": of_severity(8),
+    "the answer c, exp(8 c)": of_similarity(8),
+    "the answer c, exp(16 c)": of_similarity(16),
+    "the answer, weights >= 0 nearest to it": nearest,
 }
 
 
@@ -56,7 +80,13 @@ def main() -> None:
     }
     embedder = data[0].gallery.embedder or "embeddings of unknown origin"
     options.output.mkdir(parents=True, exist_ok=True)
-    content = {"embedder": embedder, "folds": options.folds, "results": results}
+    content = {
+        "embedder": embedder,
+        "folds": options.folds,
+        "num_sets": options.num_sets,
+        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        "results": results,
+    }
     stem = options.output / "weight-oracles"
     stem.with_suffix(".json").write_text(
         json.dumps(content, indent=1, default=lambda value: getattr(value, "item", str)()) + "\n"
@@ -81,8 +111,8 @@ def score(data: ProbeData, size: int, weigh: Weigh) -> FoldScores:
     own = data.probe_subjects[:, None] == data.gallery_subjects
     unit = data.probes.embeddings / data.probes.norms[:, None]
     unit = unit.reshape(len(own), -1, data.gallery.dim)[:, :size]
-    similarity = np.einsum("pnd,pd->pn", unit, gallery[own.argmax(axis=1)])
-    weights = weigh(np.asarray(data.severities[:, :size], np.float32), similarity)
+    answers = gallery[own.argmax(axis=1)]
+    weights = weigh(np.asarray(data.severities[:, :size], np.float32), unit, answers)
     templates = np.einsum("pn,pnd->pd", weights, unit)
     templates /= np.linalg.norm(templates, axis=1, keepdims=True)
     found = templates @ gallery.T

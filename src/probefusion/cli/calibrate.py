@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         fuser,
         set_sizes=options.sizes,
         false_match_rates=(1e-2, 1e-3, 1e-4, 1e-5),
-        source=f"{data.protocol}, {len(protocol.probe_subjects)} people",
+        source=f"{data.protocol}, {len(protocol.probe_subjects)} people, {embedder.own_fingerprint}",
     )
     if not thresholds:
         raise InvalidInputError(

@@ -146,6 +146,7 @@ def _degraded_folder(options: argparse.Namespace, fusers: list[Fuser], embedder:
         "protocol": protocol.definition(),
         "content": data.protocol,
         "embedder": embedder.fingerprint,
+        "embedder_form": embedder.own_fingerprint,
         "fusers": [fuser.fingerprint for fuser in fusers],
     }
     title = f"{options.protocol}, mix {options.mix!r}, {embedder.spec.name}"
@@ -188,6 +189,7 @@ def _licensed(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedd
         **protocol.facts,
         "images_without_a_face": len(faceless),
         "embedder": embedder.fingerprint,
+        "embedder_form": embedder.own_fingerprint,
         "fusers": [fuser.fingerprint for fuser in fusers],
     }
     title = f"{protocol.name}, {embedder.spec.name}"

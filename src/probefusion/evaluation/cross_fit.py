@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import EmptySetError, ShapeError
+from probefusion.errors import ConfigError, EmptySetError, ShapeError
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.sweep import gallery_templates, probe_templates
 from probefusion.fusion import Fuser
@@ -36,6 +37,9 @@ __all__ = [
     "score_fold",
     "summarise",
 ]
+
+_ALPHA = 0.05
+"""Level of "no difference"; half of it, one-sided, is that of "worse by the margin or more"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,16 +260,26 @@ def judge(
     Returns:
         The same names with verdicts. Two corrections: one over all tests of "no difference", one
         over all tests of "worse by the margin or more".
+
+    Raises:
+        ConfigError: If the replicates are too few for any of so many tests to be decided.
     """
     entries = [
         (name, size, paired)
         for name, differences in families.items()
         for size, paired in zip(plan.set_sizes, differences, strict=True)
     ]
+    smallest = 2 * len(entries) / (plan.num_replicates + 1)
+    if smallest > _ALPHA:
+        raise ConfigError(
+            f"num_replicates: {plan.num_replicates} decide none of {len(entries)} tests, whose smallest "
+            f"adjusted p-value is {smallest:.3f} (Holm, {_ALPHA}). Use at least "
+            f"{math.ceil(2 * len(entries) / _ALPHA)}."
+        )
     different = holm([paired.p_value for _, _, paired in entries])
     inferior = holm(
         [non_inferiority(paired, margin=plan.margin).p_value for _, _, paired in entries],
-        alpha=0.025,
+        alpha=_ALPHA / 2,
     )
     verdicts: dict[str, list[PairedVerdict]] = {name: [] for name in families}
     for index, (name, size, paired) in enumerate(entries):

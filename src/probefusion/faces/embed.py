@@ -45,6 +45,10 @@ class Embedder(Protocol):
         """The spec's fingerprint."""
 
     @property
+    def own_fingerprint(self) -> str:
+        """The spec's own fingerprint."""
+
+    @property
     def norms_known(self) -> bool:
         """Whether embeddings come with their own length."""
 
@@ -124,6 +128,11 @@ class OnnxEmbedder:
         return self._spec.fingerprint
 
     @property
+    def own_fingerprint(self) -> str:
+        """The fingerprint of this very file, which differs from the other for an 8-bit form."""
+        return self._spec.own_fingerprint
+
+    @property
     def is_batched(self) -> bool:
         """Whether batches of any size are run; False where the file allows only its own size."""
         return self._is_batched
@@ -149,15 +158,7 @@ class OnnxEmbedder:
             DtypeError: If the crops are not uint8.
             ShapeError: If they are not (N, S, S, 3).
         """
-        size = self._spec.input_size
-        crops = np.asarray(crops)
-        if crops.dtype != np.uint8:
-            raise DtypeError(
-                f"crops: expected uint8 pixels 0 to 255 in RGB order, got {crops.dtype}."
-            )
-        if crops.ndim != 4 or crops.shape[1:] != (size, size, 3):
-            hint = " For a single image use crop[None]." if crops.ndim == 3 else ""
-            raise ShapeError(f"crops: expected (N, {size}, {size}, 3), got {crops.shape}.{hint}")
+        crops = self.check_crops(crops)
         parts = self._network.map(
             self._run, crops, batch_size=self._batch_size, may_shrink=not self._fixed
         )
@@ -167,6 +168,23 @@ class OnnxEmbedder:
                 (0, self._channels, 2), np.float32
             )
         return _join(parts)
+
+    def check_crops(self, crops: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+        """Gives crops as the array that `embed` takes.
+
+        Raises:
+            DtypeError, ShapeError: As for `embed`.
+        """
+        size = self._spec.input_size
+        checked: npt.NDArray[np.uint8] = np.asarray(crops)
+        if checked.dtype != np.uint8:
+            raise DtypeError(
+                f"crops: expected uint8 pixels 0 to 255 in RGB order, got {checked.dtype}."
+            )
+        if checked.ndim != 4 or checked.shape[1:] != (size, size, 3):
+            hint = " For a single image use crop[None]." if checked.ndim == 3 else ""
+            raise ShapeError(f"crops: expected (N, {size}, {size}, 3), got {checked.shape}.{hint}")
+        return checked
 
     def embed_set(
         self,

@@ -106,6 +106,11 @@ class JudgedEmbedder:
         return self._embedder.fingerprint
 
     @property
+    def own_fingerprint(self) -> str:
+        """The embedder's own fingerprint."""
+        return self._embedder.own_fingerprint
+
+    @property
     def norms_known(self) -> bool:
         """Whether embeddings come with their own length."""
         return self._embedder.norms_known
@@ -127,7 +132,7 @@ class JudgedEmbedder:
 
 def embedding_key(embedder: Embedder) -> str:
     """What the embedder's sets depend on, for the names of cached files."""
-    key = embedder.spec.own_fingerprint.split("@")[-1]
+    key = embedder.own_fingerprint.split("@")[-1]
     if isinstance(embedder, JudgedEmbedder):
         key += f"-{embedder.quality.fingerprint.split('@')[-1]}"
     return key

@@ -137,7 +137,7 @@ class EmbedderSpec:
 
     @property
     def own_fingerprint(self) -> str:
-        """Short text that no other file and no other settings have.
+        """Short text of this very file and how images go into it, whatever it stands for.
 
         The name, `@`, and 12 hexadecimal digits of a hash over the file's SHA-256, the
         preprocessing, the dimension and the taps. What is merely said about the network (licence,

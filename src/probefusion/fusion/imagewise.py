@@ -29,7 +29,7 @@ _HEAD_START = 16
 def block_size(num_images: int) -> int:
     """Images in a block of a set; the number of threads has no part in it, so that it changes no bit.
 
-    The number of blocks is even: two threads end together.
+    Up to a hundred thousand images the number of blocks is even, so that two threads end together.
     """
     if num_images < 2 * _SMALLEST_HALF:
         return num_images

@@ -27,8 +27,13 @@ ARCFACE_PREPROCESSING: Mapping[str, Any] = {
 }
 """What `preprocessing="arcface"` stands for: RGB, (pixel / 255 - 0.5) / 0.5."""
 
-_KEYS = frozenset(field.name for field in dataclasses.fields(EmbedderSpec)) | {"preprocessing"}
+_KEYS = frozenset(field.name for field in dataclasses.fields(EmbedderSpec)) - {"stands_for"} | {
+    "preprocessing"
+}
 _NEEDED = ("channel_order", "mean", "std")
+
+_SAID_BY_SIDECARS = ("stands_for", "own_fingerprint")
+"""What only the description of an 8-bit form may say, as `quantize_embedder` writes it."""
 
 
 def resolve_embedder(
@@ -69,8 +74,11 @@ def resolve_embedder(
     if entry is not None:
         merged = {"name": entry.name, "licence": entry.licence, **entry.settings}
     sidecar = path.with_suffix(".json")
+    form: dict[str, Any] = {}
     if sidecar.is_file():
-        merged |= _expand(_read_sidecar(sidecar), origin=f" in {sidecar.name}")
+        said = _read_sidecar(sidecar)
+        form = {key: said.pop(key) for key in _SAID_BY_SIDECARS if key in said}
+        merged |= _expand(said, origin=f" in {sidecar.name}")
     merged |= _expand(settings or {}, origin="")
     stated = merged.pop("sha256", sha256)
     if stated != sha256:
@@ -87,7 +95,14 @@ def resolve_embedder(
     if search_taps or "dim" not in merged or "input_size" not in merged:
         size = merged.get("input_size")
         _fill_from_network(merged, inspect_embedder(path, input_size=size, search_taps=search_taps))
-    return path, EmbedderSpec(sha256=sha256, **merged)
+    spec = EmbedderSpec(sha256=sha256, stands_for=form.get("stands_for"), **merged)
+    if any(form.values()) and form.get("own_fingerprint") != spec.own_fingerprint:
+        raise ConfigError(
+            f"model {str(path)!r}: stands for {form.get('stands_for')} only as it was compared, with the file "
+            f"and settings that {sidecar.name} was written for. Leave the settings as they are, or quantise the "
+            f"original again with others."
+        )
+    return path, spec
 
 
 def load_embedder(

@@ -1,4 +1,4 @@
-"""The 8-bit form of an embedder: several times as fast on a processor, and compared before it is kept."""
+"""The 8-bit form of an embedder: faster on processors, and compared with the original before it is kept."""
 
 from __future__ import annotations
 
@@ -10,23 +10,36 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import check_output
-from probefusion.errors import ConfigError, FileFormatError, IntegrityError
+from probefusion.errors import (
+    ConfigError,
+    FileFormatError,
+    IntegrityError,
+    MissingExtraError,
+    OutputExistsError,
+)
+from probefusion.faces.degrade import CROP_SIZE, degrade
 from probefusion.faces.embed import OnnxEmbedder
-from probefusion.faces.onnx_graph import free_batch_axis, image_input, import_onnx, read_model
-from probefusion.faces.spec import EmbedderSpec
+from probefusion.faces.images import fit_crop
+from probefusion.faces.onnx_graph import (
+    free_batch_axis,
+    image_input,
+    import_onnx,
+    opset_version,
+    read_model,
+)
 from probefusion.files import replace_file, sha256_of
 from probefusion.models.embedders import resolve_embedder
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["MIN_IMAGES", "Quantization", "quantize_embedder"]
+__all__ = ["MIN_IMAGES", "Quantization", "check_targets", "quantize_embedder"]
 
 MIN_IMAGES = 64
 """Fewest images to quantise by: half of them calibrate, the other half compare."""
@@ -34,6 +47,15 @@ MIN_IMAGES = 64
 MIN_MEDIAN_COSINE = 0.98
 MIN_LOW_COSINE = 0.95
 """Median and first percentile of the cosine between both forms' embeddings, at least."""
+
+MAX_LENGTH_SPREAD = 0.05
+"""Standard deviation of the ratio of lengths, at most."""
+
+MAX_STYLE_ERROR = 0.35
+"""Error of a style statistic over its spread, at the 95th percentile of all statistics, at most."""
+
+_MIN_OPSET = 13
+"""First version of ONNX in which each channel of a weight can have its own scale."""
 
 _TIMED_IMAGES = 64
 _TIMED_ROUNDS = 5
@@ -45,14 +67,14 @@ class Quantization:
 
     Args:
         embedder: Fingerprint of the embedder, which its 8-bit form goes by too.
-        num_calibrated: Images that the ranges of the maps were taken from.
-        num_compared: Other images, on which both forms were compared.
+        num_calibrated: Images that the ranges of the maps were taken from, half of them degraded.
+        num_compared: Other images, half of them degraded, on which both forms were compared.
         median_cosine: Between the two embeddings of an image.
         low_cosine: First percentile of the same.
         length_ratio: Mean of the 8-bit embedding's length over the other's.
         length_spread: Standard deviation of that ratio.
-        style_deviation: Mean absolute difference of the style over its mean absolute value, or None
-            without style.
+        style_error: Root mean square error of a style statistic over its standard deviation over the
+            images, 95th percentile of all statistics; None without style.
         times_faster: Images a second, 8 bits over the original, both with the same threads, in turns.
         num_bytes: Size of the 8-bit file.
         num_bytes_before: Size of the original.
@@ -65,7 +87,7 @@ class Quantization:
     low_cosine: float
     length_ratio: float
     length_spread: float
-    style_deviation: float | None
+    style_error: float | None
     times_faster: float
     num_bytes: int
     num_bytes_before: int
@@ -76,64 +98,59 @@ def quantize_embedder(
     output: str | Path,
     crops: npt.NDArray[np.uint8],
     *,
+    weight_bits: Literal[7, 8] = 7,
     settings: Mapping[str, Any] | None = None,
     num_threads: int | None = None,
     force: bool = False,
 ) -> Quantization:
     """Writes the 8-bit form of an embedder and, beside it, its description.
 
-    Maps get 8 bits, weights 7: products of full 8-bit numbers overflow on processors without VNNI
-    instructions, so that their embeddings would differ from those of others. The description says that
-    the file stands for the original, so its embeddings may be mixed with those, and go with the same
-    fusers and thresholds.
+    The description says that the file stands for the original: its embeddings may be mixed with those and
+    go with the same fusers. So both forms are compared first, on crops as given and degraded by random
+    severities, in what fusers look at: direction, length and style.
 
     Args:
         model: As for `resolve_embedder`.
         output: The `.onnx` file to write; its description takes the suffix `.json`.
-        crops: (N, S, S, 3) uint8 RGB aligned faces as the embedder will see them, good and bad, N >= 64.
-            Every second one calibrates, the others compare.
+        crops: (N, S, S, 3) uint8 RGB aligned faces, N >= 64 without those that are there twice. Every
+            second one calibrates, the others compare.
+        weight_bits: 7, or 8 for processors with VNNI instructions only (most of Intel since 2019, AMD since
+            2022): on others products of two full 8-bit numbers overflow, and embeddings are other ones.
         settings: As for `resolve_embedder`.
-        num_threads: Threads for comparison and timing; None for one per core.
-        force: Whether existing files may be replaced.
+        num_threads: Threads for comparing and timing, None for one per core; calibrating takes all.
+        force: Whether existing files may be replaced; never those of the original.
 
     Returns:
         How the two forms compare.
 
     Raises:
-        ConfigError: If there are too few crops, `output` is no `.onnx` file, or the embedder stands for
-            another one already.
+        DtypeError, ShapeError: If the crops are not as described.
+        ConfigError: If there are too few crops, `output` is no `.onnx` file or that of the original, or the
+            embedder stands for another one already.
         OutputExistsError: If a file exists and `force` is False.
-        IntegrityError: If the embeddings of the 8-bit form are not those of the original: a median
-            cosine below .98 or a first percentile below .95. Nothing is written then.
+        IntegrityError: If the 8-bit form gives other embeddings, lengths or style. Nothing is written then.
         FileFormatError: If ONNX Runtime cannot quantise the network.
         ProbeFusionError: As for `resolve_embedder` and `OnnxEmbedder`.
 
     Source: ONNX Runtime, static quantisation (QDQ), per channel.
     """
-    target = check_output(output, force=force)
-    card = target.with_suffix(".json")
-    if target.suffix.lower() != ".onnx":
-        raise ConfigError(f"output: expected a name that ends in .onnx, got {target.name!r}.")
-    check_output(card, force=force)
-    if len(crops) < MIN_IMAGES:
-        raise ConfigError(
-            f"crops: expected at least {MIN_IMAGES} images to calibrate and compare with, got {len(crops)}. "
-            f"Give more."
-        )
+    if weight_bits not in (7, 8):
+        raise ConfigError(f"weight_bits: expected 7 or 8, got {weight_bits!r}.")
     path, spec = resolve_embedder(model, settings=settings)
+    target, card = check_targets(output, path, force=force)
     if spec.stands_for is not None:
         raise ConfigError(
             f"model {str(path)!r} stands for {spec.stands_for} already. Give the original."
         )
     original = OnnxEmbedder(path, spec, num_threads=num_threads)
-    calibrating, comparing = crops[::2], crops[1::2]
+    crops = _different(original.check_crops(crops))
+    calibrating, comparing = (_with_degraded(part) for part in (crops[::2], crops[1::2]))
     with tempfile.TemporaryDirectory() as folder:
-        draft = _quantize(read_model(path)[0], spec, original, calibrating, Path(folder))
+        draft = _quantize(read_model(path)[0], original, calibrating, weight_bits, Path(folder))
         described = replace(
             spec, name=f"{spec.name}-int8", sha256=sha256_of(draft), stands_for=spec.fingerprint
         )
         small = OnnxEmbedder(draft, described, num_threads=num_threads)
-        found = _compare(original, small, comparing)
         result = Quantization(
             embedder=spec.fingerprint,
             num_calibrated=len(calibrating),
@@ -141,21 +158,67 @@ def quantize_embedder(
             times_faster=_times_faster(original, small, comparing),
             num_bytes=draft.stat().st_size,
             num_bytes_before=path.stat().st_size,
-            **found,
+            **_compare(original, small, comparing),
         )
-        _refuse_other_embeddings(result, spec.name)
-        with replace_file(target, force=force) as stream:
+        _refuse_another_embedder(original, small, result, weight_bits)
+        content = {**asdict(described), "own_fingerprint": described.own_fingerprint}
+        with replace_file(card, force=force) as page, replace_file(target, force=force) as stream:
+            page.write((json.dumps(content, indent=2) + "\n").encode())
             stream.write(draft.read_bytes())
-    with replace_file(card, force=force) as stream:
-        stream.write((json.dumps(asdict(described), indent=2) + "\n").encode())
     return result
+
+
+def check_targets(output: str | Path, original: Path, *, force: bool) -> tuple[Path, Path]:
+    """The two files to write, if they may be: the network and its description.
+
+    Raises:
+        ConfigError: If `output` is no `.onnx` file, or one of the two belongs to the original.
+        OutputExistsError: If one exists and `force` is False, or is a folder.
+        MissingFileError: If the folder does not exist.
+    """
+    target = Path(output)
+    if target.suffix.lower() != ".onnx":
+        raise ConfigError(f"output: expected a name that ends in .onnx, got {target.name!r}.")
+    targets = target, target.with_suffix(".json")
+    for path in targets:
+        if path.resolve() in (original.resolve(), original.with_suffix(".json").resolve()):
+            raise ConfigError(
+                f"output: {str(path)!r} belongs to the original, which is kept. Choose another name."
+            )
+        check_output(path, force=force)
+        if path.is_dir():
+            raise OutputExistsError(f"output {str(path)!r} is a folder, expected a file name.")
+    return targets
+
+
+def _different(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The crops without those that are there already, so that none calibrates and compares."""
+    first = {crop.tobytes(): place for place, crop in reversed(list(enumerate(crops)))}
+    if len(first) < MIN_IMAGES:
+        twice = "" if len(first) == len(crops) else f" different ones among {len(crops)}"
+        raise ConfigError(
+            f"crops: expected at least {MIN_IMAGES} images to calibrate and compare with, got {len(first)}"
+            f"{twice}. Give more, or let more of them be taken."
+        )
+    return crops[sorted(first.values())]
+
+
+def _with_degraded(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The crops and a degraded copy of each, severities uniform in [0, 1)."""
+    rng = np.random.default_rng(0)
+    size = crops.shape[1]
+    poor = []
+    for crop in crops:
+        scaled = np.asarray(fit_crop(crop, CROP_SIZE))
+        poor.append(np.asarray(fit_crop(degrade(scaled, float(rng.random()), rng), size)))
+    return np.concatenate([crops, np.stack(poor)])
 
 
 def _quantize(
     model: onnx.ModelProto,
-    spec: EmbedderSpec,
     original: OnnxEmbedder,
     crops: npt.NDArray[np.uint8],
+    weight_bits: int,
     folder: Path,
 ) -> Path:
     """The 8-bit network, with the maps that style is taken from under their old names."""
@@ -168,11 +231,7 @@ def _quantize(
     )
 
     onnx = import_onnx()
-    model = free_batch_axis(model)
-    outputs = {entry.name for entry in model.graph.output}
-    for tap in spec.style_taps:  # an output keeps its name when nodes are put together
-        if tap not in outputs:
-            model.graph.output.append(onnx.helper.make_empty_tensor_value_info(tap))
+    spec = original.spec
     name = image_input(model).name
 
     class Crops(CalibrationDataReader):  # type: ignore[misc]
@@ -189,23 +248,33 @@ def _quantize(
     options.optimized_model_filepath = str(simple)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     try:
+        model = free_batch_axis(model)
+        if opset_version(model) < _MIN_OPSET:
+            model = onnx.version_converter.convert_version(model, _MIN_OPSET)
+        outputs = {entry.name for entry in model.graph.output}
+        for tap in spec.style_taps:  # an output keeps its name when nodes are put together
+            if tap not in outputs:
+                model.graph.output.append(onnx.helper.make_empty_tensor_value_info(tap))
         onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-        with _quiet():
+        with _without_advice():
             quantize_static(
                 simple,
                 draft,
                 Crops(),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                reduce_range=True,
+                reduce_range=weight_bits == 7,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
             )
-    except Exception as error:  # the quantiser raises whatever its parts raise
+    except (OSError, MemoryError, MissingExtraError):
+        raise
+    except Exception as error:  # the quantiser and the converter raise whatever their parts raise
         raise FileFormatError(
-            f"model {spec.name!r}: ONNX Runtime cannot quantise it ({error}). Keep the original."
+            f"model {spec.name!r}: cannot be quantised by ONNX Runtime {onnxruntime.__version__} "
+            f"({type(error).__name__}: {error}). Keep the original."
         ) from error
     small = onnx.load(draft)
     kept = [entry for entry in small.graph.output if entry.name in outputs]
@@ -216,14 +285,21 @@ def _quantize(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """The quantiser's advice on preparing a network is followed already."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+def _without_advice() -> Iterator[None]:
+    """Drops what the quantiser tells the root logger; its advice is followed already."""
+
+    def is_from_another(record: logging.LogRecord) -> bool:
+        return "onnxruntime" not in record.pathname
+
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    root.addFilter(is_from_another)
     try:
         yield
     finally:
-        logging.disable(before)
+        root.removeFilter(is_from_another)
+        for handler in [one for one in root.handlers if one not in handlers]:
+            root.removeHandler(handler)  # `logging.warning` without a handler adds one
 
 
 def _compare(
@@ -231,28 +307,50 @@ def _compare(
 ) -> dict[str, Any]:
     (one, one_style), (other, other_style) = original.embed(crops), small.embed(crops)
     lengths = [np.linalg.norm(part.astype(np.float64), axis=1) for part in (one, other)]
+    if not min(part.min() for part in lengths) > 0:
+        raise IntegrityError(
+            f"model {original.spec.name!r}: an embedding has no length in one of the two forms, so nothing "
+            f"was written. Keep the original."
+        )
     cosines = np.einsum("nd,nd->n", one, other, dtype=np.float64) / (lengths[0] * lengths[1])
     ratios = lengths[1] / lengths[0]
-    deviation = None
+    error = None
     if one_style is not None and other_style is not None:
-        deviation = float(np.abs(one_style - other_style).mean() / np.abs(one_style).mean())
+        errors = np.sqrt(((other_style - one_style) ** 2).mean(axis=0))
+        spreads = one_style.std(axis=0)
+        moving = spreads > 0
+        error = float(np.percentile(errors[moving] / spreads[moving], 95)) if moving.any() else 0.0
     return {
         "median_cosine": float(np.median(cosines)),
         "low_cosine": float(np.percentile(cosines, 1)),
         "length_ratio": float(ratios.mean()),
         "length_spread": float(ratios.std()),
-        "style_deviation": deviation,
+        "style_error": error,
     }
 
 
-def _refuse_other_embeddings(found: Quantization, name: str) -> None:
-    if found.median_cosine >= MIN_MEDIAN_COSINE and found.low_cosine >= MIN_LOW_COSINE:
+def _refuse_another_embedder(
+    original: OnnxEmbedder, small: OnnxEmbedder, found: Quantization, weight_bits: int
+) -> None:
+    faults = [
+        f"{label} {value:.3f} (expected {'at least' if is_least else 'at most'} {limit})"
+        for label, value, limit, is_least in (
+            ("a median cosine to the original of", found.median_cosine, MIN_MEDIAN_COSINE, True),
+            ("a cosine at the first percentile of", found.low_cosine, MIN_LOW_COSINE, True),
+            ("a spread of lengths of", found.length_spread, MAX_LENGTH_SPREAD, False),
+            ("an error of style of", found.style_error, MAX_STYLE_ERROR, False),
+        )
+        if value is not None and not (value >= limit if is_least else value <= limit)
+    ]
+    if small.norms_known != original.norms_known:
+        faults.append("lengths that are mere rounding, where the original gives all the same")
+    if not faults:
         return
+    more = "weight_bits=8 (--weight-bits 8) is closer, for processors with VNNI; or keep"
     raise IntegrityError(
-        f"model {name!r}: its 8-bit form gives other embeddings, of median cosine {found.median_cosine:.3f} "
-        f"to the original's and {found.low_cosine:.3f} at the first percentile (expected at least "
-        f"{MIN_MEDIAN_COSINE} and {MIN_LOW_COSINE}), so nothing was written. Networks with layer "
-        f"normalisation or attention seldom stand 8 bits: keep the original."
+        f"model {original.spec.name!r}: its 8-bit form gives other embeddings, with {'; '.join(faults)}, so "
+        f"nothing was written. {more if weight_bits == 7 else 'Keep'} the original: networks with attention "
+        f"or layer normalisation seldom stand 8 bits."
     )
 
 

@@ -33,7 +33,7 @@ class EmbedderQuality(nn.Module):
             raise ConfigError(
                 f"fuser: expected one for {channels} style channels, got {fuser.style_channels}."
             )
-        if getattr(fuser.config, "sees_embedding", False):
+        if getattr(fuser.config, "sees_embedding", True):
             raise ConfigError(
                 "fuser: expected one that judges by style and length alone (sees_embedding=False), got "
                 "one that looks at the embedding, whose directions are another embedder's."

@@ -183,6 +183,7 @@ def train_fuser(
     facts = {
         "num_people": len(chosen),
         "num_images": len(store.sources),
+        "embedder_form": embedder.own_fingerprint,
         "train_folds": list(train_folds),
         "config": asdict(config),
         "versions": _versions(),

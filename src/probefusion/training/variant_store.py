@@ -43,6 +43,10 @@ class Embeds(Protocol):
     def fingerprint(self) -> str:
         """Identifies the model, its preprocessing and its taps."""
 
+    @property
+    def own_fingerprint(self) -> str:
+        """The same of this very form of it: an 8-bit form goes by the fingerprint of its original."""
+
     def embed(self, crops: npt.NDArray[np.uint8]) -> tuple[FloatArray, FloatArray | None]:
         """(N, H, W, 3) uint8 RGB to (N, D) float32 and (N, C, 2) float32 or None."""
 
@@ -207,10 +211,13 @@ def extract_variants(
         "subjects": subjects,
         "sources": sources,
     }
+    if embedder.own_fingerprint != embedder.fingerprint:
+        facts["embedder_form"] = embedder.own_fingerprint
     card = folder / "store.json"
     if card.exists():
         found = _read_json(card)
-        differing = [key for key in facts if found.get(key) != facts[key]]
+        keys = [*facts, *({"embedder_form"} - facts.keys())]
+        differing = [key for key in keys if found.get(key) != facts.get(key)]
         if differing:
             raise MismatchError(
                 f"{folder}: holds a store that differs in {', '.join(differing)}. "

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from probefusion.errors import ConfigError
-from probefusion.nn.architectures import build_network
+from probefusion.nn.architectures import ARCHITECTURES, build_network
 from probefusion.nn.compact_embedder import CompactEmbedder, CompactEmbedderConfig
 from probefusion.nn.embedder_quality import EmbedderQuality
 
@@ -52,6 +52,10 @@ def test_a_fuser_of_another_embedder_is_refused() -> None:
         EmbedderQuality(CompactEmbedder(SMALL), small_fuser(style_channels=12))
 
 
-def test_a_fuser_that_looks_at_the_embedding_is_refused() -> None:
-    with pytest.raises(ConfigError, match="sees_embedding"):
-        EmbedderQuality(CompactEmbedder(SMALL), small_fuser(sees_embedding=True))
+@pytest.mark.parametrize("architecture", ["exact", "component-wise", "precision-weighted"])
+def test_a_fuser_that_looks_at_the_embedding_is_refused(architecture) -> None:
+    settings = {"dim": 8, "style_channels": 14}
+    if not ARCHITECTURES[architecture].is_rival:
+        settings["sees_embedding"] = True
+    with pytest.raises(ConfigError, match=r"sees_embedding|style channels"):
+        EmbedderQuality(CompactEmbedder(SMALL), build_network(architecture, settings))

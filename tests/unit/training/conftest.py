@@ -11,7 +11,7 @@ from probefusion.training.variant_store import extract_variants
 class CountingEmbedder:
     """Embeds by a fixed random projection of the pixels; counts its calls; can be made to fail."""
 
-    fingerprint = "projection@1"
+    fingerprint = own_fingerprint = "projection@1"
 
     def __init__(self, fail_at: int | None = None) -> None:
         self.calls = 0
