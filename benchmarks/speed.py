@@ -36,6 +36,9 @@ import speed_sides as sides
 
 Rows = list[dict[str, Any]]
 
+WARM_UP = 0.2
+"""Seconds of calls before each timed burst of those parts that compare sizes of sets."""
+
 SIZES = {"exact": "exact", "fast": "exact-fast"}
 """Our fusers: the default, and the fast size."""
 
@@ -68,7 +71,7 @@ def set_size(options: argparse.Namespace) -> Rows:
         seconds = dict(
             zip(
                 calls,
-                sides.paired_seconds(list(calls.values()), budget=options.budget),
+                sides.paired_seconds(list(calls.values()), budget=options.budget, warm_up=WARM_UP),
                 strict=True,
             )
         )
@@ -113,7 +116,7 @@ def flat(options: argparse.Namespace) -> Rows:
     for name, architecture in SIZES.items():
         fuser = sides.our_fuser(architecture)
         calls = [lambda images=whole[:size], fuser=fuser: fuser.fuse(images) for size in sizes]
-        seconds = sides.paired_seconds(calls, budget=20 * options.budget, warm_up=0.2)
+        seconds = sides.paired_seconds(calls, budget=20 * options.budget, warm_up=WARM_UP)
         each = [value / size * 1e6 for value, size in zip(seconds, sizes, strict=True)]
         for row, value in zip(rows, each, strict=True):
             row[f"us an image, {name}"] = round(value, 3)
