@@ -36,6 +36,52 @@ def make_crops(count: int) -> np.ndarray:
     return np.clip((np.stack(smooth) - 127.0) * contrast + 127 + noise, 0, 255).astype(np.uint8)
 
 
+def make_network(path, *, opset=17, unit=False, batch="N", channels_last=False, half=False):
+    """A small convolutional network with two maps of style, in one of the ways in which files come."""
+    helper, rng = onnx.helper, np.random.default_rng(0)
+    kind = onnx.TensorProto.FLOAT16 if half else onnx.TensorProto.FLOAT
+    dtype = np.float16 if half else np.float32
+    shapes = {"w1": (8, 3, 4, 4), "w2": (12, 8, 2, 2), "w3": (16, 12, 14, 14)}
+    arrays = {
+        name: rng.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape).astype(dtype)
+        for name, shape in shapes.items()
+    }
+    source = "images"
+    nodes = []
+    if channels_last:
+        nodes.append(helper.make_node("Transpose", ["images"], ["planes"], perm=[0, 3, 1, 2]))
+        source = "planes"
+    nodes += [
+        helper.make_node("Conv", [source, "w1"], ["c1"], strides=[4, 4]),
+        helper.make_node("Relu", ["c1"], ["fine"]),
+        helper.make_node("Conv", ["fine", "w2"], ["c2"], strides=[2, 2]),
+        helper.make_node("Relu", ["c2"], ["middle"]),
+        helper.make_node("Conv", ["middle", "w3"], ["c3"]),
+        helper.make_node("Flatten", ["c3"], ["raw" if unit else "embedding"], axis=1),
+    ]
+    if unit:
+        nodes += [
+            helper.make_node("ReduceL2", ["raw"], ["length"], axes=[1], keepdims=1),
+            helper.make_node("Reciprocal", ["length"], ["inverse"]),
+            helper.make_node("Mul", ["raw", "inverse"], ["embedding"]),
+        ]
+    shape = [batch, 112, 112, 3] if channels_last else [batch, 3, 112, 112]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("images", kind, shape)],
+        [helper.make_tensor_value_info("embedding", kind, [batch, 16])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model.ir_version = 8
+    onnx.save(model, str(path))
+    return path
+
+
+SETTINGS = {"preprocessing": "arcface", "style_taps": ("fine", "middle")}
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """The 8-bit file and what was found of it."""
@@ -184,9 +230,10 @@ def test_files_that_exist_stay(tmp_path) -> None:
 )
 def test_other_embeddings_are_refused(tmp_path, monkeypatch, limit, value, words) -> None:
     monkeypatch.setattr(quantize, limit, value)
+    path = make_network(tmp_path / "net.onnx")
     with pytest.raises(IntegrityError, match=rf"{words} .* nothing was written.*weight-bits 8"):
-        quantize_embedder("compact_128d", tmp_path / "small.onnx", make_crops(64))
-    assert not list(tmp_path.iterdir())
+        quantize_embedder(path, tmp_path / "small.onnx", make_crops(64), settings=SETTINGS)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_failure_of_the_quantiser_says_what_to_do(tmp_path, monkeypatch) -> None:
@@ -211,60 +258,16 @@ def test_the_description_is_complete(small) -> None:
     assert card["licence"].startswith("research use only")
 
 
-def make_network(path, *, opset=17, unit=False, batch="N", channels_last=False, half=False):
-    """A small convolutional network with two maps of style, in one of the ways in which files come."""
-    helper, rng = onnx.helper, np.random.default_rng(0)
-    kind = onnx.TensorProto.FLOAT16 if half else onnx.TensorProto.FLOAT
-    dtype = np.float16 if half else np.float32
-    shapes = {"w1": (8, 3, 4, 4), "w2": (12, 8, 2, 2), "w3": (16, 12, 14, 14)}
-    arrays = {
-        name: rng.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape).astype(dtype)
-        for name, shape in shapes.items()
-    }
-    source = "images"
-    nodes = []
-    if channels_last:
-        nodes.append(helper.make_node("Transpose", ["images"], ["planes"], perm=[0, 3, 1, 2]))
-        source = "planes"
-    nodes += [
-        helper.make_node("Conv", [source, "w1"], ["c1"], strides=[4, 4]),
-        helper.make_node("Relu", ["c1"], ["fine"]),
-        helper.make_node("Conv", ["fine", "w2"], ["c2"], strides=[2, 2]),
-        helper.make_node("Relu", ["c2"], ["middle"]),
-        helper.make_node("Conv", ["middle", "w3"], ["c3"]),
-        helper.make_node("Flatten", ["c3"], ["raw" if unit else "embedding"], axis=1),
-    ]
-    if unit:
-        nodes += [
-            helper.make_node("ReduceL2", ["raw"], ["length"], axes=[1], keepdims=1),
-            helper.make_node("Reciprocal", ["length"], ["inverse"]),
-            helper.make_node("Mul", ["raw", "inverse"], ["embedding"]),
-        ]
-    shape = [batch, 112, 112, 3] if channels_last else [batch, 3, 112, 112]
-    graph = helper.make_graph(
-        nodes,
-        "small",
-        [helper.make_tensor_value_info("images", kind, shape)],
-        [helper.make_tensor_value_info("embedding", kind, [batch, 16])],
-        [onnx.numpy_helper.from_array(array, name) for name, array in arrays.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
-    model.ir_version = 8
-    onnx.save(model, str(path))
-    return path
-
-
 @pytest.mark.parametrize(
     "kind", [{}, {"opset": 11}, {"batch": 1}, {"channels_last": True}, {"half": True}]
 )
 def test_networks_as_they_come(tmp_path, kind) -> None:
     path = make_network(tmp_path / "net.onnx", **kind)
-    settings = {"preprocessing": "arcface", "style_taps": ("fine", "middle")}
     target = tmp_path / "small.onnx"
-    found = quantize_embedder(path, target, make_crops(64), settings=settings)
+    found = quantize_embedder(path, target, make_crops(64), settings=SETTINGS)
     assert found.median_cosine > 0.98
     small = load_embedder(target)
-    assert small.fingerprint == load_embedder(path, settings=settings).fingerprint
+    assert small.fingerprint == load_embedder(path, settings=SETTINGS).fingerprint
     assert small.embed(make_crops(3))[1].shape == (3, 20, 2)
 
 
@@ -276,9 +279,10 @@ def test_a_network_of_unit_embeddings_does_not_get_lengths(tmp_path) -> None:
     assert not (tmp_path / "small.onnx").exists()
 
 
-def test_logging_is_left_as_it_was(small, tmp_path, caplog) -> None:
+def test_logging_is_left_as_it_was(tmp_path, caplog) -> None:
     root = logging.getLogger()
     before = list(root.handlers), list(root.filters), root.manager.disable
-    quantize_embedder("compact_128d", tmp_path / "small.onnx", make_crops(64), num_threads=1)
+    path = make_network(tmp_path / "net.onnx")
+    quantize_embedder(path, tmp_path / "small.onnx", make_crops(64), settings=SETTINGS)
     assert (list(root.handlers), list(root.filters), root.manager.disable) == before
     assert not caplog.records
