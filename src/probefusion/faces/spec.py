@@ -152,7 +152,8 @@ class EmbedderSpec:
             "std": self.std,
             "style_taps": self.style_taps,
         }
-        if self.norm_output is not None:
-            parts["norm_output"] = self.norm_output
+        for name in ("norm_output", "stands_for"):
+            if getattr(self, name) is not None:
+                parts[name] = getattr(self, name)
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         return f"{self.name}@{digest[:12]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -165,6 +166,9 @@ def quantize_embedder(
         with replace_file(card, force=force) as page, replace_file(target, force=force) as stream:
             page.write((json.dumps(content, indent=2) + "\n").encode())
             stream.write(draft.read_bytes())
+            for part in (page, stream):  # a full disk is met before either takes its name
+                part.flush()
+                os.fsync(part.fileno())
     return result
 
 

@@ -140,7 +140,9 @@ def test_it_stands_for_the_original_only_as_it_was_compared(small, settings) -> 
         load_embedder(small[0], settings=settings)
 
 
-@pytest.mark.parametrize("change", [{"mean": [0.1] * 3}, {"own_fingerprint": None}])
+@pytest.mark.parametrize(
+    "change", [{"mean": [0.1] * 3}, {"own_fingerprint": None}, {"stands_for": "other@0123456789ab"}]
+)
 def test_a_description_that_was_changed_is_refused(small, tmp_path, change) -> None:
     path = tmp_path / "small.onnx"
     shutil.copy(small[0], path)
