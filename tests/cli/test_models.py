@@ -145,6 +145,7 @@ def test_quantize(command, tmp_path):
     assert facts["output"] == str(target)
     assert (facts["num_calibrated"], facts["num_compared"]) == (70, 70)
     assert facts["median_cosine"] > 0.98
+    assert [image["source"].endswith("wide.png") for image in facts["skipped"]] == [True]
     code, out, err = command(*arguments)
     assert (code, out) == (1, "")
     assert "exists" in err

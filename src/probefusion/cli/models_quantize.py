@@ -50,7 +50,12 @@ def add_parser(actions: Any) -> None:
     )
     parser.add_argument("-o", "--output", required=True, metavar="FILE.onnx")
     add_preprocessing_option(parser)
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        metavar="N",
+        help="threads to compare and time with; calibrating takes all cores",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--force", action="store_true", help="replace existing output files")
     parser.set_defaults(run=run)
@@ -79,7 +84,8 @@ def run(options: argparse.Namespace) -> int:
         force=options.force,
     )
     if options.json:
-        print(json.dumps({"output": options.output, **asdict(result)}, indent=2))
+        facts = {"output": options.output, **asdict(result)}
+        print(json.dumps({**facts, "skipped": [vars(image) for image in skipped]}, indent=2))
     else:
         _print(options.output, result)
     if result.times_faster < 1:
