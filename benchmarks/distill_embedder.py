@@ -38,6 +38,12 @@ def main() -> None:
     parser.add_argument("--teacher", required=True, metavar="ONNX")
     parser.add_argument("--work", required=True, type=Path, metavar="DIR")
     parser.add_argument("--steps", type=int, default=DistillationSettings.steps)
+    parser.add_argument(
+        "--poor-share",
+        type=float,
+        default=DistillationSettings.poor_share,
+        help="share of the faces of a step that are seen degraded too",
+    )
     parser.add_argument("--every", type=int, default=100, help="steps between evaluations")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -56,7 +62,7 @@ def main() -> None:
         images,
         functools.partial(Teacher, path, spec, MAPS, num_threads=1),
         centres,
-        DistillationSettings(steps=options.steps),
+        DistillationSettings(steps=options.steps, poor_share=options.poor_share),
         map_channels=MAP_CHANNELS,
     )
     state = options.work / "state.pt"

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from compare_fusers import probes_path
 from contenders import CONTENDERS, training_config, without_style
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.sweep import calibrate, sweep
@@ -35,11 +36,12 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=SHIPPED)
     parser.add_argument("--revision", type=int, default=2)
+    parser.add_argument("--num-sets", type=int, default=4, help="probe sets of a person")
     parser.add_argument("--label", help="first part of the name (default: that of the fuser)")
     parser.add_argument("-o", "--output", required=True, type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data = ProbeData.load(options.work / f"hard-{FOLD}.npz")
+    data = ProbeData.load(probes_path(options.work, "hard", FOLD, options.num_sets))
     for name in options.only:
         ship(options, name, data)
 
@@ -73,7 +75,7 @@ def ship(options: argparse.Namespace, name: str, data: ProbeData) -> None:
     draft = options.work / "draft.fuser"
     export_fuser(network, draft, force=True, **arguments)
     fuser = open_fuser(draft, num_threads=1)
-    source = f"{data.protocol}, fold {FOLD}, 4 probe sets of each person"
+    source = f"{data.protocol}, fold {FOLD}, {options.num_sets} probe sets of each person"
     points = [
         {
             "fuser": "mean" if point.fuser == "mean" else "this",

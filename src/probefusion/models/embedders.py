@@ -13,6 +13,7 @@ from typing import Any
 from probefusion.errors import ConfigError, FileFormatError, IntegrityError
 from probefusion.faces.embed import OnnxEmbedder
 from probefusion.faces.inspection import EmbedderFacts, inspect_embedder
+from probefusion.faces.onnx_graph import read_model
 from probefusion.faces.spec import EmbedderSpec
 from probefusion.models.bundled import DEFAULT_EMBEDDER
 from probefusion.models.cache import locate
@@ -34,6 +35,10 @@ _NEEDED = ("channel_order", "mean", "std")
 
 _SAID_BY_SIDECARS = ("stands_for", "own_fingerprint")
 """What only the description of an 8-bit form may say, as `quantize_embedder` writes it."""
+
+
+FORM_OF = "probefusion.form_of"
+"""Entry in an ONNX file's metadata: the fingerprint of the embedder whose 8-bit form it is."""
 
 
 def resolve_embedder(
@@ -181,6 +186,12 @@ def _fill_from_network(merged: dict[str, Any], facts: EmbedderFacts) -> None:
 
 
 def _how_to_describe(path: Path, sidecar: Path, missing: list[str]) -> str:
+    metadata = {entry.key: entry.value for entry in read_model(path)[0].metadata_props}
+    if FORM_OF in metadata:
+        return (
+            f"model {str(path)!r} is an 8-bit form of {metadata[FORM_OF]} without the description that was "
+            f"written with it. Put that file beside it as {sidecar.name!r}, or quantise the original again."
+        )
     return (
         f"model {path.name!r} is not in the manifest, and nothing says its {', '.join(missing)}. "
         f"Either write {str(sidecar)!r} with "

@@ -35,7 +35,7 @@ from probefusion.faces.onnx_graph import (
     read_model,
 )
 from probefusion.files import replace_file, sha256_of
-from probefusion.models.embedders import resolve_embedder
+from probefusion.models.embedders import FORM_OF, resolve_embedder
 
 if TYPE_CHECKING:
     import onnx
@@ -284,6 +284,7 @@ def _quantize(
     kept = [entry for entry in small.graph.output if entry.name in outputs]
     del small.graph.output[:]
     small.graph.output.extend(kept)
+    onnx.helper.set_model_props(small, {FORM_OF: spec.fingerprint})
     onnx.save(small, draft)
     return draft
 

@@ -152,6 +152,13 @@ def test_a_description_that_was_changed_is_refused(small, tmp_path, change) -> N
         load_embedder(path)
 
 
+def test_a_file_without_its_description_says_what_it_is(small, tmp_path) -> None:
+    alone = tmp_path / "moved.onnx"
+    shutil.copy(small[0], alone)
+    with pytest.raises(ConfigError, match=r"8-bit form of compact_128d@.*'moved\.json'"):
+        load_embedder(alone)
+
+
 def test_no_setting_makes_a_file_stand_for_another(tiny_embedder) -> None:
     with pytest.raises(ConfigError, match="'stands_for' is unknown"):
         load_embedder(tiny_embedder, settings={"stands_for": "compact_128d@ef16872e6acc"})
