@@ -79,6 +79,7 @@ def _facts(inspection: ModelInspection, saved: str | None) -> dict[str, Any]:
         "path": str(inspection.path),
         **asdict(inspection.facts),
         "tap_shapes": {name: list(shape) for name, shape in inspection.tap_shapes.items()},
+        "form_of": inspection.form_of,
         "known_as": None if inspection.known is None else inspection.known.name,
         "guess": None
         if guess is None
@@ -107,6 +108,8 @@ def _print(inspection: ModelInspection) -> None:
     if inspection.known is not None:
         known = inspection.known
         print(f"known as: {known.name}, {known.kind} ({known.licence})")
+    if inspection.form_of is not None:
+        print(f"8-bit form of {inspection.form_of}; its description is the .json file made with it")
     print(f"input: {facts.input_name} {layout}, {size}; batch: {batch}; opset {facts.opset}")
     print(f"embedding: {dims}; outputs: {facts.outputs}")
     if inspection.tap_shapes:

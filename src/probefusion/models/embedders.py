@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import ConfigError, FileFormatError, IntegrityError
 from probefusion.faces.embed import OnnxEmbedder
@@ -19,7 +19,10 @@ from probefusion.models.bundled import DEFAULT_EMBEDDER
 from probefusion.models.cache import locate
 from probefusion.models.manifest import find_by_sha256
 
-__all__ = ["ARCFACE_PREPROCESSING", "load_embedder", "resolve_embedder"]
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["ARCFACE_PREPROCESSING", "FORM_OF", "form_of", "load_embedder", "resolve_embedder"]
 
 ARCFACE_PREPROCESSING: Mapping[str, Any] = {
     "channel_order": "RGB",
@@ -185,11 +188,16 @@ def _fill_from_network(merged: dict[str, Any], facts: EmbedderFacts) -> None:
         merged["dim"] = facts.dims[0]
 
 
+def form_of(model: onnx.ModelProto) -> str | None:
+    """Fingerprint of the embedder whose 8-bit form a network is, as its file says, or None."""
+    return {entry.key: entry.value for entry in model.metadata_props}.get(FORM_OF)
+
+
 def _how_to_describe(path: Path, sidecar: Path, missing: list[str]) -> str:
-    metadata = {entry.key: entry.value for entry in read_model(path)[0].metadata_props}
-    if FORM_OF in metadata:
+    original = form_of(read_model(path)[0])
+    if original is not None:
         return (
-            f"model {str(path)!r} is an 8-bit form of {metadata[FORM_OF]} without the description that was "
+            f"model {str(path)!r} is an 8-bit form of {original} without the description that was "
             f"written with it. Put that file beside it as {sidecar.name!r}, or quantise the original again."
         )
     return (

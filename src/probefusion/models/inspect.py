@@ -15,7 +15,7 @@ from probefusion.faces import EmbedderFacts, inspect_embedder, list_images
 from probefusion.faces.images import SkippedImage, read_crops
 from probefusion.faces.onnx_graph import read_model
 from probefusion.faces.style_taps import map_shapes
-from probefusion.models.embedders import ARCFACE_PREPROCESSING
+from probefusion.models.embedders import ARCFACE_PREPROCESSING, form_of
 from probefusion.models.guess import PreprocessingGuess, guess_preprocessing
 from probefusion.models.manifest import KnownModel, find_by_sha256, remember_model
 
@@ -35,6 +35,7 @@ class ModelInspection:
         tap_shapes: Shape (C, H, W) of each proposed style tap by its name.
         known: The manifest's entry of this file, or None.
         guess: How it wants to be fed, or None if no faces were given.
+        form_of: Fingerprint of the embedder whose 8-bit form it is, as the file says, or None.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class ModelInspection:
     tap_shapes: Mapping[str, tuple[int, ...]]
     known: KnownModel | None
     guess: PreprocessingGuess | None
+    form_of: str | None
 
 
 def inspect_model(
@@ -77,6 +79,7 @@ def inspect_model(
         tap_shapes={name: shape[1:] for name, (shape, _) in shapes.items()},
         known=find_by_sha256(facts.sha256),
         guess=guess,
+        form_of=form_of(model),
     )
 
 
@@ -127,10 +130,16 @@ def save_inspection(
 
     Raises:
         ConfigError: If the preprocessing is neither given nor guessed with some certainty, if the
-            embedding's output is not clear, or the name belongs to a model of the package.
+            embedding's output is not clear, the file is the 8-bit form of another, or the name
+            belongs to a model of the package.
         OutputExistsError: If there is such an entry and `force` is False.
     """
     facts, guess = inspection.facts, inspection.guess
+    if inspection.form_of is not None:
+        raise ConfigError(
+            f"model {str(inspection.path)!r}: is an 8-bit form of {inspection.form_of} and stands for it only by "
+            f"its file and description. Use it by its path, with the description beside it."
+        )
     stated = dict(settings or {})
     if stated.pop("preprocessing", None) == "arcface":
         stated = {**ARCFACE_PREPROCESSING, **stated}

@@ -23,6 +23,7 @@ from probefusion.errors import (  # noqa: E402
 from probefusion.faces.quality import embedding_key  # noqa: E402
 from probefusion.fusion import load_fuser  # noqa: E402
 from probefusion.models import load_embedder, quantize, quantize_embedder  # noqa: E402
+from probefusion.models.inspect import inspect_model, save_inspection  # noqa: E402
 from probefusion.types import EmbeddingSet  # noqa: E402
 
 
@@ -157,6 +158,13 @@ def test_a_file_without_its_description_says_what_it_is(small, tmp_path) -> None
     shutil.copy(small[0], alone)
     with pytest.raises(ConfigError, match=r"8-bit form of compact_128d@.*'moved\.json'"):
         load_embedder(alone)
+
+
+def test_inspection_says_it_too_and_keeps_it_under_no_other_name(small) -> None:
+    inspection = inspect_model(small[0])
+    assert inspection.form_of == small[1].embedder
+    with pytest.raises(ConfigError, match=r"8-bit form of compact_128d@.*by its path"):
+        save_inspection(inspection, "mine", settings={"preprocessing": "arcface"})
 
 
 def test_no_setting_makes_a_file_stand_for_another(tiny_embedder) -> None:
