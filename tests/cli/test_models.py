@@ -146,6 +146,9 @@ def test_quantize(command, tmp_path):
     assert (facts["num_calibrated"], facts["num_compared"]) == (70, 70)
     assert facts["median_cosine"] > 0.98
     assert [image["source"].endswith("wide.png") for image in facts["skipped"]] == [True]
+    code, out, err = command("models", "inspect", str(target))
+    assert code == 0
+    assert f"8-bit form of {facts['embedder']}" in out
     code, out, err = command(*arguments)
     assert (code, out) == (1, "")
     assert "exists" in err

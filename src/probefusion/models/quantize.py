@@ -284,7 +284,7 @@ def _quantize(
     kept = [entry for entry in small.graph.output if entry.name in outputs]
     del small.graph.output[:]
     small.graph.output.extend(kept)
-    onnx.helper.set_model_props(small, {FORM_OF: spec.fingerprint})
+    small.metadata_props.add(key=FORM_OF, value=spec.fingerprint)
     onnx.save(small, draft)
     return draft
 
