@@ -4,7 +4,7 @@
     >>> probefusion.fuse(np.eye(4, 512)).shape
     (512,)
 
-Importing the package is light: NumPy only. Everything else is loaded when it is first used.
+Importing the package is light, and loads not even NumPy: each name is loaded when first used.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import ProbeFusionError
-from probefusion.types import EmbeddingSet, Template
 
 if TYPE_CHECKING:
     from probefusion.api import fuse
     from probefusion.fusion import Fuser, FusionState, load_fuser
     from probefusion.io import read_embeddings
+    from probefusion.types import EmbeddingSet, Template
 
 __version__ = "0.1.0"
 
@@ -36,10 +36,12 @@ __all__ = [
 
 _LAZY = {
     "fuse": "probefusion.api",
+    "EmbeddingSet": "probefusion.types",
     "Fuser": "probefusion.fusion",
     "FusionState": "probefusion.fusion",
     "load_fuser": "probefusion.fusion",
     "read_embeddings": "probefusion.io",
+    "Template": "probefusion.types",
 }
 
 
