@@ -15,7 +15,7 @@ import functools
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -25,7 +25,12 @@ from probefusion.faces.images import read_crop
 from probefusion.models.embedders import load_embedder, resolve_embedder
 from probefusion.protocols import read_people
 from probefusion.protocols.degraded_folder import fold_of
-from probefusion.training.distillation import DistillationSettings, Distiller, Teacher
+from probefusion.training.distillation import (
+    DistillationSettings,
+    Distiller,
+    PoorTarget,
+    Teacher,
+)
 
 DEV_FOLD = 3
 MAPS = ("/features/features.11/Add_output_0", "/conv2/conv2.2/Clip_output_0")
@@ -43,6 +48,12 @@ def main() -> None:
         type=float,
         default=DistillationSettings.poor_share,
         help="share of the faces of a step that are seen degraded too",
+    )
+    parser.add_argument(
+        "--poor-target",
+        choices=get_args(PoorTarget),
+        default=DistillationSettings.poor_target,
+        help="whose embedding by the teacher a degraded face is to have: the face's before, or its own",
     )
     parser.add_argument("--every", type=int, default=100, help="steps between evaluations")
     parser.add_argument("--threads", type=int, default=1)
@@ -62,7 +73,9 @@ def main() -> None:
         images,
         functools.partial(Teacher, path, spec, MAPS, num_threads=1),
         centres,
-        DistillationSettings(steps=options.steps, poor_share=options.poor_share),
+        DistillationSettings(
+            steps=options.steps, poor_share=options.poor_share, poor_target=options.poor_target
+        ),
         map_channels=MAP_CHANNELS,
     )
     state = options.work / "state.pt"

@@ -127,12 +127,15 @@ def model_card(card: Card) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+_AIMS = {"clean": "", "poor": " and to be what the teacher makes of the same degraded image"}
+
+
 def _stages(stages: list[dict[str, Any]]) -> str:
     return "\n".join(
         f"  - From step {stage['from_step']:,}: {stage['faces_per_step']} faces a step, "
         f"{stage['chimera_share']:.0%} of them put together from two people, {stage['poor_share']:.0%} degraded "
-        f"too; rate {stage['learning_rate']:g}, falling in the last {stage['cooldown']:.0%} of {stage['steps']:,} "
-        f"steps; seed {stage['seed']}."
+        f"too{_AIMS[stage.get('poor_target', 'clean')]}; rate {stage['learning_rate']:g}, "
+        f"falling in the last {stage['cooldown']:.0%} of {stage['steps']:,} steps; seed {stage['seed']}."
         for stage in stages
     )
 

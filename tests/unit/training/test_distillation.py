@@ -176,21 +176,42 @@ def test_poor_views_are_those_of_the_first_faces(
     monkeypatch.setattr(rules, "_mildly_changed", lambda face, rng: face)
     settings = replace(SETTINGS, poor_share=share)
     batch = next(iter(FaceBatches(images, make_teacher, settings, 0)))
-    assert len(batch.targets) == 6
     assert np.array_equal(batch.views[6:], batch.views[:count])
 
 
-def test_poor_views_are_compared_with_the_targets_of_their_faces(make_distiller) -> None:
+def test_a_poor_view_is_to_be_what_its_face_was_or_what_it_is_to_the_teacher(
+    images, make_teacher
+) -> None:
+    clean, poor = (
+        next(iter(FaceBatches(images, make_teacher, replace(SETTINGS, poor_target=target), 0)))
+        for target in ("clean", "poor")
+    )
+    assert np.array_equal(clean.views, poor.views)
+    assert np.array_equal(clean.targets[:6], poor.targets[:6])
+    assert np.array_equal(clean.targets[6:], clean.targets[:3])
+    seen, maps = make_teacher().see(poor.views[6:])
+    assert np.allclose(poor.targets[6:], seen, atol=1e-6)
+    assert not np.allclose(poor.targets[6:], poor.targets[:3], atol=1e-2)
+    for own, found, before in zip(maps, poor.maps, clean.maps, strict=True):
+        assert np.array_equal(found, np.concatenate([before, own.astype(np.float16)]))
+
+
+@pytest.mark.parametrize("num_maps", [4, 6])
+def test_views_are_compared_with_their_targets(make_distiller, num_maps) -> None:
     distiller = make_distiller()
     distiller.network.eval()
-    faces = torch.randint(0, 256, (4, 112, 112, 3), dtype=torch.uint8)
-    maps = (torch.zeros(4, 3, 14, 14), torch.zeros(4, 3, 7, 7))
+    faces = torch.randint(0, 256, (SETTINGS.faces_per_step + 2, 112, 112, 3), dtype=torch.uint8)
+    maps = (torch.zeros(num_maps, 3, 14, 14), torch.zeros(num_maps, 3, 7, 7))
     with torch.no_grad():
         pixels = faces.permute(0, 3, 1, 2).float() / 127.5 - 1
         targets = torch.nn.functional.normalize(distiller.network(pixels), dim=-1)
-        own = distiller._losses(torch.cat([faces, faces[:2]]), targets, maps)
+        own = distiller._losses(faces, targets, maps)
+        targets[-2:] = -targets[-2:]
+        other = distiller._losses(faces, targets, maps)
     assert float(own["cosine_mild"]) > 0.99
     assert float(own["cosine_poor"]) > 0.99
+    assert float(other["cosine_mild"]) == float(own["cosine_mild"])
+    assert float(other["cosine_poor"]) < -0.99
 
 
 def test_a_file_that_is_no_state_is_refused(make_distiller, tmp_path) -> None:
@@ -238,6 +259,7 @@ def test_a_longer_training_begins_as_a_shorter_one() -> None:
         {"cooldown": 1.5},
         {"chimera_share": -0.1},
         {"poor_share": 1.1},
+        {"poor_target": "best"},
         {"learning_rate": 0.0},
     ],
 )

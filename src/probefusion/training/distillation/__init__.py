@@ -9,6 +9,13 @@ is also compared with the teacher's maps, and all views by their similarities to
 
 from probefusion.training.distillation.batches import FaceBatches, Teacher
 from probefusion.training.distillation.distiller import Distiller, read_state
-from probefusion.training.distillation.settings import DistillationSettings
+from probefusion.training.distillation.settings import DistillationSettings, PoorTarget
 
-__all__ = ["DistillationSettings", "Distiller", "FaceBatches", "Teacher", "read_state"]
+__all__ = [
+    "DistillationSettings",
+    "Distiller",
+    "FaceBatches",
+    "PoorTarget",
+    "Teacher",
+    "read_state",
+]

@@ -75,6 +75,8 @@ class Teacher:
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
+    """Views of a step, mild before poor; a target for each, maps for all or for the mild alone."""
+
     views: npt.NDArray[np.uint8]
     targets: npt.NDArray[np.float32]
     maps: list[npt.NDArray[np.float32]]
@@ -119,7 +121,16 @@ class FaceBatches(IterableDataset[_Batch]):
         mild = [_mildly_changed(face, rng) for face in faces]
         num_poor = max(1, round(self._settings.poor_share * count))
         poor = [degrade(face, float(rng.random()), rng) for face in faces[:num_poor]]
-        return _Batch(np.stack(mild + poor), targets, [part.astype(np.float16) for part in maps])
+        if self._settings.poor_target == "poor":
+            poor_targets, poor_maps = teacher.see(np.stack(poor))
+            maps = [np.concatenate(both) for both in zip(maps, poor_maps, strict=True)]
+        else:
+            poor_targets = targets[:num_poor]
+        return _Batch(
+            np.stack(mild + poor),
+            np.concatenate([targets, poor_targets]),
+            [part.astype(np.float16) for part in maps],
+        )
 
     def _face(self, images: npt.NDArray[np.uint8], rng: np.random.Generator) -> Image:
         face: Image = images[rng.integers(len(images))]

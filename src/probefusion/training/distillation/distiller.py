@@ -185,28 +185,28 @@ class Distiller:
         self, views: Tensor, targets: Tensor, teacher_maps: tuple[Tensor, Tensor]
     ) -> dict[str, Tensor]:
         pixels = views.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-        mild = len(targets)
+        mild = self._settings.faces_per_step
         with torch.autocast("cpu", dtype=torch.bfloat16):
             _, middle, last = self.network.maps(pixels)
             embeddings = self.network.embed(last)
             compared = [
-                comparison(maps[:mild], wanted.float())
+                comparison(maps[: len(wanted)], wanted.float())
                 for comparison, maps, wanted in zip(
                     self._comparisons, (middle, last), teacher_maps, strict=True
                 )
             ]
         embeddings = embeddings.float()
-        wanted = torch.cat([targets, targets[: len(views) - mild]])
         relations = self._relations(nn.functional.normalize(embeddings, dim=-1))
-        wanted_relations = self._relations(wanted)
+        wanted_relations = self._relations(targets)
+        cosines = nn.functional.cosine_similarity(embeddings, targets)
         return {
-            "error": (embeddings - wanted).square().sum(dim=-1).mean(),
+            "error": (embeddings - targets).square().sum(dim=-1).mean(),
             "maps": torch.stack(compared).sum(),
             "relations": nn.functional.kl_div(
                 relations, wanted_relations, log_target=True, reduction="batchmean"
             ),
-            "cosine_mild": nn.functional.cosine_similarity(embeddings[:mild], targets).mean(),
-            "cosine_poor": nn.functional.cosine_similarity(embeddings[mild:], wanted[mild:]).mean(),
+            "cosine_mild": cosines[:mild].mean(),
+            "cosine_poor": cosines[mild:].mean(),
         }
 
     def _relations(self, unit: Tensor) -> Tensor:

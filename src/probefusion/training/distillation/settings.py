@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from probefusion.errors import ConfigError
 
-__all__ = ["DistillationSettings"]
+__all__ = ["DistillationSettings", "PoorTarget"]
+
+PoorTarget = Literal["clean", "poor"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +22,10 @@ class DistillationSettings:
             `cooldown` of the steps.
         faces_per_step: Faces in a step.
         poor_share: Share of the faces that are seen degraded too; at least one is.
+        poor_target: What the pupil is to make of a degraded face: the teacher's embedding of the
+            face before (`"clean"`: a robust pupil, better than its teacher on single poor images) or
+            of the very same degraded image (`"poor"`: a faithful pupil, whose poor embeddings keep
+            what a fuser can tell apart).
         learning_rate: Of AdamW.
         weight_decay: Of AdamW.
         warmup_steps: Steps in which the rate rises from 0.
@@ -35,6 +42,7 @@ class DistillationSettings:
     steps: int = 3000
     faces_per_step: int = 64
     poor_share: float = 0.5
+    poor_target: PoorTarget = "clean"
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warmup_steps: int = 100
@@ -51,6 +59,10 @@ class DistillationSettings:
         for name in ("cooldown", "chimera_share", "poor_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name}: expected from 0 to 1, got {getattr(self, name)}.")
+        if self.poor_target not in get_args(PoorTarget):
+            raise ConfigError(
+                f"poor_target: expected {' or '.join(get_args(PoorTarget))}, got {self.poor_target!r}."
+            )
         if self.learning_rate <= 0:
             raise ConfigError(f"learning_rate: expected above 0, got {self.learning_rate}.")
 
