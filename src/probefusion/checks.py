@@ -229,6 +229,7 @@ def check_output(path: str | Path, *, force: bool) -> Path:
     Raises:
         OutputExistsError: If it exists and `force` is False.
         MissingFileError: If the folder it lies in does not exist.
+        PermissionError: If that folder may not be written to.
     """
     if str(path).endswith(("/", os.sep)) and not Path(path).exists():
         raise MissingFileError(f"output {str(path)!r}: the folder does not exist. Name a file.")
@@ -245,9 +246,14 @@ def check_output(path: str | Path, *, force: bool) -> Path:
         raise OutputExistsError(
             f"output {str(path)!r} exists. Use --force (force=True) to replace it."
         )
-    if not path.parent.exists():
+    if not path.parent.is_dir():
         raise MissingFileError(
-            f"folder {str(path.parent)!r} for the output {path.name!r} does not exist."
+            f"output {path.name!r}: there is no folder {str(path.parent)!r}. Make it, or name another."
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"output {path.name!r}: the folder {str(path.parent)!r} may not be written to. "
+            f"Name another, or change its permissions."
         )
     return path
 
