@@ -1,0 +1,135 @@
+"""Training by command: real arguments, exit codes, and fusers that work."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from probefusion.fusion import load_fuser
+from probefusion.types import EmbeddingSet
+
+
+def test_train_is_resumed_after_a_kill_and_gives_a_working_fuser(
+    tmp_path, command, tiny_embedder, people_folder
+) -> None:
+    pytest.importorskip("torch")
+    output = tmp_path / "fuser"
+    options = ["--images", people_folder, "--embedder", tiny_embedder, "-o", output]
+    options += ["--steps", "400", "--batch-size", "8", "--seed", "2", "--threads", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "probefusion", "train", *map(str, options)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    checkpoint = tmp_path / "fuser.work" / "checkpoint.safetensors"
+    deadline = time.monotonic() + 240
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "give the same command again" in err
+    assert not output.exists()
+
+    code, out, err = command("train", *options, "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    assert facts["num_people"] + facts["num_held_out"] == 30
+    fuser = load_fuser(output)
+    assert fuser.self_test() < 1e-4
+    assert fuser.embedder.startswith("tiny@")
+    code, out, _ = command(
+        "fuse",
+        people_folder / "person_03",
+        "--aligned",
+        "--embedder",
+        tiny_embedder,
+        "--fuser",
+        output,
+        "--json",
+    )
+    assert code == 0
+    assert json.loads(out)["fuser"] == facts["fingerprint"]
+
+
+def test_train_without_style_and_norm_gives_a_report_and_a_fuser_for_unit_embeddings(
+    tmp_path, command, tiny_embedder, people_folder, monkeypatch
+) -> None:
+    pytest.importorskip("torch")
+    from probefusion.training import run as training_run
+
+    monkeypatch.setattr(training_run, "MIN_HELD_OUT", 2)
+    options = ["--images", people_folder, "--embedder", tiny_embedder, "-o", tmp_path / "f"]
+    options += ["--steps", "3", "--batch-size", "6", "--folds", "0,1", "--threads", "1"]
+    options += ["--without", "style", "norm", "--validation-share", "0.3", "--report"]
+    code, out, err = command("train", *options, tmp_path / "report", "--json")
+    assert code == 0, err
+    facts = json.loads(out)
+    assert facts["report"] == str(tmp_path / "report")
+    assert facts["metrics"]["points"]
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert {point["fuser"] for point in report["points"]} == {"mean", facts["name"]}
+    fuser = load_fuser(tmp_path / "f")
+    assert (fuser.style_channels, fuser.needs_norms) == (0, False)
+    rng = np.random.default_rng(0)
+    units = rng.standard_normal((5, fuser.dim))
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    long = fuser.fuse(EmbeddingSet(embeddings=units * rng.uniform(1, 9, (5, 1)))).vector
+    assert np.allclose(fuser.fuse(EmbeddingSet(embeddings=units)).vector, long, atol=1e-4)
+    code, _, err = command("train", *options, tmp_path / "report", "--json", "--work", tmp_path)
+    assert code == 1
+    assert "exists" in err
+
+
+def test_train_settings_from_a_file(tmp_path, command, tiny_embedder, people_folder) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "bad.toml").write_text("stepps = 3\n")
+    base = ["train", "--images", people_folder, "--embedder", tiny_embedder, "-o", tmp_path / "f"]
+    code, _, err = command(*base, "--config", tmp_path / "bad.toml")
+    assert code == 1
+    assert "did you mean 'steps'" in err
+    (tmp_path / "good.toml").write_text(
+        "steps = 2\nbatch_size = 4\nseed = 5\n[network]\nnum_clusters = 3\n"
+    )
+    code, _, err = command(*base, "--config", tmp_path / "good.toml", "--seed", "6")
+    assert code == 0, err
+    run = json.loads((tmp_path / "f.work" / "run.json").read_text())
+    assert run["config"]["steps"] == 2
+    assert run["config"]["seed"] == 6
+    assert load_fuser(tmp_path / "f").card.num_clusters == 3
+    (tmp_path / "bad.toml").write_text("steps = 2\n[network]\nnum_cluster = 3\n")
+    code, _, err = command(*base, "--config", tmp_path / "bad.toml", "--force")
+    assert code == 1
+    assert "did you mean 'num_clusters'" in err
+
+
+def test_settings_of_the_wrong_type(tmp_path, command, tiny_embedder, people_folder) -> None:
+    pytest.importorskip("torch")
+    base = ["train", "--images", people_folder, "--embedder", tiny_embedder, "-o", tmp_path / "f"]
+    for text in ('steps = "abc"', "folds = 3", "seed = true", "steps = 2.5"):
+        (tmp_path / "bad.toml").write_text(text)
+        code, _, err = command(*base, "--config", tmp_path / "bad.toml")
+        assert code == 1, text
+        assert text.split()[0] in err
+    code, _, err = command(*base, "--device", "nowhere")
+    assert code == 1
+    assert "--device" in err
+    code, _, err = command(
+        "embed",
+        people_folder,
+        "--aligned",
+        "--detector",
+        "x",
+        "--embedder",
+        tiny_embedder,
+        "-o",
+        "x",
+    )
+    assert code == 1
+    assert "got both" in err
