@@ -131,12 +131,21 @@ _AIMS = {"clean": "", "poor": " and to be what the teacher makes of the same deg
 
 
 def _stages(stages: list[dict[str, Any]]) -> str:
-    return "\n".join(
-        f"  - From step {stage['from_step']:,}: {stage['faces_per_step']} faces a step, "
+    return "\n".join(f"  - {_stage(stage)}" for stage in stages)
+
+
+def _stage(stage: dict[str, Any]) -> str:
+    if "blended_with" in stage:
+        other = stage["blended_with"]
+        return (
+            f"At step {stage['from_step']:,}: {other['share']:.0%} of the network as it was at step {other['step']:,} "
+            f"blended in, number by number."
+        )
+    return (
+        f"From step {stage['from_step']:,}: {stage['faces_per_step']} faces a step, "
         f"{stage['chimera_share']:.0%} of them put together from two people, {stage['poor_share']:.0%} degraded "
         f"too{_AIMS[stage.get('poor_target', 'clean')]}; rate {stage['learning_rate']:g}, "
         f"falling in the last {stage['cooldown']:.0%} of {stage['steps']:,} steps; seed {stage['seed']}."
-        for stage in stages
     )
 
 

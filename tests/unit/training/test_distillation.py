@@ -26,9 +26,11 @@ from probefusion.training.distillation import (  # noqa: E402
     Distiller,
     FaceBatches,
     Teacher,
+    blend_states,
     read_state,
 )
 from probefusion.training.distillation import batches as rules  # noqa: E402
+from probefusion.training.embedder_export import read_compact_embedder  # noqa: E402
 
 MAPS = ("stage3", "stage4")
 CONFIG = CompactEmbedderConfig(dim=16, widths=(4, 6, 8, 10), depths=(1, 1, 1), head=12)
@@ -139,6 +141,50 @@ def test_a_state_says_which_steps_were_trained_with_which_settings(
     assert {group["weight_decay"] for group in changed._optimizer.param_groups} == {0.2}
     stages = read_state(state)["stages"]
     assert [(stage["from_step"], stage["poor_share"]) for stage in stages] == [(0, 0.5), (5, 1.0)]
+
+
+@pytest.fixture
+def two_states(make_distiller, tmp_path):
+    """The paths of a state and of a later one of the same training, their networks apart."""
+    paths = [tmp_path / "earlier.pt", tmp_path / "later.pt"]
+    distiller = make_distiller()
+    for path, step in zip(paths, (4, 9), strict=True):
+        distiller.step = step
+        distiller.save(path)
+        with torch.no_grad():
+            for part in distiller.network.parameters():
+                part.add_(torch.randn_like(part))
+    return paths
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_blending_is_a_mean_of_numbers(two_states, make_distiller, tmp_path, share) -> None:
+    first, second = (read_state(path)["network"] for path in two_states)
+    state = blend_states(*two_states, share=share)
+    for key, part in state["network"].items():
+        expected = (1 - share) * first[key] + share * second[key]
+        assert torch.allclose(part.float(), expected.float(), atol=1e-6), key
+        assert part.dtype == second[key].dtype
+    assert state["stages"][-1]["blended_with"] == {"step": 4, "share": 1 - share}
+    assert len(state["stages"]) == 2
+    torch.save(state, tmp_path / "blended.pt")
+    network, step, _ = read_compact_embedder(tmp_path / "blended.pt")
+    assert step == 9
+    going_on = make_distiller()
+    going_on.resume(tmp_path / "blended.pt")
+    assert torch.equal(next(network.parameters()), next(going_on.network.parameters()))
+
+
+def test_only_two_states_of_one_training_are_blended(two_states, make_distiller, tmp_path) -> None:
+    earlier, later = two_states
+    with pytest.raises(MismatchError, match="in their order"):
+        blend_states(later, earlier, share=0.5)
+    with pytest.raises(ConfigError, match="share"):
+        blend_states(earlier, later, share=1.5)
+    other = make_distiller(config=replace(CONFIG, dim=CONFIG.dim // 2))
+    other.save(tmp_path / "other.pt")
+    with pytest.raises(MismatchError, match="expected a pupil"):
+        blend_states(tmp_path / "other.pt", later, share=0.5)
 
 
 def test_a_state_of_another_pupil_is_refused(make_distiller, tmp_path) -> None:

@@ -2,14 +2,16 @@
 
 Each training face is an image of one person or a chimera of two. The teacher embeds it clean; the
 pupil sees it mildly changed, and a share of the faces once more, degraded, and is to give the
-teacher's unit embedding every time. The squared error is least where the pupil gives the mean of
-what the face could be, so the length of its embedding tells how sure it is. The mildly changed view
-is also compared with the teacher's maps, and all views by their similarities to the training people.
+teacher's unit embedding of the clean face every time, or, of the degraded one, what the teacher makes
+of that very image. The squared error is least where the pupil gives the mean of what the face could be,
+so the length of its embedding tells how sure it is. Views that the teacher has seen are also compared
+with its maps, and all views by their similarities to the training people.
 """
 
 from probefusion.training.distillation.batches import FaceBatches, Teacher
-from probefusion.training.distillation.distiller import Distiller, read_state
+from probefusion.training.distillation.distiller import Distiller
 from probefusion.training.distillation.settings import DistillationSettings, PoorTarget
+from probefusion.training.distillation.states import blend_states, read_state
 
 __all__ = [
     "DistillationSettings",
@@ -17,5 +19,6 @@ __all__ = [
     "FaceBatches",
     "PoorTarget",
     "Teacher",
+    "blend_states",
     "read_state",
 ]

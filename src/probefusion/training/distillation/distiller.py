@@ -13,36 +13,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from probefusion.checks import check_existing
-from probefusion.errors import FileFormatError, MismatchError
+from probefusion.errors import MismatchError
 from probefusion.files import replace_file
 from probefusion.nn.compact_embedder import CompactEmbedder, CompactEmbedderConfig
 from probefusion.nn.initialisation import seeded_init
 from probefusion.training.distillation.batches import FaceBatches, Teacher
 from probefusion.training.distillation.settings import DistillationSettings
+from probefusion.training.distillation.states import read_state
 
-__all__ = ["Distiller", "read_state"]
+__all__ = ["Distiller"]
 
 _TEMPERATURE = 0.05
-_STATE_KEYS = frozenset({"config", "network", "comparisons", "optimizer", "step", "stages"})
-
-
-def read_state(path: str | Path) -> dict[str, Any]:
-    """A state as `Distiller.save` writes it; read without running any code in it.
-
-    Raises:
-        MissingFileError: If there is no such file.
-        FileFormatError: If it holds no such state.
-    """
-    found = torch.load(
-        check_existing(path, name="training state"), map_location="cpu", weights_only=True
-    )
-    if not isinstance(found, dict) or not found.keys() >= _STATE_KEYS:
-        raise FileFormatError(
-            f"training state {str(path)!r}: expected {', '.join(sorted(_STATE_KEYS))} as "
-            f"benchmarks/distill_embedder.py saves them. Give another file, or remove it to start anew."
-        )
-    return found
 
 
 class _MapComparison(nn.Module):
