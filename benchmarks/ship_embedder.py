@@ -1,7 +1,7 @@
 """Writes the embedder of the package from a state of distill_embedder.py: network, card, pages.
 
     python benchmarks/ship_embedder.py WORK/state.pt --images lfw112.zip \
-        --teacher mobilefacenet_128d.onnx -o src/probefusion/weights/compact_128d.lfw112.r2
+        --teacher mobilefacenet_128d.onnx -o src/probefusion/weights/compact_128d.lfw112.r3
 
 Exports, measures the exported file on fold 3, which it was not trained on, beside its teacher, and
 writes compact_128d.onnx, embedder.json and MODEL_CARD.md, and the blocks about it in the pages.

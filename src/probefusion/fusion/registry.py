@@ -45,12 +45,6 @@ def bundled_fusers(embedder: str | None = None) -> dict[str, Path]:
         is_newer = known is not None and _without_revision(known) == _without_revision(folder)
         if known is None or is_newer or (embedder is not None and _made_for(folder) == embedder):
             short[architecture] = folder
-    if embedder is not None:
-        # The fast size may be bundled as "exact"; it answers to its own architecture as well.
-        for folder in [folder for folder in names.values() if _made_for(folder) == embedder]:
-            kind = read_card(folder, verify=False).architecture
-            if kind != "exact" and (kind not in short or _made_for(short[kind]) != embedder):
-                short[kind] = folder
     return names | short
 
 

@@ -72,8 +72,21 @@ def test_an_architecture_alone_means_the_fuser_of_the_embedder(
     assert load_fuser("exact", embedder=card.embedder).embedder == card.embedder
 
 
-def test_the_fast_size_is_found_under_its_architecture_too() -> None:
-    embedder = load_fuser("exact.compact_128d-lfw112.r2").embedder
-    assert load_fuser("exact-fast", embedder=embedder).name == "exact.compact_128d-lfw112.r2"
-    assert load_fuser("exact", embedder=embedder).name == "exact.compact_128d-lfw112.r2"
-    assert load_fuser("exact-fast").name == "exact-fast.mobilefacenet_128d-lfw112.r2"
+@pytest.mark.parametrize("network", ["compact_128d", "mobilefacenet_128d"])
+def test_both_sizes_are_bundled_for_both_embedders(network) -> None:
+    name = next(name for name in registry.bundled_fusers() if name.startswith(f"exact.{network}-"))
+    embedder = load_fuser(name).embedder
+    for short, kind in (
+        ("exact", "exact"),
+        ("exact-fast", "exact-fast"),
+        ("exact-embedding", "exact"),
+    ):
+        fuser = load_fuser(short, embedder=embedder)
+        assert fuser.name.startswith(f"{short}.{network}-")
+        assert fuser.card.architecture == kind
+        assert fuser.embedder == embedder
+
+
+def test_without_an_embedder_the_one_inside_is_meant() -> None:
+    for short in ("exact", "exact-fast", "exact-embedding"):
+        assert load_fuser(short).name.startswith(f"{short}.compact_128d-")
