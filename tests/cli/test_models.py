@@ -128,7 +128,8 @@ def test_quantize(command, tmp_path):
     crops.mkdir()
     rng = np.random.default_rng(3)
     for number in range(70):
-        coarse = rng.integers(0, 256, (16, 16, 3)) * rng.uniform(0.3, 1)
+        coarse = rng.integers(0, 256, (8, 8, 3)) * rng.uniform(0.1, 1) + rng.uniform(0, 25)
+        coarse = np.clip(coarse, 0, 255)
         crop = cv2.resize(coarse.astype(np.uint8), (112, 112), interpolation=cv2.INTER_CUBIC)
         cv2.imwrite(str(crops / f"{number:02d}.png"), crop)
     cv2.imwrite(str(crops / "wide.png"), np.zeros((50, 90, 3), np.uint8))

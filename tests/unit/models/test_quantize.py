@@ -28,13 +28,14 @@ from probefusion.types import EmbeddingSet  # noqa: E402
 
 
 def make_crops(count: int) -> np.ndarray:
-    """Random pictures of many contrasts with some noise: every map of the network gets a range."""
+    """Random pictures, bright and dark, of many contrasts, with some noise: every map gets a range."""
     rng = np.random.default_rng(3)
-    coarse = rng.integers(0, 256, (count, 16, 16, 3)).astype(np.uint8)
+    coarse = rng.integers(0, 256, (count, 8, 8, 3)).astype(np.uint8)
     smooth = [cv2.resize(crop, (112, 112), interpolation=cv2.INTER_CUBIC) for crop in coarse]
-    contrast = rng.uniform(0.3, 1, (count, 1, 1, 1))
+    contrast = rng.uniform(0.1, 1, (count, 1, 1, 1))
+    level = rng.uniform(67, 187, (count, 1, 1, 1))
     noise = rng.normal(0, 5, (count, 112, 112, 3))
-    return np.clip((np.stack(smooth) - 127.0) * contrast + 127 + noise, 0, 255).astype(np.uint8)
+    return np.clip((np.stack(smooth) - 127.0) * contrast + level + noise, 0, 255).astype(np.uint8)
 
 
 def make_network(path, *, opset=17, unit=False, batch="N", channels_last=False, half=False):
