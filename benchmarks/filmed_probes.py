@@ -234,7 +234,7 @@ def embedded(
     protocol: DegradedFolderProtocol, size: int, embedder: Embedder, work: Path
 ) -> ProbeData:
     """Gallery of clean images and filmed probes."""
-    crops = filmed_crops(protocol, size, work / f"filmed-{protocol.num_sets}-sets.npy")
+    crops = filmed_crops(protocol, size, work / f"filmed-{protocol.content_hash[:12]}-{size}.npy")
     sets = list(protocol.probe_sets(size))
     parts = [embedder.embed_set(crops[at : at + BLOCK]) for at in range(0, len(crops), BLOCK)]
     people: People = protocol.people
