@@ -31,7 +31,7 @@ from probefusion.metrics import (
 )
 from probefusion.metrics.scores import ComparisonScores
 from probefusion.nn.architectures import build_network
-from probefusion.training.export import export_fuser
+from probefusion.training.export.fuser_folder import export_fuser
 from probefusion.types import EmbeddingSet
 
 NUM_TEMPLATES, NUM_IMAGES, NUM_PEOPLE = 23_124, 469_375, 3_531

@@ -11,9 +11,10 @@ import numpy as np
 import onnxruntime
 
 import speed_sides as sides
-from probefusion.faces import embed_images, list_images
-from probefusion.faces.onnx_graph import free_batch_axis, image_input, read_model
-from probefusion.models import load_embedder
+from probefusion.embedders import embed_images
+from probefusion.embedders.onnx_graph import free_batch_axis, image_input, read_model
+from probefusion.faces import list_images
+from probefusion.zoo import load_embedder
 
 BATCHES = (1, 8, 16, 32, 64)
 

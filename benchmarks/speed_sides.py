@@ -16,7 +16,7 @@ from probefusion.fusion import Fuser
 from probefusion.fusion.learned import open_fuser
 from probefusion.nn.architectures import build_network
 from probefusion.nn.caface import CAFace
-from probefusion.training.export import export_fuser
+from probefusion.training.export.fuser_folder import export_fuser
 from probefusion.types import EmbeddingSet
 
 CLOCK_NAME = os.environ.get("SPEED_CLOCK", "wall")

@@ -13,14 +13,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import ProbeFusionError
+from probefusion.version import __version__
 
 if TYPE_CHECKING:
     from probefusion.api import fuse
-    from probefusion.fusion import Fuser, FusionState, load_fuser
+    from probefusion.fusion import Fuser
     from probefusion.io import read_embeddings
-    from probefusion.types import EmbeddingSet, Template
-
-__version__ = "0.1.0"
+    from probefusion.types import EmbeddingSet, FusionState, Template
+    from probefusion.zoo import load_fuser
 
 __all__ = [
     "EmbeddingSet",

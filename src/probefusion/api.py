@@ -7,8 +7,9 @@ import os
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.fusion import Fuser, load_fuser, suggest_fuser
+from probefusion.fusion import Fuser
 from probefusion.types import EmbeddingSet, FloatArray
+from probefusion.zoo import load_fuser, suggest_fuser
 
 __all__ = ["fuse"]
 
@@ -58,7 +59,7 @@ def fuse(
     else:
         quality = None
         if crops is not None:
-            from probefusion.faces.quality import CropQuality
+            from probefusion.embedders.quality import CropQuality
 
             quality = CropQuality().judge(np.asarray(crops))
         images = EmbeddingSet(

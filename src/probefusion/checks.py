@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,6 @@ from probefusion.errors import (
     DtypeError,
     EmptySetError,
     InvalidInputError,
-    MissingExtraError,
     MissingFileError,
     NonFiniteError,
     OutputExistsError,
@@ -34,7 +31,6 @@ __all__ = [
     "check_nonzero_rows",
     "check_not_empty",
     "check_output",
-    "import_extra",
     "read_only",
     "row_norms",
 ]
@@ -256,26 +252,3 @@ def check_output(path: str | Path, *, force: bool) -> Path:
             f"Name another, or change its permissions."
         )
     return path
-
-
-def import_extra(package: str, *, extra: str, purpose: str) -> Any:
-    """Imports an optional dependency.
-
-    Args:
-        package: Module to import.
-        extra: The extra of probefusion that brings it.
-        purpose: What it is needed for, as a gerund.
-
-    Returns:
-        The module.
-
-    Raises:
-        MissingExtraError: If it is not installed.
-    """
-    try:
-        module: ModuleType = importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.split(".")[0] != package.split(".")[0]:
-            raise
-        raise MissingExtraError(package, extra, purpose) from error
-    return module

@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +18,19 @@ import numpy.typing as npt
 from probefusion.checks import check_existing, check_output
 from probefusion.errors import FileFormatError, OutputExistsError
 
-__all__ = ["optional_text", "read_npz", "replace_file", "sha256_of", "write_npz"]
+__all__ = [
+    "bundled_folder",
+    "optional_text",
+    "read_npz",
+    "replace_file",
+    "sha256_of",
+    "write_npz",
+]
+
+
+def bundled_folder() -> Path:
+    """The folder of the package that holds its trained networks and the demonstration's data."""
+    return Path(str(files("probefusion"))).absolute() / "zoo" / "weights"
 
 
 @contextmanager

@@ -7,18 +7,17 @@ import zipfile
 
 import numpy as np
 import pytest
+from research.compact_embedder.verification_pairs import draw_pairs, pair_accuracy
 
 from probefusion.cli import main
 from probefusion.errors import IntegrityError
 from probefusion.evaluation.embed_protocol import embed_protocol
 from probefusion.evaluation.sweep import sweep
-from probefusion.evaluation.verification_pairs import draw_pairs, pair_accuracy
 from probefusion.faces.images import read_crop
-from probefusion.fusion import load_fuser
-from probefusion.models import load_embedder, quantize_embedder
 from probefusion.protocols import DegradedFolderProtocol, People, read_people
 from probefusion.protocols.degraded_folder import fold_of
 from probefusion.types import Template
+from probefusion.zoo import load_embedder, load_fuser, quantize_embedder
 
 pytestmark = pytest.mark.assets
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from probefusion.cli import main
-from probefusion.faces.video import VideoReader
-from probefusion.fusion import FusionState, load_fuser
-from probefusion.types import Template
+from probefusion.faces.frames import VideoReader
+from probefusion.types import FusionState, Template
 from probefusion.video.merging import merge_people
+from probefusion.zoo import load_fuser
 
 pytestmark = pytest.mark.assets
 
@@ -64,7 +64,7 @@ def test_both_shots_of_the_singer_are_merged_by_their_states(assets, models, tmp
 @pytest.fixture(scope="module")
 def probe(assets, models):
     """The low-quality clip with MobileFaceNet-128d."""
-    from probefusion.models import load_embedder
+    from probefusion.zoo import load_embedder
 
     return processed_probe(assets, models, load_embedder(models[1]))
 
@@ -72,8 +72,8 @@ def probe(assets, models):
 def processed_probe(assets, models, embedder):
     """State and mean state of the whole low-quality clip and of its halves; its images."""
     from probefusion.fusion import MeanFuser
-    from probefusion.models import load_detector
     from probefusion.video import process_video
+    from probefusion.zoo import load_detector
 
     detector = load_detector(models[3])
     fuser = load_fuser("exact", embedder=embedder.fingerprint)
@@ -118,14 +118,14 @@ def test_streaming_equals_batch(probe) -> None:
 
 
 def test_one_half_finds_the_other_among_500_people(probe, assets) -> None:
-    """By a wide margin; the plain mean's is wider still on this clip, and docs/benchmarks.md says so."""
+    """By a wide margin; the plain mean's is wider still on this clip, and research/notebook.md says so."""
     margins = margins_of_halves(probe, assets)
     assert margins["fuser"] > 0.4
     assert margins["mean"] > 0.4
 
 
 def test_so_it_does_with_the_embedder_inside(assets, models) -> None:
-    from probefusion.models import load_embedder
+    from probefusion.zoo import load_embedder
 
     margins = margins_of_halves(processed_probe(assets, models, load_embedder()), assets)
     assert margins["fuser"] > 0.4

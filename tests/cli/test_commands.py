@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from probefusion.fusion import FusionState, load_fuser
-from probefusion.types import EmbeddingSet, Template
+from probefusion.types import EmbeddingSet, FusionState, Template
+from probefusion.zoo import load_fuser
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_ijb(tmp_path, evaluate, dataset) -> None:
 
 def test_ijb_joint_template_is_the_fuser_on_all_images(tmp_path, tiny_embedder) -> None:
     """The numbers behind the report: templates equal the fuser's own, media means the helper's."""
-    from probefusion.evaluation.template_assessment import _acquired, _fuse
+    from probefusion.evaluation.licensed import _acquired, _fuse
     from probefusion.fusion import MeanFuser
     from probefusion.protocols import TemplateIndex
     from probefusion.types import EmbeddingSet
@@ -119,9 +119,9 @@ def test_ijb_joint_template_is_the_fuser_on_all_images(tmp_path, tiny_embedder) 
 
 
 def test_official_fusers_are_cut_as_officially(fuser_folders, make_set) -> None:
-    from probefusion.evaluation.template_assessment import _fuse
-    from probefusion.fusion import load_fuser
+    from probefusion.evaluation.licensed import _fuse
     from probefusion.protocols import TemplateIndex
+    from probefusion.zoo import load_fuser
 
     official = load_fuser(fuser_folders["official"])
     images = make_set(10)

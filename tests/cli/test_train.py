@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from probefusion.fusion import load_fuser
 from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
 
 
 def test_train_is_resumed_after_a_kill_and_gives_a_working_fuser(

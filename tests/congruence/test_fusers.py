@@ -16,7 +16,7 @@ from probefusion.errors import (
     MissingStyleError,
     ShapeError,
 )
-from probefusion.fusion import FusionState
+from probefusion.types import FusionState
 
 
 def test_fuse_is_finish_of_encode(any_fuser, make_set) -> None:

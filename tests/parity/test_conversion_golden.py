@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from probefusion.faces.onnx_graph import read_model
-from probefusion.faces.style_taps import find_style_taps, map_shapes
-from probefusion.fusion import load_fuser
-from probefusion.models import load_embedder
+from probefusion.embedders.onnx_graph import read_model
+from probefusion.embedders.style_taps import find_style_taps, map_shapes
 from probefusion.nn import BACKBONES
-from probefusion.training.backbone_export import export_backbone
+from probefusion.training.export.backbone import export_backbone
+from probefusion.zoo import load_embedder, load_fuser
 
 NUM_CLASSES = 1000
 MAX_SECONDS = 60

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from probefusion.fusion import load_fuser
 from probefusion.nn import CAFace, config_of_official_state_dict, load_official_state_dict
-from probefusion.training.export import export_fuser
+from probefusion.training.export.fuser_folder import export_fuser
 from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
 
 
 @pytest.fixture(scope="module")

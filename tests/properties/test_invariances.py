@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from probefusion.fusion import load_fuser
 from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
 
 TOLERANCE = 1e-6
 relaxed = settings(

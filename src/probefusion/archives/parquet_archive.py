@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.archives.archive import Archive, ArchiveRows, check_ids, identity_of
-from probefusion.checks import import_extra
 from probefusion.errors import FileFormatError, ShapeError
+from probefusion.extras import import_extra
 from probefusion.io.tables import list_matrix
 
 __all__ = ["ParquetArchive"]

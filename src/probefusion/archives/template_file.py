@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.archives.template_table import TemplateTable
-from probefusion.checks import import_extra
 from probefusion.errors import FileFormatError
+from probefusion.extras import import_extra
 from probefusion.files import replace_file, write_npz
 
 __all__ = ["template_writer"]

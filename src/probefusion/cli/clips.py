@@ -16,8 +16,9 @@ from probefusion.cli.inputs import GET_DETECTOR, choose_fuser, load_chosen_embed
 from probefusion.cli.options import positive
 
 if TYPE_CHECKING:
-    from probefusion.faces import Detector, Embedder
-    from probefusion.faces.video import VideoReader
+    from probefusion.embedders import Embedder
+    from probefusion.faces import Detector
+    from probefusion.faces.frames import VideoReader
     from probefusion.fusion import Fuser
     from probefusion.video import Clip
 
@@ -86,7 +87,7 @@ def load_tools(options: argparse.Namespace, fuser: Fuser | None = None) -> Tools
         ProbeFusionError: If one cannot be used.
     """
     from probefusion.errors import ConfigError
-    from probefusion.models import load_detector
+    from probefusion.zoo import load_detector
 
     if options.detector is None:
         raise ConfigError(f"--detector: reading people from a video needs one. {GET_DETECTOR}")
@@ -104,7 +105,7 @@ def open_reader(
     source: str, options: argparse.Namespace, *, every: int | None = None
 ) -> VideoReader:
     """The video of the options, opened."""
-    from probefusion.faces.video import VideoReader
+    from probefusion.faces.frames import VideoReader
 
     return VideoReader(
         source,

@@ -97,8 +97,8 @@ def _common_fuser(
 ) -> Fuser | None:
     """The fuser for the sides that are not fused yet; that of a template where there is one."""
     from probefusion.errors import ConfigError, UnknownNameError
-    from probefusion.fusion import load_fuser
     from probefusion.types import EmbeddingSet
+    from probefusion.zoo import load_fuser
 
     sets = [side for side in sides if isinstance(side, EmbeddingSet)]
     made_by = [side.fuser for side in sides if not isinstance(side, EmbeddingSet) and side.fuser]

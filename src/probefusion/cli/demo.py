@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.options import add_output_options
@@ -40,13 +39,16 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the table and draws the plots."""
     from probefusion.evaluation.demo import run_demo
+    from probefusion.reports.demo import draw_demo
 
-    points = run_demo(options.output, subject_id=options.person, force=options.force)
+    result = run_demo(options.person)
+    pictures = draw_demo(result, options.output, force=options.force)
+    points = result.points
     if options.json:
         print(json.dumps([_facts(point) for point in points], indent=2))
         return 0
     _print_table(points)
-    print(f"plots: {Path(options.output) / 'sweep.png'}, {Path(options.output) / 'person.png'}")
+    print(f"plots: {', '.join(map(str, pictures))}")
     return 0
 
 

@@ -17,7 +17,7 @@ from probefusion.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from probefusion.faces import Embedder
+    from probefusion.embedders import Embedder
     from probefusion.fusion import Fuser
 
 __all__ = ["add_parser", "run"]
@@ -92,9 +92,9 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Evaluates and writes the report; 3 if images of the data were skipped."""
     from probefusion.checks import check_output
-    from probefusion.faces import CropQuality, JudgedEmbedder
-    from probefusion.fusion import load_fuser
+    from probefusion.embedders import CropQuality, JudgedEmbedder
     from probefusion.fusion.universal import UniversalFuser
+    from probefusion.zoo import load_fuser
 
     if Path(options.output).is_dir():
         check_output(Path(options.output) / "report.json", force=options.force)
@@ -114,10 +114,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _degraded_folder(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedder) -> int:
     from probefusion.cli.progress import progress_bar
-    from probefusion.evaluation.assessment import AssessmentPlan, assess, check_fusers
+    from probefusion.evaluation.degraded_folder import AssessmentPlan, assess, check_fusers
     from probefusion.evaluation.embed_protocol import embed_protocol
-    from probefusion.evaluation.report import report_facts, write_report
     from probefusion.protocols import DegradedFolderProtocol, read_people
+    from probefusion.reports.degraded_folder import report_facts, write_report
 
     people = read_people(options.data)
     protocol = DegradedFolderProtocol(
@@ -158,14 +158,11 @@ def _degraded_folder(options: argparse.Namespace, fusers: list[Fuser], embedder:
 
 def _licensed(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedder) -> int:
     from probefusion.cli.progress import progress_bar
-    from probefusion.evaluation.assessment import check_fusers
-    from probefusion.evaluation.template_assessment import assess_templates, embed_rows
-    from probefusion.evaluation.template_protocol import open_template_protocol
-    from probefusion.evaluation.template_report import (
-        template_report_facts,
-        write_template_report,
-    )
-    from probefusion.models import load_detector
+    from probefusion.evaluation.degraded_folder import check_fusers
+    from probefusion.evaluation.licensed import assess_templates, embed_rows
+    from probefusion.protocols.licensed import open_template_protocol
+    from probefusion.reports.licensed import template_report_facts, write_template_report
+    from probefusion.zoo import load_detector
 
     check_fusers(fusers, embedder.fingerprint)
     protocol = open_template_protocol(

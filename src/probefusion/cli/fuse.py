@@ -23,8 +23,8 @@ from probefusion.cli.options import add_embedding_options, add_fuser_option, add
 
 if TYPE_CHECKING:
     from probefusion.cli.inputs import Loaded
-    from probefusion.fusion import Fuser, FusionState
-    from probefusion.types import Template
+    from probefusion.fusion import Fuser
+    from probefusion.types import FusionState, Template
 
 __all__ = ["add_parser", "run"]
 
@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> int:
     """Fuses and saves; 3 if images were skipped or a video is damaged, 130 if one was interrupted."""
     from probefusion.checks import check_output
     from probefusion.errors import ConfigError
-    from probefusion.faces.video import is_video
-    from probefusion.fusion import FusionState
+    from probefusion.faces.frames import is_video
+    from probefusion.types import FusionState
 
     if options.output is None and options.state is None and not options.json:
         raise ConfigError(
@@ -142,7 +142,7 @@ def run(options: argparse.Namespace) -> int:
 def _choose(options: argparse.Namespace, states: list[FusionState], loaded: Loaded) -> Fuser:
     """The fuser that made the states, or that fits the sets."""
     from probefusion.errors import ConfigError, UnknownNameError
-    from probefusion.fusion import load_fuser
+    from probefusion.zoo import load_fuser
 
     if options.fuser == "auto" and states:
         try:

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     """Fuses and writes."""
     from probefusion.archives import fuse_archive, open_archive
     from probefusion.cli.progress import progress_bar
-    from probefusion.fusion import load_fuser
+    from probefusion.zoo import load_fuser
 
     archive = open_archive(options.archive, by=options.by)
     fuser = load_fuser(options.fuser, num_threads=options.threads, embedder=archive.embedder)

@@ -14,7 +14,8 @@ from probefusion.errors import ConfigError
 from probefusion.types import EmbeddingSet
 
 if TYPE_CHECKING:
-    from probefusion.faces import EmbeddingReport, OnnxEmbedder, SkippedImage
+    from probefusion.embedders import EmbeddingReport, OnnxEmbedder
+    from probefusion.faces import SkippedImage
     from probefusion.fusion import Fuser
 
 __all__ = [
@@ -79,8 +80,8 @@ def load_images(paths: Sequence[str], options: argparse.Namespace) -> Loaded:
 def embed_paths(paths: Sequence[Path], options: argparse.Namespace) -> EmbeddingReport:
     """Embeds images and folders with the embedder and detector of the options."""
     from probefusion.cli.progress import progress_bar
-    from probefusion.faces import CropQuality, embed_images
-    from probefusion.models import load_detector
+    from probefusion.embedders import CropQuality, embed_images
+    from probefusion.zoo import load_detector
 
     if options.aligned and options.detector is not None:
         raise ConfigError(
@@ -114,7 +115,7 @@ def _needs_quality(options: argparse.Namespace, embedder: str) -> bool:
     A set that is kept may meet any fuser later; one that is fused at once needs it for the universal
     fuser alone.
     """
-    from probefusion.fusion.registry import has_bundled_fuser
+    from probefusion.zoo.fusers import has_bundled_fuser
 
     fuser = getattr(options, "fuser", None)
     if fuser == "auto":
@@ -132,7 +133,7 @@ def load_chosen_embedder(options: argparse.Namespace, *, device: str = "cpu") ->
     Raises:
         ProbeFusionError: As for `load_embedder`.
     """
-    from probefusion.models import DEFAULT_EMBEDDER, find_entry, load_embedder
+    from probefusion.zoo import DEFAULT_EMBEDDER, find_entry, load_embedder
 
     model = options.embedder
     if model is None:
@@ -157,7 +158,7 @@ def embedder_settings(options: argparse.Namespace) -> dict[str, str] | None:
 
 def choose_fuser(options: argparse.Namespace, sets: Sequence[EmbeddingSet]) -> Fuser:
     """The fuser of the options; for `auto`, the one that fits all sets, told on stderr."""
-    from probefusion.fusion import load_fuser, suggest_fuser
+    from probefusion.zoo import load_fuser, suggest_fuser
 
     name = options.fuser
     if name == "auto":

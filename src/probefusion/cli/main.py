@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from probefusion import __version__
 from probefusion.cli import (
     calibrate,
     compare,
@@ -24,6 +23,7 @@ from probefusion.cli import (
     video,
 )
 from probefusion.errors import ProbeFusionError
+from probefusion.version import __version__
 
 __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_SKIPPED", "main"]
 

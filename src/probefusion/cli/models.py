@@ -11,7 +11,7 @@ from probefusion.cli import models_convert, models_inspect, models_quantize
 from probefusion.cli.models_convert import show_licence
 
 if TYPE_CHECKING:
-    from probefusion.models import Pulled
+    from probefusion.zoo import Pulled
 
 __all__ = ["add_parser"]
 
@@ -57,7 +57,7 @@ def _declare(actions: Any, name: str, run: Any, help_text: str, names: list[str 
 
 
 def _list(options: argparse.Namespace) -> int:
-    from probefusion.models import known_models, search_file
+    from probefusion.zoo import known_models, search_file
 
     rows = []
     for entry in known_models().values():
@@ -117,7 +117,7 @@ def _use(row: dict[str, Any]) -> str:
 
 def _pull(options: argparse.Namespace) -> int:
     from probefusion.cli.progress import progress_bar
-    from probefusion.models import pull_model
+    from probefusion.zoo import pull_model
 
     results: list[Pulled] = []
     for name in options.name:
@@ -162,7 +162,7 @@ def _facts(result: Pulled) -> dict[str, Any]:
 
 def _verify(options: argparse.Namespace) -> int:
     from probefusion.errors import IntegrityError
-    from probefusion.models import verify_models
+    from probefusion.zoo import verify_models
 
     results = verify_models(options.name or None)
     if options.json:
@@ -184,8 +184,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _path(options: argparse.Namespace) -> int:
     from probefusion.files import sha256_of
-    from probefusion.models import find_entry, locate, models_folder, search_file
-    from probefusion.models.cache import CONVERTED_NAME
+    from probefusion.zoo import find_entry, locate, models_folder, search_file
+    from probefusion.zoo.cache import CONVERTED_NAME
 
     entry = find_entry(options.name)
     raw = search_file(entry) if entry.format == "checkpoint" else None
@@ -201,7 +201,7 @@ def _path(options: argparse.Namespace) -> int:
 
 
 def _forget(options: argparse.Namespace) -> int:
-    from probefusion.models import forget_model
+    from probefusion.zoo import forget_model
 
     path = forget_model(options.name)
     if options.json:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probefusion.models import KnownModel
+    from probefusion.zoo import KnownModel
 
 __all__ = ["add_parser", "run", "show_licence"]
 
@@ -44,12 +44,12 @@ def add_parser(actions: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Converts and tells what was found."""
-    from probefusion.checks import import_extra
     from probefusion.errors import ConfigError
-    from probefusion.models import find_entry, known_models, models_folder, pull_model
+    from probefusion.extras import import_extra
+    from probefusion.zoo import find_entry, known_models, models_folder, pull_model
 
     import_extra("torch", extra="train", purpose="converting checkpoints")
-    from probefusion.training.conversion import convert_checkpoint
+    from probefusion.training.convert.conversion import convert_checkpoint
 
     given, folder = options.checkpoint, options.output
     licence, name, order = options.licence, options.name, options.channel_order

@@ -11,7 +11,7 @@ from probefusion.cli.inputs import embedder_settings, report_skipped
 from probefusion.cli.options import add_preprocessing_option, positive
 
 if TYPE_CHECKING:
-    from probefusion.models.inspect import ModelInspection
+    from probefusion.zoo.inspect import ModelInspection
 
 __all__ = ["add_parser", "run"]
 
@@ -45,7 +45,7 @@ def add_parser(actions: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Inspects, tells, and stores if asked to; 3 if faces were skipped."""
-    from probefusion.models.inspect import gather_faces, inspect_model, save_inspection
+    from probefusion.zoo.inspect import gather_faces, inspect_model, save_inspection
 
     crops, skipped = gather_faces(options.faces) if options.faces else (None, [])
     inspection = inspect_model(

@@ -12,7 +12,7 @@ from probefusion.cli.inputs import embedder_settings, report_skipped
 from probefusion.cli.options import add_preprocessing_option, positive
 
 if TYPE_CHECKING:
-    from probefusion.models.quantize import Quantization
+    from probefusion.zoo.quantize import Quantization
 
 __all__ = ["add_parser", "run"]
 
@@ -64,8 +64,8 @@ def add_parser(actions: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Quantises and tells how both forms compare; 3 if images were skipped."""
     from probefusion.faces.images import list_images, read_crops
-    from probefusion.models import resolve_embedder
-    from probefusion.models.quantize import check_targets, quantize_embedder
+    from probefusion.zoo import resolve_embedder
+    from probefusion.zoo.quantize import check_targets, quantize_embedder
 
     settings = embedder_settings(options)
     path, spec = resolve_embedder(options.model, settings=settings)

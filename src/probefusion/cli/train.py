@@ -127,7 +127,8 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Trains, calibrates and exports; 130 if stopped, to be gone on with."""
-    from probefusion.checks import check_existing, check_output, import_extra
+    from probefusion.checks import check_existing, check_output
+    from probefusion.extras import import_extra
 
     torch = import_extra("torch", extra="train", purpose="training")
     from probefusion.cli.progress import progress_bar

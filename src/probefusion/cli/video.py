@@ -25,9 +25,9 @@ from probefusion.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from probefusion.gallery.stills import Stills
     from probefusion.video import Clip
-    from probefusion.video.evidence import Evidence
-    from probefusion.video.stills import Stills
+    from probefusion.video.explanation import Evidence
 
 __all__ = ["add_parser", "run"]
 
@@ -89,8 +89,8 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Processes and writes; 3 if something was damaged or skipped, 130 if interrupted."""
     from probefusion.errors import ConfigError
-    from probefusion.video.records import check_folder, prepare_folder
-    from probefusion.video.stills import read_stills
+    from probefusion.gallery.stills import read_stills
+    from probefusion.video.results import check_folder, prepare_folder
 
     _check(options)
     with interruption() as stop, open_reader(options.video, options) as reader:
@@ -141,15 +141,15 @@ def _merge(clip: Clip, options: argparse.Namespace) -> None:
 def _gather(
     clip: Clip, tools: Tools, stills: Stills | None, options: argparse.Namespace
 ) -> list[Evidence]:
-    from probefusion.video.evidence import gather_evidence
-    from probefusion.video.stills import match_person
+    from probefusion.gallery.stills import search_stills
+    from probefusion.video.explanation import gather_evidence
 
     found = []
     for person in clip.people:
         match = None
         if stills is not None:
-            match = match_person(
-                person,
+            match = search_stills(
+                person.template,
                 stills,
                 tools.fuser,
                 false_match_rate=options.fmr,
@@ -163,9 +163,9 @@ def _write(
     clip: Clip, evidence: Sequence[Evidence], folder: Path, options: argparse.Namespace
 ) -> None:
     from probefusion.cli.progress import progress_bar
+    from probefusion.reports.video import write_report
     from probefusion.video.annotate import annotate_video
-    from probefusion.video.records import write_records
-    from probefusion.video.report import write_report
+    from probefusion.video.results import write_records
 
     settings = {
         name: value
@@ -185,7 +185,7 @@ def _write(
 def _tell(
     clip: Clip, evidence: Sequence[Evidence], folder: Path, options: argparse.Namespace
 ) -> None:
-    from probefusion.video.records import clip_facts, summary
+    from probefusion.video.results import clip_facts, summary
 
     if options.json:
         facts = {**clip_facts(clip), "tracks": [summary(item) for item in evidence]}

@@ -1,25 +1,45 @@
-"""The demonstration: bundled real embeddings through every bundled fuser, as a table and plots."""
+"""The demonstration: bundled real embeddings through every bundled fuser, measured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 
 from probefusion.errors import UnknownNameError
-from probefusion.evaluation.plots import plot_person, plot_sweep
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.sweep import SweepPoint, sweep
-from probefusion.fusion import Fuser, MeanFuser, load_fuser
+from probefusion.files import bundled_folder
+from probefusion.fusion import Fuser, MeanFuser
 from probefusion.types import FloatArray
+from probefusion.zoo import load_fuser
 
-__all__ = ["DEMO_FUSERS", "PersonView", "demo_data", "run_demo", "view_person"]
+__all__ = ["DEMO_FUSERS", "DemoResult", "PersonView", "demo_data", "run_demo", "view_person"]
 
 DEMO_FUSERS = ("mean", "norm-weighted", "official", "exact")
 SET_SIZES = (1, 2, 4, 8, 16, 32)
 FALSE_ACCEPT_RATES = (1e-4, 1e-3, 1e-2)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DemoResult:
+    """What the demonstration measured.
+
+    Args:
+        points: TAR and rank 1 of every fuser at every set size.
+        person: One person's probe set seen by one fuser.
+        num_people: People with probe sets.
+        num_gallery: Entries of the gallery.
+        set_size: Images in a probe set.
+        fuser: Name of the fuser that `person` shows.
+    """
+
+    points: tuple[SweepPoint, ...]
+    person: PersonView
+    num_people: int
+    num_gallery: int
+    set_size: int
+    fuser: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +65,7 @@ class PersonView:
 
 def demo_data() -> ProbeData:
     """The bundled embeddings of held-out people."""
-    return ProbeData.load(Path(str(files("probefusion"))) / "weights" / "demo_probes.npz")
+    return ProbeData.load(bundled_folder() / "demo_probes.npz")
 
 
 def view_person(data: ProbeData, fuser: Fuser, subject_id: str | None = None) -> PersonView:
@@ -82,46 +102,33 @@ def view_person(data: ProbeData, fuser: Fuser, subject_id: str | None = None) ->
     )
 
 
-def run_demo(
-    output: str | Path, *, subject_id: str | None = None, force: bool = False
-) -> list[SweepPoint]:
-    """Evaluates the demonstration fusers on the bundled data and draws two pictures.
+def run_demo(subject_id: str | None = None) -> DemoResult:
+    """Evaluates the demonstration fusers on the bundled data.
 
     Args:
-        output: Folder for `sweep.png` and `person.png`; made if missing.
-        subject_id: Whose probe to draw; None takes the first person.
-        force: Whether existing pictures may be replaced.
+        subject_id: Whose probe to look at; None takes the first person.
 
     Returns:
-        TAR and rank 1 of every fuser at every set size.
+        TAR and rank 1 of every fuser at every set size, and one person's probe seen by the last fuser.
 
     Raises:
-        OutputExistsError: If a picture exists and `force` is False.
-        MissingExtraError: If matplotlib is not installed.
+        UnknownNameError: If there is no such person.
     """
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
     data = demo_data()
     fusers = [load_fuser(name, embedder=data.gallery.embedder) for name in DEMO_FUSERS]
-    view = view_person(data, fusers[-1], subject_id)
-    points = sweep(
-        data, fusers, set_sizes=SET_SIZES, false_accept_rates=FALSE_ACCEPT_RATES, max_blocks=4
+    return DemoResult(
+        person=view_person(data, fusers[-1], subject_id),
+        points=tuple(
+            sweep(
+                data,
+                fusers,
+                set_sizes=SET_SIZES,
+                false_accept_rates=FALSE_ACCEPT_RATES,
+                max_blocks=4,
+            )
+        ),
+        num_people=len(np.unique(data.probe_subjects)),
+        num_gallery=data.gallery.num_images,
+        set_size=data.set_size,
+        fuser=fusers[-1].name,
     )
-    people = len(np.unique(data.probe_subjects))
-    plot_sweep(
-        points,
-        output / "sweep.png",
-        title=f"{people} unseen people, degraded probes, {data.gallery.num_images} gallery entries",
-        force=force,
-    )
-    plot_person(
-        view.similarities,
-        view.weights,
-        view.fused_similarity,
-        view.mean_similarity,
-        output / "person.png",
-        title=f"One person's {data.set_size} probe images, weighted by {fusers[-1].name}",
-        severities=view.severities,
-        force=force,
-    )
-    return points

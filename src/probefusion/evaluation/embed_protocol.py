@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.embedders.embedder import Embedder
+from probefusion.embedders.quality import embedding_key
 from probefusion.errors import FileFormatError, InvalidInputError
 from probefusion.evaluation.probe_data import ProbeData
-from probefusion.faces.embed import Embedder
 from probefusion.faces.images import read_crop
-from probefusion.faces.quality import embedding_key
 from probefusion.protocols.degraded_folder import DegradedFolderProtocol, ProbeImage, render
 from probefusion.types import EmbeddingSet
 from probefusion.workers import available_threads, map_in_order

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import DtypeError, InvalidInputError, NonFiniteError, ShapeError
-from probefusion.faces.opencv import import_cv2
+from probefusion.extras import import_cv2
 
 __all__ = ["ARCFACE_LANDMARKS", "align_face", "similarity_transform"]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from probefusion.checks import check_existing
 from probefusion.errors import ConfigError, DtypeError, FileFormatError, ShapeError
-from probefusion.faces.opencv import import_cv2, quiet
+from probefusion.extras import import_cv2, quiet_cv2
 from probefusion.types import FloatArray
 
 __all__ = ["Detector", "Face", "YuNetDetector", "largest_face"]
@@ -105,7 +105,7 @@ class YuNetDetector:
         self._cv2 = import_cv2("detecting faces")
         self._max_side = max_side
         try:
-            with quiet(self._cv2):
+            with quiet_cv2(self._cv2):
                 self._network: Any = self._cv2.FaceDetectorYN.create(
                     str(path), "", (64, 64), score_threshold, _NMS_THRESHOLD, _TOP_K
                 )
@@ -157,7 +157,7 @@ class YuNetDetector:
             image = self._cv2.resize(image, size, interpolation=self._cv2.INTER_AREA)
         seen_height, seen_width = image.shape[:2]
         self._network.setInputSize((seen_width, seen_height))
-        with quiet(self._cv2):
+        with quiet_cv2(self._cv2):
             _, rows = self._network.detect(np.ascontiguousarray(image[..., ::-1]))
         if rows is None:
             return []

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from probefusion.checks import check_existing
 from probefusion.errors import FileFormatError
+from probefusion.extras import import_cv2, quiet_cv2
 from probefusion.faces.image_header import is_complete, pixel_size
-from probefusion.faces.opencv import import_cv2, quiet
 from probefusion.workers import map_in_order
 
 __all__ = [
@@ -348,7 +348,7 @@ def _decode(data: bytes) -> Image | str:
         return "damaged: the end of the file is missing"
     cv2 = import_cv2("reading images")
     try:
-        with quiet(cv2):
+        with quiet_cv2(cv2):
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         return f"could not be decoded ({' '.join(str(error).split())})"

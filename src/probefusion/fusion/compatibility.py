@@ -16,8 +16,8 @@ from probefusion.errors import (
     MissingStyleError,
     ShapeError,
 )
-from probefusion.fusion.state import FusionState
 from probefusion.types import EmbeddingSet
+from probefusion.types.fusion_state import FusionState
 
 if TYPE_CHECKING:
     from probefusion.fusion.fuser import Fuser

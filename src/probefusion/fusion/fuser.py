@@ -17,8 +17,8 @@ from probefusion.fusion.contributions import (
     add_up,
     normalize_rows,
 )
-from probefusion.fusion.state import FusionState
 from probefusion.types import EmbeddingSet, FloatArray, Template
+from probefusion.types.fusion_state import FusionState
 
 __all__ = ["Fuser"]
 

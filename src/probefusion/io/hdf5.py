@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import import_extra
 from probefusion.errors import FileFormatError, ShapeError
+from probefusion.extras import import_extra
 from probefusion.types import EmbeddingSet
 
 __all__ = ["read_hdf5"]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import import_extra
 from probefusion.errors import DtypeError, EmptySetError, FileFormatError, ShapeError
+from probefusion.extras import import_extra
 from probefusion.types import EmbeddingSet
 
 __all__ = ["list_matrix", "read_csv", "read_parquet"]

@@ -12,7 +12,7 @@ backbone              ir_adaface and iresnet_arcface share it
 # ruff: noqa: E402
 from __future__ import annotations
 
-from probefusion.checks import import_extra
+from probefusion.extras import import_extra
 
 import_extra("torch", extra="train", purpose="probefusion.nn")
 

@@ -1,9 +1,10 @@
-"""The trainable architectures by name."""
+"""The trainable architectures by name: the two of the product, and those that others register."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,15 @@ from probefusion.errors import ConfigError, UnknownNameError
 from probefusion.nn.caface import CAFace, CAFaceConfig
 from probefusion.nn.exact import ExactFuser, ExactFuserConfig, FastFuserConfig
 from probefusion.nn.imagewise import ImagewiseNetwork
-from probefusion.nn.rivals import (
-    CascadedAttention,
-    ComponentWise,
-    ContextAttention,
-    PrecisionWeighted,
-    Recurrent,
-    RivalConfig,
-    ScalarQuality,
-    SetAttention,
-    SparseExperts,
-)
 from probefusion.nn.setwise import SetwiseNetwork
 
-__all__ = ["ARCHITECTURES", "Architecture", "build_network", "network_config"]
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "build_network",
+    "network_config",
+    "register_architecture",
+]
 
 Network = CAFace | ExactFuser | ImagewiseNetwork | SetwiseNetwork
 
@@ -39,33 +35,39 @@ class Architecture:
         network: Module that takes it, with `training_pass`.
         kind: "imagewise" or "setwise", as in a fuser's card; "whole-set" for networks without a
             state, which cannot become a fuser folder.
-        is_rival: Whether it is here to be compared with, in PyTorch only.
     """
 
     config: type[Any]
     network: Callable[..., Network]
     kind: str
-    is_rival: bool = False
 
 
-def _rival(network: Callable[..., Network], kind: str) -> Architecture:
-    return Architecture(config=RivalConfig, network=network, kind=kind, is_rival=True)
-
-
-ARCHITECTURES: Mapping[str, Architecture] = {
+_KNOWN: dict[str, Architecture] = {
     "exact": Architecture(config=ExactFuserConfig, network=ExactFuser, kind="imagewise"),
     "exact-fast": Architecture(config=FastFuserConfig, network=ExactFuser, kind="imagewise"),
     "official": Architecture(config=CAFaceConfig, network=CAFace, kind="setwise"),
-    "scalar-quality": _rival(ScalarQuality, "imagewise"),
-    "component-wise": _rival(ComponentWise, "imagewise"),
-    "precision-weighted": _rival(PrecisionWeighted, "imagewise"),
-    "cascaded-attention": _rival(CascadedAttention, "whole-set"),
-    "context-attention": _rival(ContextAttention, "whole-set"),
-    "sparse-experts": _rival(SparseExperts, "whole-set"),
-    "set-attention": _rival(SetAttention, "whole-set"),
-    "recurrent": _rival(Recurrent, "whole-set"),
 }
-"""All networks that the training loop knows."""
+
+ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(_KNOWN)
+"""All networks that the training loop knows: ours, and what `register_architecture` added."""
+
+
+def register_architecture(name: str, architecture: Architecture) -> None:
+    """Makes an architecture of one's own known to the training loop.
+
+    Args:
+        name: How it is called from now on.
+        architecture: What it is.
+
+    Raises:
+        ConfigError: If another architecture has that name.
+    """
+    known = _KNOWN.setdefault(name, architecture)
+    if known != architecture:
+        raise ConfigError(
+            f"architecture {name!r}: expected a new name, but {known.network.__name__} has it already. "
+            f"Choose another."
+        )
 
 
 def build_network(

@@ -18,7 +18,7 @@ This text is the definition; two people who implement it get the same people, im
       hard    1 - 0.4 t2 (so in (0.6, 1]) if t1 < 0.85, else 0.6 t2
       mixed   t2
       clean   0
-  and w3 seeds NumPy's `Generator(PCG64(w3))`, which `probefusion.faces.degrade` draws from. Nothing
+  and w3 seeds NumPy's `Generator(PCG64(w3))`, which `probefusion.degradations.degrade` draws from. Nothing
   depends on the other people, the other sizes or the number of sets.
 - Namesakes are one person. Names are compared in NFC, case-folded, with `_` read as a space. Two
   people of one name are refused; `exclude` takes the namesakes of other data out of the distractors.
@@ -38,8 +38,8 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.degradations.degrade import degradation_definition, degrade
 from probefusion.errors import ConfigError, EmptySetError, InvalidInputError, UnknownNameError
-from probefusion.faces.degrade import degradation_definition, degrade
 from probefusion.protocols.people import People, composed, read_people
 
 __all__ = [

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import import_extra, read_only
+from probefusion.checks import read_only
 from probefusion.errors import FileFormatError
+from probefusion.extras import import_extra
 from probefusion.protocols.tables import MAX_INTEGER, list_files, require_paths
 from probefusion.protocols.templates import Int32Array
 

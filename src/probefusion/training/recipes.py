@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.degradations.augment import draw_variants
+from probefusion.degradations.degrade import degrade
 from probefusion.errors import UnknownNameError
-from probefusion.faces.augment import draw_variants
-from probefusion.faces.degrade import degrade
 
 __all__ = ["DEFAULT_RECIPE", "RECIPES", "Recipe", "find_recipe"]
 
@@ -44,8 +44,8 @@ class Recipe:
 def draw_surveillance_variants(image: Image, rng: np.random.Generator) -> Image:
     """Twenty variants: 4 of the official recipe, 4 mildly and 12 badly degraded.
 
-    Official ones come first (`probefusion.faces.augment.draw_variants`). Degraded ones are
-    `probefusion.faces.degrade.degrade` of the crop or, with probability 1/2, of its mirror image,
+    Official ones come first (`probefusion.degradations.augment.draw_variants`). Degraded ones are
+    `probefusion.degradations.degrade.degrade` of the crop or, with probability 1/2, of its mirror image,
     with a severity uniform in [0, .6) for the mild and in (.6, 1] for the bad ones.
 
     Args:

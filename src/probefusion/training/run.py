@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from probefusion import __version__
 from probefusion.checks import check_output
 from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
-from probefusion.evaluation.assessment import AssessmentPlan, assess
+from probefusion.evaluation.degraded_folder import AssessmentPlan, assess
 from probefusion.evaluation.embed_protocol import embed_protocol
 from probefusion.evaluation.probe_data import ProbeData
-from probefusion.evaluation.report import write_report
 from probefusion.evaluation.sweep import calibrate, sweep
 from probefusion.faces.images import SkippedImage, read_crop
 from probefusion.files import replace_file
@@ -33,15 +31,17 @@ from probefusion.protocols.degraded_folder import (
     People,
     fold_of,
 )
+from probefusion.reports.degraded_folder import write_report
 from probefusion.training.config import TrainingConfig
-from probefusion.training.export import export_fuser
+from probefusion.training.export.fuser_folder import export_fuser
 from probefusion.training.loop import StepReport, train_network
 from probefusion.training.parallel import join_workers
 from probefusion.training.recipes import find_recipe
 from probefusion.training.variant_store import VariantStore, extract_variants
+from probefusion.version import __version__
 
 if TYPE_CHECKING:
-    from probefusion.faces import OnnxEmbedder
+    from probefusion.embedders import OnnxEmbedder
 
 __all__ = ["TrainedFuser", "train_fuser"]
 

@@ -1,12 +1,12 @@
-"""The value types that travel between the stages: `EmbeddingSet` and `Template`.
+"""The value types that travel between the stages: `EmbeddingSet`, `FusionState` and `Template`.
 
-Both are frozen, validated once when built, and can be saved, loaded and passed on alone. The third
-noun of the pipeline, `FusionState`, lives with the fusers in `probefusion.fusion`.
+All are frozen, validated once when built, and can be saved, loaded and passed on alone.
 """
 
 from __future__ import annotations
 
 from probefusion.types.embedding_set import UNIT_TOLERANCE, EmbeddingSet, FloatArray
+from probefusion.types.fusion_state import FusionState
 from probefusion.types.template import Template
 
-__all__ = ["UNIT_TOLERANCE", "EmbeddingSet", "FloatArray", "Template"]
+__all__ = ["UNIT_TOLERANCE", "EmbeddingSet", "FloatArray", "FusionState", "Template"]

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from probefusion.video.clip import Clip, Counts, Person
-from probefusion.video.pipeline import VideoSettings, process_video
+from probefusion.video.process import VideoSettings, process_video
 
 __all__ = ["Clip", "Counts", "Person", "VideoSettings", "process_video"]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_output, import_extra
+from probefusion.checks import check_output
 from probefusion.errors import FileFormatError
-from probefusion.faces.opencv import import_cv2
-from probefusion.faces.video import VideoReader
+from probefusion.extras import import_cv2, import_extra
+from probefusion.faces.frames import VideoReader
 from probefusion.video.clip import Clip
-from probefusion.video.evidence import Evidence
+from probefusion.video.explanation import Evidence
 
 __all__ = ["annotate_video"]
 

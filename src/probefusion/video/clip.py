@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.faces.video import VideoFacts
-from probefusion.fusion import Fuser, FusionState
-from probefusion.types import FloatArray, Template
-from probefusion.video.chips import Chip
-from probefusion.video.spill import Spill
+from probefusion.faces.frames import VideoFacts
+from probefusion.fusion import Fuser
+from probefusion.types import FloatArray, FusionState, Template
+from probefusion.video.row_file import Spill
+from probefusion.video.thumbnails import Chip
 from probefusion.video.track import Checkpoint, Segment, Track
 
 __all__ = ["Clip", "Counts", "Person"]

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.fusion import Fuser, FusionState, MeanFuser
-from probefusion.types import EmbeddingSet, FloatArray
-from probefusion.video.chips import Chip, ChipShelf
-from probefusion.video.spill import Place, Spill
+from probefusion.fusion import Fuser, MeanFuser
+from probefusion.types import EmbeddingSet, FloatArray, FusionState
+from probefusion.video.row_file import Place, Spill
+from probefusion.video.thumbnails import Chip, ChipShelf
 
 __all__ = ["Checkpoint", "Segment", "Sighting", "Track", "Workshop", "as_set"]
 

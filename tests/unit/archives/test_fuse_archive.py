@@ -19,8 +19,8 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 from probefusion.files import read_npz
-from probefusion.fusion import load_fuser
 from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
 
 DIM, CHANNELS = 16, 6
 

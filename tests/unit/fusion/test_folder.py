@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from probefusion.errors import FileFormatError, IntegrityError, MissingFileError
-from probefusion.fusion import load_fuser
 from probefusion.fusion.folder import FuserCard, Threshold, read_card
-from probefusion.fusion.registry import bundled_fusers
+from probefusion.zoo import load_fuser
+from probefusion.zoo.fusers import bundled_fusers
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_unit_values_are_not_given_by_the_graph(folder) -> None:
 def test_a_network_with_values_of_its_own_gives_them(tmp_path, make_set) -> None:
     torch = pytest.importorskip("torch")
     from probefusion.nn.exact import ExactFuser, ExactFuserConfig
-    from probefusion.training.export import export_fuser
+    from probefusion.training.export.fuser_folder import export_fuser
 
     class OwnValues(ExactFuser):
         """Adds to every image, before it is weighted, what the sums could not tell apart."""

@@ -5,8 +5,8 @@ import pytest
 
 import probefusion
 from probefusion.errors import InvalidInputError, UnknownNameError
-from probefusion.fusion import load_fuser
 from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
 
 SET = EmbeddingSet(embeddings=np.array([[3.0, 0.0], [0.0, 1.0], [0.0, 1.0]]))
 

@@ -5,8 +5,8 @@ import pytest
 
 import probefusion
 from probefusion.errors import DtypeError, MissingQualityError, NonFiniteError, ShapeError
-from probefusion.fusion import load_fuser
 from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
 
 
 def images(quality=(3.0, -3.0, 0.0)) -> EmbeddingSet:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from made_up_people import ALL, make_people
 
+from probefusion.degradations.degrade import degrade
 from probefusion.errors import ConfigError, EmptySetError, InvalidInputError, UnknownNameError
 from probefusion.faces import decode_image
-from probefusion.faces.degrade import degrade
 from probefusion.protocols.degraded_folder import (
     DegradedFolderProtocol,
     GalleryEntry,

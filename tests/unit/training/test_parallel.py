@@ -46,7 +46,8 @@ def config_of(architecture: str) -> TrainingConfig:
 
 
 def store_of(folder: Path):
-    from conftest import PEOPLE, CountingEmbedder, draw_variants, read_image
+    from variant_stores import PEOPLE, CountingEmbedder, draw_variants, read_image
+
     from probefusion.training.variant_store import extract_variants
 
     return extract_variants(

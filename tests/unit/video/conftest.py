@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from probefusion.faces import EmbedderSpec, Face
+from probefusion.embedders import EmbedderSpec
+from probefusion.faces import Face
 from probefusion.fusion import MeanFuser
-from probefusion.video.spill import Spill
+from probefusion.video.row_file import Spill
 from probefusion.video.track import Sighting, Workshop
 
 pytest.importorskip("cv2")

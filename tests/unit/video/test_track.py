@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from probefusion.fusion import MeanFuser, NormWeightedFuser
-from probefusion.video.chips import Chip, ChipShelf
 from probefusion.video.clip import Person
-from probefusion.video.spill import Spill
+from probefusion.video.row_file import Spill
+from probefusion.video.thumbnails import Chip, ChipShelf
 from probefusion.video.track import Track, Workshop, as_set
 
 
 @pytest.fixture(params=["mean", "norm-weighted", "exact", "official"])
 def any_workshop(request, fuser_folders):
     """A workshop for every fuser, for (N, 16) embeddings with style."""
-    from probefusion.fusion import load_fuser
+    from probefusion.zoo import load_fuser
 
     fuser = load_fuser(fuser_folders.get(request.param, request.param))
     with Spill() as spill:

@@ -1,0 +1,1 @@
+"""Research beside the product: what made the shipped weights, and what they were compared with."""

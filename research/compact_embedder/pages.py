@@ -1,0 +1,169 @@
+"""What the pages say about the embedder of the package: all figures come from its card."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+Card = dict[str, Any]
+
+PAGES = ("README.md", "docs/embedders.md", "src/probefusion/zoo/weights/README.md")
+"""Pages of the repository with a block between the marks that `block_marks` gives."""
+
+
+def block_marks(name: str) -> tuple[str, str]:
+    """The comments around a block that `refresh_pages` writes."""
+    return (
+        f"<!-- {name}: written by research/compact_embedder/ship.py, do not edit -->",
+        f"<!-- end of {name} -->",
+    )
+
+
+def refresh_pages(card: Card, repository: Path) -> list[str]:
+    """Writes the blocks of all pages anew; gives the names of the pages that changed."""
+    changed = []
+    for page in PAGES:
+        path = repository / page
+        text = path.read_text(encoding="utf-8")
+        fresh = refreshed(text, card)
+        if fresh != text:
+            path.write_text(fresh, encoding="utf-8")
+            changed.append(page)
+    return changed
+
+
+def refreshed(text: str, card: Card) -> str:
+    """A page with its block as the card has it.
+
+    Raises:
+        SystemExit: If the page has no block.
+    """
+    begin, end = block_marks(card["name"])
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise SystemExit(f"expected one block between {begin!r} and {end!r}")
+    block = f"{begin}\n{stand_in_note(card)}{figures(card)}\n{end}"
+    return pattern.sub(lambda _: block, text)
+
+
+def stand_in_note(card: Card) -> str:
+    """A warning where the weights are of an unfinished training."""
+    if not card["stand_in"]:
+        return ""
+    return "**Stand-in weights of an unfinished training: these figures are to be replaced.**\n\n"
+
+
+def figures(card: Card) -> str:
+    """The table of the embedder and its teacher."""
+    own, teacher = card["measured"]["compact"], card["measured"]["teacher"]
+    name = card["training"]["teacher"]["name"]
+    speed = card["speed"]
+    rows = [
+        "| | parameters | file | accuracy, clean | clean with degraded | TAR at FAR .01 | speed |",
+        "|---|---|---|---|---|---|---|",
+        f"| **{card['name']}** | {_millions(card['parameters'])} | {_megabytes(card['size'])} | "
+        f"{_rates(own)} | {speed['ratio']:.1f} x |",
+        f"| {name} (its teacher) | {_millions(card['training']['teacher']['parameters'])} | "
+        f"{_megabytes(card['training']['teacher']['size'])} | {_rates(teacher)} | 1 |",
+    ]
+    facts = card["measured"]
+    note = (
+        f"{facts['num_pairs']:,} pairs of single images of {facts['num_people']:,} people of LFW that the "
+        f"embedder was not trained on (fold {facts['fold']}), each of {facts['num_folds']} parts judged at "
+        f"the best threshold\nof the others, ± standard error; these are not the pairs of the LFW "
+        f"protocol. Degraded: one image of each pair, synthetically. Speed: on one thread."
+    )
+    return "\n".join([*rows, "", note])
+
+
+def model_card(card: Card) -> str:
+    """The readable card."""
+    training, measured, speed = card["training"], card["measured"], card["speed"]
+    teacher = training["teacher"]
+    parts = [
+        f"# Model card: {card['name']}",
+        stand_in_note(card).strip(),
+        f"A small face embedder: an aligned crop of 112x112 pixels in, {card['settings']['dim']} numbers "
+        f"out. It is what probefusion uses where no other embedder is named, so that everything runs "
+        f"offline. It is **small and trained on few people** ({training['num_people']:,}): a stronger "
+        f"embedder makes better templates, see docs/embedders.md.",
+        "## Network",
+        f"{card['parameters']:,} parameters, {_megabytes(card['size'])} (matrices in 16 bits, computed "
+        f"in 32), inverted residual blocks after MobileFaceNets. Input `pixels` (N, 3, 112, 112) float32, "
+        f"RGB, (pixel / 255 - 0.5) / 0.5; output `embedding` (N, {card['settings']['dim']}), length kept. "
+        f"Style is taken from the maps `{'`, `'.join(card['settings']['style_taps'])}`. SHA-256 of "
+        f"`{card['file']}`: `{card['sha256']}`. {speed['images_per_second']:.0f} images/s on one thread, "
+        f"{speed['ratio']:.1f} times its teacher ({speed['machine']}, {speed['date']}, commit "
+        f"{speed['commit']}).",
+        "## Training",
+        f"- **Data:** {training['num_images']:,} aligned images of {training['num_people']:,} people of "
+        f"Labeled Faces in the Wild, {training['data']}. LFW (Huang, Ramesh, Berg, Learned-Miller, "
+        f"University of Massachusetts, Technical Report 07-49, 2007) is made available for research: "
+        f"news photographs, collected without asking the people in them, and far from balanced in age, "
+        f"sex and skin tone.\n"
+        f"- **Teacher:** {teacher['name']} ({teacher['licence']}; SHA-256 `{teacher['sha256']}`), by "
+        f"distillation: the pupil learns the teacher's unit embeddings, some of its maps, and its "
+        f"similarities to the training people. What the teacher was trained on was not looked into.\n"
+        f"- **Images seen:** {training['steps']:,} steps of AdamW, every face mildly changed and some degraded "
+        f"too.\n{_stages(training['stages'])}",
+        "## Accuracy",
+        figures(card),
+        f"Fold {measured['fold']} was watched during the training, but never trained on. "
+        f"Mean similarity to the teacher's embeddings: {measured['cosine_to_teacher']:.3f}. "
+        f"The embedding of a badly degraded copy is shorter than its image's in "
+        f"{measured['norm_falls']:.1%} of cases.",
+        f"**Not measured:** {_listed(card['not_measured'])}.",
+        "## Uses",
+        f"Meant for: {_listed(card['intended_uses'])}.",
+        f"**Must not be used for:** {_listed(card['forbidden_uses'])}.",
+        "A match is a lead to be checked by a person, never proof.",
+        "## Licence",
+        f"{card['licence']}. The teacher's weights are under {teacher['licence']}. No warranty.",
+        "All figures are from `embedder.json`. Both files are made by\n\n"
+        "    python -m research.compact_embedder.ship STATE --images lfw112.zip --teacher "
+        f"{teacher['name']}.onnx \\\n        -o src/probefusion/zoo/weights/{card['folder']}",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_AIMS = {"clean": "", "poor": " and to be what the teacher makes of the same degraded image"}
+
+
+def _stages(stages: list[dict[str, Any]]) -> str:
+    return "\n".join(f"  - {_stage(stage)}" for stage in stages)
+
+
+def _stage(stage: dict[str, Any]) -> str:
+    if "blended_with" in stage:
+        other = stage["blended_with"]
+        return (
+            f"At step {stage['from_step']:,}: {other['share']:.0%} of the network as it was at step {other['step']:,} "
+            f"blended in, number by number."
+        )
+    return (
+        f"From step {stage['from_step']:,}: {stage['faces_per_step']} faces a step, "
+        f"{stage['chimera_share']:.0%} of them put together from two people, {stage['poor_share']:.0%} degraded "
+        f"too{_AIMS[stage.get('poor_target', 'clean')]}; rate {stage['learning_rate']:g}, "
+        f"falling in the last {stage['cooldown']:.0%} of {stage['steps']:,} steps; seed {stage['seed']}."
+    )
+
+
+def _rates(found: dict[str, float]) -> str:
+    return (
+        f"{found['accuracy_clean']:.4f} ± {found['accuracy_clean_error']:.4f} | "
+        f"{found['accuracy_degraded']:.4f} ± {found['accuracy_degraded_error']:.4f} | "
+        f"{found['tar_at_far_0.01']:.3f}"
+    )
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.1f} million"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _listed(items: list[str]) -> str:
+    return "; ".join(items)

@@ -1,0 +1,275 @@
+"""Writes the embedder of the package from a state of research/compact_embedder/distill.py: network, card, pages.
+
+    python -m research.compact_embedder.ship WORK/state.pt --images lfw112.zip \
+        --teacher mobilefacenet_128d.onnx -o src/probefusion/zoo/weights/compact_128d.lfw112.r3
+
+Exports, measures the exported file on fold 3, which it was not trained on, beside its teacher, and
+writes compact_128d.onnx, embedder.json and MODEL_CARD.md, and the blocks about it in the pages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import math
+import platform
+import subprocess
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from probefusion.degradations.degrade import degrade
+from probefusion.embedders.embedder import OnnxEmbedder
+from probefusion.embedders.spec import EmbedderSpec
+from probefusion.faces.images import read_crop
+from probefusion.files import replace_file, sha256_of
+from probefusion.metrics import tar_at_far
+from probefusion.protocols import read_people
+from probefusion.protocols.degraded_folder import fold_of
+from probefusion.zoo import DEFAULT_EMBEDDER, find_by_sha256, load_embedder
+from probefusion.zoo.bundled import CARD_NAME
+from research.compact_embedder.export import (
+    MAP_NAMES,
+    export_compact_embedder,
+    read_compact_embedder,
+)
+from research.compact_embedder.pages import model_card, refresh_pages
+from research.compact_embedder.verification_pairs import (
+    VerificationPairs,
+    draw_pairs,
+    pair_accuracy,
+)
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TEST_FOLD = 3
+NUM_FOLDS = 10
+BAD = 0.5
+"""Severity from which a degraded copy's embedding is expected to be shorter."""
+
+NORM_SAYS_QUALITY, NORM_SAYS_NOTHING = 0.85, 0.75
+"""As in `probefusion models inspect`."""
+
+LICENCE = "research use only: trained on LFW images, see LICENSE-WEIGHTS.md"
+INTENDED = [
+    "trying out this package without fetching anything",
+    "tests, teaching and research on the fusion of templates",
+    "aligned crops of 112x112 pixels of consenting people or of research data",
+]
+FORBIDDEN = [
+    "access control",
+    "policing",
+    "surveillance of people",
+    "identifying anybody, or deciding about anybody, without a human who checks and answers for it",
+    "inferring age, sex, origin, feelings or anything else about a person",
+    "any commercial use",
+]
+NOT_MEASURED = [
+    "error rates of groups of people (age, sex, skin tone)",
+    "children",
+    "real surveillance images",
+    "twins, disguise and attacks",
+    "the LFW, IJB and other official protocols",
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "state", metavar="STATE", help="state.pt of research/compact_embedder/distill.py"
+    )
+    parser.add_argument("--images", required=True, metavar="DIR|ZIP", help="those it learned from")
+    parser.add_argument("--teacher", required=True, metavar="ONNX")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument("--stand-in", action="store_true", help="say that training is unfinished")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--keep-pages", action="store_true", help="leave the pages as they are")
+    options = parser.parse_args()
+    network, steps, stages = read_compact_embedder(options.state)
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / f"{DEFAULT_EMBEDDER}.onnx"
+    export_compact_embedder(network, path, force=True)
+    spec = EmbedderSpec(
+        name=DEFAULT_EMBEDDER,
+        sha256=sha256_of(path),
+        dim=network.config.dim,
+        style_taps=MAP_NAMES,
+    )
+    pupil = OnnxEmbedder(path, spec, num_threads=options.threads)
+    teacher = load_embedder(options.teacher, num_threads=options.threads)
+    measured = measure(read_people(options.images), pupil, teacher)
+    learned = {**training_facts(options), "steps": steps, "stages": stages}
+    settings = {
+        "dim": spec.dim,
+        "input_size": spec.input_size,
+        "channel_order": spec.channel_order,
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+        "style_taps": list(spec.style_taps),
+        "norm_is_quality": norm_is_quality(measured["norm_falls"]),
+    }
+    pairs = f"{measured['num_pairs']} pairs of LFW, fold {TEST_FOLD}"
+    card = {
+        "format_version": 1,
+        "name": DEFAULT_EMBEDDER,
+        "folder": options.output.name,
+        "file": path.name,
+        "sha256": spec.sha256,
+        "fingerprint": spec.fingerprint,
+        "size": path.stat().st_size,
+        "licence": LICENCE,
+        "non_commercial": True,
+        "stand_in": options.stand_in,
+        "origin": "made with probefusion, part of the package",
+        "settings": settings,
+        "parameters": sum(part.numel() for part in network.parameters()),
+        "network": asdict(network.config),
+        "training": learned,
+        "accuracy": [
+            {
+                "benchmark": pairs,
+                "value": measured["compact"]["accuracy_clean"],
+                "source": "research/compact_embedder/ship.py",
+            }
+        ],
+        "measured": measured,
+        "speed": speed(path, spec, options.teacher),
+        "intended_uses": INTENDED,
+        "forbidden_uses": FORBIDDEN,
+        "not_measured": NOT_MEASURED,
+    }
+    write(options.output / CARD_NAME, json.dumps(card, indent=2) + "\n")
+    card = json.loads((options.output / CARD_NAME).read_text())
+    write(options.output / "MODEL_CARD.md", model_card(card))
+    changed = [] if options.keep_pages else refresh_pages(card, REPOSITORY)
+    print(json.dumps({**measured, "speed": card["speed"]}, indent=2))
+    print(f"{options.output}: {spec.fingerprint}; pages changed: {', '.join(changed) or 'none'}")
+
+
+def norm_is_quality(falls: float) -> bool | None:
+    if NORM_SAYS_NOTHING <= falls < NORM_SAYS_QUALITY:
+        return None
+    return falls >= NORM_SAYS_QUALITY
+
+
+def write(path: Path, text: str) -> None:
+    with replace_file(path, force=True) as stream:
+        stream.write(text.encode())
+
+
+def measure(people: Any, pupil: OnnxEmbedder, teacher: OnnxEmbedder) -> dict[str, Any]:
+    """Accuracy of both on pairs of unseen people, clean and with one degraded image."""
+    unseen = {name: files for name, files in people.images.items() if fold_of(name) == TEST_FOLD}
+    pairs = draw_pairs(unseen, num_folds=NUM_FOLDS)
+    clean = np.stack([read_crop(people.read(name), source=name) for name in pairs.images])
+    rng = np.random.default_rng(11)
+    severities = rng.random(len(clean))
+    poor = np.stack(
+        [
+            degrade(crop, float(severity), rng)
+            for crop, severity in zip(clean, severities, strict=True)
+        ]
+    )
+    found = {
+        name: (embedder.embed(clean)[0], embedder.embed(poor)[0])
+        for name, embedder in (("compact", pupil), ("teacher", teacher))
+    }
+    norms = [np.linalg.norm(part, axis=1)[severities >= BAD] for part in found["compact"]]
+    cosines = (unit(found["compact"][0]) * unit(found["teacher"][0])).sum(axis=1)
+    owners = {file: name for name, files in unseen.items() for file in files}
+    used = {owners[name] for name in pairs.images}
+    return {
+        "fold": TEST_FOLD,
+        "num_folds": NUM_FOLDS,
+        "num_pairs": len(pairs.mated),
+        "num_images": len(clean),
+        "num_people": len(used),
+        **{name: rates(pairs, *parts) for name, parts in found.items()},
+        "cosine_to_teacher": round(float(cosines.mean()), 4),
+        "norm_falls": round(float((norms[1] < norms[0]).mean()), 4),
+    }
+
+
+def rates(pairs: VerificationPairs, clean: Any, poor: Any) -> dict[str, float]:
+    """Accuracies over folds and TAR at FAR."""
+    mixed = replace(pairs, pairs=pairs.pairs + np.array([0, len(clean)]))
+    on_clean = pair_accuracy(pairs, clean)
+    on_mixed = pair_accuracy(mixed, np.concatenate([clean, poor]))
+    one, other = unit(clean)[pairs.pairs.T]
+    similarities = (one * other).sum(axis=1)
+    (point,) = tar_at_far(similarities[pairs.mated], similarities[~pairs.mated], [0.01])
+    return {
+        "accuracy_clean": round(on_clean.mean, 4),
+        "accuracy_clean_error": round(on_clean.standard_error, 4),
+        "accuracy_degraded": round(on_mixed.mean, 4),
+        "accuracy_degraded_error": round(on_mixed.standard_error, 4),
+        "tar_at_far_0.01": round(point.tar, 4),
+    }
+
+
+def unit(embeddings: Any) -> Any:
+    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+
+
+def training_facts(options: argparse.Namespace) -> dict[str, Any]:
+    """What it was trained on and by whom it was taught."""
+    seen = {
+        name: files
+        for name, files in read_people(options.images).images.items()
+        if fold_of(name) != TEST_FOLD
+    }
+    entry = find_by_sha256(sha256_of(options.teacher))
+    weights = onnx.load(options.teacher).graph.initializer
+    return {
+        "data": "lfw112, folds 0, 1 and 2 of degraded-folder/v1",
+        "num_people": len(seen),
+        "num_images": sum(len(files) for files in seen.values()),
+        "teacher": {
+            "name": Path(options.teacher).stem if entry is None else entry.name,
+            "sha256": sha256_of(options.teacher),
+            "size": Path(options.teacher).stat().st_size,
+            "parameters": sum(math.prod(part.dims) for part in weights if len(part.dims) > 0),
+            "licence": "unknown" if entry is None else entry.licence,
+        },
+    }
+
+
+def speed(path: Path, spec: EmbedderSpec, teacher_path: str) -> dict[str, Any]:
+    """Images a second on one thread, of pupil and teacher in turns, style included."""
+    pupil = OnnxEmbedder(path, spec, num_threads=1)
+    teacher = load_embedder(teacher_path, num_threads=1)
+    crops = np.random.default_rng(0).integers(0, 256, (32, 112, 112, 3)).astype(np.uint8)
+    seconds: dict[str, list[float]] = {"pupil": [], "teacher": []}
+    for _ in range(7):
+        for name, embedder in (("pupil", pupil), ("teacher", teacher)):
+            started = time.perf_counter()
+            embedder.embed(crops)
+            seconds[name].append(time.perf_counter() - started)
+    own, other = (float(np.median(seconds[name])) for name in ("pupil", "teacher"))
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=REPOSITORY
+    ).stdout.strip()
+    return {
+        "images_per_second": round(len(crops) / own, 1),
+        "ratio": round(other / own, 2),
+        "threads": 1,
+        "batch": len(crops),
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "machine": machine(),
+        "commit": commit or "unknown",
+    }
+
+
+def machine() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Every fuser on one protocol: training, cross-fitting, tables."""

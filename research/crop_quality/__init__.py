@@ -1,0 +1,1 @@
+"""The quality network of the universal fuser: training and judging it."""

@@ -1,0 +1,1 @@
+"""The official training data: precomputed features and record files."""

@@ -1,0 +1,214 @@
+"""From photos or aligned crops of one person to an embedding set, with every omission listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.checks import MIN_NORM, row_norms
+from probefusion.embedders.embedder import Embedder
+from probefusion.embedders.quality import CropQuality
+from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
+from probefusion.faces.align import align_face
+from probefusion.faces.detect import Detector, largest_face
+from probefusion.faces.images import (
+    IMAGE_SUFFIXES,
+    SkippedImage,
+    fit_crop,
+    list_images,
+    read_images,
+)
+from probefusion.types import EmbeddingSet, FloatArray
+from probefusion.workers import available_threads
+
+__all__ = ["EmbeddingReport", "embed_images"]
+
+_CROPS_AT_ONCE = 128
+_CROPS_AHEAD = 256
+"""Crops decoded while others are embedded."""
+
+_PHOTOS_AHEAD = 3
+"""The same for photos, which are large."""
+
+_REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EmbeddingReport:
+    """What became of a number of images.
+
+    Args:
+        embedding_set: The images that could be used, with their sources.
+        skipped: The images that could not, with reasons.
+        num_faces: (N,) integers, faces found in each used image (the largest was taken), or None if
+            the images were aligned crops.
+    """
+
+    embedding_set: EmbeddingSet
+    skipped: tuple[SkippedImage, ...] = ()
+    num_faces: npt.NDArray[np.int64] | None = None
+
+    @property
+    def num_used(self) -> int:
+        """How many images are in the set."""
+        return self.embedding_set.num_images
+
+    @property
+    def num_skipped(self) -> int:
+        """How many images were left out."""
+        return len(self.skipped)
+
+
+def embed_images(
+    paths: str | Path | Iterable[str | Path],
+    embedder: Embedder,
+    *,
+    detector: Detector | None = None,
+    aligned: bool = False,
+    quality: CropQuality | None = None,
+    num_threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> EmbeddingReport:
+    """Embeds all images of one person.
+
+    Images are read, aligned and embedded in batches of 128, so memory does not grow with their
+    number but for the embeddings; while a batch is embedded the next one is decoded. In a photo
+    with several faces the largest is taken.
+
+    Args:
+        paths: Images, folders and zip archives, see `list_images`.
+        embedder: The embedder.
+        detector: Finds the faces in photos.
+        aligned: Whether the images are aligned crops already. Square ones of another size than the
+            embedder's are scaled, others skipped.
+        quality: Judges each crop for the universal fuser; None leaves the set without quality.
+        num_threads: Threads that decode images while others are embedded; None for one per core.
+        progress: Called with the number of images done and in all.
+
+    Returns:
+        The set, and which images were skipped for which reason.
+
+    Raises:
+        ConfigError: Unless exactly one of `detector` and `aligned` is given.
+        MissingFileError: If a path does not exist.
+        FileFormatError: If a `.zip` file is no zip archive.
+        EmptySetError: If no image could be used; names the first reasons.
+        MissingExtraError: If OpenCV is not installed.
+    """
+    if (detector is None) == (not aligned):
+        raise ConfigError(
+            "detector, aligned: expected a detector (for photos) or aligned=True (for aligned "
+            f"square face crops), got {'neither' if detector is None else 'both'}."
+        )
+    sources, skipped = list_images(paths)
+    collected = _Collector(embedder, quality)
+    size = embedder.spec.input_size
+    images = read_images(
+        sources,
+        num_threads=num_threads or available_threads(),
+        ahead=_CROPS_AHEAD if aligned else _PHOTOS_AHEAD,
+        fit=(lambda image: fit_crop(image, size)) if aligned else None,
+    )
+    for done, (source, image) in enumerate(images, start=1):
+        crop = image if isinstance(image, SkippedImage) else _crop(image, detector, size)
+        if isinstance(crop, SkippedImage):
+            collected.skipped.append(crop)
+        elif isinstance(crop, str):
+            collected.skipped.append(SkippedImage(source=source.name, reason=crop))
+        else:
+            collected.add(source.name, *crop)
+        if progress is not None:
+            progress(done, len(sources))
+    collected.flush()
+    skipped += collected.skipped
+    if not collected.sources:
+        raise EmptySetError(_why_empty(skipped, len(sources)))
+    embeddings = np.concatenate(collected.embeddings)
+    embedding_set = EmbeddingSet(
+        embeddings=embeddings,
+        style=np.concatenate(collected.styles) if collected.styles else None,
+        quality=np.concatenate(collected.qualities) if collected.qualities else None,
+        sources=np.asarray(collected.sources),
+        embedder=embedder.fingerprint,
+        norms_known=embedder.norms_known,
+    )
+    num_faces = None if aligned else np.asarray(collected.num_faces, np.int64)
+    return EmbeddingReport(embedding_set=embedding_set, skipped=tuple(skipped), num_faces=num_faces)
+
+
+class _Collector:
+    """Gathers crops into batches, embeds them, and keeps what is usable."""
+
+    def __init__(self, embedder: Embedder, quality: CropQuality | None) -> None:
+        self._embedder = embedder
+        self._quality = quality
+        self._waiting: list[tuple[str, npt.NDArray[np.uint8], int]] = []
+        self.embeddings: list[FloatArray] = []
+        self.styles: list[FloatArray] = []
+        self.qualities: list[FloatArray] = []
+        self.sources: list[str] = []
+        self.num_faces: list[int] = []
+        self.skipped: list[SkippedImage] = []
+
+    def add(self, source: str, crop: npt.NDArray[np.uint8], num_faces: int) -> None:
+        """Takes one crop; embeds once enough are together."""
+        self._waiting.append((source, crop, num_faces))
+        if len(self._waiting) >= _CROPS_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Embeds what is waiting."""
+        if not self._waiting:
+            return
+        crops = np.stack([crop for _, crop, _ in self._waiting])
+        embeddings, style = self._embedder.embed(crops)
+        norms = row_norms(embeddings)
+        usable = np.isfinite(norms) & (norms >= MIN_NORM)
+        if style is not None:
+            usable &= np.isfinite(style.reshape(len(style), -1)).all(axis=1)
+            self.styles.append(style[usable])
+        self.embeddings.append(embeddings[usable])
+        if self._quality is not None:
+            self.qualities.append(self._quality.judge(crops)[usable])
+        for (source, _, num_faces), is_usable in zip(self._waiting, usable, strict=True):
+            if is_usable:
+                self.sources.append(source)
+                self.num_faces.append(num_faces)
+            else:
+                reason = "the embedder gave NaN, infinity or a vector without length"
+                self.skipped.append(SkippedImage(source=source, reason=reason))
+        self._waiting.clear()
+
+
+def _crop(
+    image: npt.NDArray[np.uint8], detector: Detector | None, size: int
+) -> tuple[npt.NDArray[np.uint8], int] | str:
+    """The aligned crop and the number of faces, or the reason why there is none."""
+    if detector is None:
+        return image, 1
+    faces = detector.detect(image)
+    face = largest_face(faces)
+    if face is None:
+        return "no face found"
+    try:
+        return align_face(image, face.landmarks, size=size), len(faces)
+    except InvalidInputError as error:
+        return f"the face cannot be aligned ({error})"
+
+
+def _why_empty(skipped: list[SkippedImage], num_sources: int) -> str:
+    if not skipped:
+        return (
+            f"paths: found no image. Files in folders and archives are taken for images if they end "
+            f"in {', '.join(sorted(IMAGE_SUFFIXES))}."
+        )
+    reasons = "; ".join(f"{item.source}: {item.reason}" for item in skipped[:_REASONS_SHOWN])
+    more = len(skipped) - _REASONS_SHOWN
+    return (
+        f"paths: none of {max(num_sources, len(skipped))} images could be used: {reasons}"
+        f"{f'; and {more} more' if more > 0 else ''}."
+    )

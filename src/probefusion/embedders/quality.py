@@ -1,0 +1,145 @@
+"""How much an aligned crop should count, judged by a network inside the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.checks import check_existing
+from probefusion.embedders.embedder import Embedder
+from probefusion.embedders.onnx_graph import run_outputs
+from probefusion.embedders.side_by_side import SideBySide
+from probefusion.embedders.spec import EmbedderSpec
+from probefusion.errors import DtypeError, ShapeError
+from probefusion.extras import import_cv2
+from probefusion.files import bundled_folder, sha256_of
+from probefusion.types import EmbeddingSet, FloatArray
+
+__all__ = ["CropQuality", "JudgedEmbedder", "embedding_key"]
+
+_FILE = "quality.compact_128d-lfw112.r3/quality.onnx"
+_SIDE = 112
+_BATCH = 64
+
+
+class CropQuality:
+    """Judges crops by a network; the result serves any embedder.
+
+    Args:
+        model: ONNX file, crops (N, 112, 112, 3) uint8 RGB to log_weights (N,) float32. None takes the
+            one inside the package.
+        num_threads: Threads to use; None for one per core.
+
+    Attributes:
+        fingerprint: Name and hash of the network.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        FileFormatError: If ONNX Runtime refuses it.
+        ConfigError: If a number is out of range.
+    """
+
+    def __init__(self, model: str | Path | None = None, *, num_threads: int | None = None) -> None:
+        path = bundled_folder() / _FILE if model is None else Path(model)
+        check_existing(path, name="quality network")
+        self.fingerprint = f"{path.parent.name}@{sha256_of(path)[:12]}"
+        self._where = f" {path.name!r}"
+        self._network = SideBySide(path.read_bytes(), num_threads=num_threads, where=self._where)
+
+    def judge(self, crops: npt.NDArray[np.uint8]) -> FloatArray:
+        """The quality of aligned crops.
+
+        Args:
+            crops: (N, S, S, 3) uint8 RGB, aligned faces; other sizes than 112 are scaled. N = 0 gives
+                an empty array.
+
+        Returns:
+            (N,) float32 logarithms of weights, within +-4: only differences mean something.
+
+        Raises:
+            DtypeError: If the crops are not uint8.
+            ShapeError: If they are not (N, S, S, 3).
+            FileFormatError: If the network fails on them.
+            MissingExtraError: If they must be scaled and OpenCV is not installed.
+        """
+        crops = np.asarray(crops)
+        if crops.dtype != np.uint8:
+            raise DtypeError(
+                f"crops: expected uint8 pixels 0 to 255 in RGB order, got {crops.dtype}."
+            )
+        if crops.ndim != 4 or crops.shape[1] != crops.shape[2] or crops.shape[3] != 3:
+            raise ShapeError(f"crops: expected (N, S, S, 3), square faces, got {crops.shape}.")
+        found = self._network.map(self._run, crops, batch_size=_BATCH)
+        return np.concatenate(found) if found else np.zeros(0, np.float32)
+
+    def _run(self, session: Any, crops: npt.NDArray[np.uint8]) -> FloatArray:
+        feed = {"crops": _scaled(crops)}
+        return run_outputs(session, ["log_weights"], feed, where=self._where)[0]
+
+
+class JudgedEmbedder:
+    """An embedder whose sets also carry the quality of their crops.
+
+    Args:
+        embedder: The embedder.
+        quality: What judges the crops.
+    """
+
+    def __init__(self, embedder: Embedder, quality: CropQuality) -> None:
+        self._embedder = embedder
+        self.quality = quality
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """The embedder's spec."""
+        return self._embedder.spec
+
+    @property
+    def fingerprint(self) -> str:
+        """The embedder's fingerprint: embeddings are what they were."""
+        return self._embedder.fingerprint
+
+    @property
+    def own_fingerprint(self) -> str:
+        """The embedder's own fingerprint."""
+        return self._embedder.own_fingerprint
+
+    @property
+    def norms_known(self) -> bool:
+        """Whether embeddings come with their own length."""
+        return self._embedder.norms_known
+
+    def embed(self, crops: npt.NDArray[np.uint8]) -> tuple[FloatArray, FloatArray | None]:
+        """Embeddings and style, as the embedder gives them."""
+        return self._embedder.embed(crops)
+
+    def embed_set(
+        self,
+        crops: npt.NDArray[np.uint8],
+        sources: Sequence[str] | None = None,
+        media_ids: Sequence[int] | Sequence[str] | None = None,
+    ) -> EmbeddingSet:
+        """The embedder's set with the quality of each crop."""
+        images = self._embedder.embed_set(crops, sources, media_ids)
+        return replace(images, quality=self.quality.judge(crops))
+
+
+def embedding_key(embedder: Embedder) -> str:
+    """What the embedder's sets depend on, for the names of cached files."""
+    key = embedder.own_fingerprint.split("@")[-1]
+    if isinstance(embedder, JudgedEmbedder):
+        key += f"-{embedder.quality.fingerprint.split('@')[-1]}"
+    return key
+
+
+def _scaled(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    if crops.shape[1] == _SIDE:
+        return crops
+    cv2 = import_cv2("scaling crops")
+    kind = cv2.INTER_AREA if crops.shape[1] > _SIDE else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(crop, (_SIDE, _SIDE), interpolation=kind) for crop in crops])

@@ -1,0 +1,7 @@
+"""Galleries: named people with a template each, and searching among them."""
+
+from __future__ import annotations
+
+from probefusion.gallery.stills import Candidate, Match, Stills, read_stills, search_stills
+
+__all__ = ["Candidate", "Match", "Stills", "read_stills", "search_stills"]

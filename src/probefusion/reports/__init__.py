@@ -1,0 +1,1 @@
+"""Reports: everything that becomes a page, a table or a plot."""

@@ -1,0 +1,248 @@
+"""The drawings of a video's report, as SVG text."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.video.explanation import Evidence
+
+__all__ = ["colour", "dots_chart", "growth_chart", "time_label", "timeline"]
+
+_MOST_DOTS = 800
+_WIDTH = 640
+_STOPS = np.array(  # viridis at five places
+    [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]], np.float64
+)
+_FUSED, _MEAN = "#b02a4c", "#777"
+
+
+def colour(share: float) -> str:
+    """Colour of a weight, from 0 (dark violet) to 1 (yellow), on a power scale as weights are skewed."""
+    place = min(max(share, 0.0), 1.0) ** 0.4 * (len(_STOPS) - 1)
+    low = min(int(place), len(_STOPS) - 2)
+    mixed = _STOPS[low] + (place - low) * (_STOPS[low + 1] - _STOPS[low])
+    return "#" + "".join(f"{round(value):02x}" for value in mixed)
+
+
+def time_label(seconds: float) -> str:
+    """Seconds as 7.5 s, m:ss.s or h:mm:ss."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    if seconds >= 3600:
+        whole = int(seconds)
+        return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+    tenths = round(seconds * 10)
+    return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
+
+
+def timeline(lanes: Sequence[tuple[str, str, Evidence]], last_time: float) -> str:
+    """When each person was seen: a lane each.
+
+    Args:
+        lanes: (anchor, label, evidence) per person.
+        last_time: End of the video in seconds.
+    """
+    left, top, lane, width = 210, 8, 24, 960
+    height = top + lane * len(lanes) + 30
+    span = max(last_time, 1e-3)
+
+    def x(moment: float) -> float:
+        return left + (width - left - 20) * min(moment / span, 1.0)
+
+    parts = []
+    bottom = top + lane * len(lanes)
+    for tick in _ticks(0, span, 8):
+        parts.append(
+            f"<line x1='{x(tick):.1f}' x2='{x(tick):.1f}' y1='{top}' y2='{bottom}' class='grid'/>"
+            f"<text x='{x(tick):.1f}' y='{bottom + 18}' class='tick' text-anchor='middle'>"
+            f"{time_label(tick)}</text>"
+        )
+    for row, (anchor, label, evidence) in enumerate(lanes):
+        y = top + lane * row
+        name = evidence.match.name if evidence.match is not None else None
+        fill = _FUSED if name is not None else "#3b6fb5"
+        parts.append(
+            f"<a href='#{anchor}'><text x='{left - 10}' y='{y + 16}' text-anchor='end' class='lane'>"
+            f"{html.escape(label)}</text></a>"
+        )
+        for segment in evidence.person.segments:
+            begin, end = x(segment.first_time), x(segment.last_time)
+            title = f"{label}: {time_label(segment.first_time)} to {time_label(segment.last_time)}"
+            parts.append(
+                f"<rect x='{begin:.1f}' y='{y + 4}' width='{max(end - begin, 2):.1f}' height='{lane - 8}' "
+                f"rx='3' fill='{fill}'><title>{html.escape(title)}</title></rect>"
+            )
+    return _svg(width, height, parts, "Timeline of tracks")
+
+
+def dots_chart(evidence: Evidence, reference: str) -> str:
+    """Similarity of each image over time, coloured by weight, with the fused star."""
+    order = _thinned(evidence.weights)
+    times, similarities = evidence.times[order], evidence.similarities[order]
+    heaviest = float(evidence.weights.max())
+    top, bottom, left, right, height = 16, 44, 52, 96, 300
+    ends = [evidence.fused_similarity, evidence.mean_similarity]
+    low, high = _range([*similarities, *ends])
+    first, last = float(evidence.times.min()), float(evidence.times.max())
+    span = max(last - first, 1e-3)
+
+    def x(moment: float) -> float:
+        return left + (_WIDTH - left - right) * (moment - first) / span
+
+    def y(similarity: float) -> float:
+        return height - bottom - (height - bottom - top) * (similarity - low) / (high - low)
+
+    parts = _grid(left, _WIDTH - right, low, high, y)
+    for tick in _ticks(first, last, 6):
+        parts.append(
+            f"<text x='{x(tick):.1f}' y='{height - bottom + 16}' class='tick' text-anchor='middle'>"
+            f"{time_label(tick)}</text>"
+        )
+    mean = y(evidence.mean_similarity)
+    parts.append(
+        f"<line x1='{left}' x2='{_WIDTH - right}' y1='{mean:.1f}' y2='{mean:.1f}' stroke='{_MEAN}' "
+        f"stroke-dasharray='6 4'><title>plain mean of all images: {evidence.mean_similarity:.3f}</title></line>"
+    )
+    for moment, similarity, weight in sorted(
+        zip(times, similarities, evidence.weights[order], strict=True), key=lambda dot: dot[2]
+    ):
+        share = weight / heaviest
+        parts.append(
+            f"<circle cx='{x(moment):.1f}' cy='{y(similarity):.1f}' r='{2.5 + 2.5 * share:.1f}' "
+            f"fill='{colour(share)}'><title>{time_label(moment)}: similarity {similarity:.3f}, weight "
+            f"{100 * weight:.2g} %</title></circle>"
+        )
+    parts.append(_star(_WIDTH - right + 24, y(evidence.fused_similarity), evidence))
+    parts += _scale(_WIDTH - 20, top, height - bottom, heaviest)
+    caption = f"similarity to {reference}"
+    parts += _axis_titles(left, height, "time in the video", caption)
+    return _svg(_WIDTH, height, parts, f"Similarity of each image to {reference}, by weight")
+
+
+def growth_chart(evidence: Evidence, reference: str) -> str:
+    """Similarity of the fused template and of the plain mean as images arrive."""
+    top, bottom, left, right, height = 16, 44, 52, 20, 300
+    low, high = _range([value for point in evidence.growth for value in (point.fused, point.mean)])
+    most = math.log2(max(evidence.growth[-1].num_images, 2))
+
+    def x(count: float) -> float:
+        return left + (_WIDTH - left - right) * math.log2(count) / most
+
+    def y(similarity: float) -> float:
+        return height - bottom - (height - bottom - top) * (similarity - low) / (high - low)
+
+    parts = _grid(left, _WIDTH - right, low, high, y)
+    step = max(1, math.ceil(most / 8))
+    for power in range(0, int(most) + 1, step):
+        parts.append(
+            f"<text x='{x(2**power):.1f}' y='{height - bottom + 16}' class='tick' text-anchor='middle'>"
+            f"{2**power}</text>"
+        )
+    for name, stroke, dash in (("mean", _MEAN, "6 4"), ("fused", _FUSED, "none")):
+        places = [
+            (x(point.num_images), y(getattr(point, name)), point) for point in evidence.growth
+        ]
+        line = " ".join(f"{a:.1f},{b:.1f}" for a, b, _ in places)
+        parts.append(
+            f"<polyline points='{line}' fill='none' stroke='{stroke}' stroke-width='2' "
+            f"stroke-dasharray='{dash}'/>"
+        )
+        parts += [
+            f"<circle cx='{a:.1f}' cy='{b:.1f}' r='3' fill='{stroke}'><title>{point.num_images} images: "
+            f"{name} {getattr(point, name):.3f}</title></circle>"
+            for a, b, point in places
+        ]
+    own = "plain mean" if evidence.reference is not None else "plain mean, to its own"
+    parts.append(
+        f"<text x='{_WIDTH - right - 4}' y='{height - bottom - 26}' text-anchor='end' fill='{_FUSED}'>fused</text>"
+        f"<text x='{_WIDTH - right - 4}' y='{height - bottom - 9}' text-anchor='end' fill='{_MEAN}'>{own}</text>"
+    )
+    parts += _axis_titles(left, height, "images so far", f"similarity to {reference}")
+    return _svg(_WIDTH, height, parts, "Similarity as images arrive")
+
+
+def _thinned(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Positions of the images to draw: all, or the heaviest and evenly spaced ones."""
+    if len(weights) <= _MOST_DOTS:
+        return np.arange(len(weights))
+    heaviest = np.argsort(-weights)[: _MOST_DOTS // 4]
+    even = np.linspace(0, len(weights) - 1, _MOST_DOTS - len(heaviest)).astype(np.int64)
+    return np.union1d(heaviest, even)
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    low, high = float(min(values)), float(max(values))
+    margin = max(0.05 * (high - low), 0.02)
+    return low - margin, high + margin
+
+
+def _ticks(low: float, high: float, count: int) -> list[float]:
+    """Round numbers between two."""
+    raw = max(high - low, 1e-9) / count
+    size = 10.0 ** math.floor(math.log10(raw))
+    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= raw)
+    first = math.ceil(low / step - 1e-9)
+    return [step * k for k in range(first, int(high / step + 1e-9) + 1)]
+
+
+def _grid(
+    left: float, right: float, low: float, high: float, y: Callable[[float], float]
+) -> list[str]:
+    """Lines across at round similarities."""
+    parts = []
+    for tick in _ticks(low, high, 6):
+        parts.append(
+            f"<line x1='{left}' x2='{right}' y1='{y(tick):.1f}' y2='{y(tick):.1f}' class='grid'/>"
+            f"<text x='{left - 8}' y='{y(tick) + 4:.1f}' class='tick' text-anchor='end'>{tick:.2f}</text>"
+        )
+    return parts
+
+
+def _star(x: float, y: float, evidence: Evidence) -> str:
+    corners = []
+    for corner in range(10):
+        radius = 11 if corner % 2 == 0 else 4.6
+        angle = math.pi * (corner / 5 - 0.5)
+        corners.append(f"{x + radius * math.cos(angle):.1f},{y + radius * math.sin(angle):.1f}")
+    value = evidence.fused_similarity
+    return (
+        f"<polygon points='{' '.join(corners)}' fill='{_FUSED}'><title>fused: {value:.3f}</title></polygon>"
+        f"<text x='{x:.1f}' y='{y + 24:.1f}' text-anchor='middle' fill='{_FUSED}'>{value:.2f}</text>"
+    )
+
+
+def _scale(x: float, top: float, bottom: float, heaviest: float) -> list[str]:
+    steps = 24
+    size = (bottom - top - 30) / steps
+    parts = [
+        f"<rect x='{x}' y='{top + 15 + size * k:.1f}' width='10' height='{size + 0.5:.1f}' "
+        f"fill='{colour(1 - k / (steps - 1))}'/>"
+        for k in range(steps)
+    ]
+    parts.append(
+        f"<text x='{x + 10}' y='{top + 9}' class='tick' text-anchor='end'>{100 * heaviest:.2g} %</text>"
+        f"<text x='{x + 10}' y='{bottom}' class='tick' text-anchor='end'>0</text>"
+    )
+    return parts
+
+
+def _axis_titles(left: float, height: float, below: str, beside: str) -> list[str]:
+    middle = (height - 44) / 2
+    return [
+        f"<text x='{left}' y='{height - 6}' class='axis'>{html.escape(below)}</text>",
+        f"<text x='12' y='{middle}' class='axis' text-anchor='middle' "
+        f"transform='rotate(-90 12 {middle})'>{html.escape(beside)}</text>",
+    ]
+
+
+def _svg(width: float, height: float, parts: Sequence[str], label: str) -> str:
+    return (
+        f"<svg viewBox='0 0 {width} {height}' role='img' aria-label='{html.escape(label, quote=True)}'>"
+        + "".join(parts)
+        + "</svg>"
+    )

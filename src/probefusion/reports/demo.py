@@ -1,0 +1,48 @@
+"""The pictures of the demonstration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from probefusion.evaluation.demo import DemoResult
+from probefusion.reports.plots import plot_person, plot_sweep
+
+__all__ = ["draw_demo"]
+
+
+def draw_demo(result: DemoResult, output: str | Path, *, force: bool = False) -> list[Path]:
+    """Draws the two pictures of a demonstration.
+
+    Args:
+        result: What was measured.
+        output: Folder for `sweep.png` and `person.png`; made if missing.
+        force: Whether existing pictures may be replaced.
+
+    Returns:
+        The files.
+
+    Raises:
+        OutputExistsError: If a picture exists and `force` is False.
+        MissingExtraError: If matplotlib is not installed.
+    """
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    pictures = [output / "sweep.png", output / "person.png"]
+    plot_sweep(
+        result.points,
+        pictures[0],
+        title=f"{result.num_people} unseen people, degraded probes, {result.num_gallery} gallery entries",
+        force=force,
+    )
+    view = result.person
+    plot_person(
+        view.similarities,
+        view.weights,
+        view.fused_similarity,
+        view.mean_similarity,
+        pictures[1],
+        title=f"One person's {result.set_size} probe images, weighted by {result.fuser}",
+        severities=view.severities,
+        force=force,
+    )
+    return pictures

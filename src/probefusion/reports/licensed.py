@@ -1,0 +1,135 @@
+"""The report of a licensed benchmark: JSON, Markdown and a page."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from probefusion.evaluation.licensed import TemplateResult
+from probefusion.metrics import RocCurve, TarAtFar
+from probefusion.reports.degraded_folder import png, report_folder, write_pages
+from probefusion.reports.figures import curve_figure
+from probefusion.version import __version__
+
+__all__ = ["template_report_facts", "write_template_report"]
+
+REPORT_VERSION = 1
+
+_NOTE = (
+    "TAR by the budget rule: the threshold accepts at most floor(FAR x non-mated) non-mated pairs; "
+    "'helper' is the nearest point of the ROC, as the InsightFace helper prints it. Galleries are "
+    "searched apart; numbers of joined galleries are not comparable. Templates without a face count "
+    "as misses."
+)
+
+
+def template_report_facts(
+    results: Sequence[TemplateResult], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """The content of `report.json`: every count and rate; what is not resolved is null."""
+    return {
+        "report_version": REPORT_VERSION,
+        "probefusion": __version__,
+        "evaluated": facts,
+        "results": [_plain(result) for result in results],
+    }
+
+
+def write_template_report(
+    results: Sequence[TemplateResult],
+    folder: str | Path,
+    *,
+    title: str,
+    facts: dict[str, Any],
+    force: bool = False,
+) -> None:
+    """Writes report.json, report.md and report.html.
+
+    Args:
+        results: What `assess_templates` gave.
+        folder: Folder to make or to write into.
+        title: Headline.
+        facts: What was evaluated.
+        force: Whether an existing report may be replaced.
+
+    Raises:
+        OutputExistsError: If a report stands there and `force` is False.
+    """
+    folder = report_folder(folder, force=force)
+    write_pages(
+        folder,
+        content=template_report_facts(results, facts),
+        title=title,
+        notes=(_NOTE,),
+        tables=_tables(results),
+        figures=_figures(results),
+        facts=facts,
+    )
+
+
+def _figures(results: Sequence[TemplateResult]) -> list[tuple[str, str, bytes]]:
+    curves = {_way(result): result.curve for result in results if result.curve is not None}
+    if not curves:
+        return []
+    figure = curve_figure(curves)
+    return [("roc", "ROC and DET of the one-to-one comparisons.", png(figure))]
+
+
+def _tables(results: Sequence[TemplateResult]) -> list[tuple[str, list[str], list[list[str]]]]:
+    tables = []
+    for title, kind in (("1:1, TAR at FAR", "verification"), ("1:1, helper's rule", "upstream")):
+        rates = getattr(results[0], kind)
+        if rates:
+            header = ["fuser", *(f"{rate.target:g}" for rate in rates)]
+            rows = [[_way(r), *(_rate(rate) for rate in getattr(r, kind))] for r in results]
+            tables.append((title, header, rows))
+    if results[0].fold_accuracy is not None:
+        rows = [
+            [_way(r), f"{r.fold_accuracy.mean:.4f}", f"{r.fold_accuracy.standard_error:.4f}"]
+            for r in results
+            if r.fold_accuracy is not None
+        ]
+        tables.append(("Accuracy over folds", ["fuser", "mean", "standard error"], rows))
+    for index, search in enumerate(results[0].searches):
+        header = ["fuser", *(f"rank {rank}" for rank in search.cmc.ranks)]
+        header += [f"TPIR at FPIR {entry.target:g}" for entry in search.tpir]
+        header += [f"helper, {entry.target:g}" for entry in search.upstream_tpir]
+        rows = []
+        for result in results:
+            mine = result.searches[index]
+            closed = [f"{value:.4f}" for value in mine.cmc.rates]
+            opened = [f"{e.tpir:.4f}" if e.resolved else "unresolved" for e in mine.tpir]
+            opened += [f"{e.tpir:.4f}" for e in mine.upstream_tpir]
+            rows.append([_way(result), *closed, *opened])
+        tables.append((f"1:N, {search.search}, {search.gallery}", header, rows))
+    return tables
+
+
+def _way(result: TemplateResult) -> str:
+    return result.fuser if result.chunk is None else f"{result.fuser}, {result.chunk} at a time"
+
+
+def _rate(rate: TarAtFar) -> str:
+    return f"{rate.tar:.4f}" if rate.resolved else "unresolved"
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses and arrays as JSON can hold them; NaN and infinity as null."""
+    if isinstance(value, RocCurve):
+        return {"fars": _plain(value.fars), "tars": _plain(value.tars)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            entry.name: _plain(getattr(value, entry.name)) for entry in dataclasses.fields(value)
+        }
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value

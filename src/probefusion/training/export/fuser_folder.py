@@ -1,0 +1,391 @@
+"""From a trained network to a fuser folder of plain ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from probefusion.checks import check_output
+from probefusion.errors import ConfigError, ProbeFusionError
+from probefusion.files import replace_file, sha256_of
+from probefusion.fusion.folder import (
+    CARD_NAME,
+    FuserCard,
+    Threshold,
+    encode_outputs,
+    write_card,
+)
+from probefusion.fusion.learned import open_fuser, synthetic_set
+from probefusion.nn.architectures import ARCHITECTURES, Network, network_config
+from probefusion.nn.caface import CAFace, ClusterState
+from probefusion.nn.cluster_network import TOKEN_WIDTH
+from probefusion.nn.imagewise import ImagewiseNetwork
+from probefusion.training.export.folding import fold_network
+
+__all__ = [
+    "embedder_graph",
+    "export_fuser",
+    "export_graph",
+    "quiet_exporter",
+    "round_weights",
+    "strip_traces",
+]
+
+OPSET = 20
+"""Has Gelu and LayerNormalization as one operation each."""
+
+_SELF_TEST = {"seed": 1, "num_images": 7}
+
+
+class _ImagewiseEncode(nn.Module):
+    """embeddings (N, D), style (N, C, 2) -> shares, values if they are its own, style_tokens.
+
+    Networks that need no style take embeddings alone.
+    """
+
+    def __init__(self, network: ImagewiseNetwork) -> None:
+        super().__init__()
+        self.gives_values = not network.values_are_directions
+        self.network = fold_network(network)
+
+    def forward(self, embeddings: Tensor, style: Tensor | None = None) -> tuple[Tensor, ...]:
+        if style is None:
+            style = embeddings.new_zeros(embeddings.shape[0], 0, 2)
+        terms = self.network.terms(embeddings[:, None], style[:, None])
+        values = (terms.values,) if self.gives_values else ()
+        return tuple(part.flatten(0, 1) for part in (terms.shares, *values, terms.style_tokens))
+
+
+class _ImagewiseFinish(nn.Module):
+    """Float64 sums -> fused, cluster_weights."""
+
+    def __init__(self, network: ImagewiseNetwork) -> None:
+        super().__init__()
+        self.network = fold_network(network)
+
+    def forward(self, mass: Tensor, sums: Tensor, style_sums: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.read_out(mass, sums, style_sums)
+
+
+class _SetwiseEncode(nn.Module):
+    """embeddings (B, N, D), style (B, N, C, 2) -> mass, sums, style_sums, shares.
+
+    The sums are mass x quotient, so that adding them is the sequential update; an image's share in
+    them is its assignment times mass / max(mass, 1).
+    """
+
+    def __init__(self, network: CAFace) -> None:
+        super().__init__()
+        self.network = fold_network(network)
+
+    def forward(self, embeddings: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        batch = self.network.encode(embeddings, style)
+        mass = batch.mass.unsqueeze(-1)
+        shares = batch.assignment * (mass / mass.clamp(min=1.0))
+        return (
+            batch.mass,
+            mass * batch.cluster_embedding,
+            mass * batch.cluster_style,
+            shares.transpose(1, 2),
+        )
+
+
+class _SetwiseFinish(nn.Module):
+    """Float64 sums -> fused, cluster_weights.
+
+    Differs: the official update clips its denominator at 1e-6; here a cluster without any mass
+    counts as zero and every other is divided by its mass.
+    """
+
+    def __init__(self, network: CAFace) -> None:
+        super().__init__()
+        self.network = fold_network(network)
+
+    def forward(self, mass: Tensor, sums: Tensor, style_sums: Tensor) -> tuple[Tensor, Tensor]:
+        divisor = mass.clamp(min=1e-30).unsqueeze(-1)
+        state = ClusterState(mass.float(), (sums / divisor).float(), (style_sums / divisor).float())
+        fused, weight = self.network.finish(state)
+        return fused, weight.mean(dim=-1) / divisor.squeeze(-1).float().clamp(min=1e-30)
+
+
+def round_weights(network: nn.Module) -> None:
+    """Rounds all matrices to half precision, in place, so that 16 bits store them exactly.
+
+    Buffers and vectors (biases, norms, gates) stay as they are.
+    """
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim >= 2:
+                parameter.copy_(parameter.half().float())
+
+
+def export_fuser(
+    network: Network,
+    folder: str | Path,
+    *,
+    name: str,
+    architecture: str,
+    embedder: str | None,
+    licence: str,
+    training: dict[str, Any],
+    metrics: dict[str, Any] | None = None,
+    thresholds: Sequence[Threshold] = (),
+    needs_norms: bool = False,
+    half_weights: bool = True,
+    force: bool = False,
+) -> FuserCard:
+    """Writes a fuser folder: card, two ONNX graphs, weights; and tries it before it is kept.
+
+    Args:
+        network: The trained network; put into evaluation mode.
+        folder: The folder to make.
+        name: `architecture.embedder-data.rN`.
+        architecture: "official" or "exact".
+        embedder: Fingerprint of the embedder, or None.
+        licence: Licence of the weights.
+        training: Facts of the training, kept in the card.
+        metrics: Measured figures, kept in the card.
+        thresholds: Calibrated thresholds.
+        needs_norms: Whether the fuser refuses embeddings whose lengths are lost.
+        half_weights: Round matrices to half precision first (see `round_weights`) and store them so.
+        force: Whether an existing folder may be replaced.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        OutputExistsError: If the folder exists and `force` is False.
+        ConfigError: If the network has no state.
+        ProbeFusionError: If the exported graphs do not give the network's own answer within 1e-5.
+    """
+    folder = check_output(folder, force=force)
+    network.eval()
+    if half_weights:
+        round_weights(network)
+    config = network_config(network)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        draft = Path(temporary) / folder.name
+        draft.mkdir()
+        _write_graphs(network, draft)
+        tensors = {
+            key: (
+                value.half() if half_weights and value.ndim >= 2 and key != "norm_emb.pe" else value
+            )
+            .contiguous()
+            .clone()
+            for key, value in network.state_dict().items()
+        }
+        with replace_file(draft / "weights.safetensors") as stream:
+            stream.write(save(tensors, metadata={"architecture": architecture}))
+        card = FuserCard(
+            name=name,
+            architecture=architecture,
+            kind=ARCHITECTURES[architecture].kind,
+            config=config,
+            values=_values(network),
+            embedder=embedder,
+            dim=config["dim"],
+            style_channels=config["style_channels"],
+            num_clusters=config["num_clusters"],
+            licence=licence,
+            files={path.name: sha256_of(path) for path in sorted(draft.iterdir())},
+            training=training,
+            metrics=metrics or {},
+            thresholds=tuple(thresholds),
+            needs_norms=needs_norms,
+        )
+        write_card(card, draft)
+        card = replace(card, self_test=_self_test(network, draft))
+        write_card(card, draft, force=True)
+        open_fuser(draft).self_test()
+        _move(draft, folder)
+    return card
+
+
+def _values(network: Network) -> str:
+    is_unit = isinstance(network, ImagewiseNetwork) and network.values_are_directions
+    return "unit" if is_unit else "graph"
+
+
+def _write_graphs(network: Network, folder: Path) -> None:
+    config: Any = network.config
+    generator = torch.Generator().manual_seed(0)
+
+    def sample(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator) + 0.1
+
+    batch, images = torch.export.Dim("sets"), torch.export.Dim("images")
+    names = ["embeddings", "style"] if config.style_channels else ["embeddings"]
+    if isinstance(network, CAFace):
+        style_width = TOKEN_WIDTH
+        inputs: tuple[Tensor, ...] = (
+            sample(3, 5, config.dim),
+            sample(3, 5, config.style_channels, 2),
+        )
+        axes: dict[str, dict[int, Any]] = {name: {0: batch, 1: images} for name in names}
+        encode: nn.Module = _SetwiseEncode(network)
+        finish: nn.Module = _SetwiseFinish(network)
+        outputs = list(encode_outputs("setwise", "graph"))
+    elif isinstance(network, ImagewiseNetwork):
+        one = (sample(1, 5, config.dim), sample(1, 5, config.style_channels, 2))
+        style_width = network.eval().terms(*one).style_tokens.shape[-1]
+        inputs = tuple(part[0] for part in one[: len(names)])
+        axes = {name: {0: images} for name in names}
+        encode = _ImagewiseEncode(network)
+        finish = _ImagewiseFinish(network)
+        outputs = list(encode_outputs("imagewise", _values(network)))
+    else:
+        raise ConfigError(
+            f"network: expected one with a state (exact, official), got {type(network).__name__}, "
+            f"which needs whole sets at once. It is for comparisons only."
+        )
+    export_graph(encode, inputs, axes, names, outputs, folder / "encode.onnx")
+    sums = (
+        sample(3, config.num_clusters).double(),
+        sample(3, config.num_clusters, config.dim).double(),
+        sample(3, config.num_clusters, style_width).double(),
+    )
+    names = ["mass", "sums", "style_sums"]
+    axes = {name: {0: batch} for name in names}
+    export_graph(finish, sums, axes, names, ["fused", "cluster_weights"], folder / "finish.onnx")
+
+
+def export_graph(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    axes: dict[str, dict[int, Any]],
+    input_names: list[str],
+    output_names: list[str],
+    path: Path,
+) -> None:
+    """Writes a module as an ONNX graph with the given names.
+
+    Args:
+        module: Put into evaluation mode.
+        inputs: Sample inputs.
+        axes: Free axes of each input of `forward`.
+        input_names: Names in the graph.
+        output_names: Names in the graph.
+        path: The file.
+    """
+    with quiet_exporter():
+        torch.onnx.export(
+            module.eval(),
+            inputs,
+            path,
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_shapes=axes,
+            opset_version=OPSET,
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+    model = onnx.load(path)
+    strip_traces(model)
+    onnx.save(model, path)
+
+
+def embedder_graph(
+    module: nn.Module, images: Tensor, *, input_name: str, map_names: Sequence[str]
+) -> onnx.ModelProto:
+    """An embedder as a graph with the one output `embedding` and maps that keep their names inside.
+
+    Args:
+        module: Gives the embedding, then the maps; put into evaluation mode.
+        images: Sample input, at least two images; their number is left free.
+        input_name: Name of the input in the graph, and of the argument of `module.forward`.
+        map_names: Names of the maps, for style taps.
+    """
+    with quiet_exporter():
+        program: Any = torch.onnx.export(
+            module.eval(),
+            (images,),
+            input_names=[input_name],
+            output_names=["embedding", *map_names],
+            dynamic_shapes={input_name: {0: torch.export.Dim("images")}},
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    model: onnx.ModelProto = program.model_proto
+    kept = [entry for entry in model.graph.output if entry.name == "embedding"]
+    del model.graph.output[:]
+    model.graph.output.extend(kept)
+    strip_traces(model)
+    return model
+
+
+def strip_traces(model: onnx.ModelProto) -> None:
+    """Removes what the exporter notes beside a graph: source lines with paths of this machine.
+
+    Args:
+        model: Changed in place; what it computes stays.
+    """
+    graph = model.graph
+    for part in (model, graph):
+        part.ClearField("metadata_props")
+    for entries in (graph.node, graph.value_info, graph.input, graph.output, graph.initializer):
+        for entry in entries:
+            entry.ClearField("metadata_props")
+            entry.ClearField("doc_string")
+
+
+@contextlib.contextmanager
+def quiet_exporter() -> Iterator[None]:
+    """Keeps the exporter's chatter out of the user's terminal; its errors still rise."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _self_test(network: Network, folder: Path) -> dict[str, Any]:
+    """Fuses a synthetic set with the network and with the graphs; gives the answer for the card."""
+    config: Any = network.config
+    images = synthetic_set(dim=config.dim, style_channels=config.style_channels, **_SELF_TEST)
+    style = images.style
+    if style is None:
+        style = torch.zeros(images.num_images, 0, 2).numpy()
+    with torch.no_grad():
+        fused = network(
+            torch.from_numpy(images.embeddings.copy())[None], torch.from_numpy(style.copy())[None]
+        )[0]
+    expected = (fused / fused.norm()).numpy()
+    found = open_fuser(folder).fuse(images).vector
+    deviation = float(abs(found - expected).max())
+    if not deviation <= 1e-5:
+        raise ProbeFusionError(
+            f"export: ONNX Runtime and PyTorch differ by {deviation:.3g} (allowed 1e-5). "
+            f"This is a defect of the export; please report it with the versions of both."
+        )
+    return {**_SELF_TEST, "output": [round(float(value), 6) for value in found]}
+
+
+def _move(draft: Path, folder: Path) -> None:
+    if folder.exists():
+        if not (folder / CARD_NAME).exists():
+            raise ProbeFusionError(
+                f"{folder}: exists and is no fuser folder, so it is not replaced. Choose another name."
+            )
+        shutil.rmtree(folder)
+    draft.replace(folder)

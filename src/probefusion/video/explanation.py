@@ -1,0 +1,155 @@
+"""Why a person's template is what it is: each image's similarity and weight, and how it grew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.fusion import Fuser, MeanFuser
+from probefusion.gallery.stills import Match, Stills
+from probefusion.types import FloatArray
+from probefusion.video.clip import Person
+from probefusion.video.thumbnails import Chip
+
+__all__ = ["Evidence", "Growth", "WeighedChip", "gather_evidence"]
+
+_MEAN = MeanFuser()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """Similarity after some of the images.
+
+    Args:
+        num_images: How many.
+        time: When the last of them was seen.
+        fused: Similarity of the fused template.
+        mean: Similarity of the plain mean.
+    """
+
+    num_images: int
+    time: float
+    fused: float
+    mean: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeighedChip:
+    """A kept face crop with its final weight and its own similarity."""
+
+    chip: Chip
+    weight: float
+    similarity: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """What speaks for the result of one person.
+
+    Args:
+        person: The person.
+        match: The search of the gallery, or None without one.
+        reference: What similarities are measured with: the name of the gallery entry matched (the most
+            similar one where no threshold is known), or None for the person's own template.
+        fused_similarity: Cosine of the fused template with the reference.
+        mean_similarity: Cosine of the plain mean of the images with the reference's plain mean.
+        times: (N,) seconds of each image.
+        similarities: (N,) cosine of each image alone with the reference.
+        weights: (N,) weight of each image in the template, sum 1.
+        growth: Similarity after more and more images.
+        target: (D,) the reference's unit vector.
+    """
+
+    person: Person
+    match: Match | None
+    reference: str | None
+    fused_similarity: float
+    mean_similarity: float
+    times: npt.NDArray[np.float64]
+    similarities: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+    growth: tuple[Growth, ...]
+    target: FloatArray
+
+    @property
+    def share_beaten(self) -> float:
+        """Share of the single images that are less similar to the reference than the template."""
+        return float(np.mean(self.similarities < self.fused_similarity))
+
+    @property
+    def num_carrying_half(self) -> int:
+        """How many of the heaviest images carry half of the weight together."""
+        heaviest_first = np.sort(self.weights)[::-1]
+        reached = np.searchsorted(np.cumsum(heaviest_first), 0.5 - 1e-12)
+        return min(int(reached) + 1, len(self.weights))
+
+    def chips(self) -> list[WeighedChip]:
+        """The face crops that were kept, heaviest first; read from the temporary file."""
+        found = [
+            WeighedChip(
+                chip=chip,
+                weight=float(self.person.weights(chip.shares[None])[0]),
+                similarity=_cosine(chip.alone, self.target),
+            )
+            for chip in self.person.chips()
+        ]
+        return sorted(found, key=lambda item: -item.weight)
+
+
+def gather_evidence(
+    person: Person, fuser: Fuser, stills: Stills | None = None, match: Match | None = None
+) -> Evidence:
+    """Reads a person's images back, 24 bytes of memory each.
+
+    Args:
+        person: The person.
+        fuser: The fuser of the video.
+        stills: The gallery, or None.
+        match: The search of the gallery, where there is one.
+    """
+    template = person.template.vector
+    mean_template = _MEAN.finish(person.mean_state).vector
+    name, target, mean_target = None, template, mean_template
+    if stills is not None and match is not None and match.is_match is not False:
+        name = match.candidates[0].name
+        entry = stills.names.index(name)
+        target, mean_target = stills.vectors[entry], stills.mean_vectors[entry]
+    times, similarities, weights = [], [], []
+    for rows, block_weights in person.blocks():
+        times.append(rows["time"])
+        similarities.append(_similarity(rows["alone"], target))
+        weights.append(block_weights)
+    growth = tuple(
+        Growth(
+            num_images=point.state.num_images,
+            time=point.time,
+            fused=_cosine(fuser.finish(point.state).vector, target),
+            mean=_cosine(_MEAN.finish(point.mean_state).vector, mean_target),
+        )
+        for point in person.growth()
+    )
+    return Evidence(
+        person=person,
+        match=match,
+        reference=name,
+        fused_similarity=_cosine(template, target),
+        mean_similarity=_cosine(mean_template, mean_target),
+        times=np.concatenate(times),
+        similarities=np.concatenate(similarities),
+        weights=np.concatenate(weights),
+        growth=growth,
+        target=target,
+    )
+
+
+def _similarity(rows: npt.NDArray[np.float16], target: FloatArray) -> npt.NDArray[np.float64]:
+    """Cosines (n,) of stored unit vectors, whose half precision costs about 1e-4."""
+    wide = rows.astype(np.float64)
+    found: npt.NDArray[np.float64] = (wide @ target) / np.linalg.norm(wide, axis=1)
+    return found
+
+
+def _cosine(one: FloatArray, other: FloatArray) -> float:
+    return float(np.dot(one.astype(np.float64), other.astype(np.float64)))

@@ -1,0 +1,186 @@
+"""The results of a video on disk: tracks.json, templates and states."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from probefusion.errors import MissingFileError, OutputExistsError
+from probefusion.files import replace_file
+from probefusion.video.clip import Clip, Person
+from probefusion.video.explanation import Evidence
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "check_folder",
+    "clip_facts",
+    "prepare_folder",
+    "summary",
+    "write_records",
+]
+
+SCHEMA_VERSION = 1
+"""Version of tracks.json. Keys are only added within a version."""
+
+_NAMES = ("tracks.json", "report.html", "annotated.mp4")
+_FOLDERS = {"templates": "track-*.npz", "states": "track-*.safetensors"}
+
+
+def check_folder(folder: str | Path, *, force: bool = False) -> list[Path]:
+    """The results of a video that stand in a folder, which need not exist.
+
+    Raises:
+        OutputExistsError: If it is a file, or results stand in it and `force` is False.
+        MissingFileError: If it cannot be made.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputExistsError(f"output {str(folder)!r} is a file, expected a folder.")
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise MissingFileError(
+            f"output {str(folder)!r} cannot be made: {str(nearest)!r} is no folder that may be written to."
+        )
+    standing = [folder / name for name in _NAMES if (folder / name).exists()]
+    standing += [
+        item for name, pattern in _FOLDERS.items() for item in (folder / name).glob(pattern)
+    ]
+    if standing and not force:
+        raise OutputExistsError(
+            f"output {str(folder)!r} holds {standing[0].name}. Use --force (force=True) to replace the "
+            f"results in it, or name another folder."
+        )
+    return standing
+
+
+def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
+    """Makes the output folder; with `force`, removes the results of a video that stand in it.
+
+    Raises:
+        OutputExistsError, MissingFileError: As `check_folder`.
+    """
+    folder = Path(folder)
+    for item in check_folder(folder, force=force):
+        item.unlink()
+    for name in _FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def write_records(
+    clip: Clip, evidence: Sequence[Evidence], folder: Path, *, settings: dict[str, Any]
+) -> None:
+    """Writes tracks.json and each person's template (with its weights) and state.
+
+    Args:
+        clip: The video.
+        evidence: Of each of its people, in their order.
+        folder: As `prepare_folder` gave it.
+        settings: What the video was processed with, for the record.
+    """
+    for item in evidence:
+        person = item.person
+        template = replace(person.template, weights=item.weights.astype(np.float32))
+        template.save(folder / _template_file(person))
+        person.state.save(folder / _state_file(person))
+    head = {
+        "schema": "probefusion/tracks",
+        "schema_version": SCHEMA_VERSION,
+        **clip_facts(clip),
+        "settings": settings,
+    }
+    with replace_file(folder / "tracks.json", force=True) as stream:
+        text = json.dumps(head, indent=1, ensure_ascii=False, allow_nan=False)
+        stream.write(text.removesuffix("\n}").encode() + b',\n "tracks": [')
+        for place, item in enumerate(evidence):
+            stream.write(b"\n" if place == 0 else b",\n")
+            for line in _track_lines(item):
+                stream.write(line.encode())
+        stream.write(b"\n ]\n}\n")
+
+
+def clip_facts(clip: Clip) -> dict[str, Any]:
+    """What is recorded of a video apart from its people."""
+    from probefusion.version import __version__
+
+    return {
+        "probefusion": __version__,
+        "video": asdict(clip.facts),
+        "fuser": clip.fuser.fingerprint,
+        "embedder": clip.embedder,
+        "counts": asdict(clip.counts),
+        "problems": list(clip.problems),
+        "seconds": round(clip.seconds, 3),
+        "frames_per_second": round(clip.frames_per_second, 2),
+        "decisions": [_rounded(decision) for decision in clip.decisions],
+    }
+
+
+def summary(evidence: Evidence) -> dict[str, Any]:
+    """What is recorded of a person apart from the single images."""
+    person, match = evidence.person, evidence.match
+    return {
+        "track": person.number,
+        "merged_tracks": [track.number for track in person.tracks],
+        "num_images": person.num_images,
+        "template": _template_file(person),
+        "state": _state_file(person),
+        "first_time": round(person.segments[0].first_time, 4),
+        "last_time": round(max(segment.last_time for segment in person.segments), 4),
+        "segments": [_rounded(asdict(segment)) for segment in person.segments],
+        "match": None
+        if match is None
+        else {
+            "name": match.name,
+            "is_match": match.is_match,
+            "threshold": match.threshold,
+            "false_match_rate": match.false_match_rate,
+            "candidates": [_rounded(asdict(candidate)) for candidate in match.candidates],
+        },
+        "reference": evidence.reference,
+        "similarity": round(evidence.fused_similarity, 6),
+        "similarity_of_mean": round(evidence.mean_similarity, 6),
+        "mean_similarity_of_images": round(float(evidence.similarities.mean()), 6),
+        "share_of_images_below": round(evidence.share_beaten, 6),
+        "num_images_carrying_half": evidence.num_carrying_half,
+        "growth": [_rounded(asdict(point)) for point in evidence.growth],
+    }
+
+
+def _track_lines(evidence: Evidence) -> Iterator[str]:
+    head = json.dumps(summary(evidence), ensure_ascii=False, allow_nan=False)
+    yield "  " + head.removesuffix("}") + ', "images": ['
+    place = 0
+    for rows, weights in evidence.person.blocks():
+        for row, weight in zip(rows, weights, strict=True):
+            image = {
+                "frame": int(row["frame"]),
+                "time": round(float(row["time"]), 4),
+                "box": [round(float(value), 1) for value in row["box"]],
+                "score": round(float(row["score"]), 4),
+                "weight": float(f"{weight:.6g}"),
+                "similarity": round(float(evidence.similarities[place]), 4),
+            }
+            yield ("\n   " if place == 0 else ",\n   ") + json.dumps(image)
+            place += 1
+    yield "\n  ]}"
+
+
+def _template_file(person: Person) -> str:
+    return f"templates/track-{person.number:04d}.npz"
+
+
+def _state_file(person: Person) -> str:
+    return f"states/track-{person.number:04d}.safetensors"
+
+
+def _rounded(facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: round(value, 6) if isinstance(value, float) else value for key, value in facts.items()
+    }

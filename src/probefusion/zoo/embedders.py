@@ -1,0 +1,210 @@
+"""From a name or a path to a ready embedder: manifest, sidecar file, settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from probefusion.embedders.embedder import OnnxEmbedder
+from probefusion.embedders.inspection import EmbedderFacts, inspect_embedder
+from probefusion.embedders.onnx_graph import read_model
+from probefusion.embedders.spec import EmbedderSpec
+from probefusion.errors import ConfigError, FileFormatError, IntegrityError
+from probefusion.zoo.bundled import DEFAULT_EMBEDDER
+from probefusion.zoo.cache import locate
+from probefusion.zoo.manifest import find_by_sha256
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["ARCFACE_PREPROCESSING", "FORM_OF", "form_of", "load_embedder", "resolve_embedder"]
+
+ARCFACE_PREPROCESSING: Mapping[str, Any] = {
+    "channel_order": "RGB",
+    "mean": (0.5, 0.5, 0.5),
+    "std": (0.5, 0.5, 0.5),
+}
+"""What `preprocessing="arcface"` stands for: RGB, (pixel / 255 - 0.5) / 0.5."""
+
+_KEYS = frozenset(field.name for field in dataclasses.fields(EmbedderSpec)) - {"stands_for"} | {
+    "preprocessing"
+}
+_NEEDED = ("channel_order", "mean", "std")
+
+_SAID_BY_SIDECARS = ("stands_for", "own_fingerprint")
+"""What only the description of an 8-bit form may say, as `quantize_embedder` writes it."""
+
+
+FORM_OF = "probefusion.form_of"
+"""Entry in an ONNX file's metadata: the fingerprint of the embedder whose 8-bit form it is."""
+
+
+def resolve_embedder(
+    model: str | Path, *, settings: Mapping[str, Any] | None = None
+) -> tuple[Path, EmbedderSpec]:
+    """Finds an embedder's file and everything that must be known to use it.
+
+    What is known comes from the manifest (the file is recognised by its SHA-256, whatever it is
+    called), then from a sidecar file `MODEL.json` beside `MODEL.onnx`, then from `settings`; what
+    comes later wins. Dimension, input size and style taps are read from the network where nothing
+    says them. Channel order and normalisation cannot be read from it and are never guessed.
+
+    Args:
+        model: Path of an `.onnx` file, or a name of the manifest, which is looked for in
+            `models_folder()`.
+        settings: Fields of `EmbedderSpec` by name. `preprocessing="arcface"` stands for RGB and
+            (pixel / 255 - 0.5) / 0.5; `style_taps` may be `"auto"` (the default for a network of
+            which no taps are known) or () for none. None stands for "not given".
+
+    Returns:
+        The path and the spec.
+
+    Raises:
+        UnknownNameError: If `model` is neither a file nor a known name.
+        MissingFileError: If the file is not there.
+        IntegrityError: If a known name's file, or the file of a sidecar with `sha256`, has another
+            hash.
+        FileFormatError: If the file or its sidecar cannot be read.
+        ConfigError: If the preprocessing is not known, or a setting is unknown or wrong.
+    """
+    path, sha256 = locate(model, kind="embedder")
+    entry = find_by_sha256(sha256)
+    if entry is not None and entry.kind != "embedder":
+        raise ConfigError(
+            f"model {str(path)!r}: expected an embedder, got the {entry.kind} {entry.name!r}."
+        )
+    merged: dict[str, Any] = {}
+    if entry is not None:
+        merged = {"name": entry.name, "licence": entry.licence, **entry.settings}
+    sidecar = path.with_suffix(".json")
+    form: dict[str, Any] = {}
+    if sidecar.is_file():
+        said = _read_sidecar(sidecar)
+        form = {key: said.pop(key) for key in _SAID_BY_SIDECARS if key in said}
+        merged |= _expand(said, origin=f" in {sidecar.name}")
+    merged |= _expand(settings or {}, origin="")
+    stated = merged.pop("sha256", sha256)
+    if stated != sha256:
+        raise IntegrityError(
+            f"model {str(path)!r}: its description says SHA-256 {stated}, got {sha256}. Describe "
+            f"the file that is there, or fetch the other one."
+        )
+    missing = [key for key in _NEEDED if key not in merged]
+    if missing:
+        raise ConfigError(_how_to_describe(path, sidecar, missing))
+    merged.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem) or "embedder")
+    merged.setdefault("style_taps", "auto")
+    search_taps = merged["style_taps"] == "auto"
+    if search_taps or "dim" not in merged or "input_size" not in merged:
+        size = merged.get("input_size")
+        _fill_from_network(merged, inspect_embedder(path, input_size=size, search_taps=search_taps))
+    spec = EmbedderSpec(sha256=sha256, stands_for=form.get("stands_for"), **merged)
+    if any(form.values()) and form.get("own_fingerprint") != spec.own_fingerprint:
+        raise ConfigError(
+            f"model {str(path)!r}: stands for {form.get('stands_for')} only as it was compared, with the file "
+            f"and settings that {sidecar.name} was written for. Leave the settings as they are, or quantise the "
+            f"original again with others."
+        )
+    return path, spec
+
+
+def load_embedder(
+    model: str | Path = DEFAULT_EMBEDDER,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    num_threads: int | None = None,
+    batch_size: int = 32,
+    device: str = "cpu",
+) -> OnnxEmbedder:
+    """Finds an embedder by name or path and makes it ready to run.
+
+    Args:
+        model: As for `resolve_embedder`; by default the embedder inside the package.
+        settings: As for `resolve_embedder`.
+        num_threads: Threads to use; None for one per core.
+        batch_size: Images per run at most.
+        device: As for `OnnxEmbedder`.
+
+    Raises:
+        ProbeFusionError: As for `resolve_embedder` and `OnnxEmbedder`.
+    """
+    path, spec = resolve_embedder(model, settings=settings)
+    return OnnxEmbedder(path, spec, num_threads=num_threads, batch_size=batch_size, device=device)
+
+
+def _expand(settings: Mapping[str, Any], *, origin: str) -> dict[str, Any]:
+    """Settings with checked names, and with `preprocessing` replaced by what it stands for."""
+    for key in settings:
+        if key not in _KEYS:
+            close = difflib.get_close_matches(str(key), _KEYS, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else "."
+            raise ConfigError(
+                f"embedder setting {key!r}{origin} is unknown{hint} Known: {', '.join(sorted(_KEYS))}."
+            )
+    expanded = {key: value for key, value in settings.items() if value is not None}
+    preset = expanded.pop("preprocessing", None)
+    if preset is None:
+        return expanded
+    if preset != "arcface":
+        raise ConfigError(
+            f"preprocessing{origin}: expected 'arcface', got {preset!r}. Otherwise give "
+            f"channel_order, mean and std."
+        )
+    return {**ARCFACE_PREPROCESSING, **expanded}
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise FileFormatError(
+            f"{path.name}: expected a JSON object that describes the embedder, could not read it "
+            f"({error})."
+        ) from error
+    if not isinstance(content, dict):
+        raise FileFormatError(
+            f"{path.name}: expected a JSON object that describes the embedder, "
+            f"got {type(content).__name__}."
+        )
+    return content
+
+
+def _fill_from_network(merged: dict[str, Any], facts: EmbedderFacts) -> None:
+    if merged["style_taps"] == "auto":
+        merged["style_taps"] = facts.style_taps
+    if "input_size" not in merged:
+        merged["input_size"] = facts.input_size or 112
+    if "dim" not in merged:
+        if len(facts.dims) != 1:
+            raise ConfigError(
+                f"dim: expected one output that can be the embedding, got the outputs "
+                f"{facts.outputs}. Say which with the setting dim."
+            )
+        merged["dim"] = facts.dims[0]
+
+
+def form_of(model: onnx.ModelProto) -> str | None:
+    """Fingerprint of the embedder whose 8-bit form a network is, as its file says, or None."""
+    return {entry.key: entry.value for entry in model.metadata_props}.get(FORM_OF)
+
+
+def _how_to_describe(path: Path, sidecar: Path, missing: list[str]) -> str:
+    original = form_of(read_model(path)[0])
+    if original is not None:
+        return (
+            f"model {str(path)!r} is an 8-bit form of {original} without the description that was "
+            f"written with it. Put that file beside it as {sidecar.name!r}, or quantise the original again."
+        )
+    return (
+        f"model {path.name!r} is not in the manifest, and nothing says its {', '.join(missing)}. "
+        f"Either write {str(sidecar)!r} with "
+        f'{{"channel_order": "RGB", "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}} '
+        f"(input = (pixel / 255 - mean) / std), or pass the same as settings, or, if it is an "
+        f"ArcFace-style network that takes RGB and (pixel / 255 - 0.5) / 0.5, say so with "
+        f'settings={{"preprocessing": "arcface"}}.'
+    )

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from probefusion.errors import InvalidInputError, OutputExistsError
+from probefusion.evaluation.degraded_folder import AssessmentPlan, assess
+from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.sweep import sweep
+from probefusion.fusion import MeanFuser, NormWeightedFuser
+from probefusion.reports.degraded_folder import report_facts, write_report
+from probefusion.types import EmbeddingSet
+
+PLAN = AssessmentPlan(
+    set_sizes=(1, 4, 8),
+    false_accept_rates=(1e-5, 1e-2, 1e-1),
+    decision_rate=1e-2,
+    max_rank=5,
+    num_replicates=200,
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> ProbeData:
+    """60 people, 15 of them with two probe sets; the norm tells how noisy an image is."""
+    rng = np.random.default_rng(4)
+    people = rng.standard_normal((60, 24))
+    people /= np.linalg.norm(people, axis=1, keepdims=True)
+    severities = np.where(rng.random((30, 8)) < 0.7, 0.95, 0.05)  # seven in ten are bad
+    owners = np.repeat(np.arange(15), 2)
+    noise = rng.standard_normal((30, 8, 24)) * (6 * severities)[..., None]
+    images = people[owners, None] + noise
+    images /= np.linalg.norm(images, axis=2, keepdims=True)
+    probes = images * (1.05 - severities)[..., None]
+    names = np.array([f"p{k:02d}" for k in range(60)])
+    return ProbeData(
+        gallery=EmbeddingSet(embeddings=people),
+        gallery_subjects=names,
+        probes=EmbeddingSet(embeddings=probes.reshape(240, 24)),
+        probe_subjects=names[owners],
+        severities=severities.astype(np.float32),
+        protocol="made up",
+    )
+
+
+@pytest.fixture(scope="module")
+def assessment(data):
+    return assess(data, [MeanFuser(), NormWeightedFuser()], PLAN)
+
+
+def test_figures_agree_with_the_sweep(data, assessment) -> None:
+    points = sweep(
+        data,
+        [MeanFuser(), NormWeightedFuser()],
+        set_sizes=PLAN.set_sizes,
+        false_accept_rates=PLAN.false_accept_rates[1:],
+    )
+    for point, expected in zip(assessment.points, points, strict=True):
+        assert point.fuser == expected.fuser
+        assert [r.tar for r in point.verification[1:]] == [r.tar for r in expected.verification]
+        assert point.rank1.estimate == pytest.approx(expected.rank1)
+        assert point.cmc[0] == pytest.approx(expected.rank1)
+        assert (np.diff(point.cmc) >= 0).all()
+        assert point.verification_intervals[1].low <= point.verification[1].tar
+        assert point.verification_intervals[1].high >= point.verification[1].tar
+
+
+def test_better_fuser_is_found_better(assessment) -> None:
+    at = {d.num_images: d for d in assessment.differences}
+    assert at[1].paired.difference == 0
+    assert at[8].paired.difference > 0.05
+    assert at[8].paired.low > 0
+    assert at[8].adjusted_p_value < 0.05
+    assert at[8].adjusted_p_value >= at[8].paired.p_value
+
+
+def test_weights_follow_quality_only_where_the_fuser_looks_at_it(assessment) -> None:
+    mean, weighted = (assessment.weight_by_severity[n] for n in ("mean", "norm-weighted"))
+    assert np.allclose(mean[~np.isnan(mean)], 1, atol=1e-5)
+    assert weighted[0] > 1.1 > 0.9 > weighted[-1]
+
+
+def test_searches_without_the_own_person_set_the_threshold(data, assessment) -> None:
+    """TPIR at FPIR 1 % with 30 searches: unresolved, told so, not zero."""
+    entry = assessment.points[0].tpir[0]
+    assert not entry.resolved
+    facts = report_facts(assessment, {})["points"][0]["tpir_at_fpir"][0]
+    assert facts == {"fpir": 0.01, "resolved": False, "estimate": None, "low": None, "high": None}
+
+
+def test_report_files(tmp_path, assessment) -> None:
+    pytest.importorskip("matplotlib")
+    folder = tmp_path / "report"
+    write_report(assessment, folder, title="A <test>", facts={"data": "made up"})
+    content = json.loads((folder / "report.json").read_text(), parse_constant=pytest.fail)
+    assert content["report_version"] == 1
+    assert content["num_people"] == 15
+    assert content["points"][0]["tar_at_far"][0]["resolved"] is False
+    assert content["points"][0]["tar_at_far"][0]["tar"] is None
+    assert len(content["differences"]) == 3
+    page = (folder / "report.html").read_text()
+    assert "A &lt;test&gt;" in page
+    assert page.count("data:image/png;base64,") == 4
+    assert "http://" not in page
+    assert "https://" not in page
+    table = (folder / "report.md").read_text()
+    assert "unresolved" in table
+    assert "| norm-weighted |" in table
+    for name in ("tar", "roc", "cmc", "severity"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(OutputExistsError):
+        write_report(assessment, folder, title="again", facts={})
+    write_report(assessment, folder, title="again", facts={}, force=True)
+
+
+def test_fusers_must_differ(data) -> None:
+    with pytest.raises(InvalidInputError, match="each once"):
+        assess(data, [MeanFuser(), MeanFuser()], PLAN)
+    with pytest.raises(InvalidInputError, match="each once"):
+        assess(data, [], PLAN)
+
+
+def test_report_without_a_resolved_rate(tmp_path, data) -> None:
+    """Too few comparisons for the decision rate: told in words, drawn without a curve."""
+    pytest.importorskip("matplotlib")
+    plan = AssessmentPlan(set_sizes=(1, 2), num_replicates=100)
+    few = assess(data, [MeanFuser(), NormWeightedFuser()], plan)
+    assert not few.differences[0].paired.resolved
+    write_report(few, tmp_path / "report", title="few", facts={})
+    content = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert content["differences"][0]["difference"] is None
+
+
+def test_fusers_of_another_embedder_are_refused_before_the_work(fuser_folders) -> None:
+    from probefusion.errors import EmbedderMismatchError
+    from probefusion.evaluation.degraded_folder import check_fusers
+    from probefusion.zoo import load_fuser
+
+    fusers = [MeanFuser(), load_fuser(fuser_folders["exact"])]
+    assert check_fusers(fusers, "net@1")[0] == "mean"
+    with pytest.raises(EmbedderMismatchError, match="other@1"):
+        check_fusers(fusers, "other@1")
