@@ -121,6 +121,7 @@ def _trained(
         network=network,
         steps=options.steps,
         batch_size=options.batch_size,
+        validation_share=0.0,
         **{**TRAINING[options.architecture], **changes},
     )
     if not path.exists():
