@@ -101,8 +101,8 @@ def label_column(column: Any, name: str, origin: str) -> npt.NDArray[Any]:
     if column.null_count:
         raise FileFormatError(f"{origin}: column {name!r} has {column.null_count} missing values.")
     labels: npt.NDArray[Any] = np.asarray(column.to_numpy(zero_copy_only=False))
-    is_text = labels.dtype.kind == "O" and len(labels) > 0 and isinstance(labels[0], str | bytes)
-    if is_text or not len(labels):  # the others are of the same type
+    is_text = all(isinstance(label, str | bytes) for label in labels[:1])  # all are of one type
+    if labels.dtype.kind == "O" and is_text:
         try:
             labels = labels.astype(np.str_)
         except UnicodeDecodeError as error:
