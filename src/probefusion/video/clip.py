@@ -13,9 +13,11 @@ import numpy.typing as npt
 from probefusion.faces.frames import VideoFacts
 from probefusion.fusion import Fuser
 from probefusion.types import FloatArray, FusionState, Template
+from probefusion.video.record import GrowthPoint
 from probefusion.video.row_file import RowFile
+from probefusion.video.sighting import Segment
 from probefusion.video.thumbnails import Thumbnail
-from probefusion.video.track import GrowthPoint, Segment, Track
+from probefusion.video.track import Track
 
 __all__ = ["Clip", "Counts", "Person"]
 

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.fusion import Fuser, MeanFuser
-from probefusion.gallery.stills import Match, Stills
+from probefusion.gallery import Match, Stills, search_stills
 from probefusion.types import FloatArray
-from probefusion.video.clip import Person
+from probefusion.video.clip import Clip, Person
 from probefusion.video.thumbnails import Thumbnail
 
-__all__ = ["Explanation", "Growth", "WeighedThumbnail", "explain_person"]
+__all__ = ["Explanation", "Growth", "WeighedThumbnail", "explain_clip", "explain_person"]
 
 _MEAN = MeanFuser()
 
@@ -96,6 +96,39 @@ class Explanation:
             for thumbnail in self.person.thumbnails()
         ]
         return sorted(found, key=lambda item: -item.weight)
+
+
+def explain_clip(
+    clip: Clip,
+    stills: Stills | None = None,
+    *,
+    false_match_rate: float = 1e-3,
+    threshold: float | None = None,
+) -> list[Explanation]:
+    """Searches a gallery for each person of a clip, and explains each result.
+
+    Args:
+        clip: The clip, not closed.
+        stills: The gallery, or None.
+        false_match_rate: As for `search_stills`.
+        threshold: As for `search_stills`.
+
+    Returns:
+        One explanation for each of the clip's people, in their order.
+    """
+    found = []
+    for person in clip.people:
+        match = None
+        if stills is not None:
+            match = search_stills(
+                person.template,
+                stills,
+                clip.fuser,
+                false_match_rate=false_match_rate,
+                threshold=threshold,
+            )
+        found.append(explain_person(person, clip.fuser, stills, match))
+    return found
 
 
 def explain_person(

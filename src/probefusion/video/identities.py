@@ -7,7 +7,9 @@ from typing import Any
 
 from probefusion.fusion import Fuser
 from probefusion.types import FloatArray
-from probefusion.video.track import Sighting, Track, TrackSettings, as_set
+from probefusion.video.events import EventLog
+from probefusion.video.sighting import Sighting
+from probefusion.video.track import Track, TrackSettings, as_set
 
 __all__ = ["IdentityThresholds", "TrackAssigner"]
 
@@ -71,17 +73,28 @@ class TrackAssigner:
     held images were poor ones of the same person and are taken in.
 
     Args:
-        track_settings: What all tracks share.
+        track_settings: What all tracks share. Without a row file, tracks and decisions are not kept:
+            who is not among the last seen is forgotten, so memory stays the same for ever.
         thresholds: The similarities.
+        events: Told when tracks grow and go out of sight, or None.
 
     Attributes:
         tracks: All tracks, in order of their numbers.
         decisions: Splits and re-entries with time, similarity and threshold.
     """
 
-    def __init__(self, track_settings: TrackSettings, thresholds: IdentityThresholds) -> None:
+    def __init__(
+        self,
+        track_settings: TrackSettings,
+        thresholds: IdentityThresholds,
+        events: EventLog | None = None,
+    ) -> None:
         self.tracks: list[Track] = []
         self.decisions: list[dict[str, Any]] = []
+        self._keeps_all = track_settings.row_file is not None
+        self._num_tracks = 0
+        self._events = events
+        self._now = 0.0
         self._settings = track_settings
         self._thresholds = thresholds
         self._moving: dict[str, _MovingFace] = {}
@@ -90,6 +103,7 @@ class TrackAssigner:
 
     def place(self, name: str, sighting: Sighting) -> None:
         """Takes one image of the moving face `name`; frames must come in order."""
+        self._now = sighting.time
         face = self._moving.setdefault(name, _MovingFace())
         face.last_frame, face.last_time = sighting.frame, sighting.time
         track = face.track
@@ -105,6 +119,7 @@ class TrackAssigner:
 
     def expire(self, time: float) -> None:
         """Ends the moving faces that have not been seen for a while."""
+        self._now = time
         ended = [
             name
             for name, face in self._moving.items()
@@ -131,6 +146,7 @@ class TrackAssigner:
             face.pending = []
         if face.track is not None:
             del self._owners[face.track]
+            self._tell_left(face.track)
 
     def _decide(self, face: _MovingFace) -> None:
         track = face.track
@@ -141,6 +157,7 @@ class TrackAssigner:
                 face.pending = []
                 return
             self._owners.pop(track, None)
+            self._tell_left(track)
             face.track, face.left = None, track
             self._note("split", face, track, similarity, self._thresholds.split_below)
         self._settle(face)
@@ -163,8 +180,10 @@ class TrackAssigner:
                 owner.track, owner.pending = None, []
             self._note("re-entry", face, best, best_similarity, self._thresholds.reenter_from)
         else:
-            best = Track(len(self.tracks) + 1, self._settings)
-            self.tracks.append(best)
+            self._num_tracks += 1
+            best = Track(self._num_tracks, self._settings)
+            if self._keeps_all:
+                self.tracks.append(best)
         face.track, face.left = best, None
         self._owners[best] = face
         self._take(best, face.pending)
@@ -184,7 +203,14 @@ class TrackAssigner:
         for old in self._recent[:-_MOST_RECENT]:
             if old not in self._owners:
                 self._recent.remove(old)
-                old.close()
+                if self._keeps_all:
+                    old.close()
+        if sightings and self._events is not None:
+            self._events.grew(track, self._now)
+
+    def _tell_left(self, track: Track) -> None:
+        if self._events is not None:
+            self._events.left(track, self._now)
 
     def _fused(self, sightings: list[Sighting]) -> FloatArray:
         if len(sightings) == 1:
@@ -194,6 +220,8 @@ class TrackAssigner:
     def _note(
         self, kind: str, face: _MovingFace, track: Track, similarity: float, threshold: float
     ) -> None:
+        if not self._keeps_all:
+            return
         self.decisions.append(
             {
                 "kind": kind,

@@ -9,7 +9,8 @@ from probefusion.embedders import EmbedderSpec
 from probefusion.faces import Face
 from probefusion.fusion import MeanFuser
 from probefusion.video.row_file import RowFile
-from probefusion.video.track import Sighting, TrackSettings
+from probefusion.video.sighting import Sighting
+from probefusion.video.track import TrackSettings
 
 pytest.importorskip("cv2")
 

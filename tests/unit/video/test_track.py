@@ -30,7 +30,7 @@ def any_track_settings(request, fuser_folders):
 
 
 def sightings(track_settings, count: int):
-    from probefusion.video.track import Sighting
+    from probefusion.video.sighting import Sighting
 
     rng = np.random.default_rng(2)
     found = []
@@ -85,7 +85,7 @@ def test_memory_holds_no_rows_of_the_past(track_settings, faces) -> None:
     track = Track(1, track_settings)
     for frame in range(2000):
         track.add(faces(0, frame))
-        assert sum(len(part) for part in track._rows) < 600
+        assert sum(len(part) for part in track._record._rows) < 600
         assert len(track._waiting) <= 8
     assert len(track.thumbnails()) <= 30
 
