@@ -296,12 +296,11 @@ class Models:
         return self._fusers[key]
 
     def _fuser_needs_quality(self) -> bool:
-        from probefusion.fusion.universal import UniversalFuser
         from probefusion.zoo.fusers import has_bundled_fuser
 
         if self._fuser == "auto":
             return not has_bundled_fuser(self.embedder.fingerprint)
-        return self._fuser == UniversalFuser.name or isinstance(self._fuser, UniversalFuser)
+        return self._load_fuser(self._fuser, self.embedder.fingerprint).needs_quality
 
 
 def _is_name(model: object, *, may_be_none: bool) -> bool:

@@ -74,7 +74,7 @@ def fuse_person(
         skipped=tuple(gathered.skipped),
         problems=tuple(gathered.problems),
         num_faces=None if given.states else gathered.all_num_faces(),
-        num_people=gathered.num_people,
+        num_tracks=gathered.num_tracks,
         was_stopped=bool(given.videos) and should_stop is not None and should_stop(),
         similarities=merged.similarities,
     )
@@ -89,7 +89,7 @@ class _Gathered:
     skipped: list[SkippedImage] = field(default_factory=list)
     people: list[SeenPerson] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    num_people: int = 1
+    num_tracks: int = 0
 
     def take_report(self, report: EmbeddingReport) -> None:
         self.sets.append(report.embedding_set)
@@ -98,7 +98,7 @@ class _Gathered:
 
     def take_clip(self, clip: Clip) -> None:
         self.people.append(seen_most(clip))
-        self.num_people = max(self.num_people, len(clip.people))
+        self.num_tracks = max(self.num_tracks, len(clip.people))
         self.problems += [f"{clip.facts.source}: {problem}" for problem in clip.problems]
 
     def all_num_faces(self) -> npt.NDArray[np.int64] | None:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import MIN_NORM, check_existing, row_norms
+from probefusion.checks import check_existing
 from probefusion.embedders import CropQuality, Embedder, EmbeddingReport
+from probefusion.embedders.crop_batches import embed_crops
 from probefusion.errors import (
     DtypeError,
     EmptySetError,
@@ -42,6 +43,8 @@ __all__ = [
 ]
 
 _log = logging.getLogger("probefusion")
+
+_REASONS_SHOWN = 3
 
 Image = npt.NDArray[np.uint8]
 
@@ -110,39 +113,6 @@ def crop_picture(image: Image, detector: Detector | None, *, size: int) -> tuple
         return f"the face cannot be aligned ({error})"
 
 
-def embed_crops(
-    crops: Sequence[Image],
-    names: Sequence[str],
-    embedder: Embedder,
-    quality: CropQuality | None,
-) -> tuple[EmbeddingSet | None, npt.NDArray[np.bool_]]:
-    """The set of the crops that give a usable embedding, or None, and (N,) which those are.
-
-    Args:
-        crops: N crops, (S, S, 3) uint8 RGB; at least one.
-        names: N names.
-        embedder: The embedder.
-        quality: Judges the crops, or None.
-    """
-    stacked = np.stack(crops)
-    embeddings, style = embedder.embed(stacked)
-    norms = row_norms(embeddings)
-    usable = np.isfinite(norms) & (norms >= MIN_NORM)
-    if style is not None:
-        usable &= np.isfinite(style.reshape(len(style), -1)).all(axis=1)
-    if not usable.any():
-        return None, usable
-    images = EmbeddingSet(
-        embeddings=embeddings[usable],
-        style=None if style is None else style[usable],
-        quality=None if quality is None else quality.judge(stacked)[usable],
-        sources=np.asarray(names)[usable],
-        embedder=embedder.fingerprint,
-        norms_known=embedder.norms_known,
-    )
-    return images, usable
-
-
 def embed_pictures(
     pictures: Sequence[tuple[str, Image]],
     embedder: Embedder,
@@ -169,20 +139,21 @@ def embed_pictures(
         names.append(name)
         crops.append(cropped[0])
         num_faces.append(cropped[1])
-    images = None
-    if crops:
-        images, usable = embed_crops(crops, names, embedder, quality)
-        reason = "the embedder gave NaN, infinity or a vector without length"
-        skipped += [
-            SkippedImage(source=name, reason=reason)
-            for name, is_usable in zip(names, usable, strict=True)
-            if not is_usable
-        ]
-    if images is None:
-        reasons = "; ".join(f"{item.source}: {item.reason}" for item in skipped[:3])
+    embedded = embed_crops(crops, embedder, quality=quality, sources=names)
+    skipped += [
+        SkippedImage(source=name, reason=reason)
+        for name, reason in zip(names, embedded.reasons, strict=True)
+        if reason is not None
+    ]
+    if embedded.images is None:
+        reasons = "; ".join(f"{item.source}: {item.reason}" for item in skipped[:_REASONS_SHOWN])
         raise EmptySetError(f"inputs: none of {len(pictures)} images could be used: {reasons}.")
-    counts = None if detector is None else np.asarray(num_faces, np.int64)[usable]
-    return EmbeddingReport(embedding_set=images, skipped=tuple(skipped), num_faces=counts)
+    counts = np.asarray(num_faces, np.int64)[embedded.is_usable]
+    return EmbeddingReport(
+        embedding_set=embedded.images,
+        skipped=tuple(skipped),
+        num_faces=None if detector is None else counts,
+    )
 
 
 def find_faces(models: Models, photo: str | os.PathLike[str] | Image) -> list[FoundFace]:
@@ -191,17 +162,16 @@ def find_faces(models: Models, photo: str | os.PathLike[str] | Image) -> list[Fo
     source, image = read_photo(photo)
     embedder = models.embedder
     faces, crops, problems = find_crops(image, detector, size=embedder.spec.input_size)
-    found: list[FoundFace] = []
-    if crops:
-        names = [source] * len(crops)
-        images, usable = embed_crops(crops, names, embedder, models.judge(kept=True))
-        problems += ["a face gives no usable embedding"] * int((~usable).sum())
-        kept = [face for face, is_usable in zip(faces, usable, strict=True) if is_usable]
-        if images is not None:
-            found = _as_found(models, source, kept, images)
+    embedded = embed_crops(
+        crops, embedder, quality=models.judge(kept=True), sources=[source] * len(crops)
+    )
+    problems += [reason for reason in embedded.reasons if reason is not None]
     for problem in problems:
         _log.warning("%s: left out: %s", source, problem)
-    return found
+    if embedded.images is None:
+        return []
+    kept = [face for face, is_usable in zip(faces, embedded.is_usable, strict=True) if is_usable]
+    return _as_found(models, source, kept, embedded.images)
 
 
 def _as_found(

@@ -74,7 +74,8 @@ class Fused:
         problems: What went wrong while reading videos, in words.
         num_faces: (N,) integers, faces seen in the photo of each image (the largest was taken); None
             if not all images are photos.
-        num_people: Most people seen in a video of the inputs (the one seen most was taken); 1 without.
+        num_tracks: Most tracks, each of one person, in a video of the inputs (the one with the most images was
+            taken); 0 without a video.
         was_stopped: Whether reading was ended early on request.
     """
 
@@ -84,7 +85,7 @@ class Fused:
     skipped: tuple[SkippedImage, ...] = ()
     problems: tuple[str, ...] = ()
     num_faces: npt.NDArray[np.int64] | None = None
-    num_people: int = 1
+    num_tracks: int = 0
     was_stopped: bool = False
     similarities: Callable[[], FloatArray] | None = field(default=None, repr=False)
     """Works out (N,) cosines between each image's own template and that of all; see `explain`."""
@@ -123,8 +124,10 @@ class Fused:
         lines = [f"{images} fused by {template.fuser}, {template.dim} dimensions"]
         if template.embedder is not None:
             lines.append(f"embedder: {template.embedder}")
-        if self.num_people > 1:
-            lines.append(f"{self.num_people} people in the video: taken is the one seen most")
+        if self.num_tracks > 1:
+            lines.append(
+                f"{self.num_tracks} tracks in the video: taken is the one with the most images"
+            )
         return "\n".join([*lines, *_left_out(self.skipped, self.problems)])
 
 

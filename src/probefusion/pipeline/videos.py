@@ -15,11 +15,9 @@ from probefusion.errors import ConfigError
 from probefusion.pipeline.merge import SeenPerson
 
 if TYPE_CHECKING:
-    from probefusion.embedders import Embedder
-    from probefusion.faces import Detector
     from probefusion.faces.frames import VideoReader
     from probefusion.fusion import Fuser
-    from probefusion.gallery.stills import Stills
+    from probefusion.gallery import Stills
     from probefusion.pipeline.models import Models
     from probefusion.video import Clip, VideoEvent, VideoSettings
 
@@ -66,6 +64,7 @@ def read_video(
             models.embedder,
             models.fuser_of_new_images(fuser),
             settings or _default_settings(models),
+            quality=models.judge(kept=False),
             progress=progress,
             should_stop=should_stop,
         )
@@ -82,6 +81,7 @@ def watch_source(
     options: dict[str, Any],
 ) -> Iterator[VideoEvent]:
     """Does what `Pipeline.watch` promises, with these models."""
+    from probefusion.gallery import Stills, read_stills
     from probefusion.video import watch_video
 
     detector = models.detector
@@ -89,7 +89,10 @@ def watch_source(
         reader = opening.enter_context(_opened(source, extract, models.num_threads))
         fuser = models.fuser_of_new_images()
         embedder = models.embedder
-        stills = None if gallery is None else _as_stills(gallery, embedder, detector, fuser)
+        quality = models.judge(kept=False)
+        stills = gallery
+        if gallery is not None and not isinstance(gallery, Stills):
+            stills = read_stills(gallery, embedder, detector, fuser, quality=quality)
         events = watch_video(
             reader,
             detector,
@@ -97,6 +100,7 @@ def watch_source(
             fuser,
             settings or _default_settings(models),
             stills=stills,
+            quality=quality,
             should_stop=should_stop,
             **options,
         )
@@ -150,8 +154,8 @@ def seen_most(clip: Clip) -> SeenPerson:
     if len(clip.people) > 1:
         counts = ", ".join(str(other.num_images) for other in clip.people[:_COUNTS_SHOWN])
         _log.warning(
-            "%s: %d people (%s images); taken is the one seen most. All of them: probefusion video %s "
-            "-o DIR --detector MODEL",
+            "%s: %d tracks, each of one person (%s images); taken is the one with the most images. All of "
+            "them: probefusion video %s -o DIR --detector MODEL",
             name,
             len(clip.people),
             counts,
@@ -162,19 +166,6 @@ def seen_most(clip: Clip) -> SeenPerson:
     return SeenPerson(
         state=person.state,
         shares=np.concatenate([part["shares"] for part in rows]),
-        alone=np.concatenate([part["alone"] for part in rows]),
+        alone=np.concatenate([part["own_template"] for part in rows]).astype(np.float32),
         sources=tuple(f"{name}#t={moment:.3f}" for moment in times),
     )
-
-
-def _as_stills(
-    gallery: Stills | str | Path | Sequence[str | Path],
-    embedder: Embedder,
-    detector: Detector,
-    fuser: Fuser,
-) -> Stills:
-    from probefusion.gallery.stills import Stills, read_stills
-
-    if isinstance(gallery, Stills):
-        return gallery
-    return read_stills(gallery, embedder, detector, fuser)
