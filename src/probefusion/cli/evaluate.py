@@ -114,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _degraded_folder(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedder) -> int:
     from probefusion.cli.progress import progress_bar
-    from probefusion.evaluation.degraded_folder import AssessmentPlan, assess, check_fusers
+    from probefusion.evaluation.degraded_folder import FolderPlan, check_fusers, evaluate_folder
     from probefusion.evaluation.embed_protocol import embed_protocol
     from probefusion.protocols import DegradedFolderProtocol, read_people
     from probefusion.reports.degraded_folder import report_facts, write_report
@@ -128,9 +128,7 @@ def _degraded_folder(options: argparse.Namespace, fusers: list[Fuser], embedder:
         num_sets=options.num_sets,
         seed=options.seed,
     )
-    plan = AssessmentPlan(
-        set_sizes=options.sizes, num_replicates=options.replicates, seed=options.seed
-    )
+    plan = FolderPlan(set_sizes=options.sizes, num_replicates=options.replicates, seed=options.seed)
     check_fusers(fusers, embedder.fingerprint)
     with progress_bar("embedding", unit="images") as embedding:
         data = embed_protocol(
@@ -141,7 +139,7 @@ def _degraded_folder(options: argparse.Namespace, fusers: list[Fuser], embedder:
             progress=embedding,
         )
     with progress_bar("scoring", unit="fusers x sizes") as scoring:
-        assessment = assess(data, fusers, plan, progress=scoring)
+        assessment = evaluate_folder(data, fusers, plan, progress=scoring)
     facts = {
         "protocol": protocol.definition(),
         "content": data.protocol,
@@ -158,8 +156,8 @@ def _degraded_folder(options: argparse.Namespace, fusers: list[Fuser], embedder:
 
 def _licensed(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedder) -> int:
     from probefusion.cli.progress import progress_bar
-    from probefusion.evaluation.degraded_folder import check_fusers
     from probefusion.evaluation.licensed import assess_templates, embed_rows
+    from probefusion.evaluation.scoring import check_fusers
     from probefusion.protocols.licensed import open_template_protocol
     from probefusion.reports.licensed import template_report_facts, write_template_report
     from probefusion.zoo import load_detector

@@ -15,7 +15,7 @@ import torch
 
 from probefusion.checks import check_output
 from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
-from probefusion.evaluation.degraded_folder import AssessmentPlan, assess
+from probefusion.evaluation.degraded_folder import FolderPlan, evaluate_folder
 from probefusion.evaluation.embed_protocol import embed_protocol
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.sweep import calibrate, sweep
@@ -281,7 +281,9 @@ def _write_report(
     data: ProbeData, fuser: Fuser, folder: str | Path, facts: dict[str, Any], *, force: bool
 ) -> None:
     """The same report that `probefusion evaluate` writes, with intervals over people."""
-    assessment = assess(data, [MeanFuser(), fuser], AssessmentPlan(set_sizes=(1, 2, 4, 8, 16, 32)))
+    assessment = evaluate_folder(
+        data, [MeanFuser(), fuser], FolderPlan(set_sizes=(1, 2, 4, 8, 16, 32))
+    )
     write_report(
         assessment,
         folder,
