@@ -156,14 +156,14 @@ def _degraded_folder(options: argparse.Namespace, fusers: list[Fuser], embedder:
 
 def _licensed(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedder) -> int:
     from probefusion.cli.progress import progress_bar
-    from probefusion.evaluation.licensed import assess_templates, embed_rows
+    from probefusion.evaluation.licensed import embed_rows, evaluate_benchmark
     from probefusion.evaluation.scoring import check_fusers
-    from probefusion.protocols.licensed import open_template_protocol
-    from probefusion.reports.licensed import template_report_facts, write_template_report
+    from probefusion.protocols.licensed import open_benchmark
+    from probefusion.reports.licensed import benchmark_report_facts, write_benchmark_report
     from probefusion.zoo import load_detector
 
     check_fusers(fusers, embedder.fingerprint)
-    protocol = open_template_protocol(
+    protocol = open_benchmark(
         options.protocol,
         options.data,
         images=options.images,
@@ -173,7 +173,7 @@ def _licensed(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedd
     with progress_bar("embedding", unit="images") as embedding:
         rows = embed_rows(protocol, embedder, cache=_cache(options), progress=embedding)
     with progress_bar("scoring", unit="fusers x chunks") as scoring:
-        results = assess_templates(
+        results = evaluate_benchmark(
             protocol, rows, fusers, chunks=(None, *options.chunks), progress=scoring
         )
     faceless = [
@@ -188,8 +188,8 @@ def _licensed(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedd
         "fusers": [fuser.fingerprint for fuser in fusers],
     }
     title = f"{protocol.name}, {embedder.spec.name}"
-    write_template_report(results, options.output, title=title, facts=facts, force=options.force)
-    _tell(options, template_report_facts(results, facts))
+    write_benchmark_report(results, options.output, title=title, facts=facts, force=options.force)
+    _tell(options, benchmark_report_facts(results, facts))
     if faceless:
         print(f"no face found in {len(faceless)} images:", file=sys.stderr)
         for name in faceless:

@@ -28,19 +28,19 @@ from probefusion.protocols import (
 )
 from probefusion.protocols.ijb_s import parse_face_paths
 
-__all__ = ["TEMPLATE_PROTOCOLS", "TemplateProtocol", "open_template_protocol"]
+__all__ = ["BENCHMARKS", "Benchmark", "open_benchmark"]
 
-TEMPLATE_PROTOCOLS = ("ijbb", "ijbc", "ijbs", "tinyface", "ytf")
+BENCHMARKS = ("ijbb", "ijbc", "ijbs", "tinyface", "ytf")
 
 Crop = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TemplateProtocol:
+class Benchmark:
     """A benchmark ready to be embedded.
 
     Args:
-        name: One of `TEMPLATE_PROTOCOLS`.
+        name: One of `BENCHMARKS`.
         row_names: Name of each image row, relative to the data.
         row_paths: Where each image lies.
         read_row: Gives the aligned crop of a row, or None where no face is found.
@@ -64,14 +64,14 @@ class TemplateProtocol:
     detector_scores: npt.NDArray[np.float32] | None = None
 
 
-def open_template_protocol(
+def open_benchmark(
     name: str,
     root: str | Path,
     *,
     images: str | Path | None = None,
     detector: Detector | None = None,
     check_counts: bool = True,
-) -> TemplateProtocol:
+) -> Benchmark:
     """Reads a benchmark from the user's own copy.
 
     Args:
@@ -88,7 +88,7 @@ def open_template_protocol(
         ConfigError: If `images` is missing for "ijbs".
         MissingFileError, FileFormatError: As the readers.
     """
-    openers: dict[str, Callable[[], TemplateProtocol]] = {
+    openers: dict[str, Callable[[], Benchmark]] = {
         "ijbb": lambda: _open_ijb("ijbb", Path(root), check_counts),
         "ijbc": lambda: _open_ijb("ijbc", Path(root), check_counts),
         "ijbs": lambda: _open_ijb_s(Path(root), images, check_counts),
@@ -100,7 +100,7 @@ def open_template_protocol(
     return openers[name]()
 
 
-def _open_ijb(dataset: Any, root: Path, check_counts: bool) -> TemplateProtocol:
+def _open_ijb(dataset: Any, root: Path, check_counts: bool) -> Benchmark:
     data = read_ijb_set(root, dataset=dataset, check_counts=check_counts)
 
     paths = [data.image_path(row) for row in range(data.num_images)]
@@ -109,7 +109,7 @@ def _open_ijb(dataset: Any, root: Path, check_counts: bool) -> TemplateProtocol:
         path = paths[row]
         return align_face(decode_image(path.read_bytes(), source=str(path)), data.landmarks[row])
 
-    return TemplateProtocol(
+    return Benchmark(
         name=dataset,
         row_names=data.image_names.tolist(),
         row_paths=paths,
@@ -125,7 +125,7 @@ def _open_ijb(dataset: Any, root: Path, check_counts: bool) -> TemplateProtocol:
     )
 
 
-def _open_ijb_s(root: Path, images: str | Path | None, check_counts: bool) -> TemplateProtocol:
+def _open_ijb_s(root: Path, images: str | Path | None, check_counts: bool) -> Benchmark:
     if images is None:
         raise ConfigError(
             "images: IJB-S needs the folder of aligned face crops. Give --images DIR."
@@ -137,7 +137,7 @@ def _open_ijb_s(root: Path, images: str | Path | None, check_counts: bool) -> Te
     assigned = data.assign_faces(subjects, media)
     paths = [Path(name) for name in names]
 
-    return TemplateProtocol(
+    return Benchmark(
         name="ijbs",
         row_names=names,
         row_paths=paths,
@@ -156,7 +156,7 @@ def _open_ijb_s(root: Path, images: str | Path | None, check_counts: bool) -> Te
     )
 
 
-def _open_tinyface(root: Path, detector: Detector | None, check_counts: bool) -> TemplateProtocol:
+def _open_tinyface(root: Path, detector: Detector | None, check_counts: bool) -> Benchmark:
     data = read_tinyface(root, check_counts=check_counts)
     names = [*data.gallery_files.tolist(), *data.probe_files.tolist()]
     paths = [data.images / name for name in names]
@@ -173,7 +173,7 @@ def _open_tinyface(root: Path, detector: Detector | None, check_counts: bool) ->
             ),
         ),
     )
-    return TemplateProtocol(
+    return Benchmark(
         name="tinyface",
         row_names=names,
         row_paths=paths,
@@ -186,14 +186,14 @@ def _open_tinyface(root: Path, detector: Detector | None, check_counts: bool) ->
     )
 
 
-def _open_ytf(root: Path, detector: Detector | None, check_counts: bool) -> TemplateProtocol:
+def _open_ytf(root: Path, detector: Detector | None, check_counts: bool) -> Benchmark:
     data = read_ytf(root, check_counts=check_counts)
     names = [""] * len(data.frames.rows)
     for video, folder in enumerate(data.videos.tolist()):
         for row in data.frames.rows_of(video).tolist():
             names[row] = f"{folder}/{data.frame_names[row]}"
     paths = [data.folder / name for name in names]
-    return TemplateProtocol(
+    return Benchmark(
         name="ytf",
         row_names=names,
         row_paths=paths,
