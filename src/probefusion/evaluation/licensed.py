@@ -55,7 +55,7 @@ class EmbeddedRows:
     """Embeddings of the rows in which a face was found.
 
     Args:
-        images: Those rows, in their order.
+        images: Those rows.
         position: (R,) int64, place of each row in `images`, -1 where no face was found.
     """
 
@@ -106,6 +106,11 @@ class BenchmarkResult:
     fold_accuracy: FoldAccuracy | None
     searches: tuple[SearchResult, ...]
     num_failures: int
+
+    @property
+    def label(self) -> str:
+        """The fuser and how many images it was given at a time, in words."""
+        return self.fuser if self.chunk is None else f"{self.fuser}, {self.chunk} at a time"
 
 
 def embed_rows(
@@ -281,7 +286,9 @@ def _media_means(
     """Templates of the InsightFace helper, each row weighted by its detector score or not."""
     scores = None
     if weighted and protocol.detector_scores is not None:
-        scores = protocol.detector_scores[rows.position >= 0]
+        scores = np.zeros(len(rows.images), np.float32)
+        found = rows.position >= 0
+        scores[rows.position[found]] = protocol.detector_scores[found]
     return media_mean_then_sum_ragged(
         rows.images.embeddings, templates, detector_scores=scores, empty="zero"
     )

@@ -46,6 +46,8 @@ def write_report(
     *,
     title: str,
     facts: dict[str, Any],
+    limits: Sequence[str] = (),
+    content: dict[str, Any] | None = None,
     force: bool = False,
 ) -> None:
     """Writes the report.
@@ -55,6 +57,8 @@ def write_report(
         folder: Folder to make or to write into.
         title: Headline.
         facts: What was evaluated (protocol definition, embedder, data, command); kept as given.
+        limits: What could not be measured, and why, in words.
+        content: What report.json holds; None is `report_facts`.
         force: Whether existing report files may be replaced.
 
     Raises:

@@ -73,7 +73,7 @@ def write_benchmark_report(
 
 
 def _figures(results: Sequence[BenchmarkResult]) -> list[tuple[str, str, bytes]]:
-    curves = {_way(result): result.curve for result in results if result.curve is not None}
+    curves = {result.label: result.curve for result in results if result.curve is not None}
     if not curves:
         return []
     figure = curve_figure(curves)
@@ -86,11 +86,11 @@ def _tables(results: Sequence[BenchmarkResult]) -> list[tuple[str, list[str], li
         rates = getattr(results[0], kind)
         if rates:
             header = ["fuser", *(f"{rate.target:g}" for rate in rates)]
-            rows = [[_way(r), *(_rate(rate) for rate in getattr(r, kind))] for r in results]
+            rows = [[r.label, *(_rate(rate) for rate in getattr(r, kind))] for r in results]
             tables.append((title, header, rows))
     if results[0].fold_accuracy is not None:
         rows = [
-            [_way(r), f"{r.fold_accuracy.mean:.4f}", f"{r.fold_accuracy.standard_error:.4f}"]
+            [r.label, f"{r.fold_accuracy.mean:.4f}", f"{r.fold_accuracy.standard_error:.4f}"]
             for r in results
             if r.fold_accuracy is not None
         ]
@@ -105,13 +105,9 @@ def _tables(results: Sequence[BenchmarkResult]) -> list[tuple[str, list[str], li
             closed = [f"{value:.4f}" for value in mine.cmc.rates]
             opened = [f"{e.tpir:.4f}" if e.resolved else "unresolved" for e in mine.tpir]
             opened += [f"{e.tpir:.4f}" for e in mine.upstream_tpir]
-            rows.append([_way(result), *closed, *opened])
+            rows.append([result.label, *closed, *opened])
         tables.append((f"1:N, {search.search}, {search.gallery}", header, rows))
     return tables
-
-
-def _way(result: BenchmarkResult) -> str:
-    return result.fuser if result.chunk is None else f"{result.fuser}, {result.chunk} at a time"
 
 
 def _rate(rate: TarAtFar) -> str:
