@@ -11,9 +11,9 @@ from probefusion.fusion import Fuser, MeanFuser
 from probefusion.gallery.stills import Match, Stills
 from probefusion.types import FloatArray
 from probefusion.video.clip import Person
-from probefusion.video.thumbnails import Chip
+from probefusion.video.thumbnails import Thumbnail
 
-__all__ = ["Evidence", "Growth", "WeighedChip", "gather_evidence"]
+__all__ = ["Explanation", "Growth", "WeighedThumbnail", "explain_person"]
 
 _MEAN = MeanFuser()
 
@@ -36,16 +36,16 @@ class Growth:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class WeighedChip:
+class WeighedThumbnail:
     """A kept face crop with its final weight and its own similarity."""
 
-    chip: Chip
+    thumbnail: Thumbnail
     weight: float
     similarity: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Evidence:
+class Explanation:
     """What speaks for the result of one person.
 
     Args:
@@ -85,22 +85,22 @@ class Evidence:
         reached = np.searchsorted(np.cumsum(heaviest_first), 0.5 - 1e-12)
         return min(int(reached) + 1, len(self.weights))
 
-    def chips(self) -> list[WeighedChip]:
+    def thumbnails(self) -> list[WeighedThumbnail]:
         """The face crops that were kept, heaviest first; read from the temporary file."""
         found = [
-            WeighedChip(
-                chip=chip,
-                weight=float(self.person.weights(chip.shares[None])[0]),
-                similarity=_cosine(chip.alone, self.target),
+            WeighedThumbnail(
+                thumbnail=thumbnail,
+                weight=float(self.person.weights(thumbnail.shares[None])[0]),
+                similarity=_cosine(thumbnail.own_template, self.target),
             )
-            for chip in self.person.chips()
+            for thumbnail in self.person.thumbnails()
         ]
         return sorted(found, key=lambda item: -item.weight)
 
 
-def gather_evidence(
+def explain_person(
     person: Person, fuser: Fuser, stills: Stills | None = None, match: Match | None = None
-) -> Evidence:
+) -> Explanation:
     """Reads a person's images back, 24 bytes of memory each.
 
     Args:
@@ -119,7 +119,7 @@ def gather_evidence(
     times, similarities, weights = [], [], []
     for rows, block_weights in person.blocks():
         times.append(rows["time"])
-        similarities.append(_similarity(rows["alone"], target))
+        similarities.append(_similarity(rows["own_template"], target))
         weights.append(block_weights)
     growth = tuple(
         Growth(
@@ -130,7 +130,7 @@ def gather_evidence(
         )
         for point in person.growth()
     )
-    return Evidence(
+    return Explanation(
         person=person,
         match=match,
         reference=name,

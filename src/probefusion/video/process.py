@@ -17,10 +17,10 @@ from probefusion.faces.frames import VideoReader
 from probefusion.fusion import Fuser
 from probefusion.types import EmbeddingSet, FloatArray
 from probefusion.video.clip import Clip, Counts, Person
-from probefusion.video.identities import Identity, TrackKeeper
+from probefusion.video.identities import IdentityThresholds, TrackAssigner
 from probefusion.video.motion import MotionTracker
-from probefusion.video.row_file import Spill
-from probefusion.video.track import Sighting, Workshop
+from probefusion.video.row_file import RowFile
+from probefusion.video.track import Sighting, TrackSettings
 
 __all__ = ["VideoSettings", "process_video"]
 
@@ -38,8 +38,8 @@ class VideoSettings:
         min_images: Tracks of fewer images are left out (and counted).
         max_gap: Seconds for which an unseen face is still expected where it was going.
         chunk_size: Images encoded at a time; exact fusers do not depend on it.
-        split_below: As for `Identity`; None takes the fuser's calibration.
-        reenter_from: As for `Identity`; None takes the fuser's calibration.
+        split_below: As for `IdentityThresholds`; None takes the fuser's calibration.
+        reenter_from: As for `IdentityThresholds`; None takes the fuser's calibration.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -113,19 +113,19 @@ def process_video(
                 break
         people = run.finish()
     except BaseException:
-        run.spill.close()
+        run.row_file.close()
         raise
     clip = Clip(
         facts=reader.facts,
         people=people,
         counts=run.counts,
         problems=reader.problems,
-        decisions=run.keeper.decisions,
+        decisions=run.assigner.decisions,
         seconds=time.monotonic() - begin,
         last_time=run.last_time,
         fuser=fuser,
         embedder=embedder.fingerprint,
-        spill=run.spill,
+        row_file=run.row_file,
     )
     clip.counts.frames_read = reader.num_read
     if not people:
@@ -141,23 +141,23 @@ class _Run:
         self, reader: VideoReader, embedder: Embedder, fuser: Fuser, settings: VideoSettings
     ) -> None:
         self.counts = Counts()
-        self.spill = Spill()
+        self.row_file = RowFile()
         self.last_time = 0.0
         self._settings, self._embedder, self._fuser = settings, embedder, fuser
         gap = max(settings.max_gap, 2.5 * reader.step)
-        workshop = Workshop(
+        track_settings = TrackSettings(
             fuser=fuser,
             embedder=embedder.fingerprint,
             norms_known=embedder.norms_known,
-            spill=self.spill,
+            row_file=self.row_file,
             chunk_size=settings.chunk_size,
             max_gap=gap,
         )
         self._motion = MotionTracker(max_gap=gap)
-        identity = Identity.of(
+        thresholds = IdentityThresholds.of(
             fuser, split_below=settings.split_below, reenter_from=settings.reenter_from
         )
-        self.keeper = TrackKeeper(workshop, identity)
+        self.assigner = TrackAssigner(track_settings, thresholds)
         self._waiting: list[tuple[int, float, list[Face]]] = []
         self._crops: list[npt.NDArray[np.uint8]] = []
 
@@ -185,7 +185,7 @@ class _Run:
         """Ends all tracks; the people with enough images, most images first."""
         self._place()
         people = []
-        for track in self.keeper.finish():
+        for track in self.assigner.finish():
             if track.num_images < self._settings.min_images:
                 self.counts.tracks_too_short += 1
                 self.counts.images_in_short_tracks += track.num_images
@@ -213,7 +213,7 @@ class _Run:
                 elif name is None:
                     self.counts.faces_untracked += 1
                 else:
-                    embedding, style, alone = values
+                    embedding, style, own_template = values
                     sighting = Sighting(
                         frame=index,
                         time=moment,
@@ -222,10 +222,10 @@ class _Run:
                         crop=crop,
                         embedding=embedding,
                         style=style,
-                        alone=alone,
+                        own_template=own_template,
                     )
-                    self.keeper.place(name, sighting)
-            self.keeper.expire(moment)
+                    self.assigner.place(name, sighting)
+            self.assigner.expire(moment)
         self._waiting, self._crops = [], []
 
     def _embed(
@@ -250,10 +250,10 @@ class _Run:
                 embedder=self._embedder.fingerprint,
                 norms_known=self._embedder.norms_known,
             )
-            alone = self._fuser.fuse_many(images, np.arange(len(rows) + 1))
+            own_templates = self._fuser.fuse_many(images, np.arange(len(rows) + 1))
             for place, row in enumerate(rows):
                 own_style = None if style is None else style[row]
-                values[int(row)] = (embeddings[row], own_style, alone[place])
+                values[int(row)] = (embeddings[row], own_style, own_templates[place])
         return [(crop, values.get(row)) for row, crop in enumerate(self._crops)]
 
 

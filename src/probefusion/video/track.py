@@ -1,7 +1,7 @@
 """One person's appearances in a video: a fusion state that grows, and what is kept of each image.
 
 Memory does not grow with the number of images: crops are dropped once they are fused, apart from a
-few chips; of every image one row (frame, time, box, score, shares in the state, its own unit vector)
+few thumbnails; of every image one row (frame, time, box, score, shares in the state, its own unit vector)
 goes to a temporary file. Shares are M numbers, from which the weight of every image in the final
 result follows.
 """
@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from probefusion.fusion import Fuser, MeanFuser
 from probefusion.types import EmbeddingSet, FloatArray, FusionState
-from probefusion.video.row_file import Place, Spill
-from probefusion.video.thumbnails import Chip, ChipShelf
+from probefusion.video.row_file import Place, RowFile
+from probefusion.video.thumbnails import Thumbnail, ThumbnailShelf
 
-__all__ = ["Checkpoint", "Segment", "Sighting", "Track", "Workshop", "as_set"]
+__all__ = ["GrowthPoint", "Segment", "Sighting", "Track", "TrackSettings", "as_set"]
 
 _ROWS_IN_MEMORY = 512
 _MEAN = MeanFuser()
@@ -38,7 +38,7 @@ class Sighting:
         crop: (S, S, 3) uint8 RGB, aligned.
         embedding: (D,) float32.
         style: (C, 2) float32, or None.
-        alone: (D,) float32 unit vector: what the fuser makes of this image alone.
+        own_template: (D,) float32 unit vector: what the fuser makes of this image alone.
     """
 
     frame: int
@@ -48,7 +48,7 @@ class Sighting:
     crop: npt.NDArray[np.uint8]
     embedding: FloatArray
     style: FloatArray | None
-    alone: FloatArray
+    own_template: FloatArray
 
 
 @dataclass(kw_only=True)
@@ -62,7 +62,7 @@ class Segment:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Checkpoint:
+class GrowthPoint:
     """A track after some of its images, to see how the result grew.
 
     Args:
@@ -77,14 +77,14 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Workshop:
+class TrackSettings:
     """What all tracks of a video share.
 
     Args:
         fuser: The fuser.
         embedder: Fingerprint of the embedder.
         norms_known: Whether its embeddings have their own length.
-        spill: Where rows go.
+        row_file: Where rows go.
         chunk_size: Images encoded at a time. Exact fusers do not depend on it.
         max_gap: Seconds unseen after which a new segment begins.
     """
@@ -92,19 +92,19 @@ class Workshop:
     fuser: Fuser
     embedder: str
     norms_known: bool
-    spill: Spill
+    row_file: RowFile
     chunk_size: int
     max_gap: float
 
 
-def as_set(sightings: list[Sighting], workshop: Workshop) -> EmbeddingSet:
+def as_set(sightings: list[Sighting], track_settings: TrackSettings) -> EmbeddingSet:
     """The embeddings of sightings as a set."""
     styles = [sighting.style for sighting in sightings if sighting.style is not None]
     return EmbeddingSet(
         embeddings=np.stack([sighting.embedding for sighting in sightings]),
         style=np.stack(styles) if styles else None,
-        embedder=workshop.embedder,
-        norms_known=workshop.norms_known,
+        embedder=track_settings.embedder,
+        norms_known=track_settings.norms_known,
     )
 
 
@@ -113,7 +113,7 @@ class Track:
 
     Args:
         number: Its number, from 1.
-        workshop: What all tracks share.
+        track_settings: What all tracks share.
 
     Attributes:
         number: Its number.
@@ -121,24 +121,24 @@ class Track:
         num_images: How many images it holds.
     """
 
-    def __init__(self, number: int, workshop: Workshop) -> None:
+    def __init__(self, number: int, track_settings: TrackSettings) -> None:
         self.number = number
         self.segments: list[Segment] = []
         self.num_images = 0
-        self._workshop = workshop
+        self._settings = track_settings
         self._waiting: list[Sighting] = []
         self._state: FusionState | None = None
         self._mean_state: FusionState | None = None
         self._vector: FloatArray | None = None
-        self._next_checkpoint = 1
-        self._growth: list[Checkpoint] = []
-        self._shelf = ChipShelf()
+        self._next_growth_point = 1
+        self._growth: list[GrowthPoint] = []
+        self._shelf = ThumbnailShelf()
         self._rows: list[npt.NDArray[Any]] = []
         self._row_type: np.dtype[Any] | None = None
         self._places: list[Place] = []
         self._is_closed = False
         self._stored: list[tuple[float, Place, Place]] = []
-        self._stored_chips: list[Place] = []
+        self._stored_thumbnails: list[Place] = []
 
     @property
     def last_frame(self) -> int:
@@ -154,9 +154,9 @@ class Track:
     def vector(self) -> FloatArray:
         """(D,) unit vector of all images so far."""
         if self._vector is None:
-            fuser = self._workshop.fuser
+            fuser = self._settings.fuser
             if self._state is None:
-                self._vector = fuser.fuse(as_set(self._waiting, self._workshop)).vector
+                self._vector = fuser.fuse(as_set(self._waiting, self._settings)).vector
             else:
                 self._vector = fuser.finish(self._state).vector
         return self._vector
@@ -165,7 +165,7 @@ class Track:
         """Takes one more image of this person, later than all before."""
         self.num_images += 1
         last = self.segments[-1] if self.segments else None
-        if last is None or sighting.time - last.last_time > self._workshop.max_gap:
+        if last is None or sighting.time - last.last_time > self._settings.max_gap:
             self.segments.append(
                 Segment(
                     first_frame=sighting.frame,
@@ -188,24 +188,26 @@ class Track:
             return
         if self._waiting:
             self._flush()
-        self._note_checkpoint()
+        self._note_growth()
         self._store_rows()
         self._vector = self.vector
-        store = self._workshop.spill.append
+        store = self._settings.row_file.append
         self._stored = [
             (point.time, store(point.state.to_bytes()), store(point.mean_state.to_bytes()))
             for point in self._growth
         ]
-        self._stored_chips = [store(chip.to_bytes()) for chip in self._shelf.chips()]
+        self._stored_thumbnails = [
+            store(thumbnail.to_bytes()) for thumbnail in self._shelf.thumbnails()
+        ]
         self._state = self._mean_state = None
-        self._growth, self._shelf, self._is_closed = [], ChipShelf(), True
+        self._growth, self._shelf, self._is_closed = [], ThumbnailShelf(), True
 
-    def growth(self) -> list[Checkpoint]:
+    def growth(self) -> list[GrowthPoint]:
         """The track after more and more of its images, the last one after all; closes the track."""
         self.close()
-        read = self._workshop.spill.read
+        read = self._settings.row_file.read
         return [
-            Checkpoint(
+            GrowthPoint(
                 time=time,
                 state=FusionState.from_bytes(read(state)),
                 mean_state=FusionState.from_bytes(read(mean_state)),
@@ -216,36 +218,39 @@ class Track:
     def state(self) -> FusionState:
         """The state of all its images; closes the track."""
         self.close()
-        return FusionState.from_bytes(self._workshop.spill.read(self._stored[-1][1]))
+        return FusionState.from_bytes(self._settings.row_file.read(self._stored[-1][1]))
 
-    def chips(self) -> list[Chip]:
+    def thumbnails(self) -> list[Thumbnail]:
         """The crops that were kept; closes the track."""
         self.close()
-        return [Chip.from_bytes(self._workshop.spill.read(place)) for place in self._stored_chips]
+        return [
+            Thumbnail.from_bytes(self._settings.row_file.read(place))
+            for place in self._stored_thumbnails
+        ]
 
     def blocks(self) -> Iterator[npt.NDArray[Any]]:
         """The rows of its images in order of time, some hundred at a time; closes the track.
 
-        Each row has the fields frame, time, box (4), score, shares (M) and alone (D).
+        Each row has the fields frame, time, box (4), score, shares (M) and own_template (D).
         """
         self.close()
         if self._row_type is None:
             return
         for place in self._places:
-            yield np.frombuffer(self._workshop.spill.read(place), self._row_type)
+            yield np.frombuffer(self._settings.row_file.read(place), self._row_type)
 
     def _next_size(self) -> int:
         """How many waiting images are encoded together next."""
-        workshop = self._workshop
-        if not workshop.fuser.is_exact:
-            return workshop.chunk_size
+        track_settings = self._settings
+        if not track_settings.fuser.is_exact:
+            return track_settings.chunk_size
         done = 0 if self._state is None else self._state.num_images
-        return max(1, min(workshop.chunk_size, self._next_checkpoint - done))
+        return max(1, min(track_settings.chunk_size, self._next_growth_point - done))
 
     def _flush(self) -> None:
-        fuser = self._workshop.fuser
+        fuser = self._settings.fuser
         sightings, self._waiting = self._waiting, []
-        images = as_set(sightings, self._workshop)
+        images = as_set(sightings, self._settings)
         state, shares = fuser.encode_with_shares(images)
         mean_state = _MEAN.encode(images)
         if self._state is not None and self._mean_state is not None:
@@ -261,21 +266,21 @@ class Track:
                 frame=sighting.frame,
                 time=sighting.time,
                 shares=share,
-                alone=sighting.alone,
+                own_template=sighting.own_template,
             )
-        if state.num_images >= self._next_checkpoint:
-            self._note_checkpoint()
+        if state.num_images >= self._next_growth_point:
+            self._note_growth()
 
-    def _note_checkpoint(self) -> None:
+    def _note_growth(self) -> None:
         if self._state is None or self._mean_state is None:
             return
         count = self._state.num_images
         if self._growth and self._growth[-1].state.num_images == count:
             return
         self._growth.append(
-            Checkpoint(time=self.last_time, state=self._state, mean_state=self._mean_state)
+            GrowthPoint(time=self.last_time, state=self._state, mean_state=self._mean_state)
         )
-        self._next_checkpoint = max(count + 1, count * 3 // 2)
+        self._next_growth_point = max(count + 1, count * 3 // 2)
 
     def _keep_rows(self, sightings: list[Sighting], shares: npt.NDArray[np.floating]) -> None:
         if self._row_type is None:
@@ -286,11 +291,11 @@ class Track:
                     ("box", "<f4", 4),
                     ("score", "<f4"),
                     ("shares", "<f4", shares.shape[1]),
-                    ("alone", "<f2", len(sightings[0].alone)),
+                    ("own_template", "<f2", len(sightings[0].own_template)),
                 ]
             )
         rows = np.empty(len(sightings), self._row_type)
-        for name in ("frame", "time", "box", "score", "alone"):
+        for name in ("frame", "time", "box", "score", "own_template"):
             rows[name] = [getattr(sighting, name) for sighting in sightings]
         rows["shares"] = shares
         self._rows.append(rows)
@@ -300,6 +305,6 @@ class Track:
     def _store_rows(self) -> None:
         if self._rows:
             self._places.append(
-                self._workshop.spill.append(b"".join(part.tobytes() for part in self._rows))
+                self._settings.row_file.append(b"".join(part.tobytes() for part in self._rows))
             )
             self._rows = []
