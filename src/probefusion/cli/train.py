@@ -100,25 +100,21 @@ def run(options: argparse.Namespace) -> int:
 @contextmanager
 def _progress(stop: Interruption) -> Iterator[TrainingProgress]:
     """Bars for each part; an interruption waits for the end of a step while training, else nowhere."""
-    from probefusion.cli.progress import progress_bar
+    from probefusion.cli.phases import progress_of_phases
     from probefusion.training.run import TrainingProgress
 
-    with (
-        progress_bar("reading images", unit="images") as decoding,
-        progress_bar("embedding variants", unit="images") as extracting,
-        progress_bar("training", unit="steps") as training,
-        progress_bar("calibrating", unit="images") as calibrating,
-    ):
+    with progress_of_phases() as phase:
+        training = phase("training", "steps")
 
         def on_step(report: StepReport) -> None:
             stop.is_patient = report.step < report.steps
             training(report.step, report.steps)
 
         yield TrainingProgress(
-            on_decode=decoding,
-            on_extract=extracting,
+            on_decode=phase("reading images", "images"),
+            on_extract=phase("embedding variants", "images"),
             on_step=on_step,
-            on_calibrate=calibrating,
+            on_calibrate=phase("calibrating", "images"),
         )
 
 

@@ -72,11 +72,13 @@ def embed_protocol(
         lambda image: render(image, read),
         kept,
         "probes",
-        len(sources),
+        0,
         total,
         progress,
     )
-    gallery = _embed(embedder, sources, read, kept, "gallery", 0, total, progress)
+    gallery = _embed(
+        embedder, sources, read, kept, "gallery", len(different), total, progress
+    )
     place = {image: index for index, image in enumerate(different)}
     probes = embedded[np.array([place[_without_idle_seed(image)] for image in images])]
     return ProbeData(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probefusion.errors import EmptySetError
-from probefusion.evaluation.degraded_folder import AssessmentPlan, assess
+from probefusion.evaluation.degraded_folder import FolderPlan, evaluate_folder
 from probefusion.evaluation.embed_protocol import embed_protocol
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.sweep import calibrate, sweep
@@ -103,9 +103,11 @@ def report_on(
         facts: Of the training.
         force: Whether an existing report may be replaced.
     """
-    assessment = assess(data, [MeanFuser(), fuser], AssessmentPlan(set_sizes=(1, 2, 4, 8, 16, 32)))
+    evaluation = evaluate_folder(
+        data, [MeanFuser(), fuser], FolderPlan(set_sizes=(1, 2, 4, 8, 16, 32))
+    )
     write_report(
-        assessment,
+        evaluation,
         folder,
         title=f"{fuser.name} on people it was not trained on",
         facts={"protocol": data.protocol, "embedder": data.gallery.embedder, "training": facts},
