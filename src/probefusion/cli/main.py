@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
-from typing import Any
 
 from probefusion.cli import (
     calibrate,
@@ -22,6 +19,7 @@ from probefusion.cli import (
     train,
     video,
 )
+from probefusion.cli.interrupt import sigterm_as_interrupt
 from probefusion.errors import ProbeFusionError
 from probefusion.version import __version__
 
@@ -60,10 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
-    previous = _interrupt_on_sigterm()
     try:
-        result: int = options.run(options)
-        sys.stdout.flush()
+        with sigterm_as_interrupt():
+            result: int = options.run(options)
+            sys.stdout.flush()
     except ProbeFusionError as error:
         print(f"probefusion: error: {error}", file=sys.stderr)
         return EXIT_ERROR
@@ -76,9 +74,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # disk full, no permission, a folder where a file was expected
         print(f"probefusion: error: {error}", file=sys.stderr)
         return EXIT_ERROR
-    finally:
-        if previous is not None:
-            signal.signal(signal.SIGTERM, previous)
     return result
 
 
@@ -94,16 +89,3 @@ def build_parser() -> argparse.ArgumentParser:
     for command in _COMMANDS:
         command.add_parser(commands)
     return parser
-
-
-def _interrupt_on_sigterm() -> Any:
-    """Lets SIGTERM end a command as Ctrl-C does, cleanly; only possible in the main thread."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    try:
-        return signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        return None
