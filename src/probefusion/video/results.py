@@ -13,13 +13,16 @@ import numpy as np
 
 from probefusion.errors import MissingFileError, OutputExistsError
 from probefusion.files import replace_file
+from probefusion.gallery import Match
 from probefusion.video.clip import Clip, Person
+from probefusion.video.events import VideoEvent
 from probefusion.video.explanation import Explanation
 
 __all__ = [
     "SCHEMA_VERSION",
     "check_folder",
     "clip_facts",
+    "event_facts",
     "person_facts",
     "prepare_folder",
     "write_results",
@@ -134,15 +137,7 @@ def person_facts(explanation: Explanation) -> dict[str, Any]:
         "first_time": round(person.segments[0].first_time, 4),
         "last_time": round(max(segment.last_time for segment in person.segments), 4),
         "segments": [_rounded(asdict(segment)) for segment in person.segments],
-        "match": None
-        if match is None
-        else {
-            "name": match.name,
-            "is_match": match.is_match,
-            "threshold": match.threshold,
-            "false_match_rate": match.false_match_rate,
-            "candidates": [_rounded(asdict(candidate)) for candidate in match.candidates],
-        },
+        "match": _match_facts(match),
         "reference": explanation.reference,
         "similarity": round(explanation.fused_similarity, 6),
         "similarity_of_mean": round(explanation.mean_similarity, 6),
@@ -150,6 +145,32 @@ def person_facts(explanation: Explanation) -> dict[str, Any]:
         "share_of_images_below": round(explanation.share_beaten, 6),
         "num_images_carrying_half": explanation.num_carrying_half,
         "growth": [_rounded(asdict(point)) for point in explanation.growth],
+    }
+
+
+def event_facts(event: VideoEvent) -> dict[str, Any]:
+    """An event for a line of JSON: without template and state, which are in `event.person`."""
+    person = event.person
+    return {
+        "event": event.kind,
+        "time": round(event.time, 4),
+        "track": person.number,
+        "num_images": person.num_images,
+        "first_time": round(person.first_time, 4),
+        "last_time": round(person.last_time, 4),
+        "match": _match_facts(event.match),
+    }
+
+
+def _match_facts(match: Match | None) -> dict[str, Any] | None:
+    if match is None:
+        return None
+    return {
+        "name": match.name,
+        "is_match": match.is_match,
+        "threshold": match.threshold,
+        "false_match_rate": match.false_match_rate,
+        "candidates": [_rounded(asdict(candidate)) for candidate in match.candidates],
     }
 
 
