@@ -14,12 +14,12 @@ from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
     EmptySetError,
-    FileFormatError,
     FuserMismatchError,
 )
 from probefusion.faces import Detector, SkippedImage
 from probefusion.faces.images import IMAGE_SUFFIXES
 from probefusion.fusion import Fuser, MeanFuser
+from probefusion.io import kind_of
 from probefusion.types import EmbeddingSet, FloatArray, Template
 
 __all__ = ["Candidate", "Match", "Stills", "read_stills", "search_stills"]
@@ -188,12 +188,9 @@ def _read_person(
 ) -> tuple[FloatArray, FloatArray] | None:
     """Vectors by the fuser and by the plain mean, or None where no image can be used."""
     if path.is_file() and path.suffix.lower() == ".npz":
-        try:
-            template = Template.load(path)
-        except FileFormatError:
-            images = EmbeddingSet.load(path)
-        else:
-            return _template_vectors(template, path, embedder, fuser)
+        if kind_of(path) == "template":
+            return _template_vectors(Template.load(path), path, embedder, fuser)
+        images = EmbeddingSet.load(path)
     else:
         try:
             report = embed_images(path, embedder, detector=detector, quality=quality)
