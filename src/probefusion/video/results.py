@@ -1,4 +1,4 @@
-"""The results of a video on disk: tracks.json, templates and states."""
+"""The results of a video on disk: tracks.json, templates and states, one by one and together."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from probefusion.errors import MissingFileError, OutputExistsError
 from probefusion.files import replace_file
 from probefusion.gallery import Match
+from probefusion.types import TemplateSet
 from probefusion.video.clip import Clip, Person
 from probefusion.video.events import VideoEvent
 from probefusion.video.explanation import Explanation
@@ -31,7 +32,8 @@ __all__ = [
 SCHEMA_VERSION = 1
 """Version of tracks.json. Keys are only added within a version."""
 
-_NAMES = ("tracks.json", "report.html", "annotated.mp4")
+_TEMPLATES = "templates.npz"
+_NAMES = ("tracks.json", "report.html", "annotated.mp4", _TEMPLATES)
 _FOLDERS = {"templates": "track-*.npz", "states": "track-*.safetensors"}
 
 
@@ -79,7 +81,9 @@ def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
 def write_results(
     clip: Clip, explanations: Sequence[Explanation], folder: Path, *, settings: dict[str, Any]
 ) -> None:
-    """Writes tracks.json and each person's template (with its weights) and state.
+    """Writes tracks.json, each person's template (with its weights) and state, and all together.
+
+    `templates.npz` is a `TemplateSet` of all people with their states: its ids are the track numbers.
 
     Args:
         clip: The video.
@@ -92,11 +96,17 @@ def write_results(
         template = replace(person.template, weights=item.weights.astype(np.float32))
         template.save(folder / _template_file(person))
         person.state.save(folder / _state_file(person))
+    people = {str(item.person.number): item.person for item in explanations}
+    TemplateSet.of(
+        {name: person.template for name, person in people.items()},
+        {name: person.state for name, person in people.items()},
+    ).save(folder / _TEMPLATES)
     head = {
         "schema": "probefusion/tracks",
         "schema_version": SCHEMA_VERSION,
         **clip_facts(clip),
         "settings": settings,
+        "templates": _TEMPLATES,
     }
     with replace_file(folder / "tracks.json", force=True) as stream:
         text = json.dumps(head, indent=1, ensure_ascii=False, allow_nan=False)
