@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,22 +12,31 @@ from probefusion.cli.inputs import GET_DETECTOR, choose_fuser, load_chosen_embed
 from probefusion.cli.options import positive
 
 if TYPE_CHECKING:
-    from probefusion.embedders import Embedder
+    from probefusion.cli.interrupt import Interruption
+    from probefusion.embedders import CropQuality, Embedder
     from probefusion.faces import Detector
     from probefusion.faces.frames import VideoReader
     from probefusion.fusion import Fuser
-    from probefusion.video import Clip
+    from probefusion.video import Clip, VideoSettings
 
-__all__ = ["Tools", "add_video_options", "interruption", "load_tools", "open_reader", "read_clip"]
+__all__ = [
+    "Tools",
+    "add_video_options",
+    "load_tools",
+    "open_reader",
+    "read_clip",
+    "video_settings",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tools:
-    """The models that a video is read with."""
+    """The models that a video is read with; `quality` judges the crops where the fuser needs it."""
 
     embedder: Embedder
     detector: Detector
     fuser: Fuser
+    quality: CropQuality | None = None
 
 
 def add_video_options(parser: argparse.ArgumentParser) -> None:
@@ -86,19 +91,29 @@ def load_tools(options: argparse.Namespace, fuser: Fuser | None = None) -> Tools
         ConfigError: If no detector was named.
         ProbeFusionError: If one cannot be used.
     """
+    from probefusion.embedders import CropQuality
     from probefusion.errors import ConfigError
     from probefusion.zoo import load_detector
+    from probefusion.zoo.fusers import has_bundled_fuser
 
     if options.detector is None:
         raise ConfigError(f"--detector: reading people from a video needs one. {GET_DETECTOR}")
-    embedder = load_chosen_embedder(options)
+    device = getattr(options, "device", "cpu")
+    embedder = load_chosen_embedder(options, device=device)
     size = embedder.spec.input_size
     noise = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(np.uint8)
-    example = embedder.embed_set(noise)  # in all but its values as any set of this embedder
-    if fuser is None:
-        fuser = choose_fuser(options, [example])
-    fuser.check_fits(example)
-    return Tools(embedder=embedder, detector=load_detector(options.detector), fuser=fuser)
+    plain = embedder.embed_set(noise)  # in all but its values as any set of this embedder
+    judged = replace(plain, quality=np.zeros(1, np.float32))
+    if fuser is None:  # crops of embedders without a fuser of their own are judged, as images are
+        is_known = has_bundled_fuser(embedder.fingerprint)
+        fuser = choose_fuser(options, [plain if is_known else judged])
+    fuser.check_fits(judged if fuser.needs_quality else plain)
+    return Tools(
+        embedder=embedder,
+        detector=load_detector(options.detector),
+        fuser=fuser,
+        quality=CropQuality(num_threads=options.threads) if fuser.needs_quality else None,
+    )
 
 
 def open_reader(
@@ -116,17 +131,11 @@ def open_reader(
     )
 
 
-def read_clip(
-    reader: VideoReader,
-    tools: Tools,
-    options: argparse.Namespace,
-    should_stop: Callable[[], bool],
-) -> Clip:
-    """The people of a video, with progress on standard error; close the clip when done."""
-    from probefusion.cli.progress import progress_bar
-    from probefusion.video import VideoSettings, process_video
+def video_settings(options: argparse.Namespace) -> VideoSettings:
+    """How faces are followed, by the options."""
+    from probefusion.video import VideoSettings
 
-    settings = VideoSettings(
+    return VideoSettings(
         max_faces=options.max_faces,
         min_size=options.min_size,
         min_images=options.min_images,
@@ -134,8 +143,29 @@ def read_clip(
         split_below=options.split_below,
         reenter_from=options.reenter_from,
     )
-    if should_stop():  # while the models were loaded
-        raise KeyboardInterrupt
+
+
+def read_clip(
+    reader: VideoReader,
+    tools: Tools,
+    options: argparse.Namespace,
+    stop: Interruption,
+    **listening: Any,
+) -> Clip:
+    """The people of a video, with progress on standard error; close the clip when done.
+
+    Args:
+        reader: The video.
+        tools: The models.
+        options: The command's.
+        stop: Asked after each frame.
+        **listening: Who hears of events, as for `process_video`.
+    """
+    from probefusion.cli.progress import progress_bar
+    from probefusion.video import process_video
+
+    settings = video_settings(options)
+    stop.is_patient = True
     with progress_bar("reading", unit="frames") as progress:
         return process_video(
             reader,
@@ -143,33 +173,8 @@ def read_clip(
             tools.embedder,
             tools.fuser,
             settings,
+            quality=tools.quality,
             progress=progress,
-            should_stop=should_stop,
+            should_stop=stop,
+            **listening,
         )
-
-
-@contextmanager
-def interruption() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C or SIGTERM into a question asked after each frame; the second ends at once."""
-    asked = False
-
-    def handle(number: int, frame: object) -> None:
-        nonlocal asked
-        del number, frame
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        print("stopping; what was read is finished (again: at once)", file=sys.stderr)
-
-    try:
-        previous = {
-            number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-    except ValueError:  # not in the main thread, where no signal arrives
-        yield lambda: asked
-        return
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -13,12 +13,12 @@ import numpy as np
 from probefusion.cli.clips import (
     Tools,
     add_video_options,
-    interruption,
     load_tools,
     open_reader,
     read_clip,
 )
 from probefusion.cli.inputs import choose_fuser, load_images, report_skipped
+from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class _Fused:
 def _fuse_video(video: str, options: argparse.Namespace, tools: Tools) -> _Fused:
     """Fuses the person with the most images of a video, and says who else was there."""
     with (
-        interruption() as stop,
+        interruption("what was read is finished") as stop,
         open_reader(video, options) as reader,
         read_clip(reader, tools, options, stop) as clip,
     ):
