@@ -13,14 +13,14 @@ import numpy.typing as npt
 from probefusion.fusion import Fuser
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.models import Models
-from probefusion.pipeline.person import UnitProgress, fuse_person
+from probefusion.pipeline.person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
 from probefusion.pipeline.videos import Extract, read_video, watch_source
 from probefusion.types import EmbeddingSet, FusionState
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder, EmbeddingReport
-    from probefusion.faces import Detector, ImageSource
+    from probefusion.faces import Detector, ImageSource, SkippedImage
     from probefusion.faces.frames import VideoReader
     from probefusion.gallery.stills import Stills
     from probefusion.video import Clip, VideoEvent, VideoSettings
@@ -186,6 +186,28 @@ class Pipeline:
             progress=progress,
             should_stop=should_stop,
         )
+
+    def read_sets(
+        self,
+        inputs: Source | Iterable[Source],
+        *,
+        one_person: bool = False,
+        progress: UnitProgress | None = None,
+    ) -> tuple[list[EmbeddingSet], list[SkippedImage]]:
+        """Reads and embeds everything that there is of one person, without fusing it.
+
+        Args:
+            inputs: As for `fuse`, without states and videos.
+            one_person: As for `fuse`.
+            progress: As for `fuse`.
+
+        Returns:
+            A set for each embedding file or object, one for all images, and the images that were skipped.
+
+        Raises:
+            ProbeFusionError: As for `fuse`.
+        """
+        return read_sets(self._models, inputs, one_person=one_person, progress=progress)
 
     def fuse_people(
         self,
