@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from people_images import people_folder  # noqa: F401
 
 from probefusion.embedders import EmbedderSpec
 from probefusion.faces import Face
