@@ -75,7 +75,7 @@ def test_two_processes_give_the_network_of_one(tmp_path, store, architecture) ->
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stderr
