@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from probefusion.checks import check_existing
-from probefusion.embedders import Embedder, embed_images
+from probefusion.embedders import CropQuality, Embedder, embed_images
 from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
@@ -78,6 +78,8 @@ def read_stills(
     embedder: Embedder,
     detector: Detector,
     fuser: Fuser,
+    *,
+    quality: CropQuality | None = None,
 ) -> Stills:
     """Reads gallery people.
 
@@ -87,6 +89,7 @@ def read_stills(
         embedder: The embedder of the video.
         detector: Finds the faces.
         fuser: The fuser of the video.
+        quality: Judges the crops where the fuser needs it; None takes the network inside the package.
 
     Returns:
         The stills. Files without a usable face are listed as skipped.
@@ -97,6 +100,8 @@ def read_stills(
         EmptySetError: If nobody is left.
         EmbedderMismatchError, FuserMismatchError: If a template was made by others.
     """
+    if quality is None and fuser.needs_quality:
+        quality = CropQuality()
     sources: list[tuple[str, Path]] = []
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     for path in (check_existing(path, name="gallery") for path in given):
@@ -113,7 +118,7 @@ def read_stills(
                 f"gallery: two people are named {name!r} (the second in {path}). Rename one, or put the "
                 f"images of one person into one folder."
             )
-        vectors = _read_person(path, embedder, detector, fuser, skipped)
+        vectors = _read_person(path, embedder, detector, fuser, quality, skipped)
         if vectors is not None:
             entries[name] = vectors
     if not entries:
@@ -152,8 +157,7 @@ def search_stills(
     order = np.argsort(-similarities, kind="stable")[:10]
     rate = None
     if threshold is None:
-        card = getattr(fuser, "card", None)
-        found = None if card is None else card.threshold_for(false_match_rate, template.num_images)
+        found = fuser.threshold_for(false_match_rate, template.num_images)
         if found is not None:
             threshold, rate = float(found.similarity), float(found.false_match_rate)
     return Match(
@@ -178,6 +182,7 @@ def _read_person(
     embedder: Embedder,
     detector: Detector,
     fuser: Fuser,
+    quality: CropQuality | None,
     skipped: list[SkippedImage],
 ) -> tuple[FloatArray, FloatArray] | None:
     """Vectors by the fuser and by the plain mean, or None where no image can be used."""
@@ -187,7 +192,7 @@ def _read_person(
         images = EmbeddingSet.load(path)
     else:
         try:
-            report = embed_images(path, embedder, detector=detector)
+            report = embed_images(path, embedder, detector=detector, quality=quality)
         except EmptySetError as error:
             skipped.append(SkippedImage(source=path.as_posix(), reason=str(error)))
             return None
