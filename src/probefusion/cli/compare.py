@@ -202,7 +202,6 @@ def _fused(side: Any, fuser: Fuser | None, options: argparse.Namespace) -> Templ
 
 def _threshold(fuser: Fuser | None, made_by: str | None, num_images: int, rate: float) -> Any:
     """The calibrated threshold at this rate for templates of so many images, or None."""
-    card = getattr(fuser, "card", None)
-    if card is None or fuser is None or made_by != fuser.fingerprint:
+    if fuser is None or made_by != fuser.fingerprint:
         return None
-    return card.threshold_for(rate, num_images)
+    return fuser.threshold_for(rate, num_images)

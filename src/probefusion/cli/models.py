@@ -85,12 +85,14 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(rows, indent=2))
         return 0
-    _print_table(rows)
+    _print_models(rows)
     return 0
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    lines = [("NAME", "KIND", "D", "HERE", "USE", "PUBLISHED")]
+def _print_models(rows: list[dict[str, Any]]) -> None:
+    from probefusion.cli.tables import print_table
+
+    lines = []
     for row in rows:
         best = row["accuracy"][-1] if row["accuracy"] else None
         lines.append(
@@ -103,10 +105,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
                 "" if best is None else f"{best['benchmark']} {best['value']:.4f}",
             )
         )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join(padded).rstrip())
+    print_table(("NAME", "KIND", "D", "HERE", "USE", "PUBLISHED"), lines)
 
 
 def _use(row: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from probefusion.faces.align import align_face
 from probefusion.faces.detect import Detector, largest_face
 from probefusion.faces.images import (
     IMAGE_SUFFIXES,
+    ImageSource,
     SkippedImage,
     fit_crop,
     list_images,
@@ -54,7 +55,7 @@ class EmbeddingReport:
 
 
 def embed_images(
-    paths: str | Path | Iterable[str | Path],
+    paths: str | Path | ImageSource | Iterable[str | Path | ImageSource],
     embedder: Embedder,
     *,
     detector: Detector | None = None,

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from probefusion.checks import check_existing
 from probefusion.embedders.embedder import Embedder
-from probefusion.embedders.onnx_graph import run_outputs
 from probefusion.embedders.side_by_side import SideBySide
 from probefusion.embedders.spec import EmbedderSpec
 from probefusion.errors import DtypeError, ShapeError
 from probefusion.extras import import_cv2
 from probefusion.files import bundled_folder, sha256_of
+from probefusion.sessions import run_outputs
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["CropQuality", "JudgedEmbedder", "embedding_key"]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from probefusion.errors import FileFormatError, IntegrityError, MissingFileError
-from probefusion.fusion.folder import FuserCard, Threshold, read_card
+from probefusion.fusion.folder import FuserCard, read_card
+from probefusion.fusion.threshold import Threshold
 from probefusion.zoo import load_fuser
 from probefusion.zoo.fusers import bundled_fusers
 
