@@ -109,6 +109,16 @@ def test_ctrl_c_lets_people_leave_and_is_told_by_the_exit_code(
     assert max(event["time"] for event in events) == pytest.approx(9 / 25)
 
 
+def test_ctrl_c_while_models_load_ends_at_once(command, clip, options, monkeypatch) -> None:
+    def interrupted(name):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("probefusion.zoo.load_detector", interrupted)
+    code, out, err = command("video", clip, "--events", *options)
+    assert (code, out) == (130, "")
+    assert err == "probefusion: interrupted\n"
+
+
 def test_wrong_options_are_refused_in_one_line(command, clip, options, tmp_path) -> None:
     for given, message in (
         ([], "-o, --events: expected at least one"),

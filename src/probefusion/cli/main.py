@@ -23,9 +23,10 @@ from probefusion.cli.interrupt import sigterm_as_interrupt
 from probefusion.errors import ProbeFusionError
 from probefusion.version import __version__
 
-__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_SKIPPED", "main"]
+__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_SKIPPED", "EXIT_USAGE", "main"]
 
 EXIT_ERROR = 1
+EXIT_USAGE = 2
 EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130
 
@@ -54,12 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         skipped and listed; 130 interrupted.
     """
     parser = build_parser()
+    _complete(parser)
     try:
         options = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
+    if not hasattr(options, "run"):  # no command was given
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    from probefusion.cli.log import log_to_stderr
+
     try:
-        with sigterm_as_interrupt():
+        with sigterm_as_interrupt(), log_to_stderr():
             result: int = options.run(options)
             sys.stdout.flush()
     except ProbeFusionError as error:
@@ -85,7 +92,18 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Use it with consent and within the law: see 'Responsible use' in the README.",
     )
     parser.add_argument("--version", action="version", version=f"probefusion {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in _COMMANDS:
         command.add_parser(commands)
     return parser
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answers the shell's question for completions, where it asks one and argcomplete is installed."""
+    if "_ARGCOMPLETE" not in os.environ:
+        return
+    try:
+        import argcomplete
+    except ImportError:
+        return
+    argcomplete.autocomplete(parser)

@@ -5,18 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.clips import (
-    add_video_options,
-    load_tools,
-    open_reader,
-    read_clip,
-    video_settings,
-)
-from probefusion.cli.inputs import report_skipped
+from probefusion.cli.clips import add_video_options, open_reader
+from probefusion.cli.inputs import pipeline_of, report_skipped, video_settings
 from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import (
     add_embedder_option,
@@ -25,11 +19,9 @@ from probefusion.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from probefusion.cli.clips import Tools
     from probefusion.cli.interrupt import Interruption
     from probefusion.faces import SkippedImage
     from probefusion.faces.frames import VideoReader
-    from probefusion.gallery import Stills
     from probefusion.video import Clip, Explanation, VideoEvent
 
 __all__ = ["add_parser", "run"]
@@ -143,23 +135,17 @@ def _watch(
 ) -> Sequence[SkippedImage]:
     """Prints events; gives what of the gallery was skipped."""
     from probefusion.cli.progress import progress_bar
-    from probefusion.video import watch_video
 
-    tools = load_tools(options)
-    stills = _read_gallery(options, tools)
-    stop.is_patient = True
-    with progress_bar("watching", unit="frames") as progress:
-        for event in watch_video(
+    pipeline = pipeline_of(options)
+    stills = None if options.gallery is None else pipeline.read_gallery(options.gallery)
+    with progress_bar("watching", unit="frames") as show:
+        for event in pipeline.watch(
             reader,
-            tools.detector,
-            tools.embedder,
-            tools.fuser,
-            video_settings(options),
-            stills=stills,
+            gallery=stills,
+            settings=video_settings(options),
             false_match_rate=options.fmr,
             threshold=options.threshold,
-            quality=tools.quality,
-            progress=progress,
+            progress=_counting(show, stop),
             should_stop=stop,
         ):
             _print_event(event)
@@ -170,15 +156,24 @@ def _process(
     reader: VideoReader, options: argparse.Namespace, stop: Interruption
 ) -> Sequence[SkippedImage]:
     """Writes the results; gives what of the gallery was skipped."""
+    from probefusion.cli.progress import progress_bar
     from probefusion.video import explain_clip, merge_clip
     from probefusion.video.results import check_folder, prepare_folder
 
     check_folder(options.output, force=options.force)
-    tools = load_tools(options)
-    stills = _read_gallery(options, tools)
+    pipeline = pipeline_of(options)
+    stills = None if options.gallery is None else pipeline.read_gallery(options.gallery)
     search = {"false_match_rate": options.fmr, "threshold": options.threshold}
     listening = {"on_event": _print_event, "stills": stills, **search} if options.events else {}
-    with read_clip(reader, tools, options, stop, **listening) as clip:
+    with progress_bar("reading", unit="frames") as show:
+        clip = pipeline.read_video(
+            reader,
+            settings=video_settings(options),
+            progress=_counting(show, stop),
+            should_stop=stop,
+            **listening,
+        )
+    with clip:
         if options.merge_tracks is not None:
             merge_clip(clip, options.merge_tracks)
         explanations = explain_clip(clip, stills, **search)
@@ -188,14 +183,16 @@ def _process(
     return () if stills is None else stills.skipped
 
 
-def _read_gallery(options: argparse.Namespace, tools: Tools) -> Stills | None:
-    from probefusion.gallery import read_stills
+def _counting(
+    show: Callable[[int, int | None], None], stop: Interruption
+) -> Callable[[int, int | None], None]:
+    """Shows progress; from the first frame on there is something to be finished on Ctrl-C."""
 
-    if options.gallery is None:
-        return None
-    return read_stills(
-        options.gallery, tools.embedder, tools.detector, tools.fuser, quality=tools.quality
-    )
+    def progress(done: int, total: int | None) -> None:
+        stop.is_patient = True
+        show(done, total)
+
+    return progress
 
 
 def _print_event(event: VideoEvent) -> None:

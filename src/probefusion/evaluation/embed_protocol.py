@@ -76,9 +76,7 @@ def embed_protocol(
         total,
         progress,
     )
-    gallery = _embed(
-        embedder, sources, read, kept, "gallery", len(different), total, progress
-    )
+    gallery = _embed(embedder, sources, read, kept, "gallery", len(different), total, progress)
     place = {image: index for index, image in enumerate(different)}
     probes = embedded[np.array([place[_without_idle_seed(image)] for image in images])]
     return ProbeData(

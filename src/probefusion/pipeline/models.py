@@ -296,10 +296,10 @@ class Models:
         return self._fusers[key]
 
     def _fuser_needs_quality(self) -> bool:
-        from probefusion.zoo.fusers import has_bundled_fuser
+        from probefusion.zoo.fusers import has_fuser_for
 
         if self._fuser == "auto":
-            return not has_bundled_fuser(self.embedder.fingerprint)
+            return not has_fuser_for(self.embedder.fingerprint)
         return self._load_fuser(self._fuser, self.embedder.fingerprint).needs_quality
 
 

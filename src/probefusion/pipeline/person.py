@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
     from probefusion.video import Clip, VideoSettings
 
-__all__ = ["UnitProgress", "fuse_person"]
+__all__ = ["UnitProgress", "fuse_person", "read_sets"]
 
 UnitProgress: TypeAlias = Callable[[str, int, int | None], None]
 """Called with what is counted ("images", "people", "frames"), how many are done, and in all (or None)."""
@@ -78,6 +78,28 @@ def fuse_person(
         was_stopped=bool(given.videos) and should_stop is not None and should_stop(),
         similarities=merged.similarities,
     )
+
+
+def read_sets(
+    models: Models,
+    inputs: Source | Iterable[Source],
+    *,
+    one_person: bool,
+    progress: UnitProgress | None,
+) -> tuple[list[EmbeddingSet], list[SkippedImage]]:
+    """Does what `Pipeline.read_sets` promises, with these models."""
+    given = sort_inputs(inputs, one_person=one_person)
+    if given.states or given.videos:
+        what = "a saved state" if given.states else f"the video {given.videos[0]}"
+        raise ConfigError(
+            f"inputs: {what} is not expected here, which holds no embeddings. Turn it into a template first: "
+            f"probefusion fuse INPUT -o template.npz"
+        )
+    _check_can_embed(given, models)
+    gathered = _Gathered(sets=[models.state_embedder(images) for images in given.sets])
+    for report in _embed_inputs(given, models, progress):
+        gathered.take_report(report)
+    return gathered.sets, gathered.skipped
 
 
 @dataclass(kw_only=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import warnings
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.checks import check_existing, check_output
-from probefusion.errors import ConfigError, ProbeFusionError
+from probefusion.errors import ConfigError, ProbeFusionError, UnknownNameError
 from probefusion.extras import import_extra
 from probefusion.settings import check_settings, read_settings_file
 
 if TYPE_CHECKING:
-    from probefusion.embedders import OnnxEmbedder
+    from probefusion.embedders import Embedder, OnnxEmbedder
     from probefusion.fusion import Fuser
     from probefusion.training.config import RunSettings, TrainingConfig
     from probefusion.training.run import TrainedFuser, TrainingProgress
@@ -30,7 +31,7 @@ def train(
     images: Source,
     *,
     output: Source,
-    embedder: Source | OnnxEmbedder | None = None,
+    embedder: Source | Embedder | None = None,
     architecture: str | None = None,
     start_from: Source | None = None,
     config: Source | None = None,
@@ -104,7 +105,7 @@ def run_training(
     images: Source,
     *,
     output: Source,
-    embedder: Source | OnnxEmbedder | None = None,
+    embedder: Source | Embedder | None = None,
     architecture: str | None = None,
     start_from: Source | None = None,
     config: Source | None = None,
@@ -140,13 +141,15 @@ def run_training(
 
     _import_plugins(plugins)
     folder = check_output(Path(output), force=force)
-    start = None if start_from is None else _starting_point(start_from)
-    chosen, run = _resolve({"architecture": architecture}, settings or {}, config, start)
+    people = read_people(check_existing(images, name="images"))
+    named = {} if architecture is None else {"architecture": architecture}
+    given = _given({**(settings or {}), **named}, config)
+    opened = _open_embedder(embedder, preprocessing, given.get("threads"))
+    start = None if start_from is None else _starting_point(start_from, opened.fingerprint)
+    chosen, run = _resolve(given, start)
+    _check_device(run.device)
     if run.threads is not None:
         torch.set_num_threads(run.threads)
-    _check_device(run.device)
-    people = read_people(check_existing(images, name="images"))
-    opened = _open_embedder(embedder, preprocessing, run.threads)
     name = run.name or f"{chosen.architecture}.{opened.spec.name}-{Path(images).stem}.r1"
     return train_fuser(
         people,
@@ -163,73 +166,73 @@ def run_training(
 
 
 def _open_embedder(
-    embedder: Source | OnnxEmbedder | None, preprocessing: str | None, threads: int | None
+    embedder: Source | Embedder | None, preprocessing: str | None, threads: int | None
 ) -> OnnxEmbedder:
     from probefusion.embedders import OnnxEmbedder
-    from probefusion.zoo.embedders import DEFAULT_EMBEDDER, load_embedder
+    from probefusion.pipeline.chosen_embedder import open_embedder
 
-    if isinstance(embedder, OnnxEmbedder):
-        return embedder
-    return load_embedder(
-        DEFAULT_EMBEDDER if embedder is None else os.fspath(embedder),
-        settings=None if preprocessing is None else {"preprocessing": preprocessing},
-        num_threads=threads,
-    )
+    opened = open_embedder(embedder, preprocessing=preprocessing, num_threads=threads)
+    if not isinstance(opened, OnnxEmbedder):
+        raise ConfigError(
+            f"embedder: expected an ONNX file, a known name or what load_embedder gives, got "
+            f"{type(opened).__name__}. Training needs its ONNX form."
+        )
+    return opened
 
 
-def _starting_point(start_from: Source) -> StartingPoint:
-    """The fuser of that folder, or of that name inside the package."""
+def _starting_point(start_from: Source, embedder: str) -> StartingPoint:
+    """The fuser of that folder, or of that name inside the package, made for the embedder if any is."""
     from probefusion.training.starting_point import read_starting_point
     from probefusion.zoo.fusers import bundled_fusers
 
     name = os.fspath(start_from)
     if Path(name).is_dir():
         return read_starting_point(name)
-    bundled = bundled_fusers()
-    return read_starting_point(bundled.get(name, check_existing(name, name="start_from")))
+    bundled = bundled_fusers(embedder)
+    if name not in bundled:
+        raise UnknownNameError("fuser to start from", name, (*bundled, "a fuser folder"))
+    return read_starting_point(bundled[name])
 
 
-def _resolve(
-    arguments: Mapping[str, Any],
-    settings: Mapping[str, Any],
-    config: Source | None,
-    start: StartingPoint | None,
-) -> tuple[TrainingConfig, RunSettings]:
-    """Arguments before the file before what a fuser to start from says before defaults."""
-    import dataclasses
-
-    from probefusion.training.config import FINE_TUNING, RunSettings, TrainingConfig
+def _given(arguments: Mapping[str, Any], config: Source | None) -> dict[str, Any]:
+    """Settings by name: arguments before those of the file."""
+    from probefusion.training.config import RunSettings, TrainingConfig
 
     classes = (TrainingConfig, RunSettings)
     file = {} if config is None else read_settings_file(config, *classes)
-    named = {name: value for name, value in arguments.items() if value is not None}
-    given = {**file, **check_settings({**settings, **named}, *classes, source="train")}
+    return {**file, **check_settings(arguments, *classes, source="train")}
+
+
+def _resolve(
+    given: Mapping[str, Any], start: StartingPoint | None
+) -> tuple[TrainingConfig, RunSettings]:
+    """What was given before what the fuser to start from says before the defaults."""
+    from probefusion.training.config import FINE_TUNING, RunSettings, TrainingConfig
+
     if start is not None:
         given = {**FINE_TUNING, **given, **_settings_of(start, given)}
-    run_names = {field.name for field in dataclasses.fields(RunSettings)}
-    run = RunSettings(**{name: value for name, value in given.items() if name in run_names})
-    training = {name: value for name, value in given.items() if name not in run_names}
+    names = {field.name for field in dataclasses.fields(RunSettings)}
+    run = RunSettings(**{name: value for name, value in given.items() if name in names})
+    training = {name: value for name, value in given.items() if name not in names}
     return TrainingConfig.of(training), run
 
 
 def _settings_of(start: StartingPoint, given: Mapping[str, Any]) -> dict[str, Any]:
     """What the fuser to start from decides; anything else said about it is an error."""
-    decided = {
+    decided: dict[str, Any] = {
         "architecture": start.card.architecture,
         "network": start.network_settings,
         "without": start.without,
     }
     for name, value in decided.items():
-        said = given.get(name)
-        if isinstance(value, dict) and said:
-            said, value = said.items(), value.items()
-            differs = not said <= value
-        else:
-            differs = bool(said) and said != value
+        said = given.get(name) or value
+        differs = (
+            any(value.get(k) != v for k, v in said.items()) if name == "network" else said != value
+        )
         if differs:
             raise ConfigError(
-                f"{name}: expected what the fuser to start from has ({decided[name]!r}), got "
-                f"{given[name]!r}. Leave {name} out, or train from nothing."
+                f"{name}: expected what the fuser to start from has ({value!r}), got "
+                f"{said!r}. Leave {name} out, or train from nothing."
             )
     return decided
 
