@@ -57,18 +57,29 @@ def album(photos: Path, assets: Path, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def faces(assets: Path, tmp_path_factory) -> Path:
-    """`faces.zip`: aligned crops of 120 real people, with two images and more each."""
+    """`faces.zip`: aligned crops of 48 real people, with three images each."""
     target = tmp_path_factory.mktemp("faces") / "faces.zip"
     with zipfile.ZipFile(assets / "data" / "lfw112.zip") as source:
         people: dict[str, list[str]] = {}
         for name in sorted(source.namelist()):
             if name.endswith((".jpg", ".png")):
                 people.setdefault(name.rpartition("/")[0], []).append(name)
-        several = [names[:4] for names in people.values() if len(names) >= 2][:120]
+        several = [names[:3] for names in people.values() if len(names) >= 3][:48]
         with zipfile.ZipFile(target, "w") as archive:
             for name in (name for names in several for name in names):
                 archive.writestr(name, source.read(name))
     return target
+
+
+@pytest.fixture(scope="session")
+def mine(faces: Path, tmp_path_factory) -> Path:
+    """`mine`: a fuser folder for the embedder inside, hardly trained."""
+    pytest.importorskip("torch")
+    import probefusion
+
+    folder = tmp_path_factory.mktemp("fuser") / "mine"
+    probefusion.train(faces, output=folder, steps=2, batch_size=8)
+    return folder
 
 
 @pytest.fixture
