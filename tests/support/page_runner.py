@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
-import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +41,7 @@ class PageRunner:
             text = text.replace(word, value)
         if block.language == "python":
             code = compile(text, block.place, "exec")
-            exec(code, self.namespace)
+            exec(code, self.namespace)  # noqa: S102 - the page of this repository
         elif block.language == "sh":
             commands = commands_of(text)
             for number, arguments in enumerate(commands, 1):
@@ -60,7 +59,9 @@ class PageRunner:
                 patch.setenv(name, value)
                 arguments = arguments[1:]
             assert arguments[0] == "probefusion", f"{block.place}: cannot run {arguments[0]!r}"
-            given = _draw(arguments) if arguments[1:3] == ["demo", "--crops"] else main(arguments[1:])
+            given = (
+                _draw(arguments) if arguments[1:3] == ["demo", "--crops"] else main(arguments[1:])
+            )
         assert given == expected, f"{block.place}: {shlex.join(arguments)} ended with {given}"
 
     def _keep(self, block: Block) -> None:
@@ -148,4 +149,4 @@ def _check_names(block: Block) -> None:
 
 def block_root() -> Path:
     """The root of the repository."""
-    return Path(os.path.abspath(__file__)).parents[2]
+    return Path(__file__).resolve().parents[2]
