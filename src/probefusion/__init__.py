@@ -38,8 +38,8 @@ _LAZY = {
     "fuse": "probefusion.api",
     "EmbeddingSet": "probefusion.types",
     "Fuser": "probefusion.fusion",
-    "FusionState": "probefusion.fusion",
-    "load_fuser": "probefusion.fusion",
+    "FusionState": "probefusion.types",
+    "load_fuser": "probefusion.zoo",
     "read_embeddings": "probefusion.io",
     "Template": "probefusion.types",
 }

@@ -87,11 +87,11 @@ def test_runtime_needs_no_torch() -> None:
     assert json.loads(run(code)) == [True, False, False]
 
 
-def test_names_of_the_models_room() -> None:
-    from probefusion import models
+def test_names_of_the_zoo() -> None:
+    from probefusion import zoo
 
-    assert models.__all__ == sorted(models.__all__)
-    for name in models.__all__:
-        assert getattr(models, name) is not None
-    assert models.DEFAULT_EMBEDDER == "compact_128d"
-    assert models.DEFAULT_EMBEDDER in models.known_models()
+    assert zoo.__all__ == sorted(zoo.__all__)
+    for name in zoo.__all__:
+        assert getattr(zoo, name) is not None
+    assert zoo.DEFAULT_EMBEDDER == "compact_128d"
+    assert zoo.DEFAULT_EMBEDDER in zoo.known_models()
