@@ -17,10 +17,9 @@ from probefusion.embedders.onnx_graph import (
     free_batch_axis,
     import_onnx,
     read_model,
-    run_outputs,
-    start_session,
 )
 from probefusion.embedders.spec import EmbedderSpec
+from probefusion.sessions import run_outputs, start_session
 from research.compact_embedder.chimera import draw_chimera
 from research.compact_embedder.settings import DistillationSettings
 

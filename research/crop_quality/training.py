@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from probefusion.checks import MIN_NORM
-from probefusion.embedders.onnx_graph import run_outputs, start_session
 from probefusion.errors import (
     MismatchError,
     MissingStyleError,
@@ -23,6 +22,7 @@ from probefusion.errors import (
     ZeroLengthError,
 )
 from probefusion.files import replace_file
+from probefusion.sessions import run_outputs, start_session
 from probefusion.training.export.fuser_folder import export_graph
 from probefusion.training.variant_store import VariantStore
 from research.compact_embedder.export import store_halves

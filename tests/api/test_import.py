@@ -85,13 +85,3 @@ def test_runtime_needs_no_torch() -> None:
         "print(json.dumps([m in sys.modules for m in ('onnxruntime', 'torch', 'cv2')]))"
     )
     assert json.loads(run(code)) == [True, False, False]
-
-
-def test_names_of_the_zoo() -> None:
-    from probefusion import zoo
-
-    assert zoo.__all__ == sorted(zoo.__all__)
-    for name in zoo.__all__:
-        assert getattr(zoo, name) is not None
-    assert zoo.DEFAULT_EMBEDDER == "compact_128d"
-    assert zoo.DEFAULT_EMBEDDER in zoo.known_models()

@@ -125,7 +125,6 @@ def _fused(side: Any, fuser: Fuser | None, options: argparse.Namespace) -> Templ
 
 def _threshold(fuser: Fuser | None, templates: list[Template], rate: float) -> Any:
     """The calibrated threshold at this rate for the larger of the two sets, or None."""
-    card = getattr(fuser, "card", None)
-    if card is None or fuser is None or templates[0].fuser != fuser.fingerprint:
+    if fuser is None or templates[0].fuser != fuser.fingerprint:
         return None
-    return card.threshold_for(rate, max(template.num_images for template in templates))
+    return fuser.threshold_for(rate, max(template.num_images for template in templates))

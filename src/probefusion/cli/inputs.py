@@ -115,11 +115,11 @@ def _needs_quality(options: argparse.Namespace, embedder: str) -> bool:
     A set that is kept may meet any fuser later; one that is fused at once needs it for the universal
     fuser alone.
     """
-    from probefusion.zoo.fusers import has_bundled_fuser
+    from probefusion.zoo.fusers import has_fuser_for
 
     fuser = getattr(options, "fuser", None)
     if fuser == "auto":
-        return not has_bundled_fuser(embedder)
+        return not has_fuser_for(embedder)
     return fuser in (None, "universal")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,10 @@ from probefusion.cli.models_convert import show_licence
 if TYPE_CHECKING:
     from probefusion.zoo import Pulled
 
-__all__ = ["add_parser"]
+__all__ = ["add_parser", "table_text"]
+
+_UNLIMITED = 1000
+"""Columns where the output is no terminal: a row is a line, for other programs."""
 
 
 def add_parser(commands: Any) -> None:
@@ -23,7 +28,8 @@ def add_parser(commands: Any) -> None:
         help="list, fetch, check, convert, inspect and quantize models",
         description="Face-recognition networks, detectors and fusers by name. They are kept in "
         "~/.cache/probefusion/models, or in `models` of the folder PROBEFUSION_HOME names; copies in "
-        "the caches of InsightFace and Hugging Face are used where they are.",
+        "the caches of InsightFace and Hugging Face are used where they are, and so are fusers in the "
+        "folders that PROBEFUSION_FUSERS names.",
     )
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _declare(actions, "list", _list, "what is known, and what of it is here", [])
@@ -90,23 +96,41 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    lines = [("NAME", "KIND", "D", "HERE", "USE", "PUBLISHED")]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
+    print(table_text(rows, width=width))
+
+
+def table_text(rows: list[dict[str, Any]], *, width: int) -> str:
+    """The table of `models list`, no line of it longer than `width` characters.
+
+    Args:
+        rows: What `models list --json` prints.
+        width: Columns of the terminal; long cells go on in the next line.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("NAME", "KIND", "D", "HERE", "USE", "NOTE"):
+        table.add_column(heading, overflow="fold")
     for row in rows:
-        best = row["accuracy"][-1] if row["accuracy"] else None
-        lines.append(
-            (
-                row["name"],
-                row["kind"] + (" (checkpoint)" if row["format"] == "checkpoint" else ""),
-                str(row["dim"] or ""),
-                row["place"] or "",
-                _use(row),
-                "" if best is None else f"{best['benchmark']} {best['value']:.4f}",
-            )
+        kind = row["kind"] + (" (checkpoint)" if row["format"] == "checkpoint" else "")
+        table.add_row(
+            row["name"], kind, str(row["dim"] or ""), row["place"] or "", _use(row), _note(row)
         )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    for line in lines:
-        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join(padded).rstrip())
+    console = Console(width=width, file=io.StringIO(), color_system=None, markup=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def _note(row: dict[str, Any]) -> str:
+    """What an embedder reached when it was published, or which embedder a fuser is made for."""
+    if row["kind"] == "fuser":
+        made_for = row["settings"].get("embedder")
+        return "" if made_for is None else f"for {made_for.split('@')[0]}"
+    best = row["accuracy"][-1] if row["accuracy"] else None
+    return "" if best is None else f"{best['benchmark']} {best['value']:.4f}"
 
 
 def _use(row: dict[str, Any]) -> str:

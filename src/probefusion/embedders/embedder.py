@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import check_not_empty
-from probefusion.embedders.onnx_graph import free_batch_axis, image_input, read_model, run_outputs
+from probefusion.embedders.onnx_graph import free_batch_axis, image_input, read_model
 from probefusion.embedders.side_by_side import SideBySide
 from probefusion.embedders.spec import EmbedderSpec
 from probefusion.embedders.style_taps import STYLE_OUTPUT, add_style_output
 from probefusion.errors import ConfigError, DtypeError, FileFormatError, ShapeError
+from probefusion.sessions import run_outputs
 from probefusion.types import UNIT_TOLERANCE, EmbeddingSet, FloatArray
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ from probefusion.embedders.onnx_graph import (
     image_input,
     opset_version,
     read_model,
-    run_outputs,
-    start_session,
 )
 from probefusion.embedders.style_taps import find_style_taps
+from probefusion.sessions import run_outputs, start_session
 
 if TYPE_CHECKING:
     import onnx

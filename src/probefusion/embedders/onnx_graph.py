@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from probefusion.checks import check_existing
-from probefusion.errors import ConfigError, FileFormatError, IntegrityError
+from probefusion.errors import FileFormatError, IntegrityError
 from probefusion.extras import import_extra
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ __all__ = [
     "import_onnx",
     "opset_version",
     "read_model",
-    "run_outputs",
-    "start_session",
 ]
 
 _MIN_OPSET = 7
@@ -232,86 +229,3 @@ def free_batch_axis(model: onnx.ModelProto) -> onnx.ModelProto:
         graph.initializer.append(numpy_helper.from_array(target, name))
         node.input[1] = name
     return freed
-
-
-def start_session(
-    model: onnx.ModelProto | bytes,
-    *,
-    num_threads: int | None,
-    device: str = "cpu",
-    where: str = "",
-) -> Any:
-    """Starts ONNX Runtime on a model in memory.
-
-    Args:
-        model: The network, or the bytes of its file.
-        num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
-        device: "cpu", or "cuda" for the first NVIDIA GPU.
-        where: " of model.onnx" or the like, for messages.
-
-    Raises:
-        ConfigError: If there is no such device, or this installation cannot use it.
-        FileFormatError: If ONNX Runtime refuses the model.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if num_threads is not None:
-        options.intra_op_num_threads = num_threads
-        options.inter_op_num_threads = 1
-    providers = _providers(device, onnxruntime.get_available_providers())
-    try:
-        content = model if isinstance(model, bytes) else model.SerializeToString()
-        session = onnxruntime.InferenceSession(content, options, providers=providers)
-    except _runtime_errors() as error:
-        raise FileFormatError(
-            f"model{where}: ONNX Runtime {onnxruntime.__version__} refuses it ({error})."
-        ) from error
-    if session.get_providers()[0] != providers[0]:
-        raise ConfigError(
-            f"device: {device!r} could not be started by ONNX Runtime {onnxruntime.__version__}. Check "
-            f"the GPU driver and CUDA libraries (nvidia-smi), or use the device 'cpu'."
-        )
-    return session
-
-
-def _providers(device: str, available: Sequence[str]) -> list[str]:
-    wanted = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}.get(device)
-    if wanted is None:
-        raise ConfigError(f"device: expected 'cpu' or 'cuda', got {device!r}.")
-    if wanted not in available:
-        raise ConfigError(
-            f"device: {device!r} needs another build of ONNX Runtime, this one has "
-            f"{', '.join(available)}. Install it with: pip uninstall onnxruntime && pip install onnxruntime-gpu"
-        )
-    return list(dict.fromkeys([wanted, "CPUExecutionProvider"]))
-
-
-def run_outputs(
-    session: Any, names: Sequence[str], feed: Mapping[str, npt.NDArray[Any]], *, where: str = ""
-) -> list[npt.NDArray[Any]]:
-    """Runs a session and gives the named outputs.
-
-    Raises:
-        FileFormatError: If the graph fails on this input.
-    """
-    try:
-        outputs: list[npt.NDArray[Any]] = session.run(list(names), dict(feed))
-    except _runtime_errors() as error:
-        shapes = [array.shape for array in feed.values()]
-        raise FileFormatError(
-            f"model{where}: cannot be run on an input of shape {shapes} ({error})."
-        ) from error
-    return outputs
-
-
-def _runtime_errors() -> tuple[type[Exception], ...]:
-    # ONNX Runtime's exceptions share no base but Exception; these are all that it raises.
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    names = (
-        "EPFail", "EngineError", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf",
-        "ModelLoaded", "NoModel", "NoSuchFile", "NotImplemented", "RuntimeException",
-    )  # fmt: skip
-    return tuple(getattr(state, name) for name in names if hasattr(state, name))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.embedders.onnx_graph import start_session
 from probefusion.errors import ConfigError
+from probefusion.sessions import start_session
 from probefusion.workers import available_threads, map_in_order
 
 if TYPE_CHECKING:

@@ -14,10 +14,9 @@ from probefusion.embedders.onnx_graph import (
     image_input,
     import_onnx,
     opset_version,
-    run_outputs,
-    start_session,
 )
 from probefusion.errors import ConfigError, UnknownNameError
+from probefusion.sessions import run_outputs, start_session
 
 if TYPE_CHECKING:
     import onnx

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from probefusion.errors import InvalidInputError
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.fusion import Fuser
-from probefusion.fusion.folder import Threshold
+from probefusion.fusion.threshold import Threshold
 from probefusion.metrics import TarAtFar, tar_at_far, thresholds_at_far
 from probefusion.types import FloatArray
 

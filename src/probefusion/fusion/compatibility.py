@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,22 @@ from probefusion.errors import (
 from probefusion.types import EmbeddingSet
 from probefusion.types.fusion_state import FusionState
 
-if TYPE_CHECKING:
-    from probefusion.fusion.fuser import Fuser
-
-__all__ = ["check_fits", "check_offsets", "check_state"]
+__all__ = ["Needs", "check_fits", "check_offsets", "check_state"]
 
 
-def check_fits(fuser: Fuser, images: EmbeddingSet) -> None:
+class Needs(Protocol):
+    """What a fuser says of itself and of the sets it takes, see `probefusion.fusion.Fuser`."""
+
+    name: str
+    fingerprint: str
+    embedder: str | None
+    dim: int | None
+    style_channels: int
+    num_clusters: int
+    needs_norms: bool
+
+
+def check_fits(fuser: Needs, images: EmbeddingSet) -> None:
     """Refuses a set that a fuser cannot fuse.
 
     Raises:
@@ -67,7 +76,7 @@ def check_fits(fuser: Fuser, images: EmbeddingSet) -> None:
             )
 
 
-def check_state(fuser: Fuser, state: FusionState) -> None:
+def check_state(fuser: Needs, state: FusionState) -> None:
     """Refuses a state that a fuser cannot finish.
 
     Raises:

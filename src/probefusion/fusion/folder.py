@@ -26,20 +26,22 @@ Format 2 added `values`; a card of format 1 has none, which means "graph".
 
 from __future__ import annotations
 
+import functools
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from probefusion.checks import check_existing
-from probefusion.errors import ConfigError, FileFormatError, IntegrityError, UnknownNameError
+from probefusion.errors import ConfigError, FileFormatError, IntegrityError
 from probefusion.files import replace_file, sha256_of
+from probefusion.fusion.threshold import Threshold, find_threshold
+from probefusion.records import read_record
 
 __all__ = [
     "CARD_NAME",
     "FORMAT_VERSION",
     "FuserCard",
-    "Threshold",
     "encode_outputs",
     "read_card",
     "with_thresholds",
@@ -50,39 +52,7 @@ CARD_NAME = "fuser.json"
 FORMAT_VERSION = 2
 KINDS = ("imagewise", "setwise")
 VALUES = ("unit", "graph")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Threshold:
-    """A similarity from which on two templates are accepted as one person.
-
-    Args:
-        false_match_rate: Share of non-mated comparisons accepted, measured where `source` says.
-        similarity: Accept when the cosine is at least this.
-        num_images: Images in the probe when it was measured.
-        num_non_mated: Non-mated comparisons it was measured on.
-        source: The people and protocol it was measured with.
-    """
-
-    false_match_rate: float
-    similarity: float
-    num_images: int
-    num_non_mated: int
-    source: str
-
-    def __post_init__(self) -> None:
-        for name in ("false_match_rate", "similarity"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise ConfigError(f"threshold {name}: expected a number, got {value!r}.")
-        if not 0 < self.false_match_rate < 1:
-            raise ConfigError(
-                f"threshold false_match_rate: expected a fraction, got {self.false_match_rate}."
-            )
-        if type(self.num_images) is not int or self.num_images < 1:
-            raise ConfigError(
-                f"threshold num_images: expected at least 1, got {self.num_images!r}."
-            )
+GRAPHS = ("encode.onnx", "finish.onnx")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,16 +102,6 @@ class FuserCard:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:
-        for name in ("name", "architecture", "licence"):
-            if not isinstance(getattr(self, name), str):
-                raise ConfigError(f"{name}: expected a text, got {getattr(self, name)!r}.")
-        if self.embedder is not None and not isinstance(self.embedder, str):
-            raise ConfigError(f"embedder: expected a text or null, got {self.embedder!r}.")
-        for name in ("dim", "style_channels", "num_clusters"):
-            if type(getattr(self, name)) is not int:
-                raise ConfigError(f"{name}: expected a whole number, got {getattr(self, name)!r}.")
-        if not all(isinstance(digest, str) for digest in self.files.values()):
-            raise ConfigError(f"files: expected SHA-256 texts, got {self.files!r}.")
         if self.kind not in KINDS:
             raise ConfigError(f"kind: expected one of {', '.join(KINDS)}, got {self.kind!r}.")
         if self.values not in VALUES:
@@ -153,30 +113,12 @@ class FuserCard:
     @property
     def fingerprint(self) -> str:
         """Name and 12 digits of the hashes of the two graphs."""
-        parts = [self.files[name][:6] for name in ("encode.onnx", "finish.onnx")]
+        parts = [self.files[name][:6] for name in GRAPHS]
         return f"{self.name}@{''.join(parts)}"
 
     def threshold_for(self, false_match_rate: float, num_images: int) -> Threshold | None:
-        """The threshold calibrated at a rate for the largest set size not above `num_images`.
-
-        Args:
-            false_match_rate: A rate the card has thresholds for, met within 1 %.
-            num_images: Images in the larger of the two sets that are compared.
-
-        Returns:
-            The threshold; for fewer images than any size measured, the one of the smallest size.
-            None if the card has none at this rate.
-        """
-        fitting = sorted(
-            (
-                threshold
-                for threshold in self.thresholds
-                if abs(threshold.false_match_rate / false_match_rate - 1) < 0.01
-            ),
-            key=lambda threshold: threshold.num_images,
-        )
-        not_above = [threshold for threshold in fitting if threshold.num_images <= num_images]
-        return not_above[-1] if not_above else (fitting[0] if fitting else None)
+        """As `find_threshold`, among those of the card."""
+        return find_threshold(self.thresholds, false_match_rate, num_images)
 
 
 def encode_outputs(kind: str, values: str) -> tuple[str, ...]:
@@ -199,6 +141,7 @@ def write_card(card: FuserCard, folder: Path, *, force: bool = False) -> None:
     """
     with replace_file(folder / CARD_NAME, force=force) as stream:
         stream.write((json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode())
+    _card_of.cache_clear()
 
 
 def with_thresholds(folder: str | Path, thresholds: tuple[Threshold, ...]) -> FuserCard:
@@ -215,6 +158,9 @@ def with_thresholds(folder: str | Path, thresholds: tuple[Threshold, ...]) -> Fu
 def read_card(folder: str | Path, *, verify: bool = True) -> FuserCard:
     """Reads and checks the card of a fuser folder.
 
+    A card is read from the disk once, and again when its file was changed: callers share it and must
+    not change what it holds.
+
     Args:
         folder: The folder.
         verify: Whether to compare the SHA-256 of the graphs with the card's.
@@ -226,32 +172,24 @@ def read_card(folder: str | Path, *, verify: bool = True) -> FuserCard:
     """
     folder = check_existing(folder, name="fuser folder")
     path = check_existing(folder / CARD_NAME, name="fuser card")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{path}: expected JSON, could not read it ({error}).") from error
-    if not isinstance(content, dict):
-        raise FileFormatError(f"{path}: expected a JSON object, got {type(content).__name__}.")
-    version = content.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise FileFormatError(
-            f"{path}: format_version: expected at most {FORMAT_VERSION}, got {version!r}. Upgrade probefusion."
-        )
-    known = {entry.name for entry in fields(FuserCard)}
-    for key in content:
-        if key not in known:
-            raise FileFormatError(f"{path}: {UnknownNameError('key', key, known)}")
-    try:
-        content["thresholds"] = tuple(Threshold(**entry) for entry in content.get("thresholds", ()))
-        card = FuserCard(**content)
-        digests = {name: card.files[name] for name in ("encode.onnx", "finish.onnx")}
-    except (TypeError, KeyError, AttributeError, ConfigError) as error:
-        raise FileFormatError(f"{path}: not a valid fuser card: {error}") from error
-    for name, digest in digests.items():
-        graph = check_existing(folder / name, name="fuser graph")
+    status = path.stat()
+    card = _card_of(path.absolute(), (status.st_ino, status.st_mtime_ns, status.st_size))
+    for name in GRAPHS:
+        digest, graph = card.files[name], check_existing(folder / name, name="fuser graph")
         if verify and sha256_of(graph) != digest:
             raise IntegrityError(
                 f"{graph}: its SHA-256 is not the one in {CARD_NAME} ({digest[:12]}...). The file was "
                 f"changed or damaged; copy the fuser folder again."
             )
+    return card
+
+
+@functools.lru_cache(maxsize=256)
+def _card_of(path: Path, version: tuple[int, int, int]) -> FuserCard:
+    """The card in a file, read once for each version of the file (inode, time, size)."""
+    del version
+    card = read_record(path, FuserCard, newest=FORMAT_VERSION)
+    for name in GRAPHS:
+        if name not in card.files:
+            raise FileFormatError(f"{path}: files.{name}: expected its SHA-256, it is missing.")
     return card

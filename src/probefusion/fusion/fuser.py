@@ -17,6 +17,7 @@ from probefusion.fusion.contributions import (
     add_up,
     normalize_rows,
 )
+from probefusion.fusion.threshold import Threshold
 from probefusion.types import EmbeddingSet, FloatArray, Template
 from probefusion.types.fusion_state import FusionState
 
@@ -227,6 +228,20 @@ class Fuser(ABC):
             ProbeFusionError: As for `probefusion.fusion.compatibility.check_fits`.
         """
         check_fits(self, images)
+
+    def threshold_for(self, false_match_rate: float, num_images: int) -> Threshold | None:
+        """The threshold that was calibrated for this fuser's templates.
+
+        Args:
+            false_match_rate: The rate wanted, a fraction; met within 1 %.
+            num_images: Images in the larger of the two sets that are compared.
+
+        Returns:
+            The threshold of the largest set size not above `num_images`, or of the smallest measured.
+            None for a fuser without calibration, and where there is none at this rate.
+        """
+        del false_match_rate, num_images
+        return None
 
     @abstractmethod
     def _contribute(self, images: EmbeddingSet) -> Contributions:

@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from probefusion.errors import FileFormatError, IntegrityError
 from probefusion.fusion.contributions import Contributions, Finished, Sums
-from probefusion.fusion.folder import FuserCard, encode_outputs, read_card
+from probefusion.fusion.folder import GRAPHS, FuserCard, encode_outputs, read_card
 from probefusion.fusion.fuser import Fuser
 from probefusion.fusion.imagewise import ImageTerms, ImagewiseFuser
+from probefusion.fusion.threshold import Threshold
+from probefusion.sessions import run_outputs, start_session
 from probefusion.types import EmbeddingSet, FloatArray
 from probefusion.workers import available_threads, map_in_order
 
@@ -29,9 +31,27 @@ _BATCH_IMAGES = 4096
 
 
 class LearnedFuser(Fuser):
-    """What the trained fusers share: the card and the two ONNX sessions."""
+    """What the trained fusers share: the card and the two ONNX sessions.
 
-    def __init__(self, folder: Path, card: FuserCard, *, num_threads: int | None = None) -> None:
+    Args:
+        folder: The fuser folder.
+        card: Its card.
+        num_threads: Threads to compute with; None takes all cores.
+        device: "cpu", or "cuda" for the first NVIDIA GPU.
+
+    Raises:
+        ConfigError: If there is no such device, or this installation cannot use it.
+        FileFormatError: If ONNX Runtime refuses a graph.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        card: FuserCard,
+        *,
+        num_threads: int | None = None,
+        device: str = "cpu",
+    ) -> None:
         self.card = card
         self.folder = folder
         self.name = card.name
@@ -41,8 +61,13 @@ class LearnedFuser(Fuser):
         self.style_channels = card.style_channels
         self.num_clusters = card.num_clusters
         self.needs_norms = card.needs_norms
-        self._encode_graph = _open_session(folder / "encode.onnx", num_threads)
-        self._finish_graph = _open_session(folder / "finish.onnx", num_threads)
+        self._encode_graph, self._finish_graph = (
+            start_session(folder / name, num_threads=num_threads, device=device) for name in GRAPHS
+        )
+
+    def threshold_for(self, false_match_rate: float, num_images: int) -> Threshold | None:
+        """The threshold of the card, see `Fuser.threshold_for`."""
+        return self.card.threshold_for(false_match_rate, num_images)
 
     def _finish(
         self,
@@ -50,10 +75,18 @@ class LearnedFuser(Fuser):
         sums: npt.NDArray[np.float64],
         style_sums: npt.NDArray[np.float64],
     ) -> Finished:
-        fused, cluster_weights = self._finish_graph.run(
-            ["fused", "cluster_weights"], {"mass": mass, "sums": sums, "style_sums": style_sums}
+        fused, cluster_weights = run_outputs(
+            self._finish_graph,
+            ["fused", "cluster_weights"],
+            {"mass": mass, "sums": sums, "style_sums": style_sums},
+            where=f" {self.name}/finish.onnx",
         )
         return Finished(fused=fused, cluster_weights=cluster_weights)
+
+    def _run_encode(
+        self, names: tuple[str, ...], inputs: dict[str, FloatArray]
+    ) -> list[npt.NDArray[Any]]:
+        return run_outputs(self._encode_graph, names, inputs, where=f" {self.name}/encode.onnx")
 
     def check_graphs(self) -> None:
         """Refuses graphs whose inputs and outputs are not those of the card.
@@ -111,11 +144,18 @@ class LearnedImagewiseFuser(LearnedFuser, ImagewiseFuser):
     is_exact = True
     length_offset = 1e-5  # part of the format, see probefusion.fusion.folder
 
-    def __init__(self, folder: Path, card: FuserCard, *, num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        card: FuserCard,
+        *,
+        num_threads: int | None = None,
+        device: str = "cpu",
+    ) -> None:
         # Blocks run side by side, each in one thread: nothing waits for other threads inside an
         # operation, and the smallest sets pay for none.
-        super().__init__(folder, card, num_threads=1)
-        self.num_threads = num_threads or available_threads()
+        super().__init__(folder, card, num_threads=1, device=device)
+        self.num_threads = (num_threads or available_threads()) if device == "cpu" else 1
         self._outputs = encode_outputs(card.kind, card.values)
 
     def _terms(
@@ -130,7 +170,7 @@ class LearnedImagewiseFuser(LearnedFuser, ImagewiseFuser):
         inputs = {"embeddings": embeddings}
         if self.style_channels and style is not None:
             inputs["style"] = style
-        found = self._encode_graph.run(self._outputs, inputs)
+        found = self._run_encode(self._outputs, inputs)
         terms = {name: part[:count] for name, part in zip(self._outputs, found, strict=True)}
         return ImageTerms(
             shares=terms["shares"], values=terms.get("values"), style=terms["style_tokens"]
@@ -174,8 +214,7 @@ class LearnedSetwiseFuser(LearnedFuser):
         inputs = {"embeddings": embeddings}
         if self.style_channels and style is not None:
             inputs["style"] = style
-        result: list[Any] = self._encode_graph.run(["mass", "sums", "style_sums", "shares"], inputs)
-        return result
+        return self._run_encode(encode_outputs("setwise", self.card.values), inputs)
 
     def _contribute(self, images: EmbeddingSet) -> Contributions:
         style = None if images.style is None else images.style[None]
@@ -224,22 +263,28 @@ def _equal_batches(
 
 
 def open_fuser(
-    folder: str | Path, *, num_threads: int | None = None, verify: bool = True
+    folder: str | Path,
+    *,
+    num_threads: int | None = None,
+    device: str = "cpu",
+    verify: bool = True,
 ) -> LearnedFuser:
     """Opens a fuser folder.
 
     Args:
         folder: The folder with `fuser.json`.
         num_threads: Threads to compute with; None takes all cores.
+        device: "cpu", or "cuda" for the first NVIDIA GPU (needs the package onnxruntime-gpu).
         verify: Whether to check the files' SHA-256.
 
     Raises:
         MissingFileError, FileFormatError, IntegrityError: As `read_card`.
+        ConfigError: If there is no such device, or this installation cannot use it.
     """
     folder = Path(folder)
     card = read_card(folder, verify=verify)
     kinds = {"imagewise": LearnedImagewiseFuser, "setwise": LearnedSetwiseFuser}
-    fuser = kinds[card.kind](folder, card, num_threads=num_threads)
+    fuser = kinds[card.kind](folder, card, num_threads=num_threads, device=device)
     fuser.check_graphs()
     return fuser
 
@@ -260,20 +305,3 @@ def synthetic_set(*, seed: int, num_images: int, dim: int, style_channels: int) 
         style = rng.standard_normal((num_images, style_channels, 2)).astype(np.float32)
         style[..., 1] = np.abs(style[..., 1]) + 0.5
     return EmbeddingSet(embeddings=embeddings, style=style)
-
-
-def _open_session(path: Path, num_threads: int | None) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    if num_threads is not None:
-        options.intra_op_num_threads = num_threads
-    try:
-        return onnxruntime.InferenceSession(
-            str(path), sess_options=options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # ONNX Runtime's errors have no common base but this
-        if type(error).__module__.split(".")[0] != "onnxruntime":
-            raise
-        raise FileFormatError(f"{path}: ONNX Runtime cannot load it ({error}).") from error

@@ -152,8 +152,7 @@ def search_stills(
     order = np.argsort(-similarities, kind="stable")[:10]
     rate = None
     if threshold is None:
-        card = getattr(fuser, "card", None)
-        found = None if card is None else card.threshold_for(false_match_rate, template.num_images)
+        found = fuser.threshold_for(false_match_rate, template.num_images)
         if found is not None:
             threshold, rate = float(found.similarity), float(found.false_match_rate)
     return Match(

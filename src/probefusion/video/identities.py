@@ -39,10 +39,9 @@ class Identity:
         That is where its calibration puts false match rates of 1e-2 (split) and 1e-4 (re-entry), or
         .2 and .5 for a fuser without calibration.
         """
-        card = getattr(fuser, "card", None)
         found = []
         for given, rate, fallback in ((split_below, 1e-2, 0.2), (reenter_from, 1e-4, 0.5)):
-            threshold = None if card is None else card.threshold_for(rate, Identity.num_images)
+            threshold = fuser.threshold_for(rate, Identity.num_images)
             calibrated = fallback if threshold is None else float(threshold.similarity)
             found.append(calibrated if given is None else given)
         return Identity(split_below=found[0], reenter_from=found[1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from probefusion.embedders import EmbedderSpec, OnnxEmbedder, inspect_embedder
-from probefusion.embedders.onnx_graph import free_batch_axis, read_model, start_session
+from probefusion.embedders.onnx_graph import free_batch_axis, read_model
 from probefusion.errors import (
     ConfigError,
     DtypeError,
@@ -17,6 +17,7 @@ from probefusion.errors import (
     ShapeError,
     UnknownNameError,
 )
+from probefusion.sessions import start_session
 
 onnx = pytest.importorskip("onnx")
 

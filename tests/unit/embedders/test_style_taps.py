@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from probefusion.embedders.onnx_graph import start_session
 from probefusion.embedders.style_taps import (
     STYLE_OUTPUT,
     add_style_output,
@@ -11,6 +10,7 @@ from probefusion.embedders.style_taps import (
     map_shapes,
 )
 from probefusion.errors import ConfigError, UnknownNameError
+from probefusion.sessions import start_session
 
 onnx = pytest.importorskip("onnx")
 

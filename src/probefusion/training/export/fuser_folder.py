@@ -23,11 +23,11 @@ from probefusion.files import replace_file, sha256_of
 from probefusion.fusion.folder import (
     CARD_NAME,
     FuserCard,
-    Threshold,
     encode_outputs,
     write_card,
 )
 from probefusion.fusion.learned import open_fuser, synthetic_set
+from probefusion.fusion.threshold import Threshold
 from probefusion.nn.architectures import ARCHITECTURES, Network, network_config
 from probefusion.nn.caface import CAFace, ClusterState
 from probefusion.nn.cluster_network import TOKEN_WIDTH
