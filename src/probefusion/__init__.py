@@ -12,37 +12,86 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from probefusion.errors import ProbeFusionError
 from probefusion.version import __version__
 
 if TYPE_CHECKING:
-    from probefusion.api import fuse
+    from probefusion.errors import (
+        ConfigError,
+        EmbedderMismatchError,
+        EmptySetError,
+        FileFormatError,
+        FuserMismatchError,
+        InvalidInputError,
+        MissingExtraError,
+        MissingFileError,
+        OutputExistsError,
+        ProbeFusionError,
+        UnknownNameError,
+    )
     from probefusion.fusion import Fuser
     from probefusion.io import read_embeddings
-    from probefusion.types import EmbeddingSet, FusionState, Template
-    from probefusion.zoo import load_fuser
+    from probefusion.pipeline import Pipeline
+    from probefusion.pipeline.calibrate import calibrate
+    from probefusion.pipeline.evaluate import evaluate
+    from probefusion.pipeline.fuse import fuse
+    from probefusion.pipeline.train import train
+    from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
+    from probefusion.zoo import load_detector, load_embedder, load_fuser
 
 __all__ = [
+    "ConfigError",
+    "EmbedderMismatchError",
     "EmbeddingSet",
+    "EmptySetError",
+    "FileFormatError",
     "Fuser",
+    "FuserMismatchError",
     "FusionState",
+    "InvalidInputError",
+    "MissingExtraError",
+    "MissingFileError",
+    "OutputExistsError",
+    "Pipeline",
     "ProbeFusionError",
     "Template",
+    "TemplateSet",
+    "UnknownNameError",
     "__version__",
+    "calibrate",
+    "evaluate",
     "fuse",
+    "load_detector",
+    "load_embedder",
     "load_fuser",
     "read_embeddings",
+    "train",
 ]
 
-_LAZY = {
-    "fuse": "probefusion.api",
-    "EmbeddingSet": "probefusion.types",
-    "Fuser": "probefusion.fusion",
-    "FusionState": "probefusion.types",
-    "load_fuser": "probefusion.zoo",
-    "read_embeddings": "probefusion.io",
-    "Template": "probefusion.types",
+_PLACES = {
+    "probefusion.errors": (
+        "ConfigError",
+        "EmbedderMismatchError",
+        "EmptySetError",
+        "FileFormatError",
+        "FuserMismatchError",
+        "InvalidInputError",
+        "MissingExtraError",
+        "MissingFileError",
+        "OutputExistsError",
+        "ProbeFusionError",
+        "UnknownNameError",
+    ),
+    "probefusion.types": ("EmbeddingSet", "FusionState", "Template", "TemplateSet"),
+    "probefusion.fusion": ("Fuser",),
+    "probefusion.pipeline": ("Pipeline",),
+    "probefusion.pipeline.fuse": ("fuse",),
+    "probefusion.pipeline.evaluate": ("evaluate",),
+    "probefusion.pipeline.calibrate": ("calibrate",),
+    "probefusion.pipeline.train": ("train",),
+    "probefusion.io": ("read_embeddings",),
+    "probefusion.zoo": ("load_detector", "load_embedder", "load_fuser"),
 }
+_LAZY = {name: place for place, names in _PLACES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m probefusion`: the same as the command `probefusion`."""
 
 from __future__ import annotations

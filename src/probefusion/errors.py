@@ -55,6 +55,9 @@ __all__ = [
     "ZeroLengthError",
 ]
 
+_NAMES_LISTED = 50
+"""An error lists at most so many known names."""
+
 
 class ProbeFusionError(Exception):
     """Root of all errors that probefusion raises on purpose."""
@@ -126,14 +129,16 @@ class UnknownNameError(ProbeFusionError, KeyError):
     Args:
         kind: What was looked for, as a word ("fuser").
         name: The name that was given.
-        known: All names that exist; close ones are suggested.
+        known: All names that exist; close ones are suggested, the first 50 listed.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
-        self.message = f"unknown {kind} {name!r}{hint} Known: {', '.join(names) or 'none'}."
+        listed = ", ".join(names[:_NAMES_LISTED]) or "none"
+        more = f" and {len(names) - _NAMES_LISTED} more" if len(names) > _NAMES_LISTED else ""
+        self.message = f"unknown {kind} {name!r}{hint} Known: {listed}{more}."
         super().__init__(self.message)
 
     def __str__(self) -> str:

@@ -105,7 +105,7 @@ def test_weights_follow_quality(probe) -> None:
     light, heavy = order[:tenth], order[-tenth:]
     assert rows["score"][heavy].mean() > rows["score"][light].mean() + 0.02
     vector = probe["mean"].finish(probe["whole"][1]).vector  # the plain mean knows of no weights
-    near = rows["alone"].astype(np.float64) @ vector
+    near = rows["own_template"].astype(np.float64) @ vector
     assert near[heavy].mean() > near[light].mean() + 0.03
     assert weights[heavy].sum() > 4 * weights[light].sum()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from probefusion.archives.archive import Archive, ArchiveRows, open_archive
+from probefusion.archives.archive import Archive, ArchiveRows
 from probefusion.archives.fuse_archive import ArchiveReport, fuse_archive
+from probefusion.archives.open import open_archive
 
 __all__ = ["Archive", "ArchiveReport", "ArchiveRows", "fuse_archive", "open_archive"]

@@ -1,4 +1,4 @@
-"""What an archive is, and how one is opened.
+"""What an archive is.
 
 Two kinds of archive hold one row per image, in any order:
 
@@ -25,10 +25,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_existing
-from probefusion.errors import DtypeError, FileFormatError
+from probefusion.errors import DtypeError
 
-__all__ = ["Archive", "ArchiveRows", "check_ids", "open_archive"]
+__all__ = ["Archive", "ArchiveRows", "check_ids", "identity_of"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,33 +69,6 @@ class Archive(ABC):
     @abstractmethod
     def rows(self, start: int, count: int, *, with_style: bool) -> Iterator[ArchiveRows]:
         """All rows from `start` on, at most `count` at a time."""
-
-
-def open_archive(path: str | Path, *, by: str = "template_id") -> Archive:
-    """Opens an archive.
-
-    Args:
-        path: A Parquet file, a folder of them, or a folder of memory-mapped arrays.
-        by: Column that says which images belong together: "template_id", "subject_id", ...
-
-    Raises:
-        MissingFileError: If there is nothing at `path`.
-        FileFormatError: If it is no archive, or lacks a column.
-        MissingExtraError: If pyarrow is needed and not installed.
-    """
-    from probefusion.archives.memmap_archive import MemmapArchive
-    from probefusion.archives.parquet_archive import ParquetArchive
-
-    path = check_existing(path, name="archive")
-    if path.is_dir() and (path / "embeddings.npy").exists():
-        return MemmapArchive(path, by=by)
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    if not files or files[0].suffix.lower() != ".parquet":
-        raise FileFormatError(
-            f"archive {str(path)!r}: expected a .parquet file, or a folder with .parquet files or "
-            f"with embeddings.npy. For the embeddings of one person use: probefusion fuse"
-        )
-    return ParquetArchive(files, by=by, name=path.name)
 
 
 def identity_of(files: list[Path]) -> str:

@@ -13,13 +13,17 @@ import numpy as np
 from probefusion.archives.archive import Archive, ArchiveRows
 from probefusion.archives.checkpoint import Checkpoint, VectorFile
 from probefusion.archives.state_store import StateStore
-from probefusion.archives.template_file import template_writer
 from probefusion.archives.template_table import TemplateTable, scan_templates
 from probefusion.checks import check_output
 from probefusion.errors import ConfigError, UnsupportedOperationError
 from probefusion.fusion import Fuser
 from probefusion.fusion.contributions import Sums
 from probefusion.types import EmbeddingSet
+from probefusion.types.template_files import (
+    TemplateColumns,
+    check_template_path,
+    write_template_file,
+)
 
 __all__ = ["ArchiveReport", "fuse_archive"]
 
@@ -61,14 +65,16 @@ def fuse_archive(
     template needs almost no memory, and one in any other order a state per template. Where those
     would take more than `memory`, the templates are done in groups, one pass over the file for each.
 
+    What is written is a `TemplateSet`: load it with `TemplateSet.load`. Ids keep the type that they
+    have in the archive.
+
     Every half minute the unfinished states go to the folder `OUTPUT.work`; a killed run, given again,
     goes on from there. The folder is removed at the end.
 
     Args:
         archive: What to fuse.
         fuser: An exact fuser; its answer does not depend on the order of the rows.
-        output: `.parquet` (columns template_id, num_images, embedding) or `.npz` (template_ids,
-            num_images, embeddings); templates in the order of their first row.
+        output: `.parquet` or `.npz`; templates in the order of their first row.
         memory: Bytes for unfinished states.
         progress: Called with (images done, images in all).
         force: Whether an existing output may be replaced.
@@ -89,8 +95,7 @@ def fuse_archive(
             f"fuser {fuser.name!r}: its templates depend on how images are split into batches, which in "
             f"an archive is an accident. Use an exact fuser."
         )
-    output = check_output(output, force=force)
-    write_templates = template_writer(output)
+    output = check_template_path(check_output(output, force=force))
     table = scan_templates(archive)
     one = _one_state(archive, fuser)
     size = sum(array.nbytes for array in one)
@@ -116,8 +121,14 @@ def fuse_archive(
     finally:
         vectors.close()
     del run, store
-    facts = {"fuser": fuser.fingerprint, "embedder": archive.embedder or fuser.embedder}
-    write_templates(table, vectors.read(), facts, force)
+    columns = TemplateColumns(
+        ids=np.array(table.ids),
+        num_images=table.num_images,
+        vectors=vectors.read(),
+        fuser=fuser.fingerprint,
+        embedder=archive.embedder or fuser.embedder,
+    )
+    write_template_file(output, columns, force=force)
     shutil.rmtree(work)
     return ArchiveReport(
         num_images=archive.num_images,

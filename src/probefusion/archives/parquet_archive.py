@@ -6,18 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from probefusion.archives.archive import Archive, ArchiveRows, check_ids, identity_of
+from probefusion.archives.archive import Archive, ArchiveRows, identity_of
 from probefusion.errors import FileFormatError, ShapeError
 from probefusion.extras import import_extra
-from probefusion.io.tables import list_matrix
+from probefusion.parquet import label_column, list_matrix, metadata_text, open_parquet
 
 __all__ = ["ParquetArchive"]
 
 _IDS_AT_ONCE = 1 << 16
-_READ_AHEAD_BYTES = 1 << 20
 
 
 class ParquetArchive(Archive):
@@ -41,7 +39,7 @@ class ParquetArchive(Archive):
         embedders = set()
         has_style = []
         for path in self._files:
-            with self._open(path) as file:
+            with open_parquet(path) as file:
                 schema = file.schema_arrow
                 missing = [column for column in ("embedding", by) if column not in schema.names]
                 if missing:
@@ -51,8 +49,7 @@ class ParquetArchive(Archive):
                     )
                 has_style.append("style" in schema.names)
                 self.num_images += file.metadata.num_rows
-                found = (schema.metadata or {}).get(b"embedder")
-                embedders.add(found.decode(errors="replace") if found else None)
+                embedders.add(metadata_text(schema, "embedder"))
         if len(embedders) > 1 or len(set(has_style)) > 1:
             raise FileFormatError(
                 f"{name}: expected files of one embedder, all with style or all without, got "
@@ -65,7 +62,7 @@ class ParquetArchive(Archive):
     def ids(self) -> Iterator[npt.NDArray[Any]]:
         """The template of every row, in parts."""
         for _, batch in self._batches(0, _IDS_AT_ONCE, [self._by]):
-            yield self._ids(batch)
+            yield label_column(batch.column(self._by), self._by, self.name)
 
     def rows(self, start: int, count: int, *, with_style: bool) -> Iterator[ArchiveRows]:
         """All rows from `start` on, at most `count` at a time."""
@@ -84,7 +81,7 @@ class ParquetArchive(Archive):
                 style = flat.reshape(len(flat), -1, 2)
             yield ArchiveRows(
                 start=begin,
-                ids=self._ids(batch),
+                ids=label_column(batch.column(self._by), self._by, self.name),
                 embeddings=list_matrix(batch.column("embedding"), "embedding", self.name),
                 style=style,
             )
@@ -94,7 +91,7 @@ class ParquetArchive(Archive):
         arrow = import_extra("pyarrow", extra="data", purpose="reading Parquet files")
         done = 0
         for path in self._files:
-            with self._open(path) as file:
+            with open_parquet(path) as file:
                 sizes = [
                     file.metadata.row_group(index).num_rows
                     for index in range(file.metadata.num_row_groups)
@@ -115,20 +112,3 @@ class ParquetArchive(Archive):
                         done += batch.num_rows
                 except (arrow.ArrowException, OSError) as error:
                     raise FileFormatError(f"{path}: damaged Parquet file ({error}).") from error
-
-    def _ids(self, batch: Any) -> npt.NDArray[Any]:
-        column = batch.column(self._by)
-        if column.null_count:
-            raise FileFormatError(f"{self.name}: column {self._by!r} has missing values.")
-        ids = column.to_numpy(zero_copy_only=False)
-        if ids.dtype.kind == "O":
-            ids = ids.astype(np.str_)
-        return check_ids(ids, by=self._by, name=self.name)
-
-    def _open(self, path: Path) -> Any:
-        parquet = import_extra("pyarrow.parquet", extra="data", purpose="reading Parquet files")
-        arrow = import_extra("pyarrow", extra="data", purpose="reading Parquet files")
-        try:
-            return parquet.ParquetFile(path, buffer_size=_READ_AHEAD_BYTES, pre_buffer=False)
-        except (arrow.ArrowException, OSError) as error:
-            raise FileFormatError(f"{path.name}: expected a Parquet file ({error}).") from error

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command line: `probefusion COMMAND ...`. Each command parses, calls, prints."""
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from probefusion.cli.inputs import embed_paths, report_skipped
+from probefusion.cli.inputs import pipeline_of, report_skipped, skipped_facts
 from probefusion.cli.options import add_embedding_options, add_output_options, positive
 
 __all__ = ["add_parser", "run"]
@@ -31,11 +31,14 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Embeds and saves; 3 if images were skipped."""
     from probefusion.checks import check_existing, check_output
+    from probefusion.cli.progress import progress_bar
     from probefusion.errors import OutputExistsError
 
     if check_output(options.output, force=options.force).is_dir():
         raise OutputExistsError(f"output {options.output!r} is a folder, expected a file name.")
-    report = embed_paths([check_existing(path) for path in options.paths], options)
+    paths = [check_existing(path) for path in options.paths]
+    with progress_bar("embedding", unit="images") as progress:
+        report = pipeline_of(options).embed(paths, progress=progress)
     images = report.embedding_set
     images.save(options.output, force=options.force)
     if options.json:
@@ -45,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
             "dim": images.dim,
             "style_channels": 0 if images.style is None else images.style.shape[1],
             "embedder": images.embedder,
-            "skipped": [{"source": i.source, "reason": i.reason} for i in report.skipped],
+            "skipped": skipped_facts(report.skipped),
         }
         print(json.dumps(facts, indent=2))
     else:

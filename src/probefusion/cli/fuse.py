@@ -1,32 +1,31 @@
-"""`probefusion fuse`: embeddings or images of one person in, a template out."""
+"""`probefusion fuse`: all images of one person in, a template out; or of a folder of people, one each."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from probefusion.cli.clips import (
-    Tools,
-    add_video_options,
-    interruption,
-    load_tools,
-    open_reader,
-    read_clip,
+from probefusion.cli.clips import add_video_options
+from probefusion.cli.inputs import (
+    extract_of,
+    pipeline_of,
+    report_skipped,
+    skipped_facts,
+    video_settings,
 )
-from probefusion.cli.inputs import choose_fuser, load_images, report_skipped
 from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
 
 if TYPE_CHECKING:
-    from probefusion.cli.inputs import Loaded
-    from probefusion.fusion import Fuser
-    from probefusion.types import FusionState, Template
+    from probefusion.cli.interrupt import Interruption
+    from probefusion.pipeline import Fused, FusedPeople, ImageWeight
 
 __all__ = ["add_parser", "run"]
+
+_TITLES = {"images": "embedding", "frames": "reading", "people": "fusing"}
 
 
 def add_parser(commands: Any) -> None:
@@ -35,161 +34,222 @@ def add_parser(commands: Any) -> None:
         "fuse",
         help="fuse all images of one person into one template",
         description="Fuses embedding files, images, folders, videos or saved states of one person into one "
-        "template. Several are merged in the order given. Of a video the person seen most is taken.",
+        "template. Of a video the track with the most images is taken. With --people: a folder of people's "
+        "folders into one file of templates.",
     )
     parser.add_argument(
         "paths",
         nargs="+",
         metavar="INPUT",
-        help=".npy, .npz, .csv, .h5, .parquet embeddings, images, folders, .safetensors states, "
-        "videos, streams",
+        help=".npy, .npz, .csv, .h5, .parquet embeddings, images, folders, .zip archives, .safetensors "
+        "states, videos, streams",
     )
-    parser.add_argument("-o", "--output", metavar="TEMPLATE.npz", help="where to save the template")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to save the template (.npz), or the templates of --people (.npz or .parquet)",
+    )
     parser.add_argument(
         "--state", metavar="FILE.safetensors", help="also save the state, to add images later"
     )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="print how much each image counts, and how similar it is to the template",
+    )
+    many = parser.add_mutually_exclusive_group()
+    many.add_argument(
+        "--people",
+        action="store_true",
+        help="INPUT is a folder or .zip with a folder of images for each person: a template of each",
+    )
+    many.add_argument(
+        "--one-person",
+        action="store_true",
+        help="all folders inside a folder are of one person",
+    )
     add_fuser_option(parser)
-    add_embedding_options(parser)
+    add_embedding_options(parser, labels=True)
     add_video_options(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuses and saves; 3 if images were skipped or a video is damaged, 130 if one was interrupted."""
+    """Fuses and saves; 3 if something was left out or is damaged, 130 if a video was interrupted."""
+    _check(options)
+    if options.people:
+        return _run_people(options)
+    fused = _fuse(options)
+    if options.state is not None:
+        _save_state(fused, options)
+    if options.output is not None:
+        fused.template.save(options.output, force=options.force)
+    _tell(fused, options)
+    _warn(fused)
+    if fused.was_stopped:
+        return 130
+    return 3 if fused.skipped or fused.problems else 0
+
+
+def _check(options: argparse.Namespace) -> None:
     from probefusion.checks import check_output
     from probefusion.errors import ConfigError
-    from probefusion.faces.frames import is_video
-    from probefusion.types import FusionState
 
-    if options.output is None and options.state is None and not options.json:
+    if options.people:
+        _check_people(options)
+    elif not (options.output or options.state or options.json or options.explain):
         raise ConfigError(
-            "output: expected at least one of -o TEMPLATE.npz, --state FILE, --json; got none."
+            "output: expected at least one of -o TEMPLATE.npz, --state FILE, --explain, --json; got none."
         )
     if options.output is not None and options.output == options.state:
         raise ConfigError(f"-o, --state: expected two files, got {options.output} for both.")
     for output in (options.output, options.state):
         if output is not None:
             check_output(output, force=options.force)
-    stored = [path for path in options.paths if path.lower().endswith(".safetensors")]
-    videos = [path for path in options.paths if is_video(path)]
-    states = [FusionState.load(path) for path in stored]
-    if videos and options.aligned:
+
+
+def _check_people(options: argparse.Namespace) -> None:
+    from probefusion.errors import ConfigError
+    from probefusion.types.template_files import check_template_path
+
+    if options.output is None:
+        raise ConfigError("--people: expected -o TEMPLATES.npz or -o TEMPLATES.parquet, got none.")
+    check_template_path(options.output)
+    if len(options.paths) > 1:
         raise ConfigError(
-            f"--aligned: {videos[0]} is a video, in which faces are searched. Leave --aligned out and give "
-            f"--detector."
+            f"--people: expected one folder or .zip archive, got {len(options.paths)}: "
+            f"{', '.join(options.paths)}."
         )
-    others = [path for path in options.paths if path not in stored and path not in videos]
-    loaded = load_images(others, options)
-    sources = None
-    if videos:
-        is_open = options.fuser == "auto" and not states and not loaded.sets
-        tools = load_tools(options, None if is_open else _choose(options, states, loaded))
-        fuser = tools.fuser
-        clips = [_fuse_video(video, options, tools) for video in videos]
-    else:
-        fuser, clips = _choose(options, states, loaded), []
-    if len(clips) == 1 and not states and not loaded.sets:
-        template, sources = clips[0].template, clips[0].sources
-        state = clips[0].state
-    elif len(loaded.sets) == 1 and not states and not clips and options.state is None:
-        template = fuser.fuse(loaded.sets[0], chunk_size=options.chunk)
-        given = loaded.sets[0].sources
-        sources = None if given is None else given.tolist()
-    else:
-        states += [clip.state for clip in clips]
-        for images in loaded.sets:
-            states += [fuser.encode(part) for part in images.chunks(options.chunk or len(images))]
-        state = states[0]
-        for other in states[1:]:
-            state = state + other
-        template = fuser.finish(state)
-    if options.state is not None:
-        state.save(options.state, force=options.force)
-    if options.output is not None:
-        template.save(options.output, force=options.force)
-    problems = [problem for clip in clips for problem in clip.problems]
+    for name in ("state", "explain"):
+        if getattr(options, name):
+            raise ConfigError(
+                f"--{name}: is for one person, got --people beside it. Leave one out."
+            )
+
+
+def _fuse(options: argparse.Namespace) -> Fused:
+    from probefusion.cli.interrupt import interruption
+    from probefusion.cli.progress import progress_bars
+    from probefusion.faces.frames import is_video
+
+    has_videos = any(is_video(path) for path in options.paths)
+    stopping: AbstractContextManager[Interruption | None] = nullcontext()
+    if has_videos:
+        stopping = interruption("what was read is fused", is_patient=False)
+    with stopping as stop, progress_bars(_TITLES) as show:
+
+        def progress(unit: str, done: int, total: int | None) -> None:
+            if stop is not None:
+                stop.is_patient = unit == "frames"  # before that there is nothing to be finished
+            show(unit, done, total)
+
+        return pipeline_of(options).fuse(
+            options.paths,
+            one_person=options.one_person,
+            settings=video_settings(options) if has_videos else None,
+            extract=extract_of(options) if has_videos else None,
+            progress=progress,
+            should_stop=stop,
+        )
+
+
+def _save_state(fused: Fused, options: argparse.Namespace) -> None:
+    from probefusion.errors import UnsupportedOperationError
+
+    if fused.state is None:
+        raise UnsupportedOperationError(
+            f"--state: fuser {fused.template.fuser} keeps no state to which images could be added. Leave "
+            f"--state out, or take another fuser."
+        )
+    fused.state.save(options.state, force=options.force)
+
+
+def _tell(fused: Fused, options: argparse.Namespace) -> None:
+    rows = fused.explain() if options.explain else None
+    if options.json:
+        print(json.dumps(_facts(fused, rows, options), indent=2))
+        return
+    template = fused.template
+    where = options.output or options.state
+    print(
+        f"{f'{where}: ' if where else ''}{template.num_images} images fused by {template.fuser}, "
+        f"{template.dim} dimensions"
+    )
+    if rows is not None:
+        _print_weights(rows)
+
+
+def _print_weights(rows: list[ImageWeight]) -> None:
+    from probefusion.cli.tables import print_table
+
+    print_table(
+        ("WEIGHT", "SIMILARITY", "IMAGE"),
+        [(f"{100 * row.weight:.1f} %", f"{row.similarity:.3f}", row.source) for row in rows],
+        right=("WEIGHT", "SIMILARITY"),
+    )
+
+
+def _facts(
+    fused: Fused, rows: list[ImageWeight] | None, options: argparse.Namespace
+) -> dict[str, Any]:
+    template = fused.template
+    weights = template.weights
+    facts: dict[str, Any] = {
+        "output": options.output,
+        "state": options.state,
+        "num_images": template.num_images,
+        "dim": template.dim,
+        "fuser": template.fuser,
+        "embedder": template.embedder,
+        "template": [float(value) for value in template.vector],
+        "weights": None if weights is None else [float(value) for value in weights],
+        "sources": None if fused.sources is None else list(fused.sources),
+        "skipped": skipped_facts(fused.skipped),
+        "problems": list(fused.problems),
+    }
+    if rows is not None:
+        facts["images"] = [
+            {"source": row.source, "weight": row.weight, "similarity": row.similarity}
+            for row in rows
+        ]
+    return facts
+
+
+def _run_people(options: argparse.Namespace) -> int:
+    from probefusion.cli.progress import progress_bars
+
+    with progress_bars(_TITLES) as progress:
+        fused = pipeline_of(options).fuse_people(options.paths[0], progress=progress)
+    templates = fused.templates
+    templates.save(options.output, force=options.force)
     if options.json:
         facts = {
             "output": options.output,
-            "state": options.state,
-            "num_images": template.num_images,
-            "dim": template.dim,
-            "fuser": template.fuser,
-            "embedder": template.embedder,
-            "template": [float(value) for value in template.vector],
-            "weights": None
-            if template.weights is None
-            else [float(value) for value in template.weights],
-            "sources": sources,
-            "skipped": [{"source": i.source, "reason": i.reason} for i in loaded.skipped],
-            "problems": problems,
+            "num_people": len(templates),
+            "num_images": int(templates.num_images.sum()),
+            "dim": templates.dim,
+            "fuser": templates.fuser,
+            "embedder": templates.embedder,
+            "people": [
+                {"id": name, "num_images": count}
+                for name, count in zip(templates, templates.num_images.tolist(), strict=True)
+            ],
+            "skipped": skipped_facts(fused.skipped),
+            "problems": list(fused.problems),
         }
         print(json.dumps(facts, indent=2))
     else:
         print(
-            f"{options.output or options.state}: {template.num_images} images fused by "
-            f"{template.fuser}, {template.dim} dimensions"
+            f"{Path(options.output)}: {len(templates)} people, {templates.num_images.sum()} images fused by "
+            f"{templates.fuser}, {templates.dim} dimensions"
         )
-    for problem in problems:
+    _warn(fused)
+    return 3 if fused.skipped or fused.problems else 0
+
+
+def _warn(fused: Fused | FusedPeople) -> None:
+    for problem in fused.problems:
         print(f"warning: {problem}", file=sys.stderr)
-    report_skipped(loaded.skipped)
-    if any(clip.was_stopped for clip in clips):
-        return 130
-    return 3 if loaded.skipped or problems else 0
-
-
-def _choose(options: argparse.Namespace, states: list[FusionState], loaded: Loaded) -> Fuser:
-    """The fuser that made the states, or that fits the sets."""
-    from probefusion.errors import ConfigError, UnknownNameError
-    from probefusion.zoo import load_fuser
-
-    if options.fuser == "auto" and states:
-        try:
-            return load_fuser(states[0].fuser.split("@")[0], num_threads=options.threads)
-        except UnknownNameError as error:
-            raise ConfigError(
-                f"--fuser: the state was made by {states[0].fuser}, which is not in the package. "
-                f"Give its folder: --fuser DIR"
-            ) from error
-    if loaded.sets:
-        return choose_fuser(options, loaded.sets)
-    return load_fuser(options.fuser, num_threads=options.threads)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Fused:
-    """The person seen most in a video."""
-
-    state: FusionState
-    template: Template
-    sources: list[str]
-    problems: list[str]
-    was_stopped: bool
-
-
-def _fuse_video(video: str, options: argparse.Namespace, tools: Tools) -> _Fused:
-    """Fuses the person with the most images of a video, and says who else was there."""
-    with (
-        interruption() as stop,
-        open_reader(video, options) as reader,
-        read_clip(reader, tools, options, stop) as clip,
-    ):
-        person = clip.people[0]
-        blocks = [(rows["time"].copy(), weights) for rows, weights in person.blocks()]
-        name = clip.facts.source
-        if len(clip.people) > 1:
-            counts = ", ".join(str(other.num_images) for other in clip.people[:10])
-            print(
-                f"{name}: {len(clip.people)} people ({counts} images); taken is the one seen most. All of "
-                f"them: probefusion video {name} -o DIR --detector MODEL",
-                file=sys.stderr,
-            )
-        weights = np.concatenate([weights for _, weights in blocks]).astype(np.float32)
-        return _Fused(
-            state=person.state,
-            template=replace(person.template, weights=weights),
-            sources=[f"{name}#t={moment:.3f}" for times, _ in blocks for moment in times],
-            problems=[f"{name}: {problem}" for problem in clip.problems],
-            was_stopped=stop(),
-        )
+    report_skipped(fused.skipped)

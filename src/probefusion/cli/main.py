@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
-from typing import Any
 
 from probefusion.cli import (
     calibrate,
@@ -22,12 +19,14 @@ from probefusion.cli import (
     train,
     video,
 )
+from probefusion.cli.interrupt import sigterm_as_interrupt
 from probefusion.errors import ProbeFusionError
 from probefusion.version import __version__
 
-__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_SKIPPED", "main"]
+__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_SKIPPED", "EXIT_USAGE", "main"]
 
 EXIT_ERROR = 1
+EXIT_USAGE = 2
 EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130
 
@@ -56,14 +55,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         skipped and listed; 130 interrupted.
     """
     parser = build_parser()
+    _complete(parser)
     try:
         options = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
-    previous = _interrupt_on_sigterm()
+    if not hasattr(options, "run"):  # no command was given
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    from probefusion.cli.log import log_to_stderr
+
     try:
-        result: int = options.run(options)
-        sys.stdout.flush()
+        with sigterm_as_interrupt(), log_to_stderr():
+            result: int = options.run(options)
+            sys.stdout.flush()
     except ProbeFusionError as error:
         print(f"probefusion: error: {error}", file=sys.stderr)
         return EXIT_ERROR
@@ -76,9 +81,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # disk full, no permission, a folder where a file was expected
         print(f"probefusion: error: {error}", file=sys.stderr)
         return EXIT_ERROR
-    finally:
-        if previous is not None:
-            signal.signal(signal.SIGTERM, previous)
     return result
 
 
@@ -90,20 +92,18 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Use it with consent and within the law: see 'Responsible use' in the README.",
     )
     parser.add_argument("--version", action="version", version=f"probefusion {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in _COMMANDS:
         command.add_parser(commands)
     return parser
 
 
-def _interrupt_on_sigterm() -> Any:
-    """Lets SIGTERM end a command as Ctrl-C does, cleanly; only possible in the main thread."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answers the shell's question for completions, where it asks one and argcomplete is installed."""
+    if "_ARGCOMPLETE" not in os.environ:
+        return
     try:
-        return signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        return None
+        import argcomplete
+    except ImportError:
+        return
+    argcomplete.autocomplete(parser)

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 __all__ = [
+    "FUSERS",
     "add_embedder_option",
     "add_embedding_options",
     "add_fuser_option",
@@ -14,6 +15,18 @@ __all__ = [
     "number_list",
     "positive",
 ]
+
+FUSERS = (
+    "mean",
+    "norm-weighted",
+    "universal",
+    "exact",
+    "exact-embedding",
+    "exact-fast",
+    "exact-unit",
+    "official",
+)
+"""Short names that --fuser takes. Written down, since looking them up would make --help slow."""
 
 
 def positive(text: str) -> int:
@@ -35,10 +48,15 @@ def number_list(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"expected numbers as in 1,2,4, got {text!r}") from error
 
 
-def add_embedding_options(parser: argparse.ArgumentParser) -> None:
-    """Options for turning images into embeddings."""
+def add_embedding_options(parser: argparse.ArgumentParser, *, labels: bool = False) -> None:
+    """Options for turning images into embeddings.
+
+    Args:
+        parser: The command's.
+        labels: Whether --embedder also states what made the embedding files that are given.
+    """
     group = parser.add_argument_group("images")
-    add_embedder_option(group)
+    add_embedder_option(group, labels=labels)
     group.add_argument(
         "--aligned", action="store_true", help="images are aligned 112x112 crops: detect nothing"
     )
@@ -49,17 +67,18 @@ def add_embedding_options(parser: argparse.ArgumentParser) -> None:
         "--device",
         choices=("cpu", "cuda"),
         default="cpu",
-        help="where the embedder runs; cuda needs the package onnxruntime-gpu (default cpu)",
+        help="where embedder and fuser run; cuda needs the package onnxruntime-gpu (default cpu)",
     )
 
 
-def add_embedder_option(parser: Any) -> None:
-    """The embedder, and how images go into it."""
+def add_embedder_option(parser: Any, *, labels: bool = False) -> None:
+    """The embedder, and how images go into it; `labels` as for `add_embedding_options`."""
+    more = "; of embedding files that do not say it (.npy, .csv): what made them" if labels else ""
     parser.add_argument(
         "--embedder",
         metavar="MODEL",
         help="ONNX face-recognition model, or a known model's name (default: the compact one of the "
-        "package, for research only)",
+        f"package, for research only){more}",
     )
     add_preprocessing_option(parser)
 
@@ -79,8 +98,8 @@ def add_fuser_option(parser: argparse.ArgumentParser) -> None:
         "--fuser",
         default="auto",
         metavar="NAME|DIR",
-        help="mean, norm-weighted, exact, official or a fuser folder; auto (default) takes the "
-        "bundled exact fuser where it fits the embedder, otherwise the mean",
+        help=f"{', '.join(FUSERS)} or a fuser folder; auto (default) takes the bundled exact fuser where it "
+        f"fits the embedder, otherwise universal where crops were judged, otherwise mean",
     )
     parser.add_argument(
         "--chunk",

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
-__all__ = ["progress_bar"]
+__all__ = ["progress_bar", "progress_bars"]
 
 _SECONDS_BETWEEN_LINES = 10.0
+
+_LEAST_SECONDS = 1.0
+"""Time that must have passed before a rate is told: less says nothing."""
 
 
 @contextmanager
 def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int | None], None]]:
     """Gives a function to be called with (done, in all or None where that is not known).
 
+    The last line, with the rate of the whole, comes when the work is left without an error: what is
+    counted as done may still be worked on until then.
+
     Args:
         title: What is being done.
         unit: What is counted, in the plural.
     """
     if not sys.stderr.isatty():
-        yield _Lines(title, unit)
+        lines = _Lines(title, unit)
+        yield lines
+        lines.finish()
         return
     from rich.console import Console
     from rich.progress import (
@@ -36,31 +44,69 @@ def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int | None
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f} " + unit + "/s"),
+        TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None, rate=0.0, visible=False)
-        rate = _Rate()
+        task = bar.add_task(title, total=None, rate="", visible=False)
+        rate = Rate()
 
         def update(done: int, total: int | None) -> None:
-            bar.update(task, completed=done, total=total, rate=rate.at(done), visible=True)
+            text = _rate_text(rate.at(done), unit)
+            bar.update(task, completed=done, total=total, rate=text, visible=True)
+
+        yield update
+        bar.update(task, rate=_rate_text(rate.last(), unit))
+
+
+@contextmanager
+def progress_bars(
+    titles: Mapping[str, str],
+) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Gives a function to be called with (what is counted, done, in all or None): a bar for each in turn.
+
+    Args:
+        titles: What is being done, by what is counted.
+    """
+    with ExitStack() as stack:
+        current: list[tuple[str, Callable[[int, int | None], None]]] = []
+
+        def update(unit: str, done: int, total: int | None) -> None:
+            if not current or current[0][0] != unit:
+                stack.pop_all().close()
+                bar = progress_bar(titles[unit], unit=unit)
+                current[:] = [(unit, stack.enter_context(bar))]
+            current[0][1](done, total)
 
         yield update
 
 
-class _Rate:
-    """Units per second since the first one was reported; what a cache gave at once does not count."""
+class Rate:
+    """Units per second of work. What was given at once at the start, as by a cache, does not count.
 
-    def __init__(self) -> None:
-        self._first: tuple[float, int] | None = None
+    Args:
+        clock: Gives seconds.
+    """
 
-    def at(self, done: int) -> float:
-        now = time.monotonic()
-        if self._first is None:
-            self._first = (now, done)
-        start, before = self._first
-        return (done - before) / max(now - start, 1e-3)
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start = clock()
+        self._before = 0
+        self._done = 0
+        self._is_new = True
+
+    def at(self, done: int) -> float | None:
+        """Takes note of how many are done; the rate, or None where it is too early to tell."""
+        if self._is_new and done > 1 and self._clock() - self._start < _LEAST_SECONDS:
+            self._start, self._before = self._clock(), done
+        self._is_new = False
+        self._done = done
+        return self.last()
+
+    def last(self) -> float | None:
+        """The rate now."""
+        seconds, count = self._clock() - self._start, self._done - self._before
+        return count / seconds if seconds >= _LEAST_SECONDS and count > 0 else None
 
 
 class _Lines:
@@ -69,21 +115,32 @@ class _Lines:
     def __init__(self, title: str, unit: str) -> None:
         self._title = title
         self._unit = unit
-        self._rate = _Rate()
-        self._last = time.monotonic()
+        self._rate = Rate()
+        self._last_time = time.monotonic()
+        self._last: tuple[int, int | None] | None = None
 
     def __call__(self, done: int, total: int | None) -> None:
-        now = time.monotonic()
+        self._last = (done, total)
         rate = self._rate.at(done)
-        if done != total and now - self._last < _SECONDS_BETWEEN_LINES:
-            return
-        self._last = now
-        left = ""
-        if rate > 0 and total is not None and done < total:
-            left = f", {(total - done) / rate:.0f} s left"
+        now = time.monotonic()
+        if now - self._last_time >= _SECONDS_BETWEEN_LINES:
+            self._last_time = now
+            left = ""
+            if rate is not None and total is not None and done < total:
+                left = f"{(total - done) / rate:.0f} s left"
+            self._print(rate, left)
+
+    def finish(self) -> None:
+        """The last line, if anything was done."""
+        if self._last is not None:
+            self._print(self._rate.last(), "")
+
+    def _print(self, rate: float | None, left: str) -> None:
+        done, total = self._last or (0, None)
         done_of = f"{done}" if total is None else f"{done}/{total}"
-        print(
-            f"{self._title}: {done_of} {self._unit}, {rate:.1f} {self._unit}/s{left}",
-            file=sys.stderr,
-            flush=True,
-        )
+        parts = [f"{self._title}: {done_of} {self._unit}", _rate_text(rate, self._unit), left]
+        print(", ".join(part for part in parts if part), file=sys.stderr, flush=True)
+
+
+def _rate_text(rate: float | None, unit: str) -> str:
+    return "" if rate is None else f"{rate:.1f} {unit}/s"

@@ -27,7 +27,7 @@ from probefusion.cli.options import (
 if TYPE_CHECKING:
     from probefusion.gallery.stills import Stills
     from probefusion.video import Clip
-    from probefusion.video.explanation import Evidence
+    from probefusion.video.explanation import Explanation
 
 __all__ = ["add_parser", "run"]
 
@@ -104,10 +104,10 @@ def run(options: argparse.Namespace) -> int:
         with read_clip(reader, tools, options, stop) as clip:
             was_stopped = stop()
             _merge(clip, options)
-            evidence = _gather(clip, tools, stills, options)
+            explanations = _gather(clip, tools, stills, options)
             folder = prepare_folder(options.output, force=options.force)
-            _write(clip, evidence, folder, options)
-            _tell(clip, evidence, folder, options)
+            _write(clip, explanations, folder, options)
+            _tell(clip, explanations, folder, options)
     for problem in clip.problems:
         print(f"warning: {clip.facts.source}: {problem}", file=sys.stderr)
     skipped = () if stills is None else stills.skipped
@@ -140,9 +140,9 @@ def _merge(clip: Clip, options: argparse.Namespace) -> None:
 
 def _gather(
     clip: Clip, tools: Tools, stills: Stills | None, options: argparse.Namespace
-) -> list[Evidence]:
+) -> list[Explanation]:
     from probefusion.gallery.stills import search_stills
-    from probefusion.video.explanation import gather_evidence
+    from probefusion.video.explanation import explain_person
 
     found = []
     for person in clip.people:
@@ -155,43 +155,43 @@ def _gather(
                 false_match_rate=options.fmr,
                 threshold=options.threshold,
             )
-        found.append(gather_evidence(person, tools.fuser, stills, match))
+        found.append(explain_person(person, tools.fuser, stills, match))
     return found
 
 
 def _write(
-    clip: Clip, evidence: Sequence[Evidence], folder: Path, options: argparse.Namespace
+    clip: Clip, explanations: Sequence[Explanation], folder: Path, options: argparse.Namespace
 ) -> None:
     from probefusion.cli.progress import progress_bar
     from probefusion.reports.video import write_report
     from probefusion.video.annotate import annotate_video
-    from probefusion.video.results import write_records
+    from probefusion.video.results import write_results
 
     settings = {
         name: value
         for name, value in sorted(vars(options).items())
         if name not in ("run", "video", "output", "json", "force")
     }
-    write_records(clip, evidence, folder, settings=settings)
-    write_report(clip, evidence, folder / "report.html")
+    write_results(clip, explanations, folder, settings=settings)
+    write_report(clip, explanations, folder / "report.html")
     if options.annotate:
         with (
             open_reader(options.video, options, every=1) as again,
             progress_bar("annotating", unit="frames") as progress,
         ):
-            annotate_video(clip, evidence, again, folder / "annotated.mp4", progress=progress)
+            annotate_video(clip, explanations, again, folder / "annotated.mp4", progress=progress)
 
 
 def _tell(
-    clip: Clip, evidence: Sequence[Evidence], folder: Path, options: argparse.Namespace
+    clip: Clip, explanations: Sequence[Explanation], folder: Path, options: argparse.Namespace
 ) -> None:
-    from probefusion.video.results import clip_facts, summary
+    from probefusion.video.results import clip_facts, person_facts
 
     if options.json:
-        facts = {**clip_facts(clip), "tracks": [summary(item) for item in evidence]}
+        facts = {**clip_facts(clip), "tracks": [person_facts(item) for item in explanations]}
         print(json.dumps(facts, indent=2, ensure_ascii=False))
         return
-    for item in evidence:
+    for item in explanations:
         person, match = item.person, item.match
         first, last = person.segments[0].first_time, person.segments[-1].last_time
         line = (
@@ -207,7 +207,7 @@ def _tell(
         print(line)
     counts = clip.counts
     print(
-        f"{folder / 'report.html'}: {len(evidence)} people, {counts.faces_found} faces in "
+        f"{folder / 'report.html'}: {len(explanations)} people, {counts.faces_found} faces in "
         f"{counts.frames_used} frames, {clip.frames_per_second:.1f} frames/s"
     )
     if counts.tracks_too_short:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import MIN_NORM, row_norms
+from probefusion.embedders.crop_batches import embed_crops
 from probefusion.embedders.embedder import Embedder
 from probefusion.embedders.quality import CropQuality
 from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
@@ -17,12 +17,13 @@ from probefusion.faces.align import align_face
 from probefusion.faces.detect import Detector, largest_face
 from probefusion.faces.images import (
     IMAGE_SUFFIXES,
+    ImageSource,
     SkippedImage,
     fit_crop,
     list_images,
     read_images,
 )
-from probefusion.types import EmbeddingSet, FloatArray
+from probefusion.types import EmbeddingSet
 from probefusion.workers import available_threads
 
 __all__ = ["EmbeddingReport", "embed_images"]
@@ -52,19 +53,9 @@ class EmbeddingReport:
     skipped: tuple[SkippedImage, ...] = ()
     num_faces: npt.NDArray[np.int64] | None = None
 
-    @property
-    def num_used(self) -> int:
-        """How many images are in the set."""
-        return self.embedding_set.num_images
-
-    @property
-    def num_skipped(self) -> int:
-        """How many images were left out."""
-        return len(self.skipped)
-
 
 def embed_images(
-    paths: str | Path | Iterable[str | Path],
+    paths: str | Path | ImageSource | Iterable[str | Path | ImageSource],
     embedder: Embedder,
     *,
     detector: Detector | None = None,
@@ -125,19 +116,14 @@ def embed_images(
             progress(done, len(sources))
     collected.flush()
     skipped += collected.skipped
-    if not collected.sources:
+    if not collected.parts:
         raise EmptySetError(_why_empty(skipped, len(sources)))
-    embeddings = np.concatenate(collected.embeddings)
-    embedding_set = EmbeddingSet(
-        embeddings=embeddings,
-        style=np.concatenate(collected.styles) if collected.styles else None,
-        quality=np.concatenate(collected.qualities) if collected.qualities else None,
-        sources=np.asarray(collected.sources),
-        embedder=embedder.fingerprint,
-        norms_known=embedder.norms_known,
-    )
     num_faces = None if aligned else np.asarray(collected.num_faces, np.int64)
-    return EmbeddingReport(embedding_set=embedding_set, skipped=tuple(skipped), num_faces=num_faces)
+    return EmbeddingReport(
+        embedding_set=EmbeddingSet.concatenate(collected.parts),
+        skipped=tuple(skipped),
+        num_faces=num_faces,
+    )
 
 
 class _Collector:
@@ -147,10 +133,7 @@ class _Collector:
         self._embedder = embedder
         self._quality = quality
         self._waiting: list[tuple[str, npt.NDArray[np.uint8], int]] = []
-        self.embeddings: list[FloatArray] = []
-        self.styles: list[FloatArray] = []
-        self.qualities: list[FloatArray] = []
-        self.sources: list[str] = []
+        self.parts: list[EmbeddingSet] = []
         self.num_faces: list[int] = []
         self.skipped: list[SkippedImage] = []
 
@@ -162,24 +145,15 @@ class _Collector:
 
     def flush(self) -> None:
         """Embeds what is waiting."""
-        if not self._waiting:
-            return
-        crops = np.stack([crop for _, crop, _ in self._waiting])
-        embeddings, style = self._embedder.embed(crops)
-        norms = row_norms(embeddings)
-        usable = np.isfinite(norms) & (norms >= MIN_NORM)
-        if style is not None:
-            usable &= np.isfinite(style.reshape(len(style), -1)).all(axis=1)
-            self.styles.append(style[usable])
-        self.embeddings.append(embeddings[usable])
-        if self._quality is not None:
-            self.qualities.append(self._quality.judge(crops)[usable])
-        for (source, _, num_faces), is_usable in zip(self._waiting, usable, strict=True):
-            if is_usable:
-                self.sources.append(source)
+        sources = [source for source, _, _ in self._waiting]
+        crops = [crop for _, crop, _ in self._waiting]
+        embedded = embed_crops(crops, self._embedder, quality=self._quality, sources=sources)
+        if embedded.images is not None:
+            self.parts.append(embedded.images)
+        for (source, _, num_faces), reason in zip(self._waiting, embedded.reasons, strict=True):
+            if reason is None:
                 self.num_faces.append(num_faces)
             else:
-                reason = "the embedder gave NaN, infinity or a vector without length"
                 self.skipped.append(SkippedImage(source=source, reason=reason))
         self._waiting.clear()
 

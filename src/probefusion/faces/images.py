@@ -87,7 +87,7 @@ class ImageSource:
 
 
 def list_images(
-    paths: str | Path | Iterable[str | Path],
+    paths: str | Path | ImageSource | Iterable[str | Path | ImageSource],
 ) -> tuple[list[ImageSource], list[SkippedImage]]:
     """Finds the images in files, folders (with all folders inside) and zip archives.
 
@@ -97,7 +97,7 @@ def list_images(
     over. A path given twice counts twice.
 
     Args:
-        paths: One path or several.
+        paths: One path or several; an image that was found before stays as it is.
 
     Returns:
         The images, those of each path sorted by name, in the order of the paths; and what was
@@ -109,8 +109,15 @@ def list_images(
     """
     found: list[ImageSource] = []
     skipped: list[SkippedImage] = []
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
-    for path in [check_existing(path, name="image path") for path in given]:
+    given = [paths] if isinstance(paths, str | Path | ImageSource) else list(paths)
+    checked = [
+        item if isinstance(item, ImageSource) else check_existing(item, name="image path")
+        for item in given
+    ]
+    for path in checked:
+        if isinstance(path, ImageSource):
+            found.append(path)
+            continue
         if path.is_dir():
             inside = [
                 (PurePosixPath(item.relative_to(path).as_posix()), ImageSource(path=item))

@@ -44,6 +44,7 @@ class Fuser(ABC):
         style_channels: C it needs, or 0 if it needs no style.
         num_clusters: M of its states.
         needs_norms: Whether it judges images by the length of their embeddings.
+        needs_quality: Whether it judges images by the quality of their crops.
         is_exact: Whether any order and any split of the images gives the same template (< 1e-6 in
             each component). Otherwise only the order of the batches is free, not their borders.
     """
@@ -55,6 +56,7 @@ class Fuser(ABC):
     style_channels: int
     num_clusters: int
     needs_norms: bool
+    needs_quality: bool = False
     is_exact: bool
 
     def encode(self, images: EmbeddingSet) -> FusionState:

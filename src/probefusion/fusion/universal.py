@@ -26,6 +26,7 @@ class UniversalFuser(PoolingFuser):
     """
 
     name = "universal"
+    needs_quality = True
     exponent = 1.0
 
     def check_fits(self, images: EmbeddingSet) -> None:

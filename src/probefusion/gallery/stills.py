@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from probefusion.checks import check_existing
-from probefusion.embedders import Embedder, embed_images
+from probefusion.embedders import CropQuality, Embedder, embed_images
 from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
     EmptySetError,
-    FileFormatError,
     FuserMismatchError,
 )
 from probefusion.faces import Detector, SkippedImage
 from probefusion.faces.images import IMAGE_SUFFIXES
 from probefusion.fusion import Fuser, MeanFuser
+from probefusion.io import kind_of
 from probefusion.types import EmbeddingSet, FloatArray, Template
 
 __all__ = ["Candidate", "Match", "Stills", "read_stills", "search_stills"]
@@ -78,6 +78,8 @@ def read_stills(
     embedder: Embedder,
     detector: Detector,
     fuser: Fuser,
+    *,
+    quality: CropQuality | None = None,
 ) -> Stills:
     """Reads gallery people.
 
@@ -87,6 +89,7 @@ def read_stills(
         embedder: The embedder of the video.
         detector: Finds the faces.
         fuser: The fuser of the video.
+        quality: Judges the crops where the fuser needs it; None takes the network inside the package.
 
     Returns:
         The stills. Files without a usable face are listed as skipped.
@@ -97,6 +100,8 @@ def read_stills(
         EmptySetError: If nobody is left.
         EmbedderMismatchError, FuserMismatchError: If a template was made by others.
     """
+    if quality is None and fuser.needs_quality:
+        quality = CropQuality()
     sources: list[tuple[str, Path]] = []
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     for path in (check_existing(path, name="gallery") for path in given):
@@ -113,7 +118,7 @@ def read_stills(
                 f"gallery: two people are named {name!r} (the second in {path}). Rename one, or put the "
                 f"images of one person into one folder."
             )
-        vectors = _read_person(path, embedder, detector, fuser, skipped)
+        vectors = _read_person(path, embedder, detector, fuser, quality, skipped)
         if vectors is not None:
             entries[name] = vectors
     if not entries:
@@ -177,19 +182,17 @@ def _read_person(
     embedder: Embedder,
     detector: Detector,
     fuser: Fuser,
+    quality: CropQuality | None,
     skipped: list[SkippedImage],
 ) -> tuple[FloatArray, FloatArray] | None:
     """Vectors by the fuser and by the plain mean, or None where no image can be used."""
     if path.is_file() and path.suffix.lower() == ".npz":
-        try:
-            template = Template.load(path)
-        except FileFormatError:
-            images = EmbeddingSet.load(path)
-        else:
-            return _template_vectors(template, path, embedder, fuser)
+        if kind_of(path) == "template":
+            return _template_vectors(Template.load(path), path, embedder, fuser)
+        images = EmbeddingSet.load(path)
     else:
         try:
-            report = embed_images(path, embedder, detector=detector)
+            report = embed_images(path, embedder, detector=detector, quality=quality)
         except EmptySetError as error:
             skipped.append(SkippedImage(source=path.as_posix(), reason=str(error)))
             return None

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import DtypeError, EmptySetError, FileFormatError, ShapeError
-from probefusion.extras import import_extra
+from probefusion.errors import EmptySetError, FileFormatError, ShapeError
+from probefusion.parquet import list_matrix, metadata_text, read_parquet_table
 from probefusion.types import EmbeddingSet
 
-__all__ = ["list_matrix", "read_csv", "read_parquet"]
+__all__ = ["read_csv", "read_parquet"]
 
 _TEXT_COLUMNS = ("source", "media_id")
 _PARQUET_COLUMNS = ("embedding", "style", "media_id", "source", "subject_id", "template_id")
@@ -125,12 +125,12 @@ def read_parquet(path: Path) -> EmbeddingSet:
         FileFormatError: If it is no Parquet file, lacks `embedding`, or holds several templates.
         MissingExtraError: If pyarrow is not installed.
     """
-    parquet = import_extra("pyarrow.parquet", extra="data", purpose="reading Parquet files")
-    arrow = import_extra("pyarrow", extra="data", purpose="reading Parquet files")
-    try:
-        table = parquet.read_table(path)
-    except (arrow.ArrowException, OSError) as error:
-        raise FileFormatError(f"{path.name}: expected a Parquet file ({error}).") from error
+    table = read_parquet_table(path)
+    if {"template_id", "num_images", "embedding"} <= set(table.column_names):
+        raise FileFormatError(
+            f"{path.name}: expected the images of one person, got templates of {table.num_rows}. Read "
+            f"them with TemplateSet.load, or compare one: probefusion compare {path.name}#ID OTHER"
+        )
     unknown = sorted(set(table.column_names) - set(_PARQUET_COLUMNS))
     if "embedding" not in table.column_names or unknown:
         raise FileFormatError(
@@ -155,49 +155,14 @@ def read_parquet(path: Path) -> EmbeddingSet:
                 f"style of {path.name}: expected pairs of mean and deviation, got {flat.shape[1]} numbers."
             )
         style = flat.reshape(len(flat), -1, 2)
-    metadata = table.schema.metadata or {}
-    embedder = metadata.get(b"embedder")
     return EmbeddingSet(
         embeddings=list_matrix(table.column("embedding").combine_chunks(), "embedding", path.name),
         style=style,
         media_ids=_column(table, "media_id"),
         sources=_column(table, "source"),
-        embedder=embedder.decode(errors="replace") if embedder else None,
+        embedder=metadata_text(table.schema, "embedder"),
         origin=path.name,
     )
-
-
-def list_matrix(merged: Any, name: str, origin: str) -> npt.NDArray[Any]:
-    """An Arrow array of lists as (N, length), without a Python object per number.
-
-    Args:
-        merged: The array.
-        name: The column's name, for messages.
-        origin: The file's name, for messages.
-
-    Raises:
-        FileFormatError: If values are missing.
-        DtypeError: If it does not hold lists.
-        ShapeError: If the lists differ in length.
-    """
-    if merged.null_count:
-        raise FileFormatError(f"{origin}: column {name!r} has {merged.null_count} missing values.")
-    try:
-        values = merged.flatten()
-    except AttributeError as error:
-        raise DtypeError(f"{origin}: column {name!r} must hold lists of numbers.") from error
-    numbers = values.to_numpy(zero_copy_only=False)
-    lengths = (
-        set(merged.value_lengths().unique().to_pylist())
-        if hasattr(merged, "value_lengths")
-        else set()
-    )
-    if len(lengths) > 1:
-        raise ShapeError(
-            f"{origin}: column {name!r} has rows of different lengths {sorted(lengths)[:5]}."
-        )
-    matrix: npt.NDArray[Any] = numbers.reshape(len(merged), -1)
-    return matrix
 
 
 def _column(table: Any, name: str) -> npt.NDArray[Any] | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.video.explanation import Evidence
+from probefusion.video.explanation import Explanation
 
 __all__ = ["colour", "dots_chart", "growth_chart", "time_label", "timeline"]
 
@@ -40,7 +40,7 @@ def time_label(seconds: float) -> str:
     return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
 
-def timeline(lanes: Sequence[tuple[str, str, Evidence]], last_time: float) -> str:
+def timeline(lanes: Sequence[tuple[str, str, Explanation]], last_time: float) -> str:
     """When each person was seen: a lane each.
 
     Args:
@@ -80,7 +80,7 @@ def timeline(lanes: Sequence[tuple[str, str, Evidence]], last_time: float) -> st
     return _svg(width, height, parts, "Timeline of tracks")
 
 
-def dots_chart(evidence: Evidence, reference: str) -> str:
+def dots_chart(evidence: Explanation, reference: str) -> str:
     """Similarity of each image over time, coloured by weight, with the fused star."""
     order = _thinned(evidence.weights)
     times, similarities = evidence.times[order], evidence.similarities[order]
@@ -124,7 +124,7 @@ def dots_chart(evidence: Evidence, reference: str) -> str:
     return _svg(_WIDTH, height, parts, f"Similarity of each image to {reference}, by weight")
 
 
-def growth_chart(evidence: Evidence, reference: str) -> str:
+def growth_chart(evidence: Explanation, reference: str) -> str:
     """Similarity of the fused template and of the plain mean as images arrive."""
     top, bottom, left, right, height = 16, 44, 52, 20, 300
     low, high = _range([value for point in evidence.growth for value in (point.fused, point.mean)])
@@ -203,7 +203,7 @@ def _grid(
     return parts
 
 
-def _star(x: float, y: float, evidence: Evidence) -> str:
+def _star(x: float, y: float, evidence: Explanation) -> str:
     corners = []
     for corner in range(10):
         radius = 11 if corner % 2 == 0 else 4.6

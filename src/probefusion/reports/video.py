@@ -11,7 +11,7 @@ from typing import Any
 from probefusion.files import replace_file
 from probefusion.reports.charts import colour, dots_chart, growth_chart, time_label, timeline
 from probefusion.video.clip import Clip
-from probefusion.video.explanation import Evidence, WeighedChip
+from probefusion.video.explanation import Explanation, WeighedThumbnail
 
 __all__ = ["write_report"]
 
@@ -51,7 +51,7 @@ footer { color: #666; font-size: 13px; }
 
 
 def write_report(
-    clip: Clip, evidence: Sequence[Evidence], path: str | Path, *, force: bool = False
+    clip: Clip, evidence: Sequence[Explanation], path: str | Path, *, force: bool = False
 ) -> None:
     """Writes the report.
 
@@ -72,7 +72,7 @@ def write_report(
             stream.write(part.encode())
 
 
-def _page(clip: Clip, evidence: Sequence[Evidence]) -> Iterator[str]:
+def _page(clip: Clip, evidence: Sequence[Explanation]) -> Iterator[str]:
     title = Path(clip.facts.source).name or clip.facts.source
     shown = evidence[:_MOST_PEOPLE]
     yield (
@@ -100,9 +100,9 @@ def _page(clip: Clip, evidence: Sequence[Evidence]) -> Iterator[str]:
     )
 
 
-def _person(item: Evidence) -> str:
+def _person(item: Explanation) -> str:
     reference = item.reference or "its own template"
-    chips = item.chips()
+    chips = item.thumbnails()
     parts = [
         f"<section id='{_anchor(item)}'><h2>{html.escape(_label(item))}</h2>",
         f"<p>{_verdict(item)}</p>",
@@ -123,11 +123,11 @@ def _person(item: Evidence) -> str:
     return "".join(parts)
 
 
-def _chip(chip: WeighedChip, item: Evidence) -> str:
+def _chip(chip: WeighedThumbnail, item: Explanation) -> str:
     heaviest = max(float(item.weights.max()), 1e-12)
-    data = base64.b64encode(chip.chip.jpeg).decode()
+    data = base64.b64encode(chip.thumbnail.jpeg).decode()
     times = chip.weight * len(item.weights)
-    when = time_label(chip.chip.time)
+    when = time_label(chip.thumbnail.time)
     return (
         f"<figure><img alt='face at {when}' src='data:image/jpeg;base64,{data}'>"
         f"<div class='bar' style='background:{colour(chip.weight / heaviest)}'></div>"
@@ -136,7 +136,7 @@ def _chip(chip: WeighedChip, item: Evidence) -> str:
     )
 
 
-def _verdict(item: Evidence) -> str:
+def _verdict(item: Explanation) -> str:
     match = item.match
     if match is None:
         return "No gallery was given: similarities are those to the fused template itself."
@@ -159,7 +159,7 @@ def _verdict(item: Evidence) -> str:
     return f"{text} {match.threshold:.3f}{rate}.{f' Next: {others}.' if others else ''}"
 
 
-def _why(item: Evidence, num_chips: int) -> str:
+def _why(item: Explanation, num_chips: int) -> str:
     count = len(item.weights)
     text = (
         f"{count} images; {item.num_carrying_half} of them carry half of the weight, the heaviest "
@@ -186,7 +186,7 @@ def _clip_line(clip: Clip) -> str:
     )
 
 
-def _found_line(clip: Clip, shown: Sequence[Evidence]) -> str:
+def _found_line(clip: Clip, shown: Sequence[Explanation]) -> str:
     counts = clip.counts
     text = f"{len(clip.people)} {'person' if len(clip.people) == 1 else 'people'}"
     if len(shown) < len(clip.people):
@@ -202,7 +202,7 @@ def _found_line(clip: Clip, shown: Sequence[Evidence]) -> str:
     return f"{text}. Faces left out: {told or 'none'}."
 
 
-def _label(item: Evidence) -> str:
+def _label(item: Explanation) -> str:
     name = item.match.name if item.match is not None else None
     merged = [track.number for track in item.person.tracks]
     number = (
@@ -213,7 +213,7 @@ def _label(item: Evidence) -> str:
     return f"{number}: {name}" if name is not None else number
 
 
-def _anchor(item: Evidence) -> str:
+def _anchor(item: Explanation) -> str:
     return f"track-{item.person.number}"
 
 

@@ -1,4 +1,4 @@
-"""The value types that travel between the stages: `EmbeddingSet`, `FusionState` and `Template`.
+"""The value types that travel between the stages: `EmbeddingSet`, `FusionState`, `Template`, `TemplateSet`.
 
 All are frozen, validated once when built, and can be saved, loaded and passed on alone.
 """
@@ -8,5 +8,6 @@ from __future__ import annotations
 from probefusion.types.embedding_set import UNIT_TOLERANCE, EmbeddingSet, FloatArray
 from probefusion.types.fusion_state import FusionState
 from probefusion.types.template import Template
+from probefusion.types.template_set import TemplateSet
 
-__all__ = ["UNIT_TOLERANCE", "EmbeddingSet", "FloatArray", "FusionState", "Template"]
+__all__ = ["UNIT_TOLERANCE", "EmbeddingSet", "FloatArray", "FusionState", "Template", "TemplateSet"]

@@ -36,7 +36,10 @@ FloatArray = npt.NDArray[np.float32]
 UNIT_TOLERANCE = 1e-3
 """Embeddings whose norms all lie within this of 1 are taken for normalised ones."""
 
-_OPTIONAL_KEYS = frozenset({"style", "quality", "media_ids", "sources", "embedder", "norms_known"})
+_COLUMNS = ("style", "quality", "media_ids", "sources")
+"""What a set may know of each image beside its embedding."""
+
+_OPTIONAL_KEYS = (*_COLUMNS, "embedder", "norms_known")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,16 +98,13 @@ class EmbeddingSet:
         check_nonzero_rows(norms, name="embedding", where=where)
         self._set("embeddings", read_only(embeddings))
         self._set("norms", read_only(norms))
-        if self.style is not None:
-            style = check_float_array(self.style, name="style", shape=(None, None, 2), where=where)
-            check_length(style, len(embeddings), name="style", where=where)
-            check_finite_rows(style, name="style", where=where)
-            self._set("style", read_only(style))
-        if self.quality is not None:
-            quality = check_float_array(self.quality, name="quality", shape=(None,), where=where)
-            check_length(quality, len(embeddings), name="quality", where=where)
-            check_finite_rows(quality[:, None], name="quality", where=where)
-            self._set("quality", read_only(quality))
+        for name, shape in (("style", (None, None, 2)), ("quality", (None,))):
+            if getattr(self, name) is None:
+                continue
+            column = check_float_array(getattr(self, name), name=name, shape=shape, where=where)
+            check_length(column, len(embeddings), name=name, where=where)
+            check_finite_rows(column.reshape(len(column), -1), name=name, where=where)
+            self._set(name, read_only(column))
         if self.media_ids is not None:
             self._set("media_ids", _labels(self.media_ids, len(embeddings), "media_ids", where))
         if self.sources is not None:
@@ -134,6 +134,15 @@ class EmbeddingSet:
 
     def __len__(self) -> int:
         return self.num_images
+
+    def __repr__(self) -> str:
+        style = "" if self.style is None else f", style of {self.style.shape[1]} channels"
+        known = [name for name in _COLUMNS[1:] if getattr(self, name) is not None]
+        lengths = "" if self.norms_known else ", lengths unknown"
+        return (
+            f"<EmbeddingSet: {self.num_images} images, dim {self.dim}{style}"
+            f"{''.join(f', {name}' for name in known)}{lengths}, embedder {self.embedder or 'unknown'}>"
+        )
 
     def __getitem__(self, index: slice | Sequence[int] | npt.NDArray[Any]) -> EmbeddingSet:
         """The images at `index` (a slice, or a list of positions, or a mask) as a set of their own.
@@ -166,7 +175,7 @@ class EmbeddingSet:
         """Some images, as views where they follow each other; nothing is checked again."""
         check_not_empty(len(self.norms[index]), name="selected images")
         part: EmbeddingSet = object.__new__(EmbeddingSet)
-        for name in ("embeddings", "norms", "style", "quality", "media_ids", "sources"):
+        for name in ("embeddings", "norms", *_COLUMNS):
             array = getattr(self, name)
             part._set(
                 name, None if array is None else read_only(np.ascontiguousarray(array[index]))
@@ -215,7 +224,7 @@ class EmbeddingSet:
                 f"sets: expected one number of style channels, got {sorted(channels)}."
             )
         columns: dict[str, Any] = {}
-        for name in ("style", "quality", "media_ids", "sources"):
+        for name in _COLUMNS:
             values = [getattr(part, name) for part in parts]
             have = sum(value is not None for value in values)
             if name == "style" and 0 < have < len(values):
@@ -236,21 +245,8 @@ class EmbeddingSet:
         Raises:
             OutputExistsError: If the file exists and `force` is False.
         """
-        write_npz(
-            path,
-            kind="embedding_set",
-            version=1,
-            force=force,
-            arrays={
-                "embeddings": self.embeddings,
-                "style": self.style,
-                "quality": self.quality,
-                "media_ids": self.media_ids,
-                "sources": self.sources,
-                "embedder": self.embedder,
-                "norms_known": self.norms_known,
-            },
-        )
+        arrays = {name: getattr(self, name) for name in ("embeddings", *_OPTIONAL_KEYS)}
+        write_npz(path, kind="embedding_set", version=1, force=force, arrays=arrays)
 
     @staticmethod
     def load(path: str | Path) -> EmbeddingSet:
@@ -266,7 +262,7 @@ class EmbeddingSet:
             kind="embedding_set",
             version=1,
             required=frozenset({"embeddings"}),
-            optional=_OPTIONAL_KEYS,
+            optional=frozenset(_OPTIONAL_KEYS),
         )
         known = arrays.get("norms_known")
         if known is not None and (known.shape != () or known.dtype.kind != "b"):
@@ -275,10 +271,7 @@ class EmbeddingSet:
             )
         return EmbeddingSet(
             embeddings=arrays["embeddings"],
-            style=arrays.get("style"),
-            quality=arrays.get("quality"),
-            media_ids=arrays.get("media_ids"),
-            sources=arrays.get("sources"),
+            **{name: arrays.get(name) for name in _COLUMNS},
             embedder=optional_text(arrays, "embedder"),
             norms_known=None if known is None else bool(known),
             origin=Path(path).name,

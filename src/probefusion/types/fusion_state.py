@@ -82,6 +82,12 @@ class FusionState:
         if (self.mass < 0).any():
             raise InvalidInputError(f"mass: expected 0 or more, got {self.mass.min():.3g}.")
 
+    def __repr__(self) -> str:
+        return (
+            f"<FusionState: of {self.num_images} images, {len(self.mass)} clusters, "
+            f"dim {self.sums.shape[1]}, fuser {self.fuser}, embedder {self.embedder or 'unknown'}>"
+        )
+
     def __add__(self, other: FusionState) -> FusionState:
         """The state of all images of both.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -18,9 +19,10 @@ from probefusion.errors import (
 from probefusion.files import optional_text, read_npz, write_npz
 from probefusion.types.embedding_set import UNIT_TOLERANCE, FloatArray
 
-__all__ = ["Template"]
+__all__ = ["Template", "check_comparable"]
 
-_OPTIONAL_KEYS = frozenset({"fuser", "embedder", "weights"})
+_REQUIRED = ("vector", "num_images")
+_KEYS = (*_REQUIRED, "fuser", "embedder", "weights")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,6 +103,13 @@ class Template:
         """D, how many numbers the template has."""
         return len(self.vector)
 
+    def __repr__(self) -> str:
+        shares = ", with weights" if self.weights is not None else ""
+        return (
+            f"<Template: of {self.num_images} images, dim {self.dim}, fuser {self.fuser or 'unknown'}, "
+            f"embedder {self.embedder or 'unknown'}{shares}>"
+        )
+
     def similarity(self, other: Template) -> float:
         """Cosine between two templates, in [-1, 1]; higher means more alike.
 
@@ -109,18 +118,7 @@ class Template:
             FuserMismatchError: If both fusers are known and differ.
             ShapeError: If the dimensions differ.
         """
-        if None not in (self.embedder, other.embedder) and self.embedder != other.embedder:
-            raise EmbedderMismatchError(
-                f"templates of different embedders cannot be compared: {self.embedder} and "
-                f"{other.embedder}. Make both with the same embedder."
-            )
-        if None not in (self.fuser, other.fuser) and self.fuser != other.fuser:
-            raise FuserMismatchError(
-                f"templates of different fusers cannot be compared: {self.fuser} and {other.fuser}. "
-                f"Fuse both sides with the same fuser, single images too."
-            )
-        if self.dim != other.dim:
-            raise ShapeError(f"templates: expected one dimension, got {self.dim} and {other.dim}.")
+        check_comparable(self, other)
         cosine = float(np.dot(self.vector.astype(np.float64), other.vector.astype(np.float64)))
         return max(-1.0, min(1.0, cosine))
 
@@ -130,19 +128,8 @@ class Template:
         Raises:
             OutputExistsError: If the file exists and `force` is False.
         """
-        write_npz(
-            path,
-            kind="template",
-            version=1,
-            force=force,
-            arrays={
-                "vector": self.vector,
-                "num_images": self.num_images,
-                "fuser": self.fuser,
-                "embedder": self.embedder,
-                "weights": self.weights,
-            },
-        )
+        arrays = {name: getattr(self, name) for name in _KEYS}
+        write_npz(path, kind="template", version=1, force=force, arrays=arrays)
 
     @staticmethod
     def load(path: str | Path) -> Template:
@@ -157,8 +144,8 @@ class Template:
             path,
             kind="template",
             version=1,
-            required=frozenset({"vector", "num_images"}),
-            optional=_OPTIONAL_KEYS,
+            required=frozenset(_REQUIRED),
+            optional=frozenset(_KEYS).difference(_REQUIRED),
         )
         count = arrays["num_images"]
         if count.shape != () or count.dtype.kind not in "iu":
@@ -172,3 +159,36 @@ class Template:
             embedder=optional_text(arrays, "embedder"),
             weights=arrays.get("weights"),
         )
+
+
+class _Comparable(Protocol):
+    """A template, or a set of them."""
+
+    @property
+    def fuser(self) -> str | None: ...
+    @property
+    def embedder(self) -> str | None: ...
+    @property
+    def dim(self) -> int: ...
+
+
+def check_comparable(first: _Comparable, second: _Comparable) -> None:
+    """Refuses templates whose cosine would mean nothing. An unknown fuser or embedder fits any.
+
+    Raises:
+        EmbedderMismatchError: If both embedders are known and differ.
+        FuserMismatchError: If both fusers are known and differ.
+        ShapeError: If the dimensions differ.
+    """
+    if None not in (first.embedder, second.embedder) and first.embedder != second.embedder:
+        raise EmbedderMismatchError(
+            f"templates of different embedders cannot be compared: {first.embedder} and "
+            f"{second.embedder}. Make both with the same embedder."
+        )
+    if None not in (first.fuser, second.fuser) and first.fuser != second.fuser:
+        raise FuserMismatchError(
+            f"templates of different fusers cannot be compared: {first.fuser} and {second.fuser}. "
+            f"Fuse both sides with the same fuser, single images too."
+        )
+    if first.dim != second.dim:
+        raise ShapeError(f"templates: expected one dimension, got {first.dim} and {second.dim}.")

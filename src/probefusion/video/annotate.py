@@ -16,7 +16,7 @@ from probefusion.errors import FileFormatError
 from probefusion.extras import import_cv2, import_extra
 from probefusion.faces.frames import VideoReader
 from probefusion.video.clip import Clip
-from probefusion.video.explanation import Evidence
+from probefusion.video.explanation import Explanation
 
 __all__ = ["annotate_video"]
 
@@ -35,7 +35,7 @@ _SMALLEST = 480
 
 def annotate_video(
     clip: Clip,
-    evidence: Sequence[Evidence],
+    explanations: Sequence[Explanation],
     reader: VideoReader,
     path: str | Path,
     *,
@@ -48,7 +48,7 @@ def annotate_video(
 
     Args:
         clip: The video.
-        evidence: Of each of its people.
+        explanations: Of each of its people.
         reader: The same video opened again, with the same start and stop and `every=1`.
         path: The `.mp4` file.
         force: Whether an existing file may be replaced.
@@ -64,7 +64,7 @@ def annotate_video(
     temporary = path.with_name(f".{path.name}.part.mp4")
     try:
         with av.open(str(temporary), "w", options={"movflags": "+faststart"}) as output:
-            _write(clip, evidence, reader, output, progress)
+            _write(clip, explanations, reader, output, progress)
         temporary.replace(path)
     except av.FFmpegError as error:
         raise FileFormatError(f"{path}: FFmpeg could not write the video ({error}).") from error
@@ -74,7 +74,7 @@ def annotate_video(
 
 def _write(
     clip: Clip,
-    evidence: Sequence[Evidence],
+    explanations: Sequence[Explanation],
     reader: VideoReader,
     output: Any,
     progress: Callable[[int, int | None], None] | None,
@@ -82,7 +82,7 @@ def _write(
     av = import_extra("av", extra="video", purpose="writing video")
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     stream: Any = None
-    marks = _Marks(evidence)
+    marks = _Marks(explanations)
     last = -1
     for frame in reader:
         if frame.time > clip.last_time + reader.step:
@@ -113,8 +113,8 @@ def _write(
 class _Marks:
     """Boxes and labels by frame, read from the temporary file as the video goes on."""
 
-    def __init__(self, evidence: Sequence[Evidence]) -> None:
-        self._rows = heapq.merge(*(_rows(item) for item in evidence), key=lambda row: row[0])
+    def __init__(self, explanations: Sequence[Explanation]) -> None:
+        self._rows = heapq.merge(*(_rows(item) for item in explanations), key=lambda row: row[0])
         self._next = next(self._rows, None)
 
     def at(self, frame: int) -> Iterator[tuple[npt.NDArray[np.float32], str, int]]:
@@ -126,7 +126,7 @@ class _Marks:
             self._next = next(self._rows, None)
 
 
-def _rows(item: Evidence) -> Iterator[tuple[int, npt.NDArray[np.float32], str, int]]:
+def _rows(item: Explanation) -> Iterator[tuple[int, npt.NDArray[np.float32], str, int]]:
     name = item.match.name if item.match is not None else None
     who = name or f"track {item.person.number}"
     count = item.person.num_images

@@ -13,9 +13,11 @@ import numpy.typing as npt
 from probefusion.faces.frames import VideoFacts
 from probefusion.fusion import Fuser
 from probefusion.types import FloatArray, FusionState, Template
-from probefusion.video.row_file import Spill
-from probefusion.video.thumbnails import Chip
-from probefusion.video.track import Checkpoint, Segment, Track
+from probefusion.video.record import GrowthPoint
+from probefusion.video.row_file import RowFile
+from probefusion.video.sighting import Segment
+from probefusion.video.thumbnails import Thumbnail
+from probefusion.video.track import Track
 
 __all__ = ["Clip", "Counts", "Person"]
 
@@ -120,7 +122,7 @@ class Person:
         """Its images in order of time, some hundred at a time, with their weights.
 
         Yields:
-            Rows with the fields frame, time, box (4), score, shares (M) and alone (D), and the
+            Rows with the fields frame, time, box (4), score, shares (M) and own_template (D), and the
             weight (n,) of each image in the template. All weights of a person sum to 1.
         """
         for rows in self._ordered():
@@ -135,21 +137,21 @@ class Person:
             return np.full(len(shares), 1 / self.num_images)
         return self._fuser.weigh(self.state, shares) / self._total
 
-    def chips(self) -> list[Chip]:
+    def thumbnails(self) -> list[Thumbnail]:
         """The face crops that were kept, in order of time."""
-        found = [chip for track in self.tracks for chip in track.chips()]
-        return sorted(found, key=lambda chip: chip.frame)
+        found = [thumbnail for track in self.tracks for thumbnail in track.thumbnails()]
+        return sorted(found, key=lambda thumbnail: thumbnail.frame)
 
-    def growth(self) -> list[Checkpoint]:
+    def growth(self) -> list[GrowthPoint]:
         """The person after more and more images. Merged tracks come one after the other."""
-        points: list[Checkpoint] = []
-        before: Checkpoint | None = None
+        points: list[GrowthPoint] = []
+        before: GrowthPoint | None = None
         for track in self.tracks:
             own = track.growth()
             if before is not None:
                 done = before
                 own = [
-                    Checkpoint(
+                    GrowthPoint(
                         time=point.time,
                         state=done.state + point.state,
                         mean_state=done.mean_state + point.mean_state,
@@ -192,7 +194,7 @@ class Clip:
         last_time: Time of the last frame that was used.
         fuser: The fuser.
         embedder: Fingerprint of the embedder.
-        spill: Where the rows of the images lie, until `close`.
+        row_file: Where the rows of the images lie, until `close`.
     """
 
     facts: VideoFacts
@@ -204,7 +206,7 @@ class Clip:
     last_time: float
     fuser: Fuser
     embedder: str
-    spill: Spill
+    row_file: RowFile
 
     @property
     def frames_per_second(self) -> float:
@@ -217,7 +219,7 @@ class Clip:
 
     def close(self) -> None:
         """Gives the temporary file back; the people's images cannot be read afterwards."""
-        self.spill.close()
+        self.row_file.close()
 
     def __enter__(self) -> Clip:
         return self

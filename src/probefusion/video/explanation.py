@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.fusion import Fuser, MeanFuser
-from probefusion.gallery.stills import Match, Stills
+from probefusion.gallery import Match, Stills, search_stills
 from probefusion.types import FloatArray
-from probefusion.video.clip import Person
-from probefusion.video.thumbnails import Chip
+from probefusion.video.clip import Clip, Person
+from probefusion.video.thumbnails import Thumbnail
 
-__all__ = ["Evidence", "Growth", "WeighedChip", "gather_evidence"]
+__all__ = ["Explanation", "Growth", "WeighedThumbnail", "explain_clip", "explain_person"]
 
 _MEAN = MeanFuser()
 
@@ -36,16 +36,16 @@ class Growth:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class WeighedChip:
+class WeighedThumbnail:
     """A kept face crop with its final weight and its own similarity."""
 
-    chip: Chip
+    thumbnail: Thumbnail
     weight: float
     similarity: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Evidence:
+class Explanation:
     """What speaks for the result of one person.
 
     Args:
@@ -85,22 +85,55 @@ class Evidence:
         reached = np.searchsorted(np.cumsum(heaviest_first), 0.5 - 1e-12)
         return min(int(reached) + 1, len(self.weights))
 
-    def chips(self) -> list[WeighedChip]:
+    def thumbnails(self) -> list[WeighedThumbnail]:
         """The face crops that were kept, heaviest first; read from the temporary file."""
         found = [
-            WeighedChip(
-                chip=chip,
-                weight=float(self.person.weights(chip.shares[None])[0]),
-                similarity=_cosine(chip.alone, self.target),
+            WeighedThumbnail(
+                thumbnail=thumbnail,
+                weight=float(self.person.weights(thumbnail.shares[None])[0]),
+                similarity=_cosine(thumbnail.own_template, self.target),
             )
-            for chip in self.person.chips()
+            for thumbnail in self.person.thumbnails()
         ]
         return sorted(found, key=lambda item: -item.weight)
 
 
-def gather_evidence(
+def explain_clip(
+    clip: Clip,
+    stills: Stills | None = None,
+    *,
+    false_match_rate: float = 1e-3,
+    threshold: float | None = None,
+) -> list[Explanation]:
+    """Searches a gallery for each person of a clip, and explains each result.
+
+    Args:
+        clip: The clip, not closed.
+        stills: The gallery, or None.
+        false_match_rate: As for `search_stills`.
+        threshold: As for `search_stills`.
+
+    Returns:
+        One explanation for each of the clip's people, in their order.
+    """
+    found = []
+    for person in clip.people:
+        match = None
+        if stills is not None:
+            match = search_stills(
+                person.template,
+                stills,
+                clip.fuser,
+                false_match_rate=false_match_rate,
+                threshold=threshold,
+            )
+        found.append(explain_person(person, clip.fuser, stills, match))
+    return found
+
+
+def explain_person(
     person: Person, fuser: Fuser, stills: Stills | None = None, match: Match | None = None
-) -> Evidence:
+) -> Explanation:
     """Reads a person's images back, 24 bytes of memory each.
 
     Args:
@@ -119,7 +152,7 @@ def gather_evidence(
     times, similarities, weights = [], [], []
     for rows, block_weights in person.blocks():
         times.append(rows["time"])
-        similarities.append(_similarity(rows["alone"], target))
+        similarities.append(_similarity(rows["own_template"], target))
         weights.append(block_weights)
     growth = tuple(
         Growth(
@@ -130,7 +163,7 @@ def gather_evidence(
         )
         for point in person.growth()
     )
-    return Evidence(
+    return Explanation(
         person=person,
         match=match,
         reference=name,

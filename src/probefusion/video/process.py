@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import MIN_NORM, row_norms
-from probefusion.embedders import Embedder
+from probefusion.embedders import CropQuality, Embedder, embed_crops
 from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
 from probefusion.faces import Detector, Face, align_face
-from probefusion.faces.frames import VideoReader
+from probefusion.faces.frames import VideoFrame, VideoReader
 from probefusion.fusion import Fuser
-from probefusion.types import EmbeddingSet, FloatArray
+from probefusion.gallery import Match, Stills, search_stills
+from probefusion.types import Template
 from probefusion.video.clip import Clip, Counts, Person
-from probefusion.video.identities import Identity, TrackKeeper
+from probefusion.video.events import EventLog, VideoEvent
+from probefusion.video.identities import IdentityThresholds, TrackAssigner
 from probefusion.video.motion import MotionTracker
-from probefusion.video.row_file import Spill
-from probefusion.video.track import Sighting, Workshop
+from probefusion.video.row_file import RowFile
+from probefusion.video.sighting import Sighting
+from probefusion.video.track import TrackSettings
 
-__all__ = ["VideoSettings", "process_video"]
+__all__ = ["VideoSettings", "process_video", "watch_video"]
 
 _CROPS_AT_ONCE = 32
 _FRAMES_AT_ONCE = 32
+_LIVE_SECONDS_AT_ONCE = 0.5
+"""A live source does not wait longer for a batch to be full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +43,8 @@ class VideoSettings:
         min_images: Tracks of fewer images are left out (and counted).
         max_gap: Seconds for which an unseen face is still expected where it was going.
         chunk_size: Images encoded at a time; exact fusers do not depend on it.
-        split_below: As for `Identity`; None takes the fuser's calibration.
-        reenter_from: As for `Identity`; None takes the fuser's calibration.
+        split_below: As for `IdentityThresholds`; None takes the fuser's calibration.
+        reenter_from: As for `IdentityThresholds`; None takes the fuser's calibration.
 
     Raises:
         ConfigError: If a value is out of range.
@@ -68,6 +73,72 @@ class VideoSettings:
                 raise ConfigError(f"{name}: expected a similarity from -1 to 1, got {value}.")
 
 
+def watch_video(
+    reader: VideoReader,
+    detector: Detector,
+    embedder: Embedder,
+    fuser: Fuser,
+    settings: VideoSettings | None = None,
+    *,
+    stills: Stills | None = None,
+    false_match_rate: float = 1e-3,
+    threshold: float | None = None,
+    quality: CropQuality | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Generator[VideoEvent, None, None]:
+    """Tells what happens to the people of a video while it runs.
+
+    For each person, again and again, in this order:
+
+    - "appeared": its track has reached `settings.min_images` images, or someone whose track went out of
+      sight was seen again and known again; then the number, the first time and the images of before go
+      on. Tracks that never reach `min_images` cause no event.
+    - "updated": another block of its images was fused. With an exact fuser blocks end after 1, 2, 3, 4,
+      6, 9, 13, ... images (half as many again) and after `settings.chunk_size` (32) at the latest, with
+      others after every `chunk_size` images. An image that waits for its block is in no event until then.
+    - "left": it was not seen for `settings.max_gap` seconds, or its moving face turned out to show
+      someone else (a split; the other person appears), or the video ended.
+
+    Template and state of an event are those of all images of the person so far. Those of the last "left"
+    are, number for number, those that `process_video` gives for the track.
+
+    Faces are embedded up to 32 frames together, so an event of a file comes up to 32 used frames after what
+    it tells; one of a live source up to half a second. Whether a face that comes in is somebody seen before
+    is decided after three of its images.
+
+    Memory stays the same however long the video is, and nothing is written to disk: of people out of sight
+    only the last 64 are known again, each by a few kilobytes.
+
+    Args:
+        reader: The video; read as events are asked for, and left open. Ask for events as fast as a live
+            source gives frames, or it drops them.
+        detector: As for `process_video`.
+        embedder: As for `process_video`.
+        fuser: As for `process_video`.
+        settings: How; None takes the defaults.
+        stills: A gallery to search for the person of each event, made with the same embedder and fuser,
+            or None.
+        false_match_rate: As for `search_stills`.
+        threshold: As for `search_stills`.
+        quality: As for `process_video`.
+        progress: Called with the number of frames read, and in all where that is known.
+        should_stop: Asked after each frame; when it says so, the people in sight leave and the events end.
+
+    Returns:
+        The events, to be iterated once. Nothing must be cleaned up where that is broken off. A video without
+        people gives none.
+
+    Raises:
+        FileFormatError: While iterating, if no frame could be decoded.
+        ProbeFusionError: If embedder and fuser do not fit (while iterating).
+    """
+    search = _search(fuser, stills, false_match_rate, threshold)
+    log = EventLog(fuser, (settings or VideoSettings()).min_images, search)
+    run = _Run(reader, embedder, fuser, settings, quality=quality, log=log)
+    return run.events(detector, progress, should_stop)
+
+
 def process_video(
     reader: VideoReader,
     detector: Detector,
@@ -75,8 +146,13 @@ def process_video(
     fuser: Fuser,
     settings: VideoSettings | None = None,
     *,
+    quality: CropQuality | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    on_event: Callable[[VideoEvent], None] | None = None,
+    stills: Stills | None = None,
+    false_match_rate: float = 1e-3,
+    threshold: float | None = None,
 ) -> Clip:
     """Finds the people of a video and fuses each one's images.
 
@@ -90,8 +166,13 @@ def process_video(
         fuser: Fuses each person's embeddings. With an exact one, the template of a clip is that of the
             sum of the states of its parts.
         settings: How; None takes the defaults.
+        quality: Judges the crops where the fuser needs it; None takes the network inside the package.
         progress: Called with the number of frames read, and in all where that is known.
         should_stop: Asked after each frame; when it says so, what was read is finished and given.
+        on_event: Called with each event as `watch_video` gives it, while the video runs, or None.
+        stills: A gallery to search for the person of each event, or None. The clip itself is not searched.
+        false_match_rate: As for `search_stills`, for events.
+        threshold: As for `search_stills`, for events.
 
     Returns:
         The clip; close it when done.
@@ -103,29 +184,31 @@ def process_video(
     """
     settings = settings or VideoSettings()
     begin = time.monotonic()
-    run = _Run(reader, embedder, fuser, settings)
+    log = None
+    if on_event is not None:
+        search = _search(fuser, stills, false_match_rate, threshold)
+        log = EventLog(fuser, settings.min_images, search)
+    row_file = RowFile()
     try:
-        for frame in reader:
-            run.take(frame.index, frame.time, frame.image, detector)
-            if progress is not None:
-                progress(reader.num_read, reader.facts.num_frames)
-            if should_stop is not None and should_stop():
-                break
-        people = run.finish()
+        run = _Run(reader, embedder, fuser, settings, quality=quality, log=log, row_file=row_file)
+        for event in run.events(detector, progress, should_stop):
+            if on_event is not None:
+                on_event(event)
+        people = run.people()
     except BaseException:
-        run.spill.close()
+        row_file.close()
         raise
     clip = Clip(
         facts=reader.facts,
         people=people,
         counts=run.counts,
         problems=reader.problems,
-        decisions=run.keeper.decisions,
+        decisions=run.assigner.decisions,
         seconds=time.monotonic() - begin,
         last_time=run.last_time,
         fuser=fuser,
         embedder=embedder.fingerprint,
-        spill=run.spill,
+        row_file=row_file,
     )
     clip.counts.frames_read = reader.num_read
     if not people:
@@ -134,64 +217,111 @@ def process_video(
     return clip
 
 
+def _search(
+    fuser: Fuser, stills: Stills | None, false_match_rate: float, threshold: float | None
+) -> Callable[[Template], Match] | None:
+    if stills is None:
+        return None
+    return partial(
+        search_stills,
+        stills=stills,
+        fuser=fuser,
+        false_match_rate=false_match_rate,
+        threshold=threshold,
+    )
+
+
 class _Run:
     """The stages of one video, fed frame by frame."""
 
     def __init__(
-        self, reader: VideoReader, embedder: Embedder, fuser: Fuser, settings: VideoSettings
+        self,
+        reader: VideoReader,
+        embedder: Embedder,
+        fuser: Fuser,
+        settings: VideoSettings | None,
+        *,
+        quality: CropQuality | None,
+        log: EventLog | None,
+        row_file: RowFile | None = None,
     ) -> None:
+        settings = settings or VideoSettings()
         self.counts = Counts()
-        self.spill = Spill()
         self.last_time = 0.0
-        self._settings, self._embedder, self._fuser = settings, embedder, fuser
+        self._reader, self._embedder, self._fuser = reader, embedder, fuser
+        self._settings, self._log = settings, log
+        self._quality = CropQuality() if quality is None and fuser.needs_quality else quality
+        self._seconds_at_once = _LIVE_SECONDS_AT_ONCE if reader.facts.is_live else float("inf")
         gap = max(settings.max_gap, 2.5 * reader.step)
-        workshop = Workshop(
+        track_settings = TrackSettings(
             fuser=fuser,
             embedder=embedder.fingerprint,
             norms_known=embedder.norms_known,
-            spill=self.spill,
+            row_file=row_file,
             chunk_size=settings.chunk_size,
             max_gap=gap,
         )
         self._motion = MotionTracker(max_gap=gap)
-        identity = Identity.of(
+        thresholds = IdentityThresholds.of(
             fuser, split_below=settings.split_below, reenter_from=settings.reenter_from
         )
-        self.keeper = TrackKeeper(workshop, identity)
+        self.assigner = TrackAssigner(track_settings, thresholds, log)
         self._waiting: list[tuple[int, float, list[Face]]] = []
         self._crops: list[npt.NDArray[np.uint8]] = []
 
-    def take(
-        self, index: int, moment: float, image: npt.NDArray[np.uint8], detector: Detector
-    ) -> None:
-        """Finds the faces of a frame; goes on with them once enough are together."""
-        self.counts.frames_used += 1
-        self.last_time = moment
-        faces = self._choose(detector.detect(image))
-        kept = []
-        for face in faces:
-            try:
-                crop = align_face(image, face.landmarks, size=self._embedder.spec.input_size)
-            except InvalidInputError:
-                self.counts.faces_unusable += 1
-                continue
-            kept.append(face)
-            self._crops.append(crop)
-        self._waiting.append((index, moment, kept))
-        if len(self._crops) >= _CROPS_AT_ONCE or len(self._waiting) >= _FRAMES_AT_ONCE:
-            self._place()
-
-    def finish(self) -> list[Person]:
-        """Ends all tracks; the people with enough images, most images first."""
+    def events(
+        self,
+        detector: Detector,
+        progress: Callable[[int, int | None], None] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> Generator[VideoEvent, None, None]:
+        """Reads the video to its end and gives the events on the way, none without a log."""
+        for frame in self._reader:
+            self._take(frame, detector)
+            yield from self._told()
+            if progress is not None:
+                progress(self._reader.num_read, self._reader.facts.num_frames)
+            if should_stop is not None and should_stop():
+                break
         self._place()
+        self.assigner.finish()
+        yield from self._told()
+
+    def people(self) -> list[Person]:
+        """The people with enough images, most images first; to be asked at the end."""
         people = []
-        for track in self.keeper.finish():
+        for track in self.assigner.tracks:
             if track.num_images < self._settings.min_images:
                 self.counts.tracks_too_short += 1
                 self.counts.images_in_short_tracks += track.num_images
             else:
                 people.append(Person([track], self._fuser))
         return sorted(people, key=lambda person: (-person.num_images, person.number))
+
+    def _told(self) -> list[VideoEvent]:
+        return [] if self._log is None else self._log.take()
+
+    def _take(self, frame: VideoFrame, detector: Detector) -> None:
+        """Finds the faces of a frame; goes on with them once enough are together."""
+        self.counts.frames_used += 1
+        self.last_time = frame.time
+        kept = []
+        for face in self._choose(detector.detect(frame.image)):
+            try:
+                size = self._embedder.spec.input_size
+                crop = align_face(frame.image, face.landmarks, size=size)
+            except InvalidInputError:
+                self.counts.faces_unusable += 1
+                continue
+            kept.append(face)
+            self._crops.append(crop)
+        self._waiting.append((frame.index, frame.time, kept))
+        if (
+            len(self._crops) >= _CROPS_AT_ONCE
+            or len(self._waiting) >= _FRAMES_AT_ONCE
+            or frame.time - self._waiting[0][1] >= self._seconds_at_once
+        ):
+            self._place()
 
     def _choose(self, faces: Sequence[Face]) -> list[Face]:
         self.counts.faces_found += len(faces)
@@ -203,58 +333,51 @@ class _Run:
 
     def _place(self) -> None:
         """Embeds the waiting faces together, then gives them to the tracks frame by frame."""
-        embedded = iter(self._embed())
-        for index, moment, faces in self._waiting:
-            crops = [next(embedded) for _ in faces]
+        sightings = iter(self._embed())
+        for _, moment, faces in self._waiting:
             names = self._motion.update(faces, moment)
-            for face, name, (crop, values) in zip(faces, names, crops, strict=True):
-                if values is None:
+            for name in names:
+                sighting = next(sightings)
+                if sighting is None:
                     self.counts.faces_unusable += 1
                 elif name is None:
                     self.counts.faces_untracked += 1
                 else:
-                    embedding, style, alone = values
-                    sighting = Sighting(
-                        frame=index,
-                        time=moment,
-                        box=face.box,
-                        score=face.score,
-                        crop=crop,
-                        embedding=embedding,
-                        style=style,
-                        alone=alone,
-                    )
-                    self.keeper.place(name, sighting)
-            self.keeper.expire(moment)
+                    self.assigner.place(name, sighting)
+            self.assigner.expire(moment)
         self._waiting, self._crops = [], []
 
-    def _embed(
-        self,
-    ) -> list[
-        tuple[npt.NDArray[np.uint8], tuple[FloatArray, FloatArray | None, FloatArray] | None]
-    ]:
-        """Each waiting crop with embedding, style and the fuser's vector of it alone, or None."""
-        if not self._crops:
-            return []
-        embeddings, style = self._embedder.embed(np.stack(self._crops))
-        norms = row_norms(embeddings)
-        usable = np.isfinite(norms) & (norms >= MIN_NORM)
-        if style is not None:
-            usable &= np.isfinite(style.reshape(len(style), -1)).all(axis=1)
-        rows = np.flatnonzero(usable)
-        values: dict[int, tuple[FloatArray, FloatArray | None, FloatArray]] = {}
-        if len(rows):
-            images = EmbeddingSet(
-                embeddings=embeddings[rows],
-                style=None if style is None else style[rows],
-                embedder=self._embedder.fingerprint,
-                norms_known=self._embedder.norms_known,
+    def _embed(self) -> list[Sighting | None]:
+        """The waiting faces, frame after frame; None where a crop is unusable."""
+        faces = [(frame, moment, face) for frame, moment, found in self._waiting for face in found]
+        embedded = embed_crops(self._crops, self._embedder, quality=self._quality)
+        if embedded.images is None:
+            return [None] * len(faces)
+        images = embedded.images
+        own_templates = self._fuser.fuse_many(images, np.arange(len(images) + 1))
+        rows = iter(range(len(images)))
+        sightings: list[Sighting | None] = []
+        for (frame, moment, face), crop, reason in zip(
+            faces, self._crops, embedded.reasons, strict=True
+        ):
+            if reason is not None:
+                sightings.append(None)
+                continue
+            row = next(rows)
+            sightings.append(
+                Sighting(
+                    frame=frame,
+                    time=moment,
+                    box=face.box,
+                    score=face.score,
+                    crop=crop,
+                    embedding=images.embeddings[row],
+                    style=None if images.style is None else images.style[row],
+                    quality=None if images.quality is None else float(images.quality[row]),
+                    own_template=own_templates[row],
+                )
             )
-            alone = self._fuser.fuse_many(images, np.arange(len(rows) + 1))
-            for place, row in enumerate(rows):
-                own_style = None if style is None else style[row]
-                values[int(row)] = (embeddings[row], own_style, alone[place])
-        return [(crop, values.get(row)) for row, crop in enumerate(self._crops)]
+        return sightings
 
 
 def _why_nobody(clip: Clip, settings: VideoSettings) -> str:

@@ -14,15 +14,15 @@ import numpy as np
 from probefusion.errors import MissingFileError, OutputExistsError
 from probefusion.files import replace_file
 from probefusion.video.clip import Clip, Person
-from probefusion.video.explanation import Evidence
+from probefusion.video.explanation import Explanation
 
 __all__ = [
     "SCHEMA_VERSION",
     "check_folder",
     "clip_facts",
+    "person_facts",
     "prepare_folder",
-    "summary",
-    "write_records",
+    "write_results",
 ]
 
 SCHEMA_VERSION = 1
@@ -73,18 +73,18 @@ def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
     return folder
 
 
-def write_records(
-    clip: Clip, evidence: Sequence[Evidence], folder: Path, *, settings: dict[str, Any]
+def write_results(
+    clip: Clip, explanations: Sequence[Explanation], folder: Path, *, settings: dict[str, Any]
 ) -> None:
     """Writes tracks.json and each person's template (with its weights) and state.
 
     Args:
         clip: The video.
-        evidence: Of each of its people, in their order.
+        explanations: Of each of its people, in their order.
         folder: As `prepare_folder` gave it.
         settings: What the video was processed with, for the record.
     """
-    for item in evidence:
+    for item in explanations:
         person = item.person
         template = replace(person.template, weights=item.weights.astype(np.float32))
         template.save(folder / _template_file(person))
@@ -98,7 +98,7 @@ def write_records(
     with replace_file(folder / "tracks.json", force=True) as stream:
         text = json.dumps(head, indent=1, ensure_ascii=False, allow_nan=False)
         stream.write(text.removesuffix("\n}").encode() + b',\n "tracks": [')
-        for place, item in enumerate(evidence):
+        for place, item in enumerate(explanations):
             stream.write(b"\n" if place == 0 else b",\n")
             for line in _track_lines(item):
                 stream.write(line.encode())
@@ -122,9 +122,9 @@ def clip_facts(clip: Clip) -> dict[str, Any]:
     }
 
 
-def summary(evidence: Evidence) -> dict[str, Any]:
+def person_facts(explanation: Explanation) -> dict[str, Any]:
     """What is recorded of a person apart from the single images."""
-    person, match = evidence.person, evidence.match
+    person, match = explanation.person, explanation.match
     return {
         "track": person.number,
         "merged_tracks": [track.number for track in person.tracks],
@@ -143,21 +143,21 @@ def summary(evidence: Evidence) -> dict[str, Any]:
             "false_match_rate": match.false_match_rate,
             "candidates": [_rounded(asdict(candidate)) for candidate in match.candidates],
         },
-        "reference": evidence.reference,
-        "similarity": round(evidence.fused_similarity, 6),
-        "similarity_of_mean": round(evidence.mean_similarity, 6),
-        "mean_similarity_of_images": round(float(evidence.similarities.mean()), 6),
-        "share_of_images_below": round(evidence.share_beaten, 6),
-        "num_images_carrying_half": evidence.num_carrying_half,
-        "growth": [_rounded(asdict(point)) for point in evidence.growth],
+        "reference": explanation.reference,
+        "similarity": round(explanation.fused_similarity, 6),
+        "similarity_of_mean": round(explanation.mean_similarity, 6),
+        "mean_similarity_of_images": round(float(explanation.similarities.mean()), 6),
+        "share_of_images_below": round(explanation.share_beaten, 6),
+        "num_images_carrying_half": explanation.num_carrying_half,
+        "growth": [_rounded(asdict(point)) for point in explanation.growth],
     }
 
 
-def _track_lines(evidence: Evidence) -> Iterator[str]:
-    head = json.dumps(summary(evidence), ensure_ascii=False, allow_nan=False)
+def _track_lines(explanation: Explanation) -> Iterator[str]:
+    head = json.dumps(person_facts(explanation), ensure_ascii=False, allow_nan=False)
     yield "  " + head.removesuffix("}") + ', "images": ['
     place = 0
-    for rows, weights in evidence.person.blocks():
+    for rows, weights in explanation.person.blocks():
         for row, weight in zip(rows, weights, strict=True):
             image = {
                 "frame": int(row["frame"]),
@@ -165,7 +165,7 @@ def _track_lines(evidence: Evidence) -> Iterator[str]:
                 "box": [round(float(value), 1) for value in row["box"]],
                 "score": round(float(row["score"]), 4),
                 "weight": float(f"{weight:.6g}"),
-                "similarity": round(float(evidence.similarities[place]), 4),
+                "similarity": round(float(explanation.similarities[place]), 4),
             }
             yield ("\n   " if place == 0 else ",\n   ") + json.dumps(image)
             place += 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from typing import TypeAlias
 
-__all__ = ["Place", "Spill"]
+__all__ = ["Place", "RowFile"]
 
 Place: TypeAlias = tuple[int, int]
 """Where a piece lies: offset and length in bytes."""
 
 
-class Spill:
+class RowFile:
     """Pieces of bytes in an unnamed temporary file that disappears with the process.
 
     Use as a context manager, or call `close`.
@@ -38,7 +38,7 @@ class Spill:
         """Gives the space back."""
         self._file.close()
 
-    def __enter__(self) -> Spill:
+    def __enter__(self) -> RowFile:
         return self
 
     def __exit__(self, *details: object) -> None:

@@ -11,53 +11,58 @@ import numpy.typing as npt
 from probefusion.extras import import_cv2
 from probefusion.types import FloatArray
 
-__all__ = ["Chip", "ChipShelf"]
+__all__ = ["Thumbnail", "ThumbnailShelf"]
 
 _SECONDS_APART = 0.5
-"""At most one chip of each kind per half second: neighbouring frames look alike."""
+"""At most one thumbnail of each kind per half second: neighbouring frames look alike."""
 _JPEG_QUALITY = 85
 _HEAD = struct.Struct("<qdII")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Chip:
+class Thumbnail:
     """One aligned face crop.
 
     Args:
         frame: Index of its frame.
         time: Seconds since the start.
         shares: (M,) its shares in the state.
-        alone: (D,) the unit vector that the fuser makes of this image alone.
+        own_template: (D,) the unit vector that the fuser makes of this image alone.
         jpeg: The crop as JPEG bytes.
     """
 
     frame: int
     time: float
     shares: npt.NDArray[np.float32]
-    alone: FloatArray
+    own_template: FloatArray
     jpeg: bytes
 
     def to_bytes(self) -> bytes:
-        """The chip for a temporary file."""
-        head = _HEAD.pack(self.frame, self.time, len(self.shares), len(self.alone))
-        return head + self.shares.tobytes() + self.alone.astype(np.float32).tobytes() + self.jpeg
+        """The thumbnail for a temporary file."""
+        head = _HEAD.pack(self.frame, self.time, len(self.shares), len(self.own_template))
+        return (
+            head
+            + self.shares.tobytes()
+            + self.own_template.astype(np.float32).tobytes()
+            + self.jpeg
+        )
 
     @staticmethod
-    def from_bytes(data: bytes) -> Chip:
+    def from_bytes(data: bytes) -> Thumbnail:
         """Reads what `to_bytes` gave."""
         frame, time, num_clusters, dim = _HEAD.unpack_from(data)
         middle = _HEAD.size + 4 * num_clusters
-        return Chip(
+        return Thumbnail(
             frame=frame,
             time=time,
             shares=np.frombuffer(data, np.float32, num_clusters, _HEAD.size),
-            alone=np.frombuffer(data, np.float32, dim, middle),
+            own_template=np.frombuffer(data, np.float32, dim, middle),
             jpeg=data[middle + 4 * dim :],
         )
 
 
-class ChipShelf:
-    """Keeps a bounded number of chips while images stream by.
+class ThumbnailShelf:
+    """Keeps a bounded number of thumbnails while images stream by.
 
     What weighs most is judged when an image arrives, by the state of that time; the final weights
     order what was kept.
@@ -69,7 +74,7 @@ class ChipShelf:
 
     def __init__(self, *, num_heavy: int = 24, num_light: int = 6) -> None:
         self._sizes = {1: num_heavy, -1: num_light}
-        self._kept: dict[int, dict[int, tuple[float, Chip]]] = {1: {}, -1: {}}
+        self._kept: dict[int, dict[int, tuple[float, Thumbnail]]] = {1: {}, -1: {}}
 
     def offer(
         self,
@@ -79,11 +84,11 @@ class ChipShelf:
         frame: int,
         time: float,
         shares: npt.NDArray[np.floating],
-        alone: FloatArray,
+        own_template: FloatArray,
     ) -> None:
         """Looks at one image; keeps it if it is among the heaviest or lightest so far."""
         slot = int(time / _SECONDS_APART)
-        chip: Chip | None = None
+        thumbnail: Thumbnail | None = None
         for sign, size in self._sizes.items():
             kept = self._kept[sign]
             rank = sign * weight
@@ -97,25 +102,29 @@ class ChipShelf:
                 continue
             if rival is not None:
                 del kept[rival]
-            if chip is None:
-                chip = Chip(
+            if thumbnail is None:
+                thumbnail = Thumbnail(
                     frame=frame,
                     time=time,
                     shares=np.array(shares, np.float32),
-                    alone=alone,
+                    own_template=own_template,
                     jpeg=encode_jpeg(crop),
                 )
-            kept[slot] = (rank, chip)
+            kept[slot] = (rank, thumbnail)
 
-    def chips(self) -> list[Chip]:
+    def thumbnails(self) -> list[Thumbnail]:
         """What was kept, each image once, in order of time."""
-        found = {chip.frame: chip for kept in self._kept.values() for _, chip in kept.values()}
+        found = {
+            thumbnail.frame: thumbnail
+            for kept in self._kept.values()
+            for _, thumbnail in kept.values()
+        }
         return [found[frame] for frame in sorted(found)]
 
 
 def encode_jpeg(image: npt.NDArray[np.uint8]) -> bytes:
     """An (H, W, 3) uint8 RGB image as JPEG bytes."""
-    cv2 = import_cv2("storing face chips")
+    cv2 = import_cv2("storing face thumbnails")
     _, data = cv2.imencode(
         ".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     )

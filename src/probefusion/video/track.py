@@ -1,9 +1,8 @@
-"""One person's appearances in a video: a fusion state that grows, and what is kept of each image.
+"""One person's appearances in a video: a fusion state that grows as images come.
 
-Memory does not grow with the number of images: crops are dropped once they are fused, apart from a
-few chips; of every image one row (frame, time, box, score, shares in the state, its own unit vector)
-goes to a temporary file. Shares are M numbers, from which the weight of every image in the final
-result follows.
+Memory does not grow with the number of images: crops are dropped once they are fused, and what the
+results need of each image goes to a record (`probefusion.video.record`). Without a record, when a
+stream is only watched, the state is all that remains.
 """
 
 from __future__ import annotations
@@ -15,76 +14,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.fusion import Fuser, MeanFuser
+from probefusion.errors import InvalidInputError
+from probefusion.fusion import Fuser
 from probefusion.types import EmbeddingSet, FloatArray, FusionState
-from probefusion.video.row_file import Place, Spill
-from probefusion.video.thumbnails import Chip, ChipShelf
+from probefusion.video.record import GrowthPoint, TrackRecord
+from probefusion.video.row_file import RowFile
+from probefusion.video.sighting import Segment, Sighting
+from probefusion.video.thumbnails import Thumbnail
 
-__all__ = ["Checkpoint", "Segment", "Sighting", "Track", "Workshop", "as_set"]
-
-_ROWS_IN_MEMORY = 512
-_MEAN = MeanFuser()
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sighting:
-    """One face in one frame, embedded.
-
-    Args:
-        frame: Index of the frame.
-        time: Seconds since the start.
-        box: (4,) float32: x, y, width, height in pixels.
-        score: The detector's.
-        crop: (S, S, 3) uint8 RGB, aligned.
-        embedding: (D,) float32.
-        style: (C, 2) float32, or None.
-        alone: (D,) float32 unit vector: what the fuser makes of this image alone.
-    """
-
-    frame: int
-    time: float
-    box: FloatArray
-    score: float
-    crop: npt.NDArray[np.uint8]
-    embedding: FloatArray
-    style: FloatArray | None
-    alone: FloatArray
-
-
-@dataclass(kw_only=True)
-class Segment:
-    """A stretch without a long gap in which a person was seen."""
-
-    first_frame: int
-    last_frame: int
-    first_time: float
-    last_time: float
+__all__ = ["Track", "TrackSettings", "as_set"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Checkpoint:
-    """A track after some of its images, to see how the result grew.
-
-    Args:
-        time: When the last of them was seen.
-        state: Their state.
-        mean_state: Their state by the plain mean.
-    """
-
-    time: float
-    state: FusionState
-    mean_state: FusionState
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Workshop:
+class TrackSettings:
     """What all tracks of a video share.
 
     Args:
         fuser: The fuser.
         embedder: Fingerprint of the embedder.
         norms_known: Whether its embeddings have their own length.
-        spill: Where rows go.
+        row_file: Where the record of each track goes; None keeps none.
         chunk_size: Images encoded at a time. Exact fusers do not depend on it.
         max_gap: Seconds unseen after which a new segment begins.
     """
@@ -92,19 +41,21 @@ class Workshop:
     fuser: Fuser
     embedder: str
     norms_known: bool
-    spill: Spill
+    row_file: RowFile | None
     chunk_size: int
     max_gap: float
 
 
-def as_set(sightings: list[Sighting], workshop: Workshop) -> EmbeddingSet:
+def as_set(sightings: list[Sighting], settings: TrackSettings) -> EmbeddingSet:
     """The embeddings of sightings as a set."""
     styles = [sighting.style for sighting in sightings if sighting.style is not None]
+    qualities = [sighting.quality for sighting in sightings if sighting.quality is not None]
     return EmbeddingSet(
         embeddings=np.stack([sighting.embedding for sighting in sightings]),
         style=np.stack(styles) if styles else None,
-        embedder=workshop.embedder,
-        norms_known=workshop.norms_known,
+        quality=np.array(qualities, np.float32) if qualities else None,
+        embedder=settings.embedder,
+        norms_known=settings.norms_known,
     )
 
 
@@ -113,32 +64,25 @@ class Track:
 
     Args:
         number: Its number, from 1.
-        workshop: What all tracks share.
+        settings: What all tracks share.
 
     Attributes:
         number: Its number.
-        segments: When it was seen.
+        segments: When it was seen; without a record the first and the last stretch only.
         num_images: How many images it holds.
     """
 
-    def __init__(self, number: int, workshop: Workshop) -> None:
+    def __init__(self, number: int, settings: TrackSettings) -> None:
         self.number = number
         self.segments: list[Segment] = []
         self.num_images = 0
-        self._workshop = workshop
+        self._settings = settings
         self._waiting: list[Sighting] = []
         self._state: FusionState | None = None
-        self._mean_state: FusionState | None = None
         self._vector: FloatArray | None = None
-        self._next_checkpoint = 1
-        self._growth: list[Checkpoint] = []
-        self._shelf = ChipShelf()
-        self._rows: list[npt.NDArray[Any]] = []
-        self._row_type: np.dtype[Any] | None = None
-        self._places: list[Place] = []
+        self._next_growth_point = 1
+        self._record = None if settings.row_file is None else TrackRecord(settings.row_file)
         self._is_closed = False
-        self._stored: list[tuple[float, Place, Place]] = []
-        self._stored_chips: list[Place] = []
 
     @property
     def last_frame(self) -> int:
@@ -151,12 +95,17 @@ class Track:
         return self.segments[-1].last_time
 
     @property
+    def num_encoded(self) -> int:
+        """How many of its images are in the state already; the others wait for their block."""
+        return self.num_images - len(self._waiting)
+
+    @property
     def vector(self) -> FloatArray:
-        """(D,) unit vector of all images so far."""
+        """(D,) unit vector: of the encoded images, or of the waiting ones where none is encoded."""
         if self._vector is None:
-            fuser = self._workshop.fuser
+            fuser = self._settings.fuser
             if self._state is None:
-                self._vector = fuser.fuse(as_set(self._waiting, self._workshop)).vector
+                self._vector = fuser.fuse(as_set(self._waiting, self._settings)).vector
             else:
                 self._vector = fuser.finish(self._state).vector
         return self._vector
@@ -165,7 +114,9 @@ class Track:
         """Takes one more image of this person, later than all before."""
         self.num_images += 1
         last = self.segments[-1] if self.segments else None
-        if last is None or sighting.time - last.last_time > self._workshop.max_gap:
+        if last is None or sighting.time - last.last_time > self._settings.max_gap:
+            if self._record is None:
+                del self.segments[1:]
             self.segments.append(
                 Segment(
                     first_frame=sighting.frame,
@@ -182,124 +133,83 @@ class Track:
         if len(self._waiting) >= self._next_size():
             self._flush()
 
+    def state_so_far(self) -> FusionState:
+        """The state of all images until now. The track goes on as if it had not been asked.
+
+        The images that wait for their block are encoded together. When no image follows, this is the
+        state that `state` gives, number for number.
+        """
+        if self._is_closed:
+            return self.state()
+        if not self._waiting and self._state is not None:
+            return self._state
+        waiting = self._settings.fuser.encode(as_set(self._waiting, self._settings))
+        return waiting if self._state is None else self._state + waiting
+
     def close(self) -> None:
-        """Fuses what waits and moves everything but the vector to the temporary file."""
+        """Fuses what waits and moves everything but the vector to the record."""
         if self._is_closed:
             return
+        record = self._kept()
         if self._waiting:
             self._flush()
-        self._note_checkpoint()
-        self._store_rows()
+        if self._state is not None:
+            record.note_growth(self.last_time, self._state)
         self._vector = self.vector
-        store = self._workshop.spill.append
-        self._stored = [
-            (point.time, store(point.state.to_bytes()), store(point.mean_state.to_bytes()))
-            for point in self._growth
-        ]
-        self._stored_chips = [store(chip.to_bytes()) for chip in self._shelf.chips()]
-        self._state = self._mean_state = None
-        self._growth, self._shelf, self._is_closed = [], ChipShelf(), True
+        record.close()
+        self._state, self._is_closed = None, True
 
-    def growth(self) -> list[Checkpoint]:
+    def growth(self) -> list[GrowthPoint]:
         """The track after more and more of its images, the last one after all; closes the track."""
         self.close()
-        read = self._workshop.spill.read
-        return [
-            Checkpoint(
-                time=time,
-                state=FusionState.from_bytes(read(state)),
-                mean_state=FusionState.from_bytes(read(mean_state)),
-            )
-            for time, state, mean_state in self._stored
-        ]
+        return self._kept().growth()
 
     def state(self) -> FusionState:
         """The state of all its images; closes the track."""
         self.close()
-        return FusionState.from_bytes(self._workshop.spill.read(self._stored[-1][1]))
+        return self._kept().state()
 
-    def chips(self) -> list[Chip]:
+    def thumbnails(self) -> list[Thumbnail]:
         """The crops that were kept; closes the track."""
         self.close()
-        return [Chip.from_bytes(self._workshop.spill.read(place)) for place in self._stored_chips]
+        return self._kept().thumbnails()
 
     def blocks(self) -> Iterator[npt.NDArray[Any]]:
         """The rows of its images in order of time, some hundred at a time; closes the track.
 
-        Each row has the fields frame, time, box (4), score, shares (M) and alone (D).
+        Each row has the fields frame, time, box (4), score, shares (M) and own_template (D).
         """
         self.close()
-        if self._row_type is None:
-            return
-        for place in self._places:
-            yield np.frombuffer(self._workshop.spill.read(place), self._row_type)
+        yield from self._kept().blocks()
+
+    def _kept(self) -> TrackRecord:
+        if self._record is None:
+            raise InvalidInputError(
+                f"track {self.number}: kept no record of its images. Process the video instead of "
+                f"watching it, or take state_so_far()."
+            )
+        return self._record
 
     def _next_size(self) -> int:
         """How many waiting images are encoded together next."""
-        workshop = self._workshop
-        if not workshop.fuser.is_exact:
-            return workshop.chunk_size
+        settings = self._settings
+        if not settings.fuser.is_exact:
+            return settings.chunk_size
         done = 0 if self._state is None else self._state.num_images
-        return max(1, min(workshop.chunk_size, self._next_checkpoint - done))
+        return max(1, min(settings.chunk_size, self._next_growth_point - done))
 
     def _flush(self) -> None:
-        fuser = self._workshop.fuser
+        fuser = self._settings.fuser
         sightings, self._waiting = self._waiting, []
-        images = as_set(sightings, self._workshop)
+        images = as_set(sightings, self._settings)
         state, shares = fuser.encode_with_shares(images)
-        mean_state = _MEAN.encode(images)
-        if self._state is not None and self._mean_state is not None:
-            state, mean_state = self._state + state, self._mean_state + mean_state
-        self._state, self._mean_state, self._vector = state, mean_state, None
-        self._keep_rows(sightings, shares)
-        for sighting, share, weight in zip(
-            sightings, shares, fuser.weigh(state, shares), strict=True
-        ):
-            self._shelf.offer(
-                sighting.crop,
-                float(weight),
-                frame=sighting.frame,
-                time=sighting.time,
-                shares=share,
-                alone=sighting.alone,
-            )
-        if state.num_images >= self._next_checkpoint:
-            self._note_checkpoint()
-
-    def _note_checkpoint(self) -> None:
-        if self._state is None or self._mean_state is None:
-            return
-        count = self._state.num_images
-        if self._growth and self._growth[-1].state.num_images == count:
-            return
-        self._growth.append(
-            Checkpoint(time=self.last_time, state=self._state, mean_state=self._mean_state)
-        )
-        self._next_checkpoint = max(count + 1, count * 3 // 2)
-
-    def _keep_rows(self, sightings: list[Sighting], shares: npt.NDArray[np.floating]) -> None:
-        if self._row_type is None:
-            self._row_type = np.dtype(
-                [
-                    ("frame", "<i8"),
-                    ("time", "<f8"),
-                    ("box", "<f4", 4),
-                    ("score", "<f4"),
-                    ("shares", "<f4", shares.shape[1]),
-                    ("alone", "<f2", len(sightings[0].alone)),
-                ]
-            )
-        rows = np.empty(len(sightings), self._row_type)
-        for name in ("frame", "time", "box", "score", "alone"):
-            rows[name] = [getattr(sighting, name) for sighting in sightings]
-        rows["shares"] = shares
-        self._rows.append(rows)
-        if sum(len(part) for part in self._rows) >= _ROWS_IN_MEMORY:
-            self._store_rows()
-
-    def _store_rows(self) -> None:
-        if self._rows:
-            self._places.append(
-                self._workshop.spill.append(b"".join(part.tobytes() for part in self._rows))
-            )
-            self._rows = []
+        if self._state is not None:
+            state = self._state + state
+        self._state, self._vector = state, None
+        if self._record is not None:
+            self._record.add(sightings, images, shares, fuser.weigh(state, shares))
+        count = state.num_images
+        if count >= self._next_growth_point:
+            if self._record is not None:
+                self._record.note_growth(self.last_time, state)
+            self._next_growth_point = max(count + 1, count * 3 // 2)

@@ -80,7 +80,7 @@ def test_all_images_are_embedded_in_order_and_in_small_batches(folder):
     assert images.norms_known is True
     assert images.style.shape == (140, 3, 2)
     assert report.num_faces is None
-    assert (report.num_used, report.num_skipped) == (140, 0)
+    assert (len(report.embedding_set), report.skipped) == (140, ())
     assert max(embedder.batches) <= 128
     assert calls == [(done, 140) for done in range(1, 141)]
 
@@ -96,8 +96,8 @@ def test_what_is_skipped_is_listed_with_its_reason(folder):
     assert set(reasons) == {"wide.png", "black.png", "red.png", "text.jpg", "phone.heic"}
     assert "square" in reasons["wide.png"]
     assert "without length" in reasons["black.png"]
-    assert report.num_used == 140
-    assert report.num_skipped == 5
+    assert len(report.embedding_set) == 140
+    assert len(report.skipped) == 5
     assert len(report.embedding_set.sources) == len(report.embedding_set.style) == 140
 
 
@@ -169,7 +169,7 @@ def test_real_photos_and_crops(assets):
         embedder,
         detector=detector,
     )
-    assert report.num_used == 2
+    assert len(report.embedding_set) == 2
     assert report.num_faces.tolist() == [1, 1]
     assert report.embedding_set.style.shape == (2, 192, 2)
 

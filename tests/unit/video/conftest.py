@@ -8,8 +8,9 @@ import pytest
 from probefusion.embedders import EmbedderSpec
 from probefusion.faces import Face
 from probefusion.fusion import MeanFuser
-from probefusion.video.row_file import Spill
-from probefusion.video.track import Sighting, Workshop
+from probefusion.video.row_file import RowFile
+from probefusion.video.sighting import Sighting
+from probefusion.video.track import TrackSettings
 
 pytest.importorskip("cv2")
 
@@ -18,13 +19,13 @@ RATE = 25
 
 
 @pytest.fixture
-def workshop():
-    with Spill() as spill:
-        yield Workshop(
+def track_settings():
+    with RowFile() as row_file:
+        yield TrackSettings(
             fuser=MeanFuser(),
             embedder="net@1",
             norms_known=True,
-            spill=spill,
+            row_file=row_file,
             chunk_size=8,
             max_gap=0.5,
         )
@@ -49,7 +50,7 @@ def faces():
             crop=np.full((112, 112, 3), 20 * who, np.uint8),
             embedding=(10 * unit).astype(np.float32),
             style=None,
-            alone=unit,
+            own_template=unit,
         )
 
     make.people = people.astype(np.float32)

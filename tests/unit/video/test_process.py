@@ -21,8 +21,8 @@ from probefusion.reports.video import write_report
 from probefusion.types import EmbeddingSet, FusionState, Template
 from probefusion.video import VideoSettings, process_video
 from probefusion.video.annotate import annotate_video
-from probefusion.video.explanation import gather_evidence
-from probefusion.video.results import prepare_folder, write_records
+from probefusion.video.explanation import explain_person
+from probefusion.video.results import prepare_folder, write_results
 from probefusion.zoo import load_fuser
 
 pytest.importorskip("av")
@@ -170,18 +170,18 @@ def written(process, two_people_clip, gallery, square_detector, colour_embedder,
     fuser = load_fuser("mean")
     stills = read_stills(gallery, colour_embedder, square_detector, fuser)
     with process(two_people_clip) as clip:
-        evidence = [
-            gather_evidence(
+        explanations = [
+            explain_person(
                 person, fuser, stills, search_stills(person.template, stills, fuser, threshold=0.9)
             )
             for person in clip.people
         ]
         folder = prepare_folder(tmp_path / "out")
-        write_records(clip, evidence, folder, settings={"every": 1})
-        write_report(clip, evidence, folder / "report.html")
+        write_results(clip, explanations, folder, settings={"every": 1})
+        write_report(clip, explanations, folder / "report.html")
         with VideoReader(two_people_clip) as again:
-            annotate_video(clip, evidence, again, folder / "annotated.mp4")
-        yield folder, clip, evidence
+            annotate_video(clip, explanations, again, folder / "annotated.mp4")
+        yield folder, clip, explanations
 
 
 def test_tracks_json(written) -> None:
@@ -210,9 +210,9 @@ def test_tracks_json(written) -> None:
     assert red["images"][10]["box"] == pytest.approx([20, 20, 40, 40], abs=3)
 
 
-def test_evidence(written) -> None:
-    _, clip, evidence = written
-    red = evidence[0]
+def test_explanation(written) -> None:
+    _, clip, explanations = written
+    red = explanations[0]
     assert red.reference == "Red <b>"
     assert red.fused_similarity > 0.99
     assert red.num_carrying_half == 20  # the mean weighs all 40 alike

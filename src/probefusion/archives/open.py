@@ -1,0 +1,37 @@
+"""Opens an archive of either kind; `probefusion.archives.archive` says what they hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from probefusion.archives.archive import Archive
+from probefusion.archives.memmap_archive import MemmapArchive
+from probefusion.archives.parquet_archive import ParquetArchive
+from probefusion.checks import check_existing
+from probefusion.errors import FileFormatError
+
+__all__ = ["open_archive"]
+
+
+def open_archive(path: str | Path, *, by: str = "template_id") -> Archive:
+    """Opens an archive.
+
+    Args:
+        path: A Parquet file, a folder of them, or a folder of memory-mapped arrays.
+        by: Column that says which images belong together: "template_id", "subject_id", ...
+
+    Raises:
+        MissingFileError: If there is nothing at `path`.
+        FileFormatError: If it is no archive, or lacks a column.
+        MissingExtraError: If pyarrow is needed and not installed.
+    """
+    path = check_existing(path, name="archive")
+    if path.is_dir() and (path / "embeddings.npy").exists():
+        return MemmapArchive(path, by=by)
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not files or files[0].suffix.lower() != ".parquet":
+        raise FileFormatError(
+            f"archive {str(path)!r}: expected a .parquet file, or a folder with .parquet files or "
+            f"with embeddings.npy. For the embeddings of one person use: probefusion fuse"
+        )
+    return ParquetArchive(files, by=by, name=path.name)

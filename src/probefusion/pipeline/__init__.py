@@ -1,0 +1,39 @@
+"""Pipeline: the use cases, each one call. What the commands do is done here.
+
+The verbs stand at the root of the package (`probefusion.fuse`, `probefusion.evaluate`, ...) and in a
+module of their own here; this package gives their nouns, each loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from probefusion.pipeline.pipeline import Pipeline
+    from probefusion.pipeline.results import FoundFace, Fused, FusedPeople, ImageWeight
+    from probefusion.pipeline.videos import Extract
+
+__all__ = ["Extract", "FoundFace", "Fused", "FusedPeople", "ImageWeight", "Pipeline"]
+
+_LAZY = {
+    "Extract": "probefusion.pipeline.videos",
+    "FoundFace": "probefusion.pipeline.results",
+    "Fused": "probefusion.pipeline.results",
+    "FusedPeople": "probefusion.pipeline.results",
+    "ImageWeight": "probefusion.pipeline.results",
+    "Pipeline": "probefusion.pipeline.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'probefusion.pipeline' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,102 @@
+"""Is this folder or archive one person, or many with a folder each?"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from probefusion.errors import ConfigError, FileFormatError
+from probefusion.faces import ImageSource, SkippedImage, list_images
+
+__all__ = ["check_one_person", "check_people", "people_inside"]
+
+_NAMES_SHOWN = 3
+
+
+def people_inside(path: Path) -> tuple[dict[str, list[ImageSource]], list[SkippedImage]]:
+    """The images of each sub-folder of a folder or zip archive, which then is a person.
+
+    Folders that hold nothing but one other folder are passed through. Images may lie deeper inside a
+    person's folder.
+
+    Args:
+        path: The folder or `.zip` file.
+
+    Returns:
+        Images by name of the sub-folder, in order of the names, [] for a sub-folder without any; {} if
+        images lie outside of sub-folders, or in fewer than two of them. And what was skipped.
+
+    Raises:
+        MissingFileError: If there is nothing at `path`.
+        FileFormatError: If a `.zip` file is no zip archive.
+    """
+    sources, skipped = list_images(path)
+    placed = [(_folders_above(source, path), source) for source in sources]
+    depth = 0
+    while placed:
+        if any(len(folders) <= depth for folders, _ in placed):
+            return {}, skipped
+        if len({folders[depth] for folders, _ in placed}) > 1:
+            break
+        depth += 1
+    if not placed:
+        return {}, skipped
+    people: dict[str, list[ImageSource]] = {name: [] for name in _folders_of(path, placed, depth)}
+    for folders, source in placed:
+        people.setdefault(folders[depth], []).append(source)
+    return dict(sorted(people.items())), skipped
+
+
+def check_one_person(path: Path) -> None:
+    """Refuses a folder or zip archive whose sub-folders look like people.
+
+    Raises:
+        ConfigError: If images lie in two or more sub-folders and none directly inside.
+    """
+    if not path.is_dir() and path.suffix.lower() != ".zip":
+        return
+    people = [name for name, images in people_inside(path)[0].items() if images]
+    if people:
+        names = ", ".join(
+            [*people[:_NAMES_SHOWN], *(["..."] if len(people) > _NAMES_SHOWN else [])]
+        )
+        raise ConfigError(
+            f"{path}: holds {len(people)} folders of images ({names}) and no image of its own: is each folder a "
+            f"person? Then give --people (Pipeline.fuse_people) for a template of each. If they are all one "
+            f"person, give --one-person (one_person=True)."
+        )
+
+
+def check_people(path: Path) -> tuple[dict[str, list[ImageSource]], list[SkippedImage]]:
+    """The people of a folder or zip archive, which must hold some.
+
+    Raises:
+        MissingFileError: If there is nothing at `path`.
+        FileFormatError: If there are no people with a folder each.
+    """
+    people, skipped = people_inside(path)
+    if not people:
+        raise FileFormatError(
+            f"{path}: expected a folder or .zip archive with a folder of images for each of two or more people, "
+            f"found images outside of such folders, in one folder only, or none. For one person's images "
+            f"leave --people out (Pipeline.fuse)."
+        )
+    return people, skipped
+
+
+def _folders_of(
+    path: Path, placed: list[tuple[tuple[str, ...], ImageSource]], depth: int
+) -> list[str]:
+    """Names of the folders beside those that hold images; () for an archive, which need not list them."""
+    if not path.is_dir():
+        return []
+    root = path.joinpath(*placed[0][0][:depth])
+    return [item.name for item in root.iterdir() if item.is_dir() and not _is_hidden(item.name)]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _folders_above(source: ImageSource, root: Path) -> tuple[str, ...]:
+    inside = source.member or source.path.relative_to(root).as_posix()
+    return PurePosixPath(inside).parts[:-1]

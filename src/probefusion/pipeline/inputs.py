@@ -1,0 +1,132 @@
+"""Whatever a person may point at, sorted by what must be done with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.checks import check_existing
+from probefusion.errors import ConfigError, DtypeError, EmptySetError
+from probefusion.pipeline.folders import check_one_person
+from probefusion.pipeline.results import FoundFace
+from probefusion.types import EmbeddingSet, FusionState, Template
+
+__all__ = ["Inputs", "Source", "sort_inputs"]
+
+Source: TypeAlias = (
+    str | os.PathLike[str] | EmbeddingSet | FusionState | FoundFace | npt.NDArray[Any]
+)
+"""One input: a path or address, or an object."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Inputs:
+    """Inputs of one person by kind, each in the order given.
+
+    Args:
+        states: Saved states, read.
+        sets: Embedding sets, read.
+        images: Images, folders and zip archives.
+        pictures: Names and pixels, (H, W, 3) uint8 RGB, of images that are in memory.
+        videos: Files, streams and webcams.
+    """
+
+    states: list[FusionState] = field(default_factory=list)
+    sets: list[EmbeddingSet] = field(default_factory=list)
+    images: list[Path] = field(default_factory=list)
+    pictures: list[tuple[str, npt.NDArray[np.uint8]]] = field(default_factory=list)
+    videos: list[str] = field(default_factory=list)
+
+    @property
+    def need_embedder(self) -> bool:
+        """Whether something must be embedded."""
+        return bool(self.images or self.pictures or self.videos)
+
+
+def sort_inputs(inputs: Source | Iterable[Source], *, one_person: bool = False) -> Inputs:
+    """Sorts inputs by kind, and reads embedding files and states.
+
+    Args:
+        inputs: One input or several.
+        one_person: Whether the sub-folders of a folder or archive without images of its own are all of
+            one person.
+
+    Raises:
+        EmptySetError: If there is none.
+        MissingFileError: If a path does not exist.
+        ConfigError: If a folder or archive may hold several people, or a template was given.
+        DtypeError: If an input is of another kind.
+        ProbeFusionError: If a file cannot be read.
+    """
+    single = isinstance(
+        inputs, str | os.PathLike | EmbeddingSet | FusionState | FoundFace | Template
+    )
+    given: list[Any] = [inputs] if single or isinstance(inputs, np.ndarray) else list(inputs)  # type: ignore[arg-type]
+    if not given:
+        raise EmptySetError("inputs: expected at least one, got none.")
+    found = Inputs()
+    for place, item in enumerate(given):
+        if isinstance(item, str | os.PathLike):
+            _sort_path(os.fspath(item), found, one_person=one_person)
+        else:
+            _sort_object(item, place, found)
+    return found
+
+
+def _sort_path(text: str, found: Inputs, *, one_person: bool) -> None:
+    from probefusion.faces.frames import is_video
+    from probefusion.io import read_embeddings, readable_suffixes
+
+    if is_video(text):
+        found.videos.append(text)
+        return
+    path = check_existing(text)
+    suffix = path.suffix.lower() if path.is_file() else ""
+    if suffix == ".safetensors":
+        found.states.append(FusionState.load(path))
+    elif suffix in readable_suffixes():
+        found.sets.append(read_embeddings(path))
+    else:
+        if not one_person:
+            check_one_person(path)
+        found.images.append(path)
+
+
+def _sort_object(item: Any, place: int, found: Inputs) -> None:
+    if isinstance(item, FusionState):
+        found.states.append(item)
+    elif isinstance(item, EmbeddingSet):
+        found.sets.append(item)
+    elif isinstance(item, FoundFace):
+        found.sets.append(item.images)
+    elif isinstance(item, Template):
+        raise ConfigError(
+            f"input {place}: expected images, embeddings or a state, got a template, which cannot be added to. "
+            f"Give the state (.safetensors) it was made of."
+        )
+    elif isinstance(item, np.ndarray) and item.dtype == np.uint8:
+        pictures = item if item.ndim == 4 else item[None]
+        if pictures.ndim != 4 or pictures.shape[3] != 3:
+            raise DtypeError(
+                f"input {place}: expected pixels (H, W, 3) or (N, H, W, 3) uint8 RGB, got uint8 of shape "
+                f"{item.shape}. Embeddings are floating point."
+            )
+        names = (
+            [f"input {place}"]
+            if item.ndim == 3
+            else [f"input {place}[{k}]" for k in range(len(item))]
+        )
+        found.pictures += list(zip(names, pictures, strict=True))
+    elif isinstance(item, np.ndarray):
+        found.sets.append(EmbeddingSet(embeddings=item, origin=f"input {place}"))
+    else:
+        raise DtypeError(
+            f"input {place}: expected a path, an array, an EmbeddingSet, a FusionState or a found face, got "
+            f"{type(item).__name__}."
+        )

@@ -1,0 +1,307 @@
+"""The models of a pipeline: chosen, loaded when first needed, and once."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from probefusion.errors import (
+    ConfigError,
+    EmbedderMismatchError,
+    ShapeError,
+    UnknownNameError,
+)
+from probefusion.fusion import Fuser
+from probefusion.types import EmbeddingSet, FusionState
+
+if TYPE_CHECKING:
+    from probefusion.embedders import CropQuality, Embedder, EmbeddingReport
+    from probefusion.faces import Detector
+
+__all__ = ["Models"]
+
+_log = logging.getLogger("probefusion")
+
+_GET_DETECTOR = (
+    "Get one with: probefusion models pull yunet_2023mar; then give --detector yunet_2023mar "
+    '(detector="yunet_2023mar")'
+)
+
+
+class Models:
+    """Embedder, detector and fuser of a pipeline.
+
+    Args:
+        embedder: As for `Pipeline`.
+        detector: As for `Pipeline`.
+        fuser: As for `Pipeline`.
+        aligned: As for `Pipeline`.
+        preprocessing: As for `Pipeline`.
+        device: As for `Pipeline`.
+        num_threads: As for `Pipeline`.
+        chunk_size: As for `Pipeline`.
+
+    Raises:
+        ConfigError: If the settings contradict each other.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedder: str | os.PathLike[str] | Embedder | None,
+        detector: str | os.PathLike[str] | Detector | None,
+        fuser: str | os.PathLike[str] | Fuser,
+        aligned: bool,
+        preprocessing: str | None,
+        device: str,
+        num_threads: int | None,
+        chunk_size: int | None,
+    ) -> None:
+        if chunk_size is not None and chunk_size < 1:
+            raise ConfigError(f"chunk_size: expected at least 1 image or None, got {chunk_size}.")
+        if aligned and detector is not None:
+            raise ConfigError(
+                "--aligned, --detector: expected one of the two, got both. Aligned crops are not searched "
+                "for faces: leave --detector out, or --aligned if these are photos."
+            )
+        if preprocessing is not None and not _is_name(embedder, may_be_none=True):
+            raise ConfigError(
+                "preprocessing: expected None beside a ready embedder, which knows its own. Give the "
+                "embedder's name or file instead."
+            )
+        self.aligned = aligned
+        self._embedder, self._detector, self._fuser = embedder, detector, fuser
+        self._settings = None if preprocessing is None else {"preprocessing": preprocessing}
+        self.num_threads, self.chunk_size = num_threads, chunk_size
+        self._device = device
+        self._ready_embedder: Embedder | None = None
+        self._ready_detector: Detector | None = None
+        self._quality: CropQuality | None = None
+        self._fusers: dict[tuple[str, str | None], Fuser] = {}
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder; where none was named that of the package, which is noted in the log.
+
+        Raises:
+            ProbeFusionError: As for `load_embedder`.
+        """
+        if self._ready_embedder is None:
+            self._ready_embedder = self._load_embedder()
+        return self._ready_embedder
+
+    @property
+    def detector(self) -> Detector:
+        """The face detector.
+
+        Raises:
+            ConfigError: If none was named.
+            ProbeFusionError: As for `load_detector`.
+        """
+        from probefusion.zoo import load_detector
+
+        if self._ready_detector is None:
+            given = self._detector
+            if given is None:
+                raise ConfigError(
+                    f"--detector: finding faces needs a face detector. {_GET_DETECTOR}."
+                )
+            if isinstance(given, str | os.PathLike):
+                self._ready_detector = load_detector(os.fspath(given))
+            else:
+                self._ready_detector = given
+        return self._ready_detector
+
+    def check_can_crop(self) -> None:
+        """Refuses images where it is not said whether they are photos or crops.
+
+        Raises:
+            ConfigError: If there is neither a detector nor aligned images.
+        """
+        if not self.aligned and self._detector is None:
+            raise ConfigError(
+                f"--detector: photos need a face detector. {_GET_DETECTOR}; or give --aligned (aligned=True) if "
+                f"the images are aligned 112x112 face crops."
+            )
+
+    def embed(
+        self,
+        paths: Any,
+        *,
+        kept: bool,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> EmbeddingReport:
+        """Embeds images of one person; `paths` and `progress` as for `embed_images`.
+
+        Args:
+            paths: Images, folders and zip archives.
+            kept: As for `judge`.
+            progress: Called with the number of images done and in all.
+
+        Raises:
+            ConfigError: If there is neither a detector nor aligned images.
+            ProbeFusionError: As for `embed_images`.
+        """
+        from probefusion.embedders import embed_images
+
+        self.check_can_crop()
+        return embed_images(
+            paths,
+            self.embedder,
+            detector=self.crop_detector,
+            aligned=self.aligned,
+            quality=self.judge(kept=kept),
+            num_threads=self.num_threads,
+            progress=progress,
+        )
+
+    @property
+    def crop_detector(self) -> Detector | None:
+        """What finds the face in an image: the detector, or None where images are crops already."""
+        return None if self.aligned else self.detector
+
+    def judge(self, *, kept: bool) -> CropQuality | None:
+        """What judges crops for the universal fuser, or None where that is not needed.
+
+        Judging costs as much as a small embedder.
+
+        Args:
+            kept: Whether the embeddings are kept and may meet any fuser later; otherwise they are fused
+                at once by the fuser of this pipeline.
+        """
+        if not kept and not self._fuser_needs_quality():
+            return None
+        if self._quality is None:
+            from probefusion.embedders import CropQuality
+
+            self._quality = CropQuality(num_threads=self.num_threads)
+        return self._quality
+
+    def state_embedder(self, images: EmbeddingSet) -> EmbeddingSet:
+        """A set that carries the embedder that the user named, if one was named.
+
+        Raises:
+            EmbedderMismatchError: If the set says that it is of another one.
+            ShapeError: If its dimension is another one.
+        """
+        if self._embedder is None:
+            return images
+        fingerprint, dim = self._named_embedder()
+        where = f" of {images.origin}" if images.origin else ""
+        if images.embedder not in (None, fingerprint):
+            raise EmbedderMismatchError(
+                f"--embedder: the embeddings{where} say that they are of {images.embedder}, got {fingerprint}. "
+                f"Leave --embedder out, or name the model that made them."
+            )
+        if images.dim != dim:
+            raise ShapeError(
+                f"--embedder: {fingerprint} gives {dim} dimensions, the embeddings{where} have {images.dim}. "
+                f"Name the model that made them."
+            )
+        return images if images.embedder == fingerprint else replace(images, embedder=fingerprint)
+
+    def choose_fuser(
+        self, sets: Sequence[EmbeddingSet] = (), states: Sequence[FusionState] = ()
+    ) -> Fuser:
+        """The fuser; for "auto" the one that made the states, or that fits all sets.
+
+        Raises:
+            ConfigError: If the fuser of a state is not in the package.
+            ProbeFusionError: As for `load_fuser`.
+        """
+        from probefusion.zoo import suggest_fuser
+
+        embedders = {images.embedder for images in sets}
+        embedder = embedders.pop() if len(embedders) == 1 else None
+        if self._fuser != "auto":
+            return self._load_fuser(self._fuser, embedder)
+        if states:
+            made_by = states[0].fuser
+            try:
+                return self._load_fuser(made_by.split("@")[0], embedder)
+            except UnknownNameError as error:
+                raise ConfigError(
+                    f"--fuser: the state was made by {made_by}, which is not in the package. "
+                    f"Give its folder: --fuser DIR"
+                ) from error
+        fitting = {suggest_fuser(images) for images in sets}
+        name = fitting.pop() if len(fitting) == 1 else "mean"
+        if (name, embedder) not in self._fusers:
+            _log.info("fuser: %s (choose with --fuser)", name)
+        return self._load_fuser(name, embedder)
+
+    def fuser_of_new_images(self, fuser: Fuser | None = None) -> Fuser:
+        """The fuser for what the embedder will give, which must fit.
+
+        Args:
+            fuser: One that was chosen before, or None.
+
+        Raises:
+            ProbeFusionError: If it does not fit, or as for `load_fuser`.
+        """
+        size = self.embedder.spec.input_size
+        noise = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(np.uint8)
+        example = self.embedder.embed_set(
+            noise
+        )  # in all but its values as any set of this embedder
+        judge = self.judge(kept=False)
+        if judge is not None:
+            example = replace(example, quality=judge.judge(noise))
+        fuser = fuser or self.choose_fuser([example])
+        fuser.check_fits(example)
+        return fuser
+
+    def _load_embedder(self) -> Embedder:
+        from probefusion.zoo import DEFAULT_EMBEDDER, find_entry, load_embedder
+
+        given = self._embedder
+        if given is not None and not isinstance(given, str | os.PathLike):
+            return given
+        if given is None:
+            given = DEFAULT_EMBEDDER
+            licence = find_entry(given).licence
+            _log.info(
+                "embedder: %s of this package (%s); choose another with --embedder", given, licence
+            )
+        return load_embedder(
+            os.fspath(given),
+            settings=self._settings,
+            num_threads=self.num_threads,
+            device=self._device,
+        )
+
+    def _named_embedder(self) -> tuple[str, int]:
+        """Fingerprint and dimension of the embedder that was named; its network is not loaded."""
+        from probefusion.zoo import resolve_embedder
+
+        given = self._embedder
+        if isinstance(given, str | os.PathLike) and self._ready_embedder is None:
+            _, spec = resolve_embedder(os.fspath(given), settings=self._settings)
+            return spec.fingerprint, spec.dim
+        return self.embedder.fingerprint, self.embedder.spec.dim
+
+    def _load_fuser(self, fuser: str | os.PathLike[str] | Fuser, embedder: str | None) -> Fuser:
+        from probefusion.zoo import load_fuser
+
+        if isinstance(fuser, Fuser):
+            return fuser
+        key = (os.fspath(fuser), embedder)
+        if key not in self._fusers:
+            self._fusers[key] = load_fuser(fuser, num_threads=self.num_threads, embedder=embedder)
+        return self._fusers[key]
+
+    def _fuser_needs_quality(self) -> bool:
+        from probefusion.zoo.fusers import has_bundled_fuser
+
+        if self._fuser == "auto":
+            return not has_bundled_fuser(self.embedder.fingerprint)
+        return self._load_fuser(self._fuser, self.embedder.fingerprint).needs_quality
+
+
+def _is_name(model: object, *, may_be_none: bool) -> bool:
+    return isinstance(model, str | os.PathLike) or (may_be_none and model is None)

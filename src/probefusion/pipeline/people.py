@@ -1,0 +1,52 @@
+"""A folder of people's folders to a set of templates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from probefusion.errors import EmptySetError
+from probefusion.pipeline.folders import check_people
+from probefusion.pipeline.merge import Merged, fuse_parts
+from probefusion.pipeline.models import Models
+from probefusion.pipeline.person import UnitProgress
+from probefusion.pipeline.results import FusedPeople
+from probefusion.types import TemplateSet
+
+__all__ = ["fuse_folders"]
+
+
+def fuse_folders(
+    models: Models, folder: Path, *, keep_states: bool, progress: UnitProgress | None
+) -> FusedPeople:
+    """Does what `Pipeline.fuse_people` promises, with these models."""
+    people, listed = check_people(Path(folder))
+    models.check_can_crop()
+    skipped = list(listed)
+    problems: list[str] = []
+    fused: dict[str, Merged] = {}
+    for done, (name, images) in enumerate(people.items(), start=1):
+        try:
+            report = models.embed(images, kept=False)
+        except EmptySetError as error:
+            problems.append(f"{name}: left out: {error}")
+        else:
+            skipped += report.skipped
+            sets = [report.embedding_set]
+            fused[name] = fuse_parts(
+                models.choose_fuser(sets), sets=sets, chunk_size=models.chunk_size
+            )
+        if progress is not None:
+            progress("people", done, len(people))
+    if not fused:
+        raise EmptySetError(
+            f"{folder}: no image of {len(people)} people could be used: {problems[0]}"
+        )
+    states = {name: merged.state for name, merged in fused.items()}
+    return FusedPeople(
+        templates=TemplateSet.of(
+            {name: merged.template for name, merged in fused.items()},
+            states=states if keep_states else None,
+        ),
+        skipped=tuple(skipped),
+        problems=tuple(problems),
+    )

@@ -1,0 +1,159 @@
+"""All inputs of one person to one template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import ConfigError
+from probefusion.pipeline.inputs import Inputs, Source, sort_inputs
+from probefusion.pipeline.merge import SeenPerson, fuse_parts
+from probefusion.pipeline.models import Models
+from probefusion.pipeline.results import Fused
+from probefusion.pipeline.videos import Extract, read_video, seen_most
+from probefusion.types import EmbeddingSet
+
+if TYPE_CHECKING:
+    from probefusion.embedders import EmbeddingReport
+    from probefusion.faces import SkippedImage
+    from probefusion.video import Clip, VideoSettings
+
+__all__ = ["UnitProgress", "fuse_person", "read_sets"]
+
+UnitProgress: TypeAlias = Callable[[str, int, int | None], None]
+"""Called with what is counted ("images", "people", "frames"), how many are done, and in all (or None)."""
+
+
+def fuse_person(
+    models: Models,
+    inputs: Source | Iterable[Source],
+    *,
+    one_person: bool,
+    settings: VideoSettings | None,
+    extract: Extract | None,
+    progress: UnitProgress | None,
+    should_stop: Callable[[], bool] | None,
+) -> Fused:
+    """Does what `Pipeline.fuse` promises, with these models."""
+    given = sort_inputs(inputs, one_person=one_person)
+    _check_can_embed(given, models)
+    gathered = _Gathered(sets=[models.state_embedder(images) for images in given.sets])
+    gathered.num_faces += [None] * len(gathered.sets)
+    for report in _embed_inputs(given, models, progress):
+        gathered.take_report(report)
+    if given.videos and not gathered.sets and not given.states:
+        fuser = models.fuser_of_new_images()
+    else:
+        fuser = models.choose_fuser(gathered.sets, given.states)
+    for video in given.videos:
+        with read_video(
+            models,
+            video,
+            fuser=fuser,
+            settings=settings,
+            extract=extract,
+            progress=_counting("frames", progress),
+            should_stop=should_stop,
+        ) as clip:
+            gathered.take_clip(clip)
+    merged = fuse_parts(
+        fuser,
+        states=given.states,
+        sets=gathered.sets,
+        people=gathered.people,
+        chunk_size=models.chunk_size,
+    )
+    return Fused(
+        template=merged.template,
+        state=merged.state,
+        sources=merged.sources,
+        skipped=tuple(gathered.skipped),
+        problems=tuple(gathered.problems),
+        num_faces=None if given.states else gathered.all_num_faces(),
+        num_tracks=gathered.num_tracks,
+        was_stopped=bool(given.videos) and should_stop is not None and should_stop(),
+        similarities=merged.similarities,
+    )
+
+
+def read_sets(
+    models: Models,
+    inputs: Source | Iterable[Source],
+    *,
+    one_person: bool,
+    progress: UnitProgress | None,
+) -> tuple[list[EmbeddingSet], list[SkippedImage]]:
+    """Does what `Pipeline.read_sets` promises, with these models."""
+    given = sort_inputs(inputs, one_person=one_person)
+    if given.states or given.videos:
+        what = "a saved state" if given.states else f"the video {given.videos[0]}"
+        raise ConfigError(
+            f"inputs: {what} is not expected here, which holds no embeddings. Turn it into a template first: "
+            f"probefusion fuse INPUT -o template.npz"
+        )
+    _check_can_embed(given, models)
+    gathered = _Gathered(sets=[models.state_embedder(images) for images in given.sets])
+    for report in _embed_inputs(given, models, progress):
+        gathered.take_report(report)
+    return gathered.sets, gathered.skipped
+
+
+@dataclass(kw_only=True, eq=False)
+class _Gathered:
+    """What was made of the inputs of one person so far."""
+
+    sets: list[EmbeddingSet]
+    num_faces: list[npt.NDArray[np.int64] | None] = field(default_factory=list)
+    skipped: list[SkippedImage] = field(default_factory=list)
+    people: list[SeenPerson] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    num_tracks: int = 0
+
+    def take_report(self, report: EmbeddingReport) -> None:
+        self.sets.append(report.embedding_set)
+        self.skipped += report.skipped
+        self.num_faces.append(report.num_faces)
+
+    def take_clip(self, clip: Clip) -> None:
+        self.people.append(seen_most(clip))
+        self.num_tracks = max(self.num_tracks, len(clip.people))
+        self.problems += [f"{clip.facts.source}: {problem}" for problem in clip.problems]
+
+    def all_num_faces(self) -> npt.NDArray[np.int64] | None:
+        known = [counts for counts in self.num_faces if counts is not None]
+        if self.people or not known or len(known) < len(self.num_faces):
+            return None
+        return np.concatenate(known)
+
+
+def _check_can_embed(given: Inputs, models: Models) -> None:
+    if given.videos and models.aligned:
+        raise ConfigError(
+            f"--aligned: {given.videos[0]} is a video, in which faces are searched. Leave --aligned out and "
+            f"give --detector."
+        )
+    if given.images or given.pictures:
+        models.check_can_crop()
+
+
+def _embed_inputs(
+    given: Inputs, models: Models, progress: UnitProgress | None
+) -> Iterator[EmbeddingReport]:
+    if given.images:
+        yield models.embed(given.images, kept=False, progress=_counting("images", progress))
+    if given.pictures:
+        from probefusion.pipeline.pictures import embed_pictures
+
+        yield embed_pictures(
+            given.pictures, models.embedder, models.crop_detector, models.judge(kept=False)
+        )
+
+
+def _counting(unit: str, progress: UnitProgress | None) -> Callable[[int, int | None], None] | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(unit, done, total)

@@ -1,0 +1,311 @@
+"""`Pipeline`: photos, crops, embeddings and videos to templates, with one choice of models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.fusion import Fuser
+from probefusion.pipeline.inputs import Source
+from probefusion.pipeline.models import Models
+from probefusion.pipeline.person import UnitProgress, fuse_person, read_sets
+from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
+from probefusion.pipeline.videos import Extract, read_video, watch_source
+from probefusion.types import EmbeddingSet, FusionState
+
+if TYPE_CHECKING:
+    from probefusion.embedders import Embedder, EmbeddingReport
+    from probefusion.faces import Detector, ImageSource, SkippedImage
+    from probefusion.faces.frames import VideoReader
+    from probefusion.gallery.stills import Stills
+    from probefusion.video import Clip, VideoEvent, VideoSettings
+
+__all__ = ["Pipeline"]
+
+
+class Pipeline:
+    """Everything from a photo, a folder or a video to templates, with one choice of models.
+
+    Models are loaded when first needed, and once. Choices that were left to the pipeline (which
+    embedder, which fuser) are noted in the log `probefusion` at level INFO.
+
+    Args:
+        embedder: Name or file of an embedder, or an embedder; None takes the one inside the package. Where
+            embeddings are given to `fuse`, it is also the user's word that they are of this embedder.
+        detector: Name or file of a face detector, or a detector: images are photos.
+        fuser: Name or folder of a fuser, or a fuser. "auto" takes the one that fits the embedder.
+        aligned: Whether images are aligned square face crops; not together with a detector.
+        preprocessing: "arcface" for an embedder that is not known and takes RGB, (x/255 - .5)/.5.
+        device: Where the models run, "cpu" or "cuda".
+        num_threads: Threads to use; None for one per core.
+        chunk_size: Images encoded at a time; None takes all of a set at once. Changes nothing for exact
+            fusers.
+
+    Raises:
+        ConfigError: If the settings contradict each other.
+
+    Example:
+        >>> import numpy as np
+        >>> fused = Pipeline(fuser="mean").fuse(np.array([[3.0, 0.0], [0.0, 4.0]]))
+        >>> fused.template.vector.round(3).tolist(), fused.template.weights.tolist()
+        ([0.7070000171661377, 0.7070000171661377], [0.5, 0.5])
+    """
+
+    def __init__(
+        self,
+        embedder: str | os.PathLike[str] | Embedder | None = None,
+        *,
+        detector: str | os.PathLike[str] | Detector | None = None,
+        fuser: str | os.PathLike[str] | Fuser = "auto",
+        aligned: bool = False,
+        preprocessing: str | None = None,
+        device: str = "cpu",
+        num_threads: int | None = None,
+        chunk_size: int | None = None,
+    ) -> None:
+        self._models = Models(
+            embedder=embedder,
+            detector=detector,
+            fuser=fuser,
+            aligned=aligned,
+            preprocessing=preprocessing,
+            device=device,
+            num_threads=num_threads,
+            chunk_size=chunk_size,
+        )
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder, loaded.
+
+        Raises:
+            ProbeFusionError: As for `probefusion.load_embedder`.
+        """
+        return self._models.embedder
+
+    @property
+    def detector(self) -> Detector:
+        """The face detector, loaded.
+
+        Raises:
+            ConfigError: If none was named.
+            ProbeFusionError: As for `probefusion.load_detector`.
+        """
+        return self._models.detector
+
+    def choose_fuser(
+        self, sets: Sequence[EmbeddingSet] = (), states: Sequence[FusionState] = ()
+    ) -> Fuser:
+        """The fuser; where it is "auto" the one that made the states, or else that fits all sets.
+
+        Raises:
+            ConfigError: If the fuser of a state is not in the package.
+            ProbeFusionError: As for `probefusion.load_fuser`.
+        """
+        return self._models.choose_fuser(sets, states)
+
+    def embed(
+        self,
+        paths: str | Path | ImageSource | Iterable[str | Path | ImageSource],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> EmbeddingReport:
+        """Embeds all images of one person, with what every fuser may need of them.
+
+        Args:
+            paths: Images, folders and zip archives.
+            progress: Called with the number of images done and in all.
+
+        Raises:
+            ConfigError: If there is neither a detector nor aligned images.
+            ProbeFusionError: As for `probefusion.embedders.embed_images`.
+        """
+        return self._models.embed(paths, kept=True, progress=progress)
+
+    def find(self, photo: str | os.PathLike[str] | npt.NDArray[np.uint8]) -> list[FoundFace]:
+        """Every face of a photo, the largest first, with embedding and template.
+
+        A face that cannot be aligned or embedded is left out, with a warning in the log `probefusion`.
+
+        Args:
+            photo: A file, or (H, W, 3) uint8 RGB.
+
+        Returns:
+            The faces; [] if the photo shows none.
+
+        Raises:
+            ConfigError: If no detector was named.
+            MissingFileError, FileFormatError: If the file is not there or no image.
+            DtypeError, ShapeError: If the array is no image.
+        """
+        from probefusion.pipeline.pictures import find_faces
+
+        return find_faces(self._models, photo)
+
+    def fuse(
+        self,
+        inputs: Source | Iterable[Source],
+        *,
+        one_person: bool = False,
+        settings: VideoSettings | None = None,
+        extract: Extract | None = None,
+        progress: UnitProgress | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Fused:
+        """Fuses everything that there is of one person into one template.
+
+        Args:
+            inputs: One or several of: images, folders, zip archives, embedding files, saved states, videos
+                and addresses of streams; `EmbeddingSet`, `FusionState`, `FoundFace`; arrays, (N, D)
+                floating-point embeddings or (H, W, 3) and (N, H, W, 3) uint8 RGB images. Of a photo the
+                largest face is taken, of a video the person seen most.
+            one_person: Whether a folder with images in sub-folders only is one person all the same.
+            settings: How videos are turned into people; None takes the defaults.
+            extract: Which frames of videos are searched; None takes all.
+            progress: Called with what is counted ("images", "frames"), how many are done, and in all.
+            should_stop: Asked after each frame; when it says so, what was read is fused.
+
+        Raises:
+            ConfigError: If a folder holds a folder of images for each of several people; if images come and
+                it is not said whether they are photos; or if a setting is out of range.
+            EmptySetError: If no image could be used.
+            MismatchError: If inputs are of different embedders or fusers.
+            ProbeFusionError: If a file cannot be read or an input does not fit the fuser.
+        """
+        return fuse_person(
+            self._models,
+            inputs,
+            one_person=one_person,
+            settings=settings,
+            extract=extract,
+            progress=progress,
+            should_stop=should_stop,
+        )
+
+    def read_sets(
+        self,
+        inputs: Source | Iterable[Source],
+        *,
+        one_person: bool = False,
+        progress: UnitProgress | None = None,
+    ) -> tuple[list[EmbeddingSet], list[SkippedImage]]:
+        """Reads and embeds everything that there is of one person, without fusing it.
+
+        Args:
+            inputs: As for `fuse`, without states and videos.
+            one_person: As for `fuse`.
+            progress: As for `fuse`.
+
+        Returns:
+            A set for each embedding file or object, one for all images, and the images that were skipped.
+
+        Raises:
+            ProbeFusionError: As for `fuse`.
+        """
+        return read_sets(self._models, inputs, one_person=one_person, progress=progress)
+
+    def fuse_people(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        keep_states: bool = False,
+        progress: UnitProgress | None = None,
+    ) -> FusedPeople:
+        """Fuses the people of a folder, or zip archive, with a folder of images for each.
+
+        Args:
+            folder: The folder or `.zip` file. Images may lie deeper inside a person's folder.
+            keep_states: Whether the templates come with their states, to which images can be added later.
+            progress: Called with "people", how many are done, and in all.
+
+        Returns:
+            The templates by the names of the folders. Images that cannot be used are listed as skipped, and
+            people without any that can be as problems.
+
+        Raises:
+            MissingFileError: If there is nothing at `folder`.
+            FileFormatError: If there are no people with a folder each.
+            EmptySetError: If no image of anybody could be used.
+            ConfigError: If it is not said whether the images are photos.
+            ProbeFusionError: If the embeddings do not fit the fuser.
+        """
+        from probefusion.pipeline.people import fuse_folders
+
+        return fuse_folders(self._models, Path(folder), keep_states=keep_states, progress=progress)
+
+    def read_video(
+        self,
+        source: str | Path | VideoReader,
+        *,
+        settings: VideoSettings | None = None,
+        extract: Extract | None = None,
+        progress: Callable[[int, int | None], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Clip:
+        """Reads a video to its end: every person in it, with a state, a template and all weights.
+
+        Args:
+            source: A file, `webcam:0`, the address of a stream, or an opened video.
+            settings: How it is turned into people; None takes the defaults.
+            extract: Which frames are searched; None takes all. Not for an opened video.
+            progress: Called with the number of frames read, and in all where that is known.
+            should_stop: Asked after each frame; when it says so, what was read is finished and given.
+
+        Returns:
+            The clip; close it when done.
+
+        Raises:
+            ConfigError: If no detector was named.
+            EmptySetError: If no person was found.
+            ProbeFusionError: If the video cannot be read, or embedder and fuser do not fit.
+        """
+        return read_video(
+            self._models,
+            source,
+            settings=settings,
+            extract=extract,
+            progress=progress,
+            should_stop=should_stop,
+        )
+
+    def watch(
+        self,
+        source: str | Path | VideoReader,
+        *,
+        gallery: Stills | str | Path | Sequence[str | Path] | None = None,
+        settings: VideoSettings | None = None,
+        extract: Extract | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        **options: Any,
+    ) -> Iterator[VideoEvent]:
+        """Follows a video or stream and tells while it runs who appears, who is known better, who left.
+
+        Args:
+            source: A file, `webcam:0`, the address of a stream, or an opened video.
+            gallery: Whom to look for: images, folders and templates as for
+                `probefusion.gallery.stills.read_stills`, or what that gave; None searches nobody.
+            settings: As for `read_video`.
+            extract: As for `read_video`.
+            should_stop: As for `read_video`.
+            options: Further arguments of `probefusion.video.watch_video`.
+
+        Returns:
+            The events; the video is closed when they end, or when the iterator is closed.
+
+        Raises:
+            ProbeFusionError: As for `read_video`; also if the gallery cannot be read.
+        """
+        return watch_source(
+            self._models,
+            source,
+            gallery=gallery,
+            settings=settings,
+            extract=extract,
+            should_stop=should_stop,
+            options=options,
+        )

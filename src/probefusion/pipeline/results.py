@@ -1,0 +1,166 @@
+"""What the use cases give: a fused person, fused people, a found face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import UnsupportedOperationError
+from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
+
+if TYPE_CHECKING:
+    from probefusion.faces import SkippedImage
+    from probefusion.types import TemplateSet
+
+__all__ = ["FoundFace", "Fused", "FusedPeople", "ImageWeight"]
+
+_LINES_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoundFace:
+    """One face of a photo.
+
+    Args:
+        source: The photo's path, or "image" for an array.
+        box: (4,) float32: x and y of the upper left corner, width, height, in pixels.
+        score: How sure the detector is, 0 to 1.
+        landmarks: (5, 2) float32, x and y in pixels: eyes, nose, mouth corners.
+        images: Its embedding, a set of one image.
+        template: That image alone through the fuser, to be compared with other templates of it.
+    """
+
+    source: str
+    box: FloatArray
+    score: float
+    landmarks: FloatArray
+    images: EmbeddingSet
+    template: Template
+
+    def __repr__(self) -> str:
+        """Where it is and how sure the detector is."""
+        x, y, width, height = (round(float(value)) for value in self.box)
+        return f"FoundFace({self.source!r}, {width}x{height} at ({x}, {y}), score {self.score:.2f})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageWeight:
+    """How much one image counts in a template.
+
+    Args:
+        source: Its name.
+        weight: Its share of the template, 0 to 1; those of all images sum to 1.
+        similarity: Cosine between the template of this image alone and that of all.
+    """
+
+    source: str
+    weight: float
+    similarity: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fused:
+    """One person's images as one template, and what became of the inputs.
+
+    Args:
+        template: The template, with the weight of each image unless a saved state was among the inputs.
+        state: The state, to which images can be added later; None if the fuser has none.
+        sources: Names of the images, one each, in the order of the weights; None if none is known.
+        skipped: Images that were left out, with reasons.
+        problems: What went wrong while reading videos, in words.
+        num_faces: (N,) integers, faces seen in the photo of each image (the largest was taken); None
+            if not all images are photos.
+        num_tracks: Most tracks, each of one person, in a video of the inputs (the one with the most images was
+            taken); 0 without a video.
+        was_stopped: Whether reading was ended early on request.
+    """
+
+    template: Template
+    state: FusionState | None = None
+    sources: tuple[str, ...] | None = None
+    skipped: tuple[SkippedImage, ...] = ()
+    problems: tuple[str, ...] = ()
+    num_faces: npt.NDArray[np.int64] | None = None
+    num_tracks: int = 0
+    was_stopped: bool = False
+    similarities: Callable[[], FloatArray] | None = field(default=None, repr=False)
+    """Works out (N,) cosines between each image's own template and that of all; see `explain`."""
+
+    @property
+    def num_images(self) -> int:
+        """How many images are fused."""
+        return self.template.num_images
+
+    def explain(self) -> list[ImageWeight]:
+        """What each image counts, the one with the largest weight first.
+
+        Raises:
+            UnsupportedOperationError: If the weights are not known, because a saved state, which does
+                not hold its images, was among the inputs.
+        """
+        weights = self.template.weights
+        if weights is None or self.similarities is None:
+            raise UnsupportedOperationError(
+                f"explain: the weights of the {self.num_images} images are not known, since a saved state does "
+                f"not hold its images. Fuse the images or embeddings themselves."
+            )
+        names = self.sources or [f"image {row}" for row in range(len(weights))]
+        similarities = self.similarities()
+        return [
+            ImageWeight(
+                source=names[row], weight=float(weights[row]), similarity=float(similarities[row])
+            )
+            for row in np.argsort(-weights, kind="stable")
+        ]
+
+    def __str__(self) -> str:
+        """The template in a line, and a line for each thing to know."""
+        template = self.template
+        images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
+        lines = [f"{images} fused by {template.fuser}, {template.dim} dimensions"]
+        if template.embedder is not None:
+            lines.append(f"embedder: {template.embedder}")
+        if self.num_tracks > 1:
+            lines.append(
+                f"{self.num_tracks} tracks in the video: taken is the one with the most images"
+            )
+        return "\n".join([*lines, *_left_out(self.skipped, self.problems)])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FusedPeople:
+    """The people of a folder of folders, a template each.
+
+    Args:
+        templates: The templates, by the names of the folders.
+        skipped: Images that were left out, with reasons.
+        problems: People of whom no image could be used, in words.
+    """
+
+    templates: TemplateSet
+    skipped: tuple[SkippedImage, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The people in a line, and a line for each thing to know."""
+        templates = self.templates
+        images = int(np.sum(templates.num_images))
+        line = (
+            f"{len(templates)} people, {images} images fused by {templates.fuser}, {templates.dim} "
+            f"dimensions"
+        )
+        return "\n".join([line, *_left_out(self.skipped, self.problems)])
+
+
+def _left_out(skipped: tuple[SkippedImage, ...], problems: tuple[str, ...]) -> list[str]:
+    lines = [f"warning: {problem}" for problem in problems]
+    if skipped:
+        lines.append("skipped 1 image:" if len(skipped) == 1 else f"skipped {len(skipped)} images:")
+        lines += [f"  {image.source}: {image.reason}" for image in skipped[:_LINES_SHOWN]]
+        if len(skipped) > _LINES_SHOWN:
+            lines.append(f"  and {len(skipped) - _LINES_SHOWN} more (all in .skipped)")
+    return lines

@@ -1,0 +1,171 @@
+"""Videos for a pipeline: read to the end, or watched while they run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from probefusion.errors import ConfigError
+from probefusion.pipeline.merge import SeenPerson
+
+if TYPE_CHECKING:
+    from probefusion.faces.frames import VideoReader
+    from probefusion.fusion import Fuser
+    from probefusion.gallery import Stills
+    from probefusion.pipeline.models import Models
+    from probefusion.video import Clip, VideoEvent, VideoSettings
+
+__all__ = ["Extract", "read_video", "seen_most", "watch_source"]
+
+_log = logging.getLogger("probefusion")
+
+_COUNTS_SHOWN = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extract:
+    """Which frames of a video are searched.
+
+    Args:
+        every: Every k-th one.
+        start: Second at which to begin.
+        stop: Second at which to end, or None for the end of the video.
+    """
+
+    every: int = 1
+    start: float = 0.0
+    stop: float | None = None
+
+
+def read_video(
+    models: Models,
+    source: str | Path | VideoReader,
+    *,
+    fuser: Fuser | None = None,
+    settings: VideoSettings | None,
+    extract: Extract | None,
+    progress: Callable[[int, int | None], None] | None,
+    should_stop: Callable[[], bool] | None,
+) -> Clip:
+    """Does what `Pipeline.read_video` promises, with these models and this fuser, or one that fits."""
+    from probefusion.video import process_video
+
+    detector = models.detector
+    with _opened(source, extract, models.num_threads) as reader:
+        return process_video(
+            reader,
+            detector,
+            models.embedder,
+            models.fuser_of_new_images(fuser),
+            settings or _default_settings(models),
+            quality=models.judge(kept=False),
+            progress=progress,
+            should_stop=should_stop,
+        )
+
+
+def watch_source(
+    models: Models,
+    source: str | Path | VideoReader,
+    *,
+    gallery: Stills | str | Path | Sequence[str | Path] | None,
+    settings: VideoSettings | None,
+    extract: Extract | None,
+    should_stop: Callable[[], bool] | None,
+    options: dict[str, Any],
+) -> Iterator[VideoEvent]:
+    """Does what `Pipeline.watch` promises, with these models."""
+    from probefusion.gallery import Stills, read_stills
+    from probefusion.video import watch_video
+
+    detector = models.detector
+    with ExitStack() as opening:
+        reader = opening.enter_context(_opened(source, extract, models.num_threads))
+        fuser = models.fuser_of_new_images()
+        embedder = models.embedder
+        quality = models.judge(kept=False)
+        stills = gallery
+        if gallery is not None and not isinstance(gallery, Stills):
+            stills = read_stills(gallery, embedder, detector, fuser, quality=quality)
+        events = watch_video(
+            reader,
+            detector,
+            embedder,
+            fuser,
+            settings or _default_settings(models),
+            stills=stills,
+            quality=quality,
+            should_stop=should_stop,
+            **options,
+        )
+        return _until_closed(events, opening.pop_all())
+
+
+def _until_closed(events: Iterator[VideoEvent], opened: ExitStack) -> Iterator[VideoEvent]:
+    with opened:
+        yield from events
+
+
+def _default_settings(models: Models) -> VideoSettings:
+    from probefusion.video import VideoSettings
+
+    return VideoSettings(chunk_size=models.chunk_size or VideoSettings.chunk_size)
+
+
+@contextmanager
+def _opened(
+    source: str | Path | VideoReader, extract: Extract | None, num_threads: int | None
+) -> Iterator[VideoReader]:
+    """The opened video; one that was given opened is left open.
+
+    Raises:
+        ProbeFusionError: As for `VideoReader`.
+    """
+    from probefusion.faces.frames import VideoReader
+
+    if isinstance(source, VideoReader):
+        if extract is not None:
+            raise ConfigError(
+                "extract: expected None for an opened video, which was opened with its own."
+            )
+        yield source
+        return
+    extract = extract or Extract()
+    with VideoReader(
+        source,
+        every=extract.every,
+        start=extract.start,
+        stop=extract.stop,
+        num_threads=num_threads,
+    ) as reader:
+        yield reader
+
+
+def seen_most(clip: Clip) -> SeenPerson:
+    """The person with the most images of a clip; others are told in the log."""
+    person = clip.people[0]
+    name = clip.facts.source
+    if len(clip.people) > 1:
+        counts = ", ".join(str(other.num_images) for other in clip.people[:_COUNTS_SHOWN])
+        _log.warning(
+            "%s: %d tracks, each of one person (%s images); taken is the one with the most images. All of "
+            "them: probefusion video %s -o DIR --detector MODEL",
+            name,
+            len(clip.people),
+            counts,
+            name,
+        )
+    rows = [rows.copy() for rows, _ in person.blocks()]
+    times = np.concatenate([part["time"] for part in rows])
+    return SeenPerson(
+        state=person.state,
+        shares=np.concatenate([part["shares"] for part in rows]),
+        alone=np.concatenate([part["own_template"] for part in rows]).astype(np.float32),
+        sources=tuple(f"{name}#t={moment:.3f}" for moment in times),
+    )
