@@ -25,9 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import DtypeError
-
-__all__ = ["Archive", "ArchiveRows", "check_ids", "identity_of"]
+__all__ = ["Archive", "ArchiveRows", "identity_of"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,14 +73,3 @@ def identity_of(files: list[Path]) -> str:
     """Names, sizes and times of change of files, as one text."""
     facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return ";".join(f"{name}:{size}:{time}" for name, size, time in facts)
-
-
-def check_ids(ids: npt.NDArray[Any], *, by: str, name: str) -> npt.NDArray[Any]:
-    """Refuses ids that are neither integers nor text.
-
-    Raises:
-        DtypeError: If they are something else.
-    """
-    if ids.dtype.kind not in "iuU":
-        raise DtypeError(f"{by} of {name}: expected integers or texts, got {ids.dtype}.")
-    return ids

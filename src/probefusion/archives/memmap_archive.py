@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.archives.archive import Archive, ArchiveRows, check_ids, identity_of
+from probefusion.archives.archive import Archive, ArchiveRows, identity_of
 from probefusion.checks import check_existing
-from probefusion.errors import FileFormatError
+from probefusion.errors import DtypeError, FileFormatError
 
 __all__ = ["MemmapArchive"]
 
@@ -27,7 +27,8 @@ class MemmapArchive(Archive):
 
     Raises:
         MissingFileError: If a file is missing.
-        FileFormatError: If an array has the wrong shape or type.
+        FileFormatError: If an array has the wrong shape.
+        DtypeError: If the ids are neither integers nor texts.
     """
 
     def __init__(self, folder: Path, *, by: str) -> None:
@@ -50,7 +51,9 @@ class MemmapArchive(Archive):
                     f"{self._paths[column].name} of {self.name}: expected {axes} axes and one row per "
                     f"image ({shape[0]}), got shape {array.shape}."
                 )
-        check_ids(self._open("ids"), by=by, name=self.name)
+        ids = self._open("ids")
+        if ids.dtype.kind not in "iuU":
+            raise DtypeError(f"{by} of {self.name}: expected integers or texts, got {ids.dtype}.")
         card = folder / "embedder.txt"
         self.embedder = card.read_text(encoding="utf-8").strip() if card.exists() else None
         self.identity = identity_of(list(self._paths.values()))

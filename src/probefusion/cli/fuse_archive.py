@@ -20,7 +20,8 @@ def add_parser(commands: Any) -> None:
         help="fuse an archive of many people, larger than memory",
         description="Fuses every template of an archive (a Parquet file, a folder of them, or a folder "
         "with embeddings.npy, style.npy and template_ids.npy) in bounded memory. Rows may stand in any "
-        "order. An interrupted run goes on from OUTPUT.work when given again.",
+        "order. An interrupted run goes on from OUTPUT.work when given again. Look at one of the "
+        "templates with: probefusion compare OUTPUT#ID OTHER; read them in Python with TemplateSet.load.",
     )
     parser.add_argument("archive", metavar="ARCHIVE")
     parser.add_argument("-o", "--output", required=True, metavar="TEMPLATES.parquet|.npz")

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from probefusion.errors import EmptySetError, FileFormatError, ShapeError
-from probefusion.parquet import list_matrix, metadata_text, read_parquet_table
+from probefusion.parquet import label_column, list_matrix, metadata_text, read_parquet_table
 from probefusion.types import EmbeddingSet
 
 __all__ = ["read_csv", "read_parquet"]
@@ -155,22 +154,16 @@ def read_parquet(path: Path) -> EmbeddingSet:
                 f"style of {path.name}: expected pairs of mean and deviation, got {flat.shape[1]} numbers."
             )
         style = flat.reshape(len(flat), -1, 2)
+    labels = {
+        name: label_column(table.column(name), name, path.name)
+        for name in _TEXT_COLUMNS
+        if name in table.column_names
+    }
     return EmbeddingSet(
         embeddings=list_matrix(table.column("embedding").combine_chunks(), "embedding", path.name),
         style=style,
-        media_ids=_column(table, "media_id"),
-        sources=_column(table, "source"),
+        media_ids=labels.get("media_id"),
+        sources=labels.get("source"),
         embedder=metadata_text(table.schema, "embedder"),
         origin=path.name,
     )
-
-
-def _column(table: Any, name: str) -> npt.NDArray[Any] | None:
-    if name not in table.column_names:
-        return None
-    values = table.column(name).to_pylist()
-    return np.asarray(values) if all(value is not None for value in values) else _refuse_nulls(name)
-
-
-def _refuse_nulls(name: str) -> npt.NDArray[Any]:
-    raise FileFormatError(f"column {name!r} has missing values: fill them or drop the column.")

@@ -51,7 +51,7 @@ class EmbeddingSet:
         style: (N, C, 2) floating point or None: per channel of the embedder's mid-level maps the
             mean and the unbiased standard deviation, stage 2 before stage 3.
         quality: (N,) floating point or None: logarithm of the weight that each image deserves by the
-            look of its crop (`probefusion.faces.CropQuality`), whatever the embedder.
+            look of its crop (`probefusion.embedders.CropQuality`), whatever the embedder.
         media_ids: (N,) integers or text or None: which still or video an image comes from.
         sources: (N,) text or None: file names or anything else that names the image.
         embedder: Fingerprint of the network, or None when unknown.

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +30,7 @@ from probefusion.errors import (
 from probefusion.types.embedding_set import UNIT_TOLERANCE, FloatArray
 from probefusion.types.fusion_state import FusionState
 from probefusion.types.template import Template, check_comparable
+from probefusion.types.template_checks import check_count, check_states, checked_counts, checked_ids
 from probefusion.types.template_files import (
     TemplateColumns,
     read_template_file,
@@ -90,9 +90,9 @@ class TemplateSet:
 
     def __post_init__(self) -> None:
         where = f" of {self.origin}" if self.origin else ""
-        ids = _checked_ids(self.ids, where)
+        ids = checked_ids(self.ids, where)
         vectors = check_float_array(self.vectors, name="vectors", shape=(None, None), where=where)
-        _check_count(len(vectors), len(ids), "vectors", where)
+        check_count(len(vectors), len(ids), name="vectors", where=where)
         check_finite_rows(vectors, name="vector", where=where)
         norms = row_norms(vectors)
         wrong = np.flatnonzero(np.abs(norms - 1) > UNIT_TOLERANCE)
@@ -103,43 +103,17 @@ class TemplateSet:
             )
         self._set("ids", ids)
         self._set("vectors", read_only(vectors))
-        self._set("num_images", _checked_counts(self.num_images, ids, where))
+        self._set("num_images", checked_counts(self.num_images, ids, where))
         for name in ("fuser", "embedder"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise DtypeError(f"{name}{where}: expected a text or None, got {value!r}.")
         if self.states is not None:
             self._set("states", tuple(self.states))
-            self._check_states(where)
+            check_states(self, where)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
-
-    def _check_states(self, where: str) -> None:
-        states = self.states or ()
-        _check_count(len(states), len(self.ids), "states", where)
-        shapes = {(state.sums.shape, state.style_sums.shape) for state in states}
-        if len(shapes) > 1:
-            raise ShapeError(
-                f"states{where}: expected sums of one shape, got {sorted(shapes)[:3]}."
-            )
-        for name, count, state in zip(self, self.num_images.tolist(), states, strict=True):
-            what = f"state of {name!r}{where}"
-            if state.fuser != self.fuser:
-                raise FuserMismatchError(
-                    f"{what}: made by the fuser {state.fuser}, expected {self.fuser}, that of the "
-                    f"templates. Make each template of its state: fuser.finish(state)"
-                )
-            if state.embedder not in (None, self.embedder):
-                raise EmbedderMismatchError(
-                    f"{what}: of the embedder {state.embedder}, expected {self.embedder}, that of the "
-                    f"templates. Embed all images with one model."
-                )
-            if state.num_images != count:
-                raise MismatchError(
-                    f"{what}: holds {state.num_images} images, its template {count}. Make each "
-                    f"template of its state: fuser.finish(state)"
-                )
 
     @staticmethod
     def of(
@@ -316,56 +290,3 @@ def _cosines(first: FloatArray, second: FloatArray) -> FloatArray:
     similarities = first @ second.T
     clipped: FloatArray = np.clip(similarities, -1, 1, out=similarities)
     return clipped
-
-
-def _check_count(have: int, expected: int, name: str, where: str) -> None:
-    if have != expected:
-        raise ShapeError(
-            f"{name}{where}: expected one entry per template ({expected}), got {have} entries."
-        )
-
-
-def _checked_ids(given: Any, where: str) -> npt.NDArray[np.str_]:
-    ids = np.asarray(given)
-    if ids.size == 0:
-        raise EmptySetError(f"ids{where}: expected at least one template, got none.")
-    if ids.dtype.kind != "U":
-        raise DtypeError(
-            f"ids{where}: expected texts, got {ids.dtype}. Convert them with .astype(str)."
-        )
-    if ids.ndim != 1:
-        raise ShapeError(f"ids{where}: expected one id per template, got shape {ids.shape}.")
-    names = ids.tolist()
-    if not isinstance(given, np.ndarray) and names != list(given):
-        raise InvalidInputError(
-            f"ids{where}: expected texts only, none of them ending in a zero character."
-        )
-    try:
-        "".join(names).encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(
-            f"ids{where}: expected texts of valid Unicode ({error})."
-        ) from error
-    if len(set(names)) < len(names):
-        unique, counts = np.unique(ids, return_counts=True)
-        raise InvalidInputError(
-            f"ids{where}: expected each id once, got {str(unique[counts > 1][0])!r} "
-            f"{counts.max()} times ({int((counts > 1).sum())} such ids). Rename or merge them."
-        )
-    return read_only(ids)
-
-
-def _checked_counts(given: Any, ids: npt.NDArray[np.str_], where: str) -> npt.NDArray[np.int64]:
-    counts = np.asarray(given)
-    if counts.dtype.kind not in "iu":
-        raise DtypeError(f"num_images{where}: expected integers, got {counts.dtype}.")
-    if counts.ndim != 1:
-        raise ShapeError(f"num_images{where}: expected shape (*), got {counts.shape}.")
-    _check_count(len(counts), len(ids), "num_images", where)
-    counts = counts.astype(np.int64)
-    if counts.min() < 1:
-        first = int(counts.argmin())
-        raise InvalidInputError(
-            f"num_images of {str(ids[first])!r}{where}: expected at least 1, got {counts[first]}."
-        )
-    return read_only(counts)

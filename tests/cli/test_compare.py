@@ -1,0 +1,168 @@
+"""`probefusion compare` with real arguments."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from probefusion.fusion import MeanFuser
+from probefusion.types import EmbeddingSet, TemplateSet
+from probefusion.zoo import load_fuser
+
+
+@pytest.fixture
+def people(rng):
+    """Image sets of three people, five each, alike within a person."""
+    sets = {}
+    for name in ("ann", "bob", "cy"):
+        rows = rng.standard_normal((1, 16)) * 20 + rng.standard_normal((5, 16))
+        sets[name] = EmbeddingSet(embeddings=rows, embedder="net@1")
+    return sets
+
+
+@pytest.fixture
+def enrolled(tmp_path, people):
+    """A file of the templates of the first three images of each."""
+    fuser = MeanFuser()
+    path = tmp_path / "enrolled.parquet"
+    TemplateSet.of({name: fuser.fuse(images[:3]) for name, images in people.items()}).save(path)
+    return path
+
+
+@pytest.fixture
+def probes(tmp_path, people):
+    """A file of the templates of the others, by other ids."""
+    fuser = MeanFuser()
+    path = tmp_path / "probes.npz"
+    templates = {f"probe of {name}": fuser.fuse(people[name][3:]) for name in ("cy", "ann")}
+    TemplateSet.of(templates).save(path)
+    return path
+
+
+def test_an_archive_is_fused_and_compared(tmp_path, command, people) -> None:
+    """What fuse-archive writes, compare reads."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    np.save(folder / "embeddings.npy", np.concatenate([s.embeddings for s in people.values()]))
+    np.save(folder / "template_ids.npy", np.repeat([7, 8, 9], 5))
+    output = tmp_path / "t.parquet"
+    assert command("fuse-archive", folder, "--fuser", "mean", "-o", output)[0] == 0
+    people["bob"].save(tmp_path / "bob.npz")
+    code, out, _ = command("compare", f"{output}#8", tmp_path / "bob.npz", "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert facts["similarity"] == pytest.approx(1, abs=1e-6)
+    assert facts["num_images"] == [5, 5]
+    assert facts["fuser"] == "mean@1"
+    assert facts["threshold"] is facts["is_match"] is None
+    code, out, _ = command("compare", f"{output}#8", f"{output}#9")
+    assert code == 0
+    assert out.startswith("similarity ")
+    assert "no decision: mean@1 carries no threshold" in out
+
+
+def test_two_files_of_many(command, enrolled, probes) -> None:
+    code, out, _ = command("compare", probes, enrolled, "--json")
+    assert code == 0
+    facts = json.loads(out)
+    assert (facts["fuser"], facts["embedder"]) == ("mean@1", "net@1")
+    assert [(match["id"], match["best_id"]) for match in facts["matches"]] == [
+        ("probe of cy", "cy"),
+        ("probe of ann", "ann"),
+    ]
+    loaded = TemplateSet.load(probes), TemplateSet.load(enrolled)
+    for match in facts["matches"]:
+        expected = loaded[0][match["id"]].similarity(loaded[1][match["best_id"]])
+        assert match["similarity"] == pytest.approx(expected, abs=1e-6)
+        assert match["num_images"] == [2, 3]
+        assert match["is_match"] is None
+    code, out, _ = command("compare", probes, enrolled)
+    assert code == 0
+    assert [line.split()[:4] for line in out.splitlines()] == [
+        ["probe", "of", "cy", "cy"],
+        ["probe", "of", "ann", "ann"],
+    ]
+
+
+def test_a_file_with_itself_finds_the_others(command, enrolled) -> None:
+    code, out, _ = command("compare", enrolled, enrolled, "--json")
+    assert code == 0
+    matches = json.loads(out)["matches"]
+    assert [match["id"] for match in matches] == ["ann", "bob", "cy"]
+    assert all(match["id"] != match["best_id"] for match in matches)
+
+
+def test_a_file_of_one_needs_no_id(tmp_path, command, people, enrolled) -> None:
+    fuser = MeanFuser()
+    TemplateSet.of({"x": fuser.fuse(people["ann"])}).save(tmp_path / "one.npz")
+    code, out, _ = command("compare", tmp_path / "one.npz", f"{enrolled}#ann", "--json")
+    assert code == 0
+    assert json.loads(out)["similarity"] > 0.9
+
+
+def test_many_beside_one_person_asks_for_an_id(tmp_path, command, people, enrolled) -> None:
+    people["ann"].save(tmp_path / "ann.npz")
+    for sides in ((enrolled, tmp_path / "ann.npz"), (tmp_path / "ann.npz", enrolled)):
+        code, out, err = command("compare", *sides)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert "got 3: ann, bob, cy" in err
+        assert "enrolled.parquet#ann" in err
+
+
+def test_wrong_ids_and_files_are_told_in_one_line(tmp_path, command, people, enrolled) -> None:
+    people["ann"].save(tmp_path / "ann.npz")
+    (tmp_path / "cut.npz").write_bytes(b"PK cut")
+    for side, words in [
+        (f"{enrolled}#an", "did you mean 'ann'"),
+        (f"{tmp_path / 'ann.npz'}#x", "Leave #x out"),
+        (tmp_path / "none.npz", "does not exist"),
+        (tmp_path / "cut.npz", "could not read it"),
+    ]:
+        code, _, err = command("compare", side, f"{enrolled}#bob")
+        assert (code, err.count("\n")) == (1, 1)
+        assert words in err
+
+
+def test_templates_of_different_fusers_are_refused(tmp_path, command, enrolled, people) -> None:
+    TemplateSet.of(
+        {name: load_fuser("norm-weighted").fuse(images) for name, images in people.items()}
+    ).save(tmp_path / "other.npz")
+    code, _, err = command("compare", enrolled, tmp_path / "other.npz")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "different fusers" in err
+
+
+def test_decisions_of_a_calibrated_fuser(tmp_path, command, rng) -> None:
+    fuser = load_fuser("exact")
+    person = rng.standard_normal((1, fuser.dim or 128)) * 20
+
+    def images(count):
+        return EmbeddingSet(
+            embeddings=person + rng.standard_normal((count, person.shape[1])),
+            style=rng.standard_normal((count, fuser.style_channels, 2)),
+            embedder=fuser.embedder,
+        )
+
+    first = TemplateSet.of({"a": fuser.fuse(images(2)), "b": fuser.fuse(images(3))})
+    stranger = EmbeddingSet(
+        embeddings=rng.standard_normal((2, person.shape[1])) * 20,
+        style=rng.standard_normal((2, fuser.style_channels, 2)),
+        embedder=fuser.embedder,
+    )
+    second = TemplateSet.of({"same": fuser.fuse(images(4)), "other": fuser.fuse(stranger)})
+    first.save(tmp_path / "a.npz")
+    second.save(tmp_path / "b.npz")
+    code, out, _ = command("compare", tmp_path / "a.npz", tmp_path / "b.npz", "--json")
+    assert code == 0
+    for match in json.loads(out)["matches"]:
+        assert match["best_id"] == "same"
+        assert match["is_match"] is True
+        assert 0 < match["threshold"] < match["similarity"]
+        assert match["false_match_rate"] == 0.001
+    code, out, _ = command("compare", f"{tmp_path / 'a.npz'}#a", f"{tmp_path / 'b.npz'}#other")
+    assert code == 0
+    assert "no match: threshold" in out
+    code, out, _ = command("compare", tmp_path / "a.npz", tmp_path / "b.npz")
+    assert all(line.endswith("  match") for line in out.splitlines())
