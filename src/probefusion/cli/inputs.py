@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probefusion.embedders import Embedder
     from probefusion.faces import SkippedImage
     from probefusion.fusion import Fuser
     from probefusion.pipeline import Extract, Pipeline
@@ -17,23 +16,16 @@ if TYPE_CHECKING:
     from probefusion.video import VideoSettings
 
 __all__ = [
-    "GET_DETECTOR",
     "Loaded",
     "choose_fuser",
     "embedder_settings",
     "extract_of",
-    "load_chosen_embedder",
     "load_images",
     "pipeline_of",
     "report_skipped",
     "skipped_facts",
     "video_settings",
 ]
-
-GET_DETECTOR = (
-    "Get one with: probefusion models pull yunet_2023mar; then give --detector yunet_2023mar"
-)
-"""What to do without a face detector."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,19 +97,6 @@ def load_images(paths: Sequence[str], options: argparse.Namespace) -> Loaded:
     with progress_by_unit({"images": "embedding"}) as progress:
         sets, skipped = pipeline_of(options).read_sets(paths, progress=progress)
     return Loaded(sets=tuple(sets), skipped=tuple(skipped))
-
-
-def load_chosen_embedder(options: argparse.Namespace, *, device: str = "cpu") -> Embedder:
-    """The embedder of the options; where none was named that of the package, told on stderr.
-
-    Args:
-        options: The command's.
-        device: Where it runs, "cpu" or "cuda".
-
-    Raises:
-        ProbeFusionError: As for `load_embedder`.
-    """
-    return pipeline_of(options, device=device, fuser="mean").embedder
 
 
 def embedder_settings(options: argparse.Namespace) -> dict[str, str] | None:
