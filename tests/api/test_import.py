@@ -11,7 +11,7 @@ import probefusion
 
 def run(code: str) -> str:
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600
     ).stdout
 
 
@@ -57,12 +57,28 @@ def test_import_is_light() -> None:
     assert run(code).splitlines() == ["[]", "['numpy']"]
 
 
-def test_import_costs_at_most_50_ms() -> None:
-    """Processor time of the child, the least of seven runs: other load counts for little."""
+def test_import_loads_a_handful_of_modules() -> None:
+    """Counted, not timed: of ours the root, its errors and its version; else the standard library."""
     code = (
-        "import time; t = time.process_time(); import probefusion; print(time.process_time() - t)"
+        "import json, sys; before = set(sys.modules); import probefusion;"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
-    assert min(float(run(code)) for _ in range(7)) < 0.050
+    loaded = json.loads(run(code))
+    ours = [name for name in loaded if name.split(".")[0] == "probefusion"]
+    assert {"probefusion", "probefusion.errors"} <= set(ours)
+    assert len(ours) <= 5, ours
+    others = {name.split(".")[0] for name in loaded} - {"probefusion"}
+    assert others <= sys.stdlib_module_names, others - sys.stdlib_module_names
+    assert len(loaded) <= 60, loaded
+
+
+def test_import_costs_a_fraction_of_numpy() -> None:
+    """Both timed in one child, so that a slow machine slows both; the least of seven ratios."""
+    code = (
+        "import time; t = time.process_time(); import probefusion; u = time.process_time();"
+        "import numpy; print((u - t) / (time.process_time() - u))"
+    )
+    assert min(float(run(code)) for _ in range(7)) < 0.5
 
 
 def test_sets_and_templates_cost_less_than_numpy_to_load() -> None:
