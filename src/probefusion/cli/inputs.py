@@ -100,9 +100,9 @@ def load_images(paths: Sequence[str], options: argparse.Namespace) -> Loaded:
     Raises:
         ProbeFusionError: As for `Pipeline.read_sets`.
     """
-    from probefusion.cli.progress import progress_bars
+    from probefusion.cli.phases import progress_by_unit
 
-    with progress_bars({"images": "embedding"}) as progress:
+    with progress_by_unit({"images": "embedding"}) as progress:
         sets, skipped = pipeline_of(options).read_sets(paths, progress=progress)
     return Loaded(sets=tuple(sets), skipped=tuple(skipped))
 
