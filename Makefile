@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test check clean
+.PHONY: demo test check docs clean
 
 demo: $(VENV)/.demo  ## set up, then fuse the bundled real embeddings: table and plots
 	$(BIN)/probefusion demo -o demo-output --force
@@ -18,6 +18,10 @@ check: $(VENV)/.dev  ## style, types, import direction, then all tests
 	$(BIN)/lint-imports
 	$(MAKE) test
 
+docs: $(VENV)/.dev  ## build the documentation site into docs/_build
+	$(BIN)/python -m sphinx -q -W --keep-going -n -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -31,4 +35,4 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) demo-output build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) demo-output build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

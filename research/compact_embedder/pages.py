@@ -8,7 +8,7 @@ from typing import Any
 
 Card = dict[str, Any]
 
-PAGES = ("README.md", "docs/embedders.md", "src/probefusion/zoo/weights/README.md")
+PAGES = ("docs/results/embedder.md", "src/probefusion/zoo/weights/README.md")
 """Pages of the repository with a block between the marks that `block_marks` gives."""
 
 
@@ -87,7 +87,7 @@ def model_card(card: Card) -> str:
         f"A small face embedder: an aligned crop of 112x112 pixels in, {card['settings']['dim']} numbers "
         f"out. It is what probefusion uses where no other embedder is named, so that everything runs "
         f"offline. It is **small and trained on few people** ({training['num_people']:,}): a stronger "
-        f"embedder makes better templates, see docs/embedders.md.",
+        f"embedder makes better templates, see docs/how-to/models.md.",
         "## Network",
         f"{card['parameters']:,} parameters, {_megabytes(card['size'])} (matrices in 16 bits, computed "
         f"in 32), inverted residual blocks after MobileFaceNets. Input `pixels` (N, 3, 112, 112) float32, "

@@ -153,7 +153,7 @@ class CAFace(nn.Module):
 
     Source: Kim et al. 2022, Cluster and Aggregate.
     Differs: the state is passed and returned, not kept in module attributes; a set of zero images
-        is refused, not turned into a zero vector. Numbers agree with the official code.
+    is refused, not turned into a zero vector. Numbers agree with the official code.
 
     Example:
         >>> import torch
@@ -226,9 +226,9 @@ class CAFace(nn.Module):
             state: What `encode` or `update` gave.
 
         Returns:
-            fused: (B, D), not normalised and short; divide by the length to compare.
-            cluster_weight: (B, M, D), or (B, M, 1) without per-dimension weights; sums to 1
-                over M.
+            The fused embeddings (B, D), not normalised and short; divide by the length to compare. And
+            the cluster weights (B, M, D), or (B, M, 1) without per-dimension weights; they sum to 1
+            over M.
         """
         return self.fusion_net.conf_mlp(
             self.fusion_net.clustering_layer.group_token,

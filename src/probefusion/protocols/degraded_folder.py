@@ -14,10 +14,12 @@ This text is the definition; two people who implement it get the same people, im
 - Everything random about one position comes from the SHA-256 of the text
   `degraded-folder/v1|<seed>|<mix>|<set index>|<position>|<person>` (numbers in decimal), read as
   four big-endian 64-bit numbers w0..w3: the image is number w0 % K; with t1 and t2 the numbers
-  floor(w1 / 2^11) / 2^53 and floor(w2 / 2^11) / 2^53, both in [0, 1), the severity is
+  floor(w1 / 2^11) / 2^53 and floor(w2 / 2^11) / 2^53, both in [0, 1), the severity is::
+
       hard    1 - 0.4 t2 (so in (0.6, 1]) if t1 < 0.85, else 0.6 t2
       mixed   t2
       clean   0
+
   and w3 seeds NumPy's `Generator(PCG64(w3))`, which `probefusion.degradations.degrade` draws from. Nothing
   depends on the other people, the other sizes or the number of sets.
 - Namesakes are one person. Names are compared in NFC, case-folded, with `_` read as a space. Two

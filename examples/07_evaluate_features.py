@@ -1,0 +1,13 @@
+"""IJB-C from the features that everybody in this field has, no image embedded again.
+
+Needs your licensed copy of IJB-C and an .npy file with a feature per image, in the order of
+`meta/ijbc_face_tid_mid.txt`. `mine` is a fuser folder, as the next example makes one.
+"""
+
+import probefusion as pf
+
+report = pf.evaluate(
+    "ijbc", "IJBC", fusers=["mean", "exact", "mine/"], embeddings="ijbc_r100.npy", chunks=[4, 32]
+)
+print(report.tar(far=1e-4))
+report.save("out")
