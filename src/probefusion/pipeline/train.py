@@ -183,12 +183,12 @@ def _open_embedder(
 def _starting_point(start_from: Source, embedder: str) -> StartingPoint:
     """The fuser of that folder, or of that name inside the package, made for the embedder if any is."""
     from probefusion.training.starting_point import read_starting_point
-    from probefusion.zoo.fusers import bundled_fusers
+    from probefusion.zoo.fusers import trained_fusers
 
     name = os.fspath(start_from)
     if Path(name).is_dir():
         return read_starting_point(name)
-    bundled = bundled_fusers(embedder)
+    bundled = trained_fusers(embedder)
     if name not in bundled:
         raise UnknownNameError("fuser to start from", name, (*bundled, "a fuser folder"))
     return read_starting_point(bundled[name])
