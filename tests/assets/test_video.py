@@ -172,7 +172,7 @@ def test_fuse_takes_a_clip(assets, models, tmp_path, capsys) -> None:
     told = capsys.readouterr()
     assert code == 0
     facts = json.loads(told.out)
-    assert "people" in told.err
+    assert "tracks, each of one person" in told.err
     assert len(facts["weights"]) == len(facts["sources"]) == facts["num_images"]
     assert facts["sources"][0].startswith(f"{clip}#t=")
     template = Template.load(output)
