@@ -15,6 +15,9 @@ from probefusion.types import EmbeddingSet
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# The fusers of the repository that are not in the package; commands that tests start see them too.
+os.environ["PROBEFUSION_FUSERS"] = str(REPOSITORY / "weights")
+
 # The same examples in every run, so that a failure says something of the change;
 # HYPOTHESIS_PROFILE=search looks for new ones.
 settings.register_profile("same", derandomize=True)

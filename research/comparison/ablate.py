@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.scoring import pool_scores, score_probes
 from probefusion.fusion.learned import open_fuser
 from probefusion.metrics import tar_at_far
 from probefusion.nn.architectures import build_network
@@ -29,7 +30,6 @@ from probefusion.training.config import TrainingConfig
 from probefusion.training.export.fuser_folder import export_fuser
 from probefusion.training.loop import train_network
 from probefusion.training.variant_store import VariantStore
-from research.comparison.cross_fit import pool, score_fold
 
 FOLD = 3
 SIZES = (2, 4, 8, 16, 32)
@@ -121,6 +121,7 @@ def _trained(
         network=network,
         steps=options.steps,
         batch_size=options.batch_size,
+        validation_share=0.0,
         **{**TRAINING[options.architecture], **changes},
     )
     if not path.exists():
@@ -147,10 +148,10 @@ def _trained(
 
 def _tar(data: ProbeData, fuser: Any, chunk: int | None) -> dict[int, float]:
     sizes = [size for size in SIZES if chunk is None or size > chunk]
-    found = score_fold(data, fuser, sizes, chunk_size=chunk)
+    found = score_probes(data, fuser, sizes, chunk_size=chunk)
     rates = {}
     for size in sizes:
-        scores = pool([found[size]])
+        scores = pool_scores([found[size]])
         rates[size] = round(float(tar_at_far(scores.mated, scores.non_mated, [1e-4])[0].tar), 4)
     return rates
 

@@ -28,6 +28,7 @@ from safetensors.torch import load_file, save_file
 
 from probefusion.evaluation.embed_protocol import embed_protocol
 from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.scoring import ProbeScores, pool_scores, score_probes
 from probefusion.faces.images import read_crop
 from probefusion.fusion import Fuser, MeanFuser, NormWeightedFuser
 from probefusion.fusion.learned import open_fuser
@@ -49,12 +50,9 @@ from research.comparison.contenders import (
 )
 from research.comparison.cross_fit import (
     CrossFitPlan,
-    FoldScores,
     PairedVerdict,
     compare_pooled,
     judge,
-    pool,
-    score_fold,
     summarise,
 )
 from research.comparison.network_fuser import NetworkFuser
@@ -199,7 +197,7 @@ def measure(
         )
         results[name] = {size: asdict(summarise(seeds, plan)) for size, seeds in scores.items()}
         pooled: dict[int, Sequence[ComparisonScores]] = {
-            size: [pool(f) for f in seeds] for size, seeds in scores.items()
+            size: [pool_scores(f) for f in seeds] for size, seeds in scores.items()
         }
         if name in (OURS, "mean"):
             kept[name] = pooled
@@ -251,16 +249,16 @@ def _score(
     common: dict[str, Any],
     mix: str,
     chunk: int | None = None,
-) -> tuple[dict[int, list[list[FoldScores]]], dict[str, Any]]:
+) -> tuple[dict[int, list[list[ProbeScores]]], dict[str, Any]]:
     seeds = CONTENDERS[name].seeds if name in CONTENDERS else (0,)
-    collected: dict[int, list[list[FoldScores]]] = {size: [] for size in plan.set_sizes}
+    collected: dict[int, list[list[ProbeScores]]] = {size: [] for size in plan.set_sizes}
     facts: dict[str, Any] = {"microseconds": [], "minutes": [], "parameters": 0, "deviation": 0.0}
     for seed in seeds:
         per_fold = []
         for fold, probes in data.items():
             fuser, about = _fuser(work, name, seed, fold, common, probes)
             probes = probes if uses_style(name) else without_style(probes)
-            per_fold.append(score_fold(probes, fuser, plan.set_sizes, chunk_size=chunk))
+            per_fold.append(score_probes(probes, fuser, plan.set_sizes, chunk_size=chunk))
             if mix == "hard" and seed == seeds[0] and name == OURS:
                 facts["deviation"] = max(facts["deviation"], _one_by_one(fuser, probes))
             if mix == "hard" and seed == seeds[0] and chunk is None:

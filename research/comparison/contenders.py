@@ -144,7 +144,7 @@ def training_config(name: str, seed: int, common: dict[str, Any]) -> TrainingCon
         architecture=known.architecture,
         network=known.network,
         seed=seed,
-        **{"memory_weight": 0.0, **known.changes, **common},
+        **{"memory_weight": 0.0, "validation_share": 0.0, **known.changes, **common},
     )
 
 

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from probefusion.errors import ConfigError, EmptySetError, ShapeError
-from probefusion.evaluation.probe_data import ProbeData
-from probefusion.evaluation.sweep import gallery_templates, probe_templates
-from probefusion.fusion import Fuser
+from probefusion.errors import ConfigError, ShapeError
+from probefusion.evaluation.scoring import ProbeScores, pool_scores
 from probefusion.metrics import (
     BootstrapInterval,
     ComparisonScores,
@@ -28,13 +25,10 @@ from probefusion.metrics import (
 
 __all__ = [
     "CrossFitPlan",
-    "FoldScores",
     "PairedVerdict",
     "PooledResult",
     "compare_pooled",
     "judge",
-    "pool",
-    "score_fold",
     "summarise",
 ]
 
@@ -62,23 +56,6 @@ class CrossFitPlan:
     num_replicates: int = 4000
     margin: float = 0.005
     seed: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FoldScores:
-    """Similarities of one fold's probe sets to its gallery, by one fuser at one set size.
-
-    Args:
-        mated: (P,) similarity of each probe set to its own gallery entry.
-        non_mated: (P, G - 1) similarities to all others.
-        subjects: (P,) subject of each probe set.
-        rank1: (P,) whether the own entry is the most similar; a tie is a miss.
-    """
-
-    mated: npt.NDArray[np.float32]
-    non_mated: npt.NDArray[np.float32]
-    subjects: npt.NDArray[np.str_]
-    rank1: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,68 +100,14 @@ class PairedVerdict:
     is_non_inferior: bool
 
 
-def score_fold(
-    data: ProbeData, fuser: Fuser, set_sizes: Sequence[int], *, chunk_size: int | None = None
-) -> dict[int, FoldScores]:
-    """Fuses gallery and probes of a fold with one fuser; both sides go through it.
-
-    Args:
-        data: Embedded gallery and probes of people the fuser was not trained on.
-        fuser: The fuser.
-        set_sizes: Images in a probe set.
-        chunk_size: Feed probes in chunks of this many images; None all at once.
-
-    Returns:
-        Scores by set size.
-
-    Raises:
-        InvalidInputError: If a size is larger than the stored sets.
-    """
-    gallery = gallery_templates(data, fuser)
-    scores = {}
-    for size in set_sizes:
-        templates, subjects = probe_templates(data, fuser, size, 1, chunk_size=chunk_size)
-        similarities = templates @ gallery.T
-        own = subjects[:, None] == data.gallery_subjects
-        mated = similarities[own]
-        others = similarities[~own].reshape(len(subjects), -1)
-        scores[size] = FoldScores(
-            mated=mated,
-            non_mated=others,
-            subjects=subjects,
-            rank1=mated > others.max(axis=1),
-        )
-    return scores
-
-
-def pool(folds: Sequence[FoldScores]) -> ComparisonScores:
-    """The comparisons of all folds under one threshold.
-
-    Raises:
-        EmptySetError: If there are none.
-    """
-    if not folds:
-        raise EmptySetError("folds: expected the scores of at least one fold, got none.")
-    people = np.unique(np.concatenate([fold.subjects for fold in folds]), return_inverse=True)[1]
-    repeats = np.repeat(
-        [fold.non_mated.shape[1] for fold in folds], [len(fold.subjects) for fold in folds]
-    )
-    return ComparisonScores.from_subjects(
-        np.concatenate([fold.mated for fold in folds]),
-        np.concatenate([fold.non_mated.ravel() for fold in folds]),
-        mated_subjects=people,
-        non_mated_subjects=np.repeat(people, repeats),
-    )
-
-
-def summarise(seeds: Sequence[Sequence[FoldScores]], plan: CrossFitPlan) -> PooledResult:
+def summarise(seeds: Sequence[Sequence[ProbeScores]], plan: CrossFitPlan) -> PooledResult:
     """Rates of one fuser at one set size.
 
     Args:
         seeds: For each training seed the scores of all folds.
         plan: What is measured.
     """
-    pooled = [pool(folds) for folds in seeds]
+    pooled = [pool_scores(folds) for folds in seeds]
     rates: list[tuple[TarAtFar, ...]] = [
         tar_at_far(scores.mated, scores.non_mated, plan.false_accept_rates) for scores in pooled
     ]
@@ -199,7 +122,7 @@ def summarise(seeds: Sequence[Sequence[FoldScores]], plan: CrossFitPlan) -> Pool
         },
         interval=interval,
         by_seed=tuple(float(found[decision].tar) for found in rates),
-        rank1=float(np.mean([fold.rank1.mean() for folds in seeds for fold in folds])),
+        rank1=float(np.mean([fold.rank1 for folds in seeds for fold in folds])),
         num_false_accepts=rates[0][0].num_false_accepts,
     )
 

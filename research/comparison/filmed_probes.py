@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from probefusion.embedders import Embedder
 from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.scoring import pool_scores, score_probes
 from probefusion.faces.images import read_crop
 from probefusion.protocols import read_people
 from probefusion.protocols.degraded_folder import DegradedFolderProtocol, People
@@ -38,8 +39,6 @@ from research.comparison.cross_fit import (
     CrossFitPlan,
     compare_pooled,
     judge,
-    pool,
-    score_fold,
     summarise,
 )
 from research.comparison.tables import differences_table, rates_table, verdict_facts
@@ -155,13 +154,14 @@ def main() -> None:
     scores = {}
     for name in options.fuser:
         fuser = load_fuser(name, embedder=embedder.fingerprint)
-        scores[name] = score_fold(data, fuser, sizes)
+        scores[name] = score_probes(data, fuser, sizes)
     results = {
         name: {size: asdict(summarise([[found[size]]], plan)) for size in sizes}
         for name, found in scores.items()
     }
     pooled = {
-        name: {size: [pool([found[size]])] for size in sizes} for name, found in scores.items()
+        name: {size: [pool_scores([found[size]])] for size in sizes}
+        for name, found in scores.items()
     }
     baseline, *others = options.fuser
     verdicts = judge(

@@ -21,8 +21,9 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.scoring import ProbeScores
 from research.comparison.compare_fusers import probes_path
-from research.comparison.cross_fit import CrossFitPlan, FoldScores, summarise
+from research.comparison.cross_fit import CrossFitPlan, summarise
 from research.comparison.tables import rates_table
 
 Floats = npt.NDArray[np.floating]
@@ -107,7 +108,7 @@ def main() -> None:
     print("\n".join(lines))
 
 
-def score(data: ProbeData, size: int, weigh: Weigh) -> FoldScores:
+def score(data: ProbeData, size: int, weigh: Weigh) -> ProbeScores:
     """Similarities of weighted means to the gallery of single images."""
     gallery = data.gallery.embeddings / data.gallery.norms[:, None]
     own = data.probe_subjects[:, None] == data.gallery_subjects
@@ -119,11 +120,10 @@ def score(data: ProbeData, size: int, weigh: Weigh) -> FoldScores:
     templates /= np.linalg.norm(templates, axis=1, keepdims=True)
     found = templates @ gallery.T
     mated, others = found[own], found[~own].reshape(len(own), -1)
-    return FoldScores(
+    return ProbeScores(
         mated=mated,
         non_mated=others,
         subjects=data.probe_subjects,
-        rank1=mated > others.max(axis=1),
     )
 
 

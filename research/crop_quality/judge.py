@@ -21,6 +21,7 @@ import onnx
 
 from probefusion.embedders import CropQuality
 from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.scoring import ProbeScores, pool_scores, score_probes
 from probefusion.faces.images import read_crop
 from probefusion.files import sha256_of
 from probefusion.fusion import Fuser, MeanFuser, NormWeightedFuser
@@ -30,11 +31,8 @@ from probefusion.protocols.degraded_folder import render
 from research.compact_embedder.distill import DEV_FOLD
 from research.comparison.cross_fit import (
     CrossFitPlan,
-    FoldScores,
     compare_pooled,
     judge,
-    pool,
-    score_fold,
     summarise,
 )
 from research.comparison.tables import differences_table, rates_table, verdict_facts
@@ -100,16 +98,16 @@ def measure(
         WeightedBy(0.5),
         WeightedBy(1.0),
     ]
-    scores: dict[str, dict[int, list[list[FoldScores]]]] = {
+    scores: dict[str, dict[int, list[list[ProbeScores]]]] = {
         fuser.name: {size: [[]] for size in plan.set_sizes} for fuser in fusers
     }
     for fold in options.folds:
         data = judged(options, people, mix, fold)
         for fuser in fusers:
-            for size, found in score_fold(data, fuser, plan.set_sizes).items():
+            for size, found in score_probes(data, fuser, plan.set_sizes).items():
                 scores[fuser.name][size][0].append(found)
     pooled = {
-        name: {size: [pool(folds) for folds in seeds] for size, seeds in by_size.items()}
+        name: {size: [pool_scores(folds) for folds in seeds] for size, seeds in by_size.items()}
         for name, by_size in scores.items()
     }
     families = {

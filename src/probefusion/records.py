@@ -73,7 +73,12 @@ def decode_record(
         )
     if newest is not None:
         version = plain.get("format_version")
-        if type(version) is not int or version > newest:
+        if type(version) is not int:
+            raise FileFormatError(
+                f"{where}: format_version: expected a whole number of at most {newest}, "
+                f"got {version!r}.{_then(step)}"
+            )
+        if version > newest:
             raise FileFormatError(
                 f"{where}: format_version: expected at most {newest}, got {version!r}. "
                 f"Upgrade probefusion."

@@ -85,13 +85,3 @@ def test_runtime_needs_no_torch() -> None:
         "print(json.dumps([m in sys.modules for m in ('onnxruntime', 'torch', 'cv2')]))"
     )
     assert json.loads(run(code)) == [True, False, False]
-
-
-def test_names_of_the_models_room() -> None:
-    from probefusion import models
-
-    assert models.__all__ == sorted(models.__all__)
-    for name in models.__all__:
-        assert getattr(models, name) is not None
-    assert models.DEFAULT_EMBEDDER == "compact_128d"
-    assert models.DEFAULT_EMBEDDER in models.known_models()

@@ -8,13 +8,20 @@ import shutil
 import numpy as np
 import pytest
 
+INSIDE = {
+    "compact_128d",
+    "exact.compact_128d-lfw112.r3",
+    "exact-fast.compact_128d-lfw112.r3",
+    "exact-embedding.compact_128d-lfw112.r3",
+}
+
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("PROBEFUSION_HOME", str(tmp_path / "home"))
     for name in ("INSIGHTFACE_HOME", "HF_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
-    for name in ("HF_HUB_CACHE", "PROBEFUSION_MIRROR"):
+    for name in ("HF_HUB_CACHE", "PROBEFUSION_MIRROR", "PROBEFUSION_FUSERS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PROBEFUSION_OFFLINE", "1")
     (tmp_path / "home" / "models").mkdir(parents=True)
@@ -52,16 +59,14 @@ def test_what_is_here_needs_no_network(command, home, assets):
     code, out, _ = command("models", "path", "yunet_320")
     assert (code, out) == (0, f"{home / 'yunet_320.onnx'}\n")
     code, out, _ = command("models", "verify")
-    inside, own = out.splitlines()
+    *inside, own = out.splitlines()
     assert (code, own) == (0, f"yunet_320: ok ({home / 'yunet_320.onnx'})")
-    assert inside.startswith("compact_128d: ok (")
+    assert {line.split(": ok (")[0] for line in inside} == INSIDE
     (home / "yunet_320.onnx").write_bytes(b"damaged")
     code, out, err = command("models", "verify", "--json")
     assert code == 1
-    assert {row["name"]: row["state"] for row in json.loads(out)} == {
-        "compact_128d": "ok",
-        "yunet_320": "wrong hash",
-    }
+    states = {row["name"]: row["state"] for row in json.loads(out)}
+    assert states == {**dict.fromkeys(INSIDE, "ok"), "yunet_320": "wrong hash"}
     assert "models pull --force yunet_320" in err
     code, _, err = command("models", "path", "yunet_320")
     assert code == 1

@@ -1,37 +1,16 @@
-"""Reading the people of a video, as `fuse` and `video` do."""
+"""How a video is read, in the options of `fuse` and `video`."""
 
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from probefusion.cli.inputs import GET_DETECTOR, choose_fuser, load_chosen_embedder
 from probefusion.cli.options import positive
 
 if TYPE_CHECKING:
-    from probefusion.embedders import Embedder
-    from probefusion.faces import Detector
     from probefusion.faces.frames import VideoReader
-    from probefusion.fusion import Fuser
-    from probefusion.video import Clip
 
-__all__ = ["Tools", "add_video_options", "interruption", "load_tools", "open_reader", "read_clip"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Tools:
-    """The models that a video is read with."""
-
-    embedder: Embedder
-    detector: Detector
-    fuser: Fuser
+__all__ = ["add_video_options", "open_reader"]
 
 
 def add_video_options(parser: argparse.ArgumentParser) -> None:
@@ -79,28 +58,6 @@ def add_video_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_tools(options: argparse.Namespace, fuser: Fuser | None = None) -> Tools:
-    """Embedder, detector, and the fuser given or else the one that fits them, which must fit.
-
-    Raises:
-        ConfigError: If no detector was named.
-        ProbeFusionError: If one cannot be used.
-    """
-    from probefusion.errors import ConfigError
-    from probefusion.zoo import load_detector
-
-    if options.detector is None:
-        raise ConfigError(f"--detector: reading people from a video needs one. {GET_DETECTOR}")
-    embedder = load_chosen_embedder(options)
-    size = embedder.spec.input_size
-    noise = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(np.uint8)
-    example = embedder.embed_set(noise)  # in all but its values as any set of this embedder
-    if fuser is None:
-        fuser = choose_fuser(options, [example])
-    fuser.check_fits(example)
-    return Tools(embedder=embedder, detector=load_detector(options.detector), fuser=fuser)
-
-
 def open_reader(
     source: str, options: argparse.Namespace, *, every: int | None = None
 ) -> VideoReader:
@@ -114,62 +71,3 @@ def open_reader(
         stop=options.stop,
         num_threads=options.threads,
     )
-
-
-def read_clip(
-    reader: VideoReader,
-    tools: Tools,
-    options: argparse.Namespace,
-    should_stop: Callable[[], bool],
-) -> Clip:
-    """The people of a video, with progress on standard error; close the clip when done."""
-    from probefusion.cli.progress import progress_bar
-    from probefusion.video import VideoSettings, process_video
-
-    settings = VideoSettings(
-        max_faces=options.max_faces,
-        min_size=options.min_size,
-        min_images=options.min_images,
-        chunk_size=options.chunk or VideoSettings.chunk_size,
-        split_below=options.split_below,
-        reenter_from=options.reenter_from,
-    )
-    if should_stop():  # while the models were loaded
-        raise KeyboardInterrupt
-    with progress_bar("reading", unit="frames") as progress:
-        return process_video(
-            reader,
-            tools.detector,
-            tools.embedder,
-            tools.fuser,
-            settings,
-            progress=progress,
-            should_stop=should_stop,
-        )
-
-
-@contextmanager
-def interruption() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C or SIGTERM into a question asked after each frame; the second ends at once."""
-    asked = False
-
-    def handle(number: int, frame: object) -> None:
-        nonlocal asked
-        del number, frame
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        print("stopping; what was read is finished (again: at once)", file=sys.stderr)
-
-    try:
-        previous = {
-            number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-    except ValueError:  # not in the main thread, where no signal arrives
-        yield lambda: asked
-        return
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

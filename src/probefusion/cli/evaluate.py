@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.inputs import load_chosen_embedder, report_skipped
+from probefusion.cli.inputs import report_skipped
 from probefusion.cli.options import (
     add_embedder_option,
     add_output_options,
     number_list,
     positive,
 )
+from probefusion.cli.result_tables import print_table, short_name
 
 if TYPE_CHECKING:
-    from probefusion.embedders import Embedder
-    from probefusion.fusion import Fuser
+    from probefusion.pipeline.evaluation import Evaluation
 
 __all__ = ["add_parser", "run"]
 
@@ -33,7 +32,7 @@ def add_parser(commands: Any) -> None:
         description="Embeds gallery and probes once, fuses them with every fuser named, and writes "
         "report.json, report.md and report.html. The first fuser is the reference of the others. "
         "degraded-folder works on any folder of aligned crops; ijbb, ijbc, ijbs, tinyface and ytf need "
-        "your own licensed copy.",
+        "your own licensed copy, and take embeddings that you have already.",
     )
     parser.add_argument("protocol", choices=_PROTOCOLS)
     parser.add_argument(
@@ -57,6 +56,17 @@ def add_parser(commands: Any) -> None:
         default=(),
         metavar="LIST",
         help="fuse this many images at a time too, as 4,8,32,64,128,256 in the official table",
+    )
+    licensed.add_argument(
+        "--embeddings",
+        metavar="FILE",
+        help="embeddings made before: .npy with a row per image in the benchmark's order (ijbb, ijbc: the "
+        "loose-crop list), or .npz with embeddings and names; --embedder then states what made them",
+    )
+    licensed.add_argument(
+        "--flipped",
+        action="store_true",
+        help="rows of --embeddings hold image and mirror image one after the other; they are added",
     )
     licensed.add_argument("--images", metavar="DIR", help="face crops of ijbs")
     licensed.add_argument("--detector", metavar="MODEL", help="YuNet, for tinyface and ytf")
@@ -91,120 +101,51 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluates and writes the report; 3 if images of the data were skipped."""
-    from probefusion.checks import check_output
-    from probefusion.embedders import CropQuality, JudgedEmbedder
-    from probefusion.fusion.universal import UniversalFuser
-    from probefusion.zoo import load_fuser
+    from probefusion.cli.phases import progress_of_phases
+    from probefusion.pipeline.evaluate import FOLDER_PROTOCOL, evaluate
 
-    if Path(options.output).is_dir():
-        check_output(Path(options.output) / "report.json", force=options.force)
-    else:
-        check_output(options.output, force=options.force)
-    names = options.fuser or ["mean", "norm-weighted"]
-    embedder: Embedder = load_chosen_embedder(options)
-    fusers = [
-        load_fuser(name, num_threads=options.threads, embedder=embedder.fingerprint)
-        for name in names
-    ]
-    if any(isinstance(fuser, UniversalFuser) for fuser in fusers):
-        embedder = JudgedEmbedder(embedder, CropQuality(num_threads=options.threads))
-    evaluate = _degraded_folder if options.protocol == "degraded-folder" else _licensed
-    return evaluate(options, fusers, embedder)
-
-
-def _degraded_folder(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedder) -> int:
-    from probefusion.cli.progress import progress_bar
-    from probefusion.evaluation.degraded_folder import AssessmentPlan, assess, check_fusers
-    from probefusion.evaluation.embed_protocol import embed_protocol
-    from probefusion.protocols import DegradedFolderProtocol, read_people
-    from probefusion.reports.degraded_folder import report_facts, write_report
-
-    people = read_people(options.data)
-    protocol = DegradedFolderProtocol(
-        people=people,
-        folds=options.folds,
-        mix=options.mix,
-        set_sizes=options.sizes,
-        num_sets=options.num_sets,
-        seed=options.seed,
-    )
-    plan = AssessmentPlan(
-        set_sizes=options.sizes, num_replicates=options.replicates, seed=options.seed
-    )
-    check_fusers(fusers, embedder.fingerprint)
-    with progress_bar("embedding", unit="images") as embedding:
-        data = embed_protocol(
-            protocol,
-            embedder,
-            num_images=max(options.sizes),
-            cache=_cache(options),
-            progress=embedding,
+    is_folder = options.protocol == FOLDER_PROTOCOL
+    steps = "fusers x sizes" if is_folder else "fusers x chunks"
+    with progress_of_phases() as phase:
+        result = evaluate(
+            options.protocol,
+            options.data,
+            fusers=options.fuser or ("mean", "norm-weighted"),
+            embedder=options.embedder,
+            preprocessing=options.preprocessing,
+            embeddings=options.embeddings,
+            flipped=options.flipped,
+            chunks=options.chunks,
+            images=options.images,
+            detector=options.detector,
+            check_counts=not options.any_counts,
+            mix=options.mix,
+            folds=options.folds,
+            set_sizes=options.sizes,
+            num_sets=options.num_sets,
+            seed=options.seed,
+            num_replicates=options.replicates,
+            output=options.output,
+            cache=options.cache,
+            num_threads=options.threads,
+            force=options.force,
+            on_embed=phase("embedding", "images"),
+            on_score=phase("scoring", steps),
         )
-    with progress_bar("scoring", unit="fusers x sizes") as scoring:
-        assessment = assess(data, fusers, plan, progress=scoring)
-    facts = {
-        "protocol": protocol.definition(),
-        "content": data.protocol,
-        "embedder": embedder.fingerprint,
-        "embedder_form": embedder.own_fingerprint,
-        "fusers": [fuser.fingerprint for fuser in fusers],
-    }
-    title = f"{options.protocol}, mix {options.mix!r}, {embedder.spec.name}"
-    write_report(assessment, options.output, title=title, facts=facts, force=options.force)
-    _tell(options, report_facts(assessment, facts))
-    report_skipped(people.skipped)
-    return 3 if people.skipped else 0
-
-
-def _licensed(options: argparse.Namespace, fusers: list[Fuser], embedder: Embedder) -> int:
-    from probefusion.cli.progress import progress_bar
-    from probefusion.evaluation.degraded_folder import check_fusers
-    from probefusion.evaluation.licensed import assess_templates, embed_rows
-    from probefusion.protocols.licensed import open_template_protocol
-    from probefusion.reports.licensed import template_report_facts, write_template_report
-    from probefusion.zoo import load_detector
-
-    check_fusers(fusers, embedder.fingerprint)
-    protocol = open_template_protocol(
-        options.protocol,
-        options.data,
-        images=options.images,
-        detector=None if options.detector is None else load_detector(options.detector),
-        check_counts=not options.any_counts,
-    )
-    with progress_bar("embedding", unit="images") as embedding:
-        rows = embed_rows(protocol, embedder, cache=_cache(options), progress=embedding)
-    with progress_bar("scoring", unit="fusers x chunks") as scoring:
-        results = assess_templates(
-            protocol, rows, fusers, chunks=(None, *options.chunks), progress=scoring
-        )
-    faceless = [
-        name for name, place in zip(protocol.row_names, rows.position, strict=True) if place < 0
-    ]
-    facts = {
-        "protocol": protocol.name,
-        **protocol.facts,
-        "images_without_a_face": len(faceless),
-        "embedder": embedder.fingerprint,
-        "embedder_form": embedder.own_fingerprint,
-        "fusers": [fuser.fingerprint for fuser in fusers],
-    }
-    title = f"{protocol.name}, {embedder.spec.name}"
-    write_template_report(results, options.output, title=title, facts=facts, force=options.force)
-    _tell(options, template_report_facts(results, facts))
-    if faceless:
-        print(f"no face found in {len(faceless)} images:", file=sys.stderr)
-        for name in faceless:
-            print(f"  {name}", file=sys.stderr)
-    return 3 if faceless else 0
-
-
-def _cache(options: argparse.Namespace) -> str:
-    return options.cache or f"{options.output}.work"
-
-
-def _tell(options: argparse.Namespace, content: dict[str, Any]) -> None:
     if options.json:
-        print(json.dumps(content, indent=2, allow_nan=False))
+        print(json.dumps(result.facts, indent=2, allow_nan=False))
     else:
+        _print(result)
         print(f"report: {Path(options.output) / 'report.html'}")
+    report_skipped(result.skipped)
+    return 3 if result.skipped else 0
+
+
+def _print(result: Evaluation) -> None:
+    """The main figures, and what could not be measured."""
+    for title, header, rows in result.summary():
+        print_table(title, header, [[short_name(row[0]), *row[1:]] for row in rows])
+    if result.limits:
+        print("not measured, or not to be relied on:")
+        for limit in result.limits:
+            print(f"  {limit}")

@@ -13,7 +13,10 @@ from probefusion.cli.models_convert import show_licence
 if TYPE_CHECKING:
     from probefusion.zoo import Pulled
 
-__all__ = ["add_parser"]
+__all__ = ["COLUMNS", "add_parser", "table_rows"]
+
+COLUMNS = ("NAME", "KIND", "D", "HERE", "USE", "NOTE")
+"""Of `models list`."""
 
 
 def add_parser(commands: Any) -> None:
@@ -23,7 +26,8 @@ def add_parser(commands: Any) -> None:
         help="list, fetch, check, convert, inspect and quantize models",
         description="Face-recognition networks, detectors and fusers by name. They are kept in "
         "~/.cache/probefusion/models, or in `models` of the folder PROBEFUSION_HOME names; copies in "
-        "the caches of InsightFace and Hugging Face are used where they are.",
+        "the caches of InsightFace and Hugging Face are used where they are, and so are fusers in the "
+        "folders that PROBEFUSION_FUSERS names.",
     )
     actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _declare(actions, "list", _list, "what is known, and what of it is here", [])
@@ -92,20 +96,35 @@ def _list(options: argparse.Namespace) -> int:
 def _print_models(rows: list[dict[str, Any]]) -> None:
     from probefusion.cli.tables import print_table
 
-    lines = []
-    for row in rows:
-        best = row["accuracy"][-1] if row["accuracy"] else None
-        lines.append(
-            (
-                row["name"],
-                row["kind"] + (" (checkpoint)" if row["format"] == "checkpoint" else ""),
-                str(row["dim"] or ""),
-                row["place"] or "",
-                _use(row),
-                "" if best is None else f"{best['benchmark']} {best['value']:.4f}",
-            )
+    print_table(COLUMNS, table_rows(rows))
+
+
+def table_rows(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """What `models list` prints under `COLUMNS`.
+
+    Args:
+        rows: What `models list --json` prints.
+    """
+    return [
+        (
+            row["name"],
+            row["kind"] + (" (checkpoint)" if row["format"] == "checkpoint" else ""),
+            str(row["dim"] or ""),
+            row["place"] or "",
+            _use(row),
+            _note(row),
         )
-    print_table(("NAME", "KIND", "D", "HERE", "USE", "PUBLISHED"), lines)
+        for row in rows
+    ]
+
+
+def _note(row: dict[str, Any]) -> str:
+    """What an embedder reached when it was published, or which embedder a fuser is made for."""
+    if row["kind"] == "fuser":
+        made_for = row["settings"].get("embedder")
+        return "" if made_for is None else f"for {made_for.split('@')[0]}"
+    best = row["accuracy"][-1] if row["accuracy"] else None
+    return "" if best is None else f"{best['benchmark']} {best['value']:.4f}"
 
 
 def _use(row: dict[str, Any]) -> str:

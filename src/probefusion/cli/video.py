@@ -5,19 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.clips import (
-    Tools,
-    add_video_options,
-    interruption,
-    load_tools,
-    open_reader,
-    read_clip,
-)
-from probefusion.cli.inputs import report_skipped
+from probefusion.cli.clips import add_video_options, open_reader
+from probefusion.cli.inputs import pipeline_of, report_skipped, video_settings
+from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import (
     add_embedder_option,
     add_fuser_option,
@@ -25,9 +19,10 @@ from probefusion.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from probefusion.gallery.stills import Stills
-    from probefusion.video import Clip
-    from probefusion.video.explanation import Explanation
+    from probefusion.cli.interrupt import Interruption
+    from probefusion.faces import SkippedImage
+    from probefusion.faces.frames import VideoReader
+    from probefusion.video import Clip, Explanation, VideoEvent
 
 __all__ = ["add_parser", "run"]
 
@@ -39,14 +34,23 @@ def add_parser(commands: Any) -> None:
         help="one template per person of a video, webcam or stream, and a report",
         description="Finds the people of a video, follows each one, fuses all images of each into one "
         "template and searches a gallery of stills for them. Writes tracks.json, report.html, templates "
-        "and states. Ctrl-C ends reading; what was read is finished and written.",
+        "and states, and with --events tells who comes and goes while the video runs. Ctrl-C ends "
+        "reading; what was read is finished and written.",
     )
     parser.add_argument(
         "video",
         metavar="VIDEO",
         help="a file, webcam:0, or an rtsp, rtmp, http(s), udp or srt address",
     )
-    parser.add_argument("-o", "--output", required=True, metavar="DIR")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", help="where to write; may be left out with --events"
+    )
+    parser.add_argument(
+        "--events",
+        action="store_true",
+        help="print a JSON line when someone appears, was seen better, or left; without -o nothing is "
+        "written and memory stays the same, so a stream may run for ever",
+    )
     add_embedder_option(parser)
     parser.add_argument(
         "--detector",
@@ -87,39 +91,36 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Processes and writes; 3 if something was damaged or skipped, 130 if interrupted."""
+    """Processes and writes, or watches; 3 if something was damaged or skipped, 130 if interrupted."""
     from probefusion.errors import ConfigError
-    from probefusion.gallery.stills import read_stills
-    from probefusion.video.results import check_folder, prepare_folder
 
     _check(options)
-    with interruption() as stop, open_reader(options.video, options) as reader:
+    with (
+        interruption("what was read is finished", is_patient=False) as stop,
+        open_reader(options.video, options) as reader,
+    ):
         if options.annotate and reader.facts.is_live:
             raise ConfigError("--annotate: needs a file; a live source cannot be read twice.")
-        check_folder(options.output, force=options.force)
-        tools = load_tools(options)
-        stills = None
-        if options.gallery is not None:
-            stills = read_stills(options.gallery, tools.embedder, tools.detector, tools.fuser)
-        with read_clip(reader, tools, options, stop) as clip:
-            was_stopped = stop()
-            _merge(clip, options)
-            explanations = _gather(clip, tools, stills, options)
-            folder = prepare_folder(options.output, force=options.force)
-            _write(clip, explanations, folder, options)
-            _tell(clip, explanations, folder, options)
-    for problem in clip.problems:
-        print(f"warning: {clip.facts.source}: {problem}", file=sys.stderr)
-    skipped = () if stills is None else stills.skipped
+        work = _watch if options.output is None else _process
+        skipped = work(reader, options, stop)
+    for problem in reader.problems:
+        print(f"warning: {reader.facts.source}: {problem}", file=sys.stderr)
     report_skipped(skipped)
-    if was_stopped:
+    if stop():
         return 130
-    return 3 if clip.problems or skipped else 0
+    return 3 if reader.problems or skipped else 0
 
 
 def _check(options: argparse.Namespace) -> None:
     from probefusion.errors import ConfigError
 
+    if options.output is None and not options.events:
+        raise ConfigError("-o, --events: expected at least one of -o DIR, --events; got none.")
+    if options.events and options.json:
+        raise ConfigError("--events, --json: expected one of the two, got both.")
+    if options.output is None and (options.annotate or options.merge_tracks is not None):
+        flag = "--annotate" if options.annotate else "--merge-tracks"
+        raise ConfigError(f"{flag}: needs a folder for the results. Give -o DIR, or leave it out.")
     if not 0 < options.fmr < 1:
         raise ConfigError(f"--fmr: expected a fraction between 0 and 1, got {options.fmr}.")
     for name in ("threshold", "merge_tracks"):
@@ -129,34 +130,75 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(f"--{flag}: expected a similarity from -1 to 1, got {value}.")
 
 
-def _merge(clip: Clip, options: argparse.Namespace) -> None:
-    if options.merge_tracks is None:
-        return
-    from probefusion.video.merging import merge_people
+def _watch(
+    reader: VideoReader, options: argparse.Namespace, stop: Interruption
+) -> Sequence[SkippedImage]:
+    """Prints events; gives what of the gallery was skipped."""
+    from probefusion.cli.progress import progress_bar
 
-    clip.people, decisions = merge_people(clip.people, clip.fuser, options.merge_tracks)
-    clip.decisions += decisions
+    pipeline = pipeline_of(options)
+    stills = None if options.gallery is None else pipeline.read_gallery(options.gallery)
+    with progress_bar("watching", unit="frames") as show:
+        for event in pipeline.watch(
+            reader,
+            gallery=stills,
+            settings=video_settings(options),
+            false_match_rate=options.fmr,
+            threshold=options.threshold,
+            progress=_counting(show, stop),
+            should_stop=stop,
+        ):
+            _print_event(event)
+    return () if stills is None else stills.skipped
 
 
-def _gather(
-    clip: Clip, tools: Tools, stills: Stills | None, options: argparse.Namespace
-) -> list[Explanation]:
-    from probefusion.gallery.stills import search_stills
-    from probefusion.video.explanation import explain_person
+def _process(
+    reader: VideoReader, options: argparse.Namespace, stop: Interruption
+) -> Sequence[SkippedImage]:
+    """Writes the results; gives what of the gallery was skipped."""
+    from probefusion.cli.progress import progress_bar
+    from probefusion.video import explain_clip, merge_clip
+    from probefusion.video.results import check_folder, prepare_folder
 
-    found = []
-    for person in clip.people:
-        match = None
-        if stills is not None:
-            match = search_stills(
-                person.template,
-                stills,
-                tools.fuser,
-                false_match_rate=options.fmr,
-                threshold=options.threshold,
-            )
-        found.append(explain_person(person, tools.fuser, stills, match))
-    return found
+    check_folder(options.output, force=options.force)
+    pipeline = pipeline_of(options)
+    stills = None if options.gallery is None else pipeline.read_gallery(options.gallery)
+    search = {"false_match_rate": options.fmr, "threshold": options.threshold}
+    listening = {"on_event": _print_event, "stills": stills, **search} if options.events else {}
+    with progress_bar("reading", unit="frames") as show:
+        clip = pipeline.read_video(
+            reader,
+            settings=video_settings(options),
+            progress=_counting(show, stop),
+            should_stop=stop,
+            **listening,
+        )
+    with clip:
+        if options.merge_tracks is not None:
+            merge_clip(clip, options.merge_tracks)
+        explanations = explain_clip(clip, stills, **search)
+        folder = prepare_folder(options.output, force=options.force)
+        _write(clip, explanations, folder, options)
+        _tell(clip, explanations, folder, options)
+    return () if stills is None else stills.skipped
+
+
+def _counting(
+    show: Callable[[int, int | None], None], stop: Interruption
+) -> Callable[[int, int | None], None]:
+    """Shows progress; from the first frame on there is something to be finished on Ctrl-C."""
+
+    def progress(done: int, total: int | None) -> None:
+        stop.is_patient = True
+        show(done, total)
+
+    return progress
+
+
+def _print_event(event: VideoEvent) -> None:
+    from probefusion.video.results import event_facts
+
+    print(json.dumps(event_facts(event), ensure_ascii=False, allow_nan=False), flush=True)
 
 
 def _write(
@@ -170,7 +212,7 @@ def _write(
     settings = {
         name: value
         for name, value in sorted(vars(options).items())
-        if name not in ("run", "video", "output", "json", "force")
+        if name not in ("run", "video", "output", "json", "events", "force")
     }
     write_results(clip, explanations, folder, settings=settings)
     write_report(clip, explanations, folder / "report.html")
@@ -191,6 +233,7 @@ def _tell(
         facts = {**clip_facts(clip), "tracks": [person_facts(item) for item in explanations]}
         print(json.dumps(facts, indent=2, ensure_ascii=False))
         return
+    stream = sys.stderr if options.events else sys.stdout
     for item in explanations:
         person, match = item.person, item.match
         first, last = person.segments[0].first_time, person.segments[-1].last_time
@@ -204,11 +247,12 @@ def _tell(
             line += f"; {word} {match.candidates[0].name} {match.candidates[0].similarity:.3f}"
             if match.threshold is not None:
                 line += f" (threshold {match.threshold:.3f})"
-        print(line)
+        print(line, file=stream)
     counts = clip.counts
     print(
-        f"{folder / 'report.html'}: {len(explanations)} people, {counts.faces_found} faces in "
-        f"{counts.frames_used} frames, {clip.frames_per_second:.1f} frames/s"
+        f"{folder / 'report.html'}: {len(explanations)} {'track' if len(explanations) == 1 else 'tracks'}, "
+        f"{counts.faces_found} faces in {counts.frames_used} frames, {clip.frames_per_second:.1f} frames/s",
+        file=stream,
     )
     if counts.tracks_too_short:
         print(

@@ -34,6 +34,7 @@ class CropQuality:
         model: ONNX file, crops (N, 112, 112, 3) uint8 RGB to log_weights (N,) float32. None takes the
             one inside the package.
         num_threads: Threads to use; None for one per core.
+        device: "cpu", or "cuda" for the first NVIDIA GPU (needs the package onnxruntime-gpu).
 
     Attributes:
         fingerprint: Name and hash of the network.
@@ -41,15 +42,23 @@ class CropQuality:
     Raises:
         MissingFileError: If there is no such file.
         FileFormatError: If ONNX Runtime refuses it.
-        ConfigError: If a number is out of range.
+        ConfigError: If a number is out of range, or there is no such device.
     """
 
-    def __init__(self, model: str | Path | None = None, *, num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        num_threads: int | None = None,
+        device: str = "cpu",
+    ) -> None:
         path = bundled_folder() / _FILE if model is None else Path(model)
         check_existing(path, name="quality network")
         self.fingerprint = f"{path.parent.name}@{sha256_of(path)[:12]}"
         self._where = f" {path.name!r}"
-        self._network = SideBySide(path.read_bytes(), num_threads=num_threads, where=self._where)
+        self._network = SideBySide(
+            path.read_bytes(), num_threads=num_threads, device=device, where=self._where
+        )
 
     def judge(self, crops: npt.NDArray[np.uint8]) -> FloatArray:
         """The quality of aligned crops.

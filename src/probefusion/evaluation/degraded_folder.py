@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import ConfigError, EmbedderMismatchError, InvalidInputError
+from probefusion.errors import ConfigError
 from probefusion.evaluation.probe_data import ProbeData
-from probefusion.evaluation.sweep import gallery_templates, probe_templates
+from probefusion.evaluation.scoring import (
+    ProbeScores,
+    check_fusers,
+    gallery_templates,
+    pool_scores,
+    probe_templates,
+    score_templates,
+)
 from probefusion.fusion import Fuser
 from probefusion.metrics import (
     BootstrapInterval,
@@ -23,16 +30,14 @@ from probefusion.metrics import (
     bootstrap_over_people,
     compare_over_people,
     holm,
-    tar_at_far,
 )
 
 __all__ = [
-    "Assessment",
-    "AssessmentPlan",
+    "FolderEvaluation",
+    "FolderPlan",
     "FuserAtSize",
     "FuserDifference",
-    "assess",
-    "check_fusers",
+    "evaluate_folder",
 ]
 
 
@@ -40,7 +45,7 @@ SEVERITY_EDGES = np.linspace(0, 1, 11)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AssessmentPlan:
+class FolderPlan:
     """What is measured.
 
     Args:
@@ -120,7 +125,7 @@ class FuserDifference:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Assessment:
+class FolderEvaluation:
     """Everything measured.
 
     Args:
@@ -137,7 +142,7 @@ class Assessment:
 
     points: tuple[FuserAtSize, ...]
     differences: tuple[FuserDifference, ...]
-    plan: AssessmentPlan
+    plan: FolderPlan
     num_people: int
     num_probe_sets: int
     num_gallery: int
@@ -145,13 +150,13 @@ class Assessment:
     weight_by_severity: dict[str, npt.NDArray[np.float64]]
 
 
-def assess(
+def evaluate_folder(
     data: ProbeData,
     fusers: Sequence[Fuser],
-    plan: AssessmentPlan,
+    plan: FolderPlan,
     *,
     progress: Callable[[int, int], None] | None = None,
-) -> Assessment:
+) -> FolderEvaluation:
     """Fuses gallery and probes with each fuser, scores them, and compares all with the first.
 
     Both sides go through the same fuser; every probe set is compared with every gallery entry. The
@@ -171,15 +176,17 @@ def assess(
     points: list[FuserAtSize] = []
     total = len(fusers) * len(plan.set_sizes)
     units = data.gallery.embeddings / data.gallery.norms[:, None]
+    people = data.gallery_subjects
     for fuser in fusers:
         gallery = gallery_templates(data, fuser)
         for size in plan.set_sizes:
-            templates, subjects = probe_templates(data, fuser, size, 1)
-            raw = templates @ units.T
-            points.append(_measure(data, fuser, size, templates @ gallery.T, raw, subjects, plan))
+            templates, subjects = probe_templates(data, fuser, size)
+            scores = score_templates(templates, gallery, subjects, people)
+            raw = score_templates(templates, units, subjects, people)
+            points.append(_measure(fuser, size, scores, raw, plan))
             if progress is not None:
                 progress(len(points), total)
-    return Assessment(
+    return FolderEvaluation(
         points=tuple(points),
         differences=_differences(points, names, plan),
         plan=plan,
@@ -191,26 +198,6 @@ def assess(
             fuser.name: _weight_by_severity(data, fuser, max(plan.set_sizes)) for fuser in fusers
         },
     )
-
-
-def check_fusers(fusers: Sequence[Fuser], embedder: str | None) -> list[str]:
-    """The names of the fusers; to be called before anything is embedded.
-
-    Raises:
-        InvalidInputError: If there is none, or two have one name.
-        EmbedderMismatchError: If one was made for another embedder.
-    """
-    names = [fuser.name for fuser in fusers]
-    if not names or len(set(names)) < len(names):
-        raise InvalidInputError(f"fusers: expected one or more, each once, got {names}.")
-    for fuser in fusers:
-        if None not in (fuser.embedder, embedder) and fuser.embedder != embedder:
-            raise EmbedderMismatchError(
-                f"fuser {fuser.name!r} was trained for the embedder {fuser.embedder}, got {embedder}. "
-                f"Leave it out, or evaluate with that embedder: --embedder "
-                f"{str(fuser.embedder).partition('@')[0]} (its name or its file)"
-            )
-    return names
 
 
 def _weight_by_severity(data: ProbeData, fuser: Fuser, size: int) -> npt.NDArray[np.float64]:
@@ -227,29 +214,14 @@ def _weight_by_severity(data: ProbeData, fuser: Fuser, size: int) -> npt.NDArray
 
 
 def _measure(
-    data: ProbeData,
-    fuser: Fuser,
-    size: int,
-    similarities: npt.NDArray[np.float32],
-    raw: npt.NDArray[np.float32],
-    subjects: npt.NDArray[np.str_],
-    plan: AssessmentPlan,
+    fuser: Fuser, size: int, scores: ProbeScores, raw: ProbeScores, plan: FolderPlan
 ) -> FuserAtSize:
-    own = subjects[:, None] == data.gallery_subjects
-    mated, non_mated = similarities[own], similarities[~own]
-    # Numbers are resampled several times faster than names.
-    people = np.unique(subjects, return_inverse=True)[1]
-    scores = ComparisonScores.from_subjects(
-        mated,
-        non_mated,
-        mated_subjects=people,
-        non_mated_subjects=np.repeat(people, own.shape[1] - 1),
-    )
-    rank = 1 + (np.where(own, -np.inf, similarities) >= mated[:, None]).sum(axis=1)
-    top_other = np.where(own, -np.inf, similarities).max(axis=1)
+    comparisons = pool_scores([scores])
+    people = np.unique(scores.subjects, return_inverse=True)[1]
+    ranks = scores.ranks
     searches = ComparisonScores.from_subjects(
-        np.where(rank == 1, mated, -np.inf),
-        top_other,
+        np.where(ranks == 1, scores.mated, -np.inf),
+        scores.non_mated.max(axis=1),
         mated_subjects=people,
         non_mated_subjects=people,
     )
@@ -258,18 +230,20 @@ def _measure(
         fuser=fuser.name,
         fingerprint=fuser.fingerprint,
         num_images=size,
-        verification=tar_at_far(mated, non_mated, plan.false_accept_rates),
-        verification_intervals=bootstrap_over_people(scores, plan.false_accept_rates, **settings),
-        raw_gallery=tar_at_far(raw[own], raw[~own], plan.false_accept_rates),
+        verification=scores.tar_at_far(plan.false_accept_rates),
+        verification_intervals=bootstrap_over_people(
+            comparisons, plan.false_accept_rates, **settings
+        ),
+        raw_gallery=raw.tar_at_far(plan.false_accept_rates),
         tpir=bootstrap_over_people(searches, plan.false_positive_rates, **settings),
-        rank1=bootstrap_mean_over_people((rank == 1).astype(np.float64), people, **settings),
-        cmc=(rank[:, None] <= np.arange(1, plan.max_rank + 1)).mean(axis=0),
-        scores=scores,
+        rank1=bootstrap_mean_over_people((ranks == 1).astype(np.float64), people, **settings),
+        cmc=(ranks[:, None] <= np.arange(1, plan.max_rank + 1)).mean(axis=0),
+        scores=comparisons,
     )
 
 
 def _differences(
-    points: Sequence[FuserAtSize], names: Sequence[str], plan: AssessmentPlan
+    points: Sequence[FuserAtSize], names: Sequence[str], plan: FolderPlan
 ) -> tuple[FuserDifference, ...]:
     at = {(point.fuser, point.num_images): point for point in points}
     found = []

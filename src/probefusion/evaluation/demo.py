@@ -16,7 +16,7 @@ from probefusion.zoo import load_fuser
 
 __all__ = ["DEMO_FUSERS", "DemoResult", "PersonView", "demo_data", "run_demo", "view_person"]
 
-DEMO_FUSERS = ("mean", "norm-weighted", "official", "exact")
+DEMO_FUSERS = ("mean", "norm-weighted", "exact-fast", "exact-embedding", "exact")
 SET_SIZES = (1, 2, 4, 8, 16, 32)
 FALSE_ACCEPT_RATES = (1e-4, 1e-3, 1e-2)
 

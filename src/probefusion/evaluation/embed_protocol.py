@@ -34,6 +34,7 @@ def embed_protocol(
     *,
     num_images: int,
     cache: str | Path | None = None,
+    read_image: Callable[[str], npt.NDArray[np.uint8]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ProbeData:
     """Embeds everything an evaluation of the protocol needs.
@@ -44,6 +45,8 @@ def embed_protocol(
         num_images: K, images per probe set; smaller sets are the first images of each.
         cache: Folder to keep embeddings in, block by block; an interrupted run goes on from there. Blocks
             are found by a hash of the protocol, the image files' bytes and the embedder.
+        read_image: Gives an aligned crop by name, (112, 112, 3) uint8 RGB, where images are decoded
+            already; called from several threads. None decodes a file each time it is drawn.
         progress: Called with (images done, images in all).
 
     Returns:
@@ -58,6 +61,7 @@ def embed_protocol(
     images = [image for probe_set in sets for image in probe_set.images]
     sources = [entry.source for entry in protocol.gallery]
     crops = _Crops(protocol)
+    read = crops.read if read_image is None else read_image
     kept = None if cache is None else Path(cache) / _cache_name(crops, embedder, num_images)
     # An image that is not degraded is the same wherever it is drawn; it is embedded once.
     different = list(dict.fromkeys(map(_without_idle_seed, images)))
@@ -65,14 +69,14 @@ def embed_protocol(
     embedded = _embed(
         embedder,
         different,
-        lambda image: render(image, crops.read),
+        lambda image: render(image, read),
         kept,
         "probes",
-        len(sources),
+        0,
         total,
         progress,
     )
-    gallery = _embed(embedder, sources, crops.read, kept, "gallery", 0, total, progress)
+    gallery = _embed(embedder, sources, read, kept, "gallery", len(different), total, progress)
     place = {image: index for index, image in enumerate(different)}
     probes = embedded[np.array([place[_without_idle_seed(image)] for image in images])]
     return ProbeData(

@@ -33,11 +33,11 @@ from probefusion.metrics import (
     tpir_of_searches,
 )
 from probefusion.protocols import IdentificationTask, TemplateIndex
-from probefusion.protocols.licensed import TemplateProtocol
+from probefusion.protocols.licensed import Benchmark
 from probefusion.protocols.media import caface_chunk_offsets, media_mean_then_sum_ragged
 from probefusion.types import EmbeddingSet, FloatArray
 
-__all__ = ["EmbeddedRows", "SearchResult", "TemplateResult", "assess_templates", "embed_rows"]
+__all__ = ["BenchmarkResult", "EmbeddedRows", "SearchResult", "embed_rows", "evaluate_benchmark"]
 
 MEDIA_MEAN = "media-mean-then-sum"
 """The template of the InsightFace helper: mean per medium, sum over media."""
@@ -55,7 +55,7 @@ class EmbeddedRows:
     """Embeddings of the rows in which a face was found.
 
     Args:
-        images: Those rows, in their order.
+        images: Those rows.
         position: (R,) int64, place of each row in `images`, -1 where no face was found.
     """
 
@@ -84,7 +84,7 @@ class SearchResult:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TemplateResult:
+class BenchmarkResult:
     """One way of making templates.
 
     Args:
@@ -107,9 +107,14 @@ class TemplateResult:
     searches: tuple[SearchResult, ...]
     num_failures: int
 
+    @property
+    def label(self) -> str:
+        """The fuser and how many images it was given at a time, in words."""
+        return self.fuser if self.chunk is None else f"{self.fuser}, {self.chunk} at a time"
+
 
 def embed_rows(
-    protocol: TemplateProtocol,
+    protocol: Benchmark,
     embedder: Embedder,
     *,
     cache: str | Path | None = None,
@@ -152,7 +157,7 @@ def embed_rows(
     return EmbeddedRows(images=EmbeddingSet.concatenate(blocks), position=position)
 
 
-def _files_digest(protocol: TemplateProtocol) -> str:
+def _files_digest(protocol: Benchmark) -> str:
     digest = hashlib.sha256()
     for name, path in zip(protocol.row_names, protocol.row_paths, strict=True):
         facts = path.stat()
@@ -161,7 +166,7 @@ def _files_digest(protocol: TemplateProtocol) -> str:
 
 
 def _embed_block(
-    protocol: TemplateProtocol, embedder: Embedder, rows: range, folder: Path | None
+    protocol: Benchmark, embedder: Embedder, rows: range, folder: Path | None
 ) -> EmbeddingSet | None:
     """The faces of a block, with their rows as media ids; None where there are none."""
     kept = None if folder is None else folder / f"{rows.start:08d}.npz"
@@ -184,8 +189,8 @@ def _embed_block(
     return block
 
 
-def assess_templates(
-    protocol: TemplateProtocol,
+def evaluate_benchmark(
+    protocol: Benchmark,
     rows: EmbeddedRows,
     fusers: Sequence[Fuser],
     *,
@@ -194,7 +199,7 @@ def assess_templates(
     false_positive_rates: Sequence[float] = (0.01, 0.1),
     ranks: Sequence[int] = (1, 5, 10, 20),
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[TemplateResult, ...]:
+) -> tuple[BenchmarkResult, ...]:
     """Scores every fuser jointly and in chunks, and the helper's media mean beside them.
 
     Templates without a face are failures to acquire: their comparisons are never accepted, their
@@ -225,7 +230,7 @@ def assess_templates(
         vectors[failed] = 1 / np.sqrt(vectors.shape[1])  # stands in; its scores are set to -inf
         verified = _verify(protocol, vectors, failed, false_accept_rates)
         results.append(
-            TemplateResult(
+            BenchmarkResult(
                 fuser=fuser if isinstance(fuser, str) else fuser.name,
                 chunk=chunk,
                 **verified,
@@ -276,19 +281,21 @@ def _fuse(
 
 
 def _media_means(
-    protocol: TemplateProtocol, rows: EmbeddedRows, templates: TemplateIndex, *, weighted: bool
+    protocol: Benchmark, rows: EmbeddedRows, templates: TemplateIndex, *, weighted: bool
 ) -> FloatArray:
     """Templates of the InsightFace helper, each row weighted by its detector score or not."""
     scores = None
     if weighted and protocol.detector_scores is not None:
-        scores = protocol.detector_scores[rows.position >= 0]
+        scores = np.zeros(len(rows.images), np.float32)
+        found = rows.position >= 0
+        scores[rows.position[found]] = protocol.detector_scores[found]
     return media_mean_then_sum_ragged(
         rows.images.embeddings, templates, detector_scores=scores, empty="zero"
     )
 
 
 def _verify(
-    protocol: TemplateProtocol,
+    protocol: Benchmark,
     vectors: FloatArray,
     failed: npt.NDArray[np.bool_],
     rates: Sequence[float],

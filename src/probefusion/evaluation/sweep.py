@@ -6,17 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from probefusion.errors import InvalidInputError
 from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.scoring import score_probes
 from probefusion.fusion import Fuser
 from probefusion.fusion.threshold import Threshold
-from probefusion.metrics import TarAtFar, tar_at_far, thresholds_at_far
-from probefusion.types import FloatArray
+from probefusion.metrics import TarAtFar, thresholds_at_far
 
-__all__ = ["SweepPoint", "calibrate", "gallery_templates", "probe_templates", "sweep"]
+__all__ = ["SweepPoint", "calibrate", "sweep"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,27 +64,18 @@ def sweep(
     """
     if not fusers or not set_sizes:
         raise InvalidInputError("fusers, set_sizes: expected at least one of each.")
-    points = []
-    for fuser in fusers:
-        gallery = gallery_templates(data, fuser)
-        for size in set_sizes:
-            similarities, subjects = _similarities(data, fuser, gallery, size, max_blocks)
-            own = subjects[:, None] == data.gallery_subjects
-            # A tie with another entry counts as a miss.
-            others = np.where(own, -np.inf, similarities).max(axis=1)
-            points.append(
-                SweepPoint(
-                    fuser=fuser.name,
-                    num_images=size,
-                    verification=tar_at_far(
-                        similarities[own], similarities[~own], false_accept_rates
-                    ),
-                    rank1=float((similarities[own] > others).mean()),
-                    num_probe_sets=len(subjects),
-                    num_gallery=len(gallery),
-                )
-            )
-    return points
+    return [
+        SweepPoint(
+            fuser=fuser.name,
+            num_images=size,
+            verification=scores.tar_at_far(false_accept_rates),
+            rank1=scores.rank1,
+            num_probe_sets=len(scores.subjects),
+            num_gallery=data.gallery.num_images,
+        )
+        for fuser in fusers
+        for size, scores in score_probes(data, fuser, set_sizes, max_blocks=max_blocks).items()
+    ]
 
 
 def calibrate(
@@ -111,11 +99,8 @@ def calibrate(
         source: The people and protocol, kept with the thresholds.
         max_blocks: As for `ProbeData.probe_sets`.
     """
-    gallery = gallery_templates(data, fuser)
     thresholds = []
-    for size in set_sizes:
-        similarities, subjects = _similarities(data, fuser, gallery, size, max_blocks)
-        non_mated = similarities[subjects[:, None] != data.gallery_subjects]
+    for size, scores in score_probes(data, fuser, set_sizes, max_blocks=max_blocks).items():
         thresholds += [
             Threshold(
                 false_match_rate=found.target,
@@ -124,34 +109,7 @@ def calibrate(
                 num_non_mated=found.num_non_mated,
                 source=source,
             )
-            for found in thresholds_at_far(non_mated, false_match_rates)
+            for found in thresholds_at_far(scores.non_mated.ravel(), false_match_rates)
             if found.resolved
         ]
     return tuple(thresholds)
-
-
-def gallery_templates(data: ProbeData, fuser: Fuser) -> FloatArray:
-    """(G, D) unit templates of the gallery images, each fused on its own."""
-    return fuser.fuse_many(data.gallery, np.arange(data.gallery.num_images + 1))
-
-
-def probe_templates(
-    data: ProbeData,
-    fuser: Fuser,
-    size: int,
-    max_blocks: int,
-    *,
-    chunk_size: int | None = None,
-) -> tuple[FloatArray, npt.NDArray[np.str_]]:
-    """(sets, D) unit templates of the probe sets of `size` images, and the subject of each set."""
-    images, subjects = data.probe_sets(size, max_blocks=max_blocks)
-    offsets = np.arange(0, images.num_images + 1, size)
-    templates = fuser.fuse_many(images, offsets, chunk_size=chunk_size)
-    return templates, subjects
-
-
-def _similarities(
-    data: ProbeData, fuser: Fuser, gallery: FloatArray, size: int, max_blocks: int
-) -> tuple[FloatArray, npt.NDArray[np.str_]]:
-    templates, subjects = probe_templates(data, fuser, size, max_blocks)
-    return templates @ gallery.T, subjects

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import torch
 
 from probefusion.errors import ConfigError, UnknownNameError
 from probefusion.nn.caface import CAFace, CAFaceConfig
 from probefusion.nn.exact import ExactFuser, ExactFuserConfig, FastFuserConfig
 from probefusion.nn.imagewise import ImagewiseNetwork
 from probefusion.nn.setwise import SetwiseNetwork
+from probefusion.settings import check_settings
 
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
     "build_network",
+    "check_exportable",
     "network_config",
     "register_architecture",
 ]
@@ -81,18 +84,46 @@ def build_network(
         rng: Source of the parameter values.
 
     Raises:
-        UnknownNameError: If there is no such architecture or setting.
-        ConfigError: If a setting is out of range.
+        UnknownNameError: If there is no such architecture.
+        ConfigError: If a setting is unknown (a close one is suggested), is of another type or out of range.
     """
     if architecture not in ARCHITECTURES:
         raise UnknownNameError("architecture", architecture, ARCHITECTURES)
     chosen = ARCHITECTURES[architecture]
-    known = {entry.name for entry in fields(chosen.config)}
-    for name in settings:
-        if name not in known:
-            raise ConfigError(str(UnknownNameError(f"setting of {architecture!r}", name, known)))
-    config: Any = chosen.config(**settings)
+    checked = check_settings(
+        settings, chosen.config, source="network", kind=f"setting of {architecture!r}"
+    )
+    config: Any = chosen.config(**checked)
     return chosen.network(config, rng=rng)
+
+
+def check_exportable(architecture: str, settings: Mapping[str, Any]) -> None:
+    """Refuses what could be trained but not become a fuser folder.
+
+    Args:
+        architecture: One of `ARCHITECTURES`.
+        settings: As `build_network` takes them, without `dim` and `style_channels`.
+
+    Raises:
+        UnknownNameError, ConfigError: As `build_network`.
+        ConfigError: If the network needs whole sets at once, or what it adds up is not of the length
+            of an embedding.
+    """
+    dim = 3
+    network = build_network(architecture, {"dim": dim, "style_channels": 1, **settings})
+    if isinstance(network, SetwiseNetwork):
+        raise ConfigError(
+            f"architecture: {architecture!r} looks at whole sets at once and has no state, so it "
+            f"cannot become a fuser folder. It is for comparisons only; choose another."
+        )
+    if isinstance(network, ImagewiseNetwork):
+        with torch.no_grad():
+            terms = network.eval().terms(torch.ones(1, 2, dim), torch.ones(1, 2, 1, 2))
+        if terms.values.shape[-1] != dim:
+            raise ConfigError(
+                f"architecture: {architecture!r} adds up {terms.values.shape[-1] // dim} D numbers an "
+                f"image, a fuser folder holds sums of D numbers. It is for comparisons only; choose another."
+            )
 
 
 def network_config(network: Network) -> dict[str, Any]:

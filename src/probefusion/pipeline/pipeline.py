@@ -16,7 +16,7 @@ from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.models import Models
 from probefusion.pipeline.person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
-from probefusion.pipeline.videos import Extract, read_video, watch_source
+from probefusion.pipeline.videos import Extract, read_gallery, read_video, watch_source
 from probefusion.types import EmbeddingSet, FusionState
 
 if TYPE_CHECKING:
@@ -297,6 +297,7 @@ class Pipeline:
         extract: Extract | None = None,
         progress: Callable[[int, int | None], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        **options: Any,
     ) -> Clip:
         """Reads a video to its end: every person in it, with a state, a template and all weights.
 
@@ -306,6 +307,7 @@ class Pipeline:
             extract: Which frames are searched; None takes all. Not for an opened video.
             progress: Called with the number of frames read, and in all where that is known.
             should_stop: Asked after each frame; when it says so, what was read is finished and given.
+            options: Further arguments of `probefusion.video.process_video`, as `on_event`.
 
         Returns:
             The clip; close it when done.
@@ -322,7 +324,20 @@ class Pipeline:
             extract=extract,
             progress=progress,
             should_stop=should_stop,
+            options=options,
         )
+
+    def read_gallery(self, paths: str | Path | Sequence[str | Path]) -> Stills:
+        """Reads people to be found in videos: images, folders and templates.
+
+        Args:
+            paths: As for `probefusion.gallery.read_stills`.
+
+        Raises:
+            ConfigError: If no detector was named, or two people have one name.
+            ProbeFusionError: If nobody can be read, or embedder and fuser do not fit.
+        """
+        return read_gallery(self._models, paths)
 
     def watch(
         self,

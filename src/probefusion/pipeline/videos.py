@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from probefusion.pipeline.models import Models
     from probefusion.video import Clip, VideoEvent, VideoSettings
 
-__all__ = ["Extract", "read_video", "seen_most", "watch_source"]
+__all__ = ["Extract", "read_gallery", "read_video", "seen_most", "watch_source"]
 
 _log = logging.getLogger("probefusion")
 
@@ -52,6 +52,7 @@ def read_video(
     extract: Extract | None,
     progress: Callable[[int, int | None], None] | None,
     should_stop: Callable[[], bool] | None,
+    options: dict[str, Any] | None = None,
 ) -> Clip:
     """Does what `Pipeline.read_video` promises, with these models and this fuser, or one that fits."""
     from probefusion.video import process_video
@@ -67,7 +68,18 @@ def read_video(
             quality=models.judge(kept=False),
             progress=progress,
             should_stop=should_stop,
+            **(options or {}),
         )
+
+
+def read_gallery(models: Models, paths: str | Path | Sequence[str | Path]) -> Stills:
+    """Does what `Pipeline.read_gallery` promises, with these models."""
+    from probefusion.gallery import read_stills
+
+    detector = models.detector
+    fuser = models.fuser_of_new_images()
+    quality = models.judge(kept=False)
+    return read_stills(paths, models.embedder, detector, fuser, quality=quality)
 
 
 def watch_source(
@@ -81,26 +93,24 @@ def watch_source(
     options: dict[str, Any],
 ) -> Iterator[VideoEvent]:
     """Does what `Pipeline.watch` promises, with these models."""
-    from probefusion.gallery import Stills, read_stills
+    from probefusion.gallery import Stills
     from probefusion.video import watch_video
 
     detector = models.detector
     with ExitStack() as opening:
         reader = opening.enter_context(_opened(source, extract, models.num_threads))
         fuser = models.fuser_of_new_images()
-        embedder = models.embedder
-        quality = models.judge(kept=False)
         stills = gallery
         if gallery is not None and not isinstance(gallery, Stills):
-            stills = read_stills(gallery, embedder, detector, fuser, quality=quality)
+            stills = read_gallery(models, gallery)
         events = watch_video(
             reader,
             detector,
-            embedder,
+            models.embedder,
             fuser,
             settings or _default_settings(models),
             stills=stills,
-            quality=quality,
+            quality=models.judge(kept=False),
             should_stop=should_stop,
             **options,
         )

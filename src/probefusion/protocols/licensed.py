@@ -28,20 +28,21 @@ from probefusion.protocols import (
 )
 from probefusion.protocols.ijb_s import parse_face_paths
 
-__all__ = ["TEMPLATE_PROTOCOLS", "TemplateProtocol", "open_template_protocol"]
+__all__ = ["BENCHMARKS", "Benchmark", "open_benchmark"]
 
-TEMPLATE_PROTOCOLS = ("ijbb", "ijbc", "ijbs", "tinyface", "ytf")
+BENCHMARKS = ("ijbb", "ijbc", "ijbs", "tinyface", "ytf")
 
 Crop = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TemplateProtocol:
+class Benchmark:
     """A benchmark ready to be embedded.
 
     Args:
-        name: One of `TEMPLATE_PROTOCOLS`.
+        name: One of `BENCHMARKS`.
         row_names: Name of each image row, relative to the data.
+        row_order: Where that order comes from, in words.
         row_paths: Where each image lies.
         read_row: Gives the aligned crop of a row, or None where no face is found.
         templates: Which rows and media make up each template.
@@ -54,6 +55,7 @@ class TemplateProtocol:
 
     name: str
     row_names: Sequence[str]
+    row_order: str
     row_paths: Sequence[Path]
     read_row: Callable[[int], Crop | None]
     templates: TemplateIndex
@@ -64,14 +66,16 @@ class TemplateProtocol:
     detector_scores: npt.NDArray[np.float32] | None = None
 
 
-def open_template_protocol(
+def open_benchmark(
     name: str,
     root: str | Path,
     *,
     images: str | Path | None = None,
     detector: Detector | None = None,
     check_counts: bool = True,
-) -> TemplateProtocol:
+    check_images: bool = True,
+    row_names: Sequence[str] | None = None,
+) -> Benchmark:
     """Reads a benchmark from the user's own copy.
 
     Args:
@@ -82,17 +86,25 @@ def open_template_protocol(
         images: Folder of aligned face crops, for "ijbs".
         detector: Finds faces in the images of "tinyface" and "ytf".
         check_counts: Whether the numbers must be the published ones.
+        check_images: Whether every image must be there; False for work on embeddings made before.
+        row_names: Names of the face crops of "ijbs" where the images themselves are not there.
+
+    The order of the rows, which embeddings made elsewhere must follow, is for "ijbb" and "ijbc" that
+    of the lines of `meta/NAME_name_5pts_score.txt` (the loose-crop list, as in InsightFace's helper);
+    for "ijbs" that of `row_names`, else of the crops in `images` sorted by path; for "tinyface" the
+    gallery table, then the distractors sorted by path, then the probe table; for "ytf" the videos
+    sorted by person and number, the frames of each by frame number.
 
     Raises:
         UnknownNameError: For another benchmark.
-        ConfigError: If `images` is missing for "ijbs".
+        ConfigError: If both `images` and `row_names` are missing for "ijbs".
         MissingFileError, FileFormatError: As the readers.
     """
-    openers: dict[str, Callable[[], TemplateProtocol]] = {
-        "ijbb": lambda: _open_ijb("ijbb", Path(root), check_counts),
-        "ijbc": lambda: _open_ijb("ijbc", Path(root), check_counts),
-        "ijbs": lambda: _open_ijb_s(Path(root), images, check_counts),
-        "tinyface": lambda: _open_tinyface(Path(root), detector, check_counts),
+    openers: dict[str, Callable[[], Benchmark]] = {
+        "ijbb": lambda: _open_ijb("ijbb", Path(root), check_counts, check_images),
+        "ijbc": lambda: _open_ijb("ijbc", Path(root), check_counts, check_images),
+        "ijbs": lambda: _open_ijb_s(Path(root), images, row_names, check_counts),
+        "tinyface": lambda: _open_tinyface(Path(root), detector, check_counts, check_images),
         "ytf": lambda: _open_ytf(Path(root), detector, check_counts),
     }
     if name not in openers:
@@ -100,18 +112,18 @@ def open_template_protocol(
     return openers[name]()
 
 
-def _open_ijb(dataset: Any, root: Path, check_counts: bool) -> TemplateProtocol:
-    data = read_ijb_set(root, dataset=dataset, check_counts=check_counts)
-
+def _open_ijb(dataset: Any, root: Path, check_counts: bool, check_images: bool) -> Benchmark:
+    data = read_ijb_set(root, dataset=dataset, check_counts=check_counts, check_images=check_images)
     paths = [data.image_path(row) for row in range(data.num_images)]
 
     def read_row(row: int) -> Crop:
         path = paths[row]
         return align_face(decode_image(path.read_bytes(), source=str(path)), data.landmarks[row])
 
-    return TemplateProtocol(
+    return Benchmark(
         name=dataset,
         row_names=data.image_names.tolist(),
+        row_order=f"the lines of meta/{dataset}_name_5pts_score.txt",
         row_paths=paths,
         read_row=read_row,
         templates=data.templates,
@@ -125,21 +137,34 @@ def _open_ijb(dataset: Any, root: Path, check_counts: bool) -> TemplateProtocol:
     )
 
 
-def _open_ijb_s(root: Path, images: str | Path | None, check_counts: bool) -> TemplateProtocol:
-    if images is None:
+def _open_ijb_s(
+    root: Path,
+    images: str | Path | None,
+    row_names: Sequence[str] | None,
+    check_counts: bool,
+) -> Benchmark:
+    if images is None and row_names is None:
         raise ConfigError(
-            "images: IJB-S needs the folder of aligned face crops. Give --images DIR."
+            "images: IJB-S needs the folder of aligned face crops, or embeddings in an .npz that names "
+            "them. Give --images DIR."
         )
     data = read_ijb_s(root, check_counts=check_counts)
-    found, skipped = list_images([images])
-    names = [source.name for source in found]
+    num_skipped = 0
+    if row_names is not None:
+        names = list(row_names)
+    else:
+        found, skipped = list_images([str(images)])
+        names, num_skipped = [source.name for source in found], len(skipped)
     subjects, media = parse_face_paths(names)
     assigned = data.assign_faces(subjects, media)
     paths = [Path(name) for name in names]
 
-    return TemplateProtocol(
+    return Benchmark(
         name="ijbs",
         row_names=names,
+        row_order="the face crops, sorted by path"
+        if row_names is None
+        else "the names of the embeddings",
         row_paths=paths,
         read_row=lambda row: _read_face(paths[row], None),
         templates=assigned.templates,
@@ -151,13 +176,15 @@ def _open_ijb_s(root: Path, images: str | Path | None, check_counts: bool) -> Te
             "num_templates": data.num_templates,
             "failures_to_acquire": len(assigned.failures_to_acquire),
             "crops_of_no_template": len(assigned.unassigned),
-            "skipped_files": len(skipped),
+            "skipped_files": num_skipped,
         },
     )
 
 
-def _open_tinyface(root: Path, detector: Detector | None, check_counts: bool) -> TemplateProtocol:
-    data = read_tinyface(root, check_counts=check_counts)
+def _open_tinyface(
+    root: Path, detector: Detector | None, check_counts: bool, check_images: bool
+) -> Benchmark:
+    data = read_tinyface(root, check_counts=check_counts, check_images=check_images)
     names = [*data.gallery_files.tolist(), *data.probe_files.tolist()]
     paths = [data.images / name for name in names]
     count, num_gallery = len(names), len(data.gallery_files)
@@ -173,9 +200,10 @@ def _open_tinyface(root: Path, detector: Detector | None, check_counts: bool) ->
             ),
         ),
     )
-    return TemplateProtocol(
+    return Benchmark(
         name="tinyface",
         row_names=names,
+        row_order="the gallery table, the distractors sorted by path, the probe table",
         row_paths=paths,
         read_row=lambda row: _read_face(paths[row], detector),
         templates=TemplateIndex.from_columns(rows, rows),
@@ -186,16 +214,17 @@ def _open_tinyface(root: Path, detector: Detector | None, check_counts: bool) ->
     )
 
 
-def _open_ytf(root: Path, detector: Detector | None, check_counts: bool) -> TemplateProtocol:
+def _open_ytf(root: Path, detector: Detector | None, check_counts: bool) -> Benchmark:
     data = read_ytf(root, check_counts=check_counts)
     names = [""] * len(data.frames.rows)
     for video, folder in enumerate(data.videos.tolist()):
         for row in data.frames.rows_of(video).tolist():
             names[row] = f"{folder}/{data.frame_names[row]}"
     paths = [data.folder / name for name in names]
-    return TemplateProtocol(
+    return Benchmark(
         name="ytf",
         row_names=names,
+        row_order="the videos sorted by person and number, the frames of each by number",
         row_paths=paths,
         read_row=lambda row: _read_face(paths[row], detector),
         templates=data.frames,

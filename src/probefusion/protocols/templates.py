@@ -131,11 +131,6 @@ class TemplateIndex:
         start, end = self._span(template)
         return self.rows[start:end]
 
-    def media_of(self, template: int) -> Int32Array:
-        """(n,) int32, the media ids of the template at position `template`."""
-        start, end = self._span(template)
-        return self.media_ids[start:end]
-
     def positions(self, template_ids: npt.ArrayLike) -> Int32Array:
         """Where ids stand in this index.
 
@@ -260,10 +255,6 @@ class IdentificationTask:
     name: str
     probes: LabelledTemplates
     galleries: tuple[LabelledTemplates, ...]
-
-    def mated_in(self, gallery: int) -> npt.NDArray[np.bool_]:
-        """(K,) bool, True for probes whose subject is enrolled in that gallery."""
-        return np.isin(self.probes.subjects, self.galleries[gallery].subjects)
 
 
 def _integers(values: npt.ArrayLike, name: str) -> npt.NDArray[Any]:

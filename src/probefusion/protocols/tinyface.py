@@ -97,8 +97,9 @@ def read_tinyface(
     """
     root = Path(root)
     folder = root if images is None else Path(images)
+    needed = _FOLDERS if check_images else ("Gallery_Distractor",)  # its listing names the rows
     require_paths(
-        [root / _GALLERY_TABLE, root / _PROBE_TABLE, *(folder / name for name in _FOLDERS)],
+        [root / _GALLERY_TABLE, root / _PROBE_TABLE, *(folder / name for name in needed)],
         layout=_LAYOUT,
     )
     loadmat = import_extra(

@@ -73,11 +73,6 @@ class Ytf:
     frames: TemplateIndex
     pairs: VerificationPairs
 
-    def frame_paths(self, video: int) -> list[Path]:
-        """Where the frames of the video at a position lie, in the order of time."""
-        folder = self.folder / str(self.videos[video])
-        return [folder / str(self.frame_names[row]) for row in self.frames.rows_of(video)]
-
 
 def read_ytf(
     root: str | Path,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from probefusion.checks import check_output
-from probefusion.evaluation.degraded_folder import Assessment, FuserAtSize, FuserDifference
+from probefusion.evaluation.degraded_folder import FolderEvaluation, FuserAtSize, FuserDifference
 from probefusion.files import replace_file
 from probefusion.metrics import BootstrapInterval, TarAtFar
 from probefusion.reports.figures import assessment_figures
@@ -41,20 +41,24 @@ figure{margin:1.5rem 0}figcaption{color:#444}
 
 
 def write_report(
-    assessment: Assessment,
+    assessment: FolderEvaluation,
     folder: str | Path,
     *,
     title: str,
     facts: dict[str, Any],
+    limits: Sequence[str] = (),
+    content: dict[str, Any] | None = None,
     force: bool = False,
 ) -> None:
     """Writes the report.
 
     Args:
-        assessment: What `assess` gave.
+        assessment: What `evaluate_folder` gave.
         folder: Folder to make or to write into.
         title: Headline.
         facts: What was evaluated (protocol definition, embedder, data, command); kept as given.
+        limits: What could not be measured, and why, in words.
+        content: What report.json holds; None is `report_facts`.
         force: Whether existing report files may be replaced.
 
     Raises:
@@ -77,7 +81,7 @@ def write_report(
     )
 
 
-def report_facts(assessment: Assessment, facts: dict[str, Any]) -> dict[str, Any]:
+def report_facts(assessment: FolderEvaluation, facts: dict[str, Any]) -> dict[str, Any]:
     """The content of `report.json`; unresolved rates are null with `resolved` false, never zero."""
     return {
         "report_version": REPORT_VERSION,
@@ -157,7 +161,7 @@ def _number(value: float) -> float | None:
     return round(float(value), 6) if math.isfinite(value) else None
 
 
-def _tables(assessment: Assessment) -> list[Table]:
+def _tables(assessment: FolderEvaluation) -> list[Table]:
     """(title, header, rows) of every table of the report."""
     sizes = assessment.plan.set_sizes
     names = list(dict.fromkeys(point.fuser for point in assessment.points))
@@ -220,7 +224,7 @@ _NOTE = (
 )
 
 
-def _counts(assessment: Assessment) -> str:
+def _counts(assessment: FolderEvaluation) -> str:
     return (
         f"{assessment.num_people} probe people, {assessment.num_probe_sets} probe sets, "
         f"{assessment.num_gallery} gallery entries, {assessment.plan.num_replicates} replicates."

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from probefusion.evaluation.degraded_folder import Assessment, FuserAtSize
+from probefusion.evaluation.degraded_folder import FolderEvaluation, FuserAtSize
 from probefusion.metrics import RocCurve, roc
 from probefusion.reports.plots import LINE_STYLES, subplots
 
@@ -16,7 +16,7 @@ __all__ = ["assessment_figures", "curve_figure"]
 _CURVE_POINTS = 2000
 
 
-def assessment_figures(assessment: Assessment) -> list[tuple[str, str, Any]]:
+def assessment_figures(assessment: FolderEvaluation) -> list[tuple[str, str, Any]]:
     """All figures of an assessment.
 
     Returns:
@@ -50,7 +50,7 @@ def _styled(names: Sequence[str]) -> dict[str, dict[str, str]]:
     return {name: LINE_STYLES[index % len(LINE_STYLES)] for index, name in enumerate(names)}
 
 
-def _rates(assessment: Assessment) -> Any:
+def _rates(assessment: FolderEvaluation) -> Any:
     figure, (left, right) = subplots(1, 2, figsize=(11, 4.6))
     rates = assessment.plan.false_accept_rates
     index = rates.index(assessment.plan.decision_rate)
@@ -147,7 +147,7 @@ def _cmc(points: Sequence[FuserAtSize]) -> Any:
     return figure
 
 
-def _severity(assessment: Assessment) -> Any:
+def _severity(assessment: FolderEvaluation) -> Any:
     figure, (axes,) = subplots(1, 1, figsize=(7, 4.4))
     edges = assessment.severity_edges
     centres = (edges[:-1] + edges[1:]) / 2

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from probefusion.evaluation.licensed import TemplateResult
+from probefusion.evaluation.licensed import BenchmarkResult
 from probefusion.metrics import RocCurve, TarAtFar
 from probefusion.reports.degraded_folder import png, report_folder, write_pages
 from probefusion.reports.figures import curve_figure
 from probefusion.version import __version__
 
-__all__ = ["template_report_facts", "write_template_report"]
+__all__ = ["benchmark_report_facts", "write_benchmark_report"]
 
 REPORT_VERSION = 1
 
@@ -28,8 +28,8 @@ _NOTE = (
 )
 
 
-def template_report_facts(
-    results: Sequence[TemplateResult], facts: dict[str, Any]
+def benchmark_report_facts(
+    results: Sequence[BenchmarkResult], facts: dict[str, Any]
 ) -> dict[str, Any]:
     """The content of `report.json`: every count and rate; what is not resolved is null."""
     return {
@@ -40,8 +40,8 @@ def template_report_facts(
     }
 
 
-def write_template_report(
-    results: Sequence[TemplateResult],
+def write_benchmark_report(
+    results: Sequence[BenchmarkResult],
     folder: str | Path,
     *,
     title: str,
@@ -51,7 +51,7 @@ def write_template_report(
     """Writes report.json, report.md and report.html.
 
     Args:
-        results: What `assess_templates` gave.
+        results: What `evaluate_benchmark` gave.
         folder: Folder to make or to write into.
         title: Headline.
         facts: What was evaluated.
@@ -63,7 +63,7 @@ def write_template_report(
     folder = report_folder(folder, force=force)
     write_pages(
         folder,
-        content=template_report_facts(results, facts),
+        content=benchmark_report_facts(results, facts),
         title=title,
         notes=(_NOTE,),
         tables=_tables(results),
@@ -72,25 +72,25 @@ def write_template_report(
     )
 
 
-def _figures(results: Sequence[TemplateResult]) -> list[tuple[str, str, bytes]]:
-    curves = {_way(result): result.curve for result in results if result.curve is not None}
+def _figures(results: Sequence[BenchmarkResult]) -> list[tuple[str, str, bytes]]:
+    curves = {result.label: result.curve for result in results if result.curve is not None}
     if not curves:
         return []
     figure = curve_figure(curves)
     return [("roc", "ROC and DET of the one-to-one comparisons.", png(figure))]
 
 
-def _tables(results: Sequence[TemplateResult]) -> list[tuple[str, list[str], list[list[str]]]]:
+def _tables(results: Sequence[BenchmarkResult]) -> list[tuple[str, list[str], list[list[str]]]]:
     tables = []
     for title, kind in (("1:1, TAR at FAR", "verification"), ("1:1, helper's rule", "upstream")):
         rates = getattr(results[0], kind)
         if rates:
             header = ["fuser", *(f"{rate.target:g}" for rate in rates)]
-            rows = [[_way(r), *(_rate(rate) for rate in getattr(r, kind))] for r in results]
+            rows = [[r.label, *(_rate(rate) for rate in getattr(r, kind))] for r in results]
             tables.append((title, header, rows))
     if results[0].fold_accuracy is not None:
         rows = [
-            [_way(r), f"{r.fold_accuracy.mean:.4f}", f"{r.fold_accuracy.standard_error:.4f}"]
+            [r.label, f"{r.fold_accuracy.mean:.4f}", f"{r.fold_accuracy.standard_error:.4f}"]
             for r in results
             if r.fold_accuracy is not None
         ]
@@ -105,13 +105,9 @@ def _tables(results: Sequence[TemplateResult]) -> list[tuple[str, list[str], lis
             closed = [f"{value:.4f}" for value in mine.cmc.rates]
             opened = [f"{e.tpir:.4f}" if e.resolved else "unresolved" for e in mine.tpir]
             opened += [f"{e.tpir:.4f}" for e in mine.upstream_tpir]
-            rows.append([_way(result), *closed, *opened])
+            rows.append([result.label, *closed, *opened])
         tables.append((f"1:N, {search.search}, {search.gallery}", header, rows))
     return tables
-
-
-def _way(result: TemplateResult) -> str:
-    return result.fuser if result.chunk is None else f"{result.fuser}, {result.chunk} at a time"
 
 
 def _rate(rate: TarAtFar) -> str:

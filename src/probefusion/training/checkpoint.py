@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,10 +24,21 @@ __all__ = ["load_checkpoint", "run_identity", "save_checkpoint"]
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
-def run_identity(config: TrainingConfig, store: VariantStore) -> str:
-    """Text that two runs share exactly if one may go on from the other's checkpoint."""
+def run_identity(
+    config: TrainingConfig, store: VariantStore, started_from: dict[str, str] | None = None
+) -> str:
+    """Text that two runs share exactly if one may go on from the other's checkpoint.
+
+    Args:
+        config: Settings of the run.
+        store: Its variant store.
+        started_from: The fuser it went on from, or None.
+    """
     facts = {key: value for key, value in store.facts.items() if key != "format_version"}
-    content = json.dumps({"config": asdict(config), "store": facts}, sort_keys=True)
+    identity: dict[str, Any] = {"config": asdict(config), "store": facts}
+    if started_from is not None:
+        identity["started_from"] = started_from
+    content = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -34,8 +46,7 @@ def save_checkpoint(
     path: Path,
     network: nn.Module,
     optimizer: torch.optim.AdamW,
-    config: TrainingConfig,
-    store: VariantStore,
+    run: str,
     step: int,
     stopping: EarlyStopping | None = None,
 ) -> None:
@@ -45,8 +56,7 @@ def save_checkpoint(
         path: The file.
         network: The network.
         optimizer: Its AdamW, built from `network.parameters()`.
-        config: Settings of the run.
-        store: Its variant store.
+        run: `run_identity` of the run.
         step: Steps done.
         stopping: The best network so far.
     """
@@ -57,7 +67,7 @@ def save_checkpoint(
     for name, parameter in network.named_parameters():
         for moment, value in optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer.{moment}.{name}"] = value.detach().cpu().contiguous().clone()
-    metadata = {"kind": "checkpoint", "step": str(step), "run": run_identity(config, store)}
+    metadata = {"kind": "checkpoint", "step": str(step), "run": run}
     if stopping is not None:
         best, facts = stopping.state()
         tensors |= best
@@ -70,8 +80,7 @@ def load_checkpoint(
     path: Path,
     network: nn.Module,
     optimizer: torch.optim.AdamW,
-    config: TrainingConfig,
-    store: VariantStore,
+    run: str,
     stopping: EarlyStopping | None = None,
 ) -> int:
     """Puts a checkpoint into network, optimiser and early stopping.
@@ -91,7 +100,7 @@ def load_checkpoint(
         raise FileFormatError(f"{path}: not a checkpoint ({error}).") from error
     if metadata.get("kind") != "checkpoint":
         raise FileFormatError(f"{path}: expected a training checkpoint, got another file.")
-    if metadata["run"] != run_identity(config, store):
+    if metadata["run"] != run:
         raise MismatchError(
             f"{path}: this checkpoint belongs to a run with other settings or data. "
             f"Use the same settings, or remove it to start anew."

@@ -1,13 +1,18 @@
-"""Keeps the best network by its loss on held-out people and tells when to stop."""
+"""People kept apart from training, the best network by its loss on them, and when to stop."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-__all__ = ["EarlyStopping"]
+from probefusion.errors import ConfigError
+from probefusion.training.config import TrainingConfig
+from probefusion.training.variant_store import VariantStore
+
+__all__ = ["EarlyStopping", "split_for_validation"]
 
 
 @dataclass(kw_only=True)
@@ -72,3 +77,35 @@ class EarlyStopping:
         self.best = {
             name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)
         }
+
+
+def split_for_validation(
+    store: VariantStore, config: TrainingConfig
+) -> tuple[VariantStore, VariantStore | None]:
+    """The people to train on, and those kept apart; who is who depends on the name alone.
+
+    Args:
+        store: All people.
+        config: With `validation_share`.
+
+    Returns:
+        Two stores; the second is None if nobody is kept apart.
+
+    Raises:
+        ConfigError: If either side would be empty.
+    """
+    if not config.validation_share:
+        return store, None
+
+    def place(name: str) -> float:
+        digest = hashlib.sha256(f"validation|{name}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") / 2**64
+
+    kept = [name for name in store.subject_ids if place(name) < config.validation_share]
+    if not 0 < len(kept) < len(store.subject_ids):
+        raise ConfigError(
+            f"validation_share: {config.validation_share} of {len(store.subject_ids)} people leaves "
+            f"one side empty. Give more people, or 0 to train to the last step."
+        )
+    others = sorted(set(store.subject_ids) - set(kept))
+    return store.of_people(others), store.of_people(kept)

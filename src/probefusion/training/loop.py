@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from probefusion.nn.architectures import Network, build_network
-from probefusion.training.batches import BatchLoader, split_for_validation
-from probefusion.training.checkpoint import load_checkpoint, save_checkpoint
+from probefusion.training.batch_loader import BatchLoader
+from probefusion.training.checkpoint import load_checkpoint, run_identity, save_checkpoint
 from probefusion.training.config import TrainingConfig
-from probefusion.training.early_stopping import EarlyStopping
+from probefusion.training.early_stopping import EarlyStopping, split_for_validation
 from probefusion.training.losses import centre_loss, margin_softmax_loss, memory_loss
 from probefusion.training.parallel import (
     Workers,
@@ -21,6 +21,7 @@ from probefusion.training.parallel import (
     join_workers,
     synchronise_batch_norm,
 )
+from probefusion.training.starting_point import StartingPoint
 from probefusion.training.variant_store import VariantStore
 
 __all__ = ["StepReport", "TrainingResult", "train_network"]
@@ -54,7 +55,8 @@ class TrainingResult:
         step: Steps done.
         is_finished: False if it was stopped before the last step; its checkpoint goes on from there.
         centre_losses: (steps done in this call,) float32.
-        best_step: Step whose parameters were kept; the last one without early stopping.
+        best_step: Step whose parameters were kept, 0 for those of the start; the last one without early
+            stopping.
         validation_loss: Loss of that step on the people kept for early stopping, or None.
     """
 
@@ -70,6 +72,7 @@ def train_network(
     store: VariantStore,
     config: TrainingConfig,
     *,
+    start: StartingPoint | None = None,
     checkpoint: Path | None = None,
     checkpoint_every: int = 100,
     device: str = "cpu",
@@ -82,7 +85,9 @@ def train_network(
 
     Args:
         store: Embedded variants of the training images.
-        config: The settings.
+        config: The settings; those left to the number of people are decided by the store.
+        start: A fuser to go on from, built with the network settings of `config`; None begins anew. With
+            people kept apart it counts as the first look: the result is never worse on them.
         checkpoint: File to go on from if it exists, and to write to. None keeps nothing.
         checkpoint_every: Steps between checkpoints; one is also written at the end and when stopped.
         device: PyTorch device, "cpu" or "cuda".
@@ -94,6 +99,7 @@ def train_network(
 
     Raises:
         ConfigError: If there are fewer people than a batch holds, or a setting is out of range.
+        FileFormatError: If the weights of `start` do not fit the network.
         MismatchError: If the checkpoint belongs to other settings.
 
     Source: Kim et al. 2022: AdamW, centre loss at several set sizes, memory loss of two groups in
@@ -102,6 +108,7 @@ def train_network(
         stop early by.
     """
     workers = join_workers(device)
+    config = config.for_people(len(store.subject_ids))
     training, validation = split_for_validation(store, config)
     batches = BatchLoader(training, config, device, workers)
     checks = None if validation is None else BatchLoader(validation, config, device, workers)
@@ -109,6 +116,8 @@ def train_network(
     network = build_network(
         config.architecture, settings, rng=np.random.default_rng([config.seed, 2])
     )
+    if start is not None:
+        start.load_into(network)
     synchronise_batch_norm(network, workers)
     network.to(device).train()
     optimizer = torch.optim.AdamW(
@@ -116,14 +125,17 @@ def train_network(
     )
     best = EarlyStopping(patience=config.patience)
     step = 0
+    run = run_identity(config, store, None if start is None else start.facts)
     if checkpoint is not None and checkpoint.exists():
-        step = load_checkpoint(checkpoint, network, optimizer, config, store, best)
+        step = load_checkpoint(checkpoint, network, optimizer, run, best)
+    elif start is not None and checks is not None:
+        best.tell(0, _validation_loss(network, checks, config), network)
     losses: list[float] = []
     is_done = step >= config.steps or best.waited >= config.patience
 
     def keep() -> None:
         if checkpoint is not None and workers.is_first:
-            save_checkpoint(checkpoint, network, optimizer, config, store, step, best)
+            save_checkpoint(checkpoint, network, optimizer, run, step, best)
 
     while not is_done:
         step += 1
@@ -146,7 +158,7 @@ def train_network(
         step=step,
         is_finished=is_done,
         centre_losses=np.asarray(losses, dtype=np.float32),
-        best_step=best.best_step or step,
+        best_step=best.best_step if best.best else step,
         validation_loss=None if checks is None else best.best_loss,
     )
 
@@ -168,7 +180,7 @@ def _train_step(
     centre = centre_loss(result.prefix_fused, batches.centres[subjects])
     memory = memory_loss(result.sequential, result.joint, divide_by_batch=False)
     if config.memory_divided_by_batch:
-        memory = memory / config.batch_size
+        memory = memory / (config.batch_size or batches.batch_size)
     loss = centre + config.memory_weight * memory
     if config.margin_weight:
         loss = loss + config.margin_weight * margin_softmax_loss(

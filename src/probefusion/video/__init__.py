@@ -9,7 +9,7 @@ from __future__ import annotations
 from probefusion.video.clip import Clip, Counts, Person
 from probefusion.video.events import PersonSnapshot, VideoEvent
 from probefusion.video.explanation import Explanation, explain_clip, explain_person
-from probefusion.video.merging import merge_people
+from probefusion.video.merging import merge_clip, merge_people
 from probefusion.video.process import VideoSettings, process_video, watch_video
 from probefusion.video.results import write_results
 
@@ -23,6 +23,7 @@ __all__ = [
     "VideoSettings",
     "explain_clip",
     "explain_person",
+    "merge_clip",
     "merge_people",
     "process_video",
     "watch_video",

@@ -9,12 +9,26 @@ import numpy as np
 
 from probefusion.errors import ConfigError
 from probefusion.fusion import Fuser
-from probefusion.video.clip import Person
+from probefusion.video.clip import Clip, Person
 
-__all__ = ["merge_people"]
+__all__ = ["merge_clip", "merge_people"]
 
 _REFUSALS_TOLD = 200
 """Refused pairs that are told at most, the most similar ones."""
+
+
+def merge_clip(clip: Clip, threshold: float) -> None:
+    """Merges the people of a clip as `merge_people` does, and notes the decisions in it.
+
+    Args:
+        clip: The clip; its people and decisions are changed.
+        threshold: Least cosine of two templates.
+
+    Raises:
+        ConfigError: If `threshold` is no cosine.
+    """
+    clip.people, decisions = merge_people(clip.people, clip.fuser, threshold)
+    clip.decisions += decisions
 
 
 def merge_people(

@@ -1,4 +1,4 @@
-"""The results of a video on disk: tracks.json, templates and states."""
+"""The results of a video on disk: tracks.json, templates and states, one by one and together."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ import numpy as np
 
 from probefusion.errors import MissingFileError, OutputExistsError
 from probefusion.files import replace_file
+from probefusion.gallery import Match
+from probefusion.types import TemplateSet
 from probefusion.video.clip import Clip, Person
+from probefusion.video.events import VideoEvent
 from probefusion.video.explanation import Explanation
 
 __all__ = [
     "SCHEMA_VERSION",
     "check_folder",
     "clip_facts",
+    "event_facts",
     "person_facts",
     "prepare_folder",
     "write_results",
@@ -28,7 +32,8 @@ __all__ = [
 SCHEMA_VERSION = 1
 """Version of tracks.json. Keys are only added within a version."""
 
-_NAMES = ("tracks.json", "report.html", "annotated.mp4")
+_TEMPLATES = "templates.npz"
+_NAMES = ("tracks.json", "report.html", "annotated.mp4", _TEMPLATES)
 _FOLDERS = {"templates": "track-*.npz", "states": "track-*.safetensors"}
 
 
@@ -76,7 +81,9 @@ def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
 def write_results(
     clip: Clip, explanations: Sequence[Explanation], folder: Path, *, settings: dict[str, Any]
 ) -> None:
-    """Writes tracks.json and each person's template (with its weights) and state.
+    """Writes tracks.json, each person's template (with its weights) and state, and all together.
+
+    `templates.npz` is a `TemplateSet` of all people with their states: its ids are the track numbers.
 
     Args:
         clip: The video.
@@ -89,11 +96,17 @@ def write_results(
         template = replace(person.template, weights=item.weights.astype(np.float32))
         template.save(folder / _template_file(person))
         person.state.save(folder / _state_file(person))
+    people = {str(item.person.number): item.person for item in explanations}
+    TemplateSet.of(
+        {name: person.template for name, person in people.items()},
+        {name: person.state for name, person in people.items()},
+    ).save(folder / _TEMPLATES)
     head = {
         "schema": "probefusion/tracks",
         "schema_version": SCHEMA_VERSION,
         **clip_facts(clip),
         "settings": settings,
+        "templates": _TEMPLATES,
     }
     with replace_file(folder / "tracks.json", force=True) as stream:
         text = json.dumps(head, indent=1, ensure_ascii=False, allow_nan=False)
@@ -134,15 +147,7 @@ def person_facts(explanation: Explanation) -> dict[str, Any]:
         "first_time": round(person.segments[0].first_time, 4),
         "last_time": round(max(segment.last_time for segment in person.segments), 4),
         "segments": [_rounded(asdict(segment)) for segment in person.segments],
-        "match": None
-        if match is None
-        else {
-            "name": match.name,
-            "is_match": match.is_match,
-            "threshold": match.threshold,
-            "false_match_rate": match.false_match_rate,
-            "candidates": [_rounded(asdict(candidate)) for candidate in match.candidates],
-        },
+        "match": _match_facts(match),
         "reference": explanation.reference,
         "similarity": round(explanation.fused_similarity, 6),
         "similarity_of_mean": round(explanation.mean_similarity, 6),
@@ -150,6 +155,32 @@ def person_facts(explanation: Explanation) -> dict[str, Any]:
         "share_of_images_below": round(explanation.share_beaten, 6),
         "num_images_carrying_half": explanation.num_carrying_half,
         "growth": [_rounded(asdict(point)) for point in explanation.growth],
+    }
+
+
+def event_facts(event: VideoEvent) -> dict[str, Any]:
+    """An event for a line of JSON: without template and state, which are in `event.person`."""
+    person = event.person
+    return {
+        "event": event.kind,
+        "time": round(event.time, 4),
+        "track": person.number,
+        "num_images": person.num_images,
+        "first_time": round(person.first_time, 4),
+        "last_time": round(person.last_time, 4),
+        "match": _match_facts(event.match),
+    }
+
+
+def _match_facts(match: Match | None) -> dict[str, Any] | None:
+    if match is None:
+        return None
+    return {
+        "name": match.name,
+        "is_match": match.is_match,
+        "threshold": match.threshold,
+        "false_match_rate": match.false_match_rate,
+        "candidates": [_rounded(asdict(candidate)) for candidate in match.candidates],
     }
 
 

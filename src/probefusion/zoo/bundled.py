@@ -1,15 +1,16 @@
-"""Embedders inside the package: their cards, as entries of the manifest."""
+"""Embedders and fusers inside the package: their cards, as entries of the manifest."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from probefusion.errors import FileFormatError
 from probefusion.files import bundled_folder
+from probefusion.fusion.folder import CARD_NAME as FUSER_CARD_NAME
+from probefusion.fusion.folder import read_card
+from probefusion.records import read_record
 
-__all__ = ["CARD_NAME", "DEFAULT_EMBEDDER", "bundled_entries", "is_bundled"]
+__all__ = ["CARD_NAME", "DEFAULT_EMBEDDER", "EmbedderCard", "bundled_entries", "is_bundled"]
 
 DEFAULT_EMBEDDER = "compact_128d"
 """Name of the embedder that is used where none is given; it is part of the package."""
@@ -17,46 +18,89 @@ DEFAULT_EMBEDDER = "compact_128d"
 CARD_NAME = "embedder.json"
 """Name of the card beside a bundled embedder's network."""
 
-_ENTRY_KEYS = ("sha256", "size", "licence", "non_commercial", "origin", "accuracy", "settings")
+FORMAT_VERSION = 1
+
+
+class _Needed(TypedDict):
+    format_version: int
+    name: str
+    file: str
+    sha256: str
+    size: int
+    licence: str
+    non_commercial: bool
+    origin: str
+    accuracy: list[dict[str, Any]]
+    settings: dict[str, Any]
+
+
+class EmbedderCard(_Needed, total=False):
+    """What `embedder.json` says; the second part is told in the model card and not needed to run it."""
+
+    folder: str
+    fingerprint: str
+    stand_in: bool
+    parameters: int
+    network: dict[str, Any]
+    training: dict[str, Any]
+    measured: dict[str, Any]
+    speed: dict[str, Any]
+    intended_uses: list[str]
+    forbidden_uses: list[str]
+    not_measured: list[str]
+
+
+_OF_AN_EMBEDDER = (
+    "sha256", "size", "licence", "non_commercial", "origin", "accuracy", "settings",
+)  # fmt: skip
 
 
 def bundled_entries() -> dict[str, dict[str, Any]]:
-    """What the cards of the package's embedders say, by name, in the manifest's form.
+    """What the cards of the package's embedders and fusers say, by name, in the manifest's form.
 
-    Of several revisions of one name the last is taken.
+    Of several revisions of one embedder's name the last is taken.
 
     Raises:
         FileFormatError: If a card cannot be read.
     """
-    entries = {}
+    return {**_embedders(), **_fusers()}
+
+
+def is_bundled(file: str) -> bool:
+    """Whether an entry's file or folder is one of the package's own."""
+    return bundled_folder() in Path(file).parents
+
+
+def _embedders() -> dict[str, dict[str, Any]]:
+    entries: dict[str, dict[str, Any]] = {}
     for path in sorted(bundled_folder().glob(f"*/{CARD_NAME}")):
-        card = _read(path)
-        entry = {key: card[key] for key in _ENTRY_KEYS}
+        card = read_record(
+            path, EmbedderCard, newest=FORMAT_VERSION, step="Install probefusion again."
+        )
         entries[card["name"]] = {
             "kind": "embedder",
             "file": str(path.parent / card["file"]),
-            **entry,
+            **{key: value for key, value in card.items() if key in _OF_AN_EMBEDDER},
         }
     return entries
 
 
-def is_bundled(file: str) -> bool:
-    """Whether an entry's file is one of the package's own."""
-    return bundled_folder() in Path(file).parents
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"name", "file", *_ENTRY_KEYS} - card.keys()
-    except (ValueError, OSError, AttributeError) as error:
-        raise FileFormatError(
-            f"{path}: expected the card of an embedder, could not read it ({error}). "
-            f"Install probefusion again."
-        ) from error
-    if missing:
-        raise FileFormatError(
-            f"{path}: expected the card of an embedder, it lacks {', '.join(sorted(missing))}. "
-            f"Install probefusion again."
-        )
-    return dict(card)
+def _fusers() -> dict[str, dict[str, Any]]:
+    entries = {}
+    for folder in sorted(path.parent for path in bundled_folder().glob(f"*/{FUSER_CARD_NAME}")):
+        card = read_card(folder, verify=False)
+        entries[folder.name] = {
+            "kind": "fuser",
+            "format": "folder",
+            "file": str(folder),
+            "licence": card.licence,
+            "non_commercial": True,  # all that is bundled learned from LFW
+            "origin": "made with probefusion, part of the package",
+            "files": [
+                {"name": name, "sha256": sha256, "size": (folder / name).stat().st_size}
+                for name, sha256 in card.files.items()
+                if (folder / name).is_file()
+            ],
+            "settings": {"embedder": card.embedder, "dim": card.dim},
+        }
+    return entries

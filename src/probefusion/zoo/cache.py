@@ -17,7 +17,9 @@ from probefusion.errors import (
     UnknownNameError,
 )
 from probefusion.files import replace_file, sha256_of
+from probefusion.records import read_record
 from probefusion.zoo.bundled import is_bundled
+from probefusion.zoo.fuser_folders import find_wrong_file, folder_sha256, fuser_roots
 from probefusion.zoo.manifest import KnownModel, known_models, models_folder
 
 __all__ = [
@@ -84,9 +86,14 @@ def places_of(entry: KnownModel) -> Iterator[FoundFile]:
     """Every place in which a model's file may lie, in the order in which they are looked at.
 
     - the models folder, or the absolute path of a user's own file or of one of the package;
+    - for a fuser folder every root that `fuser_roots` gives;
     - `models` in the folder INSIGHTFACE_HOME or `~/.insightface`, for parts of its packs;
     - the cache of Hugging Face: HF_HUB_CACHE, `hub` in HF_HOME, or `~/.cache/huggingface/hub`.
     """
+    if entry.files and not Path(entry.file).is_absolute():
+        for place, root in fuser_roots():
+            yield FoundFile(path=root / entry.file, place=place)
+        return
     place = "own" if Path(entry.file).is_absolute() else "probefusion"
     place = "package" if is_bundled(entry.file) else place
     yield FoundFile(path=models_folder() / entry.file, place=place)
@@ -106,8 +113,14 @@ def places_of(entry: KnownModel) -> Iterator[FoundFile]:
 
 
 def search_file(entry: KnownModel) -> FoundFile | None:
-    """The first place in which a model's file lies, or None. Its hash is not checked here."""
-    return next((found for found in places_of(entry) if found.path.is_file()), None)
+    """The first place in which a model's file or folder lies, or None. No hash is checked here."""
+    return next((found for found in places_of(entry) if _is_there(entry, found.path)), None)
+
+
+def _is_there(entry: KnownModel, path: Path) -> bool:
+    if entry.files:
+        return all((path / file.name).is_file() for file in entry.files)
+    return path.is_file()
 
 
 def find_file(name: str, *, kind: str) -> tuple[Path, KnownModel]:
@@ -150,22 +163,26 @@ def find_file(name: str, *, kind: str) -> tuple[Path, KnownModel]:
     if found is None:
         raise MissingFileError(
             f"model {name!r} is not in {str(models_folder())!r} (set PROBEFUSION_HOME for another "
-            f"place). Get {entry.origin} (licence: {entry.licence}; SHA-256 "
-            f"{entry.sha256 or 'unknown'}) with: probefusion models pull {entry.name}; or put it "
+            f"place). Get {entry.origin} (licence: {entry.licence}{_hash_in_words(entry)}) "
+            f"with: probefusion models pull {entry.name}; or put it "
             f"there as {entry.file!r}, or give the path of the file."
         )
     return found.path, entry
 
 
+def _hash_in_words(entry: KnownModel) -> str:
+    return "" if entry.files else f"; SHA-256 {entry.sha256 or 'unknown'}"
+
+
 def locate(model: str | Path, *, kind: str) -> tuple[Path, str]:
-    """The file that a name or a path stands for, and its SHA-256.
+    """The file that a name or a path stands for, and its SHA-256; for a fuser folder that of its card.
 
     A `Path`, a text that ends in `.onnx`, and the path of an existing file are paths; any other
     text is a name of the manifest. The name of a pack stands for its part of the wanted kind.
 
     Args:
         model: Path or name.
-        kind: What it must be: `"embedder"` or `"detector"`. Checked for names only.
+        kind: What it must be: `"embedder"`, `"detector"` or `"fuser"`. Checked for names only.
 
     Raises:
         UnknownNameError, ConfigError, MissingFileError: As for `find_file`.
@@ -179,6 +196,11 @@ def locate(model: str | Path, *, kind: str) -> tuple[Path, str]:
             raise FileFormatError(f"model {str(path)!r}: expected an .onnx file, got a folder.")
         return path, sha256_of(path)
     path, entry = find_file(model, kind=kind)
+    if entry.files:
+        wrong = find_wrong_file(entry, path)
+        if wrong is not None:
+            raise _wrong_hash(entry, *wrong)
+        return path, folder_sha256(path)
     sha256 = sha256_of(path)
     if entry.format == "checkpoint":
         return path, sha256  # the network made of it; the description beside it holds its hash
@@ -186,16 +208,20 @@ def locate(model: str | Path, *, kind: str) -> tuple[Path, str]:
     if expected is None:
         pin(entry, sha256)
     elif sha256 != expected:
-        step = (
-            f"install the package again: {REINSTALL}"
-            if is_bundled(entry.file)
-            else f"fetch it again: probefusion models pull {entry.name}"
-        )
-        raise IntegrityError(
-            f"model {str(path)!r}: expected SHA-256 {expected}, got {sha256}. The file is damaged "
-            f"or another one; {step}"
-        )
+        raise _wrong_hash(entry, path, expected, sha256)
     return path, sha256
+
+
+def _wrong_hash(entry: KnownModel, path: Path, expected: str, found: str | None) -> IntegrityError:
+    step = (
+        f"install the package again: {REINSTALL}"
+        if is_bundled(entry.file)
+        else f"fetch it again: probefusion models pull {entry.name}"
+    )
+    return IntegrityError(
+        f"model {str(path)!r}: expected SHA-256 {expected}, got {found or 'no file'}. The file is "
+        f"damaged or another one; {step}"
+    )
 
 
 def expected_sha256(entry: KnownModel) -> str | None:
@@ -226,14 +252,6 @@ def pin(entry: KnownModel, sha256: str) -> None:
 def _read_pins() -> dict[str, str]:
     path = models_folder() / _PINS
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return read_record(path, dict[str, str], step="Remove it: hashes are then recorded anew.")
     except FileNotFoundError:
         return {}
-    except (ValueError, OSError) as error:
-        raise FileFormatError(
-            f"{path}: expected a JSON object of hashes, could not read it ({error}). Remove it: "
-            f"hashes are then recorded anew."
-        ) from error
-    if not isinstance(content, dict) or not all(isinstance(v, str) for v in content.values()):
-        raise FileFormatError(f"{path}: expected a JSON object of hashes, got {content!r}.")
-    return content

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import filelock
+
 from probefusion.errors import ConfigError, DownloadError, IntegrityError
 from probefusion.files import sha256_of
 
@@ -317,24 +319,20 @@ class _Transfer:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Keeps a second process from writing the same part; where the system has no locks, does nothing."""
+    """Keeps a second process or thread from writing the same part."""
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
-        import fcntl
-    except ImportError:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise DownloadError(
+            f"{path.name} is being fetched by another process. Wait for it, then try again."
+        ) from error
+    try:
         yield
-        return
-    lock = path.with_name(f".{path.name}.lock")
-    with lock.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DownloadError(
-                f"{path.name} is being fetched by another process. Wait for it, then try again."
-            ) from error
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+    finally:
+        with contextlib.suppress(OSError):  # a system that keeps open files
+            Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def _digest(url: str) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from probefusion.embedders.embedder import OnnxEmbedder
 from probefusion.embedders.inspection import EmbedderFacts, inspect_embedder
 from probefusion.embedders.onnx_graph import read_model
 from probefusion.embedders.spec import EmbedderSpec
-from probefusion.errors import ConfigError, FileFormatError, IntegrityError
+from probefusion.errors import ConfigError, IntegrityError
+from probefusion.records import read_record
 from probefusion.zoo.bundled import DEFAULT_EMBEDDER
 from probefusion.zoo.cache import locate
 from probefusion.zoo.manifest import find_by_sha256
@@ -38,6 +38,25 @@ _NEEDED = ("channel_order", "mean", "std")
 
 _SAID_BY_SIDECARS = ("stands_for", "own_fingerprint")
 """What only the description of an 8-bit form may say, as `quantize_embedder` writes it."""
+
+
+class Sidecar(TypedDict, total=False):
+    """What `MODEL.json` beside `MODEL.onnx` may say: fields of `EmbedderSpec`; null is "not given"."""
+
+    name: str | None
+    sha256: str | None
+    dim: int | None
+    input_size: int | None
+    channel_order: str | None
+    mean: tuple[float, float, float] | None
+    std: tuple[float, float, float] | None
+    preprocessing: str | None
+    style_taps: list[str] | Literal["auto"] | None
+    norm_output: str | None
+    norm_is_quality: bool | None
+    licence: str | None
+    stands_for: str | None
+    own_fingerprint: str | None
 
 
 FORM_OF = "probefusion.form_of"
@@ -84,7 +103,7 @@ def resolve_embedder(
     sidecar = path.with_suffix(".json")
     form: dict[str, Any] = {}
     if sidecar.is_file():
-        said = _read_sidecar(sidecar)
+        said = dict(read_record(sidecar, Sidecar))
         form = {key: said.pop(key) for key in _SAID_BY_SIDECARS if key in said}
         merged |= _expand(said, origin=f" in {sidecar.name}")
     merged |= _expand(settings or {}, origin="")
@@ -156,22 +175,6 @@ def _expand(settings: Mapping[str, Any], *, origin: str) -> dict[str, Any]:
             f"channel_order, mean and std."
         )
     return {**ARCFACE_PREPROCESSING, **expanded}
-
-
-def _read_sidecar(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise FileFormatError(
-            f"{path.name}: expected a JSON object that describes the embedder, could not read it "
-            f"({error})."
-        ) from error
-    if not isinstance(content, dict):
-        raise FileFormatError(
-            f"{path.name}: expected a JSON object that describes the embedder, "
-            f"got {type(content).__name__}."
-        )
-    return content
 
 
 def _fill_from_network(merged: dict[str, Any], facts: EmbedderFacts) -> None:

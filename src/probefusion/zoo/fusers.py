@@ -1,20 +1,21 @@
-"""Fusers by name: the baselines, the trained ones inside the package, and folders."""
+"""Fusers by name: the baselines, the trained ones that are here or can be pulled, and folders."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from probefusion.errors import UnknownNameError
-from probefusion.files import bundled_folder
-from probefusion.fusion.folder import CARD_NAME, FuserCard, read_card
+from probefusion.errors import MissingFileError, UnknownNameError
+from probefusion.fusion.folder import FuserCard, read_card
 from probefusion.fusion.fuser import Fuser
 from probefusion.fusion.learned import open_fuser
 from probefusion.fusion.pooling import MeanFuser, NormWeightedFuser
 from probefusion.fusion.universal import UniversalFuser
 from probefusion.types import EmbeddingSet
+from probefusion.zoo.fuser_folders import fuser_folders
+from probefusion.zoo.manifest import KnownModel, known_models
 
-__all__ = ["bundled_fusers", "fuser_names", "has_bundled_fuser", "load_fuser", "suggest_fuser"]
+__all__ = ["absent_fusers", "has_fuser_for", "load_fuser", "suggest_fuser", "trained_fusers"]
 
 _POOLING: dict[str, type[MeanFuser] | type[NormWeightedFuser] | type[UniversalFuser]] = {
     "mean": MeanFuser,
@@ -23,51 +24,58 @@ _POOLING: dict[str, type[MeanFuser] | type[NormWeightedFuser] | type[UniversalFu
 }
 
 _BEST_FIRST = ("exact", "exact-embedding", "exact-unit")
-"""Bundled architectures that are suggested, the one that sees most first."""
+"""Architectures that are suggested, the one that sees most first."""
 
 
-def bundled_fusers(embedder: str | None = None) -> dict[str, Path]:
-    """Names and folders of the trained fusers inside the package.
+def trained_fusers(embedder: str | None = None) -> dict[str, Path]:
+    """Names and folders of the trained fusers that are here, see `fuser_roots`.
 
-    Each stands under its full name. Its architecture alone ("exact", "official") means the fuser
-    made for the embedder, or, where there is none or no embedder is known, the first by name, which
-    is that of the embedder inside the package; of several revisions the newest.
+    Each stands under its full name. Its architecture alone ("exact", "official") means the fuser made
+    for the embedder, or, where there is none or no embedder is known, the first that is found: one
+    inside the package, then by name; of several revisions the newest.
 
     Args:
         embedder: Fingerprint of the embedder whose images are to be fused.
+
+    Raises:
+        MissingFileError: If PROBEFUSION_FUSERS names a folder that does not exist.
+        FileFormatError: If a card cannot be read.
     """
-    names: dict[str, Path] = {}
+    folders = fuser_folders()
+    names = {folder.name: folder for folder in folders}
+    fitting = [
+        folder for folder in folders if embedder is not None and _made_for(folder) == embedder
+    ]
     short: dict[str, Path] = {}
-    for folder in _folders_newest_first()[::-1]:
-        names[folder.name] = folder
-        architecture = folder.name.split(".")[0]
-        known = short.get(architecture)
-        is_newer = known is not None and _without_revision(known) == _without_revision(folder)
-        if known is None or is_newer or (embedder is not None and _made_for(folder) == embedder):
-            short[architecture] = folder
+    for folder in (*fitting, *folders):
+        short.setdefault(_architecture(folder.name), folder)
     return names | short
 
 
-def _made_for(folder: Path) -> str | None:
-    return read_card(folder, verify=False).embedder
-
-
-def _without_revision(folder: Path) -> str:
-    return folder.name.rpartition(".")[0]
-
-
-def has_bundled_fuser(embedder: str) -> bool:
-    """Whether the package holds a fuser made for an embedder.
+def has_fuser_for(embedder: str) -> bool:
+    """Whether a trained fuser made for an embedder is here.
 
     Args:
         embedder: Fingerprint of the embedder.
     """
-    return any(_made_for(folder) == embedder for folder in _folders_newest_first())
+    return any(_made_for(folder) == embedder for folder in fuser_folders())
 
 
-def fuser_names() -> tuple[str, ...]:
-    """All names that `load_fuser` knows."""
-    return (*_POOLING, *bundled_fusers())
+def absent_fusers(embedder: str | None = None) -> tuple[KnownModel, ...]:
+    """Trained fusers that are known but not here; `probefusion models pull NAME` gets them.
+
+    Args:
+        embedder: Fingerprint of an embedder; only those made for it are given.
+    """
+    here = {folder.name for folder in fuser_folders()}
+    return tuple(
+        entry
+        for entry in known_models().values()
+        if entry.kind == "fuser"
+        and entry.format == "folder"
+        and entry.name not in here
+        and embedder in (None, entry.settings.get("embedder"))
+    )
 
 
 def load_fuser(
@@ -75,36 +83,82 @@ def load_fuser(
     *,
     num_threads: int | None = None,
     embedder: str | None = None,
+    device: str = "cpu",
 ) -> Fuser:
     """Gives a fuser by name or folder.
 
     Args:
-        fuser: "mean", "norm-weighted", "universal", the name of a bundled fuser ("exact", "official", or a full
-            name), the path of a fuser folder, or a fuser, which is given back.
+        fuser: "mean", "norm-weighted", "universal", the name of a trained fuser ("exact", "official", or
+            a full name), the path of a fuser folder, or a fuser, which is given back.
         num_threads: Threads to compute with; None takes all cores.
-        embedder: Fingerprint of the embedder whose images are to be fused; chooses among the bundled
-            fusers of one architecture, as `bundled_fusers` says.
+        embedder: Fingerprint of the embedder whose images are to be fused; chooses among the trained
+            fusers of one architecture, as `trained_fusers` says.
+        device: Where a trained fuser runs: "cpu", or "cuda" for the first NVIDIA GPU (needs the package
+            onnxruntime-gpu). The others are sums, which the processor forms.
 
     Raises:
         UnknownNameError: If there is neither such a name nor such a folder.
+        MissingFileError: If the fuser is known but not here; says how to get it.
         MissingFileError, FileFormatError, IntegrityError: If the folder is not a valid fuser.
+        ConfigError: If there is no such device, or this installation cannot use it.
     """
     if isinstance(fuser, Fuser):
         return fuser
     name = os.fspath(fuser)
     if name in _POOLING:
         return _POOLING[name](num_threads=num_threads)
-    bundled = bundled_fusers(embedder)
-    if name in bundled:
-        return open_fuser(bundled[name], num_threads=num_threads)
-    if Path(name).is_dir():
-        return open_fuser(name, num_threads=num_threads)
-    raise UnknownNameError("fuser", name, (*_POOLING, *bundled, "a fuser folder"))
+    here = trained_fusers(embedder)
+    folder = here.get(name)
+    fits = folder is not None and (
+        embedder is None or name == folder.name or _made_for(folder) == embedder
+    )
+    if not fits:
+        absent = _called(name, absent_fusers(embedder))
+        if absent is None and folder is None and not Path(name).is_dir():
+            absent = _called(name, absent_fusers())
+        if absent is not None:
+            raise MissingFileError(
+                f"fuser {name!r}: {absent.name} (made for {absent.settings.get('embedder')}; licence: "
+                f"{absent.licence}) is known but not here. Get it with: probefusion models pull "
+                f"{absent.name}"
+            )
+    folder = folder or (Path(name) if Path(name).is_dir() else None)
+    if folder is None:
+        known = (*_POOLING, *here, *(entry.name for entry in absent_fusers()), "a fuser folder")
+        raise UnknownNameError("fuser", name, known)
+    return open_fuser(folder, num_threads=num_threads, device=device)
 
 
-def _folders_newest_first() -> list[Path]:
-    root = bundled_folder()
-    return sorted((path.parent for path in root.glob(f"*/{CARD_NAME}")), reverse=True)
+def suggest_fuser(images: EmbeddingSet) -> str:
+    """The name of the best fuser here that is known to fit.
+
+    A trained fuser fits if it was made for the embedder whose fingerprint the set carries and the set
+    has what it needs; of those that fit the one that sees most is taken: style, then norm, then the
+    direction alone. Otherwise "universal" for a set with a quality, and the mean of the unit
+    embeddings, which is right for any embedder, for all others. `absent_fusers` tells whether a
+    better one could be pulled.
+    """
+    if images.embedder is not None:
+        cards = [read_card(folder, verify=False) for folder in fuser_folders()]
+        for architecture in _BEST_FIRST:
+            for card in cards:
+                if _architecture(card.name) == architecture and _fits(card, images):
+                    return card.name
+    return "mean" if images.quality is None else "universal"
+
+
+def _made_for(folder: Path) -> str | None:
+    return read_card(folder, verify=False).embedder
+
+
+def _architecture(name: str) -> str:
+    return name.split(".")[0]
+
+
+def _called(name: str, entries: tuple[KnownModel, ...]) -> KnownModel | None:
+    return next(
+        (entry for entry in entries if name in (entry.name, _architecture(entry.name))), None
+    )
 
 
 def _fits(card: FuserCard, images: EmbeddingSet) -> bool:
@@ -113,20 +167,3 @@ def _fits(card: FuserCard, images: EmbeddingSet) -> bool:
     )
     has_norms = bool(images.norms_known) or not card.needs_norms
     return card.embedder == images.embedder and has_style and has_norms
-
-
-def suggest_fuser(images: EmbeddingSet) -> str:
-    """The name of the best fuser that is known to fit.
-
-    A bundled fuser fits if it was made for the embedder whose fingerprint the set carries and the set
-    has what it needs; of those that fit the one that sees most is taken: style, then norm, then the
-    direction alone. Otherwise "universal" for a set with a quality, and the mean of the unit
-    embeddings, which is right for any embedder, for all others.
-    """
-    if images.embedder is not None:
-        cards = [read_card(folder, verify=False) for folder in _folders_newest_first()]
-        for architecture in _BEST_FIRST:
-            for card in cards:
-                if card.name.split(".")[0] == architecture and _fits(card, images):
-                    return card.name
-    return "mean" if images.quality is None else "universal"

@@ -8,17 +8,22 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypedDict
+
+import msgspec
+import platformdirs
 
 from probefusion.errors import ConfigError, FileFormatError, OutputExistsError, UnknownNameError
 from probefusion.files import replace_file
+from probefusion.records import decode_record, read_record, record_of
 from probefusion.zoo.bundled import bundled_entries
 
 __all__ = [
     "Accuracy",
+    "FolderFile",
     "HuggingFaceFile",
     "KnownModel",
     "PackMember",
@@ -30,9 +35,14 @@ __all__ = [
     "user_manifest_path",
 ]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+USER_FORMAT_VERSION = 2
+"""Format of the user's manifest: entries of theirs are single files, which older releases read too."""
+
+_LAYOUT = 'It holds {"format_version": 2, "models": {NAME: {...}}}.'
 KINDS = ("embedder", "detector", "fuser", "pack")
-FORMATS = ("onnx", "checkpoint", "zip")
+FORMATS = ("onnx", "checkpoint", "zip", "folder")
+_SHA256 = r"[0-9a-f]{64}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +72,33 @@ class HuggingFaceFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FolderFile:
+    """One file of a model that is a folder.
+
+    Args:
+        name: Its name, without folders.
+        sha256: Its SHA-256.
+        size: Its bytes.
+
+    Raises:
+        ConfigError: If the name has folders, or the hash is none.
+    """
+
+    name: str
+    sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", self.name):
+            raise ConfigError(f"name: expected a file name without folders, got {self.name!r}.")
+        if not re.fullmatch(_SHA256, self.sha256):
+            raise ConfigError(
+                f"sha256 of {self.name}: expected 64 lower-case hexadecimal digits, "
+                f"got {self.sha256!r}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """A figure that others published.
 
@@ -83,16 +120,18 @@ class KnownModel:
     Args:
         name: Its name.
         kind: `"embedder"`, `"detector"`, `"fuser"`, or `"pack"` for an archive of several.
-        file: File name in the models folder, or the absolute path of a user's own file or of one
-            inside the package.
-        format: `"onnx"`, `"checkpoint"` (to be converted before it can be used) or `"zip"`.
+        file: Name of the file or folder in the models folder, or the absolute path of a user's own
+            file or of one inside the package.
+        format: `"onnx"`, `"checkpoint"` (to be converted before it can be used), `"zip"`, or
+            `"folder"` for a fuser folder.
         sha256: SHA-256 of the file, or None where nobody published one: it is then recorded when
-            the file is first used, and compared from then on.
-        size: Bytes of the file, or None when unknown.
+            the file is first used, and compared from then on. None for a folder.
+        size: Bytes of the file, or None when unknown; for a folder the sum.
         licence: Licence of the weights, apart from that of the code.
         non_commercial: Whether that licence excludes commercial use.
         origin: Where the file comes from, in words.
-        urls: Where it can be downloaded, tried in this order.
+        urls: Where it can be downloaded, tried in this order; for a folder the addresses of folders.
+        files: The files of a folder, the card last; () for all else.
         page: A page from which a browser gets it, where no direct address is known.
         huggingface: Its place on Hugging Face, or None.
         packs: Packs that hold it, tried after the addresses.
@@ -113,14 +152,16 @@ class KnownModel:
     non_commercial: bool = False
     origin: str = ""
     urls: tuple[str, ...] = ()
+    files: tuple[FolderFile, ...] = ()
     page: str | None = None
     huggingface: HuggingFaceFile | None = None
     packs: tuple[PackMember, ...] = ()
     accuracy: tuple[Accuracy, ...] = ()
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
+        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", self.name):
             raise ConfigError(
                 f"name: expected letters, digits, '.', '_' or '-', got {self.name!r}."
             )
@@ -129,41 +170,58 @@ class KnownModel:
                 raise ConfigError(
                     f"{label} of {self.name}: expected one of {', '.join(allowed)}, got {value!r}."
                 )
-        if not isinstance(self.file, str) or not self.file:
-            raise ConfigError(f"file of {self.name}: expected a file name, got {self.file!r}.")
-        if not Path(self.file).is_absolute() and Path(self.file).name != self.file:
+        if not Path(self.file).is_absolute() and (
+            not self.file or Path(self.file).name != self.file
+        ):
             raise ConfigError(
                 f"file of {self.name}: expected a name without folders, or an absolute path, "
                 f"got {self.file!r}."
             )
-        is_hash = isinstance(self.sha256, str) and re.fullmatch(r"[0-9a-f]{64}", self.sha256)
-        if self.sha256 is not None and not is_hash:
+        if bool(self.files) != (self.format == "folder"):
+            raise ConfigError(
+                f"files of {self.name}: expected the files of a folder, and none for all else, "
+                f"got {len(self.files)} for the format {self.format!r}."
+            )
+        if self.files:
+            object.__setattr__(self, "size", sum(file.size for file in self.files))
+        if self.sha256 is not None and not re.fullmatch(_SHA256, self.sha256):
             raise ConfigError(
                 f"sha256 of {self.name}: expected 64 lower-case hexadecimal digits or null, "
                 f"got {self.sha256!r}."
             )
-        if self.size is not None and (type(self.size) is not int or self.size < 1):
+        if self.size is not None and self.size < 1:
             raise ConfigError(
                 f"size of {self.name}: expected a number of bytes, got {self.size!r}."
             )
         for url in self.urls:
-            if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+            if not url.startswith(("https://", "http://")):
                 raise ConfigError(f"urls of {self.name}: expected https://..., got {url!r}.")
 
     @property
     def dim(self) -> int | None:
-        """D of an embedder, or None when unknown."""
+        """D of an embedder or fuser, or None when unknown."""
         return self.settings.get("dim")
+
+
+class _Manifest(TypedDict):
+    format_version: int
+    models: dict[str, dict[str, Any]]
 
 
 def models_folder() -> Path:
     """The folder in which models are kept.
 
-    `models` in the folder that the environment variable PROBEFUSION_HOME names, by default
-    `~/.cache/probefusion`. It need not exist.
+    `models` in the folder that the environment variable PROBEFUSION_HOME names, by default in
+    `~/.cache/probefusion` where that is, otherwise in the system's folder for caches, which on Linux is
+    the same unless XDG_CACHE_HOME names another. It need not exist.
     """
     home = os.environ.get("PROBEFUSION_HOME", "")
-    return (Path(home) if home else Path("~/.cache/probefusion")).expanduser() / "models"
+    if home:
+        return Path(home).expanduser() / "models"
+    usual = Path("~/.cache/probefusion/models").expanduser()  # on every system, in older releases
+    if usual.is_dir():
+        return usual
+    return platformdirs.user_cache_path("probefusion", appauthor=False) / "models"
 
 
 def user_manifest_path() -> Path:
@@ -174,9 +232,14 @@ def user_manifest_path() -> Path:
 @functools.cache
 def _built_in() -> Mapping[str, KnownModel]:
     source = importlib.resources.files("probefusion.zoo").joinpath("manifest.json")
-    listed = _parse(source.read_text(encoding="utf-8"), where="the package's manifest")
+    listed = _entries(
+        decode_record(
+            source.read_bytes(), _Manifest, where="the package's manifest", newest=FORMAT_VERSION
+        ),
+        where="the package's manifest",
+    )
     inside = {
-        name: _entry(name, given, "the package's weights")
+        name: _entry(name, given, where="the package's weights")
         for name, given in bundled_entries().items()
     }
     return MappingProxyType({**inside, **listed})
@@ -194,14 +257,10 @@ def known_models() -> Mapping[str, KnownModel]:
 def _of_user() -> Mapping[str, KnownModel]:
     path = user_manifest_path()
     try:
-        text = path.read_text(encoding="utf-8")
+        manifest = read_record(path, _Manifest, newest=FORMAT_VERSION, step=_LAYOUT)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(
-            f"{path}: expected a manifest, could not read it ({error})."
-        ) from error
-    entries = _parse(text, where=str(path))
+    entries = _entries(manifest, where=str(path))
     for name in entries:
         if name in _built_in():
             raise FileFormatError(
@@ -260,56 +319,26 @@ def forget_model(name: str) -> Path:
 def _write_user(entries: Mapping[str, KnownModel]) -> Path:
     path = user_manifest_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"format_version": FORMAT_VERSION, "models": {}}
-    for name, entry in entries.items():
-        plain = asdict(
-            KnownModel(
-                **{**_shallow(entry), "settings": dict(entry.settings)}
-            )  # asdict copies deep
-        )
-        del plain["name"]
-        content["models"][name] = plain  # type: ignore[index]
+    models = {name: _plain(entry) for name, entry in entries.items()}
+    content = {"format_version": USER_FORMAT_VERSION, "models": models}
     with replace_file(path, force=True) as stream:
         stream.write((json.dumps(content, indent=2) + "\n").encode())
     return path
 
 
-def _shallow(entry: KnownModel) -> dict[str, Any]:
-    return {item.name: getattr(entry, item.name) for item in fields(entry)}
+def _plain(entry: KnownModel) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(entry, enc_hook=dict)
+    del plain["name"]
+    if not entry.files:
+        del plain["files"]  # a key that older releases do not know
+    return plain
 
 
-def _parse(text: str, *, where: str) -> Mapping[str, KnownModel]:
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise FileFormatError(f"{where}: expected JSON, could not read it ({error}).") from error
-    if not isinstance(content, dict) or not isinstance(content.get("models"), dict):
-        raise FileFormatError(f'{where}: expected {{"format_version": 2, "models": {{...}}}}.')
-    version = content.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise FileFormatError(
-            f"{where}: format_version: expected at most {FORMAT_VERSION}, got {version!r}. "
-            f"Upgrade probefusion."
-        )
-    entries = {name: _entry(name, given, where) for name, given in content["models"].items()}
-    return MappingProxyType(entries)
+def _entries(manifest: _Manifest, *, where: str) -> Mapping[str, KnownModel]:
+    return MappingProxyType(
+        {name: _entry(name, given, where=where) for name, given in manifest["models"].items()}
+    )
 
 
-def _entry(name: str, given: Any, where: str) -> KnownModel:
-    if not isinstance(given, dict):
-        raise FileFormatError(f"{where}: model {name!r}: expected an object, got {given!r}.")
-    known = {item.name for item in fields(KnownModel)} - {"name"}
-    for key in given:
-        if key not in known:
-            raise FileFormatError(f"{where}: model {name!r}: {UnknownNameError('key', key, known)}")
-    values = {"settings": {}, **given}
-    try:
-        values["settings"] = MappingProxyType(dict(values["settings"]))
-        values["urls"] = tuple(values.get("urls", ()))
-        values["packs"] = tuple(PackMember(**part) for part in values.get("packs", ()))
-        values["accuracy"] = tuple(Accuracy(**figure) for figure in values.get("accuracy", ()))
-        if values.get("huggingface") is not None:
-            values["huggingface"] = HuggingFaceFile(**values["huggingface"])
-        return KnownModel(name=name, **values)
-    except (TypeError, ValueError) as error:
-        raise FileFormatError(f"{where}: model {name!r}: not a valid entry: {error}") from error
+def _entry(name: str, given: Mapping[str, Any], *, where: str) -> KnownModel:
+    return record_of({"name": name, **given}, KnownModel, where=f"{where}: model {name!r}")

@@ -21,6 +21,7 @@ from probefusion.zoo.cache import (
     search_file,
 )
 from probefusion.zoo.download import Patience, Progress, download_file
+from probefusion.zoo.fuser_folders import find_wrong_file, folder_sha256
 from probefusion.zoo.manifest import KnownModel, known_models, models_folder
 
 __all__ = ["Pulled", "Verified", "is_offline", "pull_model", "verify_models"]
@@ -36,7 +37,7 @@ class Pulled:
     Args:
         entry: What it is.
         path: Where it lies.
-        sha256: Its hash.
+        sha256: Its hash; for a fuser folder that of its card.
         source: The address or cache it came from.
         is_new: Whether it was fetched by this call.
         is_verified: Whether the hash was known before; otherwise it is recorded now.
@@ -109,7 +110,9 @@ def pull_model(
         FileFormatError: If a pack is not the archive it should be.
     """
     entry = find_entry(name)
-    getter = _Getter(mirrors, is_offline() if offline is None else offline, progress, patience)
+    getter = _Getter(
+        mirrors, is_offline() if offline is None else offline, progress, patience, force
+    )
     wanted = [entry]
     if entry.kind == "pack":
         models = known_models().values()
@@ -151,6 +154,15 @@ def verify_models(names: Iterable[str] | None = None) -> tuple[Verified, ...]:
 def _verify(entry: KnownModel) -> Verified:
     place = search_file(entry)
     expected = expected_sha256(entry)
+    if place is not None and entry.files:
+        wrong = find_wrong_file(entry, place.path)
+        if wrong is not None:
+            path, expected, found = wrong
+            return Verified(
+                name=entry.name, path=path, state="wrong hash", expected=expected, found=found
+            )
+        sha256 = folder_sha256(place.path)
+        return Verified(name=entry.name, path=place.path, state="ok", expected=sha256, found=sha256)
     if place is None:
         return Verified(name=entry.name, path=None, state="missing", expected=expected, found=None)
     found = sha256_of(place.path)
@@ -163,6 +175,11 @@ def _verify(entry: KnownModel) -> Verified:
 
 def _usable(entry: KnownModel) -> Pulled | None:
     """A copy of the model with the right hash, from any cache; None if there is none."""
+    if entry.files:
+        for place in places_of(entry):
+            if find_wrong_file(entry, place.path) is None:
+                return _pulled_folder(entry, place.path, source=place.place, is_new=False)
+        return None
     expected = expected_sha256(entry)
     for place in places_of(entry):
         if not place.path.is_file():
@@ -183,6 +200,17 @@ def _usable(entry: KnownModel) -> Pulled | None:
     return None
 
 
+def _pulled_folder(entry: KnownModel, path: Path, *, source: str, is_new: bool) -> Pulled:
+    return Pulled(
+        entry=entry,
+        path=path,
+        sha256=folder_sha256(path),
+        source=source,
+        is_new=is_new,
+        is_verified=True,
+    )
+
+
 class _Getter:
     """Fetches models, and archives at most once for all their parts."""
 
@@ -192,7 +220,9 @@ class _Getter:
         offline: bool,
         progress: Progress | None,
         patience: Patience | None,
+        force: bool,
     ) -> None:
+        self._force = force
         self._mirrors = [*mirrors, *os.environ.get("PROBEFUSION_MIRROR", "").split()]
         self._offline = offline
         self._progress = progress
@@ -200,7 +230,7 @@ class _Getter:
         self._archives: dict[str, Path] = {}
 
     def get(self, entry: KnownModel) -> Pulled:
-        """Fetches one file from the mirrors, its addresses, or a pack that holds it."""
+        """Fetches one file from the mirrors, its addresses, or a pack that holds it; or a folder."""
         path = models_folder() / entry.file
         if is_bundled(entry.file):
             raise DownloadError(
@@ -227,6 +257,8 @@ class _Getter:
                 f"model {entry.name!r}: no direct address is known. Get it with a browser from "
                 f"{entry.page or entry.origin} and save it as {str(path)!r}."
             )
+        if entry.files:
+            return self._get_folder(entry, path, urls)
         expected = expected_sha256(entry)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -247,6 +279,37 @@ class _Getter:
             is_new=True,
             is_verified=expected is not None,
         )
+
+    def _get_folder(self, entry: KnownModel, folder: Path, urls: list[str]) -> Pulled:
+        """Fetches the files of a folder in order; with the last, the card, it counts as being here."""
+        folder.mkdir(parents=True, exist_ok=True)
+        done, sources = 0, []
+        for file in entry.files:
+            path = folder / file.name
+            is_right = path.is_file() and sha256_of(path) == file.sha256
+            if self._force or not is_right:
+                try:
+                    source, _ = download_file(
+                        [f"{url.rstrip('/')}/{file.name}" for url in urls],
+                        path,
+                        sha256=file.sha256,
+                        size=file.size,
+                        progress=self._shifted(done, entry.size or 0),
+                        patience=self._patience,
+                    )
+                except (DownloadError, IntegrityError) as error:
+                    raise type(error)(f"model {entry.name!r}: {error}") from error
+                sources.append(source.rpartition("/")[0])
+            done += file.size
+        source = sources[-1] if sources else str(folder)
+        return _pulled_folder(entry, folder, source=source, is_new=True)
+
+    def _shifted(self, done: int, total: int) -> Progress | None:
+        """Progress of one file, told as that of the whole folder."""
+        tell = self._progress
+        if tell is None:
+            return None
+        return lambda have, _: tell(done + have, total)
 
     def get_from_pack(self, entry: KnownModel, pack: KnownModel) -> Pulled:
         """Takes one file out of a pack's archive."""

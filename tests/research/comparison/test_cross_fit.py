@@ -6,13 +6,12 @@ from research.comparison.cross_fit import (
     CrossFitPlan,
     compare_pooled,
     judge,
-    pool,
-    score_fold,
     summarise,
 )
 
 from probefusion.errors import EmptySetError, ShapeError
 from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.scoring import pool_scores, score_probes
 from probefusion.fusion import MeanFuser, NormWeightedFuser
 from probefusion.metrics import tar_at_far
 from probefusion.types import EmbeddingSet
@@ -47,7 +46,7 @@ def scores():
     data = [fold_data(fold) for fold in range(3)]
     return {
         fuser.name: {
-            size: [[score_fold(one, fuser, PLAN.set_sizes)[size] for one in data]]
+            size: [[score_probes(one, fuser, PLAN.set_sizes)[size] for one in data]]
             for size in PLAN.set_sizes
         }
         for fuser in (MeanFuser(), NormWeightedFuser())
@@ -55,12 +54,12 @@ def scores():
 
 
 def pooled(by_size):
-    return {size: [pool(folds) for folds in seeds] for size, seeds in by_size.items()}
+    return {size: [pool_scores(folds) for folds in seeds] for size, seeds in by_size.items()}
 
 
 def test_pooled_scores_are_those_of_all_folds(scores) -> None:
     folds = scores["mean"][4][0]
-    together = pool(folds)
+    together = pool_scores(folds)
     assert together.num_people == 90
     assert len(together.mated) == 90
     assert len(together.non_mated) == 3 * 30 * 29
@@ -68,7 +67,7 @@ def test_pooled_scores_are_those_of_all_folds(scores) -> None:
 
 
 def test_people_of_different_folds_stay_apart(scores) -> None:
-    together = pool(scores["mean"][1][0])
+    together = pool_scores(scores["mean"][1][0])
     counts = np.bincount(together.non_mated_people)
     assert (counts == 29).all()
 
@@ -76,7 +75,7 @@ def test_people_of_different_folds_stay_apart(scores) -> None:
 def test_summary_is_the_rate_of_the_pooled_scores(scores) -> None:
     folds = scores["norm-weighted"][4]
     found = summarise(folds, PLAN)
-    together = pool(folds[0])
+    together = pool_scores(folds[0])
     expected = tar_at_far(together.mated, together.non_mated, [1e-2])[0].tar
     assert found.tar[1e-2] == pytest.approx(expected)
     assert found.by_seed == (expected,)
@@ -111,4 +110,4 @@ def test_seeds_must_fit(scores) -> None:
 
 def test_no_folds() -> None:
     with pytest.raises(EmptySetError):
-        pool([])
+        pool_scores([])

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from probefusion.errors import InvalidInputError, OutputExistsError
-from probefusion.evaluation.degraded_folder import AssessmentPlan, assess
+from probefusion.evaluation.degraded_folder import FolderPlan, evaluate_folder
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.sweep import sweep
 from probefusion.fusion import MeanFuser, NormWeightedFuser
 from probefusion.reports.degraded_folder import report_facts, write_report
 from probefusion.types import EmbeddingSet
 
-PLAN = AssessmentPlan(
+PLAN = FolderPlan(
     set_sizes=(1, 4, 8),
     false_accept_rates=(1e-5, 1e-2, 1e-1),
     decision_rate=1e-2,
@@ -47,7 +47,7 @@ def data() -> ProbeData:
 
 @pytest.fixture(scope="module")
 def assessment(data):
-    return assess(data, [MeanFuser(), NormWeightedFuser()], PLAN)
+    return evaluate_folder(data, [MeanFuser(), NormWeightedFuser()], PLAN)
 
 
 def test_figures_agree_with_the_sweep(data, assessment) -> None:
@@ -117,16 +117,16 @@ def test_report_files(tmp_path, assessment) -> None:
 
 def test_fusers_must_differ(data) -> None:
     with pytest.raises(InvalidInputError, match="each once"):
-        assess(data, [MeanFuser(), MeanFuser()], PLAN)
+        evaluate_folder(data, [MeanFuser(), MeanFuser()], PLAN)
     with pytest.raises(InvalidInputError, match="each once"):
-        assess(data, [], PLAN)
+        evaluate_folder(data, [], PLAN)
 
 
 def test_report_without_a_resolved_rate(tmp_path, data) -> None:
     """Too few comparisons for the decision rate: told in words, drawn without a curve."""
     pytest.importorskip("matplotlib")
-    plan = AssessmentPlan(set_sizes=(1, 2), num_replicates=100)
-    few = assess(data, [MeanFuser(), NormWeightedFuser()], plan)
+    plan = FolderPlan(set_sizes=(1, 2), num_replicates=100)
+    few = evaluate_folder(data, [MeanFuser(), NormWeightedFuser()], plan)
     assert not few.differences[0].paired.resolved
     write_report(few, tmp_path / "report", title="few", facts={})
     content = json.loads((tmp_path / "report" / "report.json").read_text())
@@ -135,7 +135,7 @@ def test_report_without_a_resolved_rate(tmp_path, data) -> None:
 
 def test_fusers_of_another_embedder_are_refused_before_the_work(fuser_folders) -> None:
     from probefusion.errors import EmbedderMismatchError
-    from probefusion.evaluation.degraded_folder import check_fusers
+    from probefusion.evaluation.scoring import check_fusers
     from probefusion.zoo import load_fuser
 
     fusers = [MeanFuser(), load_fuser(fuser_folders["exact"])]

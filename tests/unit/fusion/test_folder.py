@@ -10,7 +10,7 @@ from probefusion.errors import FileFormatError, IntegrityError, MissingFileError
 from probefusion.fusion.folder import FuserCard, read_card
 from probefusion.fusion.threshold import Threshold
 from probefusion.zoo import load_fuser
-from probefusion.zoo.fusers import bundled_fusers
+from probefusion.zoo.fusers import trained_fusers
 
 
 @pytest.fixture
@@ -213,8 +213,7 @@ def test_a_network_with_values_of_its_own_gives_them(tmp_path, make_set) -> None
 
 
 def test_graphs_tell_nothing_of_the_machine_they_were_made_on(fuser_folders) -> None:
-    bundled = [path.parent for path in bundled_fusers()["exact"].parent.glob("*/*.onnx")]
-    for folder in {*fuser_folders.values(), *bundled}:
+    for folder in {*fuser_folders.values(), *trained_fusers().values()}:
         for graph in folder.glob("*.onnx"):
             content = graph.read_bytes()
             assert b"stack_trace" not in content

@@ -78,7 +78,6 @@ def test_all_six_searches_are_read(folder: Path) -> None:
     assert single.probes.subjects.tolist() == [2, 1, 3, 3]
     assert described(given, single.galleries[0].templates) == [(1, ("img/1.jpg",))]
     assert described(given, single.galleries[1].templates) == [(2, ("img/2.png",))]
-    assert single.mated_in(0).tolist() == [False, True, False, False]
 
     booking = given.task("surveillance_to_booking")
     assert booking.probes.templates.tolist() == single.probes.templates.tolist()
@@ -133,7 +132,7 @@ def test_faces_are_assigned_and_templates_without_any_are_failures(folder: Path)
     assert rows[1, ("img/1.jpg", "img/3.jpg", "img/4.jpg")] == [1]
     # Media differ between the videos of a multi-view template and agree inside one video.
     multiview = int(given.task("multiview_surveillance_to_booking").probes.templates[1])
-    media = templates.media_of(multiview)
+    media = templates.media_ids[templates.offsets[multiview] :]
     assert media[0] == media[1] != media[2]
     assert found.unassigned.tolist() == [4, 6]
     assert found.failures_to_acquire.tolist() == [i for i, n in enumerate(templates.sizes) if not n]

@@ -9,7 +9,6 @@ import pytest
 
 from probefusion.errors import DtypeError, InvalidInputError, ShapeError
 from probefusion.protocols.templates import (
-    IdentificationTask,
     LabelledTemplates,
     TemplateIndex,
     VerificationPairs,
@@ -27,7 +26,6 @@ def test_from_columns_groups_and_keeps_the_order_of_the_file() -> None:
     assert made.rows.tolist() == [1, 4, 3, 0, 2]
     assert made.media_ids.tolist() == [6, 9, 8, 5, 7]
     assert made.rows_of(2).tolist() == [0, 2]
-    assert made.media_of(0).tolist() == [6, 9]
     assert made.sizes.tolist() == [2, 1, 2]
     assert (made.num_templates, len(made)) == (3, 3)
     assert made.rows.dtype == made.media_ids.dtype == np.int32
@@ -109,18 +107,6 @@ def test_pairs_count_and_check_themselves() -> None:
         dataclasses.replace(pairs, folds=np.array([1]))
 
 
-def test_a_task_tells_which_probes_have_a_mate() -> None:
-    def labelled(name: str, subjects: list[int]) -> LabelledTemplates:
-        return LabelledTemplates(
-            name=name, templates=np.arange(len(subjects)), subjects=np.array(subjects)
-        )
-
-    task = IdentificationTask(
-        name="search",
-        probes=labelled("probes", [4, 5, 4, 6]),
-        galleries=(labelled("g1", [4]), labelled("g2", [5, 7])),
-    )
-    assert task.mated_in(0).tolist() == [True, False, True, False]
-    assert task.mated_in(1).tolist() == [False, True, False, False]
+def test_every_template_of_a_gallery_has_a_subject() -> None:
     with pytest.raises(ShapeError, match="subjects"):
         LabelledTemplates(name="x", templates=np.arange(2), subjects=np.arange(3))

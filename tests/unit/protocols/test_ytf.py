@@ -46,9 +46,13 @@ def test_a_good_copy_is_read(root: Path) -> None:
     given = read(root)
     assert given.videos.tolist() == ["Ann_Lee/0", "Ann_Lee/2", "Ann_Lee/10", "Bo_Ek/1"]
     assert given.frames.sizes.tolist() == [3, 1, 2, 1]
-    names = [path.name for path in given.frame_paths(0)]
-    assert names == [f"aligned_detect_0.{frame}.jpg" for frame in (9, 555, 1000)]
-    assert all(path.exists() for video in range(4) for path in given.frame_paths(video))
+    names = given.frame_names[given.frames.rows_of(0)]
+    assert names.tolist() == [f"aligned_detect_0.{frame}.jpg" for frame in (9, 555, 1000)]
+    assert all(
+        (given.folder / given.videos[video] / given.frame_names[row]).exists()
+        for video in range(4)
+        for row in given.frames.rows_of(video)
+    )
     assert given.frames.media_ids.tolist() == [0, 0, 0, 1, 2, 2, 3]
     assert given.pairs.first.tolist() == [0, 2]
     assert given.pairs.second.tolist() == [1, 3]

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from probefusion.errors import ConfigError
-from probefusion.training.batches import split_for_validation
 from probefusion.training.config import TrainingConfig
-from probefusion.training.early_stopping import EarlyStopping
+from probefusion.training.early_stopping import EarlyStopping, split_for_validation
 from probefusion.training.loop import train_network
 
 SETTINGS = {

@@ -18,7 +18,7 @@ from probefusion.errors import (
 from probefusion.faces.frames import VideoReader
 from probefusion.gallery.stills import read_stills, search_stills
 from probefusion.reports.video import write_report
-from probefusion.types import EmbeddingSet, FusionState, Template
+from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
 from probefusion.video import VideoSettings, process_video
 from probefusion.video.annotate import annotate_video
 from probefusion.video.explanation import explain_person
@@ -208,6 +208,25 @@ def test_tracks_json(written) -> None:
         state = FusionState.load(folder / track["state"])
         assert state.num_images == person.num_images
     assert red["images"][10]["box"] == pytest.approx([20, 20, 40, 40], abs=3)
+
+
+def test_all_templates_and_states_are_in_one_file(written) -> None:
+    folder, clip, _ = written
+    facts = json.loads((folder / "tracks.json").read_text())
+    people = TemplateSet.load(folder / facts["templates"])
+    assert facts["templates"] == "templates.npz"
+    assert list(people) == [str(track["track"]) for track in facts["tracks"]]
+    assert people.num_images.tolist() == [40, 15, 15]
+    assert (people.fuser, people.embedder) == (clip.fuser.fingerprint, clip.embedder)
+    for person, state in zip(clip.people, people.states, strict=True):
+        template = people[str(person.number)]
+        assert np.array_equal(template.vector, person.template.vector)
+        assert np.array_equal(state.sums, person.state.sums)
+        assert state.num_images == person.num_images
+    with pytest.raises(OutputExistsError, match="--force"):
+        prepare_folder(folder)
+    prepare_folder(folder, force=True)
+    assert not (folder / "templates.npz").exists()
 
 
 def test_explanation(written) -> None:

@@ -14,7 +14,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("PROBEFUSION_HOME", str(tmp_path))
     for name in ("INSIGHTFACE_HOME", "HF_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
-    for name in ("HF_HUB_CACHE", "PROBEFUSION_OFFLINE", "PROBEFUSION_MIRROR"):
+    for name in ("HF_HUB_CACHE", "PROBEFUSION_OFFLINE", "PROBEFUSION_MIRROR", "PROBEFUSION_FUSERS"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "models").mkdir()
     return tmp_path / "models"

@@ -49,7 +49,7 @@ def copied(folder, tmp_path, monkeypatch):
     """A copy of the package's embedder, which stands for it."""
     copy = tmp_path / "weights" / folder.name
     shutil.copytree(folder, copy)
-    monkeypatch.setattr(bundled, "weights_folder", lambda: tmp_path / "weights")
+    monkeypatch.setattr(bundled, "bundled_folder", lambda: tmp_path / "weights")
     manifest._built_in.cache_clear()
     yield copy
     manifest._built_in.cache_clear()
@@ -135,7 +135,7 @@ def test_it_runs_without_torch():
     code = (
         "import sys; sys.modules['torch'] = sys.modules['onnxscript'] = None\n"
         "import numpy as np\n"
-        "from probefusion.models import load_embedder\n"
+        "from probefusion.zoo import load_embedder\n"
         "print(load_embedder().embed(np.zeros((1, 112, 112, 3), np.uint8))[0].shape)"
     )
     done = subprocess.run(

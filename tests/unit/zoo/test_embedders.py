@@ -69,7 +69,25 @@ def test_wrong_settings_are_refused(network_file, settings, words):
 
 def test_an_unknown_key_of_a_sidecar_names_the_sidecar(network_file):
     describe(network_file, colour="RGB")
-    with pytest.raises(ConfigError, match=r"'colour' in my net\.json"):
+    with pytest.raises(FileFormatError, match=r"my net\.json: unknown key 'colour'"):
+        resolve_embedder(network_file)
+    describe(network_file, chanel_order="RGB")
+    with pytest.raises(FileFormatError, match="did you mean 'channel_order'"):
+        resolve_embedder(network_file)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("dim", "7", "dim: expected a whole number or null, got a text"),
+        ("mean", [0.5, 0.5], "mean: expected a list of length 3, got 2"),
+        ("style_taps", "automatic", "style_taps: "),
+        ("norm_is_quality", 1, "norm_is_quality: expected true or false or null"),
+    ],
+)
+def test_a_wrong_value_of_a_sidecar_names_file_and_key(network_file, key, value, words):
+    describe(network_file, **{"preprocessing": "arcface", key: value})
+    with pytest.raises(FileFormatError, match=rf"my net\.json: {words}"):
         resolve_embedder(network_file)
 
 

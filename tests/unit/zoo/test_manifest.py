@@ -31,7 +31,8 @@ def test_entries_are_complete_and_consistent():
         assert entry.origin
         can_be_had = entry.urls or entry.page or entry.packs or is_bundled(entry.file)
         assert can_be_had, f"{name}: nobody can get it"
-        assert entry.sha256 or entry.format == "checkpoint", f"{name}: no hash"
+        has_hash = entry.sha256 or all(file.sha256 for file in entry.files)
+        assert has_hash or entry.format == "checkpoint", f"{name}: no hash"
         for member in entry.packs:
             assert models[member.pack].kind == "pack"
         for figure in entry.accuracy:

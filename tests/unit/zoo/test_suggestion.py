@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from probefusion.types import EmbeddingSet
-from probefusion.zoo import fusers as registry
-from probefusion.zoo import load_fuser, suggest_fuser
+from probefusion.zoo import fuser_folders as room
+from probefusion.zoo import load_fuser, suggest_fuser, trained_fusers
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,11 @@ def test_fusers_of_several_embedders_lie_side_by_side(
     card, fuser_folders, make_set, tmp_path, monkeypatch
 ) -> None:
     weights = tmp_path / "weights"
-    for folder in registry.bundled_fusers().values():
+    for folder in trained_fusers().values():
         shutil.copytree(folder, weights / folder.name, dirs_exist_ok=True)
     shutil.copytree(fuser_folders["exact"], weights / "exact.test-random.r1")
-    monkeypatch.setattr(registry, "files", lambda _: tmp_path)
+    monkeypatch.setattr(room, "bundled_folder", lambda: weights)
+    monkeypatch.delenv("PROBEFUSION_FUSERS")
     assert suggest_fuser(make_set(embedder="net@1")) == "exact.test-random.r1"
     style = np.random.default_rng(1).random((4, card.style_channels, 2))
     assert suggest_fuser(images(card, style=style, embedder=card.embedder)) == card.name
@@ -63,19 +64,18 @@ def test_an_architecture_alone_means_the_fuser_of_the_embedder(
     weights = tmp_path / "weights"
     for name in ("exact.a_net-lfw.r1", "exact.a_net-lfw.r2", "exact.z_net-lfw.r1"):
         shutil.copytree(fuser_folders["exact"], weights / name)
-    shutil.copytree(
-        registry.bundled_fusers(card.embedder)["exact"], weights / "exact.mobile-lfw.r1"
-    )
-    monkeypatch.setattr(registry, "files", lambda _: tmp_path)
-    assert registry.bundled_fusers()["exact"].name == "exact.a_net-lfw.r2"
-    assert registry.bundled_fusers(card.embedder)["exact"].name == "exact.mobile-lfw.r1"
-    assert registry.bundled_fusers("other@1")["exact"].name == "exact.a_net-lfw.r2"
+    shutil.copytree(trained_fusers(card.embedder)["exact"], weights / "exact.mobile-lfw.r1")
+    monkeypatch.setattr(room, "bundled_folder", lambda: weights)
+    monkeypatch.delenv("PROBEFUSION_FUSERS")
+    assert trained_fusers()["exact"].name == "exact.a_net-lfw.r2"
+    assert trained_fusers(card.embedder)["exact"].name == "exact.mobile-lfw.r1"
+    assert trained_fusers("other@1")["exact"].name == "exact.a_net-lfw.r2"
     assert load_fuser("exact", embedder=card.embedder).embedder == card.embedder
 
 
 @pytest.mark.parametrize("network", ["compact_128d", "mobilefacenet_128d"])
 def test_both_sizes_are_bundled_for_both_embedders(network) -> None:
-    name = next(name for name in registry.bundled_fusers() if name.startswith(f"exact.{network}-"))
+    name = next(name for name in trained_fusers() if name.startswith(f"exact.{network}-"))
     embedder = load_fuser(name).embedder
     for short, kind in (
         ("exact", "exact"),

@@ -24,6 +24,7 @@ from probefusion.fusion.folder import (
     CARD_NAME,
     FuserCard,
     encode_outputs,
+    read_card,
     write_card,
 )
 from probefusion.fusion.learned import open_fuser, synthetic_set
@@ -38,6 +39,7 @@ __all__ = [
     "embedder_graph",
     "export_fuser",
     "export_graph",
+    "publish_fuser",
     "quiet_exporter",
     "round_weights",
     "strip_traces",
@@ -152,7 +154,7 @@ def export_fuser(
         network: The trained network; put into evaluation mode.
         folder: The folder to make.
         name: `architecture.embedder-data.rN`.
-        architecture: "official" or "exact".
+        architecture: Its name, one of `probefusion.nn.architectures.ARCHITECTURES`.
         embedder: Fingerprint of the embedder, or None.
         licence: Licence of the weights.
         training: Facts of the training, kept in the card.
@@ -178,7 +180,7 @@ def export_fuser(
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         draft = Path(temporary) / folder.name
         draft.mkdir()
-        _write_graphs(network, draft)
+        num_clusters = _write_graphs(network, draft)
         tensors = {
             key: (
                 value.half() if half_weights and value.ndim >= 2 and key != "norm_emb.pe" else value
@@ -198,7 +200,7 @@ def export_fuser(
             embedder=embedder,
             dim=config["dim"],
             style_channels=config["style_channels"],
-            num_clusters=config["num_clusters"],
+            num_clusters=num_clusters,
             licence=licence,
             files={path.name: sha256_of(path) for path in sorted(draft.iterdir())},
             training=training,
@@ -214,12 +216,47 @@ def export_fuser(
     return card
 
 
+def publish_fuser(
+    draft: str | Path,
+    folder: str | Path,
+    *,
+    metrics: dict[str, Any] | None = None,
+    thresholds: Sequence[Threshold] = (),
+    force: bool = False,
+) -> FuserCard:
+    """Puts an exported fuser where it is to stay, with what was measured on it; graphs stay as they are.
+
+    Args:
+        draft: Folder that `export_fuser` made; gone afterwards.
+        folder: The folder to make, on any disk.
+        metrics: Measured figures, kept in the card.
+        thresholds: Calibrated thresholds, kept in the card.
+        force: Whether an existing fuser folder may be replaced.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        OutputExistsError: If the folder exists and `force` is False.
+        ProbeFusionError: If it exists and is no fuser folder.
+    """
+    folder = check_output(folder, force=force)
+    card = replace(read_card(draft), metrics=metrics or {}, thresholds=tuple(thresholds))
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        copy = Path(shutil.copytree(draft, Path(temporary) / folder.name))
+        write_card(card, copy, force=True)
+        _move(copy, folder)
+    shutil.rmtree(draft)
+    return card
+
+
 def _values(network: Network) -> str:
     is_unit = isinstance(network, ImagewiseNetwork) and network.values_are_directions
     return "unit" if is_unit else "graph"
 
 
-def _write_graphs(network: Network, folder: Path) -> None:
+def _write_graphs(network: Network, folder: Path) -> int:
+    """Writes both graphs; gives the number of clusters."""
     config: Any = network.config
     generator = torch.Generator().manual_seed(0)
 
@@ -229,7 +266,7 @@ def _write_graphs(network: Network, folder: Path) -> None:
     batch, images = torch.export.Dim("sets"), torch.export.Dim("images")
     names = ["embeddings", "style"] if config.style_channels else ["embeddings"]
     if isinstance(network, CAFace):
-        style_width = TOKEN_WIDTH
+        style_width, num_clusters = TOKEN_WIDTH, config.num_clusters
         inputs: tuple[Tensor, ...] = (
             sample(3, 5, config.dim),
             sample(3, 5, config.style_channels, 2),
@@ -240,7 +277,8 @@ def _write_graphs(network: Network, folder: Path) -> None:
         outputs = list(encode_outputs("setwise", "graph"))
     elif isinstance(network, ImagewiseNetwork):
         one = (sample(1, 5, config.dim), sample(1, 5, config.style_channels, 2))
-        style_width = network.eval().terms(*one).style_tokens.shape[-1]
+        terms = network.eval().terms(*one)
+        style_width, num_clusters = terms.style_tokens.shape[-1], terms.shares.shape[-1]
         inputs = tuple(part[0] for part in one[: len(names)])
         axes = {name: {0: images} for name in names}
         encode = _ImagewiseEncode(network)
@@ -253,13 +291,14 @@ def _write_graphs(network: Network, folder: Path) -> None:
         )
     export_graph(encode, inputs, axes, names, outputs, folder / "encode.onnx")
     sums = (
-        sample(3, config.num_clusters).double(),
-        sample(3, config.num_clusters, config.dim).double(),
-        sample(3, config.num_clusters, style_width).double(),
+        sample(3, num_clusters).double(),
+        sample(3, num_clusters, config.dim).double(),
+        sample(3, num_clusters, style_width).double(),
     )
     names = ["mass", "sums", "style_sums"]
     axes = {name: {0: batch} for name in names}
     export_graph(finish, sums, axes, names, ["fused", "cluster_weights"], folder / "finish.onnx")
+    return num_clusters
 
 
 def export_graph(

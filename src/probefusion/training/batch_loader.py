@@ -1,22 +1,20 @@
-"""Tensors of a training step, and the people kept apart to stop early by."""
+"""Tensors of a training step, gathered from a variant store."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from probefusion.errors import ConfigError
 from probefusion.training.config import TrainingConfig
 from probefusion.training.parallel import Workers
 from probefusion.training.recipes import find_recipe
 from probefusion.training.set_sampler import SetSampler
 from probefusion.training.variant_store import VariantStore, class_centres
 
-__all__ = ["BatchLoader", "split_for_validation"]
+__all__ = ["BatchLoader"]
 
 
 class BatchLoader:
@@ -30,16 +28,18 @@ class BatchLoader:
 
     Attributes:
         centres: (S, D) class centres of all people of the store.
+        batch_size: People in a batch, over all processes.
         num_batches: Batches that show about every person once.
     """
 
     def __init__(
         self, store: VariantStore, config: TrainingConfig, device: str, workers: Workers
     ) -> None:
-        size = min(config.batch_size, len(store.subject_ids)) if config.validation_share else None
+        num_people = len(store.subject_ids)
+        size = num_people if config.batch_size is None else config.batch_size
         self._sampler = SetSampler(
             store,
-            batch_size=size or config.batch_size,
+            batch_size=min(size, num_people) if config.validation_share else size,
             group_size=config.group_size,
             bad_share=config.bad_share,
             num_severe=find_recipe(config.recipe).num_severe,
@@ -51,7 +51,8 @@ class BatchLoader:
         no_style = np.zeros((*store.embeddings.shape[:2], 0, 2), dtype=np.float16)
         self._style = no_style if store.style is None else np.asarray(store.style)
         self.centres = torch.from_numpy(class_centres(store)).to(device)
-        self.num_batches = math.ceil(len(store.subject_ids) / self._sampler.batch_size)
+        self.batch_size = self._sampler.batch_size
+        self.num_batches = math.ceil(num_people / self.batch_size)
 
     def load(self, step: int, *, whole: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """The batch of a step: this process's part, or all of it.
@@ -70,35 +71,3 @@ class BatchLoader:
         style = torch.from_numpy(self._style[images, variants].astype(np.float32))
         subjects = torch.from_numpy(workers.part_of(batch.subjects))
         return embeddings.to(self._device), style.to(self._device), subjects.to(self._device)
-
-
-def split_for_validation(
-    store: VariantStore, config: TrainingConfig
-) -> tuple[VariantStore, VariantStore | None]:
-    """The people to train on, and those kept apart; who is who depends on the name alone.
-
-    Args:
-        store: All people.
-        config: With `validation_share`.
-
-    Returns:
-        Two stores; the second is None if nobody is kept apart.
-
-    Raises:
-        ConfigError: If either side would be empty.
-    """
-    if not config.validation_share:
-        return store, None
-
-    def place(name: str) -> float:
-        digest = hashlib.sha256(f"validation|{name}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") / 2**64
-
-    kept = [name for name in store.subject_ids if place(name) < config.validation_share]
-    if not 0 < len(kept) < len(store.subject_ids):
-        raise ConfigError(
-            f"validation_share: {config.validation_share} of {len(store.subject_ids)} people leaves "
-            f"one side empty. Give more people, or 0 to train to the last step."
-        )
-    others = sorted(set(store.subject_ids) - set(kept))
-    return store.of_people(others), store.of_people(kept)

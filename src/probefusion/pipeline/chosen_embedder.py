@@ -1,0 +1,92 @@
+"""The embedder of a call: a name, a file, an object, or nothing for the one inside the package."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from probefusion.errors import ConfigError, UnknownNameError
+
+if TYPE_CHECKING:
+    from probefusion.embedders import Embedder
+
+__all__ = ["open_embedder", "stated_fingerprint"]
+
+_log = logging.getLogger("probefusion")
+
+
+def open_embedder(
+    embedder: str | os.PathLike[str] | Embedder | None,
+    *,
+    preprocessing: str | None = None,
+    num_threads: int | None = None,
+    device: str = "cpu",
+) -> Embedder:
+    """Makes the embedder ready; that of the package is told in the log where none was named.
+
+    Args:
+        embedder: A known name, an ONNX file, an embedder (given back), or None.
+        preprocessing: "arcface" for a file that nothing describes.
+        num_threads: Threads to use; None for one per core.
+        device: "cpu" or "cuda".
+
+    Raises:
+        ConfigError: If `preprocessing` is given beside a ready embedder.
+        ProbeFusionError: As for `probefusion.zoo.load_embedder`.
+    """
+    from probefusion.zoo import DEFAULT_EMBEDDER, find_entry, load_embedder
+
+    if embedder is not None and not isinstance(embedder, str | os.PathLike):
+        if preprocessing is not None:
+            raise ConfigError(
+                "preprocessing: expected None beside a ready embedder, which knows its own."
+            )
+        return embedder
+    if embedder is None:
+        embedder = DEFAULT_EMBEDDER
+        _log.info(
+            "embedder: %s of this package (%s); choose another with --embedder",
+            embedder,
+            find_entry(embedder).licence,
+        )
+    settings = None if preprocessing is None else {"preprocessing": preprocessing}
+    return load_embedder(
+        os.fspath(embedder), settings=settings, num_threads=num_threads, device=device
+    )
+
+
+def stated_fingerprint(
+    embedder: str | os.PathLike[str] | Embedder | None, *, preprocessing: str | None = None
+) -> str | None:
+    """The fingerprint of what made embeddings, as a user states it; nothing is run.
+
+    Args:
+        embedder: A fingerprint (`name@` and 12 hexadecimal digits), a known name, an ONNX file, an
+            embedder, or None where it is not known.
+        preprocessing: "arcface" for a file that nothing describes.
+
+    Raises:
+        ConfigError: If it is none of these.
+        ProbeFusionError: As for `probefusion.zoo.resolve_embedder`.
+    """
+    from probefusion.zoo import resolve_embedder
+
+    if embedder is None:
+        return None
+    if not isinstance(embedder, str | os.PathLike):
+        return embedder.fingerprint
+    name = os.fspath(embedder)
+    if "@" in name and not os.path.exists(name):  # noqa: PTH110
+        return name
+    settings: dict[str, Any] | None = (
+        None if preprocessing is None else {"preprocessing": preprocessing}
+    )
+    try:
+        return resolve_embedder(name, settings=settings)[1].fingerprint
+    except UnknownNameError as error:
+        raise ConfigError(
+            f"embedder: expected what made the embeddings, as a known name, its ONNX file or its "
+            f"fingerprint (name@12 hexadecimal digits), got {name!r}. Leave it out if you do not know; "
+            f"{error}"
+        ) from error

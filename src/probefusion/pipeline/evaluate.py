@@ -1,0 +1,400 @@
+"""Fusers on a protocol: embeddings, scores, a report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from probefusion.checks import check_output
+from probefusion.errors import (
+    ConfigError,
+    EmptySetError,
+    MissingStyleError,
+    ShapeError,
+    UnknownNameError,
+)
+from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
+from probefusion.pipeline.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from probefusion.embedders import Embedder
+    from probefusion.evaluation.licensed import EmbeddedRows
+    from probefusion.evaluation.probe_data import ProbeData
+    from probefusion.faces import Detector
+    from probefusion.fusion import Fuser
+    from probefusion.protocols.degraded_folder import DegradedFolderProtocol, Mix
+    from probefusion.protocols.licensed import Benchmark
+    from probefusion.types import EmbeddingSet
+
+__all__ = ["FOLDER_PROTOCOL", "evaluate"]
+
+FOLDER_PROTOCOL = "degraded-folder"
+"""The open protocol, on any folder of people; the others are benchmarks under licence."""
+
+StrPath = str | os.PathLike[str]
+Progress = Callable[[int, int], None]
+
+
+def evaluate(
+    protocol: str,
+    data: StrPath,
+    *,
+    fusers: Sequence[StrPath | Fuser] = ("mean", "norm-weighted"),
+    embedder: StrPath | Embedder | None = None,
+    embeddings: StrPath | None = None,
+    flipped: bool = False,
+    chunks: Sequence[int] = (),
+    images: StrPath | None = None,
+    detector: StrPath | Detector | None = None,
+    check_counts: bool = True,
+    mix: Mix = "hard",
+    folds: Sequence[int] = (3,),
+    set_sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64),
+    num_sets: int = 4,
+    seed: int = 0,
+    num_replicates: int = 1000,
+    output: StrPath | None = None,
+    force: bool = False,
+    cache: StrPath | None = None,
+    preprocessing: str | None = None,
+    device: str = "cpu",
+    num_threads: int | None = None,
+    on_embed: Progress | None = None,
+    on_score: Progress | None = None,
+) -> Evaluation:
+    """Embeds a protocol's images once, or takes embeddings made before, and scores every fuser on them.
+
+    Args:
+        protocol: "degraded-folder", which works on any folder of people, or a benchmark of which you
+            have a copy under licence: "ijbb", "ijbc", "ijbs", "tinyface", "ytf".
+        data: Folder (or zip) of aligned 112x112 crops, one folder per person; or the benchmark's folder.
+        fusers: Names, fuser folders or fusers, each once. In the degraded-folder protocol the first is
+            the one that the others are compared with.
+        embedder: A known name, an ONNX file or an embedder; None takes the one inside the package. Beside
+            `embeddings` it only states what made them (a fingerprint will do too); None: not known.
+        embeddings: `.npy` or `.npz` with the embedding of every image of a benchmark, in the order that
+            `probefusion.protocols.licensed.open_benchmark` states, or named; see
+            `probefusion.evaluation.made_embeddings.read_made_embeddings`. No image is then read.
+        flipped: Whether the rows of `embeddings` hold image and mirror image, (R, 2 D), to be added.
+        chunks: Benchmarks: how many images at a time each template is fused from, beside all at once.
+        images: "ijbs": folder of aligned face crops.
+        detector: "tinyface", "ytf": what finds the face; None if the images are aligned crops.
+        check_counts: Benchmarks: whether the copy must have the published numbers.
+        mix: "degraded-folder", as all that follow to `num_replicates`: how many images are bad.
+        folds: Whom to test on, of folds 0 to 3.
+        set_sizes: Images in a probe set.
+        num_sets: Probe sets per person.
+        seed: Of the degradations and the bootstrap.
+        num_replicates: Of the bootstrap over people.
+        output: Folder for report.json, report.md and report.html; None writes nothing
+            (`Evaluation.save` does it later).
+        force: Whether an existing report may be replaced.
+        cache: Folder that keeps embeddings, so that an interrupted run goes on; None is `output` with
+            ".work" behind it, or none.
+        preprocessing: How images go into an embedder that is not known ("arcface").
+        device: "cpu" or "cuda".
+        num_threads: Threads to use; None for one per core.
+        on_embed: Called with (images embedded, in all).
+        on_score: Called with (steps scored, in all).
+
+    Returns:
+        Everything measured; what could not be measured stands in `limits`, with counts.
+
+    Raises:
+        UnknownNameError: If there is no such protocol or fuser.
+        ConfigError: If a setting does not belong to the protocol or is out of range.
+        EmptySetError: If the data leave nothing to measure.
+        EmbedderMismatchError: If a fuser was made for another embedder.
+        MissingStyleError: If a fuser needs style and the embeddings come without.
+        ShapeError: If embeddings are not of the benchmark's number.
+        OutputExistsError: If a report stands in `output` and `force` is False.
+        MissingExtraError: If a package for the images or the report is not installed.
+    """
+    from probefusion.protocols.licensed import BENCHMARKS
+
+    known = (FOLDER_PROTOCOL, *BENCHMARKS)
+    if protocol not in known:
+        raise UnknownNameError("protocol", protocol, known)
+    is_folder = protocol == FOLDER_PROTOCOL
+    _check_settings(is_folder, embeddings=embeddings, flipped=flipped, chunks=chunks, images=images)
+    if output is not None:
+        _check_report(output, force=force)
+        cache = cache or f"{os.fspath(output)}.work"
+    source = _Source(
+        fusers=fusers,
+        embedder=embedder,
+        preprocessing=preprocessing,
+        device=device,
+        num_threads=num_threads,
+        cache=cache,
+        on_embed=on_embed,
+        on_score=on_score,
+    )
+    if is_folder:
+        settings = {"folds": tuple(folds), "set_sizes": tuple(set_sizes)}
+        found = _on_folder(
+            data,
+            source,
+            mix=mix,
+            num_sets=num_sets,
+            seed=seed,
+            replicates=num_replicates,
+            **settings,
+        )
+    else:
+        found = _on_benchmark(
+            protocol,
+            data,
+            source,
+            embeddings=embeddings,
+            flipped=flipped,
+            chunks=chunks,
+            images=images,
+            detector=detector,
+            check_counts=check_counts,
+        )
+    if output is not None:
+        found.save(output, force=force)
+    return found
+
+
+class _Source:
+    """Where fusers and embeddings come from, the same for all protocols."""
+
+    def __init__(
+        self,
+        *,
+        fusers: Sequence[StrPath | Fuser],
+        embedder: StrPath | Embedder | None,
+        preprocessing: str | None,
+        device: str,
+        num_threads: int | None,
+        cache: StrPath | None,
+        on_embed: Progress | None,
+        on_score: Progress | None,
+    ) -> None:
+        if isinstance(fusers, str | os.PathLike):
+            fusers = (fusers,)
+        self._fusers = fusers
+        self._num_threads = num_threads
+        self._device = device
+        self.embedder, self.preprocessing = embedder, preprocessing
+        self.cache = cache
+        self.on_embed, self.on_score = on_embed, on_score
+
+    def load_fusers(self, embedder: str | None) -> list[Fuser]:
+        """The fusers, none of which was made for another embedder."""
+        from probefusion.evaluation.scoring import check_fusers
+        from probefusion.zoo import load_fuser
+
+        fusers = [
+            load_fuser(fuser, num_threads=self._num_threads, embedder=embedder)
+            for fuser in self._fusers
+        ]
+        check_fusers(fusers, embedder)
+        return fusers
+
+    def open(self) -> tuple[Embedder, list[Fuser]]:
+        """The embedder, which judges crops too where a fuser needs that, and the fusers."""
+        from probefusion.embedders import CropQuality, JudgedEmbedder
+        from probefusion.fusion.universal import UniversalFuser
+
+        embedder = open_embedder(
+            self.embedder,
+            preprocessing=self.preprocessing,
+            num_threads=self._num_threads,
+            device=self._device,
+        )
+        fusers = self.load_fusers(embedder.fingerprint)
+        if any(isinstance(fuser, UniversalFuser) for fuser in fusers):
+            embedder = JudgedEmbedder(embedder, CropQuality(num_threads=self._num_threads))
+        return embedder, fusers
+
+
+def _on_folder(
+    data: StrPath,
+    source: _Source,
+    *,
+    mix: Mix,
+    folds: tuple[int, ...],
+    set_sizes: tuple[int, ...],
+    num_sets: int,
+    seed: int,
+    replicates: int,
+) -> Evaluation:
+    from probefusion.evaluation.degraded_folder import FolderPlan, evaluate_folder
+    from probefusion.evaluation.limits import folder_limits
+    from probefusion.protocols import DegradedFolderProtocol, read_people
+
+    people = read_people(data)
+    protocol = DegradedFolderProtocol(
+        people=people, folds=folds, mix=mix, set_sizes=set_sizes, num_sets=num_sets, seed=seed
+    )
+    check_measurable(protocol)
+    plan = FolderPlan(set_sizes=set_sizes, num_replicates=replicates, seed=seed)
+    embedder, fusers = source.open()
+    embedded = embed_folder(protocol, embedder, max(set_sizes), source.cache, source.on_embed)
+    result = evaluate_folder(embedded, fusers, plan, progress=source.on_score)
+    return Evaluation(
+        protocol=FOLDER_PROTOCOL,
+        title=f"{FOLDER_PROTOCOL}, mix {mix!r}, {embedder.spec.name}",
+        evaluated={
+            "protocol": protocol.definition(),
+            "content": embedded.protocol,
+            "embedder": embedder.fingerprint,
+            "embedder_form": embedder.own_fingerprint,
+            "fusers": [fuser.fingerprint for fuser in fusers],
+        },
+        result=result,
+        skipped=tuple(people.skipped),
+        limits=folder_limits(result),
+    )
+
+
+def embed_folder(
+    protocol: DegradedFolderProtocol,
+    embedder: Embedder,
+    num_images: int,
+    cache: StrPath | None,
+    progress: Progress | None,
+) -> ProbeData:
+    """Gallery and probes of the degraded-folder protocol, embedded."""
+    from probefusion.evaluation.embed_protocol import embed_protocol
+
+    kept = None if cache is None else os.fspath(cache)
+    return embed_protocol(protocol, embedder, num_images=num_images, cache=kept, progress=progress)
+
+
+def check_measurable(protocol: DegradedFolderProtocol) -> None:
+    """Refuses people among whom nothing can be compared.
+
+    Raises:
+        EmptySetError: If the gallery holds one person.
+    """
+    if len(protocol.gallery) < 2:
+        raise EmptySetError(
+            f"data: folds {protocol.folds} hold {len(protocol.gallery)} of the {len(protocol.people.images)} "
+            f"people, so nobody to be mistaken for. Take all folds (--folds 0,1,2,3), or give more people."
+        )
+
+
+def _on_benchmark(
+    name: str,
+    data: StrPath,
+    source: _Source,
+    *,
+    embeddings: StrPath | None,
+    flipped: bool,
+    chunks: Sequence[int],
+    images: StrPath | None,
+    detector: StrPath | Detector | None,
+    check_counts: bool,
+) -> Evaluation:
+    from probefusion.evaluation.licensed import embed_rows, evaluate_benchmark
+    from probefusion.evaluation.limits import benchmark_limits
+    from probefusion.evaluation.made_embeddings import read_made_embeddings, rows_of_benchmark
+    from probefusion.faces import SkippedImage
+    from probefusion.protocols.licensed import open_benchmark
+
+    common: dict[str, Any] = {"images": images, "check_counts": check_counts}
+    rows: EmbeddedRows
+    if embeddings is None:
+        embedder, fusers = source.open()
+        benchmark = open_benchmark(
+            name, os.fspath(data), detector=_open_detector(detector), **common
+        )
+        rows = embed_rows(
+            benchmark,
+            embedder,
+            cache=None if source.cache is None else os.fspath(source.cache),
+            progress=source.on_embed,
+        )
+        made_by, reason, title = embedder.own_fingerprint, "no face found", embedder.spec.name
+    else:
+        stated = stated_fingerprint(source.embedder, preprocessing=source.preprocessing)
+        made = read_made_embeddings(os.fspath(embeddings), embedder=stated, flipped=flipped)
+        fusers = source.load_fusers(made.images.embedder)
+        _check_fits(fusers, made.images)
+        names = made.names if name == "ijbs" else None
+        benchmark = open_benchmark(
+            name, os.fspath(data), check_images=False, row_names=names, **common
+        )
+        rows = rows_of_benchmark(benchmark, made)
+        made_by, reason, title = made.images.embedder, f"no embedding in {made.origin}", made.origin
+    results = evaluate_benchmark(
+        benchmark, rows, fusers, chunks=(None, *chunks), progress=source.on_score
+    )
+    faceless = _faceless(benchmark, rows)
+    return Evaluation(
+        protocol=name,
+        title=f"{name}, {title}",
+        evaluated={
+            "protocol": name,
+            **benchmark.facts,
+            "images_without_a_face": len(faceless),
+            "embedder": rows.images.embedder,
+            "embedder_form": made_by,
+            "embeddings": None if embeddings is None else Path(embeddings).name,
+            "fusers": [fuser.fingerprint for fuser in fusers],
+        },
+        result=results,
+        skipped=tuple(SkippedImage(source=entry, reason=reason) for entry in faceless),
+        limits=benchmark_limits(results),
+    )
+
+
+def _faceless(benchmark: Benchmark, rows: EmbeddedRows) -> list[str]:
+    return [
+        entry for entry, place in zip(benchmark.row_names, rows.position, strict=True) if place < 0
+    ]
+
+
+def _open_detector(detector: StrPath | Detector | None) -> Detector | None:
+    from probefusion.zoo import load_detector
+
+    return load_detector(detector) if isinstance(detector, str | os.PathLike) else detector
+
+
+def _check_fits(fusers: Sequence[Fuser], images: EmbeddingSet) -> None:
+    """Refuses embeddings that a fuser cannot take, before anything is scored."""
+    for fuser in fusers:
+        try:
+            fuser.check_fits(images)
+        except MissingStyleError as error:
+            raise MissingStyleError(
+                f"{error} Embeddings made elsewhere can bring it as style (R, C, 2) in an .npz; without "
+                f"it take 'exact-embedding', which looks at embedding and length alone."
+            ) from error
+        except ShapeError as error:
+            if fuser.dim is not None and images.dim == 2 * fuser.dim:
+                raise ShapeError(
+                    f"{error} Rows of twice the length hold image and mirror image, as InsightFace's "
+                    f"helper saves them: give --flipped (flipped=True), and they are added."
+                ) from error
+            raise
+
+
+def _check_settings(is_folder: bool, **benchmark_settings: Any) -> None:
+    given = [name for name, value in benchmark_settings.items() if value not in (None, False)]
+    given = [name for name in given if name != "chunks" or len(benchmark_settings["chunks"])]
+    if is_folder and "embeddings" in given:
+        raise ConfigError(
+            "embeddings: the degraded-folder protocol degrades the images itself, so their embeddings "
+            "cannot exist before. Leave embeddings out and name the embedder."
+        )
+    if is_folder and given:
+        raise ConfigError(
+            f"{given[0]}: belongs to the benchmarks, not to {FOLDER_PROTOCOL}. Leave it out."
+        )
+    if benchmark_settings["flipped"] and benchmark_settings["embeddings"] is None:
+        raise ConfigError("flipped: says what the rows of embeddings hold, and none are given.")
+    chunks = benchmark_settings["chunks"]
+    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in chunks):
+        raise ConfigError(f"chunks: expected whole numbers of at least 1, got {tuple(chunks)}.")
+
+
+def _check_report(output: StrPath, *, force: bool) -> None:
+    folder = Path(output)
+    check_output(folder / "report.json" if folder.is_dir() else folder, force=force)

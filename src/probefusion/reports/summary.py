@@ -1,0 +1,55 @@
+"""The main figures of an evaluation as small tables, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from probefusion.evaluation.degraded_folder import FolderEvaluation
+from probefusion.evaluation.licensed import BenchmarkResult
+from probefusion.metrics import TarAtFar
+
+__all__ = ["summary_of_benchmark", "summary_of_folder"]
+
+Table = tuple[str, list[str], list[list[str]]]
+"""Title, header and rows."""
+
+
+def summary_of_folder(result: FolderEvaluation) -> list[Table]:
+    """TAR at the strictest false accept rate that is resolved, and rank 1, by set size."""
+    sizes = result.plan.set_sizes
+    names = list(dict.fromkeys(point.fuser for point in result.points))
+    at = {(point.fuser, point.num_images): point for point in result.points}
+    header = ["fuser", *(f"N={size}" for size in sizes)]
+    tables: list[Table] = []
+    resolved = [rate.target for rate in result.points[0].verification if rate.resolved]
+    if resolved:
+        target = max(min(resolved), min(result.plan.decision_rate, max(resolved)))
+        index = result.plan.false_accept_rates.index(target)
+        rows = [
+            [name, *(_rate(at[name, size].verification[index]) for size in sizes)] for name in names
+        ]
+        tables.append((f"TAR at FAR {target:g}", header, rows))
+    rows = [[name, *(f"{at[name, size].rank1.estimate:.3f}" for size in sizes)] for name in names]
+    tables.append((f"rank 1 among {result.num_gallery}", header, rows))
+    return tables
+
+
+def summary_of_benchmark(results: Sequence[BenchmarkResult]) -> list[Table]:
+    """TAR by false accept rate, and rank 1 of every search."""
+    tables: list[Table] = []
+    if results[0].verification:
+        header = ["fuser", *(f"{rate.target:g}" for rate in results[0].verification)]
+        rows = [[way.label, *map(_rate, way.verification)] for way in results]
+        tables.append(("TAR at FAR", header, rows))
+    if results[0].searches:
+        header = ["fuser", *(f"{entry.search}, {entry.gallery}" for entry in results[0].searches)]
+        rows = [
+            [way.label, *(f"{entry.cmc.rates[0]:.4f}" for entry in way.searches)] for way in results
+        ]
+        rank = int(results[0].searches[0].cmc.ranks[0])
+        tables.append((f"rank {rank}", header, rows))
+    return tables
+
+
+def _rate(rate: TarAtFar) -> str:
+    return f"{rate.tar:.4f}" if rate.resolved else "unresolved"

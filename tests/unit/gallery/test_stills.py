@@ -1,0 +1,52 @@
+"""Gallery stills by every kind of fuser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from drawn_video import COLOURS, ColourEmbedder, SquareDetector
+
+from probefusion.errors import MissingQualityError
+from probefusion.gallery import read_stills, search_stills
+from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
+
+cv2 = pytest.importorskip("cv2")
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A photo of red, and a folder with two photos of green."""
+    for place, colour in (
+        ("red.png", COLOURS[0]),
+        ("g/1.png", COLOURS[1]),
+        ("g/2.png", COLOURS[1]),
+    ):
+        photo = np.zeros((120, 200, 3), np.uint8)
+        photo[20:100, 50:130] = colour
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / place), photo[..., ::-1])
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["mean", "norm-weighted", "universal"])
+def test_photos_and_folders_are_people(photos, name) -> None:
+    fuser, embedder = load_fuser(name), ColourEmbedder()
+    stills = read_stills(photos, embedder, SquareDetector(), fuser)
+    assert stills.names == ("g", "red")
+    assert stills.vectors.shape == stills.mean_vectors.shape == (2, 8)
+    assert stills.skipped == ()
+    crop = np.full((1, 112, 112, 3), COLOURS[1], np.uint8)
+    images = EmbeddingSet(embeddings=embedder.embed(crop)[0], quality=np.zeros(1))
+    match = search_stills(fuser.fuse(images), stills, fuser, threshold=0.9)
+    assert (match.name, match.is_match, match.threshold) == ("g", True, 0.9)
+    assert [candidate.name for candidate in match.candidates] == ["g", "red"]
+    assert match.candidates[0].similarity > 0.99
+
+
+def test_a_set_without_quality_is_refused_where_it_is_needed(tmp_path) -> None:
+    EmbeddingSet(embeddings=np.eye(2, 8, dtype=np.float32)).save(tmp_path / "set.npz")
+    with pytest.raises(MissingQualityError, match=r"set\.npz"):
+        read_stills(
+            tmp_path / "set.npz", ColourEmbedder(), SquareDetector(), load_fuser("universal")
+        )

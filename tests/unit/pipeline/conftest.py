@@ -1,0 +1,3 @@
+"""Pictures of made-up people."""
+
+from people_images import people_folder  # noqa: F401

@@ -1,0 +1,137 @@
+"""Going on from a fuser: its own weights, checked, and what comes of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from probefusion.errors import (
+    ConfigError,
+    EmbedderMismatchError,
+    IntegrityError,
+    MissingFileError,
+)
+from probefusion.fusion.learned import open_fuser
+from probefusion.nn.architectures import network_config
+from probefusion.training.config import TrainingConfig
+from probefusion.training.export.fuser_folder import export_fuser
+from probefusion.training.loop import train_network
+from probefusion.training.starting_point import WEIGHTS_NAME, read_starting_point
+
+SETTINGS = {
+    "batch_size": 12,
+    "group_size": 4,
+    "prefixes": (1, 2, 4),
+    "bad_share": None,
+    "margin_weight": 0.0,
+}
+
+
+def export(network, folder, architecture):
+    return export_fuser(
+        network,
+        folder,
+        name=f"{architecture}.projection-test.r1",
+        architecture=architecture,
+        embedder="projection@1",
+        licence="none",
+        training={},
+    )
+
+
+@pytest.mark.parametrize("architecture", ["exact", "exact-fast", "official"])
+def test_at_step_0_it_is_the_old_fuser(fuser_folders, architecture, make_set) -> None:
+    fuser = open_fuser(fuser_folders[architecture])
+    start = read_starting_point(fuser_folders[architecture])
+    network = start.network()
+    assert network_config(network) == fuser.card.config
+    images = make_set(9)
+    with torch.no_grad():
+        fused = network(
+            torch.from_numpy(images.embeddings.copy())[None],
+            torch.from_numpy(images.style.copy())[None],
+        )[0].numpy()
+    # rounding in float32 only: these random weights are wild, the vectors have length one
+    assert np.abs(fused / np.linalg.norm(fused) - fuser.fuse(images).vector).max() < 5e-5
+
+
+@pytest.mark.parametrize("architecture", ["exact", "official"])
+def test_training_on_begins_where_the_old_one_ended_and_goes_further(
+    tmp_path, store, architecture
+) -> None:
+    config = TrainingConfig(architecture=architecture, steps=40, learning_rate=3e-3, **SETTINGS)
+    first = train_network(store, config)
+    export(first.network, tmp_path / "old", architecture)
+    start = read_starting_point(tmp_path / "old")
+    kept = first.network.state_dict()  # rounded to half precision by the export
+    assert kept.keys() == start.weights.keys()
+    assert all(torch.equal(value, kept[name]) for name, value in start.weights.items())
+    more = TrainingConfig(
+        architecture=architecture,
+        network=start.network_settings,
+        steps=40,
+        learning_rate=1e-3,
+        **SETTINGS,
+    )
+    further = train_network(store, more, start=start)
+    assert further.centre_losses[0] < 0.5 * first.centre_losses[0] + 0.5 * first.centre_losses[-1]
+    assert further.centre_losses[-10:].mean() < first.centre_losses[-10:].mean()
+    moved = further.network.state_dict()
+    assert any(not torch.equal(moved[name], value) for name, value in start.weights.items())
+
+
+def test_kept_people_never_fare_worse_than_with_the_old_fuser(tmp_path, store) -> None:
+    config = TrainingConfig(steps=40, learning_rate=3e-3, **SETTINGS)
+    export(train_network(store, config).network, tmp_path / "old", "exact")
+    start = read_starting_point(tmp_path / "old")
+    ruinous = TrainingConfig(
+        network=start.network_settings,
+        steps=3,
+        learning_rate=50.0,
+        validation_share=0.3,
+        check_every=1,
+        **SETTINGS,
+    )
+    result = train_network(store, ruinous, start=start)
+    assert result.best_step == 0
+    assert all(
+        torch.equal(value, start.weights[name])
+        for name, value in result.network.state_dict().items()
+    )
+
+
+def test_a_checkpoint_of_another_start_is_not_gone_on_with(tmp_path, store) -> None:
+    from probefusion.errors import MismatchError
+
+    config = TrainingConfig(steps=2, **SETTINGS)
+    export(train_network(store, config).network, tmp_path / "old", "exact")
+    start = read_starting_point(tmp_path / "old")
+    train_network(store, config, checkpoint=tmp_path / "c")
+    with pytest.raises(MismatchError, match="other settings"):
+        train_network(store, config, start=start, checkpoint=tmp_path / "c")
+
+
+def test_what_cannot_be_gone_on_from(tmp_path, fuser_folders) -> None:
+    folder = tmp_path / "fuser"
+    shutil.copytree(fuser_folders["exact"], folder)
+    start = read_starting_point(folder)
+    start.check_embedder("net@1")
+    with pytest.raises(EmbedderMismatchError, match=r"net@1.*other@2"):
+        start.check_embedder("other@2")
+    weights = (folder / WEIGHTS_NAME).read_bytes()
+    (folder / WEIGHTS_NAME).write_bytes(weights[:-1] + b"\x00\x01")
+    with pytest.raises(IntegrityError, match="SHA-256"):
+        read_starting_point(folder)
+    (folder / WEIGHTS_NAME).unlink()
+    with pytest.raises(MissingFileError, match="without them"):
+        read_starting_point(folder)
+    (folder / WEIGHTS_NAME).write_bytes(weights)
+    card = json.loads((folder / "fuser.json").read_text())
+    card["architecture"] = "exakt"
+    (folder / "fuser.json").write_text(json.dumps(card))
+    with pytest.raises(ConfigError, match="--plugin"):
+        read_starting_point(folder)
