@@ -17,7 +17,6 @@ from probefusion.errors import (
     MismatchError,
     ShapeError,
 )
-
 from probefusion.types.fusion_state import FusionState
 
 if TYPE_CHECKING:
