@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from probefusion.types import EmbeddingSet
 
@@ -19,9 +19,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 os.environ["PROBEFUSION_FUSERS"] = str(REPOSITORY / "weights")
 
 # The same examples in every run, so that a failure says something of the change;
-# HYPOTHESIS_PROFILE=search looks for new ones.
-settings.register_profile("same", derandomize=True)
-settings.register_profile("search", derandomize=False)
+# HYPOTHESIS_PROFILE=search looks for new ones. How long an example takes is the machine's affair.
+ANY_SPEED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("same", derandomize=True, **ANY_SPEED)
+settings.register_profile("search", derandomize=False, **ANY_SPEED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 

@@ -242,7 +242,7 @@ def test_the_report_in_a_browser(hamilton, chromium, tmp_path) -> None:
         command += ["--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}"]
         command += ["--enable-logging=stderr", "--window-size=1300,2400", "--hide-scrollbars"]
         return subprocess.run(
-            [*command, *arguments], capture_output=True, text=True, timeout=300, check=True
+            [*command, *arguments], capture_output=True, text=True, timeout=1200, check=True
         )
 
     picture = tmp_path / "report.png"

@@ -34,7 +34,7 @@ def test_embed_then_fuse_then_compare(tmp_path, command, tiny_embedder, people_f
     assert code == 0
     assert "fuser: universal" in err
     template = Template.load(tmp_path / "t.npz")
-    assert np.allclose(template.vector, load_fuser("universal").fuse(images).vector)
+    assert np.allclose(template.vector, load_fuser("universal").fuse(images).vector, atol=1e-6)
     code, out, _ = command(
         "compare", tmp_path / "t.npz", person, "--aligned", "--embedder", tiny_embedder, "--json"
     )
@@ -220,19 +220,34 @@ def test_demo(tmp_path, command) -> None:
     assert "--force" in err
 
 
-def test_help_is_quick() -> None:
-    """Processor time of the child, the least of five runs: other load does not count."""
-    import resource
+HEAVY = (
+    "av", "cv2", "h5py", "matplotlib", "onnx", "onnxruntime", "PIL", "pyarrow", "rich",
+    "safetensors", "scipy", "torch",
+)  # fmt: skip
 
-    def seconds() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-m", "probefusion", "--help"], check=True, stdout=subprocess.DEVNULL
+
+def test_help_loads_no_heavy_library() -> None:
+    """Which modules were loaded, and the cost beside that of NumPy in the same process."""
+    code = (
+        "import contextlib, io, json, sys, time\n"
+        "start = time.process_time(); import numpy; numpy_took = time.process_time() - start\n"
+        "start = time.process_time()\n"
+        "from probefusion.cli import main\n"
+        "shown = io.StringIO()\n"
+        "with contextlib.redirect_stdout(shown): assert main(['--help']) == 0\n"
+        "ratio = (time.process_time() - start) / numpy_took\n"
+        "print(json.dumps([shown.getvalue(), list(sys.modules), ratio]))"
+    )
+    ratios = []
+    for _ in range(5):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600
         )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(seconds() for _ in range(5)) < 0.3
+        shown, modules, ratio = json.loads(done.stdout)
+        assert "fuse-archive" in shown
+        assert not set(HEAVY) & set(modules)
+        ratios.append(ratio)
+    assert min(ratios) < 3  # 0.8 where it was written
 
 
 def test_outputs_do_not_destroy_each_other(tmp_path, command, set_file) -> None:

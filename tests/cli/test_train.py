@@ -28,11 +28,11 @@ def test_train_is_resumed_after_a_kill_and_gives_a_working_fuser(
         text=True,
     )
     checkpoint = tmp_path / "fuser.work" / "checkpoint.safetensors"
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 1200
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     process.terminate()
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 130, err
     assert "give the same command again" in err
     assert not output.exists()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
-import os
+import subprocess
 import sys
 
 import numpy as np
@@ -18,8 +18,12 @@ from probefusion.training.export.backbone import export_backbone
 from probefusion.zoo import load_embedder, load_fuser
 
 NUM_CLASSES = 1000
-MAX_SECONDS = 60
-MAX_GIGABYTES = 4
+MAX_COPIES = 12
+"""Of the checkpoint in memory at the same time; 8.6 where it was measured: weights, graph, its bytes,
+a session of the runtime, and what the exporter keeps of each."""
+MAX_BUILDS = 2500
+"""The time of a conversion over that of building the network without weights; 500 where it was
+measured. Both are Python for the most part, so that their ratio is alike on all machines."""
 
 
 def hyper_parameters() -> dict:
@@ -90,24 +94,56 @@ def checkpoint(made_state, golden, tmp_path_factory):
     return path, len(state), centres.numpy()
 
 
+CONVERT = """
+import json, resource, sys, time
+from pathlib import Path
+
+import onnx, onnxruntime, torch
+
+from probefusion.cli import main
+from probefusion.nn import BACKBONES
+
+
+def memory(field):  # getrusage would count the pages of the parent, from which this was forked
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    line = next(line for line in status.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+torch.set_num_threads(1)
+source, folder = sys.argv[1:]
+before = memory("VmRSS")
+start = time.process_time()
+code = main(["models", "convert", source, "-o", folder])
+took, peak = time.process_time() - start, memory("VmHWM")
+
+builds = []
+for _ in range(5):
+    start = time.process_time()
+    with torch.device("meta"):
+        BACKBONES["ir_101"]()
+    builds.append(time.process_time() - start)
+print(json.dumps({"code": code, "builds": took / min(builds), "bytes": peak - before}))
+"""
+
+
 @pytest.fixture(scope="module")
 def converted(checkpoint, tmp_path_factory):
-    """The folder, and what making it took: processor seconds and GB of a process of its own.
-
-    Processor seconds, since other load does not count in them; they exceed the time it takes alone.
-    """
+    """The folder, and what making it took in a process of its own."""
     folder = tmp_path_factory.mktemp("converted") / "caface"
-    arguments = ["-m", "probefusion", "models", "convert", str(checkpoint[0]), "-o", str(folder)]
-    pid = os.posix_spawn(sys.executable, [sys.executable, *arguments], dict(os.environ))
-    _, status, usage = os.wait4(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-    return folder, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6
+    command = [sys.executable, "-c", CONVERT, str(checkpoint[0]), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=True)
+    facts = json.loads(done.stdout.splitlines()[-1])
+    assert facts["code"] == 0
+    return folder, facts
 
 
-def test_it_takes_less_than_a_minute_and_4_gb(converted):
-    _, seconds, gigabytes = converted
-    assert seconds < MAX_SECONDS
-    assert gigabytes < MAX_GIGABYTES
+def test_its_cost_is_bounded(converted, checkpoint):
+    _, facts = converted
+    assert facts["bytes"] < MAX_COPIES * checkpoint[0].stat().st_size
+    assert facts["builds"] < MAX_BUILDS
 
 
 def test_every_key_is_accounted_for(converted, checkpoint):
@@ -149,15 +185,18 @@ def test_photo_to_template_is_the_official_result(converted, golden, deviation, 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))
 def test_style_taps_are_found_by_themselves(
-    name, made_state, golden, tmp_path, deviation, tolerances
+    name, made_state, golden, tmp_path, deviation, tolerances, request
 ):
     """The exported network, its taps searched for as for any unknown file, against golden style."""
     arrays = golden("backbones")
-    with torch.device("meta"):
-        network = BACKBONES[name]()
-    network.load_state_dict(made_state(name), strict=True, assign=True)
     path = tmp_path / f"{name}.onnx"
-    export_backbone(network.eval(), path)
+    if name == "ir_101":  # the largest was exported by the conversion, with the same weights
+        path.symlink_to(request.getfixturevalue("converted")[0] / "embedder.onnx")
+    else:
+        with torch.device("meta"):
+            network = BACKBONES[name]()
+        network.load_state_dict(made_state(name), strict=True, assign=True)
+        export_backbone(network.eval(), path)
     model, _ = read_model(path)
     taps = find_style_taps(model)
     assert taps == ("stage2", "stage3")

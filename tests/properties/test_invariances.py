@@ -14,7 +14,8 @@ from probefusion.zoo import load_fuser
 
 TOLERANCE = 1e-6
 relaxed = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

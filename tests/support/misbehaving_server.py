@@ -94,14 +94,25 @@ class Handler(BaseHTTPRequestHandler):
         if attempt == 1:
             self.give(body[: len(body) // 2], status, length=len(body), **headers)
             self.wfile.flush()
-            self.server.stop.wait(3)
+            self.server.stop.wait(600)
             self.close_connection = True
         else:
             self.give(body, status, **headers)
 
+    def held(self, attempt):
+        """Sends half, says so, and the rest when it is told to."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[: len(CONTENT) // 2])
+        self.wfile.flush()
+        self.server.half_sent.set()
+        self.server.go_on.wait(600)
+        self.wfile.write(CONTENT[len(CONTENT) // 2 :])
+
     def silent(self, attempt):
         """Never sends a byte."""
-        self.server.stop.wait(3)
+        self.server.stop.wait(600)
         self.close_connection = True
 
     def trickles(self, attempt):
@@ -109,7 +120,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
-        for _ in range(40):
+        for _ in range(10_000):
             if self.server.stop.wait(0.05):
                 break
             self.wfile.write(b"x")

@@ -46,7 +46,8 @@ def test_a_folder_that_may_not_be_written_to() -> None:
     script = (
         "import os, sys\n"
         "from probefusion.checks import check_output\n"
-        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "try: os.geteuid() == 0 and os.setuid(65534)\n"
+        "except OSError: sys.exit(77)  # a container that knows no other user\n"
         "try: check_output(sys.argv[1], force=False)\n"
         "except PermissionError as error: print(error)\n"
     )
@@ -58,7 +59,11 @@ def test_a_folder_that_may_not_be_written_to() -> None:
             folder.mkdir()
             folder.chmod(mode)
             command = [sys.executable, "-c", script, str(folder / "new.npz")]
-            said[name] = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode == 77:
+                pytest.skip("cannot drop the privileges of root here")
+            assert done.returncode == 0, done.stderr
+            said[name] = done.stdout
         assert said["open"] == ""
         assert "may not be written to" in said["closed"]
         assert str(folder) in said["closed"]

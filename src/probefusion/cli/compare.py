@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compares and prints; 3 if images were skipped."""
-    from probefusion.cli.progress import progress_bars
+    from probefusion.cli.phases import progress_by_unit
 
     pipeline = pipeline_of(options)
     sets = [_many_templates(path) for path in (options.first, options.second)]
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         found = pipeline.compare_people(sets[0], among, false_match_rate=options.fmr)
         _print_people(found, sets[0], options)
         return 0
-    with progress_bars({"images": "embedding"}) as progress:
+    with progress_by_unit({"images": "embedding"}) as progress:
         comparison = pipeline.compare(
             options.first, options.second, false_match_rate=options.fmr, progress=progress
         )

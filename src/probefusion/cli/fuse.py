@@ -131,14 +131,14 @@ def _check_people(options: argparse.Namespace) -> None:
 
 def _fuse(options: argparse.Namespace) -> Fused:
     from probefusion.cli.interrupt import interruption
-    from probefusion.cli.progress import progress_bars
+    from probefusion.cli.phases import progress_by_unit
     from probefusion.faces.frames import is_video
 
     has_videos = any(is_video(path) for path in options.paths)
     stopping: AbstractContextManager[Interruption | None] = nullcontext()
     if has_videos:
         stopping = interruption("what was read is fused", is_patient=False)
-    with stopping as stop, progress_bars(_TITLES) as show:
+    with stopping as stop, progress_by_unit(_TITLES) as show:
 
         def progress(unit: str, done: int, total: int | None) -> None:
             if stop is not None:
@@ -218,9 +218,9 @@ def _facts(
 
 
 def _run_people(options: argparse.Namespace) -> int:
-    from probefusion.cli.progress import progress_bars
+    from probefusion.cli.phases import progress_by_unit
 
-    with progress_bars(_TITLES) as progress:
+    with progress_by_unit(_TITLES) as progress:
         fused = pipeline_of(options).fuse_people(options.paths[0], progress=progress)
     templates = fused.templates
     templates.save(options.output, force=options.force)

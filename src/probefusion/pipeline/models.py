@@ -17,6 +17,7 @@ from probefusion.errors import (
     UnknownNameError,
 )
 from probefusion.fusion import Fuser
+from probefusion.pipeline.chosen_embedder import open_embedder
 from probefusion.types import EmbeddingSet, FusionState
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Models:
             )
         self.aligned = aligned
         self._embedder, self._detector, self._fuser = embedder, detector, fuser
-        self._settings = None if preprocessing is None else {"preprocessing": preprocessing}
+        self._preprocessing = preprocessing
         self.num_threads, self.chunk_size = num_threads, chunk_size
         self._device = device
         self._ready_embedder: Embedder | None = None
@@ -92,7 +93,12 @@ class Models:
             ProbeFusionError: As for `load_embedder`.
         """
         if self._ready_embedder is None:
-            self._ready_embedder = self._load_embedder()
+            self._ready_embedder = open_embedder(
+                self._embedder,
+                preprocessing=self._preprocessing,
+                num_threads=self.num_threads,
+                device=self._device,
+            )
         return self._ready_embedder
 
     @property
@@ -179,7 +185,7 @@ class Models:
         if self._quality is None:
             from probefusion.embedders import CropQuality
 
-            self._quality = CropQuality(num_threads=self.num_threads)
+            self._quality = CropQuality(num_threads=self.num_threads, device=self._device)
         return self._quality
 
     def state_embedder(self, images: EmbeddingSet) -> EmbeddingSet:
@@ -280,32 +286,16 @@ class Models:
         fuser.check_fits(example)
         return fuser
 
-    def _load_embedder(self) -> Embedder:
-        from probefusion.zoo import DEFAULT_EMBEDDER, find_entry, load_embedder
-
-        given = self._embedder
-        if given is not None and not isinstance(given, str | os.PathLike):
-            return given
-        if given is None:
-            given = DEFAULT_EMBEDDER
-            licence = find_entry(given).licence
-            _log.info(
-                "embedder: %s of this package (%s); choose another with --embedder", given, licence
-            )
-        return load_embedder(
-            os.fspath(given),
-            settings=self._settings,
-            num_threads=self.num_threads,
-            device=self._device,
-        )
-
     def _named_embedder(self) -> tuple[str, int]:
         """Fingerprint and dimension of the embedder that was named; its network is not loaded."""
         from probefusion.zoo import resolve_embedder
 
         given = self._embedder
         if isinstance(given, str | os.PathLike) and self._ready_embedder is None:
-            _, spec = resolve_embedder(os.fspath(given), settings=self._settings)
+            settings = None
+            if self._preprocessing is not None:
+                settings = {"preprocessing": self._preprocessing}
+            _, spec = resolve_embedder(os.fspath(given), settings=settings)
             return spec.fingerprint, spec.dim
         return self.embedder.fingerprint, self.embedder.spec.dim
 
@@ -316,14 +306,16 @@ class Models:
             return fuser
         key = (os.fspath(fuser), embedder)
         if key not in self._fusers:
-            self._fusers[key] = load_fuser(fuser, num_threads=self.num_threads, embedder=embedder)
+            self._fusers[key] = load_fuser(
+                fuser, num_threads=self.num_threads, embedder=embedder, device=self._device
+            )
         return self._fusers[key]
 
     def _fuser_needs_quality(self) -> bool:
-        from probefusion.zoo.fusers import has_bundled_fuser
+        from probefusion.zoo.fusers import has_fuser_for
 
         if self._fuser == "auto":
-            return not has_bundled_fuser(self.embedder.fingerprint)
+            return not has_fuser_for(self.embedder.fingerprint)
         return self._load_fuser(self._fuser, self.embedder.fingerprint).needs_quality
 
 

@@ -47,7 +47,7 @@ def test_each_image_is_embedded_alone_and_length_is_kept(network, pixels) -> Non
     with torch.no_grad():
         together = network(pixels)
         alone = torch.cat([network(pixels[index : index + 1]) for index in range(3)])
-    assert torch.allclose(together, alone, atol=1e-6)
+    assert (together - alone).abs().max() < 1e-4 * together.abs().max()
     assert (together.norm(dim=1) - 1).abs().max() > 1e-3
 
 

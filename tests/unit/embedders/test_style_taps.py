@@ -47,7 +47,9 @@ def test_style_is_mean_and_unbiased_std_of_the_taps(network, rng, opset):
     (style,) = run(add_style_output(model, taps), [STYLE_OUTPUT], images)
     assert style.shape == (3, 10, 2)
     assert style.dtype == np.float32
-    np.testing.assert_allclose(style, reference(maps), rtol=1e-5, atol=1e-6)
+    # Another graph, so other kernels: rounding at the size of the maps, not of their small means.
+    largest = max(np.abs(one).max() for one in maps)
+    np.testing.assert_allclose(style, reference(maps), rtol=1e-5, atol=1e-5 * largest)
 
 
 def test_unbiased_and_biased_deviation_can_be_told_apart(network, rng):
@@ -57,7 +59,7 @@ def test_unbiased_and_biased_deviation_can_be_told_apart(network, rng):
     biased = maps.astype(np.float64).std((2, 3))
     (style,) = run(add_style_output(model, ("stage2", "stage3")), [STYLE_OUTPUT], images)
     ratio = style[:, 4:, 1] / biased
-    np.testing.assert_allclose(ratio, np.sqrt(196 / 195), rtol=1e-5)
+    np.testing.assert_allclose(ratio, np.sqrt(196 / 195), rtol=1e-4)  # 2.6e-3 from 1
 
 
 def test_order_of_taps_is_the_order_of_channels(network, rng):
@@ -65,7 +67,8 @@ def test_order_of_taps_is_the_order_of_channels(network, rng):
     images = rng.standard_normal((1, 3, 112, 112)).astype(np.float32)
     (first,) = run(add_style_output(model, ("stage2", "stage3")), [STYLE_OUTPUT], images)
     (second,) = run(add_style_output(model, ("stage3", "stage2")), [STYLE_OUTPUT], images)
-    np.testing.assert_allclose(second, np.concatenate([first[:, 4:], first[:, :4]], axis=1))
+    expected = np.concatenate([first[:, 4:], first[:, :4]], axis=1)
+    np.testing.assert_allclose(second, expected, rtol=0, atol=1e-5 * np.abs(first).max())
 
 
 def test_maps_far_from_zero_keep_their_deviation(network, rng):
@@ -77,13 +80,15 @@ def test_maps_far_from_zero_keep_their_deviation(network, rng):
     expected = reference(maps)
     assert expected[:, :4, 0].min() > 2900
     assert expected[:, :4, 1].max() < 3
-    np.testing.assert_allclose(style, expected, rtol=1e-4)
+    # Neighbours in float32 are 2.4e-4 apart at 3000: what one graph rounds so, another does not.
+    np.testing.assert_allclose(style, expected, rtol=1e-3)
 
 
 def test_constant_maps_have_deviation_zero(network):
     images = np.zeros((1, 3, 112, 112), np.float32)
     (style,) = run(add_style_output(network(), ("down2", "down3")), [STYLE_OUTPUT], images)
-    np.testing.assert_array_equal(style[..., 1], 0)
+    # Zero but for the rounding of the mean, which depends on how a kernel splits its sum.
+    assert style[..., 1].max() <= 1e-5 * np.abs(style[..., 0]).max()
 
 
 def test_half_precision_maps_are_measured_in_single_precision(network, rng):

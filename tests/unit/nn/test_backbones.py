@@ -27,7 +27,8 @@ def test_output_shapes(network, faces):
     assert embedding.shape == (2, 512)
     assert style.shape == (2, 384, 2)
     assert (style[..., 1] > 0).all()
-    torch.testing.assert_close(network(faces[1:]).embedding, embedding[1:], rtol=1e-4, atol=1e-4)
+    apart = (network(faces[1:]).embedding - embedding[1:]).abs().max()
+    assert apart < 1e-4 * embedding.abs().max()  # rounding of 18 layers; kernels differ by batch
 
 
 @torch.no_grad()
@@ -50,8 +51,11 @@ def test_only_the_iresnet_reverses_the_channels(faces):
 
 def test_style_is_mean_and_unbiased_std():
     maps = np.random.default_rng(0).standard_normal((2, 5, 4, 3)).astype(np.float32)
-    expected = np.stack([maps.mean((2, 3)), maps.std((2, 3), ddof=1)], axis=-1)
-    np.testing.assert_allclose(style_statistics(torch.from_numpy(maps)), expected, atol=1e-6)
+    wide = maps.astype(np.float64)
+    expected = np.stack([wide.mean((2, 3)), wide.std((2, 3), ddof=1)], axis=-1)
+    # 12 roundings of 6e-8 at numbers of 3 are 2e-6; the biased deviation is 4e-2 away.
+    found = style_statistics(torch.from_numpy(maps))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", sorted(BACKBONES))

@@ -18,13 +18,13 @@ def draw(*shape, seed=0):
 
 @torch.no_grad()
 def test_the_order_of_images_moves_only_the_assignment():
-    network = made()
-    tokens, directions = draw(2, 6, 128), draw(2, 6, 16, seed=1)
+    network = made().double()
+    tokens, directions = draw(2, 6, 128).double(), draw(2, 6, 16, seed=1).double()
     order = [3, 1, 5, 0, 4, 2]
     plain, moved = network(tokens, directions), network(tokens[:, order], directions[:, order])
-    torch.testing.assert_close(moved.assignment, plain.assignment[:, :, order], rtol=0, atol=1e-5)
+    torch.testing.assert_close(moved.assignment, plain.assignment[:, :, order], rtol=0, atol=1e-12)
     for name in ("mass", "cluster_embedding", "cluster_style"):
-        torch.testing.assert_close(getattr(moved, name), getattr(plain, name), rtol=0, atol=1e-5)
+        torch.testing.assert_close(getattr(moved, name), getattr(plain, name), rtol=0, atol=1e-12)
 
 
 @torch.no_grad()

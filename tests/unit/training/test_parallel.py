@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folders!r}
 from test_parallel import config_of, store_of
 from probefusion.training.loop import train_network
 from probefusion.training.parallel import join_workers
@@ -60,9 +60,10 @@ def test_two_processes_give_the_network_of_one(tmp_path, store, architecture) ->
     alone = train_network(store, config_of(architecture)).network.state_dict()
     output = tmp_path / "together.safetensors"
     script = tmp_path / "train.py"
+    here = Path(__file__).parent
     script.write_text(
         SCRIPT.format(
-            folder=str(Path(__file__).parent),
+            folders=[str(here), str(here.parents[1] / "support")],
             work=str(tmp_path / "store"),
             architecture=architecture,
             output=str(output),
@@ -75,7 +76,7 @@ def test_two_processes_give_the_network_of_one(tmp_path, store, architecture) ->
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -22,7 +22,8 @@ def test_shapes_and_contents(store, extraction) -> None:
     row = store.sources.index("p1/1")
     image = read_image("p1/1")
     expected = embedder().embed(np.stack([image, image[:, ::-1]]))[0]
-    assert np.allclose(store.clean[row], expected)
+    # Another batch rounds otherwise.
+    assert np.allclose(store.clean[row], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     assert store.subject_ids[store.subjects[row]] == "p1"
 
 

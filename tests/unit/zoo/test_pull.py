@@ -20,7 +20,7 @@ from probefusion.zoo import manifest as manifest_room
 from probefusion.zoo.cache import expected_sha256
 from probefusion.zoo.manifest import HuggingFaceFile, KnownModel, PackMember
 
-HASTY = Patience(timeout=2, pause=0.0, idle_attempts=1)
+HASTY = Patience(timeout=60, pause=0.0, idle_attempts=1)
 NET, OTHER = b"network" * 500, b"detector" * 300
 
 
