@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,12 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GET_DETECTOR",
-    "Loaded",
     "choose_fuser",
     "embedder_settings",
     "extract_of",
     "load_chosen_embedder",
-    "load_images",
     "pipeline_of",
     "report_skipped",
     "skipped_facts",
@@ -34,19 +31,6 @@ GET_DETECTOR = (
     "Get one with: probefusion models pull yunet_2023mar; then give --detector yunet_2023mar"
 )
 """What to do without a face detector."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Loaded:
-    """Embedding sets of one person and the images that could not be used.
-
-    Args:
-        sets: One per embedding file, and one for all images together.
-        skipped: Images that were left out, with reasons.
-    """
-
-    sets: tuple[EmbeddingSet, ...]
-    skipped: tuple[SkippedImage, ...] = ()
 
 
 def pipeline_of(options: argparse.Namespace, **changes: Any) -> Pipeline:
@@ -92,19 +76,6 @@ def extract_of(options: argparse.Namespace) -> Extract:
     from probefusion.pipeline import Extract
 
     return Extract(every=options.every, start=options.start, stop=options.stop)
-
-
-def load_images(paths: Sequence[str], options: argparse.Namespace) -> Loaded:
-    """Reads embedding files and embeds images and folders, all of one person.
-
-    Raises:
-        ProbeFusionError: As for `Pipeline.read_sets`.
-    """
-    from probefusion.cli.phases import progress_by_unit
-
-    with progress_by_unit({"images": "embedding"}) as progress:
-        sets, skipped = pipeline_of(options).read_sets(paths, progress=progress)
-    return Loaded(sets=tuple(sets), skipped=tuple(skipped))
 
 
 def load_chosen_embedder(options: argparse.Namespace, *, device: str = "cpu") -> Embedder:
