@@ -96,7 +96,7 @@ def _common_fuser(
     sides: list[EmbeddingSet | Template], options: argparse.Namespace
 ) -> Fuser | None:
     """The fuser for the sides that are not fused yet; that of a template where there is one."""
-    from probefusion.errors import ConfigError, UnknownNameError
+    from probefusion.errors import ConfigError, MissingFileError, UnknownNameError
     from probefusion.types import EmbeddingSet
     from probefusion.zoo import load_fuser
 
@@ -112,6 +112,10 @@ def _common_fuser(
                     f"Give its folder: --fuser DIR"
                 ) from error
             return None  # a fuser folder we were not pointed at: the cosine needs none
+        except MissingFileError:
+            if sets:
+                raise
+            return None  # a known fuser that was not pulled
     return choose_fuser(options, sets) if sets else None
 
 
