@@ -36,6 +36,6 @@ def test_a_set_is_not_fused_without_it(command, template, tmp_path, rng):
     code, _, err = command("compare", template, images)
     assert code == 1
     assert f"probefusion models pull {NAME}" in err
-    code, _, err = command("fuse", images, "--fuser", "exact")
+    code, _, err = command("fuse", images, "--fuser", "exact", "--json")
     assert code == 1
     assert "probefusion models pull exact.mobilefacenet_128d-lfw112.r2" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from http.server import ThreadingHTTPServer
@@ -204,7 +205,7 @@ def test_folders_of_the_user_are_searched(entry, home, fuser_folders, tmp_path, 
     own = tmp_path / "own"
     shutil.copytree(fuser_folders["exact"], own / NAME)
     shutil.copytree(fuser_folders["official"], own / "mine")
-    monkeypatch.setenv("PROBEFUSION_FUSERS", f"{own}:{home}")
+    monkeypatch.setenv("PROBEFUSION_FUSERS", f"{own}{os.pathsep}{home}")
     assert load_fuser(NAME).folder == own / NAME
     assert load_fuser("mine").folder == own / "mine"
     assert (search_file(entry).path, search_file(entry).place) == (own / NAME, "own")
