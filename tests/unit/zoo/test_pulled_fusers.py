@@ -24,6 +24,7 @@ from probefusion.fusion.folder import read_card
 from probefusion.zoo import (
     Patience,
     absent_fusers,
+    find_fuser_folder,
     has_fuser_for,
     known_models,
     load_fuser,
@@ -208,6 +209,10 @@ def test_folders_of_the_user_are_searched(entry, home, fuser_folders, tmp_path, 
     monkeypatch.setenv("PROBEFUSION_FUSERS", f"{own}{os.pathsep}{home}")
     assert load_fuser(NAME).folder == own / NAME
     assert load_fuser("mine").folder == own / "mine"
+    for given in (NAME, "exact", str(own / NAME)):
+        assert find_fuser_folder(given, embedder="net@1") == own / NAME
+    with pytest.raises(UnknownNameError, match="did you mean 'mine'"):
+        find_fuser_folder("mein")
     assert (search_file(entry).path, search_file(entry).place) == (own / NAME, "own")
     assert pull_model(NAME, offline=True)[0].source == "own"
     monkeypatch.setenv("PROBEFUSION_FUSERS", str(own / "nowhere"))
