@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probefusion.embedders import Embedder
     from probefusion.faces import SkippedImage
     from probefusion.fusion import Fuser
     from probefusion.pipeline import Extract, Pipeline
@@ -16,21 +15,14 @@ if TYPE_CHECKING:
     from probefusion.video import VideoSettings
 
 __all__ = [
-    "GET_DETECTOR",
     "choose_fuser",
     "embedder_settings",
     "extract_of",
-    "load_chosen_embedder",
     "pipeline_of",
     "report_skipped",
     "skipped_facts",
     "video_settings",
 ]
-
-GET_DETECTOR = (
-    "Get one with: probefusion models pull yunet_2023mar; then give --detector yunet_2023mar"
-)
-"""What to do without a face detector."""
 
 
 def pipeline_of(options: argparse.Namespace, **changes: Any) -> Pipeline:
@@ -76,19 +68,6 @@ def extract_of(options: argparse.Namespace) -> Extract:
     from probefusion.pipeline import Extract
 
     return Extract(every=options.every, start=options.start, stop=options.stop)
-
-
-def load_chosen_embedder(options: argparse.Namespace, *, device: str = "cpu") -> Embedder:
-    """The embedder of the options; where none was named that of the package, told on stderr.
-
-    Args:
-        options: The command's.
-        device: Where it runs, "cpu" or "cuda".
-
-    Raises:
-        ProbeFusionError: As for `load_embedder`.
-    """
-    return pipeline_of(options, device=device, fuser="mean").embedder
 
 
 def embedder_settings(options: argparse.Namespace) -> dict[str, str] | None:

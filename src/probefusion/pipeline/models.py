@@ -13,6 +13,7 @@ import numpy as np
 from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
+    MissingFileError,
     ShapeError,
     UnknownNameError,
 )
@@ -262,8 +263,8 @@ class Models:
             return self._load_fuser(self._fuser, embedder)
         try:
             return self._load_fuser(fingerprint.split("@")[0], embedder)
-        except UnknownNameError:
-            return None
+        except (UnknownNameError, MissingFileError):
+            return None  # another's fuser, or a known one that was not pulled
 
     def fuser_of_new_images(self, fuser: Fuser | None = None) -> Fuser:
         """The fuser for what the embedder will give, which must fit.
