@@ -45,7 +45,7 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 def _parts(widths: Sequence[int], width: int) -> list[list[int]]:
     """The columns after the first, in groups that fit beside it."""
-    left = max(width - widths[0], 1)
+    left = max(width - widths[0] - 1, 1)
     parts: list[list[int]] = [[]]
     for column in range(1, len(widths)):
         used = sum(widths[other] for other in parts[-1])

@@ -150,9 +150,10 @@ def _clip_line(clip: Clip) -> str:
 
 def _found_line(clip: Clip, shown: Sequence[Explanation]) -> str:
     counts = clip.counts
-    text = f"{len(clip.people)} {'person' if len(clip.people) == 1 else 'people'}"
-    if len(shown) < len(clip.people):
-        text += f", of whom the {len(shown)} with the most images are shown"
+    number = len(clip.people)
+    text = f"{number} {'track' if number == 1 else 'tracks'}; somebody may have several"
+    if len(shown) < number:
+        text += f". The {len(shown)} with the most images are shown"
     left_out = [
         (counts.images_in_short_tracks, f"in {counts.tracks_too_short} tracks of too few images"),
         (counts.faces_too_small, "too small"),

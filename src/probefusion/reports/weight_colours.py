@@ -13,6 +13,8 @@ _STOPS = np.array(  # viridis at five places
     [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]], np.float64
 )
 
+_LIGHT = 0.05
+
 _MOST = 1000.0
 """Weights that are smaller than the heaviest by more than this factor look alike."""
 
@@ -20,14 +22,16 @@ _MOST = 1000.0
 def weight_limits(weights: npt.ArrayLike) -> tuple[float, float]:
     """The lightest and the heaviest weight that have a colour of their own.
 
-    Half of a share up and down where all are alike; never more than a factor of 1,000 apart.
+    The lightest twentieth shares one colour, so that a single outlier does not take the scale. A half
+    up and down where all weights are alike; never more than a factor of 1,000 apart.
 
     Args:
         weights: (N,) shares >= 0, N >= 1.
     """
     shares = np.asarray(weights, np.float64)
     heaviest = max(float(shares.max()), 1e-12)
-    lightest = max(float(shares.min()), heaviest / _MOST)
+    light = float(np.quantile(shares, _LIGHT, method="lower"))
+    lightest = max(light, heaviest / _MOST)
     if heaviest / lightest < 1.05:
         return lightest / 1.5, heaviest * 1.5
     return lightest, heaviest
