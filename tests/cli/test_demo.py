@@ -39,6 +39,18 @@ def test_tables_fit_the_terminal_and_lose_nothing(monkeypatch, capsys, width) ->
         assert text in out
 
 
+def test_the_data_are_of_the_embedder_inside_and_small() -> None:
+    from probefusion.evaluation.demo import DEMO_FUSERS, demo_data
+    from probefusion.files import bundled_folder
+    from probefusion.zoo import DEFAULT_EMBEDDER, load_fuser
+
+    data = demo_data()
+    assert data.gallery.embedder.partition("@")[0] == DEFAULT_EMBEDDER
+    for name in DEMO_FUSERS:
+        load_fuser(name, embedder=data.gallery.embedder).check_fits(data.probes)
+    assert (bundled_folder() / "demo_probes.npz").stat().st_size <= 2_500_000
+
+
 def test_short_names() -> None:
     assert short_name("exact.compact_128d-lfw112.r3, 4 at a time") == "exact, 4 at a time"
     assert short_name("mean") == "mean"
