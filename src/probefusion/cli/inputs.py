@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
-    from probefusion.fusion import Fuser
     from probefusion.pipeline import Extract, Pipeline
-    from probefusion.types import EmbeddingSet
     from probefusion.video import VideoSettings
 
 __all__ = [
-    "choose_fuser",
     "embedder_settings",
     "extract_of",
     "pipeline_of",
@@ -73,11 +70,6 @@ def extract_of(options: argparse.Namespace) -> Extract:
 def embedder_settings(options: argparse.Namespace) -> dict[str, str] | None:
     """What the options say about an embedder beyond its file."""
     return None if options.preprocessing is None else {"preprocessing": options.preprocessing}
-
-
-def choose_fuser(options: argparse.Namespace, sets: Sequence[EmbeddingSet]) -> Fuser:
-    """The fuser of the options; for `auto`, the one that fits all sets, told on stderr."""
-    return pipeline_of(options).choose_fuser(sets)
 
 
 def report_skipped(skipped: Sequence[SkippedImage]) -> None:
