@@ -76,5 +76,7 @@ def test_text_blocks_hold_no_code():
         return any(line.lstrip().startswith(starts) for line in block.text.splitlines())
 
     blocks = [block for page in PAGES for block in blocks_of(page, REPOSITORY)]
-    hiding = [block.place for block in blocks if block.language == "text" and looks_like_code(block)]
+    hiding = [
+        block.place for block in blocks if block.language == "text" and looks_like_code(block)
+    ]
     assert hiding == []

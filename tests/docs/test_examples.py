@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
-
-import numpy as np
-import pytest
-from page_runner import PageRunner
-from page_blocks import Block
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 

@@ -12,7 +12,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "src" / "probefusion"
-ROOMS = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py") if path.parent.name != "cli")
+ROOMS = sorted(
+    path.parent.name for path in SOURCE.glob("*/__init__.py") if path.parent.name != "cli"
+)
 
 pytest.importorskip("sphinx")
 
@@ -41,13 +43,19 @@ def objects(site) -> set[str]:
     from sphinx.util.inventory import InventoryFile
 
     inventory = InventoryFile.loads((site / "objects.inv").read_bytes(), uri="")
-    return {name for domain, entries in inventory.data.items() if domain[:2] == "py" for name in entries}
+    return {
+        name for domain, entries in inventory.data.items() if domain[:2] == "py" for name in entries
+    }
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_public_name_of_a_room_has_an_entry(objects, room):
     module = importlib.import_module(f"probefusion.{room}")
-    missing = [name for name in getattr(module, "__all__", ()) if f"probefusion.{room}.{name}" not in objects]
+    missing = [
+        name
+        for name in getattr(module, "__all__", ())
+        if f"probefusion.{room}.{name}" not in objects
+    ]
     assert missing == []
 
 
@@ -85,10 +93,16 @@ def test_every_environment_variable_is_listed():
 
 def test_pages_load_nothing_from_elsewhere(site):
     """No web fonts, no scripts of others."""
-    loading = re.compile(r"<(?:script|img|iframe)[^>]+src=\"(https?:)?//|<link[^>]+rel=\"stylesheet\"[^>]+href=\"(https?:)?//")
-    pages = [path for path in site.rglob("*.html") if loading.search(path.read_text(encoding="utf-8"))]
+    loading = re.compile(
+        r"<(?:script|img|iframe)[^>]+src=\"(https?:)?//|<link[^>]+rel=\"stylesheet\"[^>]+href=\"(https?:)?//"
+    )
+    pages = [
+        path for path in site.rglob("*.html") if loading.search(path.read_text(encoding="utf-8"))
+    ]
     assert pages == []
-    styles = [path for path in site.rglob("*.css") if "url(http" in path.read_text(encoding="utf-8")]
+    styles = [
+        path for path in site.rglob("*.css") if "url(http" in path.read_text(encoding="utf-8")
+    ]
     assert styles == []
 
 
@@ -98,12 +112,17 @@ def test_links_between_pages_of_the_repository():
     pages = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]
     dead = []
     for page in pages:
-        for kind, path in re.findall(rf"{start}(blob|tree)/main/([^)#\s]+)", page.read_text(encoding="utf-8")):
+        for kind, path in re.findall(
+            rf"{start}(blob|tree)/main/([^)#\s]+)", page.read_text(encoding="utf-8")
+        ):
             if not (REPOSITORY / path).exists():
                 dead.append(f"{page.name}: {kind}/{path}")
     assert dead == []
 
 
 def test_indexes_are_in_git_only_as_sources():
-    assert not (REPOSITORY / "docs" / "_build").exists() or "_build" in (REPOSITORY / ".gitignore").read_text()
+    assert (
+        not (REPOSITORY / "docs" / "_build").exists()
+        or "_build" in (REPOSITORY / ".gitignore").read_text()
+    )
     assert os.access(REPOSITORY / "docs" / "conf.py", os.R_OK)

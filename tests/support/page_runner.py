@@ -60,7 +60,9 @@ class PageRunner:
                 patch.setenv(name, value)
                 arguments = arguments[1:]
             assert arguments[0] == "probefusion", f"{block.place}: cannot run {arguments[0]!r}"
-            given = _draw(arguments) if arguments[1:3] == ["demo", "--crops"] else main(arguments[1:])
+            given = (
+                _draw(arguments) if arguments[1:3] == ["demo", "--crops"] else main(arguments[1:])
+            )
         assert given == expected, f"{block.place}: {shlex.join(arguments)} ended with {given}"
 
     def _keep(self, block: Block) -> None:

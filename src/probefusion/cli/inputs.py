@@ -5,40 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
-    from probefusion.fusion import Fuser
     from probefusion.pipeline import Extract, Pipeline
-    from probefusion.types import EmbeddingSet
     from probefusion.video import VideoSettings
 
 __all__ = [
-    "Loaded",
-    "choose_fuser",
     "embedder_settings",
     "extract_of",
-    "load_images",
     "pipeline_of",
     "report_skipped",
     "skipped_facts",
     "video_settings",
 ]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Loaded:
-    """Embedding sets of one person and the images that could not be used.
-
-    Args:
-        sets: One per embedding file, and one for all images together.
-        skipped: Images that were left out, with reasons.
-    """
-
-    sets: tuple[EmbeddingSet, ...]
-    skipped: tuple[SkippedImage, ...] = ()
 
 
 def pipeline_of(options: argparse.Namespace, **changes: Any) -> Pipeline:
@@ -86,27 +67,9 @@ def extract_of(options: argparse.Namespace) -> Extract:
     return Extract(every=options.every, start=options.start, stop=options.stop)
 
 
-def load_images(paths: Sequence[str], options: argparse.Namespace) -> Loaded:
-    """Reads embedding files and embeds images and folders, all of one person.
-
-    Raises:
-        ProbeFusionError: As for `Pipeline.read_sets`.
-    """
-    from probefusion.cli.phases import progress_by_unit
-
-    with progress_by_unit({"images": "embedding"}) as progress:
-        sets, skipped = pipeline_of(options).read_sets(paths, progress=progress)
-    return Loaded(sets=tuple(sets), skipped=tuple(skipped))
-
-
 def embedder_settings(options: argparse.Namespace) -> dict[str, str] | None:
     """What the options say about an embedder beyond its file."""
     return None if options.preprocessing is None else {"preprocessing": options.preprocessing}
-
-
-def choose_fuser(options: argparse.Namespace, sets: Sequence[EmbeddingSet]) -> Fuser:
-    """The fuser of the options; for `auto`, the one that fits all sets, told on stderr."""
-    return pipeline_of(options).choose_fuser(sets)
 
 
 def report_skipped(skipped: Sequence[SkippedImage]) -> None:

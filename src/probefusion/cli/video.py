@@ -63,7 +63,7 @@ def add_parser(commands: Any) -> None:
         nargs="+",
         metavar="PATH",
         help="whom to look for: images (a person each), folders of images or of people's folders, "
-        ".npz templates",
+        ".npz templates, .npz or .parquet sets of templates",
     )
     parser.add_argument(
         "--fmr",

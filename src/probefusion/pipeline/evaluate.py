@@ -33,7 +33,7 @@ __all__ = ["FOLDER_PROTOCOL", "evaluate"]
 FOLDER_PROTOCOL = "degraded-folder"
 """The open protocol, on any folder of people; the others are benchmarks under licence."""
 
-StrPath = str | os.PathLike[str]
+StrPath = str | Path
 Progress = Callable[[int, int], None]
 
 
@@ -300,6 +300,7 @@ def _on_benchmark(
 
     common: dict[str, Any] = {"images": images, "check_counts": check_counts}
     rows: EmbeddedRows
+    made_by: str | None
     if embeddings is None:
         embedder, fusers = source.open()
         benchmark = open_benchmark(
@@ -311,7 +312,8 @@ def _on_benchmark(
             cache=None if source.cache is None else os.fspath(source.cache),
             progress=source.on_embed,
         )
-        made_by, reason, title = embedder.own_fingerprint, "no face found", embedder.spec.name
+        made_by = embedder.own_fingerprint
+        reason, title = "no face found", embedder.spec.name
     else:
         stated = stated_fingerprint(source.embedder, preprocessing=source.preprocessing)
         made = read_made_embeddings(os.fspath(embeddings), embedder=stated, flipped=flipped)
@@ -322,7 +324,8 @@ def _on_benchmark(
             name, os.fspath(data), check_images=False, row_names=names, **common
         )
         rows = rows_of_benchmark(benchmark, made)
-        made_by, reason, title = made.images.embedder, f"no embedding in {made.origin}", made.origin
+        made_by = made.images.embedder
+        reason, title = f"no embedding in {made.origin}", made.origin
     results = evaluate_benchmark(
         benchmark, rows, fusers, chunks=(None, *chunks), progress=source.on_score
     )

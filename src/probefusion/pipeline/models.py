@@ -13,6 +13,7 @@ import numpy as np
 from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
+    MissingFileError,
     ShapeError,
     UnknownNameError,
 )
@@ -212,12 +213,21 @@ class Models:
         return images if images.embedder == fingerprint else replace(images, embedder=fingerprint)
 
     def choose_fuser(
-        self, sets: Sequence[EmbeddingSet] = (), states: Sequence[FusionState] = ()
+        self,
+        sets: Sequence[EmbeddingSet] = (),
+        states: Sequence[FusionState] = (),
+        *,
+        made_by: str | None = None,
     ) -> Fuser:
-        """The fuser; for "auto" the one that made the states, or that fits all sets.
+        """The fuser; for "auto" the one that made the states or templates, or that fits all sets.
+
+        Args:
+            sets: What is to be fused.
+            states: Saved states.
+            made_by: Fingerprint of the fuser of templates, or None.
 
         Raises:
-            ConfigError: If the fuser of a state is not in the package.
+            ConfigError: If the fuser of a state or template is not in the package.
             ProbeFusionError: As for `load_fuser`.
         """
         from probefusion.zoo import suggest_fuser
@@ -226,20 +236,35 @@ class Models:
         embedder = embedders.pop() if len(embedders) == 1 else None
         if self._fuser != "auto":
             return self._load_fuser(self._fuser, embedder)
-        if states:
-            made_by = states[0].fuser
-            try:
-                return self._load_fuser(made_by.split("@")[0], embedder)
-            except UnknownNameError as error:
+        if states or made_by is not None:
+            what, name = (
+                ("template", made_by) if made_by is not None else ("state", states[0].fuser)
+            )
+            fuser = self.fuser_that_made(name, embedder)
+            if fuser is None:
                 raise ConfigError(
-                    f"--fuser: the state was made by {made_by}, which is not in the package. "
+                    f"--fuser: the {what} was made by {name}, which is not in the package. "
                     f"Give its folder: --fuser DIR"
-                ) from error
+                )
+            return fuser
         fitting = {suggest_fuser(images) for images in sets}
         name = fitting.pop() if len(fitting) == 1 else "mean"
         if (name, embedder) not in self._fusers:
             _log.info("fuser: %s (choose with --fuser)", name)
         return self._load_fuser(name, embedder)
+
+    def fuser_that_made(self, fingerprint: str, embedder: str | None = None) -> Fuser | None:
+        """The fuser; for "auto" that of the package whose name a fingerprint has, None if there is none.
+
+        Raises:
+            ProbeFusionError: As for `load_fuser`.
+        """
+        if self._fuser != "auto":
+            return self._load_fuser(self._fuser, embedder)
+        try:
+            return self._load_fuser(fingerprint.split("@")[0], embedder)
+        except (UnknownNameError, MissingFileError):
+            return None  # another's fuser, or a known one that was not pulled
 
     def fuser_of_new_images(self, fuser: Fuser | None = None) -> Fuser:
         """The fuser for what the embedder will give, which must fit.

@@ -17,6 +17,7 @@ from probefusion.errors import (
     MismatchError,
     ShapeError,
 )
+from probefusion.types.fusion_state import FusionState
 
 if TYPE_CHECKING:
     from probefusion.types.template_set import TemplateSet
@@ -99,11 +100,18 @@ def check_states(templates: TemplateSet, where: str) -> None:
     """Refuses states that are not those of the templates.
 
     Raises:
+        DtypeError: If one is no state.
         ShapeError: If there is not one for each, or their sums differ in shape.
         FuserMismatchError, EmbedderMismatchError: If one belongs to another fuser or embedder.
         MismatchError: If one holds another number of images than its template.
     """
     states = templates.states or ()
+    wrong = [state for state in states if not isinstance(state, FusionState)]
+    if wrong:
+        raise DtypeError(
+            f"states{where}: expected a FusionState for each template, got {wrong[0]!r}. Some "
+            f"fusers have none: leave states out."
+        )
     check_count(len(states), len(templates), name="states", where=where)
     shapes = {(state.sums.shape, state.style_sums.shape) for state in states}
     if len(shapes) > 1:
