@@ -141,7 +141,7 @@ def run_training(
 
     _import_plugins(plugins)
     folder = check_output(Path(output), force=force)
-    people = read_people(check_existing(images, name="images"))
+    people = read_people(check_existing(Path(images), name="images"))
     named = {} if architecture is None else {"architecture": architecture}
     given = _given({**(settings or {}), **named}, config)
     opened = _open_embedder(embedder, preprocessing, given.get("threads"))

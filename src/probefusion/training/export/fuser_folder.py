@@ -67,7 +67,9 @@ class _ImagewiseEncode(nn.Module):
             style = embeddings.new_zeros(embeddings.shape[0], 0, 2)
         terms = self.network.terms(embeddings[:, None], style[:, None])
         values = (terms.values,) if self.gives_values else ()
-        return tuple(part.flatten(0, 1) for part in (terms.shares, *values, terms.style_tokens))
+        parts = (terms.shares, *values, terms.style_tokens)
+        # a reshape of nothing (no style tokens) is refused by ONNX Runtime
+        return tuple(part.flatten(0, 1) if part.shape[-1] else part[:, 0] for part in parts)
 
 
 class _ImagewiseFinish(nn.Module):
