@@ -15,7 +15,7 @@ from probefusion.pipeline.evaluate import check_measurable, embed_folder
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
     from probefusion.faces import SkippedImage
-    from probefusion.fusion.folder import Threshold
+    from probefusion.fusion.threshold import Threshold
     from probefusion.fusion.learned import LearnedFuser
     from probefusion.protocols.degraded_folder import Mix
 
