@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import EmbedderMismatchError, InvalidInputError, OutputExistsError
 from probefusion.pipeline.chosen_embedder import open_embedder
-from probefusion.pipeline.evaluate import check_measurable, embed_folder
+from probefusion.pipeline.folder_people import check_measurable, embed_folder
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
