@@ -183,12 +183,10 @@ def export_fuser(
         draft = Path(temporary) / folder.name
         draft.mkdir()
         num_clusters = _write_graphs(network, draft)
+        matrices = {key for key, value in network.named_parameters() if value.ndim >= 2}
+        halved = matrices if half_weights else set()
         tensors = {
-            key: (
-                value.half() if half_weights and value.ndim >= 2 and key != "norm_emb.pe" else value
-            )
-            .contiguous()
-            .clone()
+            key: (value.half() if key in halved else value).contiguous().clone()
             for key, value in network.state_dict().items()
         }
         with replace_file(draft / "weights.safetensors") as stream:
