@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.fusion import Fuser
+from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two
 from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
-from probefusion.pipeline.models import Models
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
 from probefusion.pipeline.videos import Extract, read_gallery, read_video, watch_source
 from probefusion.types import EmbeddingSet, FusionState

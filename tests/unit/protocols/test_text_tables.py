@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from probefusion.errors import FileFormatError, MissingFileError
-from probefusion.protocols import tables
-from probefusion.protocols.tables import (
+from probefusion.protocols import text_tables
+from probefusion.protocols.text_tables import (
     line_of_row,
     list_files,
     read_fields,
@@ -112,7 +112,7 @@ def test_the_size_of_blocks_changes_nothing(
 
 
 def test_a_binary_file_is_given_up_early(tmp_path: Path) -> None:
-    path = write(tmp_path, b"7" * (tables._BLOCK_BYTES + 10))
+    path = write(tmp_path, b"7" * (text_tables._BLOCK_BYTES + 10))
     with pytest.raises(FileFormatError, match="not a text table"):
         read_integer_columns(path, columns=COLUMNS)
 
