@@ -6,7 +6,7 @@ import functools
 import json
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -98,7 +98,7 @@ def record_of(plain: Any, kind: type[Record], *, where: str, step: str = "") -> 
     Raises:
         FileFormatError: As for `decode_record`.
     """
-    _check_keys(plain, _type_info(kind), where, step)
+    _check_keys(plain, _type_info(cast("Any", kind)), where, step)
     try:
         return msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:

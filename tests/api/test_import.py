@@ -17,19 +17,51 @@ def run(code: str) -> str:
 
 def test_public_names() -> None:
     assert probefusion.__all__ == [
+        "ConfigError",
+        "EmbedderMismatchError",
         "EmbeddingSet",
+        "EmptySetError",
+        "FileFormatError",
         "Fuser",
+        "FuserMismatchError",
         "FusionState",
+        "InvalidInputError",
+        "MissingExtraError",
+        "MissingFileError",
+        "OutputExistsError",
+        "Pipeline",
         "ProbeFusionError",
         "Template",
+        "TemplateSet",
+        "UnknownNameError",
         "__version__",
+        "calibrate",
+        "evaluate",
         "fuse",
+        "load_detector",
+        "load_embedder",
         "load_fuser",
         "read_embeddings",
+        "train",
     ]
     for name in probefusion.__all__:
         assert getattr(probefusion, name) is not None
     assert set(dir(probefusion)) == set(probefusion.__all__)
+
+
+def test_errors_at_the_root_are_of_one_tree() -> None:
+    errors = [name for name in probefusion.__all__ if name.endswith("Error")]
+    assert len(errors) == 11
+    for name in errors:
+        assert issubclass(getattr(probefusion, name), probefusion.ProbeFusionError)
+
+
+def test_verbs_are_functions_however_their_modules_were_imported() -> None:
+    code = (
+        "import probefusion.pipeline.fuse, probefusion.pipeline.evaluate, probefusion as pf;"
+        "print(callable(pf.fuse), callable(pf.evaluate), pf.Pipeline.__name__)"
+    )
+    assert run(code).split() == ["True", "True", "Pipeline"]
 
 
 def test_unknown_attribute() -> None:
@@ -58,14 +90,14 @@ def test_import_is_light() -> None:
 
 
 def test_import_loads_a_handful_of_modules() -> None:
-    """Counted, not timed: of ours the root, its errors and its version; else the standard library."""
+    """Counted, not timed: of ours the root and its version; else the standard library."""
     code = (
         "import json, sys; before = set(sys.modules); import probefusion;"
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     loaded = json.loads(run(code))
     ours = [name for name in loaded if name.split(".")[0] == "probefusion"]
-    assert {"probefusion", "probefusion.errors"} <= set(ours)
+    assert {"probefusion", "probefusion.version"} <= set(ours)
     assert len(ours) <= 5, ours
     others = {name.split(".")[0] for name in loaded} - {"probefusion"}
     assert others <= sys.stdlib_module_names, others - sys.stdlib_module_names

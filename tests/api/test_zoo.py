@@ -18,6 +18,8 @@ def test_names() -> None:
         assert getattr(zoo, name) is not None
     assert zoo.DEFAULT_EMBEDDER == "compact_128d"
     assert zoo.DEFAULT_EMBEDDER in zoo.known_models()
+    rooms = {path.rpartition(".")[2] for path in zoo._LAZY.values()}
+    assert not rooms & set(zoo.__all__), "a room would hide the name when it is imported"
     with pytest.raises(AttributeError, match="feature"):
         zoo.feature  # noqa: B018
 
@@ -25,7 +27,7 @@ def test_names() -> None:
 def test_the_list_of_fusers_for_help_texts_is_light() -> None:
     code = (
         "import json, sys\n"
-        "from probefusion.zoo.fuser_choices import fuser_choices\n"
+        "from probefusion.zoo.fuser_names import fuser_choices\n"
         "heavy = ('numpy', 'onnxruntime', 'msgspec', 'rich')\n"
         "print(json.dumps([dict(fuser_choices()), [m for m in heavy if m in sys.modules]]))"
     )

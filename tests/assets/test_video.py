@@ -172,7 +172,7 @@ def test_fuse_takes_a_clip(assets, models, tmp_path, capsys) -> None:
     told = capsys.readouterr()
     assert code == 0
     facts = json.loads(told.out)
-    assert "people" in told.err
+    assert "tracks, each of one person" in told.err
     assert len(facts["weights"]) == len(facts["sources"]) == facts["num_images"]
     assert facts["sources"][0].startswith(f"{clip}#t=")
     template = Template.load(output)
@@ -186,6 +186,26 @@ def test_fuse_takes_a_clip(assets, models, tmp_path, capsys) -> None:
     still = str(assets / "video" / "lin-manuel-miranda.png")
     assert main(["compare", str(output), still, "--json", *models]) == 0
     assert json.loads(capsys.readouterr().out)["is_match"] is True
+
+
+def test_events_of_a_clip_end_where_its_results_are(assets, models, tmp_path, capsys) -> None:
+    clip = str(assets / "video" / "short_hamilton_clip.mp4")
+    still = str(assets / "video" / "lin-manuel-miranda.png")
+    options = ["--every", "4", "--gallery", still, *models]
+    assert main(["video", clip, "--events", "-o", str(tmp_path), *options]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    last = {event["track"]: event for event in events}
+    tracks = json.loads((tmp_path / "tracks.json").read_text())["tracks"]
+    assert {track["track"] for track in tracks} == set(last)
+    for track in tracks:
+        event = last[track["track"]]
+        assert event["event"] == "left"
+        assert event["num_images"] == track["num_images"]
+        assert event["match"] == track["match"]
+    matched = [event for event in events if event["match"]["is_match"]]
+    assert {event["match"]["name"] for event in matched} == {"lin-manuel-miranda"}
+    end = max(event["time"] for event in events)
+    assert min(event["time"] for event in matched) < end / 2  # known while the clip runs
 
 
 def test_bad_videos_are_refused_in_one_line(tmp_path, models, capsys, videos) -> None:

@@ -133,3 +133,117 @@ def test_settings_of_the_wrong_type(tmp_path, command, tiny_embedder, people_fol
     )
     assert code == 1
     assert "got both" in err
+
+
+def test_every_setting_is_a_flag_a_key_and_an_argument(tmp_path) -> None:
+    from dataclasses import fields
+
+    from probefusion.cli.main import build_parser
+    from probefusion.cli.setting_flags import given_settings
+    from probefusion.settings import check_settings, read_settings_file
+    from probefusion.training.config import RunSettings, TrainingConfig
+
+    flags = """--architecture official --network num_clusters=3 sees_norm=false --recipe official-16
+        --steps 7 --batch-size 9 --group-size 8 --prefixes 1,3 --bad-share none --learning-rate 2e-3
+        --milestones .5,.75 --weight-decay 0 --margin-weight .1 --margin .2 --scale 30 --memory-weight 2
+        --no-memory-divided-by-batch --validation-share 0 --check-every 5 --patience 2 --seed 4
+        --folds 0,1 --without style norm --name n --licence MIT --report r --work w --device cpu
+        --threads 2"""
+    options = build_parser().parse_args(["train", "--images", "x", "-o", "y", *flags.split()])
+    from_flags = given_settings(options, TrainingConfig, RunSettings)
+    names = {field.name for each in (TrainingConfig, RunSettings) for field in fields(each)}
+    assert set(from_flags) == names
+    (tmp_path / "t.toml").write_text(
+        """
+        architecture = "official"
+        recipe = "official-16"
+        steps = 7
+        batch_size = 9
+        group_size = 8
+        prefixes = [1, 3]
+        bad_share = "none"
+        learning_rate = 2e-3
+        milestones = [0.5, 0.75]
+        weight_decay = 0
+        margin_weight = 0.1
+        margin = 0.2
+        scale = 30
+        memory_weight = 2
+        memory_divided_by_batch = false
+        validation_share = 0
+        check_every = 5
+        patience = 2
+        seed = 4
+        folds = [0, 1]
+        without = ["style", "norm"]
+        name = "n"
+        licence = "MIT"
+        report = "r"
+        work = "w"
+        device = "cpu"
+        threads = 2
+        [network]
+        num_clusters = 3
+        sees_norm = false
+        """
+    )
+    classes = (TrainingConfig, RunSettings)
+    from_file = read_settings_file(tmp_path / "t.toml", *classes)
+    assert check_settings(from_flags, *classes, source="flags") == from_file
+    run = {field.name for field in fields(RunSettings)}
+    TrainingConfig(**{key: value for key, value in from_file.items() if key not in run})
+    RunSettings(**{key: value for key, value in from_file.items() if key in run})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["--steps two", "--prefixes 1,x", "--network hidden", "--recipe none", "--without colour"],
+)
+def test_a_flag_that_cannot_be_read_is_wrong_usage(wrong, command) -> None:
+    code, _, err = command("train", "--images", "x", "-o", "y", *wrong.split())
+    assert code == 2
+    assert wrong.split()[0] in err
+
+
+def test_an_architecture_of_a_plugin(tmp_path, command, tiny_embedder, people_folder) -> None:
+    pytest.importorskip("torch")
+    base = ["train", "--images", people_folder, "--embedder", tiny_embedder, "-o", tmp_path / "f"]
+    base += [
+        "--plugin",
+        "research.rivals",
+        "--threads",
+        "1",
+        "--folds",
+        "0,1,2,3",
+        "--architecture",
+    ]
+    code, _, err = command(*base, "set-attention")
+    assert code == 1
+    assert "whole sets at once" in err
+    assert not (tmp_path / "f.work").exists()
+    code, _, err = command(*base, "scalar-quality", "--steps", "2", "--network", "hidden=8")
+    assert code == 0, err
+    fuser = load_fuser(tmp_path / "f")
+    assert fuser.card.architecture == "scalar-quality"
+    assert fuser.card.config["hidden"] == 8
+    assert fuser.is_exact
+    code, _, err = command(*base[:-5], "--plugin", "no.such.module")
+    assert code == 1
+    assert "'no.such.module' could not be imported" in err
+
+
+def test_going_on_from_a_fuser(tmp_path, command, tiny_embedder, people_folder) -> None:
+    pytest.importorskip("torch")
+    base = ["train", "--images", people_folder, "--embedder", tiny_embedder, "--threads", "1"]
+    base += ["--folds", "0,1,2,3", "--steps", "2"]
+    code, _, err = command(*base, "-o", tmp_path / "old", "--architecture", "exact-fast")
+    assert code == 0, err
+    code, _, err = command(*base, "-o", tmp_path / "new", "--from", tmp_path / "old")
+    assert code == 0, err
+    old, new = load_fuser(tmp_path / "old"), load_fuser(tmp_path / "new")
+    assert new.card.architecture == "exact-fast"
+    assert new.card.training["started_from"]["fingerprint"] == old.fingerprint
+    (tmp_path / "old" / "weights.safetensors").unlink()
+    code, _, err = command(*base, "-o", tmp_path / "third", "--from", tmp_path / "old")
+    assert code == 1
+    assert "expected the weights to go on training from" in err

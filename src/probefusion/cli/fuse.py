@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options
-from probefusion.cli.inputs import (
+from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
+from probefusion.cli.pipeline_options import (
     extract_of,
     pipeline_of,
     report_skipped,
     skipped_facts,
     video_settings,
 )
-from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
 
 if TYPE_CHECKING:
     from probefusion.cli.interrupt import Interruption
@@ -131,14 +131,14 @@ def _check_people(options: argparse.Namespace) -> None:
 
 def _fuse(options: argparse.Namespace) -> Fused:
     from probefusion.cli.interrupt import interruption
-    from probefusion.cli.progress import progress_bars
+    from probefusion.cli.phases import progress_by_unit
     from probefusion.faces.frames import is_video
 
     has_videos = any(is_video(path) for path in options.paths)
     stopping: AbstractContextManager[Interruption | None] = nullcontext()
     if has_videos:
         stopping = interruption("what was read is fused", is_patient=False)
-    with stopping as stop, progress_bars(_TITLES) as show:
+    with stopping as stop, progress_by_unit(_TITLES) as show:
 
         def progress(unit: str, done: int, total: int | None) -> None:
             if stop is not None:
@@ -182,7 +182,7 @@ def _tell(fused: Fused, options: argparse.Namespace) -> None:
 
 
 def _print_weights(rows: list[ImageWeight]) -> None:
-    from probefusion.cli.tables import print_table
+    from probefusion.cli.terminal_tables import print_table
 
     print_table(
         ("WEIGHT", "SIMILARITY", "IMAGE"),
@@ -218,9 +218,9 @@ def _facts(
 
 
 def _run_people(options: argparse.Namespace) -> int:
-    from probefusion.cli.progress import progress_bars
+    from probefusion.cli.phases import progress_by_unit
 
-    with progress_bars(_TITLES) as progress:
+    with progress_by_unit(_TITLES) as progress:
         fused = pipeline_of(options).fuse_people(options.paths[0], progress=progress)
     templates = fused.templates
     templates.save(options.output, force=options.force)

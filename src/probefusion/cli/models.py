@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +13,10 @@ from probefusion.cli.models_convert import show_licence
 if TYPE_CHECKING:
     from probefusion.zoo import Pulled
 
-__all__ = ["add_parser", "table_text"]
+__all__ = ["COLUMNS", "add_parser", "table_rows"]
 
-_UNLIMITED = 1000
-"""Columns where the output is no terminal: a row is a line, for other programs."""
+COLUMNS = ("NAME", "KIND", "D", "HERE", "USE", "NOTE")
+"""Of `models list`."""
 
 
 def add_parser(commands: Any) -> None:
@@ -91,37 +89,33 @@ def _list(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(rows, indent=2))
         return 0
-    _print_table(rows)
+    _print_models(rows)
     return 0
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
-    print(table_text(rows, width=width))
+def _print_models(rows: list[dict[str, Any]]) -> None:
+    from probefusion.cli.terminal_tables import print_table
+
+    print_table(COLUMNS, table_rows(rows))
 
 
-def table_text(rows: list[dict[str, Any]], *, width: int) -> str:
-    """The table of `models list`, no line of it longer than `width` characters.
+def table_rows(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """What `models list` prints under `COLUMNS`.
 
     Args:
         rows: What `models list --json` prints.
-        width: Columns of the terminal; long cells go on in the next line.
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("NAME", "KIND", "D", "HERE", "USE", "NOTE"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        kind = row["kind"] + (" (checkpoint)" if row["format"] == "checkpoint" else "")
-        table.add_row(
-            row["name"], kind, str(row["dim"] or ""), row["place"] or "", _use(row), _note(row)
+    return [
+        (
+            row["name"],
+            row["kind"] + (" (checkpoint)" if row["format"] == "checkpoint" else ""),
+            str(row["dim"] or ""),
+            row["place"] or "",
+            _use(row),
+            _note(row),
         )
-    console = Console(width=width, file=io.StringIO(), color_system=None, markup=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+        for row in rows
+    ]
 
 
 def _note(row: dict[str, Any]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from probefusion.cli.progress import progress_bar
 
-__all__ = ["progress_of_phases"]
+__all__ = ["progress_by_unit", "progress_of_phases"]
 
 Update = Callable[[int, int | None], None]
 
@@ -34,3 +34,17 @@ def progress_of_phases() -> Iterator[Callable[[str, str], Update]]:
             return update
 
         yield phase
+
+
+@contextmanager
+def progress_by_unit(
+    titles: Mapping[str, str],
+) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Gives a function (what is counted, done, in all or None), with a phase for each thing counted.
+
+    Args:
+        titles: What is being done, by what is counted.
+    """
+    with progress_of_phases() as phase:
+        updates = {unit: phase(title, unit) for unit, title in titles.items()}
+        yield lambda unit, done, total: updates[unit](done, total)

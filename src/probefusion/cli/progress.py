@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-__all__ = ["progress_bar", "progress_bars"]
+__all__ = ["Rate", "progress_bar"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -57,28 +57,6 @@ def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int | None
 
         yield update
         bar.update(task, rate=_rate_text(rate.last(), unit))
-
-
-@contextmanager
-def progress_bars(
-    titles: Mapping[str, str],
-) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Gives a function to be called with (what is counted, done, in all or None): a bar for each in turn.
-
-    Args:
-        titles: What is being done, by what is counted.
-    """
-    with ExitStack() as stack:
-        current: list[tuple[str, Callable[[int, int | None], None]]] = []
-
-        def update(unit: str, done: int, total: int | None) -> None:
-            if not current or current[0][0] != unit:
-                stack.pop_all().close()
-                bar = progress_bar(titles[unit], unit=unit)
-                current[:] = [(unit, stack.enter_context(bar))]
-            current[0][1](done, total)
-
-        yield update
 
 
 class Rate:

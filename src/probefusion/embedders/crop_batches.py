@@ -69,10 +69,10 @@ def embed_crops(
     embeddings, style = embedder.embed(stacked)
     judged = None if quality is None else quality.judge(stacked)
     norms = row_norms(embeddings)
-    checks: list[tuple[str, npt.NDArray[np.bool_]]] = []
-    checks.append((_NO_EMBEDDING, np.isfinite(norms) & (norms >= MIN_NORM)))
+    checks = [(_NO_EMBEDDING, np.isfinite(norms) & (norms >= MIN_NORM))]
     if style is not None:
-        checks.append((_NO_STYLE, np.isfinite(style.reshape(len(style), -1)).all(axis=1)))
+        has_style = np.isfinite(style.reshape(len(style), -1)).all(axis=1)
+        checks.append((_NO_STYLE, np.asarray(has_style)))
     if judged is not None:
         checks.append((_NO_QUALITY, np.isfinite(judged)))
     reasons: list[str | None] = [None] * len(stacked)

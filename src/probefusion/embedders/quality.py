@@ -15,7 +15,7 @@ from probefusion.embedders.embedder import Embedder
 from probefusion.embedders.side_by_side import SideBySide
 from probefusion.embedders.spec import EmbedderSpec
 from probefusion.errors import DtypeError, ShapeError
-from probefusion.extras import import_cv2
+from probefusion.faces.images import scale_square
 from probefusion.files import bundled_folder, sha256_of
 from probefusion.sessions import run_outputs
 from probefusion.types import EmbeddingSet, FloatArray
@@ -149,6 +149,4 @@ def embedding_key(embedder: Embedder) -> str:
 def _scaled(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     if crops.shape[1] == _SIDE:
         return crops
-    cv2 = import_cv2("scaling crops")
-    kind = cv2.INTER_AREA if crops.shape[1] > _SIDE else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(crop, (_SIDE, _SIDE), interpolation=kind) for crop in crops])
+    return np.stack([scale_square(crop, _SIDE) for crop in crops])

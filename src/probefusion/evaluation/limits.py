@@ -26,7 +26,11 @@ def folder_limits(result: FolderEvaluation) -> tuple[str, ...]:
         f"{result.num_probe_sets:,} probe sets, each compared with {others:,} other people"
     )
     found = _rates(result.points[0].verification, comparisons)
-    open_rates = [entry.target for entry in result.points[0].tpir if not entry.resolved]
+    open_rates = [
+        rate
+        for rate, entry in zip(result.plan.false_positive_rates, result.points[0].tpir, strict=True)
+        if not entry.resolved
+    ]
     if open_rates:
         found.append(
             f"TPIR at FPIR {_listed(open_rates)}: {result.num_probe_sets:,} searches; FPIR "

@@ -92,7 +92,7 @@ def read_made_embeddings(
         embeddings = _added(embeddings, where)
     if (lengths := arrays.get("norms")) is not None:
         embeddings = _with_lengths(embeddings, lengths, where)
-    has_face: npt.NDArray[np.bool_] = embeddings.any(axis=1)
+    has_face = np.asarray(embeddings.any(axis=1))
     if not has_face.any():
         raise EmptySetError(
             f"embeddings{where}: expected at least one row that is not zero, got {len(has_face)} rows."
@@ -213,7 +213,8 @@ def _with_lengths(
     if (norms < 0).any():
         raise InvalidInputError(f"norms{where}: expected lengths of 0 or more, got {norms.min()}.")
     own = row_norms(embeddings)
-    return embeddings * (norms / np.where(own > 0, own, 1))[:, None]
+    factors = (norms / np.where(own > 0, own, 1)).astype(np.float32)
+    return embeddings * factors[:, None]
 
 
 def _rows(

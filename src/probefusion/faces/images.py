@@ -30,6 +30,7 @@ __all__ = [
     "read_crop",
     "read_crops",
     "read_images",
+    "scale_square",
 ]
 
 IMAGE_SUFFIXES = frozenset(
@@ -248,6 +249,16 @@ def fit_crop(image: Image, size: int) -> Image | str:
             f"expected an aligned square crop, got {width}x{height} pixels; "
             f"give a detector and leave out `aligned` for photos"
         )
+    return scale_square(image, size)
+
+
+def scale_square(image: Image, size: int) -> Image:
+    """A square image scaled to `size` pixels; as it is if it has that size.
+
+    Raises:
+        MissingExtraError: If it must be scaled and OpenCV is not installed.
+    """
+    height = len(image)
     if height == size:
         return image
     cv2 = import_cv2("scaling images")

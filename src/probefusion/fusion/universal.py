@@ -16,7 +16,7 @@ class UniversalFuser(PoolingFuser):
     """Mean of unit embeddings, each weighted by what the network inside makes of its crop.
 
     Needs no training by its user and no knowledge of the embedder: what makes an image useful is
-    mostly in the image. Needs per image: the `quality` of `probefusion.faces.CropQuality`. Cost:
+    mostly in the image. Needs per image: the `quality` of `probefusion.embedders.CropQuality`. Cost:
     linear in N. Exact in any order and split; states merge and images can be taken out.
 
     Attributes:

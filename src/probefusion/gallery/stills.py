@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from probefusion.faces import Detector, SkippedImage
 from probefusion.faces.images import IMAGE_SUFFIXES
 from probefusion.fusion import Fuser, MeanFuser
 from probefusion.io import kind_of
-from probefusion.types import EmbeddingSet, FloatArray, Template
+from probefusion.types import EmbeddingSet, FloatArray, Template, TemplateSet
 
 __all__ = ["Candidate", "Match", "Stills", "read_stills", "search_stills"]
 
@@ -85,7 +86,8 @@ def read_stills(
 
     Args:
         paths: Image files (one person each, named by the file), folders (each image in one is a person,
-            each folder inside is a person with all its images), `.npz` templates and embedding sets.
+            each folder inside is a person with all its images), `.npz` templates and embedding sets, `.npz`
+            and `.parquet` template sets (a person each, named by id).
         embedder: The embedder of the video.
         detector: Finds the faces.
         fuser: The fuser of the video.
@@ -109,23 +111,22 @@ def read_stills(
             sources += [(item.name, item) for item in sorted(path.iterdir()) if _is_person(item)]
         else:
             sources.append((path.name, path))
-    entries: dict[str, tuple[FloatArray, FloatArray]] = {}
+    models = _Models(embedder=embedder, detector=detector, fuser=fuser, quality=quality)
+    entries: dict[str, _Vectors] = {}
     skipped: list[SkippedImage] = []
     for file_name, path in sources:
-        name = file_name if path.is_dir() else Path(file_name).stem
-        if name in entries:
-            raise ConfigError(
-                f"gallery: two people are named {name!r} (the second in {path}). Rename one, or put the "
-                f"images of one person into one folder."
-            )
-        vectors = _read_person(path, embedder, detector, fuser, quality, skipped)
-        if vectors is not None:
+        for name, vectors in _read(file_name, path, models, skipped):
+            if name in entries:
+                raise ConfigError(
+                    f"gallery: two people are named {name!r} (the second in {path}). Rename one, or put "
+                    f"the images of one person into one folder."
+                )
             entries[name] = vectors
     if not entries:
         reasons = "; ".join(f"{item.source}: {item.reason}" for item in skipped[:3])
         raise EmptySetError(
             f"gallery: nobody could be read{f' ({reasons})' if reasons else ''}. Give images with faces, "
-            f"folders of them, or .npz templates."
+            f"folders of them, or templates."
         )
     return Stills(
         names=tuple(entries),
@@ -171,47 +172,63 @@ def search_stills(
     )
 
 
+_Vectors: TypeAlias = tuple[FloatArray, FloatArray]
+"""(D,) by the fuser and (D,) by the plain mean."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Models:
+    embedder: Embedder
+    detector: Detector
+    fuser: Fuser
+    quality: CropQuality | None
+
+
 def _is_person(path: Path) -> bool:
     if path.name.startswith(".") or path.name == "__MACOSX":
         return False
-    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES | {".npz"}
+    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES | {".npz", ".parquet"}
 
 
-def _read_person(
-    path: Path,
-    embedder: Embedder,
-    detector: Detector,
-    fuser: Fuser,
-    quality: CropQuality | None,
-    skipped: list[SkippedImage],
-) -> tuple[FloatArray, FloatArray] | None:
-    """Vectors by the fuser and by the plain mean, or None where no image can be used."""
-    if path.is_file() and path.suffix.lower() == ".npz":
-        if kind_of(path) == "template":
-            return _template_vectors(Template.load(path), path, embedder, fuser)
+def _read(
+    file_name: str, path: Path, models: _Models, skipped: list[SkippedImage]
+) -> Iterator[tuple[str, _Vectors]]:
+    """The people of one image, folder or file with their vectors; none where no image can be used."""
+    kind = kind_of(path)
+    if kind == "templates":
+        people = TemplateSet.load(path)
+        for name in people:
+            yield name, _template_vectors(people[name], path, models)
+        return
+    name = file_name if path.is_dir() else Path(file_name).stem
+    if kind == "template":
+        yield name, _template_vectors(Template.load(path), path, models)
+        return
+    if path.suffix.lower() == ".npz":
         images = EmbeddingSet.load(path)
     else:
         try:
-            report = embed_images(path, embedder, detector=detector, quality=quality)
+            report = embed_images(
+                path, models.embedder, detector=models.detector, quality=models.quality
+            )
         except EmptySetError as error:
             skipped.append(SkippedImage(source=path.as_posix(), reason=str(error)))
-            return None
+            return
         skipped.extend(report.skipped)
         images = report.embedding_set
-    return fuser.fuse(images).vector, MeanFuser().fuse(images).vector
+    yield name, (models.fuser.fuse(images).vector, MeanFuser().fuse(images).vector)
 
 
-def _template_vectors(
-    template: Template, path: Path, embedder: Embedder, fuser: Fuser
-) -> tuple[FloatArray, FloatArray]:
-    if template.embedder not in (None, embedder.fingerprint):
+def _template_vectors(template: Template, path: Path, models: _Models) -> _Vectors:
+    embedder, fuser = models.embedder.fingerprint, models.fuser.fingerprint
+    if template.embedder not in (None, embedder):
         raise EmbedderMismatchError(
-            f"{path}: template of the embedder {template.embedder}, expected {embedder.fingerprint}. "
+            f"{path}: template of the embedder {template.embedder}, expected {embedder}. "
             f"Make it with the embedder of the video."
         )
-    if template.fuser not in (None, fuser.fingerprint):
+    if template.fuser not in (None, fuser):
         raise FuserMismatchError(
-            f"{path}: template of the fuser {template.fuser}, expected {fuser.fingerprint}. Make it "
+            f"{path}: template of the fuser {template.fuser}, expected {fuser}. Make it "
             f"with the fuser of the video."
         )
     return template.vector, template.vector

@@ -14,6 +14,7 @@ from probefusion.errors import ConfigError, UnknownNameError
 from probefusion.nn.caface import CAFace, CAFaceConfig
 from probefusion.nn.exact import ExactFuser, ExactFuserConfig, FastFuserConfig
 from probefusion.nn.imagewise import ImagewiseNetwork
+from probefusion.nn.interface import TrainableFuser
 from probefusion.nn.setwise import SetwiseNetwork
 from probefusion.settings import check_settings
 
@@ -35,7 +36,8 @@ class Architecture:
 
     Args:
         config: Frozen dataclass with at least `dim` and `style_channels`.
-        network: Module that takes it, with `training_pass`.
+        network: Gives a `TrainableFuser` from it and `rng`: an `ImagewiseNetwork`, or a `SetwiseNetwork`
+            where the whole set is needed at once.
         kind: "imagewise" or "setwise", as in a fuser's card; "whole-set" for networks without a
             state, which cannot become a fuser folder.
     """
@@ -94,7 +96,13 @@ def build_network(
         settings, chosen.config, source="network", kind=f"setting of {architecture!r}"
     )
     config: Any = chosen.config(**checked)
-    return chosen.network(config, rng=rng)
+    network = chosen.network(config, rng=rng)
+    if not isinstance(network, TrainableFuser):
+        raise ConfigError(
+            f"architecture {architecture!r}: expected a network with training_pass, got "
+            f"{type(network).__name__}. Derive it from ImagewiseNetwork or SetwiseNetwork."
+        )
+    return network
 
 
 def check_exportable(architecture: str, settings: Mapping[str, Any]) -> None:

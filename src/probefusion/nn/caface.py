@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -83,26 +82,6 @@ class CAFaceConfig:
                 f"stochastic_depth: expected a rate in [0, 1), got {rate!r}. "
                 f"Use 0.0 to switch it off; the official training uses 0.1."
             )
-
-    @staticmethod
-    def from_mapping(values: Mapping[str, Any]) -> CAFaceConfig:
-        """The configuration that a file's table describes; missing keys keep their default.
-
-        Args:
-            values: Settings by name.
-
-        Raises:
-            ConfigError: If a name is unknown (a close one is suggested) or a value is not valid.
-        """
-        known = [field.name for field in fields(CAFaceConfig)]
-        for name in values:
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {close[0]!r}?" if close else "."
-                raise ConfigError(
-                    f"unknown CAFace setting {name!r}{hint} Known: {', '.join(known)}."
-                )
-        return CAFaceConfig(**values)
 
 
 class ClusterState(NamedTuple):

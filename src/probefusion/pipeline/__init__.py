@@ -10,13 +10,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from probefusion.pipeline.compare import Comparison
     from probefusion.pipeline.pipeline import Pipeline
     from probefusion.pipeline.results import FoundFace, Fused, FusedPeople, ImageWeight
     from probefusion.pipeline.videos import Extract
 
-__all__ = ["Extract", "FoundFace", "Fused", "FusedPeople", "ImageWeight", "Pipeline"]
+__all__ = ["Comparison", "Extract", "FoundFace", "Fused", "FusedPeople", "ImageWeight", "Pipeline"]
 
 _LAZY = {
+    "Comparison": "probefusion.pipeline.compare",
     "Extract": "probefusion.pipeline.videos",
     "FoundFace": "probefusion.pipeline.results",
     "Fused": "probefusion.pipeline.results",

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import EmbedderMismatchError, InvalidInputError, OutputExistsError
 from probefusion.pipeline.chosen_embedder import open_embedder
-from probefusion.pipeline.evaluate import check_measurable, embed_folder
+from probefusion.pipeline.folder_people import check_measurable, embed_folder
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
     from probefusion.faces import SkippedImage
-    from probefusion.fusion.folder import Threshold
     from probefusion.fusion.learned import LearnedFuser
+    from probefusion.fusion.threshold import Threshold
     from probefusion.protocols.degraded_folder import Mix
 
 __all__ = ["FALSE_MATCH_RATES", "Calibration", "calibrate"]
@@ -23,7 +24,7 @@ __all__ = ["FALSE_MATCH_RATES", "Calibration", "calibrate"]
 FALSE_MATCH_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 """Rates for which thresholds are stored where the comparisons resolve them."""
 
-StrPath = str | os.PathLike[str]
+StrPath = str | Path
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any
 from probefusion.checks import check_output
 from probefusion.errors import (
     ConfigError,
-    EmptySetError,
     MissingStyleError,
     ShapeError,
     UnknownNameError,
 )
 from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
 from probefusion.pipeline.evaluation import Evaluation
+from probefusion.pipeline.folder_people import check_measurable, embed_folder
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
     from probefusion.evaluation.licensed import EmbeddedRows
-    from probefusion.evaluation.probe_data import ProbeData
     from probefusion.faces import Detector
     from probefusion.fusion import Fuser
-    from probefusion.protocols.degraded_folder import DegradedFolderProtocol, Mix
+    from probefusion.protocols.degraded_folder import Mix
     from probefusion.protocols.licensed import Benchmark
     from probefusion.types import EmbeddingSet
 
@@ -33,7 +32,7 @@ __all__ = ["FOLDER_PROTOCOL", "evaluate"]
 FOLDER_PROTOCOL = "degraded-folder"
 """The open protocol, on any folder of people; the others are benchmarks under licence."""
 
-StrPath = str | os.PathLike[str]
+StrPath = str | Path
 Progress = Callable[[int, int], None]
 
 
@@ -253,33 +252,6 @@ def _on_folder(
     )
 
 
-def embed_folder(
-    protocol: DegradedFolderProtocol,
-    embedder: Embedder,
-    num_images: int,
-    cache: StrPath | None,
-    progress: Progress | None,
-) -> ProbeData:
-    """Gallery and probes of the degraded-folder protocol, embedded."""
-    from probefusion.evaluation.embed_protocol import embed_protocol
-
-    kept = None if cache is None else os.fspath(cache)
-    return embed_protocol(protocol, embedder, num_images=num_images, cache=kept, progress=progress)
-
-
-def check_measurable(protocol: DegradedFolderProtocol) -> None:
-    """Refuses people among whom nothing can be compared.
-
-    Raises:
-        EmptySetError: If the gallery holds one person.
-    """
-    if len(protocol.gallery) < 2:
-        raise EmptySetError(
-            f"data: folds {protocol.folds} hold {len(protocol.gallery)} of the {len(protocol.people.images)} "
-            f"people, so nobody to be mistaken for. Take all folds (--folds 0,1,2,3), or give more people."
-        )
-
-
 def _on_benchmark(
     name: str,
     data: StrPath,
@@ -300,6 +272,7 @@ def _on_benchmark(
 
     common: dict[str, Any] = {"images": images, "check_counts": check_counts}
     rows: EmbeddedRows
+    made_by: str | None
     if embeddings is None:
         embedder, fusers = source.open()
         benchmark = open_benchmark(
@@ -311,7 +284,8 @@ def _on_benchmark(
             cache=None if source.cache is None else os.fspath(source.cache),
             progress=source.on_embed,
         )
-        made_by, reason, title = embedder.own_fingerprint, "no face found", embedder.spec.name
+        made_by = embedder.own_fingerprint
+        reason, title = "no face found", embedder.spec.name
     else:
         stated = stated_fingerprint(source.embedder, preprocessing=source.preprocessing)
         made = read_made_embeddings(os.fspath(embeddings), embedder=stated, flipped=flipped)
@@ -322,7 +296,8 @@ def _on_benchmark(
             name, os.fspath(data), check_images=False, row_names=names, **common
         )
         rows = rows_of_benchmark(benchmark, made)
-        made_by, reason, title = made.images.embedder, f"no embedding in {made.origin}", made.origin
+        made_by = made.images.embedder
+        reason, title = f"no embedding in {made.origin}", made.origin
     results = evaluate_benchmark(
         benchmark, rows, fusers, chunks=(None, *chunks), progress=source.on_score
     )

@@ -15,6 +15,7 @@ from probefusion.evaluation.licensed import BenchmarkResult, SearchResult
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
     from probefusion.metrics import TarAtFar
+    from probefusion.reports.pages import Table
 
 __all__ = ["Evaluation"]
 
@@ -157,7 +158,7 @@ class Evaluation:
         skipped = [{"source": image.source, "reason": image.reason} for image in self.skipped]
         return {**content, "limits": list(self.limits), "skipped": skipped}
 
-    def summary(self) -> list[tuple[str, list[str], list[list[str]]]]:
+    def summary(self) -> list[Table]:
         """The main figures as small tables: title, header and rows of texts."""
         from probefusion.reports.summary import summary_of_benchmark, summary_of_folder
 

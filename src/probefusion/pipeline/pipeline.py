@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.fusion import Fuser
+from probefusion.pipeline.chosen_models import Models
+from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two
+from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
-from probefusion.pipeline.models import Models
-from probefusion.pipeline.person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
 from probefusion.pipeline.videos import Extract, read_gallery, read_video, watch_source
 from probefusion.types import EmbeddingSet, FusionState
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from probefusion.faces import Detector, ImageSource, SkippedImage
     from probefusion.faces.frames import VideoReader
     from probefusion.gallery.stills import Stills
+    from probefusion.types import TemplateSet
     from probefusion.video import Clip, VideoEvent, VideoSettings
 
 __all__ = ["Pipeline"]
@@ -234,9 +236,58 @@ class Pipeline:
             ConfigError: If it is not said whether the images are photos.
             ProbeFusionError: If the embeddings do not fit the fuser.
         """
-        from probefusion.pipeline.people import fuse_folders
+        from probefusion.pipeline.fuse_people import fuse_folders
 
         return fuse_folders(self._models, Path(folder), keep_states=keep_states, progress=progress)
+
+    def compare(
+        self,
+        first: Side,
+        second: Side,
+        *,
+        false_match_rate: float = 1e-3,
+        progress: UnitProgress | None = None,
+    ) -> Comparison:
+        """How alike two people are. What is no template yet is fused first, both sides by one fuser.
+
+        Args:
+            first: A `Template`, an `EmbeddingSet`, or anything else that `read_sets` takes; a file of
+                templates, with `#` and an id where it holds several.
+            second: Likewise.
+            false_match_rate: Rate at which the fuser's calibrated threshold is taken, a fraction.
+            progress: As for `fuse`.
+
+        Raises:
+            ConfigError: If a file holds several templates and no id is named, or the rate is none.
+            MismatchError: If the sides are of different embedders or fusers.
+            ProbeFusionError: If a side cannot be read.
+        """
+        return compare_two(
+            self._models, first, second, false_match_rate=false_match_rate, progress=progress
+        )
+
+    def compare_people(
+        self,
+        first: TemplateSet,
+        second: TemplateSet | None = None,
+        *,
+        false_match_rate: float = 1e-3,
+    ) -> list[Comparison]:
+        """For each template of a set the most similar one of another set, or of the others of the same.
+
+        Args:
+            first: The templates to find.
+            second: Those to find them among. None for `first` itself: who is in it twice?
+            false_match_rate: As for `compare`.
+
+        Returns:
+            One comparison for each template of `first`, in its order, with both ids.
+
+        Raises:
+            ConfigError: If the rate is none.
+            MismatchError, ShapeError, EmptySetError: As for `TemplateSet.nearest`.
+        """
+        return compare_many(self._models, first, second, false_match_rate=false_match_rate)
 
     def read_video(
         self,

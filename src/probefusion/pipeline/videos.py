@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from probefusion.faces.frames import VideoReader
     from probefusion.fusion import Fuser
     from probefusion.gallery import Stills
-    from probefusion.pipeline.models import Models
+    from probefusion.pipeline.chosen_models import Models
     from probefusion.video import Clip, VideoEvent, VideoSettings
 
 __all__ = ["Extract", "read_gallery", "read_video", "seen_most", "watch_source"]
@@ -100,9 +100,12 @@ def watch_source(
     with ExitStack() as opening:
         reader = opening.enter_context(_opened(source, extract, models.num_threads))
         fuser = models.fuser_of_new_images()
-        stills = gallery
-        if gallery is not None and not isinstance(gallery, Stills):
-            stills = read_gallery(models, gallery)
+        stills: Stills | None
+        stills = (
+            gallery
+            if gallery is None or isinstance(gallery, Stills)
+            else read_gallery(models, gallery)
+        )
         events = watch_video(
             reader,
             detector,

@@ -9,24 +9,24 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.reports.weight_colours import WeightColours
 from probefusion.video.explanation import Explanation
 
-__all__ = ["colour", "dots_chart", "growth_chart", "time_label", "timeline"]
+__all__ = ["dots_chart", "growth_chart", "time_label", "timeline"]
 
 _MOST_DOTS = 800
-_WIDTH = 640
-_STOPS = np.array(  # viridis at five places
-    [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]], np.float64
+_WIDTH = 520
+_PEOPLE = (
+    "#3b6fb5",
+    "#c07a1d",
+    "#3c8f5a",
+    "#7a4fa3",
+    "#159aa8",
+    "#b5523b",
+    "#d46a9f",
+    "#7d8a1f",
 )
-_FUSED, _MEAN = "#b02a4c", "#777"
-
-
-def colour(share: float) -> str:
-    """Colour of a weight, from 0 (dark violet) to 1 (yellow), on a power scale as weights are skewed."""
-    place = min(max(share, 0.0), 1.0) ** 0.4 * (len(_STOPS) - 1)
-    low = min(int(place), len(_STOPS) - 2)
-    mixed = _STOPS[low] + (place - low) * (_STOPS[low + 1] - _STOPS[low])
-    return "#" + "".join(f"{round(value):02x}" for value in mixed)
+"""Colours of people's lanes, mid tones that stand on light and dark ground."""
 
 
 def time_label(seconds: float) -> str:
@@ -47,7 +47,7 @@ def timeline(lanes: Sequence[tuple[str, str, Explanation]], last_time: float) ->
         lanes: (anchor, label, evidence) per person.
         last_time: End of the video in seconds.
     """
-    left, top, lane, width = 210, 8, 24, 960
+    left, top, lane, width = 190, 8, 24, 800
     height = top + lane * len(lanes) + 30
     span = max(last_time, 1e-3)
 
@@ -56,7 +56,7 @@ def timeline(lanes: Sequence[tuple[str, str, Explanation]], last_time: float) ->
 
     parts = []
     bottom = top + lane * len(lanes)
-    for tick in _ticks(0, span, 8):
+    for tick in _ticks(0, span, 6):
         parts.append(
             f"<line x1='{x(tick):.1f}' x2='{x(tick):.1f}' y1='{top}' y2='{bottom}' class='grid'/>"
             f"<text x='{x(tick):.1f}' y='{bottom + 18}' class='tick' text-anchor='middle'>"
@@ -64,8 +64,7 @@ def timeline(lanes: Sequence[tuple[str, str, Explanation]], last_time: float) ->
         )
     for row, (anchor, label, evidence) in enumerate(lanes):
         y = top + lane * row
-        name = evidence.match.name if evidence.match is not None else None
-        fill = _FUSED if name is not None else "#3b6fb5"
+        fill = _PEOPLE[row % len(_PEOPLE)]
         parts.append(
             f"<a href='#{anchor}'><text x='{left - 10}' y='{y + 16}' text-anchor='end' class='lane'>"
             f"{html.escape(label)}</text></a>"
@@ -83,6 +82,7 @@ def timeline(lanes: Sequence[tuple[str, str, Explanation]], last_time: float) ->
 def dots_chart(evidence: Explanation, reference: str) -> str:
     """Similarity of each image over time, coloured by weight, with the fused star."""
     order = _thinned(evidence.weights)
+    colours = WeightColours(evidence.weights)
     times, similarities = evidence.times[order], evidence.similarities[order]
     heaviest = float(evidence.weights.max())
     top, bottom, left, right, height = 16, 44, 52, 96, 300
@@ -105,7 +105,7 @@ def dots_chart(evidence: Explanation, reference: str) -> str:
         )
     mean = y(evidence.mean_similarity)
     parts.append(
-        f"<line x1='{left}' x2='{_WIDTH - right}' y1='{mean:.1f}' y2='{mean:.1f}' stroke='{_MEAN}' "
+        f"<line x1='{left}' x2='{_WIDTH - right}' y1='{mean:.1f}' y2='{mean:.1f}' class='mean-line' "
         f"stroke-dasharray='6 4'><title>plain mean of all images: {evidence.mean_similarity:.3f}</title></line>"
     )
     for moment, similarity, weight in sorted(
@@ -114,11 +114,11 @@ def dots_chart(evidence: Explanation, reference: str) -> str:
         share = weight / heaviest
         parts.append(
             f"<circle cx='{x(moment):.1f}' cy='{y(similarity):.1f}' r='{2.5 + 2.5 * share:.1f}' "
-            f"fill='{colour(share)}'><title>{time_label(moment)}: similarity {similarity:.3f}, weight "
+            f"fill='{colours.of(weight)}' class='dot'><title>{time_label(moment)}: similarity {similarity:.3f}, weight "
             f"{100 * weight:.2g} %</title></circle>"
         )
     parts.append(_star(_WIDTH - right + 24, y(evidence.fused_similarity), evidence))
-    parts += _scale(_WIDTH - 20, top, height - bottom, heaviest)
+    parts += _scale(_WIDTH - 20, top, height - bottom, colours)
     caption = f"similarity to {reference}"
     parts += _axis_titles(left, height, "time in the video", caption)
     return _svg(_WIDTH, height, parts, f"Similarity of each image to {reference}, by weight")
@@ -143,24 +143,24 @@ def growth_chart(evidence: Explanation, reference: str) -> str:
             f"<text x='{x(2**power):.1f}' y='{height - bottom + 16}' class='tick' text-anchor='middle'>"
             f"{2**power}</text>"
         )
-    for name, stroke, dash in (("mean", _MEAN, "6 4"), ("fused", _FUSED, "none")):
+    for name, dash in (("mean", "6 4"), ("fused", "none")):
         places = [
             (x(point.num_images), y(getattr(point, name)), point) for point in evidence.growth
         ]
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b, _ in places)
         parts.append(
-            f"<polyline points='{line}' fill='none' stroke='{stroke}' stroke-width='2' "
+            f"<polyline points='{line}' class='{name}-line' stroke-width='2' "
             f"stroke-dasharray='{dash}'/>"
         )
         parts += [
-            f"<circle cx='{a:.1f}' cy='{b:.1f}' r='3' fill='{stroke}'><title>{point.num_images} images: "
+            f"<circle cx='{a:.1f}' cy='{b:.1f}' r='3' class='{name}'><title>{point.num_images} images: "
             f"{name} {getattr(point, name):.3f}</title></circle>"
             for a, b, point in places
         ]
     own = "plain mean" if evidence.reference is not None else "plain mean, to its own"
     parts.append(
-        f"<text x='{_WIDTH - right - 4}' y='{height - bottom - 26}' text-anchor='end' fill='{_FUSED}'>fused</text>"
-        f"<text x='{_WIDTH - right - 4}' y='{height - bottom - 9}' text-anchor='end' fill='{_MEAN}'>{own}</text>"
+        f"<text x='{_WIDTH - right - 4}' y='{height - bottom - 26}' text-anchor='end' class='fused'>fused</text>"
+        f"<text x='{_WIDTH - right - 4}' y='{height - bottom - 9}' text-anchor='end' class='mean'>{own}</text>"
     )
     parts += _axis_titles(left, height, "images so far", f"similarity to {reference}")
     return _svg(_WIDTH, height, parts, "Similarity as images arrive")
@@ -211,22 +211,22 @@ def _star(x: float, y: float, evidence: Explanation) -> str:
         corners.append(f"{x + radius * math.cos(angle):.1f},{y + radius * math.sin(angle):.1f}")
     value = evidence.fused_similarity
     return (
-        f"<polygon points='{' '.join(corners)}' fill='{_FUSED}'><title>fused: {value:.3f}</title></polygon>"
-        f"<text x='{x:.1f}' y='{y + 24:.1f}' text-anchor='middle' fill='{_FUSED}'>{value:.2f}</text>"
+        f"<polygon points='{' '.join(corners)}' class='fused'><title>fused: {value:.3f}</title></polygon>"
+        f"<text x='{x:.1f}' y='{y + 24:.1f}' text-anchor='middle' class='fused'>{value:.2f}</text>"
     )
 
 
-def _scale(x: float, top: float, bottom: float, heaviest: float) -> list[str]:
+def _scale(x: float, top: float, bottom: float, colours: WeightColours) -> list[str]:
     steps = 24
     size = (bottom - top - 30) / steps
     parts = [
         f"<rect x='{x}' y='{top + 15 + size * k:.1f}' width='10' height='{size + 0.5:.1f}' "
-        f"fill='{colour(1 - k / (steps - 1))}'/>"
+        f"fill='{colours.at(1 - k / (steps - 1))}'/>"
         for k in range(steps)
     ]
     parts.append(
-        f"<text x='{x + 10}' y='{top + 9}' class='tick' text-anchor='end'>{100 * heaviest:.2g} %</text>"
-        f"<text x='{x + 10}' y='{bottom}' class='tick' text-anchor='end'>0</text>"
+        f"<text x='{x + 10}' y='{top + 9}' class='tick' text-anchor='end'>{100 * colours.high:.2g} %</text>"
+        f"<text x='{x + 10}' y='{bottom}' class='tick' text-anchor='end'>{100 * colours.low:.2g} %</text>"
     )
     return parts
 

@@ -1,47 +1,26 @@
-"""An assessment as a folder: report.json, report.md, and report.html that opens from the disk."""
+"""The report of a degraded-folder evaluation: JSON, Markdown and a page."""
 
 from __future__ import annotations
 
-import base64
-import html
-import io
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from probefusion.checks import check_output
 from probefusion.evaluation.degraded_folder import FolderEvaluation, FuserAtSize, FuserDifference
-from probefusion.files import replace_file
 from probefusion.metrics import BootstrapInterval, TarAtFar
-from probefusion.reports.figures import assessment_figures
+from probefusion.reports.figures import folder_figures
+from probefusion.reports.pages import Figure, Table, png, report_folder, write_pages
 from probefusion.version import __version__
 
-__all__ = ["REPORT_VERSION", "png", "report_facts", "report_folder", "write_pages", "write_report"]
-
-Table = tuple[str, list[str], list[list[str]]]
-"""Title, header and rows."""
-
-Figure = tuple[str, str, bytes]
-"""File name without ending, caption, PNG."""
-
-_PAGES = ("report.json", "report.md", "report.html")
+__all__ = ["REPORT_VERSION", "report_facts", "write_report"]
 
 REPORT_VERSION = 1
 """Version of the schema of `report.json`."""
 
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
-th:first-child,td:first-child{text-align:left}small{color:#666}img{max-width:100%;height:auto}
-figure{margin:1.5rem 0}figcaption{color:#444}
-"""
-
 
 def write_report(
-    assessment: FolderEvaluation,
+    result: FolderEvaluation,
     folder: str | Path,
     *,
     title: str,
@@ -53,7 +32,7 @@ def write_report(
     """Writes the report.
 
     Args:
-        assessment: What `evaluate_folder` gave.
+        result: What `evaluate_folder` gave.
         folder: Folder to make or to write into.
         title: Headline.
         facts: What was evaluated (protocol definition, embedder, data, command); kept as given.
@@ -63,40 +42,40 @@ def write_report(
 
     Raises:
         OutputExistsError: If a report stands there and `force` is False.
-        MissingExtraError: If matplotlib is not installed.
+        MissingExtraError: If matplotlib or Jinja2 is not installed.
     """
     folder = report_folder(folder, force=force)
-    content = report_facts(assessment, facts)
     figures = [
-        (name, caption, png(figure)) for name, caption, figure in assessment_figures(assessment)
+        Figure(name, caption, png(figure)) for name, caption, figure in folder_figures(result)
     ]
     write_pages(
         folder,
-        content=content,
+        content=report_facts(result, facts) if content is None else content,
         title=title,
-        notes=(_counts(assessment), _NOTE),
-        tables=_tables(assessment),
+        notes=(_counts(result), _NOTE),
+        limits=limits,
+        tables=_tables(result),
         figures=figures,
         facts=facts,
     )
 
 
-def report_facts(assessment: FolderEvaluation, facts: dict[str, Any]) -> dict[str, Any]:
+def report_facts(result: FolderEvaluation, facts: dict[str, Any]) -> dict[str, Any]:
     """The content of `report.json`; unresolved rates are null with `resolved` false, never zero."""
     return {
         "report_version": REPORT_VERSION,
         "probefusion": __version__,
         "evaluated": facts,
-        "num_people": assessment.num_people,
-        "num_probe_sets": assessment.num_probe_sets,
-        "num_gallery": assessment.num_gallery,
-        "num_replicates": assessment.plan.num_replicates,
-        "points": [_point(point) for point in assessment.points],
-        "differences": [_difference(difference) for difference in assessment.differences],
-        "severity_edges": [round(float(edge), 6) for edge in assessment.severity_edges],
+        "num_people": result.num_people,
+        "num_probe_sets": result.num_probe_sets,
+        "num_gallery": result.num_gallery,
+        "num_replicates": result.plan.num_replicates,
+        "points": [_point(point) for point in result.points],
+        "differences": [_difference(difference) for difference in result.differences],
+        "severity_edges": [round(float(edge), 6) for edge in result.severity_edges],
         "weight_by_severity": {
             name: [_number(value) for value in values]
-            for name, values in assessment.weight_by_severity.items()
+            for name, values in result.weight_by_severity.items()
         },
     }
 
@@ -161,35 +140,35 @@ def _number(value: float) -> float | None:
     return round(float(value), 6) if math.isfinite(value) else None
 
 
-def _tables(assessment: FolderEvaluation) -> list[Table]:
+def _tables(result: FolderEvaluation) -> list[Table]:
     """(title, header, rows) of every table of the report."""
-    sizes = assessment.plan.set_sizes
-    names = list(dict.fromkeys(point.fuser for point in assessment.points))
-    at = {(point.fuser, point.num_images): point for point in assessment.points}
+    sizes = result.plan.set_sizes
+    names = list(dict.fromkeys(point.fuser for point in result.points))
+    at = {(point.fuser, point.num_images): point for point in result.points}
     header = ["fuser", *(f"N={size}" for size in sizes)]
-    tables = []
-    for index, rate in enumerate(assessment.plan.false_accept_rates):
+    tables: list[Table] = []
+    for index, rate in enumerate(result.plan.false_accept_rates):
         rows = [[name, *(_rate_cell(at[name, size], index) for size in sizes)] for name in names]
-        tables.append((f"TAR at FAR {rate:g}", header, rows))
-    for index, rate in enumerate(assessment.plan.false_positive_rates):
+        tables.append(Table(f"TAR at FAR {rate:g}", header, rows))
+    for index, rate in enumerate(result.plan.false_positive_rates):
         rows = [[name, *(_cell(at[name, size].tpir[index]) for size in sizes)] for name in names]
-        tables.append((f"TPIR at FPIR {rate:g}", header, rows))
-    index = assessment.plan.false_accept_rates.index(assessment.plan.decision_rate)
+        tables.append(Table(f"TPIR at FPIR {rate:g}", header, rows))
+    index = result.plan.false_accept_rates.index(result.plan.decision_rate)
     rows = [
         [name, *(_plain_rate(at[name, size].raw_gallery[index]) for size in sizes)]
         for name in names
     ]
-    title = f"TAR at FAR {assessment.plan.decision_rate:g}, gallery embeddings not fused"
-    tables.append((title, header, rows))
+    title = f"TAR at FAR {result.plan.decision_rate:g}, gallery embeddings not fused"
+    tables.append(Table(title, header, rows))
     rows = [[name, *(_cell(at[name, size].rank1) for size in sizes)] for name in names]
-    tables.append(("Rank-1 identification rate", header, rows))
-    changes = {(d.fuser, d.num_images): d for d in assessment.differences}
+    tables.append(Table("Rank-1 identification rate", header, rows))
+    changes = {(d.fuser, d.num_images): d for d in result.differences}
     if changes:
         rows = [
             [name, *(_change_cell(changes[name, size]) for size in sizes)] for name in names[1:]
         ]
-        title = f"TAR at FAR {assessment.plan.decision_rate:g} minus that of {names[0]}"
-        tables.append((title, header, rows))
+        title = f"TAR at FAR {result.plan.decision_rate:g} minus that of {names[0]}"
+        tables.append(Table(title, header, rows))
     return tables
 
 
@@ -224,116 +203,8 @@ _NOTE = (
 )
 
 
-def _counts(assessment: FolderEvaluation) -> str:
+def _counts(result: FolderEvaluation) -> str:
     return (
-        f"{assessment.num_people} probe people, {assessment.num_probe_sets} probe sets, "
-        f"{assessment.num_gallery} gallery entries, {assessment.plan.num_replicates} replicates."
+        f"{result.num_people} probe people, {result.num_probe_sets} probe sets, "
+        f"{result.num_gallery} gallery entries, {result.plan.num_replicates} replicates."
     )
-
-
-def report_folder(folder: str | Path, *, force: bool) -> Path:
-    """Makes the folder of a report.
-
-    Raises:
-        OutputExistsError: If a report stands there and `force` is False.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in _PAGES:
-        check_output(folder / name, force=force)
-    return folder
-
-
-def write_pages(
-    folder: Path,
-    *,
-    content: dict[str, Any],
-    title: str,
-    notes: Sequence[str],
-    tables: Sequence[Table],
-    figures: Sequence[Figure],
-    facts: dict[str, Any],
-) -> None:
-    """Writes report.json, report.md, report.html and the figures, replacing what stands there.
-
-    Args:
-        folder: An existing folder.
-        content: What report.json holds; no NaN.
-        title: Headline.
-        notes: Paragraphs below it.
-        tables: (title, header, rows) of texts.
-        figures: (file name without ending, caption, PNG bytes).
-        facts: What was evaluated.
-    """
-    texts = (
-        json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        _markdown(title, notes, tables, figures, facts),
-        _page(title, notes, tables, figures, facts),
-    )
-    for figure, _, data in figures:
-        with replace_file(folder / f"{figure}.png", force=True) as stream:
-            stream.write(data)
-    for name, text in zip(_PAGES, texts, strict=True):
-        with replace_file(folder / name, force=True) as stream:
-            stream.write(text.encode())
-
-
-def _markdown(
-    title: str,
-    notes: Sequence[str],
-    tables: Sequence[Table],
-    figures: Sequence[Figure],
-    facts: dict[str, Any],
-) -> str:
-    lines = [f"# {title}", ""]
-    for note in notes:
-        lines += [note, ""]
-    for name, header, rows in tables:
-        lines += [f"## {name}", "", "| " + " | ".join(header) + " |"]
-        lines += ["|---" + "|---:" * (len(header) - 1) + "|"]
-        lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
-    for name, caption, _ in figures:
-        lines += [f"![{caption}]({name}.png)", ""]
-    lines += ["```json", json.dumps(facts, indent=2, ensure_ascii=False), "```", ""]
-    return "\n".join(lines)
-
-
-def _page(
-    title: str,
-    notes: Sequence[str],
-    tables: Sequence[Table],
-    figures: Sequence[Figure],
-    facts: dict[str, Any],
-) -> str:
-    parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{html.escape(title)}</h1>",
-        *(f"<p>{html.escape(note)}</p>" for note in notes),
-    ]
-    for name, caption, data in figures:
-        source = base64.b64encode(data).decode()
-        parts.append(
-            f"<figure id='{name}'><img alt='{html.escape(caption)}' "
-            f"src='data:image/png;base64,{source}'><figcaption>{html.escape(caption)}</figcaption></figure>"
-        )
-    for name, header, rows in tables:
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
-        parts.append(
-            f"<h2>{html.escape(name)}</h2><div style='overflow-x:auto'><table><thead><tr>{head}</tr>"
-            f"</thead><tbody>{body}</tbody></table></div>"
-        )
-    evaluated = html.escape(json.dumps(facts, indent=2, ensure_ascii=False))
-    parts.append(f"<h2>What was evaluated</h2><pre>{evaluated}</pre></body></html>\n")
-    return "".join(parts)
-
-
-def png(figure: Any) -> bytes:
-    """A matplotlib figure as PNG bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    return buffer.getvalue()

@@ -9,15 +9,15 @@ import numpy as np
 
 from probefusion.evaluation.degraded_folder import FolderEvaluation, FuserAtSize
 from probefusion.metrics import RocCurve, roc
-from probefusion.reports.plots import LINE_STYLES, subplots
+from probefusion.reports.plots import line_style, subplots
 
-__all__ = ["assessment_figures", "curve_figure"]
+__all__ = ["curve_figure", "folder_figures"]
 
 _CURVE_POINTS = 2000
 
 
-def assessment_figures(assessment: FolderEvaluation) -> list[tuple[str, str, Any]]:
-    """All figures of an assessment.
+def folder_figures(result: FolderEvaluation) -> list[tuple[str, str, Any]]:
+    """All figures of a degraded-folder evaluation.
 
     Returns:
         (file name without ending, caption, matplotlib figure) of each.
@@ -25,15 +25,15 @@ def assessment_figures(assessment: FolderEvaluation) -> list[tuple[str, str, Any
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    sizes = assessment.plan.set_sizes
+    sizes = result.plan.set_sizes
     middle = min(sizes, key=lambda size: abs(np.log2(size) - 3))
-    shown = [point for point in assessment.points if point.num_images == middle]
-    rate = assessment.plan.decision_rate
+    shown = [point for point in result.points if point.num_images == middle]
+    rate = result.plan.decision_rate
     return [
         (
             "tar",
             f"TAR at FAR {rate:g} and rank 1 against the number of probe images, 95 % bands.",
-            _rates(assessment),
+            _rates(result),
         ),
         ("roc", f"ROC and DET with {middle} probe images.", _curves(shown)),
         ("cmc", f"Identification rate by rank with {middle} probe images.", _cmc(shown)),
@@ -41,23 +41,23 @@ def assessment_figures(assessment: FolderEvaluation) -> list[tuple[str, str, Any
             "severity",
             "Mean weight of an image, as a multiple of an equal share, by its degradation "
             f"({max(sizes)} probe images).",
-            _severity(assessment),
+            _severity(result),
         ),
     ]
 
 
 def _styled(names: Sequence[str]) -> dict[str, dict[str, str]]:
-    return {name: LINE_STYLES[index % len(LINE_STYLES)] for index, name in enumerate(names)}
+    return {name: line_style(index) for index, name in enumerate(names)}
 
 
-def _rates(assessment: FolderEvaluation) -> Any:
+def _rates(result: FolderEvaluation) -> Any:
     figure, (left, right) = subplots(1, 2, figsize=(11, 4.6))
-    rates = assessment.plan.false_accept_rates
-    index = rates.index(assessment.plan.decision_rate)
-    sizes = list(assessment.plan.set_sizes)
-    names = list(dict.fromkeys(point.fuser for point in assessment.points))
+    rates = result.plan.false_accept_rates
+    index = rates.index(result.plan.decision_rate)
+    sizes = list(result.plan.set_sizes)
+    names = list(dict.fromkeys(point.fuser for point in result.points))
     for name, style in _styled(names).items():
-        mine = [point for point in assessment.points if point.fuser == name]
+        mine = [point for point in result.points if point.fuser == name]
         for axes, intervals in (
             (left, [point.verification_intervals[index] for point in mine]),
             (right, [point.rank1 for point in mine]),
@@ -80,7 +80,7 @@ def _rates(assessment: FolderEvaluation) -> Any:
         axes.set_ylabel(label)
         axes.set_ylim(top=1.01)
         axes.grid(visible=True, alpha=0.3)
-    if not assessment.points[0].verification[index].resolved:
+    if not result.points[0].verification[index].resolved:
         left.text(
             0.5, 0.5, "unresolved: too few comparisons", transform=left.transAxes, ha="center"
         )
@@ -147,12 +147,12 @@ def _cmc(points: Sequence[FuserAtSize]) -> Any:
     return figure
 
 
-def _severity(assessment: FolderEvaluation) -> Any:
+def _severity(result: FolderEvaluation) -> Any:
     figure, (axes,) = subplots(1, 1, figsize=(7, 4.4))
-    edges = assessment.severity_edges
+    edges = result.severity_edges
     centres = (edges[:-1] + edges[1:]) / 2
-    for name, style in _styled(list(assessment.weight_by_severity)).items():
-        shares = assessment.weight_by_severity[name]
+    for name, style in _styled(list(result.weight_by_severity)).items():
+        shares = result.weight_by_severity[name]
         axes.plot(centres, shares, label=name, markersize=4, **style)
     axes.set_xlabel("severity of the degradation")
     axes.set_ylabel("weight / equal share")

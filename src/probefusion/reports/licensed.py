@@ -12,8 +12,8 @@ import numpy as np
 
 from probefusion.evaluation.licensed import BenchmarkResult
 from probefusion.metrics import RocCurve, TarAtFar
-from probefusion.reports.degraded_folder import png, report_folder, write_pages
 from probefusion.reports.figures import curve_figure
+from probefusion.reports.pages import Figure, Table, png, report_folder, write_pages
 from probefusion.version import __version__
 
 __all__ = ["benchmark_report_facts", "write_benchmark_report"]
@@ -46,6 +46,8 @@ def write_benchmark_report(
     *,
     title: str,
     facts: dict[str, Any],
+    limits: Sequence[str] = (),
+    content: dict[str, Any] | None = None,
     force: bool = False,
 ) -> None:
     """Writes report.json, report.md and report.html.
@@ -55,46 +57,50 @@ def write_benchmark_report(
         folder: Folder to make or to write into.
         title: Headline.
         facts: What was evaluated.
+        limits: What could not be measured, and why, in words.
+        content: What report.json holds; None is `benchmark_report_facts`.
         force: Whether an existing report may be replaced.
 
     Raises:
         OutputExistsError: If a report stands there and `force` is False.
+        MissingExtraError: If matplotlib or Jinja2 is not installed.
     """
     folder = report_folder(folder, force=force)
     write_pages(
         folder,
-        content=benchmark_report_facts(results, facts),
+        content=benchmark_report_facts(results, facts) if content is None else content,
         title=title,
         notes=(_NOTE,),
+        limits=limits,
         tables=_tables(results),
         figures=_figures(results),
         facts=facts,
     )
 
 
-def _figures(results: Sequence[BenchmarkResult]) -> list[tuple[str, str, bytes]]:
+def _figures(results: Sequence[BenchmarkResult]) -> list[Figure]:
     curves = {result.label: result.curve for result in results if result.curve is not None}
     if not curves:
         return []
     figure = curve_figure(curves)
-    return [("roc", "ROC and DET of the one-to-one comparisons.", png(figure))]
+    return [Figure("roc", "ROC and DET of the one-to-one comparisons.", png(figure))]
 
 
-def _tables(results: Sequence[BenchmarkResult]) -> list[tuple[str, list[str], list[list[str]]]]:
-    tables = []
+def _tables(results: Sequence[BenchmarkResult]) -> list[Table]:
+    tables: list[Table] = []
     for title, kind in (("1:1, TAR at FAR", "verification"), ("1:1, helper's rule", "upstream")):
         rates = getattr(results[0], kind)
         if rates:
             header = ["fuser", *(f"{rate.target:g}" for rate in rates)]
             rows = [[r.label, *(_rate(rate) for rate in getattr(r, kind))] for r in results]
-            tables.append((title, header, rows))
+            tables.append(Table(title, header, rows))
     if results[0].fold_accuracy is not None:
         rows = [
             [r.label, f"{r.fold_accuracy.mean:.4f}", f"{r.fold_accuracy.standard_error:.4f}"]
             for r in results
             if r.fold_accuracy is not None
         ]
-        tables.append(("Accuracy over folds", ["fuser", "mean", "standard error"], rows))
+        tables.append(Table("Accuracy over folds", ["fuser", "mean", "standard error"], rows))
     for index, search in enumerate(results[0].searches):
         header = ["fuser", *(f"rank {rank}" for rank in search.cmc.ranks)]
         header += [f"TPIR at FPIR {entry.target:g}" for entry in search.tpir]
@@ -106,7 +112,7 @@ def _tables(results: Sequence[BenchmarkResult]) -> list[tuple[str, list[str], li
             opened = [f"{e.tpir:.4f}" if e.resolved else "unresolved" for e in mine.tpir]
             opened += [f"{e.tpir:.4f}" for e in mine.upstream_tpir]
             rows.append([result.label, *closed, *opened])
-        tables.append((f"1:N, {search.search}, {search.gallery}", header, rows))
+        tables.append(Table(f"1:N, {search.search}, {search.gallery}", header, rows))
     return tables
 
 

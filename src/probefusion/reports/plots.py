@@ -11,17 +11,38 @@ import numpy as np
 from probefusion.evaluation.sweep import SweepPoint
 from probefusion.extras import import_extra
 from probefusion.files import replace_file
+from probefusion.reports.weight_colours import weight_limits
 from probefusion.types import FloatArray
 
-__all__ = ["LINE_STYLES", "plot_person", "plot_sweep", "subplots"]
+__all__ = ["line_style", "plot_person", "plot_sweep", "subplots"]
 
-LINE_STYLES = (
-    {"color": "#8a8a8a", "marker": "o", "linestyle": "--"},
-    {"color": "#c07a1d", "marker": "s", "linestyle": "--"},
-    {"color": "#3b6fb5", "marker": "^", "linestyle": "-"},
-    {"color": "#b02a4c", "marker": "D", "linestyle": "-"},
-    {"color": "#3c8f5a", "marker": "v", "linestyle": "-"},
+_COLOURS = (
+    "#8a8a8a",
+    "#c07a1d",
+    "#3b6fb5",
+    "#b02a4c",
+    "#3c8f5a",
+    "#7a4fa3",
+    "#159aa8",
+    "#8b5a2b",
+    "#d46a9f",
+    "#4a5568",
 )
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "h")
+_LINES = ("-", "--", ":", "-.")
+
+
+def line_style(index: int) -> dict[str, str]:
+    """Colour, marker and line of the curve at a position; the first 440 are all different.
+
+    Colours and markers go on together, at lengths that have no common factor; the kind of line
+    changes when the colours are used up. The first, as a rule the mean, is grey.
+    """
+    return {
+        "color": _COLOURS[index % len(_COLOURS)],
+        "marker": _MARKERS[index % len(_MARKERS)],
+        "linestyle": _LINES[index // len(_COLOURS) % len(_LINES)],
+    }
 
 
 def plot_sweep(
@@ -47,11 +68,14 @@ def plot_sweep(
     ]
     rate = min(resolved, key=lambda index: points[0].verification[index].target)
     target = points[0].verification[rate].target
-    for name, style in zip(names, LINE_STYLES * len(names), strict=False):
+    for index, name in enumerate(names):
+        style = line_style(index)
         mine = [point for point in points if point.fuser == name]
         sizes = [point.num_images for point in mine]
-        left.plot(sizes, [point.verification[rate].tar for point in mine], label=name, **style)
-        right.plot(sizes, [point.rank1 for point in mine], label=name, **style)
+        left.plot(
+            sizes, [point.verification[rate].tar for point in mine], label=_short(name), **style
+        )
+        right.plot(sizes, [point.rank1 for point in mine], label=_short(name), **style)
     for axes, label in ((left, f"TAR at FAR {target:g}"), (right, "rank-1 identification rate")):
         axes.set_xscale("log", base=2)
         axes.set_xticks(sizes, [str(size) for size in sizes])
@@ -93,7 +117,9 @@ def plot_person(
     figure, (axes,) = subplots(1, 1, figsize=(9, 4.4))
     order = np.arange(len(weights)) if severities is None else np.argsort(severities)
     positions = np.arange(1, len(weights) + 1)
-    from matplotlib.colors import PowerNorm  # a power scale, or all but the heaviest look alike
+    from matplotlib.colors import (
+        LogNorm,
+    )  # weights differ by factors: equal steps are equal factors
 
     dots = axes.scatter(
         positions,
@@ -102,7 +128,7 @@ def plot_person(
         cmap="viridis",
         s=46,
         zorder=3,
-        norm=PowerNorm(0.4, vmin=0),
+        norm=LogNorm(*weight_limits(weights)),
     )
     axes.axhline(
         mean_similarity,
@@ -129,7 +155,9 @@ def plot_person(
     axes.grid(visible=True, alpha=0.3)
     axes.margins(y=0.18)
     axes.legend(loc="upper right", frameon=False, ncols=2)
-    figure.colorbar(dots, ax=axes, label="weight in the fused result")
+    bar = figure.colorbar(dots, ax=axes, label="weight in the fused result")
+    bar.ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.2g} %")
+    bar.ax.yaxis.set_minor_formatter(lambda *_: "")
     axes.set_title(title, fontsize=11)
     _save(figure, path, force=force)
 
@@ -149,3 +177,7 @@ def subplots(rows: int, columns: int, **settings: Any) -> tuple[Any, tuple[Any, 
 def _save(figure: Any, path: str | Path, *, force: bool) -> None:
     with replace_file(path, force=force) as stream:
         figure.savefig(stream, format=Path(path).suffix.lstrip(".") or "png", dpi=150)
+
+
+def _short(fuser: str) -> str:
+    return fuser.partition(".")[0]

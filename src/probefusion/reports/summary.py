@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from probefusion.evaluation.degraded_folder import FolderEvaluation
 from probefusion.evaluation.licensed import BenchmarkResult
 from probefusion.metrics import TarAtFar
+from probefusion.reports.pages import Table
 
 __all__ = ["summary_of_benchmark", "summary_of_folder"]
-
-Table = tuple[str, list[str], list[list[str]]]
-"""Title, header and rows."""
 
 
 def summary_of_folder(result: FolderEvaluation) -> list[Table]:
@@ -28,9 +26,9 @@ def summary_of_folder(result: FolderEvaluation) -> list[Table]:
         rows = [
             [name, *(_rate(at[name, size].verification[index]) for size in sizes)] for name in names
         ]
-        tables.append((f"TAR at FAR {target:g}", header, rows))
+        tables.append(Table(f"TAR at FAR {target:g}", header, rows))
     rows = [[name, *(f"{at[name, size].rank1.estimate:.3f}" for size in sizes)] for name in names]
-    tables.append((f"rank 1 among {result.num_gallery}", header, rows))
+    tables.append(Table(f"rank 1 among {result.num_gallery}", header, rows))
     return tables
 
 
@@ -40,14 +38,14 @@ def summary_of_benchmark(results: Sequence[BenchmarkResult]) -> list[Table]:
     if results[0].verification:
         header = ["fuser", *(f"{rate.target:g}" for rate in results[0].verification)]
         rows = [[way.label, *map(_rate, way.verification)] for way in results]
-        tables.append(("TAR at FAR", header, rows))
+        tables.append(Table("TAR at FAR", header, rows))
     if results[0].searches:
         header = ["fuser", *(f"{entry.search}, {entry.gallery}" for entry in results[0].searches)]
         rows = [
             [way.label, *(f"{entry.cmc.rates[0]:.4f}" for entry in way.searches)] for way in results
         ]
         rank = int(results[0].searches[0].cmc.ranks[0])
-        tables.append((f"rank {rank}", header, rows))
+        tables.append(Table(f"rank {rank}", header, rows))
     return tables
 
 

@@ -97,8 +97,9 @@ def watch_video(
     - "updated": another block of its images was fused. With an exact fuser blocks end after 1, 2, 3, 4,
       6, 9, 13, ... images (half as many again) and after `settings.chunk_size` (32) at the latest, with
       others after every `chunk_size` images. An image that waits for its block is in no event until then.
-    - "left": it was not seen for `settings.max_gap` seconds, or its moving face turned out to show
-      someone else (a split; the other person appears), or the video ended.
+    - "left": it was not seen for `settings.max_gap` seconds (two and a half steps from one used frame to
+      the next, where that is longer), or its moving face turned out to show someone else (a split; the
+      other person appears), or the video ended.
 
     Template and state of an event are those of all images of the person so far. Those of the last "left"
     are, number for number, those that `process_video` gives for the track.

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from probefusion.zoo.detectors import load_detector, resolve_detector
     from probefusion.zoo.download import Patience, download_file
     from probefusion.zoo.embedders import ARCFACE_PREPROCESSING, load_embedder, resolve_embedder
-    from probefusion.zoo.fuser_choices import fuser_choices
+    from probefusion.zoo.fuser_names import fuser_choices
     from probefusion.zoo.fusers import (
         absent_fusers,
+        find_fuser_folder,
         has_fuser_for,
         load_fuser,
         suggest_fuser,
@@ -46,6 +47,7 @@ __all__ = [
     "find_by_sha256",
     "find_entry",
     "find_file",
+    "find_fuser_folder",
     "forget_model",
     "fuser_choices",
     "has_fuser_for",
@@ -72,8 +74,11 @@ _ROOMS = {
     "detectors": ("load_detector", "resolve_detector"),
     "download": ("Patience", "download_file"),
     "embedders": ("ARCFACE_PREPROCESSING", "load_embedder", "resolve_embedder"),
-    "fuser_choices": ("fuser_choices",),
-    "fusers": ("absent_fusers", "has_fuser_for", "load_fuser", "suggest_fuser", "trained_fusers"),
+    "fuser_names": ("fuser_choices",),
+    "fusers": (
+        "absent_fusers", "find_fuser_folder", "has_fuser_for", "load_fuser", "suggest_fuser",
+        "trained_fusers",
+    ),
     "manifest": (
         "KnownModel", "find_by_sha256", "forget_model", "known_models", "models_folder",
         "remember_model",

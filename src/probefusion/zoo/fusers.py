@@ -15,7 +15,14 @@ from probefusion.types import EmbeddingSet
 from probefusion.zoo.fuser_folders import fuser_folders
 from probefusion.zoo.manifest import KnownModel, known_models
 
-__all__ = ["absent_fusers", "has_fuser_for", "load_fuser", "suggest_fuser", "trained_fusers"]
+__all__ = [
+    "absent_fusers",
+    "find_fuser_folder",
+    "has_fuser_for",
+    "load_fuser",
+    "suggest_fuser",
+    "trained_fusers",
+]
 
 _POOLING: dict[str, type[MeanFuser] | type[NormWeightedFuser] | type[UniversalFuser]] = {
     "mean": MeanFuser,
@@ -107,26 +114,43 @@ def load_fuser(
     name = os.fspath(fuser)
     if name in _POOLING:
         return _POOLING[name](num_threads=num_threads)
+    folder = find_fuser_folder(name, embedder=embedder)
+    return open_fuser(folder, num_threads=num_threads, device=device)
+
+
+def find_fuser_folder(name: str, *, embedder: str | None = None) -> Path:
+    """The folder of a trained fuser.
+
+    Args:
+        name: Its full name, its architecture ("exact", "official"), or the path of a fuser folder.
+        embedder: As for `trained_fusers`.
+
+    Raises:
+        UnknownNameError: If there is neither such a name nor such a folder.
+        MissingFileError: If the fuser is known but not here; says how to get it.
+    """
     here = trained_fusers(embedder)
     folder = here.get(name)
-    fits = folder is not None and (
+    if folder is not None and (
         embedder is None or name == folder.name or _made_for(folder) == embedder
-    )
-    if not fits:
-        absent = _called(name, absent_fusers(embedder))
-        if absent is None and folder is None and not Path(name).is_dir():
-            absent = _called(name, absent_fusers())
-        if absent is not None:
-            raise MissingFileError(
-                f"fuser {name!r}: {absent.name} (made for {absent.settings.get('embedder')}; licence: "
-                f"{absent.licence}) is known but not here. Get it with: probefusion models pull "
-                f"{absent.name}"
-            )
-    folder = folder or (Path(name) if Path(name).is_dir() else None)
-    if folder is None:
+    ):
+        return folder
+    own = Path(name) if Path(name).is_dir() else None
+    absent = _called(name, absent_fusers(embedder))
+    if absent is None and folder is None and own is None:
+        absent = _called(name, absent_fusers())
+    if absent is not None:
+        raise MissingFileError(
+            f"fuser {name!r}: {absent.name} (made for {absent.settings.get('embedder')}; licence: "
+            f"{absent.licence}) is known but not here. Get it with: probefusion models pull "
+            f"{absent.name}"
+        )
+    if folder is not None:  # made for another embedder, which is told when images are fused
+        return folder
+    if own is None:
         known = (*_POOLING, *here, *(entry.name for entry in absent_fusers()), "a fuser folder")
         raise UnknownNameError("fuser", name, known)
-    return open_fuser(folder, num_threads=num_threads, device=device)
+    return own
 
 
 def suggest_fuser(images: EmbeddingSet) -> str:

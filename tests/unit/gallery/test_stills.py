@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from drawn_video import COLOURS, ColourEmbedder, SquareDetector
 
-from probefusion.errors import MissingQualityError
+from probefusion.errors import ConfigError, FuserMismatchError, MissingQualityError
 from probefusion.gallery import read_stills, search_stills
-from probefusion.types import EmbeddingSet
+from probefusion.types import EmbeddingSet, TemplateSet
 from probefusion.zoo import load_fuser
 
 cv2 = pytest.importorskip("cv2")
@@ -50,3 +50,29 @@ def test_a_set_without_quality_is_refused_where_it_is_needed(tmp_path) -> None:
         read_stills(
             tmp_path / "set.npz", ColourEmbedder(), SquareDetector(), load_fuser("universal")
         )
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_each_template_of_a_set_is_a_person(tmp_path, ending) -> None:
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    fuser, embedder = load_fuser("mean"), ColourEmbedder()
+    crops = [np.full((1, 112, 112, 3), colour, np.uint8) for colour in COLOURS[:2]]
+    templates = {
+        name: fuser.fuse(
+            EmbeddingSet(embeddings=embedder.embed(crop)[0], embedder=embedder.fingerprint)
+        )
+        for name, crop in zip(("red", "green"), crops, strict=True)
+    }
+    path = tmp_path / f"staff.{ending}"
+    TemplateSet.of(templates).save(path)
+    stills = read_stills(path, embedder, SquareDetector(), fuser)
+    assert stills.names == ("red", "green")
+    assert search_stills(templates["green"], stills, fuser, threshold=0.9).name == "green"
+    folder = tmp_path / "more"
+    folder.mkdir()
+    templates["green"].save(folder / "green.npz")
+    with pytest.raises(ConfigError, match="two people are named 'green'"):
+        read_stills([path, folder], embedder, SquareDetector(), fuser)
+    with pytest.raises(FuserMismatchError, match="staff"):
+        read_stills(path, embedder, SquareDetector(), load_fuser("norm-weighted"))

@@ -40,18 +40,5 @@ def test_it_is_frozen_and_keyword_only():
         CAFaceConfig(512)
 
 
-def test_a_mapping_gives_the_same_config():
-    config = CAFaceConfig(dim=128, num_clusters=8, stochastic_depth=0)
-    assert CAFaceConfig.from_mapping(dataclasses.asdict(config)) == config
-    assert CAFaceConfig.from_mapping({"depth": 3}) == CAFaceConfig(depth=3)
-
-
-def test_an_unknown_key_is_refused_with_a_suggestion():
-    with pytest.raises(ConfigError, match="did you mean 'num_clusters'"):
-        CAFaceConfig.from_mapping({"num_cluster": 4})
-    with pytest.raises(ConfigError, match="unknown CAFace setting 'zzz'"):
-        CAFaceConfig.from_mapping({"zzz": 4})
-
-
 def test_no_config_means_the_released_size():
     assert CAFace().config == CAFaceConfig()

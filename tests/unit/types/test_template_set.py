@@ -107,6 +107,7 @@ def test_arrays_have_their_types_and_cannot_be_written_to(arguments) -> None:
         ({"fuser": 3}, DtypeError, "fuser: expected a text or None"),
         ({"embedder": b"net"}, DtypeError, "embedder: expected a text or None"),
         ({"states": ()}, ShapeError, "states: expected one entry per template"),
+        ({"states": (None,) * 3}, DtypeError, "expected a FusionState for each template, got None"),
     ],
 )
 def test_what_is_wrong_is_named(arguments, change, error, words) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,10 +92,32 @@ def test_unknown_hash():
 def test_folder_follows_the_environment(monkeypatch):
     monkeypatch.setenv("PROBEFUSION_HOME", "~/elsewhere")
     assert models_folder() == Path.home() / "elsewhere" / "models"
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     for unset in (lambda: monkeypatch.setenv("PROBEFUSION_HOME", ""),
                   lambda: monkeypatch.delenv("PROBEFUSION_HOME")):  # fmt: skip
         unset()
         assert models_folder() == Path.home() / ".cache" / "probefusion" / "models"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="folders of Linux")
+def test_models_of_older_releases_stay_where_they_are(monkeypatch, tmp_path):
+    monkeypatch.delenv("PROBEFUSION_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert models_folder() == tmp_path / "caches" / "probefusion" / "models"
+    usual = tmp_path / ".cache" / "probefusion" / "models"
+    usual.mkdir(parents=True)
+    assert models_folder() == usual
+
+
+def test_older_releases_can_read_what_is_remembered(home):
+    """Their manifest is format 2, and knows no key `files`."""
+    content = json.loads(remember_model(own_entry()).read_text())
+    assert content["format_version"] == 2
+    assert set(content["models"]["mine"]) == {
+        "kind", "file", "format", "sha256", "size", "licence", "non_commercial", "origin", "urls",
+        "page", "huggingface", "packs", "accuracy", "settings",
+    }  # fmt: skip
 
 
 def own_entry(**settings):

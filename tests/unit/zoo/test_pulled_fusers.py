@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from http.server import ThreadingHTTPServer
@@ -23,6 +24,7 @@ from probefusion.fusion.folder import read_card
 from probefusion.zoo import (
     Patience,
     absent_fusers,
+    find_fuser_folder,
     has_fuser_for,
     known_models,
     load_fuser,
@@ -204,9 +206,13 @@ def test_folders_of_the_user_are_searched(entry, home, fuser_folders, tmp_path, 
     own = tmp_path / "own"
     shutil.copytree(fuser_folders["exact"], own / NAME)
     shutil.copytree(fuser_folders["official"], own / "mine")
-    monkeypatch.setenv("PROBEFUSION_FUSERS", f"{own}:{home}")
+    monkeypatch.setenv("PROBEFUSION_FUSERS", f"{own}{os.pathsep}{home}")
     assert load_fuser(NAME).folder == own / NAME
     assert load_fuser("mine").folder == own / "mine"
+    for given in (NAME, "exact", str(own / NAME)):
+        assert find_fuser_folder(given, embedder="net@1") == own / NAME
+    with pytest.raises(UnknownNameError, match="did you mean 'mine'"):
+        find_fuser_folder("mein")
     assert (search_file(entry).path, search_file(entry).place) == (own / NAME, "own")
     assert pull_model(NAME, offline=True)[0].source == "own"
     monkeypatch.setenv("PROBEFUSION_FUSERS", str(own / "nowhere"))

@@ -5,48 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probefusion.embedders import Embedder
     from probefusion.faces import SkippedImage
-    from probefusion.fusion import Fuser
     from probefusion.pipeline import Extract, Pipeline
-    from probefusion.types import EmbeddingSet
     from probefusion.video import VideoSettings
 
 __all__ = [
-    "GET_DETECTOR",
-    "Loaded",
-    "choose_fuser",
     "embedder_settings",
     "extract_of",
-    "load_chosen_embedder",
-    "load_images",
     "pipeline_of",
     "report_skipped",
     "skipped_facts",
     "video_settings",
 ]
-
-GET_DETECTOR = (
-    "Get one with: probefusion models pull yunet_2023mar; then give --detector yunet_2023mar"
-)
-"""What to do without a face detector."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Loaded:
-    """Embedding sets of one person and the images that could not be used.
-
-    Args:
-        sets: One per embedding file, and one for all images together.
-        skipped: Images that were left out, with reasons.
-    """
-
-    sets: tuple[EmbeddingSet, ...]
-    skipped: tuple[SkippedImage, ...] = ()
 
 
 def pipeline_of(options: argparse.Namespace, **changes: Any) -> Pipeline:
@@ -94,40 +67,9 @@ def extract_of(options: argparse.Namespace) -> Extract:
     return Extract(every=options.every, start=options.start, stop=options.stop)
 
 
-def load_images(paths: Sequence[str], options: argparse.Namespace) -> Loaded:
-    """Reads embedding files and embeds images and folders, all of one person.
-
-    Raises:
-        ProbeFusionError: As for `Pipeline.read_sets`.
-    """
-    from probefusion.cli.progress import progress_bars
-
-    with progress_bars({"images": "embedding"}) as progress:
-        sets, skipped = pipeline_of(options).read_sets(paths, progress=progress)
-    return Loaded(sets=tuple(sets), skipped=tuple(skipped))
-
-
-def load_chosen_embedder(options: argparse.Namespace, *, device: str = "cpu") -> Embedder:
-    """The embedder of the options; where none was named that of the package, told on stderr.
-
-    Args:
-        options: The command's.
-        device: Where it runs, "cpu" or "cuda".
-
-    Raises:
-        ProbeFusionError: As for `load_embedder`.
-    """
-    return pipeline_of(options, device=device, fuser="mean").embedder
-
-
 def embedder_settings(options: argparse.Namespace) -> dict[str, str] | None:
     """What the options say about an embedder beyond its file."""
     return None if options.preprocessing is None else {"preprocessing": options.preprocessing}
-
-
-def choose_fuser(options: argparse.Namespace, sets: Sequence[EmbeddingSet]) -> Fuser:
-    """The fuser of the options; for `auto`, the one that fits all sets, told on stderr."""
-    return pipeline_of(options).choose_fuser(sets)
 
 
 def report_skipped(skipped: Sequence[SkippedImage]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from probefusion.errors import EmptySetError
+from probefusion.errors import EmptySetError, UnsupportedOperationError
+from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.folders import check_people
+from probefusion.pipeline.fuse_person import UnitProgress
 from probefusion.pipeline.merge import Merged, fuse_parts
-from probefusion.pipeline.models import Models
-from probefusion.pipeline.person import UnitProgress
 from probefusion.pipeline.results import FusedPeople
-from probefusion.types import TemplateSet
+from probefusion.types import FusionState, TemplateSet
 
 __all__ = ["fuse_folders"]
 
@@ -41,12 +41,20 @@ def fuse_folders(
         raise EmptySetError(
             f"{folder}: no image of {len(people)} people could be used: {problems[0]}"
         )
-    states = {name: merged.state for name, merged in fused.items()}
     return FusedPeople(
         templates=TemplateSet.of(
             {name: merged.template for name, merged in fused.items()},
-            states=states if keep_states else None,
+            states=_states(fused) if keep_states else None,
         ),
         skipped=tuple(skipped),
         problems=tuple(problems),
     )
+
+
+def _states(fused: dict[str, Merged]) -> dict[str, FusionState]:
+    states = {name: merged.state for name, merged in fused.items() if merged.state is not None}
+    if len(states) < len(fused):
+        raise UnsupportedOperationError(
+            "keep_states: this fuser keeps no state to which images could be added. Leave it out."
+        )
+    return states

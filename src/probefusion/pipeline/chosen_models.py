@@ -13,10 +13,12 @@ import numpy as np
 from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
+    MissingFileError,
     ShapeError,
     UnknownNameError,
 )
 from probefusion.fusion import Fuser
+from probefusion.pipeline.chosen_embedder import open_embedder
 from probefusion.types import EmbeddingSet, FusionState
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class Models:
             )
         self.aligned = aligned
         self._embedder, self._detector, self._fuser = embedder, detector, fuser
-        self._settings = None if preprocessing is None else {"preprocessing": preprocessing}
+        self._preprocessing = preprocessing
         self.num_threads, self.chunk_size = num_threads, chunk_size
         self._device = device
         self._ready_embedder: Embedder | None = None
@@ -92,7 +94,12 @@ class Models:
             ProbeFusionError: As for `load_embedder`.
         """
         if self._ready_embedder is None:
-            self._ready_embedder = self._load_embedder()
+            self._ready_embedder = open_embedder(
+                self._embedder,
+                preprocessing=self._preprocessing,
+                num_threads=self.num_threads,
+                device=self._device,
+            )
         return self._ready_embedder
 
     @property
@@ -179,7 +186,7 @@ class Models:
         if self._quality is None:
             from probefusion.embedders import CropQuality
 
-            self._quality = CropQuality(num_threads=self.num_threads)
+            self._quality = CropQuality(num_threads=self.num_threads, device=self._device)
         return self._quality
 
     def state_embedder(self, images: EmbeddingSet) -> EmbeddingSet:
@@ -206,12 +213,21 @@ class Models:
         return images if images.embedder == fingerprint else replace(images, embedder=fingerprint)
 
     def choose_fuser(
-        self, sets: Sequence[EmbeddingSet] = (), states: Sequence[FusionState] = ()
+        self,
+        sets: Sequence[EmbeddingSet] = (),
+        states: Sequence[FusionState] = (),
+        *,
+        made_by: str | None = None,
     ) -> Fuser:
-        """The fuser; for "auto" the one that made the states, or that fits all sets.
+        """The fuser; for "auto" the one that made the states or templates, or that fits all sets.
+
+        Args:
+            sets: What is to be fused.
+            states: Saved states.
+            made_by: Fingerprint of the fuser of templates, or None.
 
         Raises:
-            ConfigError: If the fuser of a state is not in the package.
+            ConfigError: If the fuser of a state or template is not in the package.
             ProbeFusionError: As for `load_fuser`.
         """
         from probefusion.zoo import suggest_fuser
@@ -220,20 +236,34 @@ class Models:
         embedder = embedders.pop() if len(embedders) == 1 else None
         if self._fuser != "auto":
             return self._load_fuser(self._fuser, embedder)
-        if states:
-            made_by = states[0].fuser
-            try:
-                return self._load_fuser(made_by.split("@")[0], embedder)
-            except UnknownNameError as error:
+        if states or made_by is not None:
+            what, name = (
+                ("template", made_by) if made_by is not None else ("state", states[0].fuser)
+            )
+            fuser = self.fuser_that_made(name, embedder)
+            if fuser is None:
                 raise ConfigError(
-                    f"--fuser: the state was made by {made_by}, which is not in the package. "
-                    f"Give its folder: --fuser DIR"
-                ) from error
+                    f"--fuser: the {what} was made by {name}, which is not here. {_how_to_get(name)}"
+                )
+            return fuser
         fitting = {suggest_fuser(images) for images in sets}
         name = fitting.pop() if len(fitting) == 1 else "mean"
         if (name, embedder) not in self._fusers:
-            _log.info("fuser: %s (choose with --fuser)", name)
+            _log.info("fuser: %s (choose with --fuser)%s", name, _better_than(name, embedder))
         return self._load_fuser(name, embedder)
+
+    def fuser_that_made(self, fingerprint: str, embedder: str | None = None) -> Fuser | None:
+        """The fuser; for "auto" that of the package whose name a fingerprint has, None if there is none.
+
+        Raises:
+            ProbeFusionError: As for `load_fuser`.
+        """
+        if self._fuser != "auto":
+            return self._load_fuser(self._fuser, embedder)
+        try:
+            return self._load_fuser(fingerprint.split("@")[0], embedder)
+        except (UnknownNameError, MissingFileError):
+            return None  # another's fuser, or a known one that was not pulled
 
     def fuser_of_new_images(self, fuser: Fuser | None = None) -> Fuser:
         """The fuser for what the embedder will give, which must fit.
@@ -256,32 +286,16 @@ class Models:
         fuser.check_fits(example)
         return fuser
 
-    def _load_embedder(self) -> Embedder:
-        from probefusion.zoo import DEFAULT_EMBEDDER, find_entry, load_embedder
-
-        given = self._embedder
-        if given is not None and not isinstance(given, str | os.PathLike):
-            return given
-        if given is None:
-            given = DEFAULT_EMBEDDER
-            licence = find_entry(given).licence
-            _log.info(
-                "embedder: %s of this package (%s); choose another with --embedder", given, licence
-            )
-        return load_embedder(
-            os.fspath(given),
-            settings=self._settings,
-            num_threads=self.num_threads,
-            device=self._device,
-        )
-
     def _named_embedder(self) -> tuple[str, int]:
         """Fingerprint and dimension of the embedder that was named; its network is not loaded."""
         from probefusion.zoo import resolve_embedder
 
         given = self._embedder
         if isinstance(given, str | os.PathLike) and self._ready_embedder is None:
-            _, spec = resolve_embedder(os.fspath(given), settings=self._settings)
+            settings = None
+            if self._preprocessing is not None:
+                settings = {"preprocessing": self._preprocessing}
+            _, spec = resolve_embedder(os.fspath(given), settings=settings)
             return spec.fingerprint, spec.dim
         return self.embedder.fingerprint, self.embedder.spec.dim
 
@@ -292,7 +306,9 @@ class Models:
             return fuser
         key = (os.fspath(fuser), embedder)
         if key not in self._fusers:
-            self._fusers[key] = load_fuser(fuser, num_threads=self.num_threads, embedder=embedder)
+            self._fusers[key] = load_fuser(
+                fuser, num_threads=self.num_threads, embedder=embedder, device=self._device
+            )
         return self._fusers[key]
 
     def _fuser_needs_quality(self) -> bool:
@@ -305,3 +321,26 @@ class Models:
 
 def _is_name(model: object, *, may_be_none: bool) -> bool:
     return isinstance(model, str | os.PathLike) or (may_be_none and model is None)
+
+
+def _how_to_get(fingerprint: str) -> str:
+    """What to do where the fuser of this fingerprint is not here."""
+    from probefusion.zoo.fusers import absent_fusers
+
+    name = fingerprint.split("@")[0]
+    if any(entry.name == name for entry in absent_fusers()):
+        return f"Get it with: probefusion models pull {name}"
+    return "Give its folder: --fuser DIR"
+
+
+def _better_than(name: str, embedder: str | None) -> str:
+    """A note that a fuser made for this embedder is known but not here, or ""."""
+    from probefusion.zoo.fusers import absent_fusers
+
+    if embedder is None or name not in ("mean", "universal"):
+        return ""
+    known = [entry.name for entry in absent_fusers(embedder)]
+    if not known:
+        return ""
+    best = next((item for item in known if item.startswith("exact.")), known[0])
+    return f"; one made for this embedder is better: probefusion models pull {best}"

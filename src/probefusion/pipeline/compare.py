@@ -1,0 +1,158 @@
+"""Two people, or the people of two files: how alike, and whether that is a match."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
+
+from probefusion.errors import ConfigError
+from probefusion.io import kind_of, read_templates, split_id
+from probefusion.pipeline.chosen_models import Models
+from probefusion.pipeline.fuse_person import UnitProgress, read_sets
+from probefusion.pipeline.inputs import Source
+from probefusion.types import EmbeddingSet, Template, TemplateSet
+
+if TYPE_CHECKING:
+    from probefusion.faces import SkippedImage
+    from probefusion.fusion import Fuser
+    from probefusion.fusion.threshold import Threshold
+
+__all__ = ["Comparison", "Side", "compare_many", "compare_two"]
+
+Side: TypeAlias = Template | Source | Iterable[Source]
+"""One person: a template, `FILE`, `FILE#ID`, or what is to be fused."""
+
+_IDS_LISTED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How alike two templates are.
+
+    Args:
+        similarity: Their cosine, in [-1, 1].
+        num_images: How many images went into each.
+        fuser: Fingerprint of the fuser of the first, or None when unknown.
+        embedder: Fingerprint of the embedder of the first, or None when unknown.
+        threshold: The calibrated threshold of that fuser for the larger number of images, or None where
+            there is none at the rate that was asked for.
+        ids: Which templates of two sets were compared, or None.
+        skipped: Images that could not be used, with reasons.
+    """
+
+    similarity: float
+    num_images: tuple[int, int]
+    fuser: str | None
+    embedder: str | None
+    threshold: Threshold | None
+    ids: tuple[str, str] | None = None
+    skipped: tuple[SkippedImage, ...] = ()
+
+    @property
+    def is_match(self) -> bool | None:
+        """Whether the similarity reaches the threshold; None where there is none."""
+        return None if self.threshold is None else self.similarity >= self.threshold.similarity
+
+
+def compare_two(
+    models: Models,
+    first: Side,
+    second: Side,
+    *,
+    false_match_rate: float,
+    progress: UnitProgress | None,
+) -> Comparison:
+    """Does what `Pipeline.compare` promises, with these models."""
+    _check_rate(false_match_rate)
+    sides = [_read_side(models, side, progress) for side in (first, second)]
+    people = [person for person, _ in sides]
+    sets = [person for person in people if isinstance(person, EmbeddingSet)]
+    made_by = next((p.fuser for p in people if isinstance(p, Template) and p.fuser), None)
+    if sets:
+        fuser: Fuser | None = models.choose_fuser(sets, made_by=made_by)
+    else:  # all is fused; the fuser is needed for its threshold only
+        fuser = None if made_by is None else models.fuser_that_made(made_by)
+    one, other = (_fused(person, fuser, models.chunk_size) for person in people)
+    counts = (one.num_images, other.num_images)
+    return Comparison(
+        similarity=one.similarity(other),
+        num_images=counts,
+        fuser=one.fuser,
+        embedder=one.embedder,
+        threshold=_threshold(fuser, one.fuser, false_match_rate, max(counts)),
+        skipped=tuple(image for _, skipped in sides for image in skipped),
+    )
+
+
+def compare_many(
+    models: Models, first: TemplateSet, second: TemplateSet | None, *, false_match_rate: float
+) -> list[Comparison]:
+    """Does what `Pipeline.compare_people` promises, with these models."""
+    _check_rate(false_match_rate)
+    places, similarities = first.nearest(second)
+    among = first if second is None else second
+    fuser = None if first.fuser is None else models.fuser_that_made(first.fuser)
+    found = []
+    for row, (name, place) in enumerate(zip(first, places.tolist(), strict=True)):
+        counts = (int(first.num_images[row]), int(among.num_images[place]))
+        comparison = Comparison(
+            similarity=float(similarities[row]),
+            num_images=counts,
+            fuser=first.fuser,
+            embedder=first.embedder,
+            threshold=_threshold(fuser, first.fuser, false_match_rate, max(counts)),
+            ids=(name, str(among.ids[place])),
+        )
+        found.append(comparison)
+    return found
+
+
+def _check_rate(rate: float) -> None:
+    if not 0 < rate < 1:
+        raise ConfigError(f"--fmr: expected a fraction between 0 and 1, got {rate}.")
+
+
+def _read_side(
+    models: Models, side: Side, progress: UnitProgress | None
+) -> tuple[EmbeddingSet | Template, Sequence[SkippedImage]]:
+    """A template, or the set to be fused; and the images that were skipped."""
+    if isinstance(side, EmbeddingSet | Template):
+        return side, ()
+    if isinstance(side, str | os.PathLike):
+        file, name = split_id(os.fspath(side))
+        if name is not None or kind_of(file) in ("template", "templates"):
+            return _only_template(os.fspath(side)), ()
+    sets, skipped = read_sets(models, side, one_person=False, progress=progress)
+    return (sets[0] if len(sets) == 1 else EmbeddingSet.concatenate(sets)), skipped
+
+
+def _only_template(path: str) -> Template:
+    found = read_templates(path)
+    if isinstance(found, Template):
+        return found
+    listed = ", ".join(islice(found, _IDS_LISTED))
+    more = f" and {len(found) - _IDS_LISTED} more" if len(found) > _IDS_LISTED else ""
+    raise ConfigError(
+        f"{path}: expected one template beside one person, got {len(found)}: {listed}{more}. Name one: "
+        f"'{path}#{next(iter(found))}'"
+    )
+
+
+def _fused(
+    person: EmbeddingSet | Template, fuser: Fuser | None, chunk_size: int | None
+) -> Template:
+    if isinstance(person, Template) or fuser is None:
+        return person  # type: ignore[return-value]  # where there is a set, a fuser was chosen
+    return fuser.fuse(person, chunk_size=chunk_size)
+
+
+def _threshold(
+    fuser: Fuser | None, made_by: str | None, rate: float, num_images: int
+) -> Threshold | None:
+    """The calibrated threshold, if this fuser made the templates."""
+    if fuser is None or made_by != fuser.fingerprint:
+        return None
+    return fuser.threshold_for(rate, num_images)

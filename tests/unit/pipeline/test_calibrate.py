@@ -1,0 +1,68 @@
+"""Thresholds from Python, kept in a fuser's card."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from probefusion.errors import EmbedderMismatchError, InvalidInputError, OutputExistsError
+from probefusion.evaluation.drawn_people import write_crops
+from probefusion.fusion.folder import read_card
+from probefusion.pipeline.calibrate import calibrate
+from probefusion.zoo import load_embedder
+
+pytest.importorskip("cv2")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """14 drawn people with 4 crops each."""
+    folder = tmp_path_factory.mktemp("drawn")
+    write_crops(folder, num_people=14, num_crops=4)
+    return folder
+
+
+@pytest.fixture
+def fuser(tmp_path):
+    """A fuser of the embedder inside the package, without thresholds."""
+    from probefusion.fusion.folder import with_thresholds
+    from probefusion.zoo import find_fuser_folder
+
+    folder = tmp_path / "fuser"
+    shutil.copytree(find_fuser_folder("exact-fast"), folder)
+    with_thresholds(folder, ())
+    return folder
+
+
+def test_thresholds_are_stored_and_what_is_open_is_counted(fuser, people) -> None:
+    result = calibrate(
+        fuser,
+        people,
+        embedder=load_embedder(num_threads=1),
+        folds=(0, 1, 2, 3),
+        set_sizes=(1, 2),
+        num_sets=2,
+    )
+    assert [(t.num_images, t.false_match_rate) for t in result.thresholds] == [(1, 0.01), (2, 0.01)]
+    assert {t.num_non_mated for t in result.thresholds} == {28 * 13}
+    assert read_card(fuser).thresholds == result.thresholds
+    assert (1, 1e-3, 28 * 13) in result.unresolved
+    assert len(result.unresolved) == 6
+    assert result.facts[0]["num_images"] == 1
+    with pytest.raises(OutputExistsError, match="--force"):
+        calibrate(fuser, people)
+
+
+def test_too_few_people_leave_the_card_as_it_was(fuser, tmp_path) -> None:
+    write_crops(tmp_path / "few", num_people=3, num_crops=3)
+    with pytest.raises(InvalidInputError, match=r"12 comparisons, .* the card is kept"):
+        calibrate(
+            fuser, tmp_path / "few", folds=(0, 1, 2, 3), set_sizes=(1,), num_sets=2, num_threads=1
+        )
+    assert read_card(fuser).thresholds == ()
+
+
+def test_another_embedder_is_refused(fuser, people, tiny_embedder) -> None:
+    with pytest.raises(EmbedderMismatchError, match="compact_128d"):
+        calibrate(fuser, people, embedder=tiny_embedder, folds=(0, 1, 2, 3))
