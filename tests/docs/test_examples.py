@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from page_blocks import Block
 from page_runner import PageRunner
-from sample_people import write_people
+
+from probefusion.evaluation.drawn_people import write_crops
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 
@@ -42,7 +43,7 @@ def test_every_script_is_run():
 def test_script_runs(script, tmp_path, monkeypatch, material, request, capsys):
     monkeypatch.chdir(tmp_path)
     if script[:2] in ("01", "03", "04"):
-        write_people(tmp_path / "people")
+        write_crops(tmp_path / "people")
     if script[:2] == "07":
         _write_ijbc(tmp_path)
     if script[:2] == "08":
@@ -92,7 +93,7 @@ def few_faces(tiny_embedder):
 
     def make(folder: Path) -> None:
 
-        write_people(folder / "drawn")
+        write_crops(folder / "drawn")
         shutil.make_archive(str(folder / "faces"), "zip", folder / "drawn")
         for suffix in (".onnx", ".json"):
             shutil.copy(tiny_embedder.with_suffix(suffix), folder / f"mine{suffix}")

@@ -59,9 +59,7 @@ class PageRunner:
                 patch.setenv(name, value)
                 arguments = arguments[1:]
             assert arguments[0] == "probefusion", f"{block.place}: cannot run {arguments[0]!r}"
-            given = (
-                _draw(arguments) if arguments[1:3] == ["demo", "--crops"] else main(arguments[1:])
-            )
+            given = main(arguments[1:])
         assert given == expected, f"{block.place}: {shlex.join(arguments)} ended with {given}"
 
     def _keep(self, block: Block) -> None:
@@ -77,13 +75,6 @@ class PageRunner:
         if name.endswith(f".{block.language}"):
             content = rest if block.language == "csv" else block.text
             Path(self.folder, name).write_text(content, encoding="utf-8")
-
-
-def _draw(arguments: list[str]) -> int:
-    from sample_people import write_people
-
-    write_people(Path(arguments[3]))
-    return 0
 
 
 def commands_of(text: str) -> list[list[str]]:
