@@ -21,7 +21,7 @@ NEEDS = {
     "04_add_and_remove.py": (),
     "05_photo_library.py": ("detector", "photos", "album"),
     "06_camera.py": ("detector", "clip", "album"),
-    "07_evaluate_features.py": ("mine",),
+    "07_evaluate_features.py": (),
     "08_train_own_fuser.py": (),
 }
 """What each script says that it needs, beside what the test makes for it."""
@@ -58,33 +58,39 @@ def test_script_runs(script, tmp_path, monkeypatch, material, request, capsys):
 
 
 def _write_ijbc(folder: Path) -> None:
-    """A tiny made-up copy of IJB-C without images, and features of the embedder inside."""
-    from probefusion.zoo import load_embedder
+    """A tiny made-up copy of IJB-C without images, features, and a fuser for them.
 
+    Eight people with a gallery template of two images and a probe template of three each.
+    """
+    from probefusion.zoo import load_fuser
+
+    fuser = load_fuser("exact-embedding")
+    shutil.copytree(fuser.folder, folder / "mine")
     rng = np.random.default_rng(0)
+    images, points, features = [], [], []
+    for person in range(8):
+        centre = rng.standard_normal(fuser.dim)
+        for template in (10 + person, 10 + person, 50 + person, 50 + person, 50 + person):
+            name = f"{len(images) + 1}.jpg"
+            images.append(f"{name} {template} {template}")
+            points.append(f"{name} 38 52 73 52 56 72 42 92 71 92 0.9")
+            features.append(centre + 0.5 * rng.standard_normal(fuser.dim))
+    header = "TEMPLATE_ID,SUBJECT_ID"
     meta = folder / "IJBC" / "meta"
     meta.mkdir(parents=True)
     (folder / "IJBC" / "loose_crop").mkdir()
-    people, images = 6, 6
-    names = [f"{number}.jpg" for number in range(1, people * images + 1)]
-    templates = [1 + row // 3 for row in range(len(names))]
-    rows = zip(names, templates, strict=True)
-    (meta / "ijbc_face_tid_mid.txt").write_text(
-        "".join(f"{name} {template} {row}\n" for row, (name, template) in enumerate(rows))
-    )
-    points = " ".join(["38 52 73 52 56 72 42 92 71 92"])
-    (meta / "ijbc_name_5pts_score.txt").write_text(
-        "".join(f"{name} {points} 0.9\n" for name in names)
-    )
-    last = max(templates)
-    pairs = [(one, other) for one in range(1, last + 1) for other in range(one + 1, last + 1)]
-    (meta / "ijbc_template_pair_label.txt").write_text(
-        "".join(f"{a} {b} {int((a - 1) // 2 == (b - 1) // 2)}\n" for a, b in pairs)
-    )
-    dim = load_embedder().spec.dim
-    centres = rng.standard_normal((people, dim)).repeat(images, axis=0)
-    features = centres + 0.5 * rng.standard_normal(centres.shape)
-    np.save(folder / "ijbc_r100.npy", features.astype(np.float32))
+    for name, lines in {
+        "face_tid_mid.txt": images,
+        "name_5pts_score.txt": points,
+        "template_pair_label.txt": [
+            f"{10 + a} {50 + b} {int(a == b)}" for a in range(8) for b in range(8)
+        ],
+        "1N_gallery_G1.csv": [header, *(f"{10 + person},{person}" for person in range(0, 8, 2))],
+        "1N_gallery_G2.csv": [header, *(f"{10 + person},{person}" for person in range(1, 8, 2))],
+        "1N_probe_mixed.csv": [header, *(f"{50 + person},{person}" for person in range(8))],
+    }.items():
+        (meta / f"ijbc_{name}").write_text("\n".join(lines) + "\n")
+    np.save(folder / "ijbc_r100.npy", np.array(features, np.float32))
 
 
 @pytest.fixture
@@ -92,7 +98,6 @@ def few_faces(tiny_embedder):
     """`faces.zip` of drawn people, and `mine.onnx`."""
 
     def make(folder: Path) -> None:
-
         write_crops(folder / "drawn")
         shutil.make_archive(str(folder / "faces"), "zip", folder / "drawn")
         for suffix in (".onnx", ".json"):
