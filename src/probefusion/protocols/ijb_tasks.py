@@ -175,7 +175,7 @@ def _refuse_repeated_pairs(
 
 def _read_labelled(path: Path, name: str, templates: TemplateIndex) -> LabelledTemplates:
     line, header = next(read_lines(path))
-    titles = [title.strip(b" \t\"").lower() for title in header.split(b",")]
+    titles = [title.strip(b' \t"').lower() for title in header.split(b",")]
     missing = [name for name in ("template_id", "subject_id") if titles.count(name.encode()) != 1]
     if missing:
         raise format_error(

@@ -133,9 +133,7 @@ def read_tinyface(
             )
         ),
         gallery_subjects=read_only(
-            np.concatenate(
-                [mate_ids, -1 - np.arange(len(distractors), dtype=np.int32)]
-            )
+            np.concatenate([mate_ids, -1 - np.arange(len(distractors), dtype=np.int32)])
         ),
         probe_files=read_only(np.array([f"Probe/{name}" for name in probes])),
         probe_subjects=read_only(probe_ids),

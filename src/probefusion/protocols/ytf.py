@@ -176,7 +176,9 @@ def _read_pairs(
     folds: list[int] = []
     seen: dict[tuple[int, int], tuple[int, int]] = {}
     width = 0
-    for line, fields in read_fields(path, columns=_COLUMNS, delimiter=",", more=True, header=has_header):
+    for line, fields in read_fields(
+        path, columns=_COLUMNS, delimiter=",", more=True, header=has_header
+    ):
         width = width or len(fields)
         if len(fields) != width:
             raise format_error(

@@ -31,9 +31,7 @@ def benchmark(ranks_among) -> tuple[Benchmark, EmbeddedRows]:
     task = IdentificationTask(
         name="tinyface",
         probes=LabelledTemplates(name="probe", templates=rows[-1:], subjects=subjects[-1:]),
-        galleries=(
-            LabelledTemplates(name="gallery", templates=rows[:-1], subjects=subjects[:-1]),
-        ),
+        galleries=(LabelledTemplates(name="gallery", templates=rows[:-1], subjects=subjects[:-1]),),
     )
     made = Benchmark(
         name="tinyface",
