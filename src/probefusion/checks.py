@@ -13,6 +13,7 @@ import numpy.typing as npt
 from probefusion.errors import (
     DtypeError,
     EmptySetError,
+    FileFormatError,
     InvalidInputError,
     MissingFileError,
     NonFiniteError,
@@ -31,9 +32,13 @@ __all__ = [
     "check_nonzero_rows",
     "check_not_empty",
     "check_output",
+    "lfs_oid",
     "read_only",
     "row_norms",
 ]
+
+_LFS_FIRST_LINE = b"version https://git-lfs.github.com/spec/"
+_LONGEST_POINTER = 1024
 
 MIN_NORM = 1e-6
 """Embeddings shorter than this are refused: they have no usable direction."""
@@ -212,11 +217,31 @@ def check_existing(path: str | Path, *, name: str = "path") -> Path:
 
     Raises:
         MissingFileError: If nothing is there.
+        FileFormatError: If it is a pointer of Git LFS that stands in for the file.
     """
     path = Path(path)
     if not path.exists():
         raise MissingFileError(f"{name} {str(path)!r} does not exist (looked in {Path.cwd()}).")
+    oid = lfs_oid(path)
+    if oid is not None:
+        raise FileFormatError(
+            f"{name} {str(path)!r}: a Git LFS pointer, not the file itself, whose SHA-256 is {oid}. Fetch it: "
+            f"git lfs pull, in the repository that it comes from."
+        )
     return path
+
+
+def lfs_oid(path: Path) -> str | None:
+    """The SHA-256 that a pointer of Git LFS names; None for any other file."""
+    if not path.is_file() or path.stat().st_size > _LONGEST_POINTER:
+        return None
+    with path.open("rb") as stream:
+        text = stream.read(_LONGEST_POINTER)
+    if not text.startswith(_LFS_FIRST_LINE):
+        return None
+    lines = [line.split(b" ", 1) for line in text.splitlines() if b" " in line]
+    oid = next((value for key, value in lines if key == b"oid"), b"unknown")
+    return oid.removeprefix(b"sha256:").decode("ascii", errors="replace")
 
 
 def check_output(path: str | Path, *, force: bool) -> Path:
