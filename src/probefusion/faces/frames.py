@@ -14,18 +14,10 @@ import numpy.typing as npt
 from probefusion.checks import check_existing
 from probefusion.errors import ConfigError, FileFormatError
 from probefusion.extras import import_extra
-from probefusion.faces.images import MAX_PIXELS
+from probefusion.faces.decoding import MAX_PIXELS
+from probefusion.faces.endings import VIDEO_SUFFIXES
 
 __all__ = ["VIDEO_SUFFIXES", "VideoFacts", "VideoFrame", "VideoReader", "is_video"]
-
-VIDEO_SUFFIXES = frozenset(
-    {
-        ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts",
-        ".flv", ".wmv", ".asf", ".ogv", ".3gp", ".3g2", ".mxf", ".vob", ".gif", ".mjpeg", ".mjpg",
-        ".h264", ".264", ".hevc", ".265", ".y4m", ".ivf",
-    }
-)  # fmt: skip
-"""Files are taken for videos if their lower-case name ends so."""
 
 _URL = re.compile(r"(?i)^(rtsps?|rtmps?|https?|udp|rtp|tcp|srt)://")
 _WEBCAM = re.compile(r"^webcam:(\d+)$")

@@ -33,7 +33,7 @@ from probefusion.errors import (
     MissingExtraError,
     OutputExistsError,
 )
-from probefusion.faces.images import fit_crop
+from probefusion.faces.images import scale_square
 from probefusion.files import replace_file, sha256_of
 from probefusion.zoo.embedders import FORM_OF, resolve_embedder
 
@@ -213,8 +213,8 @@ def _with_degraded(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     size = crops.shape[1]
     poor = []
     for crop in crops:
-        scaled = np.asarray(fit_crop(crop, CROP_SIZE))
-        poor.append(np.asarray(fit_crop(degrade(scaled, float(rng.random()), rng), size)))
+        scaled = scale_square(crop, CROP_SIZE)
+        poor.append(scale_square(degrade(scaled, float(rng.random()), rng), size))
     return np.concatenate([crops, np.stack(poor)])
 
 
