@@ -129,6 +129,7 @@ def clip_facts(clip: Clip) -> dict[str, Any]:
         "embedder": clip.embedder,
         "counts": asdict(clip.counts),
         "problems": list(clip.problems),
+        "stopped_at": None if clip.stopped_at is None else round(clip.stopped_at, 4),
         "seconds": round(clip.seconds, 3),
         "frames_per_second": round(clip.frames_per_second, 2),
         "decisions": [_rounded(decision) for decision in clip.decisions],
