@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from probefusion.archives.archive import Archive, ArchiveRows
-from probefusion.archives.checkpoint import Checkpoint, VectorFile
+from probefusion.archives.resume import Checkpoint, VectorFile
 from probefusion.archives.state_store import StateStore
 from probefusion.archives.template_table import TemplateTable, scan_templates
 from probefusion.checks import check_output

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.inputs import pipeline_of, report_skipped
 from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
+from probefusion.cli.pipeline_options import pipeline_of, report_skipped
 
 if TYPE_CHECKING:
     from probefusion.pipeline import Comparison

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from probefusion.cli.inputs import pipeline_of, report_skipped, skipped_facts
 from probefusion.cli.options import add_embedding_options, add_output_options, positive
+from probefusion.cli.pipeline_options import pipeline_of, report_skipped, skipped_facts
 
 __all__ = ["add_parser", "run"]
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options
-from probefusion.cli.inputs import (
+from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
+from probefusion.cli.pipeline_options import (
     extract_of,
     pipeline_of,
     report_skipped,
     skipped_facts,
     video_settings,
 )
-from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
 
 if TYPE_CHECKING:
     from probefusion.cli.interrupt import Interruption
@@ -182,7 +182,7 @@ def _tell(fused: Fused, options: argparse.Namespace) -> None:
 
 
 def _print_weights(rows: list[ImageWeight]) -> None:
-    from probefusion.cli.tables import print_table
+    from probefusion.cli.terminal_tables import print_table
 
     print_table(
         ("WEIGHT", "SIMILARITY", "IMAGE"),

@@ -25,7 +25,8 @@ import numpy.typing as npt
 from probefusion.checks import read_only
 from probefusion.errors import FileFormatError
 from probefusion.protocols.ijb_layout import PUBLISHED_COUNTS, IjbDataset, ijb_layout, refuse_count
-from probefusion.protocols.tables import (
+from probefusion.protocols.templates import TemplateIndex
+from probefusion.protocols.text_tables import (
     format_error,
     line_of_row,
     read_fields,
@@ -34,7 +35,6 @@ from probefusion.protocols.tables import (
     text_of,
     whole_number,
 )
-from probefusion.protocols.templates import TemplateIndex
 from probefusion.types import FloatArray
 
 __all__ = ["IjbSet", "read_ijb_set"]

@@ -17,7 +17,13 @@ from probefusion.protocols.ijb_layout import (
     ijb_layout,
     refuse_count,
 )
-from probefusion.protocols.tables import (
+from probefusion.protocols.templates import (
+    IdentificationTask,
+    LabelledTemplates,
+    TemplateIndex,
+    VerificationPairs,
+)
+from probefusion.protocols.text_tables import (
     format_error,
     line_of_row,
     read_fields,
@@ -25,12 +31,6 @@ from probefusion.protocols.tables import (
     read_lines,
     require_paths,
     whole_number,
-)
-from probefusion.protocols.templates import (
-    IdentificationTask,
-    LabelledTemplates,
-    TemplateIndex,
-    VerificationPairs,
 )
 
 __all__ = ["read_ijb_identification", "read_ijb_pairs"]

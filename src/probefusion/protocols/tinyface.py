@@ -18,8 +18,8 @@ import numpy.typing as npt
 from probefusion.checks import read_only
 from probefusion.errors import FileFormatError
 from probefusion.extras import import_extra
-from probefusion.protocols.tables import MAX_INTEGER, list_files, require_paths
 from probefusion.protocols.templates import Int32Array
+from probefusion.protocols.text_tables import MAX_INTEGER, list_files, require_paths
 
 __all__ = ["DISTRACTOR_SUBJECT", "NUM_DISTRACTORS", "TINYFACE_RANKS", "TinyFace", "read_tinyface"]
 

@@ -25,7 +25,8 @@ import numpy.typing as npt
 
 from probefusion.checks import read_only
 from probefusion.errors import FileFormatError
-from probefusion.protocols.tables import (
+from probefusion.protocols.templates import TemplateIndex, VerificationPairs
+from probefusion.protocols.text_tables import (
     format_error,
     read_fields,
     read_lines,
@@ -33,7 +34,6 @@ from probefusion.protocols.tables import (
     text_of,
     whole_number,
 )
-from probefusion.protocols.templates import TemplateIndex, VerificationPairs
 
 __all__ = ["NUM_FOLDS", "NUM_VIDEOS", "PAIRS_PER_FOLD", "Ytf", "read_ytf"]
 

@@ -22,7 +22,7 @@ from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
 from probefusion.video import VideoSettings, process_video
 from probefusion.video.annotate import annotate_video
 from probefusion.video.explanation import explain_person
-from probefusion.video.results import prepare_folder, write_results
+from probefusion.video.result_files import prepare_folder, write_results
 from probefusion.zoo import load_fuser
 
 pytest.importorskip("av")

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import ConfigError
+from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.inputs import Inputs, Source, sort_inputs
 from probefusion.pipeline.merge import SeenPerson, fuse_parts
-from probefusion.pipeline.models import Models
 from probefusion.pipeline.results import Fused
 from probefusion.pipeline.videos import Extract, read_video, seen_most
 from probefusion.types import EmbeddingSet
