@@ -21,10 +21,12 @@ from probefusion.checks import check_existing, check_output_file
 from probefusion.errors import FileFormatError, OutputExistsError
 
 __all__ = [
+    "DRAFT_PREFIX",
     "bundled_folder",
     "optional_text",
     "read_npz",
     "replace_file",
+    "replace_folder",
     "replace_folder_content",
     "replace_together",
     "sha256_of",
@@ -32,7 +34,7 @@ __all__ = [
 ]
 
 
-_DRAFT = ".probefusion-"
+DRAFT_PREFIX = ".probefusion-"
 """Begin of the names of files that are not finished: short, so that any name that fits can be written."""
 
 
@@ -66,7 +68,7 @@ def replace_file(path: str | Path, *, force: bool = False) -> Iterator[IO[bytes]
         OSError: If the disk is full; names `path`.
     """
     path = check_output_file(path, force=force)
-    handle, temporary = tempfile.mkstemp(prefix=_DRAFT, dir=path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=path.parent)
     try:
         try:
             with os.fdopen(handle, "wb") as stream:
@@ -124,6 +126,26 @@ def replace_together() -> Iterator[None]:
     _move_all(moves)
 
 
+def replace_folder(draft: Path, folder: Path) -> None:
+    """Gives a finished folder its name; what stood there goes only when the new one stands.
+
+    Args:
+        draft: The finished folder, on the same disk.
+        folder: Its name; a folder that stands there is removed with all that it holds.
+    """
+    if not folder.exists():
+        draft.replace(folder)
+        return
+    kept = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=folder.parent))
+    folder.replace(kept)  # an empty folder may be replaced
+    try:
+        draft.replace(folder)
+    except BaseException:
+        kept.replace(folder)
+        raise
+    shutil.rmtree(kept, ignore_errors=True)
+
+
 @contextmanager
 def replace_folder_content(folder: str | Path, standing: Sequence[Path]) -> Iterator[Path]:
     """A new folder beside `folder` whose files move into it when the block ends without an error.
@@ -140,7 +162,7 @@ def replace_folder_content(folder: str | Path, standing: Sequence[Path]) -> Iter
     folder = Path(folder)
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=folder))
+    draft = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=folder))
     try:
         yield draft
         written = [path for path in sorted(draft.rglob("*")) if path.is_file()]
@@ -166,7 +188,7 @@ def _move_all(moves: _Moves) -> None:
     try:
         for draft, target in moves:
             place = draft if target is None else target
-            kept = place.with_name(f"{_DRAFT}{len(done)}.{os.getpid()}.old")
+            kept = place.with_name(f"{DRAFT_PREFIX}{len(done)}.{os.getpid()}.old")
             if place.is_dir():
                 raise OutputExistsError(f"output {str(place)!r} is a folder, expected a file name.")
             if place.exists():

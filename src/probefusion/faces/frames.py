@@ -17,6 +17,7 @@ from probefusion.extras import import_extra
 from probefusion.faces.cut_off import cut_off
 from probefusion.faces.decoding import MAX_PIXELS
 from probefusion.faces.endings import VIDEO_SUFFIXES
+from probefusion.faces.listing import as_text
 
 __all__ = ["VIDEO_SUFFIXES", "VideoFacts", "VideoFrame", "VideoReader", "is_video"]
 
@@ -89,10 +90,9 @@ def is_video(source: str | Path) -> bool:
 class VideoReader:
     """The frames of a video, a webcam or a stream, decoded one after the other by FFmpeg (PyAV).
 
-    Damaged places are passed over and counted, and what comes before and after them is given. A file that
-    ends clearly earlier than it promises is read as far as it goes, and `problems` says so. Grey,
-    palette and high-bit-depth video becomes 8-bit RGB, transparency is dropped, and the rotation a
-    phone noted is applied. Times are those of the stream, so a variable frame rate is kept.
+    Damaged places are passed over and counted, and what comes before and after them is given. So is
+    a file that is cut off. Grey, palette and high-bit-depth video becomes 8-bit RGB, transparency is
+    dropped, and the rotation a phone noted is applied. Times are those of the stream, so a variable frame rate is kept.
 
     Use as a context manager and iterate once.
 
@@ -136,7 +136,7 @@ class VideoReader:
         if stop is not None and not stop > start:
             raise ConfigError(f"stop: expected more than the start ({start} s), got {stop}.")
         self._every, self._start, self._stop, self._timeout = every, start, stop, timeout
-        self._name = _CREDENTIALS.sub("", str(source))
+        self._name = as_text(_CREDENTIALS.sub("", str(source)))
         self._av = import_extra("av", extra="video", purpose="reading video")
         self._av.logging.set_level(None)
         self._is_live = _is_live(str(source))

@@ -26,6 +26,7 @@ __all__ = [
     "READ_ERRORS",
     "ImageSource",
     "SkippedImage",
+    "as_text",
     "describe_error",
     "is_hidden",
     "judge_file",
@@ -76,7 +77,7 @@ class ImageSource:
     @property
     def name(self) -> str:
         """The path as text; for a member that of the archive, `/`, and the member's name."""
-        path = self.path.as_posix()
+        path = as_text(self.path)
         return path if self.member is None else f"{path}/{self.member}"
 
 
@@ -153,6 +154,12 @@ def judge_file(name: str, read_head: Callable[[], bytes]) -> str | bool:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is passed over: hidden, or made by macOS' archiver."""
     return name.startswith(".") or name == "__MACOSX"
+
+
+def as_text(path: str | Path) -> str:
+    """A path as text that can be printed and stored; bytes that are no UTF-8 as hexadecimal digits."""
+    text = path.as_posix() if isinstance(path, Path) else path
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def describe_error(error: Exception) -> str:
