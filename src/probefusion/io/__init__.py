@@ -8,13 +8,13 @@ imported, their attributes are read by name.
 
 from __future__ import annotations
 
+from probefusion.io.foreign_files import advice_for
 from probefusion.io.from_others import (
     from_deepface,
     from_face_recognition,
     from_insightface,
     from_uniface,
 )
-from probefusion.io.foreign_files import advice_for
 from probefusion.io.read import has_columns, read_embeddings, readable_suffixes
 from probefusion.io.read_templates import read_templates, split_id
 from probefusion.io.sniff import Kind, kind_of
