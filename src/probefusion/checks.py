@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import (
+    ConfigError,
     DtypeError,
     EmptySetError,
     FileFormatError,
@@ -29,9 +31,12 @@ __all__ = [
     "check_finite_rows",
     "check_float_array",
     "check_length",
+    "check_name",
     "check_nonzero_rows",
     "check_not_empty",
+    "check_not_input",
     "check_output",
+    "check_output_file",
     "lfs_oid",
     "read_only",
     "row_norms",
@@ -39,6 +44,8 @@ __all__ = [
 
 _LFS_FIRST_LINE = b"version https://git-lfs.github.com/spec/"
 _LONGEST_POINTER = 1024
+_LONGEST_NAME = 255
+"""Bytes of a file's name that common file systems take."""
 
 MIN_NORM = 1e-6
 """Embeddings shorter than this are refused: they have no usable direction."""
@@ -251,7 +258,9 @@ def check_output(path: str | Path, *, force: bool) -> Path:
         OutputExistsError: If it exists and `force` is False.
         MissingFileError: If the folder it lies in does not exist.
         PermissionError: If that folder may not be written to.
+        ConfigError: If the name is too long or no Unicode.
     """
+    check_name(path)
     if str(path).endswith(("/", os.sep)) and not Path(path).exists():
         raise MissingFileError(f"output {str(path)!r}: the folder does not exist. Name a file.")
     path = Path(path)
@@ -277,3 +286,57 @@ def check_output(path: str | Path, *, force: bool) -> Path:
             f"Name another, or change its permissions."
         )
     return path
+
+
+def check_output_file(path: str | Path, *, force: bool) -> Path:
+    """As `check_output`, for a file: a folder that stands there is refused too.
+
+    Raises:
+        OutputExistsError, MissingFileError, PermissionError, ConfigError: As for `check_output`.
+    """
+    path = check_output(path, force=force)
+    if path.is_dir():
+        raise OutputExistsError(f"output {str(path)!r} is a folder, expected a file name.")
+    return path
+
+
+def check_name(path: str | Path) -> None:
+    """Refuses a name that no file can have, or that cannot be printed and stored as text.
+
+    Raises:
+        ConfigError: If a part is longer than the file system takes, or the name is no Unicode.
+    """
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"output {text!r}: expected a name in UTF-8, got bytes that are none. Choose another name."
+        ) from error
+    if "\0" in text:
+        raise ConfigError(f"output {text!r}: expected a name without a zero character.")
+    longest = max(len(os.fsencode(part)) for part in (*Path(text).parts, ""))
+    if longest > _LONGEST_NAME:
+        raise ConfigError(
+            f"output {text[:40]!r}...: expected names of at most {_LONGEST_NAME} bytes, got {longest}. "
+            f"Choose a shorter one."
+        )
+
+
+def check_not_input(output: str | Path, inputs: Iterable[str | Path], *, name: str = "-o") -> None:
+    """Refuses an output that would replace what it is made of.
+
+    Args:
+        output: The file to be written.
+        inputs: Paths that are read; those that do not exist do not matter.
+        name: The argument's name, for the message.
+
+    Raises:
+        ConfigError: If the output is one of the inputs.
+    """
+    target = Path(output).resolve()
+    for path in inputs:
+        if Path(path).resolve() == target:
+            raise ConfigError(
+                f"{name}: {str(output)!r} is also an input, which would be lost. Choose another name."
+            )

@@ -56,7 +56,8 @@ class MemmapArchive(Archive):
             raise DtypeError(f"{by} of {self.name}: expected integers or texts, got {ids.dtype}.")
         card = folder / "embedder.txt"
         self.embedder = card.read_text(encoding="utf-8").strip() if card.exists() else None
-        self.identity = identity_of(list(self._paths.values()))
+        self.files = tuple(self._paths.values())
+        self.identity = identity_of(list(self.files))
 
     def ids(self) -> Iterator[npt.NDArray[Any]]:
         """The template of every row, in parts."""

@@ -156,11 +156,14 @@ def _process(
     reader: VideoReader, options: argparse.Namespace, stop: Interruption
 ) -> Sequence[SkippedImage]:
     """Writes the results; gives what of the gallery was skipped."""
+    from probefusion.checks import check_not_input
     from probefusion.cli.progress import progress_bar
     from probefusion.video import explain_clip, merge_clip
-    from probefusion.video.result_files import check_folder, prepare_folder
+    from probefusion.video.result_files import check_folder, result_folder
 
-    check_folder(options.output, force=options.force)
+    standing = check_folder(options.output, force=options.force)
+    for path in standing:
+        check_not_input(path, [options.video, *(options.gallery or ())])
     pipeline = pipeline_of(options)
     stills = None if options.gallery is None else pipeline.read_gallery(options.gallery)
     search = {"false_match_rate": options.fmr, "threshold": options.threshold}
@@ -177,9 +180,11 @@ def _process(
         if options.merge_tracks is not None:
             merge_clip(clip, options.merge_tracks)
         explanations = explain_clip(clip, stills, **search)
-        folder = prepare_folder(options.output, force=options.force)
-        _write(clip, explanations, folder, options)
-        _tell(clip, explanations, folder, options)
+        with result_folder(options.output, force=options.force) as draft:
+            _write(clip, explanations, draft, options)
+        _tell(clip, explanations, Path(options.output), options)
+    if clip.stopped_at is not None:
+        print(f"warning: {clip.problems[-1]}", file=sys.stderr)
     return () if stills is None else stills.skipped
 
 

@@ -48,7 +48,7 @@ def read_csv(path: Path, *, ignore: Iterable[str] = ()) -> EmbeddingSet:
     rows = list(_rows(_decoded(path), path.name))
     if not rows:
         raise EmptySetError(f"{path.name} holds no rows: expected at least one image.")
-    first = rows[0][1]
+    _, first = rows[0]
     for number, fields in rows:
         if len(fields) != len(first):
             raise FileFormatError(

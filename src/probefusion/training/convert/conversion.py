@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -25,7 +24,7 @@ from torch import Tensor
 from probefusion.checks import check_existing, check_output
 from probefusion.embedders import EmbedderSpec, OnnxEmbedder
 from probefusion.errors import FileFormatError, OutputExistsError, ProbeFusionError
-from probefusion.files import replace_file, sha256_of
+from probefusion.files import DRAFT_PREFIX, replace_file, replace_folder, sha256_of
 from probefusion.nn import (
     BACKBONES,
     CAFace,
@@ -160,7 +159,7 @@ def convert_checkpoint(
         index = checkpoint.settings.get("style_index")
         stages = style_stages(index, fuser.config.style_channels, where=where)
     network = _build_network(network_name, state)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix=DRAFT_PREFIX, dir=folder.parent) as temporary:
         draft = Path(temporary) / folder.name
         draft.mkdir()
         tell(f"exporting the embedder ({network_name}) and comparing it with the network")
@@ -214,9 +213,7 @@ def convert_checkpoint(
             deviation=deviation,
         )
         _write_json(draft / REPORT_NAME, asdict(report))
-        if folder.exists():
-            shutil.rmtree(folder)
-        draft.replace(folder)
+        replace_folder(draft, folder)
     return report
 
 
