@@ -15,6 +15,7 @@ from probefusion.errors import (
     ConfigError,
     DtypeError,
     EmptySetError,
+    FileFormatError,
     InvalidInputError,
     MissingFileError,
     NonFiniteError,
@@ -36,10 +37,13 @@ __all__ = [
     "check_not_input",
     "check_output",
     "check_output_file",
+    "lfs_oid",
     "read_only",
     "row_norms",
 ]
 
+_LFS_FIRST_LINE = b"version https://git-lfs.github.com/spec/"
+_LONGEST_POINTER = 1024
 _LONGEST_NAME = 255
 """Bytes of a file's name that common file systems take."""
 
@@ -220,11 +224,31 @@ def check_existing(path: str | Path, *, name: str = "path") -> Path:
 
     Raises:
         MissingFileError: If nothing is there.
+        FileFormatError: If it is a pointer of Git LFS that stands in for the file.
     """
     path = Path(path)
     if not path.exists():
         raise MissingFileError(f"{name} {str(path)!r} does not exist (looked in {Path.cwd()}).")
+    oid = lfs_oid(path)
+    if oid is not None:
+        raise FileFormatError(
+            f"{name} {str(path)!r}: a Git LFS pointer, not the file itself, whose SHA-256 is {oid}. Fetch it: "
+            f"git lfs pull, in the repository that it comes from."
+        )
     return path
+
+
+def lfs_oid(path: Path) -> str | None:
+    """The SHA-256 that a pointer of Git LFS names; None for any other file."""
+    if not path.is_file() or path.stat().st_size > _LONGEST_POINTER:
+        return None
+    with path.open("rb") as stream:
+        text = stream.read(_LONGEST_POINTER)
+    if not text.startswith(_LFS_FIRST_LINE):
+        return None
+    lines = [line.split(b" ", 1) for line in text.splitlines() if b" " in line]
+    oid = next((value for key, value in lines if key == b"oid"), b"unknown")
+    return oid.removeprefix(b"sha256:").decode("ascii", errors="replace")
 
 
 def check_output(path: str | Path, *, force: bool) -> Path:

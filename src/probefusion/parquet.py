@@ -68,10 +68,15 @@ def list_matrix(merged: Any, name: str, origin: str) -> npt.NDArray[Any]:
     """
     if merged.null_count:
         raise FileFormatError(f"{origin}: column {name!r} has {merged.null_count} missing values.")
-    try:
-        values = merged.flatten()
-    except AttributeError as error:
-        raise DtypeError(f"{origin}: column {name!r} must hold lists of numbers.") from error
+    types = import_extra("pyarrow", extra="data", purpose=_PURPOSE).types
+    kinds = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    if not any(is_kind(merged.type) for is_kind in kinds) or not (
+        types.is_floating(merged.type.value_type) or types.is_integer(merged.type.value_type)
+    ):
+        raise DtypeError(
+            f"{origin}: column {name!r} must hold lists of numbers, got {merged.type}."
+        )
+    values = merged.flatten()
     numbers = values.to_numpy(zero_copy_only=False)
     lengths = (
         set(merged.value_lengths().unique().to_pylist())

@@ -87,7 +87,7 @@ def fuse_archive(
         OutputExistsError: If the output exists and `force` is False.
         EmptySetError: If the archive holds no rows.
         MismatchError: If `OUTPUT.work` belongs to another archive or fuser, or the archive's embedder
-            is not the fuser's.
+            is not the fuser's, or not known where the fuser was made for one.
         InvalidInputError: If a row is not valid; the message names it.
     """
     if not fuser.is_exact:
@@ -128,7 +128,7 @@ def fuse_archive(
         num_images=table.num_images,
         vectors=vectors.read(),
         fuser=fuser.fingerprint,
-        embedder=archive.embedder or fuser.embedder,
+        embedder=archive.embedder,
     )
     write_template_file(output, columns, force=force)
     shutil.rmtree(work)

@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
         help="false match rate to decide at, a fraction (default 0.001)",
     )
     add_fuser_option(parser)
-    add_embedding_options(parser)
+    add_embedding_options(parser, labels=True)
     add_output_options(parser)
     parser.set_defaults(run=run)
 

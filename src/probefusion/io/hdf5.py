@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import FileFormatError, ShapeError
+from probefusion.errors import FileFormatError, ShapeError, UnknownNameError
 from probefusion.extras import import_extra
+from probefusion.io.doubts import question_shape
 from probefusion.types import EmbeddingSet
 
 __all__ = ["read_hdf5"]
@@ -17,11 +19,15 @@ __all__ = ["read_hdf5"]
 _OPTIONAL = ("style", "media_ids", "sources")
 
 
-def read_hdf5(path: Path) -> EmbeddingSet:
+def read_hdf5(path: Path, *, ignore: Iterable[str] = ()) -> EmbeddingSet:
     """Reads the data sets `embeddings`, and where present `style`, `media_ids` and `sources`.
 
     The file attribute `embedder` gives the embedder's fingerprint. A file with a single data set
     of any name is read as the embeddings.
+
+    Args:
+        path: The file.
+        ignore: Data sets that are passed over.
 
     Raises:
         FileFormatError: If it is no HDF5 file or there is no such data set.
@@ -34,6 +40,10 @@ def read_hdf5(path: Path) -> EmbeddingSet:
         raise FileFormatError(f"{path.name}: expected an HDF5 file ({error}).") from error
     with file:
         names = [name for name, item in file.items() if isinstance(item, h5py.Dataset)]
+        for name in ignore:
+            if name not in names:
+                raise UnknownNameError("data set to ignore", name, names)
+        names = [name for name in names if name not in set(ignore)]
         main = "embeddings" if "embeddings" in names else (names[0] if len(names) == 1 else None)
         if main is None:
             raise FileFormatError(
@@ -44,14 +54,18 @@ def read_hdf5(path: Path) -> EmbeddingSet:
         if unknown:
             raise FileFormatError(
                 f"{path.name}: expected {main!r} and optionally {', '.join(_OPTIONAL)}; unknown data "
-                f"sets: {', '.join(unknown)}."
+                f"sets: {', '.join(unknown)}. Leave them out: --ignore-columns {','.join(unknown)} "
+                f"(ignore=[...])."
             )
         optional: dict[str, Any] = {
             name: _values(file[name]) for name in _OPTIONAL if name in names
         }
+        embeddings = _values(file[main])
+        if main != "embeddings":
+            question_shape(embeddings, origin=path.name)
         embedder = file.attrs.get("embedder")
         return EmbeddingSet(
-            embeddings=_values(file[main]),
+            embeddings=embeddings,
             embedder=embedder.decode() if isinstance(embedder, bytes) else embedder,
             origin=path.name,
             **optional,

@@ -47,6 +47,8 @@ class Pipeline:
         num_threads: Threads to use; None for one per core.
         chunk_size: Images encoded at a time; None takes all of a set at once. Changes nothing for exact
             fusers.
+        ignore_columns: Columns of embedding tables (CSV, Parquet, HDF5) that are passed over: those that are
+            no part of the embedding are refused otherwise.
 
     Raises:
         ConfigError: If the settings contradict each other.
@@ -69,6 +71,7 @@ class Pipeline:
         device: str = "cpu",
         num_threads: int | None = None,
         chunk_size: int | None = None,
+        ignore_columns: Sequence[str] = (),
     ) -> None:
         self._models = Models(
             embedder=embedder,
@@ -79,6 +82,7 @@ class Pipeline:
             device=device,
             num_threads=num_threads,
             chunk_size=chunk_size,
+            ignore_columns=ignore_columns,
         )
 
     @property

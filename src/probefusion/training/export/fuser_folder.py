@@ -410,7 +410,8 @@ def _self_test(network: Network, folder: Path) -> dict[str, Any]:
             torch.from_numpy(images.embeddings.copy())[None], torch.from_numpy(style.copy())[None]
         )[0]
     expected = (fused / fused.norm()).numpy()
-    found = open_fuser(folder).fuse(images).vector
+    fuser = open_fuser(folder)
+    found = fuser.fuse(replace(images, embedder=fuser.embedder)).vector
     deviation = float(abs(found - expected).max())
     if not deviation <= 1e-5:
         raise ProbeFusionError(
