@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy.typing as npt
 from probefusion.errors import (
     DtypeError,
     EmptySetError,
+    FileFormatError,
     InvalidInputError,
     MissingFileError,
     NonFiniteError,
@@ -25,6 +28,7 @@ __all__ = [
     "MAX_NORM",
     "MIN_NORM",
     "check_existing",
+    "check_file",
     "check_finite_rows",
     "check_float_array",
     "check_length",
@@ -207,16 +211,81 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return view
 
 
-def check_existing(path: str | Path, *, name: str = "path") -> Path:
-    """Gives `path` as a Path that exists.
+def check_existing(path: str | Path, *, name: str = "path", devices: bool = False) -> Path:
+    """Gives `path` as a Path that exists, a file or a folder.
+
+    Args:
+        path: The path.
+        name: What it is called in messages.
+        devices: Whether devices are let through, as for a camera.
 
     Raises:
+        DtypeError: If it is no path.
         MissingFileError: If nothing is there.
+        FileFormatError: If it is a pipe, a device or a socket, whose reading may never end, or nothing
+            can be said of it because a folder above may not be entered.
     """
-    path = Path(path)
-    if not path.exists():
-        raise MissingFileError(f"{name} {str(path)!r} does not exist (looked in {Path.cwd()}).")
+    path = _as_path(path, name)
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise MissingFileError(
+            f"{name} {str(path)!r} does not exist (looked in {_working_folder()})."
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
+            raise MissingFileError(
+                f"{name} {_shortened(path)} does not exist ({error.strerror})."
+            ) from error
+        raise FileFormatError(
+            f"{name} {str(path)!r}: could not be looked at ({error.strerror}). Check its permissions."
+        ) from error
+    if not devices and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise FileFormatError(
+            f"{name} {str(path)!r} is a pipe, a device or a socket, expected a file or a folder. "
+            f"Save its content to a file first."
+        )
     return path
+
+
+def check_file(path: str | Path, *, name: str = "file") -> Path:
+    """Gives `path` as a Path to a regular file.
+
+    Raises:
+        DtypeError, MissingFileError: As for `check_existing`.
+        FileFormatError: If it is a folder, a pipe, a device or a socket, or may not be read.
+    """
+    path = check_existing(path, name=name)
+    if path.is_dir():
+        raise FileFormatError(f"{name} {str(path)!r}: expected a file, got a folder.")
+    if not os.access(path, os.R_OK):
+        raise FileFormatError(
+            f"{name} {str(path)!r} may not be read. Change its permissions, or name another."
+        )
+    return path
+
+
+def _as_path(path: object, name: str) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise DtypeError(f"{name}: expected a path (a text or pathlib.Path), got {_brief(path)}.")
+    return Path(path)
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _shortened(path: Path) -> str:
+    text = str(path)
+    return repr(text if len(text) <= 100 else f"{text[:60]}...{text[-30:]}")
+
+
+def _working_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "a folder that was removed"
 
 
 def check_output(path: str | Path, *, force: bool) -> Path:
@@ -229,7 +298,7 @@ def check_output(path: str | Path, *, force: bool) -> Path:
     """
     if str(path).endswith(("/", os.sep)) and not Path(path).exists():
         raise MissingFileError(f"output {str(path)!r}: the folder does not exist. Name a file.")
-    path = Path(path)
+    path = _as_path(path, "output")
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OutputExistsError(
             f"output {str(path)!r} is a device or pipe, expected a file. Choose another name."
