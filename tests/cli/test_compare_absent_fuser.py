@@ -39,3 +39,13 @@ def test_a_set_is_not_fused_without_it(command, template, tmp_path, rng):
     code, _, err = command("fuse", images, "--fuser", "exact", "--json")
     assert code == 1
     assert "probefusion models pull exact.mobilefacenet_128d-lfw112.r2" in err
+
+
+def test_a_set_whose_fuser_is_not_here_is_told_of_it(command, template, tmp_path, rng):
+    images = tmp_path / "set.npz"
+    EmbeddingSet(embeddings=rng.standard_normal((4, 128)), embedder=EMBEDDER).save(images)
+    code, _, err = command("fuse", images, "-o", tmp_path / "fused.npz")
+    assert code == 0
+    assert "fuser: mean" in err
+    assert "probefusion models pull exact.mobilefacenet_128d-lfw112.r2" in err
+    assert Template.load(tmp_path / "fused.npz").fuser.startswith("mean")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from probefusion.cli.result_tables import print_table, short_name
+from probefusion.cli.tables import print_result_table, short_name
 
 
 def test_crops_can_be_fused_at_once(tmp_path, command) -> None:
@@ -32,7 +32,7 @@ def test_tables_fit_the_terminal_and_lose_nothing(monkeypatch, capsys, width) ->
     monkeypatch.setenv("COLUMNS", str(width))
     header = ["fuser", *(f"N={2**k}" for k in range(7))]
     rows = [["exact-embedding", *(f"0.{k}{k}{k}" for k in range(1, 8))]]
-    print_table("TAR", header, rows)
+    print_result_table("TAR", header, rows)
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= width
     for text in (*header, *rows[0]):

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.options import add_output_options
-from probefusion.cli.result_tables import print_table, short_name
+from probefusion.cli.tables import print_result_table, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,7 @@ def _print_tables(points: Sequence[SweepPoint]) -> None:
         rows = [
             [short_name(name), *(_cell(at[name, size], index) for size in sizes)] for name in names
         ]
-        print_table(title, header, rows)
+        print_result_table(title, header, rows)
     counts = [f"{at[names[0], size].verification[0].num_non_mated:,}" for size in sizes]
     told = ", ".join(f"N={size}: {count}" for size, count in zip(sizes, counts, strict=True))
     print(f"comparisons of different people: {told}")

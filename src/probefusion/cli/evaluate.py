@@ -14,7 +14,7 @@ from probefusion.cli.options import (
     number_list,
     positive,
 )
-from probefusion.cli.result_tables import print_table, short_name
+from probefusion.cli.tables import print_result_table, short_name
 
 if TYPE_CHECKING:
     from probefusion.pipeline.evaluation import Evaluation
@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
 def _print(result: Evaluation) -> None:
     """The main figures, and what could not be measured."""
     for title, header, rows in result.summary():
-        print_table(title, header, [[short_name(row[0]), *row[1:]] for row in rows])
+        print_result_table(title, header, [[short_name(row[0]), *row[1:]] for row in rows])
     if result.limits:
         print("not measured, or not to be relied on:")
         for limit in result.limits:

@@ -89,7 +89,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="probefusion",
         description="One face template from many poor images.",
-        epilog="Use it with consent and within the law: see 'Responsible use' in the README.",
+        epilog="Use it with consent and within the law: see 'Responsible use' in the README. Commands and "
+        "options are completed by the tab key after pip install 'probefusion[completion]' and, in the shell, "
+        'eval "$(register-python-argcomplete probefusion)".',
     )
     parser.add_argument("--version", action="version", version=f"probefusion {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")

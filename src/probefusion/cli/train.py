@@ -68,7 +68,6 @@ def run(options: argparse.Namespace) -> int:
     from probefusion.cli.interrupt import interruption
     from probefusion.pipeline.train import run_training
 
-    _tell_default_embedder(options)
     promise = "this step is finished and kept; the same command goes on from there"
     with interruption(promise, is_patient=False) as stop, _progress(stop) as progress:
         trained = run_training(
@@ -148,15 +147,4 @@ def _report(trained: TrainedFuser, *, as_json: bool) -> None:
     else:
         print(
             f"{trained.report}: evaluation on {trained.num_held_out} people it was not trained on"
-        )
-
-
-def _tell_default_embedder(options: argparse.Namespace) -> None:
-    if options.embedder is None:
-        from probefusion.zoo import DEFAULT_EMBEDDER, find_entry
-
-        licence = find_entry(DEFAULT_EMBEDDER).licence
-        print(
-            f"embedder: {DEFAULT_EMBEDDER} of this package ({licence}); choose another with --embedder",
-            file=sys.stderr,
         )

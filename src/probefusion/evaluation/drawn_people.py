@@ -76,7 +76,8 @@ def draw_crop(person: int, number: int) -> npt.NDArray[np.uint8]:
     side = np.linspace(-1, 1, _SIDE, dtype=np.float32) * float(rng.uniform(-0.2, 0.2))
     lit = crop * (float(rng.uniform(0.85, 1.1)) + side[None, :, None])
     lit += rng.normal(0, 3, crop.shape)
-    return np.clip(lit, 0, 255).astype(np.uint8)
+    drawn: npt.NDArray[np.uint8] = np.clip(lit, 0, 255).astype(np.uint8)
+    return drawn
 
 
 def write_crops(

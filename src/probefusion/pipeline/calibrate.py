@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import EmbedderMismatchError, InvalidInputError, OutputExistsError
 from probefusion.pipeline.chosen_embedder import open_embedder
-from probefusion.pipeline.evaluate import check_measurable, embed_folder
+from probefusion.pipeline.folder_people import check_measurable, embed_folder
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
     from probefusion.faces import SkippedImage
-    from probefusion.fusion.folder import Threshold
     from probefusion.fusion.learned import LearnedFuser
+    from probefusion.fusion.threshold import Threshold
     from probefusion.protocols.degraded_folder import Mix
 
 __all__ = ["FALSE_MATCH_RATES", "Calibration", "calibrate"]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from probefusion.errors import ConfigError
 from probefusion.io import kind_of, read_templates, split_id
+from probefusion.pipeline.fuse_person import UnitProgress, read_sets
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.models import Models
-from probefusion.pipeline.person import UnitProgress, read_sets
 from probefusion.types import EmbeddingSet, Template, TemplateSet
 
 if TYPE_CHECKING:

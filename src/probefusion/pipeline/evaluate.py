@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any
 from probefusion.checks import check_output
 from probefusion.errors import (
     ConfigError,
-    EmptySetError,
     MissingStyleError,
     ShapeError,
     UnknownNameError,
 )
 from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
 from probefusion.pipeline.evaluation import Evaluation
+from probefusion.pipeline.folder_people import check_measurable, embed_folder
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
     from probefusion.evaluation.licensed import EmbeddedRows
-    from probefusion.evaluation.probe_data import ProbeData
     from probefusion.faces import Detector
     from probefusion.fusion import Fuser
-    from probefusion.protocols.degraded_folder import DegradedFolderProtocol, Mix
+    from probefusion.protocols.degraded_folder import Mix
     from probefusion.protocols.licensed import Benchmark
     from probefusion.types import EmbeddingSet
 
@@ -251,33 +250,6 @@ def _on_folder(
         skipped=tuple(people.skipped),
         limits=folder_limits(result),
     )
-
-
-def embed_folder(
-    protocol: DegradedFolderProtocol,
-    embedder: Embedder,
-    num_images: int,
-    cache: StrPath | None,
-    progress: Progress | None,
-) -> ProbeData:
-    """Gallery and probes of the degraded-folder protocol, embedded."""
-    from probefusion.evaluation.embed_protocol import embed_protocol
-
-    kept = None if cache is None else os.fspath(cache)
-    return embed_protocol(protocol, embedder, num_images=num_images, cache=kept, progress=progress)
-
-
-def check_measurable(protocol: DegradedFolderProtocol) -> None:
-    """Refuses people among whom nothing can be compared.
-
-    Raises:
-        EmptySetError: If the gallery holds one person.
-    """
-    if len(protocol.gallery) < 2:
-        raise EmptySetError(
-            f"data: folds {protocol.folds} hold {len(protocol.gallery)} of the {len(protocol.people.images)} "
-            f"people, so nobody to be mistaken for. Take all folds (--folds 0,1,2,3), or give more people."
-        )
 
 
 def _on_benchmark(

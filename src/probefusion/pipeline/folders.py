@@ -61,8 +61,9 @@ def check_one_person(path: Path) -> None:
         )
         raise ConfigError(
             f"{path}: holds {len(people)} folders of images ({names}) and no image of its own: is each folder a "
-            f"person? Then give --people (Pipeline.fuse_people) for a template of each. If they are all one "
-            f"person, give --one-person (one_person=True)."
+            f"person? For a template of each: probefusion fuse {path} --people -o TEMPLATES.npz "
+            f"(Pipeline.fuse_people). If they are all one person: probefusion fuse {path} --one-person "
+            f"-o TEMPLATE.npz (one_person=True)."
         )
 
 

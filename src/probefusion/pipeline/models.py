@@ -243,14 +243,13 @@ class Models:
             fuser = self.fuser_that_made(name, embedder)
             if fuser is None:
                 raise ConfigError(
-                    f"--fuser: the {what} was made by {name}, which is not in the package. "
-                    f"Give its folder: --fuser DIR"
+                    f"--fuser: the {what} was made by {name}, which is not here. {_how_to_get(name)}"
                 )
             return fuser
         fitting = {suggest_fuser(images) for images in sets}
         name = fitting.pop() if len(fitting) == 1 else "mean"
         if (name, embedder) not in self._fusers:
-            _log.info("fuser: %s (choose with --fuser)", name)
+            _log.info("fuser: %s (choose with --fuser)%s", name, _better_than(name, embedder))
         return self._load_fuser(name, embedder)
 
     def fuser_that_made(self, fingerprint: str, embedder: str | None = None) -> Fuser | None:
@@ -322,3 +321,26 @@ class Models:
 
 def _is_name(model: object, *, may_be_none: bool) -> bool:
     return isinstance(model, str | os.PathLike) or (may_be_none and model is None)
+
+
+def _how_to_get(fingerprint: str) -> str:
+    """What to do where the fuser of this fingerprint is not here."""
+    from probefusion.zoo.fusers import absent_fusers
+
+    name = fingerprint.split("@")[0]
+    if any(entry.name == name for entry in absent_fusers()):
+        return f"Get it with: probefusion models pull {name}"
+    return "Give its folder: --fuser DIR"
+
+
+def _better_than(name: str, embedder: str | None) -> str:
+    """A note that a fuser made for this embedder is known but not here, or ""."""
+    from probefusion.zoo.fusers import absent_fusers
+
+    if embedder is None or name not in ("mean", "universal"):
+        return ""
+    known = [entry.name for entry in absent_fusers(embedder)]
+    if not known:
+        return ""
+    best = next((item for item in known if item.startswith("exact.")), known[0])
+    return f"; one made for this embedder is better: probefusion models pull {best}"

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from probefusion.fusion import Fuser
 from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two
+from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.models import Models
-from probefusion.pipeline.person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
 from probefusion.pipeline.videos import Extract, read_gallery, read_video, watch_source
 from probefusion.types import EmbeddingSet, FusionState
@@ -236,7 +236,7 @@ class Pipeline:
             ConfigError: If it is not said whether the images are photos.
             ProbeFusionError: If the embeddings do not fit the fuser.
         """
-        from probefusion.pipeline.people import fuse_folders
+        from probefusion.pipeline.fuse_people import fuse_folders
 
         return fuse_folders(self._models, Path(folder), keep_states=keep_states, progress=progress)
 

@@ -141,7 +141,7 @@ def run_training(
 
     _import_plugins(plugins)
     folder = check_output(Path(output), force=force)
-    people = read_people(check_existing(images, name="images"))
+    people = read_people(check_existing(Path(images), name="images"))
     named = {} if architecture is None else {"architecture": architecture}
     given = _given({**(settings or {}), **named}, config)
     opened = _open_embedder(embedder, preprocessing, given.get("threads"))
@@ -183,12 +183,12 @@ def _open_embedder(
 def _starting_point(start_from: Source, embedder: str) -> StartingPoint:
     """The fuser of that folder, or of that name inside the package, made for the embedder if any is."""
     from probefusion.training.starting_point import read_starting_point
-    from probefusion.zoo.fusers import bundled_fusers
+    from probefusion.zoo.fusers import trained_fusers
 
     name = os.fspath(start_from)
     if Path(name).is_dir():
         return read_starting_point(name)
-    bundled = bundled_fusers(embedder)
+    bundled = trained_fusers(embedder)
     if name not in bundled:
         raise UnknownNameError("fuser to start from", name, (*bundled, "a fuser folder"))
     return read_starting_point(bundled[name])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -68,11 +69,17 @@ class StartingPoint:
     def load_into(self, network: Network) -> None:
         """Puts the weights into a network built with the card's settings.
 
+        Constant tables that an older file holds in half precision are taken from the network itself.
+
         Raises:
             FileFormatError: If names or shapes are not those of the network.
         """
+        weights = dict(self.weights)
+        for name, table in network.named_buffers():
+            if table.ndim >= 2 and torch.equal(weights.get(name, table), table.half().float()):
+                weights[name] = table
         try:
-            network.load_state_dict(self.weights)
+            network.load_state_dict(weights)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise FileFormatError(

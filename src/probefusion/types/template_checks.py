@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,6 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.types.fusion_state import FusionState
-
-if TYPE_CHECKING:
-    from probefusion.types.template_set import TemplateSet
 
 __all__ = ["check_count", "check_states", "checked_counts", "checked_ids"]
 
@@ -96,8 +94,24 @@ def checked_counts(given: Any, ids: npt.NDArray[np.str_], where: str) -> npt.NDA
     return read_only(counts)
 
 
-def check_states(templates: TemplateSet, where: str) -> None:
+def check_states(
+    states: Sequence[Any],
+    *,
+    ids: npt.NDArray[np.str_],
+    num_images: npt.NDArray[np.int64],
+    fuser: str | None,
+    embedder: str | None,
+    where: str,
+) -> None:
     """Refuses states that are not those of the templates.
+
+    Args:
+        states: The states.
+        ids: (T,) of the templates.
+        num_images: (T,) of the templates.
+        fuser: That of the templates.
+        embedder: That of the templates.
+        where: For messages.
 
     Raises:
         DtypeError: If one is no state.
@@ -105,27 +119,26 @@ def check_states(templates: TemplateSet, where: str) -> None:
         FuserMismatchError, EmbedderMismatchError: If one belongs to another fuser or embedder.
         MismatchError: If one holds another number of images than its template.
     """
-    states = templates.states or ()
     wrong = [state for state in states if not isinstance(state, FusionState)]
     if wrong:
         raise DtypeError(
             f"states{where}: expected a FusionState for each template, got {wrong[0]!r}. Some "
             f"fusers have none: leave states out."
         )
-    check_count(len(states), len(templates), name="states", where=where)
+    check_count(len(states), len(ids), name="states", where=where)
     shapes = {(state.sums.shape, state.style_sums.shape) for state in states}
     if len(shapes) > 1:
         raise ShapeError(f"states{where}: expected sums of one shape, got {sorted(shapes)[:3]}.")
-    for name, count, state in zip(templates, templates.num_images.tolist(), states, strict=True):
+    for name, count, state in zip(ids.tolist(), num_images.tolist(), states, strict=True):
         what = f"state of {name!r}{where}"
-        if state.fuser != templates.fuser:
+        if state.fuser != fuser:
             raise FuserMismatchError(
-                f"{what}: made by the fuser {state.fuser}, expected {templates.fuser}, that of the "
+                f"{what}: made by the fuser {state.fuser}, expected {fuser}, that of the "
                 f"templates. Make each template of its state: fuser.finish(state)"
             )
-        if state.embedder not in (None, templates.embedder):
+        if state.embedder not in (None, embedder):
             raise EmbedderMismatchError(
-                f"{what}: of the embedder {state.embedder}, expected {templates.embedder}, that of the "
+                f"{what}: of the embedder {state.embedder}, expected {embedder}, that of the "
                 f"templates. Embed all images with one model."
             )
         if state.num_images != count:

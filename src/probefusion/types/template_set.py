@@ -110,7 +110,14 @@ class TemplateSet:
                 raise DtypeError(f"{name}{where}: expected a text or None, got {value!r}.")
         if self.states is not None:
             self._set("states", tuple(self.states))
-            check_states(self, where)
+            check_states(
+                self.states,
+                ids=self.ids,
+                num_images=self.num_images,
+                fuser=self.fuser,
+                embedder=self.embedder,
+                where=where,
+            )
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

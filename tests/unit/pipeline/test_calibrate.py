@@ -27,10 +27,10 @@ def people(tmp_path_factory):
 def fuser(tmp_path):
     """A fuser of the embedder inside the package, without thresholds."""
     from probefusion.fusion.folder import with_thresholds
-    from probefusion.zoo.fusers import bundled_fusers
+    from probefusion.zoo import find_fuser_folder
 
     folder = tmp_path / "fuser"
-    shutil.copytree(bundled_fusers()["exact-fast"], folder)
+    shutil.copytree(find_fuser_folder("exact-fast"), folder)
     with_thresholds(folder, ())
     return folder
 

@@ -113,3 +113,15 @@ def test_what_is_wrong_is_told_at_once(pipeline, embedder, clip_file, tmp_path) 
         Pipeline(embedder).watch(clip_file)
     with pytest.raises(ConfigError, match="in which faces are searched"):
         Pipeline(embedder, aligned=True).fuse(clip_file)
+
+
+def test_what_was_read_is_fused_when_stopped(pipeline, clip_file) -> None:
+    frames = []
+    fused = pipeline.fuse(
+        clip_file,
+        progress=lambda unit, done, total: frames.append(done),
+        should_stop=lambda: len(frames) >= 10,
+    )
+    assert fused.was_stopped
+    assert fused.num_images == 10
+    assert not pipeline.fuse(clip_file, should_stop=lambda: False).was_stopped

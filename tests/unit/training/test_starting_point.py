@@ -135,3 +135,13 @@ def test_what_cannot_be_gone_on_from(tmp_path, fuser_folders) -> None:
     (folder / "fuser.json").write_text(json.dumps(card))
     with pytest.raises(ConfigError, match="--plugin"):
         read_starting_point(folder)
+
+
+def test_a_table_that_an_older_release_halved_is_made_whole(fuser_folders) -> None:
+    start = read_starting_point(fuser_folders["exact"])
+    name = "token.norm_emb.pe"
+    whole = start.weights[name]
+    assert torch.equal(whole, start.network().state_dict()[name])
+    start.weights[name] = whole.half().float()
+    assert not torch.equal(start.weights[name], whole)
+    assert torch.equal(start.network().state_dict()[name], whole)

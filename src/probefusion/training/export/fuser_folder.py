@@ -67,7 +67,9 @@ class _ImagewiseEncode(nn.Module):
             style = embeddings.new_zeros(embeddings.shape[0], 0, 2)
         terms = self.network.terms(embeddings[:, None], style[:, None])
         values = (terms.values,) if self.gives_values else ()
-        return tuple(part.flatten(0, 1) for part in (terms.shares, *values, terms.style_tokens))
+        parts = (terms.shares, *values, terms.style_tokens)
+        # a reshape of nothing (no style tokens) is refused by ONNX Runtime
+        return tuple(part.flatten(0, 1) if part.shape[-1] else part[:, 0] for part in parts)
 
 
 class _ImagewiseFinish(nn.Module):
@@ -181,12 +183,10 @@ def export_fuser(
         draft = Path(temporary) / folder.name
         draft.mkdir()
         num_clusters = _write_graphs(network, draft)
+        matrices = {key for key, value in network.named_parameters() if value.ndim >= 2}
+        halved = matrices if half_weights else set()
         tensors = {
-            key: (
-                value.half() if half_weights and value.ndim >= 2 and key != "norm_emb.pe" else value
-            )
-            .contiguous()
-            .clone()
+            key: (value.half() if key in halved else value).contiguous().clone()
             for key, value in network.state_dict().items()
         }
         with replace_file(draft / "weights.safetensors") as stream:

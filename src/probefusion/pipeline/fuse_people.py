@@ -6,9 +6,9 @@ from pathlib import Path
 
 from probefusion.errors import EmptySetError, UnsupportedOperationError
 from probefusion.pipeline.folders import check_people
+from probefusion.pipeline.fuse_person import UnitProgress
 from probefusion.pipeline.merge import Merged, fuse_parts
 from probefusion.pipeline.models import Models
-from probefusion.pipeline.person import UnitProgress
 from probefusion.pipeline.results import FusedPeople
 from probefusion.types import FusionState, TemplateSet
 
