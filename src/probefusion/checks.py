@@ -27,6 +27,7 @@ from probefusion.errors import (
 __all__ = [
     "MAX_NORM",
     "MIN_NORM",
+    "as_path",
     "check_existing",
     "check_file",
     "check_finite_rows",
@@ -225,7 +226,7 @@ def check_existing(path: str | Path, *, name: str = "path", devices: bool = Fals
         FileFormatError: If it is a pipe, a device or a socket, whose reading may never end, or nothing
             can be said of it because a folder above may not be entered.
     """
-    path = _as_path(path, name)
+    path = as_path(path, name)
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:
@@ -265,7 +266,12 @@ def check_file(path: str | Path, *, name: str = "file") -> Path:
     return path
 
 
-def _as_path(path: object, name: str) -> Path:
+def as_path(path: object, name: str) -> Path:
+    """Gives a text or path as a Path.
+
+    Raises:
+        DtypeError: If it is neither.
+    """
     if not isinstance(path, str | os.PathLike):
         raise DtypeError(f"{name}: expected a path (a text or pathlib.Path), got {_brief(path)}.")
     return Path(path)
@@ -298,7 +304,7 @@ def check_output(path: str | Path, *, force: bool) -> Path:
     """
     if str(path).endswith(("/", os.sep)) and not Path(path).exists():
         raise MissingFileError(f"output {str(path)!r}: the folder does not exist. Name a file.")
-    path = _as_path(path, "output")
+    path = as_path(path, "output")
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OutputExistsError(
             f"output {str(path)!r} is a device or pipe, expected a file. Choose another name."

@@ -25,6 +25,8 @@ __all__ = ["NpzFile", "map_npy", "open_npz", "read_npy"]
 _NPY = "an .npy file of one plain array"
 _NPZ = "an .npz archive of plain arrays"
 _BLOCK = 1 << 20
+_END_BYTES = 22
+"""Length of the record at the end of a zip archive, without its comment."""
 _ENCRYPTED = 0x1
 _KNOWN_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -148,7 +150,17 @@ def open_npz(path: str | Path) -> Iterator[NpzFile]:
                 f"{path.name}: expected an .npz archive, got a single .npy array."
             )
     with reading(path, _NPZ, step="Write it again."), zipfile.ZipFile(path) as archive:
+        _check_end(path, archive.comment)
         yield NpzFile(archive, path)
+
+
+def _check_end(path: Path, comment: bytes) -> None:
+    """Refuses an archive that goes on behind its end, or whose comment is cut off."""
+    with path.open("rb") as stream:
+        stream.seek(-len(comment) - _END_BYTES, 2)
+        end = stream.read(_END_BYTES)
+    if end[:4] != b"PK\5\6" or int.from_bytes(end[-2:], "little") != len(comment):
+        raise FileFormatError(f"{path}: is cut off, or goes on behind its end. Write it again.")
 
 
 def _read_array(stream: IO[bytes], size: int, origin: str) -> npt.NDArray[Any]:

@@ -44,13 +44,16 @@ what they should be: hostile bytes reach every branch of theirs."""
 
 
 @contextmanager
-def reading(origin: str | Path, expected: str, *, step: str = "") -> Iterator[None]:
+def reading(
+    origin: str | Path, expected: str, *, step: str = "", also: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
     """Gives whatever goes wrong with a file inside the block one type and one line.
 
     Args:
         origin: The file, as messages shall name it.
         expected: What it should be, with its article: "an .npz archive".
         step: What to do about it, as a sentence.
+        also: Errors of a library that are of none of Python's own types.
 
     Raises:
         FileFormatError: For every error of reading; errors of our own pass as they are.
@@ -59,7 +62,7 @@ def reading(origin: str | Path, expected: str, *, step: str = "") -> Iterator[No
         yield
     except ProbeFusionError:
         raise
-    except _READ_ERRORS as error:
+    except (*_READ_ERRORS, *also) as error:
         raise FileFormatError(
             f"{origin}: expected {expected}, could not read it ({_reason(error)})."
             f"{reading_step(step)}"
@@ -94,13 +97,16 @@ def read_bytes(path: str | Path, *, at_most: int, name: str = "file") -> bytes:
     return data
 
 
-def check_declared_bytes(declared: int, origin: str | Path, *, stored: int) -> None:
+def check_declared_bytes(
+    declared: int, origin: str | Path, *, stored: int, at_once: bool = True
+) -> None:
     """Refuses a file that claims to hold far more than its size lets expect, before memory is taken.
 
     Args:
         declared: Bytes that its content would need.
         origin: The file, for messages.
         stored: Bytes that the file has.
+        at_once: Whether all of it is to be held in memory.
 
     Raises:
         FileFormatError: If it claims too much, or more than this machine's memory.
@@ -110,7 +116,7 @@ def check_declared_bytes(declared: int, origin: str | Path, *, stored: int) -> N
             f"{origin}: claims to hold {declared:,} bytes in a file of {stored:,}. It is damaged, or "
             f"made to exhaust memory; write it again."
         )
-    memory = _memory_bytes()
+    memory = _memory_bytes() if at_once else None
     if memory is not None and declared > memory:
         raise FileFormatError(
             f"{origin}: holds {declared:,} bytes, this machine has {memory:,} of memory. Split it."

@@ -18,6 +18,7 @@ from probefusion.errors import (
 )
 from probefusion.types import EmbeddingSet
 from probefusion.types.fusion_state import FusionState
+from probefusion.types.state_checks import check_possible
 
 __all__ = ["Needs", "check_fits", "check_offsets", "check_state"]
 
@@ -32,6 +33,9 @@ class Needs(Protocol):
     style_channels: int
     num_clusters: int
     needs_norms: bool
+    style_width: int | None
+    adds_directions: bool
+    max_weight: float
 
 
 def check_fits(fuser: Needs, images: EmbeddingSet) -> None:
@@ -82,7 +86,7 @@ def check_state(fuser: Needs, state: FusionState) -> None:
     Raises:
         FuserMismatchError: If another fuser made it.
         ShapeError: If its sums are not of the fuser's size.
-        InvalidInputError: If its images weigh nothing.
+        InvalidInputError: If its images weigh nothing or too much, or cannot give such sums.
         EmptySetError: If it holds no images.
     """
     if state.fuser != fuser.fingerprint:
@@ -100,12 +104,19 @@ def check_state(fuser: Needs, state: FusionState) -> None:
             f"state: fuser {fuser.name!r} has {fuser.num_clusters} clusters, got "
             f"{len(state.mass)}. The state is damaged."
         )
-    if state.num_images > 0 and not state.mass.sum() > 0:
-        raise InvalidInputError(
-            f"state: {state.num_images} images of no mass at all. The state is damaged."
+    if fuser.style_width not in (None, state.style_sums.shape[1]):
+        raise ShapeError(
+            f"state: fuser {fuser.name!r} expects style sums of {fuser.style_width} numbers, got "
+            f"{state.style_sums.shape[1]}. The state is damaged."
         )
     if state.num_images == 0:
         raise EmptySetError("state holds no images: expected at least one. Add a state first.")
+    check_possible(state, adds_directions=fuser.adds_directions)
+    if state.mass.sum() > state.num_images * fuser.max_weight * (1 + 1e-6):
+        raise InvalidInputError(
+            f"state: {state.num_images} images weigh {state.mass.sum():.6g}, for fuser {fuser.name!r} at "
+            f"most {fuser.max_weight:g} each. The state is damaged."
+        )
 
 
 def check_offsets(offsets: npt.ArrayLike, num_images: int) -> npt.NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -43,6 +44,9 @@ class Fuser(ABC):
         dim: D it was made for, or None if it takes any.
         style_channels: C it needs, or 0 if it needs no style.
         num_clusters: M of its states.
+        style_width: S of its states, or None if that is not known.
+        adds_directions: Whether it adds up weighted vectors of at most unit length.
+        max_weight: The most that one image can weigh, all clusters together.
         needs_norms: Whether it judges images by the length of their embeddings.
         needs_quality: Whether it judges images by the quality of their crops.
         is_exact: Whether any order and any split of the images gives the same template (< 1e-6 in
@@ -55,6 +59,9 @@ class Fuser(ABC):
     dim: int | None
     style_channels: int
     num_clusters: int
+    style_width: int | None = None
+    adds_directions: bool = False
+    max_weight: float = math.inf
     needs_norms: bool
     needs_quality: bool = False
     is_exact: bool

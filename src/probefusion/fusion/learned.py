@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,13 @@ class LearnedFuser(Fuser):
         self._encode_graph, self._finish_graph = (
             start_session(folder / name, num_threads=num_threads, device=device) for name in GRAPHS
         )
+        shapes = {entry.name: entry.shape for entry in self._finish_graph.get_inputs()}
+        width = shapes.get("style_sums", [None])[-1]
+        self.style_width = width if isinstance(width, int) else None
+        self.adds_directions = card.values == "unit"
+        limit = card.config.get("max_log_weight")
+        if card.kind == "imagewise" and isinstance(limit, int | float):
+            self.max_weight = math.exp(min(limit, 500)) * (1 + 1e-3)  # computed in float32
 
     def threshold_for(self, false_match_rate: float, num_images: int) -> Threshold | None:
         """The threshold of the card, see `Fuser.threshold_for`."""

@@ -5,30 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from probefusion.checks import check_existing
+from probefusion.checks import check_file
 from probefusion.errors import FileFormatError
 from probefusion.io.hdf5 import read_hdf5
 from probefusion.io.tables import read_csv, read_parquet
+from probefusion.npy import read_npy
 from probefusion.types import EmbeddingSet
 
 __all__ = ["read_embeddings", "readable_suffixes"]
 
 
 def _read_npy(path: Path) -> EmbeddingSet:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise FileFormatError(
-            f"{path.name}: expected an .npy file of one plain array, could not read it ({error})."
-        ) from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise FileFormatError(
-            f"{path.name}: expected one .npy array, got an archive. Name it .npz."
-        )
-    return EmbeddingSet(embeddings=array, origin=path.name)
+    with path.open("rb") as stream:
+        if stream.read(4) == b"PK\3\4":
+            raise FileFormatError(
+                f"{path.name}: expected one .npy array, got an archive. Name it .npz."
+            )
+    return EmbeddingSet(embeddings=read_npy(path), origin=path.name)
 
 
 _READERS: dict[str, Callable[[Path], EmbeddingSet]] = {
@@ -64,9 +57,7 @@ def read_embeddings(path: str | Path) -> EmbeddingSet:
         InvalidInputError: If the embeddings are not valid; the message names file and row.
         MissingExtraError: If the format needs a package that is not installed.
     """
-    path = check_existing(path, name="embeddings file")
-    if path.is_dir():
-        raise FileFormatError(f"{path}: expected a file, got a folder.")
+    path = check_file(path, name="embeddings file")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise FileFormatError(

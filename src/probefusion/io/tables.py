@@ -12,11 +12,15 @@ import numpy as np
 
 from probefusion.errors import EmptySetError, FileFormatError, ShapeError
 from probefusion.parquet import label_column, list_matrix, metadata_text, read_parquet_table
+from probefusion.reading import read_bytes, reading
 from probefusion.types import EmbeddingSet
 
 __all__ = ["read_csv", "read_parquet"]
 
 _TEXT_COLUMNS = ("source", "media_id")
+_LARGEST_CSV = 1 << 31
+"""Bytes of a CSV file at most: more is no single person's."""
+
 _PARQUET_COLUMNS = ("embedding", "style", "media_id", "source", "subject_id", "template_id")
 
 
@@ -31,12 +35,8 @@ def read_csv(path: Path) -> EmbeddingSet:
         FileFormatError: For a wrong column count or a field that is no number, naming the line.
         EmptySetError: If there are no rows.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FileFormatError(
-            f"{path.name}: expected UTF-8 text, could not read it ({error})."
-        ) from error
+    with reading(path.name, "UTF-8 text"):
+        text = read_bytes(path, at_most=_LARGEST_CSV).decode("utf-8-sig")
     first_line = text.split("\n", 1)[0]
     delimiter = ";" if ";" in first_line else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
