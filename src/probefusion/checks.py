@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import (
+    ConfigError,
     DtypeError,
     EmptySetError,
     FileFormatError,
@@ -23,6 +24,7 @@ from probefusion.errors import (
     ShapeError,
     ZeroLengthError,
 )
+from probefusion.workers import MAX_THREADS
 
 __all__ = [
     "MAX_NORM",
@@ -36,6 +38,7 @@ __all__ = [
     "check_nonzero_rows",
     "check_not_empty",
     "check_output",
+    "check_threads",
     "read_only",
     "row_norms",
 ]
@@ -292,6 +295,22 @@ def _working_folder() -> str:
         return str(Path.cwd())
     except OSError:
         return "a folder that was removed"
+
+
+def check_threads(num_threads: Any) -> int | None:
+    """Gives a number of threads as it is; None stands for one per core.
+
+    Raises:
+        ConfigError: If it is no whole number, below 1, or more than `MAX_THREADS`.
+    """
+    if num_threads is None:
+        return None
+    if type(num_threads) is not int or not 1 <= num_threads <= MAX_THREADS:
+        raise ConfigError(
+            f"num_threads: expected a whole number of 1 to {MAX_THREADS}, or None for one per core, got "
+            f"{num_threads!r}."
+        )
+    return num_threads
 
 
 def check_output(path: str | Path, *, force: bool) -> Path:

@@ -23,6 +23,7 @@ from probefusion.npy import open_npz
 
 __all__ = [
     "bundled_folder",
+    "home_path",
     "optional_text",
     "read_npz",
     "replace_file",
@@ -42,6 +43,17 @@ _HASH_MARK = "probefusion sha256:"
 def bundled_folder() -> Path:
     """The folder of the package that holds its trained networks and the demonstration's data."""
     return Path(str(files("probefusion"))).absolute() / "zoo" / "weights"
+
+
+def home_path(path: str | Path) -> Path:
+    """The path with a `~` at its beginning resolved.
+
+    Where nobody knows the user's home, as in some containers, it becomes a path at which nothing can be:
+    such places are passed over, and a `~` is never taken for a folder's name.
+    """
+    text = os.fspath(path)
+    resolved = os.path.expanduser(text)  # noqa: PTH111 - pathlib raises a RuntimeError
+    return Path(os.devnull) / "no-home" / text if resolved.startswith("~") else Path(resolved)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import MAX_NORM
+from probefusion.checks import MAX_NORM, check_threads
 from probefusion.fusion.contributions import Finished
 from probefusion.fusion.imagewise import ImageTerms, ImagewiseFuser
 from probefusion.types import FloatArray
@@ -27,7 +27,7 @@ class PoolingFuser(ImagewiseFuser):
 
     def __init__(self, *, num_threads: int | None = None) -> None:
         self.fingerprint = f"{self.name}@1"
-        self.num_threads = num_threads or available_threads()
+        self.num_threads = check_threads(num_threads) or available_threads()
 
     def _finish(
         self,

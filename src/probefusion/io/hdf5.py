@@ -74,9 +74,7 @@ def _refuse_links(h5py: Any, file: Any, origin: str) -> None:
 def _values(dataset: Any, path: Path) -> npt.NDArray[Any]:
     if dataset.shape is None:
         raise ShapeError(f"{path.name}: {dataset.name}: expected an array, got nothing.")
-    check_declared_bytes(
-        dataset.nbytes, f"{path.name}: {dataset.name}", stored=path.stat().st_size
-    )
+    check_declared_bytes(dataset.nbytes, f"{path.name}: {dataset.name}", stored=path.stat().st_size)
     values = np.asarray(dataset[()])
     if values.dtype.kind == "O" and values.size and isinstance(values.flat[0], np.ndarray):
         raise ShapeError(

@@ -253,7 +253,7 @@ def _read_parquet(path: Path) -> TemplateColumns:
 
 
 def _parquet_hash(columns: TemplateColumns) -> str:
-    """The hash of what a Parquet file holds; each state has one of its own, and is left out."""
+    """The hash of what a Parquet file holds."""
     names = [str(name).encode("utf-8", "surrogatepass") for name in columns.ids.tolist()]
     return content_hash(
         {
@@ -262,9 +262,20 @@ def _parquet_hash(columns: TemplateColumns) -> str:
             "kind": "text" if columns.ids.dtype.kind == "U" else "integer",
             "num_images": columns.num_images.astype(np.int64),
             "embedding": columns.vectors.astype(np.float32, copy=False),
-            "states": "none" if columns.states is None else "each",
+            "states": "".join(_state_hash(state) for state in columns.states or ()),
             "fuser": columns.fuser,
             "embedder": columns.embedder,
+        }
+    )
+
+
+def _state_hash(state: FusionState) -> str:
+    return content_hash(
+        {
+            **{name: getattr(state, name) for name in _STATE_ARRAYS},
+            "num_images": np.int64(state.num_images),
+            "fuser": state.fuser,
+            "embedder": state.embedder,
         }
     )
 
