@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 import struct
 import tokenize
-import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from probefusion.checks import check_file
 from probefusion.errors import FileFormatError, ProbeFusionError
 
-__all__ = ["check_declared_bytes", "read_bytes", "reading", "reading_step"]
+__all__ = [
+    "READ_ERRORS",
+    "check_declared_bytes",
+    "open_zip",
+    "read_bytes",
+    "reading",
+    "reading_step",
+    "reason_of",
+]
 
 _SMALL_BYTES = 256 * 1024 * 1024
 """So much is allocated for any file that asks for it."""
@@ -23,7 +31,7 @@ _LARGEST_RATIO = 100
 """Larger files are refused if they claim to hold more than so many times their size. Embeddings hardly
 compress; what does so much better is no set of embeddings."""
 
-_READ_ERRORS = (
+READ_ERRORS = (
     ArithmeticError,  # sizes beyond what C can count
     AttributeError,
     EOFError,
@@ -36,7 +44,7 @@ _READ_ERRORS = (
     ValueError,  # not UTF-8, no JSON, ...
     struct.error,
     tokenize.TokenError,
-    zipfile.BadZipFile,
+    BadZipFile,
     zlib.error,
 )
 """What the readers of NumPy, zipfile, json, safetensors, h5py and pyarrow raise for files that are not
@@ -62,9 +70,9 @@ def reading(
         yield
     except ProbeFusionError:
         raise
-    except (*_READ_ERRORS, *also) as error:
+    except (*READ_ERRORS, *also) as error:
         raise FileFormatError(
-            f"{origin}: expected {expected}, could not read it ({_reason(error)})."
+            f"{origin}: expected {expected}, could not read it ({reason_of(error)})."
             f"{reading_step(step)}"
         ) from error
 
@@ -95,6 +103,23 @@ def read_bytes(path: str | Path, *, at_most: int, name: str = "file") -> bytes:
             f"right one."
         )
     return data
+
+
+def open_zip(path: str | Path, *, expected: str = "a zip archive", step: str = "") -> ZipFile:
+    """Opens a zip archive for reading; to be closed.
+
+    Args:
+        path: The file.
+        expected: What it should be, for messages.
+        step: What to do about a wrong one, as a sentence.
+
+    Raises:
+        MissingFileError: If it does not exist.
+        FileFormatError: If it is none.
+    """
+    path = check_file(path)
+    with reading(repr(str(path)), expected, step=step):
+        return ZipFile(path)
 
 
 def check_declared_bytes(
@@ -130,7 +155,8 @@ def _memory_bytes() -> int | None:
         return None
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in a few words on one line."""
     if isinstance(error, MemoryError):
         return f"not enough memory{f': {error}' if str(error) else ''}"
     if isinstance(error, RecursionError):

@@ -54,7 +54,7 @@ def test_arrays_that_are_no_sets(rows: np.ndarray) -> None:
 def test_fusers_that_need_more_say_so(any_fuser, rng: np.random.Generator) -> None:
     if any_fuser.dim is None:
         pytest.skip("takes arrays")
-    with pytest.raises(ProbeFusionError, match="style|embedder"):
+    with pytest.raises(ProbeFusionError, match=r"style|embedder"):
         any_fuser.fuse(rng.standard_normal((3, any_fuser.dim)))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import check_existing
-from probefusion.errors import FileFormatError
+from probefusion.errors import FileFormatError, MissingFileError
 from probefusion.extras import import_cv2, quiet_cv2
 from probefusion.faces.image_header import is_complete, pixel_size
+from probefusion.reading import READ_ERRORS, open_zip, reason_of
 from probefusion.workers import map_in_order
 
 __all__ = [
@@ -188,10 +188,10 @@ def _read_files(sources: Iterable[ImageSource]) -> Iterator[tuple[ImageSource, b
             ):
                 stack.close()
                 try:
-                    archive = stack.enter_context(zipfile.ZipFile(source.path))
-                except (OSError, zipfile.BadZipFile) as error:
+                    archive = stack.enter_context(open_zip(source.path))
+                except (FileFormatError, MissingFileError) as error:
                     archive = None
-                    yield source, _describe(error)
+                    yield source, f"could not be read: {error}"
                     continue
             yield source, _read_bytes(source, archive)
 
@@ -309,13 +309,8 @@ def _files(folder: Path, skipped: list[SkippedImage]) -> Iterator[Path]:
 
 
 def _members(path: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [entry.filename for entry in archive.infolist() if not entry.is_dir()]
-    except zipfile.BadZipFile as error:
-        raise FileFormatError(
-            f"{str(path)!r}: expected a zip archive, could not read it ({error})."
-        ) from error
+    with open_zip(path) as archive:
+        return [entry.filename for entry in archive.infolist() if not entry.is_dir()]
 
 
 def _read_bytes(source: ImageSource, archive: zipfile.ZipFile | None) -> bytes | str:
@@ -332,22 +327,14 @@ def _read_bytes(source: ImageSource, archive: zipfile.ZipFile | None) -> bytes |
         if source.member is None or archive is None:
             return source.path.read_bytes()
         return archive.read(source.member)
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        RuntimeError,  # an encrypted member
-        NotImplementedError,  # an unknown compression
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except READ_ERRORS as error:
         return _describe(error)
 
 
 def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"could not be read: {error.strerror}"
-    return f"could not be read: {error}"
+    return f"could not be read: {reason_of(error)}"
 
 
 def _decode(data: bytes) -> Image | str:

@@ -221,7 +221,11 @@ def models_folder() -> Path:
     usual = home_path("~/.cache/probefusion/models")  # on every system, in older releases
     if usual.is_dir():
         return usual
-    return home_path(platformdirs.user_cache_path("probefusion", appauthor=False)) / "models"
+    try:
+        caches = platformdirs.user_cache_path("probefusion", appauthor=False)
+    except RuntimeError:  # newer releases; older ones give a "~"
+        caches = Path("~/.cache/probefusion")
+    return home_path(caches) / "models"
 
 
 def user_manifest_path() -> Path:
