@@ -48,5 +48,5 @@ def _array_hash(array: npt.NDArray[Any]) -> Any:
     step = max(1, _BYTES_AT_ONCE // max(1, rows.nbytes // max(1, len(rows))))
     for start in range(0, len(rows) if rows.size else 0, step):
         part = np.ascontiguousarray(rows[start : start + step])
-        digest.update(part.view(np.uint8).reshape(-1) if part.dtype.kind != "U" else part.tobytes())
+        digest.update(part.tobytes())
     return digest

@@ -90,7 +90,7 @@ class NpzFile:
         self._archive = archive
         self._path = path
         self.comment = archive.comment
-        self._members = {}
+        self._members: dict[str, zipfile.ZipInfo] = {}
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy")
             if name in self._members:
@@ -169,10 +169,11 @@ def _read_array(stream: IO[bytes], size: int, origin: str) -> npt.NDArray[Any]:
     _check_length(header, size - stream.tell(), origin)
     check_declared_bytes(header.num_bytes, origin, stored=size)
     flat = np.empty(math.prod(header.shape), header.dtype)
-    raw = memoryview(flat.view(np.uint8)) if header.num_bytes else memoryview(b"")
+    raw: Any = flat.view(np.uint8) if header.num_bytes else flat
+    source: Any = stream
     done = 0
     while done < header.num_bytes:
-        count = stream.readinto(raw[done : done + _BLOCK])  # type: ignore[attr-defined]
+        count = source.readinto(raw[done : done + _BLOCK])
         if not count:
             raise FileFormatError(f"{origin}: is cut off after {done:,} bytes.")
         done += count

@@ -31,7 +31,7 @@ _LARGEST_RATIO = 100
 """Larger files are refused if they claim to hold more than so many times their size. Embeddings hardly
 compress; what does so much better is no set of embeddings."""
 
-READ_ERRORS = (
+READ_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError,  # sizes beyond what C can count
     AttributeError,
     EOFError,

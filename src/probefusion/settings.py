@@ -111,6 +111,7 @@ def read_settings_file(path: str | os.PathLike[str], *classes: type[Any]) -> dic
 
     from probefusion.reading import read_bytes, reading  # brings NumPy
 
+    path = os.fspath(path) if isinstance(path, os.PathLike) else path
     data = read_bytes(path, at_most=_LARGEST, name="settings file")
     with reading(path, "TOML"):
         given = msgspec.toml.decode(data)

@@ -64,16 +64,19 @@ def as_set(images: Any, fuser: FitsImages) -> EmbeddingSet:
         DtypeError: If it is neither.
         ProbeFusionError: If it does not fit, or is no valid set.
     """
-    if not isinstance(images, EmbeddingSet):
+    checked: EmbeddingSet
+    if isinstance(images, EmbeddingSet):
+        checked = images
+    else:
         if not isinstance(images, np.ndarray | list | tuple):
             raise DtypeError(
                 f"images: expected an EmbeddingSet or an array (N, D) of embeddings, got "
                 f"{type(images).__name__}. Read files with probefusion.read_embeddings(path); embed "
                 f"images with probefusion.Pipeline."
             )
-        images = EmbeddingSet(embeddings=images)  # type: ignore[arg-type]
-    fuser.check_fits(images)
-    return images
+        checked = EmbeddingSet(embeddings=images)  # type: ignore[arg-type]
+    fuser.check_fits(checked)
+    return checked
 
 
 def check_chunk_size(chunk_size: Any) -> None:

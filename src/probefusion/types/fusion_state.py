@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -197,7 +198,8 @@ class FusionState:
         """
         arrays, facts = read_state_bytes(data, origin=origin)
         try:
-            return FusionState(**arrays, **facts)
+            fields: dict[str, Any] = {**arrays, **facts}
+            return FusionState(**fields)
         except InvalidInputError as error:
             raise FileFormatError(f"{origin}: {error}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -57,8 +57,9 @@ class Template:
                 f"vector: expected unit length, got {length:.6g}. Divide it by its length."
             )
         object.__setattr__(self, "vector", read_only(vector))
-        if isinstance(self.num_images, np.integer):
-            object.__setattr__(self, "num_images", int(self.num_images))
+        count: Any = self.num_images
+        if isinstance(count, np.integer):
+            object.__setattr__(self, "num_images", int(count))
         if type(self.num_images) is not int or self.num_images < 1:
             raise InvalidInputError(
                 f"num_images: expected a whole number of at least 1, got {self.num_images!r}."
