@@ -7,12 +7,12 @@ import probefusion as pf
 
 crops = pf.Pipeline(aligned=True)  # embedder and fuser: the ones inside the package
 
-anna = crops.fuse("people/anna")
-print(anna)
-for image in anna.explain():
+one = crops.fuse("people/person-1")
+print(one)
+for image in one.explain():
     print(f"  {image.source}: weight {image.weight:.3f}, similarity {image.similarity:.3f}")
 
-ben = crops.fuse("people/ben")
-print(f"anna and ben: {anna.template.similarity(ben.template):.3f}")
+two = crops.fuse("people/person-2")
+print(f"one and two: {one.template.similarity(two.template):.3f}")
 
-anna.template.save("anna.npz", force=True)
+one.template.save("person-1.npz", force=True)

@@ -5,5 +5,7 @@ Needs `faces.zip` (aligned crops, a folder per person) and `mine.onnx`, and minu
 
 import probefusion as pf
 
-fuser = pf.train("faces.zip", embedder="mine.onnx", output="mine", architecture="exact", margin_weight=0.1)
+fuser = pf.train(
+    "faces.zip", embedder="mine.onnx", output="mine", architecture="exact", margin_weight=0.1
+)
 print(fuser.name)

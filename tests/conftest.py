@@ -62,14 +62,13 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def make_set(rng: np.random.Generator):
-    """Makes sets of random raw embeddings with style."""
+    """Makes sets of random raw embeddings with style, of the network that the small fusers are for."""
 
     def make(num_images: int = 6, dim: int = 16, channels: int = 6, **settings) -> EmbeddingSet:
         style = rng.standard_normal((num_images, channels, 2)) if channels else None
         lengths = rng.uniform(0.5, 30, (num_images, 1))
-        return EmbeddingSet(
-            embeddings=rng.standard_normal((num_images, dim)) * lengths, style=style, **settings
-        )
+        embeddings = rng.standard_normal((num_images, dim)) * lengths
+        return EmbeddingSet(embeddings=embeddings, style=style, **{"embedder": "net@1", **settings})
 
     return make
 

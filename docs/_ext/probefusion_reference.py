@@ -129,20 +129,16 @@ class ErrorTree(SphinxDirective):
         """The table, children below their parents."""
         lines = ["| error | is also | when |", "|---|---|---|"]
         for depth, error in _tree(errors.ProbeFusionError):
-            builtin = [
-                base.__name__ for base in error.__bases__ if base.__module__ == "builtins"
-            ]
+            builtin = [base.__name__ for base in error.__bases__ if base.__module__ == "builtins"]
             first = inspect.cleandoc(error.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-            name = f"{'– ' * depth}{{py:obj}}`~probefusion.errors.{error.__name__}`"
+            name = f"{'- ' * depth}{{py:obj}}`~probefusion.errors.{error.__name__}`"
             also = ", ".join(f"`{base}`" for base in builtin if base != "Exception")
             lines.append(f"| {name} | {also} | {first} |")
         return list(self.parse_text_to_nodes("\n".join(lines)))
 
 
 def _tree(error: type[Exception], depth: int = 0) -> list[tuple[int, type[Exception]]]:
-    children = [
-        child for child in error.__subclasses__() if child.__module__ == errors.__name__
-    ]
+    children = [child for child in error.__subclasses__() if child.__module__ == errors.__name__]
     return [(depth, error), *(found for child in children for found in _tree(child, depth + 1))]
 
 

@@ -80,7 +80,7 @@ class NetworkFuser(Fuser):
             vector=vector,
             num_images=images.num_images,
             fuser=self.fingerprint,
-            embedder=images.embedder if images.embedder is not None else self.embedder,
+            embedder=images.embedder,
         )
 
     def fuse_many(

@@ -6,6 +6,7 @@ import errno
 import math
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,22 @@ __all__ = [
     "check_finite_rows",
     "check_float_array",
     "check_length",
+    "check_name",
     "check_nonzero_rows",
     "check_not_empty",
+    "check_not_input",
     "check_output",
+    "check_output_file",
     "check_threads",
+    "lfs_oid",
     "read_only",
     "row_norms",
 ]
+
+_LFS_FIRST_LINE = b"version https://git-lfs.github.com/spec/"
+_LONGEST_POINTER = 1024
+_LONGEST_NAME = 255
+"""Bytes of a file's name that common file systems take."""
 
 MIN_NORM = 1e-6
 """Embeddings shorter than this are refused: they have no usable direction."""
@@ -227,7 +237,8 @@ def check_existing(path: str | Path, *, name: str = "path", devices: bool = Fals
         DtypeError: If it is no path.
         MissingFileError: If nothing is there.
         FileFormatError: If it is a pipe, a device or a socket, whose reading may never end, or nothing
-            can be said of it because a folder above may not be entered.
+            can be said of it because a folder above may not be entered; or a pointer of Git LFS that
+            stands in for the file.
     """
     path = as_path(path, name)
     try:
@@ -248,6 +259,12 @@ def check_existing(path: str | Path, *, name: str = "path", devices: bool = Fals
         raise FileFormatError(
             f"{name} {str(path)!r} is a pipe, a device or a socket, expected a file or a folder. "
             f"Save its content to a file first."
+        )
+    oid = lfs_oid(path)
+    if oid is not None:
+        raise FileFormatError(
+            f"{name} {str(path)!r}: a Git LFS pointer, not the file itself, whose SHA-256 is {oid}. Fetch it: "
+            f"git lfs pull, in the repository that it comes from."
         )
     return path
 
@@ -313,6 +330,19 @@ def check_threads(num_threads: Any) -> int | None:
     return num_threads
 
 
+def lfs_oid(path: Path) -> str | None:
+    """The SHA-256 that a pointer of Git LFS names; None for any other file."""
+    if not path.is_file() or path.stat().st_size > _LONGEST_POINTER or not os.access(path, os.R_OK):
+        return None
+    with path.open("rb") as stream:
+        text = stream.read(_LONGEST_POINTER)
+    if not text.startswith(_LFS_FIRST_LINE):
+        return None
+    lines = [line.split(b" ", 1) for line in text.splitlines() if b" " in line]
+    oid = next((value for key, value in lines if key == b"oid"), b"unknown")
+    return oid.removeprefix(b"sha256:").decode("ascii", errors="replace")
+
+
 def check_output(path: str | Path, *, force: bool) -> Path:
     """Gives `path` as a Path that may be written.
 
@@ -320,7 +350,9 @@ def check_output(path: str | Path, *, force: bool) -> Path:
         OutputExistsError: If it exists and `force` is False.
         MissingFileError: If the folder it lies in does not exist.
         PermissionError: If that folder may not be written to.
+        ConfigError: If the name is too long or no Unicode.
     """
+    check_name(path)
     if str(path).endswith(("/", os.sep)) and not Path(path).exists():
         raise MissingFileError(f"output {str(path)!r}: the folder does not exist. Name a file.")
     path = as_path(path, "output")
@@ -346,3 +378,57 @@ def check_output(path: str | Path, *, force: bool) -> Path:
             f"Name another, or change its permissions."
         )
     return path
+
+
+def check_output_file(path: str | Path, *, force: bool) -> Path:
+    """As `check_output`, for a file: a folder that stands there is refused too.
+
+    Raises:
+        OutputExistsError, MissingFileError, PermissionError, ConfigError: As for `check_output`.
+    """
+    path = check_output(path, force=force)
+    if path.is_dir():
+        raise OutputExistsError(f"output {str(path)!r} is a folder, expected a file name.")
+    return path
+
+
+def check_name(path: str | Path) -> None:
+    """Refuses a name that no file can have, or that cannot be printed and stored as text.
+
+    Raises:
+        ConfigError: If a part is longer than the file system takes, or the name is no Unicode.
+    """
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"output {text!r}: expected a name in UTF-8, got bytes that are none. Choose another name."
+        ) from error
+    if "\0" in text:
+        raise ConfigError(f"output {text!r}: expected a name without a zero character.")
+    longest = max(len(os.fsencode(part)) for part in (*Path(text).parts, ""))
+    if longest > _LONGEST_NAME:
+        raise ConfigError(
+            f"output {text[:40]!r}...: expected names of at most {_LONGEST_NAME} bytes, got {longest}. "
+            f"Choose a shorter one."
+        )
+
+
+def check_not_input(output: str | Path, inputs: Iterable[str | Path], *, name: str = "-o") -> None:
+    """Refuses an output that would replace what it is made of.
+
+    Args:
+        output: The file to be written.
+        inputs: Paths that are read; those that do not exist do not matter.
+        name: The argument's name, for the message.
+
+    Raises:
+        ConfigError: If the output is one of the inputs.
+    """
+    target = Path(output).resolve()
+    for path in inputs:
+        if Path(path).resolve() == target:
+            raise ConfigError(
+                f"{name}: {str(output)!r} is also an input, which would be lost. Choose another name."
+            )

@@ -5,39 +5,46 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from importlib.resources import files
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_file, check_output
+from probefusion.checks import check_file, check_output_file
 from probefusion.content_hash import content_hash
 from probefusion.errors import FileFormatError, IntegrityError, OutputExistsError
 from probefusion.npy import open_npz
 
 __all__ = [
+    "DRAFT_PREFIX",
     "bundled_folder",
     "home_path",
     "optional_text",
     "read_npz",
     "replace_file",
+    "replace_folder",
+    "replace_folder_content",
+    "replace_together",
     "sha256_of",
     "write_npz",
 ]
-
-_PREFIX = 40
-"""Characters of a file's name in that of its draft: long names leave no room for more."""
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENAMETOOLONG)
 
 _HASH_MARK = "probefusion sha256:"
 """What the comment of an `.npz` begins with, before 64 hexadecimal digits."""
+
+
+DRAFT_PREFIX = ".probefusion-"
+"""Begin of the names of files that are not finished: short, so that any name that fits can be written."""
 
 
 def bundled_folder() -> Path:
@@ -56,37 +63,53 @@ def home_path(path: str | Path) -> Path:
     return Path(os.devnull) / "no-home" / text if resolved.startswith("~") else Path(resolved)
 
 
+_Moves: TypeAlias = list[tuple[Path, Path | None]]
+"""Finished files and the names they shall get; without a name: to be removed."""
+
+_waiting: ContextVar[_Moves | None] = ContextVar("_waiting", default=None)
+"""Files of the `replace_together` block that is open."""
+
+
 @contextmanager
 def replace_file(path: str | Path, *, force: bool = False) -> Iterator[IO[bytes]]:
     """Opens a temporary file that becomes `path` only when the block ends without an error.
 
     The bytes are flushed to the disk before the rename, so that a crash leaves either the old
-    file or the new one, never half of one.
+    file or the new one, never half of one. Inside `replace_together` the rename waits for its end.
 
     Args:
         path: Where the file shall stand.
         force: Whether an existing file may be replaced.
 
     Raises:
-        OutputExistsError: If `path` exists and `force` is False.
+        OutputExistsError: If `path` exists and `force` is False, or is a folder.
         MissingFileError: If the folder does not exist.
+        ConfigError: If the name is too long or no Unicode.
+        OSError: If the disk is full; names `path`.
     """
-    path = check_output(path, force=force)
-    if path.is_dir():
-        raise OutputExistsError(f"output {str(path)!r} is a folder, expected a file name.")
+    path = check_output_file(path, force=force)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:_PREFIX]}.", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=path.parent)
     except OSError as error:
         raise _named(error, path) from error
     try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            if error.errno is not None and error.filename is None:
+                error.filename = str(path)
+            raise
         mask = os.umask(0)
         os.umask(mask)
         Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(path)
+        waiting = _waiting.get()
+        if waiting is None:
+            Path(temporary).replace(path)
+        else:
+            waiting.append((Path(temporary), path))
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
@@ -97,6 +120,136 @@ def replace_file(path: str | Path, *, force: bool = False) -> Iterator[IO[bytes]
 def _named(error: OSError, path: Path) -> OSError:
     """The same error with the file's name: that of a full disk says none."""
     return type(error)(error.errno, error.strerror, str(path))
+
+
+@contextmanager
+def replace_together() -> Iterator[None]:
+    """Files written by `replace_file` inside the block take their names together at its end, or none does.
+
+    Where the block fails, or a file cannot take its name, what stood there before stands there again.
+    Blocks inside belong to the outermost one.
+
+    Example:
+        >>> folder = getfixture("tmp_path")
+        >>> with replace_together():
+        ...     for name in ("a", "b"):
+        ...         with replace_file(folder / name) as stream:
+        ...             _ = stream.write(b"both or none")
+        ...     print(len(list(folder.glob("[ab]"))))
+        0
+        >>> sorted(path.name for path in folder.iterdir())
+        ['a', 'b']
+    """
+    if _waiting.get() is not None:
+        yield
+        return
+    moves: _Moves = []
+    token = _waiting.set(moves)
+    try:
+        yield
+    except BaseException:
+        for draft, _ in moves:
+            draft.unlink(missing_ok=True)
+        raise
+    finally:
+        _waiting.reset(token)
+    _move_all(moves)
+
+
+def replace_folder(draft: Path, folder: Path) -> None:
+    """Gives a finished folder its name; what stood there goes only when the new one stands.
+
+    Args:
+        draft: The finished folder, on the same disk.
+        folder: Its name; a folder that stands there is removed with all that it holds.
+    """
+    if not folder.exists():
+        draft.replace(folder)
+        return
+    kept = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=folder.parent))
+    folder.replace(kept)  # an empty folder may be replaced
+    try:
+        draft.replace(folder)
+    except BaseException:
+        kept.replace(folder)
+        raise
+    shutil.rmtree(kept, ignore_errors=True)
+
+
+@contextmanager
+def replace_folder_content(folder: str | Path, standing: Sequence[Path]) -> Iterator[Path]:
+    """A new folder beside `folder` whose files move into it when the block ends without an error.
+
+    Until then `folder` is as it was, and so it is after an error. Other files in it stay.
+
+    Args:
+        folder: Where the files shall stand; made if it does not exist.
+        standing: Files in it that are replaced: those that get no successor are removed.
+
+    Yields:
+        The new folder.
+    """
+    folder = Path(folder)
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=folder))
+    try:
+        yield draft
+        written = [path for path in sorted(draft.rglob("*")) if path.is_file()]
+        targets = [folder / path.relative_to(draft) for path in written]
+        for target in targets:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        gone = [(path, None) for path in standing if path not in set(targets)]
+        _move_all([*zip(written, targets, strict=True), *gone])
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        for place in made:
+            with suppress(OSError):
+                place.rmdir()
+        raise
+    shutil.rmtree(draft, ignore_errors=True)
+
+
+def _move_all(moves: _Moves) -> None:
+    """Gives all files their names, or, if one fails, leaves everything as it was."""
+    done: list[
+        tuple[Path, Path | None]
+    ] = []  # where a file was, and where what stood there is kept
+    try:
+        for draft, target in moves:
+            place = draft if target is None else target
+            kept = place.with_name(f"{DRAFT_PREFIX}{len(done)}.{os.getpid()}.old")
+            if place.is_dir():
+                raise OutputExistsError(f"output {str(place)!r} is a folder, expected a file name.")
+            if place.exists():
+                _keep(place, kept, is_going=target is None)
+                done.append((place, kept))
+            else:
+                done.append((place, None))
+            if target is not None:
+                draft.replace(target)
+    except BaseException:
+        for place, before in reversed(done):
+            if before is None:
+                place.unlink(missing_ok=True)
+            else:
+                before.replace(place)
+        for draft, target in moves:
+            if target is not None:
+                draft.unlink(missing_ok=True)
+        raise
+    for _, before in done:
+        if before is not None:
+            before.unlink(missing_ok=True)
+
+
+def _keep(place: Path, kept: Path, *, is_going: bool) -> None:
+    """Gives a file a second name, or only that one where it goes or a file system knows no second names."""
+    if not is_going:
+        with suppress(OSError):
+            kept.hardlink_to(place)
+            return
+    place.replace(kept)
 
 
 def sha256_of(path: str | Path) -> str:

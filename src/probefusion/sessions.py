@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ DEVICES = ("cpu", "cuda")
 """Where networks can run."""
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4
+"""Other errors are raised; ONNX Runtime would print them too, in colours."""
 
 
 def start_session(
@@ -51,7 +53,7 @@ def start_session(
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _FATAL_ONLY
     if num_threads is not None:
         options.intra_op_num_threads = num_threads
         options.inter_op_num_threads = 1
@@ -65,7 +67,7 @@ def start_session(
         session = onnxruntime.InferenceSession(content, options, providers=providers)
     except _runtime_errors() as error:
         raise FileFormatError(
-            f"model{where}: ONNX Runtime {onnxruntime.__version__} refuses it ({error})."
+            f"model{where}: ONNX Runtime {onnxruntime.__version__} refuses it ({_one_line(error)})."
         ) from error
     if session.get_providers()[0] != providers[0]:
         raise ConfigError(
@@ -94,9 +96,14 @@ def run_outputs(
     except _runtime_errors() as error:
         shapes = [np.shape(array) for array in feed.values()]
         raise FileFormatError(
-            f"model{where}: cannot be run on an input of shape {shapes} ({error})."
+            f"model{where}: cannot be run on an input of shape {shapes} ({_one_line(error)})."
         ) from error
     return outputs
+
+
+def _one_line(error: Exception) -> str:
+    """What ONNX Runtime says, without colours and line breaks."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
 
 
 def _providers(device: str, available: Sequence[str]) -> list[str]:

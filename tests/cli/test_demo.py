@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from probefusion.cli.tables import print_result_table, short_name
+from probefusion.cli.terminal_tables import print_result_table, short_name
 
 
 def test_crops_can_be_fused_at_once(tmp_path, command) -> None:

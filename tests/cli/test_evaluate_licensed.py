@@ -202,7 +202,9 @@ def test_tinyface(tmp_path, evaluate) -> None:
         (search,) = result["searches"]
         assert search["cmc"]["num_mated"] == 5
         assert search["cmc"]["rates"][0] == 1.0
+        assert search["cmc"]["num_gallery_subjects"] == 10  # each distractor is somebody else
         assert result["verification"] == []
+    assert content["evaluated"]["ranks"] == "places among the images of the gallery"
 
 
 def test_ytf(tmp_path, evaluate) -> None:

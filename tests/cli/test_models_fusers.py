@@ -7,7 +7,7 @@ import json
 import pytest
 
 from probefusion.cli.models import COLUMNS, table_rows
-from probefusion.cli.tables import table_text
+from probefusion.cli.terminal_tables import table_text
 
 
 @pytest.fixture

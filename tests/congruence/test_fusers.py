@@ -175,9 +175,18 @@ def test_refusals(any_fuser, make_set) -> None:
 def test_trained_fusers_refuse_what_they_were_not_made_for(any_fuser, make_set) -> None:
     if any_fuser.dim is None:
         assert any_fuser.fuse(make_set(3, dim=5, channels=0, embedder="any")).dim == 5
+        unknown = make_set(3, embedder=None)
+        assert any_fuser.fuse(unknown).embedder is None
+        assert any_fuser.encode(unknown).embedder is None
         return
     with pytest.raises(EmbedderMismatchError, match="net@1"):
         any_fuser.fuse(make_set(3, embedder="other@1"))
+    with pytest.raises(EmbedderMismatchError, match=r"nothing says which network.*--embedder net "):
+        any_fuser.fuse(make_set(3, embedder=None))
+    with pytest.raises(EmbedderMismatchError, match="nothing says which network"):
+        any_fuser.encode(make_set(3, embedder=None))
+    with pytest.raises(EmbedderMismatchError, match="nothing says which network"):
+        any_fuser.fuse_many(make_set(3, embedder=None), [0, 1, 3])
     with pytest.raises(ShapeError, match="dimension 16"):
         any_fuser.fuse(make_set(3, dim=8))
     with pytest.raises(MissingStyleError, match="6"):
@@ -188,7 +197,7 @@ def test_trained_fusers_refuse_what_they_were_not_made_for(any_fuser, make_set) 
 
 
 def test_shares_of_batches_tell_the_weights_of_the_whole(any_fuser, make_set) -> None:
-    images = make_set(7, embedder=None)
+    images = make_set(7)
     parts = [any_fuser.encode_with_shares(part) for part in images.chunks(3)]
     state = parts[0][0]
     for part, _ in parts[1:]:

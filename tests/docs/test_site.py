@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,19 +23,28 @@ pytest.importorskip("sphinx")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     """The built pages; any warning is an error, and nothing may ask the network."""
-    from sphinx.cmd.build import main
-
     target = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", _refuse)
-        arguments = ["-q", "-W", "--keep-going", "-n", "-b", "html"]
-        failed = main([*arguments, str(REPOSITORY / "docs"), str(target)])
-    assert failed == 0
+    code = (
+        "import socket, sys; from sphinx.cmd.build import main\n"
+        "def refuse(*arguments): raise OSError('the site must be built without network')\n"
+        "socket.socket.connect = refuse\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = [
+        "-q",
+        "-W",
+        "--keep-going",
+        "-n",
+        "-b",
+        "html",
+        str(REPOSITORY / "docs"),
+        str(target),
+    ]
+    built = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=900
+    )
+    assert built.returncode == 0, built.stderr
     return target
-
-
-def _refuse(*arguments: object) -> None:
-    raise OSError("the site must be built without network")
 
 
 @pytest.fixture(scope="module")

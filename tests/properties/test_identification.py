@@ -54,6 +54,23 @@ def test_search_outcomes_are_those_of_a_plain_loop(case):
 
 @settings(max_examples=60)
 @given(searches())
+def test_ranks_among_templates_are_those_of_a_plain_loop(case):
+    similarities, probes, gallery = case
+    found = search_outcomes(similarities, probes, gallery, ranks_among="templates")
+    by_subject = search_outcomes(similarities, probes, gallery)
+    for i, (row, subject) in enumerate(zip(similarities, probes.tolist(), strict=True)):
+        own = [score for score, owner in zip(row, gallery, strict=True) if owner == subject]
+        expected = 0
+        if own and max(own) > -math.inf:
+            others = [s for s, owner in zip(row, gallery, strict=True) if owner != subject]
+            expected = 1 + sum(score >= max(own) for score in others)
+        assert found.ranks[i] == expected
+    assert np.array_equal(found.is_mated, by_subject.is_mated)
+    assert np.array_equal(found.mated_similarities, by_subject.mated_similarities, equal_nan=True)
+
+
+@settings(max_examples=60)
+@given(searches())
 def test_cmc_counts_ranks(case):
     similarities, probes, gallery = case
     loop = [reference_search(r, s, gallery) for r, s in zip(similarities, probes, strict=True)]

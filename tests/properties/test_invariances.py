@@ -33,6 +33,7 @@ def sets_and_cuts(draw) -> tuple[EmbeddingSet, list[int], np.random.Generator]:
     images = EmbeddingSet(
         embeddings=rng.standard_normal((count, 16)) * lengths,
         style=rng.standard_normal((count, 6, 2)) * 10 ** rng.uniform(-2, 1),
+        embedder="net@1",
     )
     cuts = draw(st.lists(st.integers(1, count - 1), max_size=6, unique=True))
     return images, [0, *sorted(cuts), count], rng

@@ -53,12 +53,14 @@ class Archive(ABC):
         num_images: Rows.
         embedder: Fingerprint of the embedder, or None when unknown.
         identity: Text that changes when a file does.
+        files: What is read.
     """
 
     name: str
     num_images: int
     embedder: str | None
     identity: str
+    files: tuple[Path, ...]
 
     @abstractmethod
     def ids(self) -> Iterator[npt.NDArray[Any]]:

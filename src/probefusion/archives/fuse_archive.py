@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from probefusion.archives.archive import Archive, ArchiveRows
-from probefusion.archives.checkpoint import Checkpoint, VectorFile
+from probefusion.archives.resume import Checkpoint, VectorFile
 from probefusion.archives.state_store import StateStore
 from probefusion.archives.template_table import TemplateTable, scan_templates
-from probefusion.checks import check_output
+from probefusion.checks import check_name, check_not_input, check_output_file
 from probefusion.errors import ConfigError, UnsupportedOperationError
 from probefusion.fusion import Fuser
 from probefusion.fusion.contributions import Sums
@@ -87,7 +87,7 @@ def fuse_archive(
         OutputExistsError: If the output exists and `force` is False.
         EmptySetError: If the archive holds no rows.
         MismatchError: If `OUTPUT.work` belongs to another archive or fuser, or the archive's embedder
-            is not the fuser's.
+            is not the fuser's, or not known where the fuser was made for one.
         InvalidInputError: If a row is not valid; the message names it.
     """
     if not fuser.is_exact:
@@ -95,7 +95,9 @@ def fuse_archive(
             f"fuser {fuser.name!r}: its templates depend on how images are split into batches, which in "
             f"an archive is an accident. Use an exact fuser."
         )
-    output = check_template_path(check_output(output, force=force))
+    output = check_template_path(check_output_file(output, force=force))
+    check_not_input(output, archive.files)
+    check_name(output.with_name(output.name + ".work"))
     table = scan_templates(archive)
     one = _one_state(archive, fuser)
     size = sum(array.nbytes for array in one)
@@ -126,7 +128,7 @@ def fuse_archive(
         num_images=table.num_images,
         vectors=vectors.read(),
         fuser=fuser.fingerprint,
-        embedder=archive.embedder or fuser.embedder,
+        embedder=archive.embedder,
     )
     write_template_file(output, columns, force=force)
     shutil.rmtree(work)

@@ -63,7 +63,8 @@ class MemmapArchive(Archive):
         if card.exists():
             with reading(card, "a text in UTF-8"):
                 self.embedder = read_bytes(card, at_most=_LONGEST_NAME).decode().strip()
-        self.identity = identity_of(list(self._paths.values()))
+        self.files = tuple(self._paths.values())
+        self.identity = identity_of(list(self.files))
 
     def ids(self) -> Iterator[npt.NDArray[Any]]:
         """The template of every row, in parts."""

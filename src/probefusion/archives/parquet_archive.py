@@ -9,7 +9,8 @@ from typing import Any
 import numpy.typing as npt
 
 from probefusion.archives.archive import Archive, ArchiveRows, identity_of
-from probefusion.errors import FileFormatError, ShapeError
+from probefusion.errors import DtypeError, FileFormatError, ShapeError
+from probefusion.extras import import_extra
 from probefusion.parquet import (
     label_column,
     list_matrix,
@@ -33,17 +34,20 @@ class ParquetArchive(Archive):
 
     Raises:
         FileFormatError: If a file is no Parquet file, lacks a column, or the files name several embedders.
+        DtypeError: If a column has another type than is needed, or not the same in all files.
+        ShapeError: If the embeddings of the files differ in length.
         MissingExtraError: If pyarrow is not installed.
     """
 
     def __init__(self, files: Sequence[Path], *, by: str, name: str) -> None:
         self.name = name
-        self._files = list(files)
+        self.files = tuple(files)
         self._by = by
         self.num_images = 0
         embedders = set()
         has_style = []
-        for path in self._files:
+        types: dict[str, dict[str, str]] = {}
+        for path in self.files:
             with open_parquet(path) as file:
                 schema = file.schema_arrow
                 missing = [column for column in ("embedding", by) if column not in schema.names]
@@ -52,6 +56,9 @@ class ParquetArchive(Archive):
                         f"{path.name}: expected the columns 'embedding' and {by!r}, got "
                         f"{', '.join(schema.names)}. Name the column of the templates with by= (--by)."
                     )
+                for column in ("embedding", by, *(["style"] if "style" in schema.names else [])):
+                    kind = _kind_of_column(schema.field(column).type, column, by, path.name)
+                    types.setdefault(column, {}).setdefault(kind, path.name)
                 has_style.append("style" in schema.names)
                 self.num_images += file.metadata.num_rows
                 embedders.add(metadata_text(schema, "embedder"))
@@ -60,9 +67,10 @@ class ParquetArchive(Archive):
                 f"{name}: expected files of one embedder, all with style or all without, got "
                 f"{sorted(map(str, embedders))}, with style in {sum(has_style)} of {len(files)}."
             )
+        _check_same_types(types, name)
         self.embedder = embedders.pop()
         self._has_style = has_style[0]
-        self.identity = f"{by};{identity_of(self._files)}"
+        self.identity = f"{by};{identity_of(list(self.files))}"
 
     def ids(self) -> Iterator[npt.NDArray[Any]]:
         """The template of every row, in parts."""
@@ -94,7 +102,7 @@ class ParquetArchive(Archive):
     def _batches(self, start: int, count: int, columns: list[str]) -> Iterator[tuple[int, Any]]:
         """Row number and record batch, from row `start` on; row groups before it are not read."""
         done = 0
-        for path in self._files:
+        for path in self.files:
             with open_parquet(path) as file:
                 sizes = [
                     file.metadata.row_group(index).num_rows
@@ -115,3 +123,45 @@ class ParquetArchive(Archive):
                         if skipped < batch.num_rows:
                             yield done + skipped, batch.slice(skipped)
                         done += batch.num_rows
+
+
+def _kind_of_column(kind: Any, column: str, by: str, file: str) -> str:
+    """The type of a column in words that are the same where files fit together.
+
+    Raises:
+        DtypeError: If it cannot hold what the column must.
+    """
+    types = import_extra("pyarrow.types", extra="data", purpose="reading Parquet files")
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if column == by:
+        if types.is_integer(kind):
+            return "integers"
+        if types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind):
+            return "texts"
+        raise DtypeError(f"{file}: column {by!r}: expected integers or texts, got {kind}.")
+    is_list = types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind)
+    inner = kind.value_type if is_list else None
+    while inner is not None and column == "style" and hasattr(inner, "value_type"):
+        inner = inner.value_type
+    if inner is None or not types.is_floating(inner):
+        raise DtypeError(
+            f"{file}: column {column!r}: expected lists of floating-point numbers, got {kind}."
+        )
+    return f"lists of {kind.list_size}" if types.is_fixed_size_list(kind) else "lists"
+
+
+def _check_same_types(types: dict[str, dict[str, str]], name: str) -> None:
+    """Refuses files whose columns do not fit together; lists of any length fit those of one length.
+
+    Raises:
+        DtypeError: If ids are integers in one file and texts in another.
+        ShapeError: If lists have different lengths.
+    """
+    for column, kinds in types.items():
+        fixed = {kind: file for kind, file in kinds.items() if kind != "lists"}
+        if len(fixed) < 2:
+            continue
+        told = ", ".join(f"{kind} in {file}" for kind, file in fixed.items())
+        error = ShapeError if all(kind.startswith("lists of") for kind in fixed) else DtypeError
+        raise error(f"{name}: column {column!r}: expected the same in all files, got {told}.")

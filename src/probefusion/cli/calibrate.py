@@ -7,13 +7,13 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.inputs import report_skipped
 from probefusion.cli.options import (
     add_embedder_option,
     add_output_options,
     number_list,
     positive,
 )
+from probefusion.cli.pipeline_options import report_skipped
 
 if TYPE_CHECKING:
     from probefusion.pipeline.calibrate import Calibration

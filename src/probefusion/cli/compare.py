@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.inputs import pipeline_of, report_skipped
 from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
+from probefusion.cli.pipeline_options import pipeline_of, report_skipped
 
 if TYPE_CHECKING:
     from probefusion.pipeline import Comparison
@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
         help="false match rate to decide at, a fraction (default 0.001)",
     )
     add_fuser_option(parser)
-    add_embedding_options(parser)
+    add_embedding_options(parser, labels=True)
     add_output_options(parser)
     parser.set_defaults(run=run)
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.options import add_output_options
-from probefusion.cli.tables import print_result_table, short_name
+from probefusion.cli.terminal_tables import print_result_table, short_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

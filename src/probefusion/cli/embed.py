@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from probefusion.cli.inputs import pipeline_of, report_skipped, skipped_facts
 from probefusion.cli.options import add_embedding_options, add_output_options, positive
+from probefusion.cli.pipeline_options import pipeline_of, report_skipped, skipped_facts
 
 __all__ = ["add_parser", "run"]
 
@@ -30,12 +30,11 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Embeds and saves; 3 if images were skipped."""
-    from probefusion.checks import check_existing, check_output
+    from probefusion.checks import check_existing, check_not_input, check_output_file
     from probefusion.cli.progress import progress_bar
-    from probefusion.errors import OutputExistsError
 
-    if check_output(options.output, force=options.force).is_dir():
-        raise OutputExistsError(f"output {options.output!r} is a folder, expected a file name.")
+    check_output_file(options.output, force=options.force)
+    check_not_input(options.output, options.paths)
     paths = [check_existing(path) for path in options.paths]
     with progress_bar("embedding", unit="images") as progress:
         report = pipeline_of(options).embed(paths, progress=progress)

@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.inputs import report_skipped
 from probefusion.cli.options import (
     add_embedder_option,
     add_output_options,
     number_list,
     positive,
 )
-from probefusion.cli.tables import print_result_table, short_name
+from probefusion.cli.pipeline_options import report_skipped
+from probefusion.cli.terminal_tables import print_result_table, short_name
 
 if TYPE_CHECKING:
     from probefusion.pipeline.evaluation import Evaluation

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options
-from probefusion.cli.inputs import (
+from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
+from probefusion.cli.pipeline_options import (
     extract_of,
     pipeline_of,
     report_skipped,
     skipped_facts,
     video_settings,
 )
-from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
 
 if TYPE_CHECKING:
     from probefusion.cli.interrupt import Interruption
@@ -78,14 +78,17 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fuses and saves; 3 if something was left out or is damaged, 130 if a video was interrupted."""
+    from probefusion.files import replace_together
+
     _check(options)
     if options.people:
         return _run_people(options)
     fused = _fuse(options)
-    if options.state is not None:
-        _save_state(fused, options)
-    if options.output is not None:
-        fused.template.save(options.output, force=options.force)
+    with replace_together():
+        if options.state is not None:
+            _save_state(fused, options)
+        if options.output is not None:
+            fused.template.save(options.output, force=options.force)
     _tell(fused, options)
     _warn(fused)
     if fused.was_stopped:
@@ -94,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from probefusion.checks import check_output
+    from probefusion.checks import check_not_input, check_output_file
     from probefusion.errors import ConfigError
 
     if options.people:
@@ -103,11 +106,14 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(
             "output: expected at least one of -o TEMPLATE.npz, --state FILE, --explain, --json; got none."
         )
-    if options.output is not None and options.output == options.state:
-        raise ConfigError(f"-o, --state: expected two files, got {options.output} for both.")
-    for output in (options.output, options.state):
+    for name, output in (("-o", options.output), ("--state", options.state)):
         if output is not None:
-            check_output(output, force=options.force)
+            check_output_file(output, force=options.force)
+            check_not_input(output, options.paths, name=name)
+    if options.output is not None and options.state is not None:
+        output, state = Path(options.output).resolve(), Path(options.state).resolve()
+        if output == state:
+            raise ConfigError(f"-o, --state: expected two files, got {output} for both.")
 
 
 def _check_people(options: argparse.Namespace) -> None:
@@ -182,7 +188,7 @@ def _tell(fused: Fused, options: argparse.Namespace) -> None:
 
 
 def _print_weights(rows: list[ImageWeight]) -> None:
-    from probefusion.cli.tables import print_table
+    from probefusion.cli.terminal_tables import print_table
 
     print_table(
         ("WEIGHT", "SIMILARITY", "IMAGE"),

@@ -32,6 +32,12 @@ def add_parser(commands: Any) -> None:
         "--fuser", required=True, metavar="NAME|DIR", help="mean, norm-weighted, exact or a folder"
     )
     parser.add_argument(
+        "--embedder",
+        metavar="NAME|FILE",
+        help="what made the embeddings, where the archive does not say it: a known name, an ONNX file or a "
+        "fingerprint",
+    )
+    parser.add_argument(
         "--memory",
         type=positive,
         default=150,
@@ -47,9 +53,12 @@ def run(options: argparse.Namespace) -> int:
     """Fuses and writes."""
     from probefusion.archives import fuse_archive, open_archive
     from probefusion.cli.progress import progress_bar
+    from probefusion.pipeline.chosen_embedder import stated_fingerprint
     from probefusion.zoo import load_fuser
 
-    archive = open_archive(options.archive, by=options.by)
+    archive = open_archive(
+        options.archive, by=options.by, embedder=stated_fingerprint(options.embedder)
+    )
     fuser = load_fuser(options.fuser, num_threads=options.threads, embedder=archive.embedder)
     with progress_bar("fusing", unit="images") as progress:
         report = fuse_archive(

@@ -94,7 +94,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _print_models(rows: list[dict[str, Any]]) -> None:
-    from probefusion.cli.tables import print_table
+    from probefusion.cli.terminal_tables import print_table
 
     print_table(COLUMNS, table_rows(rows))
 

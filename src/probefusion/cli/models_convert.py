@@ -19,7 +19,7 @@ def add_parser(actions: Any) -> None:
     """Declares the command."""
     parser = actions.add_parser(
         "convert",
-        help="turn a CAFace, AdaFace, ArcFace or CVLface checkpoint into ONNX",
+        help="turn a CAFace, AdaFace, ArcFace, MagFace or CVLface checkpoint into ONNX",
         description="Turns a checkpoint into a folder with embedder.onnx, its description, and, for a "
         "CAFace checkpoint, a fuser folder and the class centres. Nothing in the file is executed.",
     )
@@ -35,6 +35,12 @@ def add_parser(actions: Any) -> None:
         "--channel-order",
         choices=("RGB", "BGR"),
         help="order the weights were trained on, for CVLface files without their settings",
+    )
+    parser.add_argument(
+        "--preprocessing",
+        choices=("arcface", "magface"),
+        help="how the network is fed: (x/255 - .5)/.5, or MagFace's x/255 in BGR; known of files with MagFace's "
+        "own keys, to be said of renamed ones",
     )
     parser.add_argument("--licence", default=None, help="licence of the weights, kept with them")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -72,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
         folder,
         name=name,
         channel_order=order,
+        preprocessing=options.preprocessing,
         licence=licence or "unspecified",
         force=options.force,
         progress=lambda step: print(step, file=sys.stderr, flush=True),
@@ -80,7 +87,9 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({"output": str(folder), **asdict(report)}, indent=2))
         return 0
     keys = ", ".join(f"{count} {what}" for what, count in report.keys.items() if count)
-    print(f"{report.source}: {report.layout}, {report.network}; keys: {keys}")
+    print(
+        f"{report.source}: {report.layout}, {report.network}, fed as {report.preprocessing}; keys: {keys}"
+    )
     print(f"embedder: {Path(folder) / 'embedder.onnx'} ({report.embedder}), style from "
           f"{', '.join(report.style_taps)}, deviation {report.deviation:.1e}")  # fmt: skip
     if report.fuser is not None and report.fuser_config is not None:

@@ -8,8 +8,8 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.inputs import embedder_settings, report_skipped
 from probefusion.cli.options import add_preprocessing_option, positive
+from probefusion.cli.pipeline_options import embedder_settings, report_skipped
 
 if TYPE_CHECKING:
     from probefusion.zoo.quantize import Quantization

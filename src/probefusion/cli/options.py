@@ -14,6 +14,7 @@ __all__ = [
     "add_fuser_option",
     "add_output_options",
     "add_preprocessing_option",
+    "name_list",
     "number_list",
     "positive",
 ]
@@ -58,6 +59,11 @@ def number_list(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"expected numbers as in 1,2,4, got {text!r}") from error
 
 
+def name_list(text: str) -> tuple[str, ...]:
+    """Names separated by commas, for argparse."""
+    return tuple(part for part in text.split(",") if part)
+
+
 def add_embedding_options(parser: argparse.ArgumentParser, *, labels: bool = False) -> None:
     """Options for turning images into embeddings.
 
@@ -73,6 +79,14 @@ def add_embedding_options(parser: argparse.ArgumentParser, *, labels: bool = Fal
     group.add_argument(
         "--detector", metavar="MODEL", help="YuNet ONNX model, for images that are not aligned"
     )
+    if labels:
+        parser.add_argument(
+            "--ignore-columns",
+            type=name_list,
+            default=(),
+            metavar="A,B",
+            help="columns of embedding tables that are no part of the embedding and are passed over",
+        )
     group.add_argument(
         "--device",
         choices=("cpu", "cuda"),

@@ -119,7 +119,7 @@ def _progress(stop: Interruption) -> Iterator[TrainingProgress]:
 
 def _report(trained: TrainedFuser, *, as_json: bool) -> None:
     """Tells what was made."""
-    from probefusion.cli.inputs import report_skipped
+    from probefusion.cli.pipeline_options import report_skipped
 
     card = trained.card
     if card is None:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options, open_reader
-from probefusion.cli.inputs import pipeline_of, report_skipped, video_settings
 from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import (
     add_embedder_option,
     add_fuser_option,
     add_output_options,
 )
+from probefusion.cli.pipeline_options import pipeline_of, report_skipped, video_settings
 
 if TYPE_CHECKING:
     from probefusion.cli.interrupt import Interruption
@@ -156,11 +156,14 @@ def _process(
     reader: VideoReader, options: argparse.Namespace, stop: Interruption
 ) -> Sequence[SkippedImage]:
     """Writes the results; gives what of the gallery was skipped."""
+    from probefusion.checks import check_not_input
     from probefusion.cli.progress import progress_bar
     from probefusion.video import explain_clip, merge_clip
-    from probefusion.video.results import check_folder, prepare_folder
+    from probefusion.video.result_files import check_folder, result_folder
 
-    check_folder(options.output, force=options.force)
+    standing = check_folder(options.output, force=options.force)
+    for path in standing:
+        check_not_input(path, [options.video, *(options.gallery or ())])
     pipeline = pipeline_of(options)
     stills = None if options.gallery is None else pipeline.read_gallery(options.gallery)
     search = {"false_match_rate": options.fmr, "threshold": options.threshold}
@@ -177,9 +180,11 @@ def _process(
         if options.merge_tracks is not None:
             merge_clip(clip, options.merge_tracks)
         explanations = explain_clip(clip, stills, **search)
-        folder = prepare_folder(options.output, force=options.force)
-        _write(clip, explanations, folder, options)
-        _tell(clip, explanations, folder, options)
+        with result_folder(options.output, force=options.force) as draft:
+            _write(clip, explanations, draft, options)
+        _tell(clip, explanations, Path(options.output), options)
+    if clip.stopped_at is not None:
+        print(f"warning: {clip.problems[-1]}", file=sys.stderr)
     return () if stills is None else stills.skipped
 
 
@@ -196,7 +201,7 @@ def _counting(
 
 
 def _print_event(event: VideoEvent) -> None:
-    from probefusion.video.results import event_facts
+    from probefusion.video.result_files import event_facts
 
     print(json.dumps(event_facts(event), ensure_ascii=False, allow_nan=False), flush=True)
 
@@ -207,7 +212,7 @@ def _write(
     from probefusion.cli.progress import progress_bar
     from probefusion.reports.video import write_report
     from probefusion.video.annotate import annotate_video
-    from probefusion.video.results import write_results
+    from probefusion.video.result_files import write_results
 
     settings = {
         name: value
@@ -227,7 +232,7 @@ def _write(
 def _tell(
     clip: Clip, explanations: Sequence[Explanation], folder: Path, options: argparse.Namespace
 ) -> None:
-    from probefusion.video.results import clip_facts, person_facts
+    from probefusion.video.result_files import clip_facts, person_facts
 
     if options.json:
         facts = {**clip_facts(clip), "tracks": [person_facts(item) for item in explanations]}

@@ -16,7 +16,6 @@ from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
 from probefusion.faces.align import align_face
 from probefusion.faces.detect import Detector, largest_face
 from probefusion.faces.images import (
-    IMAGE_SUFFIXES,
     ImageSource,
     SkippedImage,
     fit_crop,
@@ -74,8 +73,8 @@ def embed_images(
         paths: Images, folders and zip archives, see `list_images`.
         embedder: The embedder.
         detector: Finds the faces in photos.
-        aligned: Whether the images are aligned crops already. Square ones of another size than the
-            embedder's are scaled, others skipped.
+        aligned: Whether the images are aligned crops already, of the embedder's size, of 112 pixels, a size
+            in `CROP_SIZES` or fewer pixels (which are scaled). Others are skipped.
         quality: Judges each crop for the universal fuser; None leaves the set without quality.
         num_threads: Threads that decode images while others are embedded; None for one per core.
         progress: Called with the number of images done and in all.
@@ -177,8 +176,8 @@ def _crop(
 def _why_empty(skipped: list[SkippedImage], num_sources: int) -> str:
     if not skipped:
         return (
-            f"paths: found no image. Files in folders and archives are taken for images if they end "
-            f"in {', '.join(sorted(IMAGE_SUFFIXES))}."
+            "paths: found no image. In folders and archives files are taken for images by their ending "
+            "(.jpg, .png, ...) or their first bytes; notes and tables beside them are passed over."
         )
     reasons = "; ".join(f"{item.source}: {item.reason}" for item in skipped[:_REASONS_SHOWN])
     more = len(skipped) - _REASONS_SHOWN

@@ -17,7 +17,7 @@ from probefusion.checks import row_norms
 from probefusion.embedders import EmbedderFacts, EmbedderSpec, OnnxEmbedder
 from probefusion.errors import DtypeError, FileFormatError, InvalidInputError, ShapeError
 from probefusion.extras import import_cv2
-from probefusion.faces.images import fit_crop
+from probefusion.faces.images import scale_square
 from probefusion.types import UNIT_TOLERANCE, FloatArray
 
 __all__ = ["MIN_FACES", "SCALINGS", "Feeding", "PreprocessingGuess", "guess_preprocessing"]
@@ -198,7 +198,7 @@ def _check(crops: Crops) -> None:
 def _scaled(crops: Crops, size: int) -> Crops:
     if size == crops.shape[1]:
         return np.ascontiguousarray(crops)
-    return np.stack([np.asarray(fit_crop(crop, size)) for crop in crops])
+    return np.stack([scale_square(crop, size) for crop in crops])
 
 
 def _worse(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from probefusion.embedders.mxnet_export import repair_mxnet_export
 from probefusion.errors import FileFormatError, IntegrityError
 from probefusion.extras import import_extra
 from probefusion.reading import read_bytes
@@ -70,7 +71,8 @@ def read_model(path: str | Path, *, sha256: str | None = None) -> tuple[onnx.Mod
         sha256: The hash that the file must have, or None.
 
     Returns:
-        The model and its SHA-256 as 64 hexadecimal digits.
+        The model, with the faults of MXNet's exporter repaired (see
+        `probefusion.embedders.mxnet_export`), and the file's SHA-256 as 64 hexadecimal digits.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -111,6 +113,7 @@ def read_model(path: str | Path, *, sha256: str | None = None) -> tuple[onnx.Mod
             f"model {str(path)!r}: expected opset {_MIN_OPSET} or newer, "
             f"got {opset_version(model)}. Convert it with onnx.version_converter."
         )
+    repair_mxnet_export(model, where=f" {path.name!r}")
     return model, found
 
 

@@ -238,7 +238,7 @@ def evaluate_benchmark(
                     result
                     for task in protocol.searches
                     for result in _search(
-                        task, vectors, failed, protocol.joins_galleries, ranks, false_positive_rates
+                        task, protocol, vectors, failed, ranks, false_positive_rates
                     )
                 ),
                 num_failures=int(failed.sum()),
@@ -324,14 +324,15 @@ def _verify(
 
 def _search(
     task: IdentificationTask,
+    protocol: Benchmark,
     vectors: FloatArray,
     failed: npt.NDArray[np.bool_],
-    joins: bool,
     ranks: Sequence[int],
     rates: Sequence[float],
 ) -> list[SearchResult]:
     galleries = [(entry.name, entry.templates, entry.subjects) for entry in task.galleries]
-    if joins and len(galleries) > 1:
+    among = protocol.ranks_among
+    if protocol.joins_galleries and len(galleries) > 1:
         templates = np.concatenate([entry[1] for entry in galleries])
         subjects = np.concatenate([entry[2] for entry in galleries])
         galleries.append(("joined", templates, subjects))
@@ -342,7 +343,7 @@ def _search(
         missed = failed[probes.templates][:, None] | failed[templates]
         published = np.where(missed, np.float32(0), similarities)
         similarities = np.where(missed, np.float32(-np.inf), similarities)
-        found = search_outcomes(similarities, probes.subjects, subjects)
+        found = search_outcomes(similarities, probes.subjects, subjects, ranks_among=among)
         is_open = not found.is_mated.all()
         results.append(
             SearchResult(
@@ -351,7 +352,7 @@ def _search(
                 cmc=cmc_of_searches(found, ranks),
                 tpir=tpir_of_searches(found, rates) if is_open else (),
                 upstream_tpir=tpir_of_searches(
-                    search_outcomes(published, probes.subjects, subjects),
+                    search_outcomes(published, probes.subjects, subjects, ranks_among=among),
                     rates,
                     rule="upstream_compat",
                 )

@@ -23,6 +23,12 @@ ARCFACE_LANDMARKS: npt.NDArray[np.float64] = np.array(
 the nose, the mouth corner on the image's left, the one on its right."""
 ARCFACE_LANDMARKS.flags.writeable = False
 
+_MAX_RESIDUAL = 12.0
+"""How far landmarks may stand from their places, of 112 pixels (root mean square), with sides in order."""
+
+_SWAPS = ((1, 0, 2, 4, 3), (1, 0, 2, 3, 4))
+"""Orders in which left and right are exchanged: of eyes and mouth, of the eyes alone."""
+
 _MIN_SPREAD = 0.5
 """Landmarks closer together than this, in pixels (root mean square), span no face."""
 
@@ -94,7 +100,8 @@ def align_face(
         DtypeError: If the image is not uint8.
         ShapeError: If the image is not (H, W, 3) or the landmarks not (5, 2).
         NonFiniteError: If a landmark is NaN or infinite.
-        InvalidInputError: If the landmarks (nearly) coincide, or `size` is below 2.
+        InvalidInputError: If the landmarks (nearly) coincide, name left and right the other way round (the
+            person's instead of the image's), or if `size` is below 2.
         MissingExtraError: If OpenCV is not installed.
     """
     image = np.asarray(image)
@@ -112,8 +119,30 @@ def align_face(
         raise InvalidInputError(
             f"landmarks: expected a face, got five points within {_MIN_SPREAD} pixels."
         )
+    _refuse_swapped(points)
     cv2 = import_cv2("aligning faces")
     crop: npt.NDArray[np.uint8] = cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=0
     )
     return crop
+
+
+def _refuse_swapped(points: npt.NDArray[np.float64]) -> None:
+    """Refuses landmarks that fit no face as they are, and do once left and right are exchanged."""
+    residual = _residual(points)
+    if residual <= _MAX_RESIDUAL:
+        return
+    best = min(_residual(points[list(order)]) for order in _SWAPS)
+    if best < residual / 2:
+        raise InvalidInputError(
+            f"landmarks: expected the eye on the image's left first, got points that stand {residual:.0f} of 112 "
+            f"pixels from their places, and {best:.0f} with left and right exchanged: they name the person's left. "
+            f"Give them in the order of the image."
+        )
+
+
+def _residual(points: npt.NDArray[np.float64]) -> float:
+    """How far aligned landmarks stand from their places, in a crop of 112 pixels."""
+    matrix = similarity_transform(points, ARCFACE_LANDMARKS)
+    off = points @ matrix[:, :2].T + matrix[:, 2] - ARCFACE_LANDMARKS
+    return float(np.sqrt((off**2).sum(axis=1).mean()))

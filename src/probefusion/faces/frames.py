@@ -14,18 +14,12 @@ import numpy.typing as npt
 from probefusion.checks import check_existing
 from probefusion.errors import ConfigError, FileFormatError
 from probefusion.extras import import_extra
-from probefusion.faces.images import MAX_PIXELS
+from probefusion.faces.cut_off import cut_off
+from probefusion.faces.decoding import MAX_PIXELS
+from probefusion.faces.endings import VIDEO_SUFFIXES
+from probefusion.faces.listing import as_text
 
 __all__ = ["VIDEO_SUFFIXES", "VideoFacts", "VideoFrame", "VideoReader", "is_video"]
-
-VIDEO_SUFFIXES = frozenset(
-    {
-        ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts",
-        ".flv", ".wmv", ".asf", ".ogv", ".3gp", ".3g2", ".mxf", ".vob", ".gif", ".mjpeg", ".mjpg",
-        ".h264", ".264", ".hevc", ".265", ".y4m", ".ivf",
-    }
-)  # fmt: skip
-"""Files are taken for videos if their lower-case name ends so."""
 
 _URL = re.compile(r"(?i)^(rtsps?|rtmps?|https?|udp|rtp|tcp|srt)://")
 _WEBCAM = re.compile(r"^webcam:(\d+)$")
@@ -35,8 +29,7 @@ _FILE_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,mjpeg,h264,"
     "hevc,av1,ivf,yuv4mpegpipe,nut,rm,dv,wtv,swf,apng,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
 )
-"""Containers that may be opened from a file. Play lists and scripts (HLS, concat) are not among them:
-they make the reader open other files and addresses."""
+"""Containers that may be opened from a file; play lists and scripts, which open others, are not."""
 _NETWORK_PROTOCOLS = "tcp,udp,rtp,rtsp,rtsps,tls,http,https,httpproxy,crypto,srt,rtmp,rtmps,rtmpt"
 _MAX_FAILURES = 50
 """Reading is given up after this many errors in a row."""
@@ -97,9 +90,9 @@ def is_video(source: str | Path) -> bool:
 class VideoReader:
     """The frames of a video, a webcam or a stream, decoded one after the other by FFmpeg (PyAV).
 
-    Damaged places are passed over and counted, and what comes before and after them is given. Grey,
-    palette and high-bit-depth video becomes 8-bit RGB, transparency is dropped, and the rotation a
-    phone noted is applied. Times are those of the stream, so a variable frame rate is kept.
+    Damaged places are passed over and counted, and what comes before and after them is given. So is
+    a file that is cut off. Grey, palette and high-bit-depth video becomes 8-bit RGB, transparency is
+    dropped, and the rotation a phone noted is applied. Times are those of the stream, so a variable frame rate is kept.
 
     Use as a context manager and iterate once.
 
@@ -143,7 +136,7 @@ class VideoReader:
         if stop is not None and not stop > start:
             raise ConfigError(f"stop: expected more than the start ({start} s), got {stop}.")
         self._every, self._start, self._stop, self._timeout = every, start, stop, timeout
-        self._name = _CREDENTIALS.sub("", str(source))
+        self._name = as_text(_CREDENTIALS.sub("", str(source)))
         self._av = import_extra("av", extra="video", purpose="reading video")
         self._av.logging.set_level(None)
         self._is_live = _is_live(str(source))
@@ -161,6 +154,7 @@ class VideoReader:
         self._too_large: tuple[int, int] | None = None
         self.num_read = self.num_given = self.num_damaged = 0
         self._ending: str | None = None
+        self._cut_off: str | None = None
 
     @property
     def step(self) -> float:
@@ -180,6 +174,8 @@ class VideoReader:
             )
         if self._ending is not None:
             found.append(self._ending)
+        if self._cut_off is not None:
+            found.append(self._cut_off)
         return tuple(found)
 
     def close(self) -> None:
@@ -198,7 +194,7 @@ class VideoReader:
         Raises:
             FileFormatError: At the end, if no frame could be decoded.
         """
-        begin = self._first_time()
+        begin, end = self._first_time(), 0.0
         if self._start > 0 and not self._is_live:
             self._seek((begin or 0.0) + self._start)
         last = -self._step
@@ -213,8 +209,8 @@ class VideoReader:
                 continue
             if self._stop is not None and time >= self._stop - 1e-6:
                 return
-            last = time
-            index = index + 1
+            last, index = time, index + 1
+            end = max(end, time + self._shown_for(frame))
             self.num_read += 1
             if index % self._every:
                 continue
@@ -228,6 +224,15 @@ class VideoReader:
                 f"{self._name}: expected a video, no frame of it could be decoded"
                 f"{f' after {self._start:g} s' if self._start else ''}"
                 f"{' (' + '; '.join(self.problems) + ')' if self.problems else ''}. Check that it plays."
+            )
+        if not self._is_live:
+            self._cut_off = cut_off(
+                self._stream,
+                self.facts.duration,
+                is_alone=len(self._container.streams) == 1,
+                num_read=self.num_read if self._start == 0 else None,
+                end=end,
+                step=max(self._step, (end - self._start) / self.num_read),
             )
 
     def _open(self, source: str) -> Any:
@@ -306,6 +311,13 @@ class VideoReader:
             num_frames=num_frames,
             is_live=self._is_live,
         )
+
+    def _shown_for(self, frame: Any) -> float:
+        """Seconds for which a frame is shown, as the file says or on average."""
+        duration = getattr(frame, "duration", None)
+        if duration and frame.time_base is not None:
+            return float(duration * frame.time_base)
+        return self._step
 
     def _first_time(self) -> float | None:
         stream = self._stream

@@ -4,13 +4,80 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 
-__all__ = ["is_complete", "pixel_size"]
+__all__ = ["image_kind", "pixel_size", "png_damage", "stated_maximum"]
+
+_STARTS = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+)
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG markers whose segment states the size: start of frame of every coding process."""
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 """JPEG markers without a segment."""
+
+
+def image_kind(head: bytes) -> str | None:
+    """What the first bytes of a file say that it is, whatever its name.
+
+    Args:
+        head: The first 64 bytes or more.
+
+    Returns:
+        "JPEG", "PNG", "BMP", "WebP", "TIFF", "PNM", "GIF", "HEIC", "AVIF" or "JPEG 2000"; None if it is no
+        image of these.
+    """
+    for start, kind in _STARTS:
+        if head.startswith(start):
+            return kind
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "WebP"
+    if re.match(rb"P[1-6]\s", head):
+        return "PNM"
+    if head.startswith(b"BM") and head[14:18] in (
+        b"\x0c\0\0\0",
+        b"\x28\0\0\0",
+        b"\x6c\0\0\0",
+        b"\x7c\0\0\0",
+    ):
+        return "BMP"
+    if head[4:8] == b"ftyp":
+        end = min(int.from_bytes(head[:4], "big"), len(head))
+        brands = {head[8:12], *(head[at : at + 4] for at in range(16, end - 3, 4))}
+        if brands & _AVIF_BRANDS:
+            return "AVIF"
+        if brands & _HEIF_BRANDS:
+            return "HEIC"
+    return None
+
+
+def stated_maximum(data: bytes) -> int | None:
+    """The largest value that the pixels of a PNG or PNM file can have, where it states one.
+
+    Cameras of 10 or 12 bits write 16-bit files; PNM always says up to which value, PNG may.
+    """
+    if data.startswith(b"\x89PNG"):
+        offset = 8
+        while offset + 12 <= len(data):
+            length, name = struct.unpack_from(">I4s", data, offset)
+            if name == b"sBIT" and 1 <= length <= 4:
+                return int((1 << max(data[offset + 8 : offset + 8 + length])) - 1)
+            if name == b"IDAT":
+                return None
+            offset += 12 + int(length)
+        return None
+    fields = re.match(rb"P[2356]" + rb"(?:\s+|#[^\n]*\n)+(\d{1,9})" * 3 + rb"\s", data)
+    return int(fields.group(3)) if fields else None
 
 
 def pixel_size(data: bytes) -> tuple[int, int] | None:
@@ -41,27 +108,28 @@ def pixel_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def is_complete(data: bytes) -> bool:
-    """Whether a file has its end, as far as its format marks one (JPEG, PNG).
+def png_damage(data: bytes) -> str | None:
+    """Why a PNG cannot be trusted: it has no end, or a part does not have the checksum that it states.
 
-    Some decoders fill the missing part of a cut-off photo with grey and say nothing, others ask for
-    as much memory as a damaged PNG claims to have left.
+    Some decoders fill the missing part of a photo with grey and say nothing, others ask for as much memory
+    as a damaged PNG claims to have left.
     """
-    if data.startswith(b"\xff\xd8"):
-        return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
-    if data.startswith(b"\x89PNG"):
-        return _png_ends(data)
-    return True
-
-
-def _png_ends(data: bytes) -> bool:
-    """Whether the chunks follow each other inside the file up to the closing one."""
     offset = 8
     while offset + 12 <= len(data):
-        if data[offset + 4 : offset + 8] == b"IEND":
-            return True
-        offset += 12 + int(struct.unpack_from(">I", data, offset)[0])
-    return False
+        length, name = struct.unpack_from(">I4s", data, offset)
+        end = offset + 8 + int(length)
+        if end + 4 > len(data):
+            break
+        is_shown = name[:1].isupper()  # parts without which there is no picture
+        if (
+            is_shown
+            and zlib.crc32(data[offset + 4 : end]).to_bytes(4, "big") != data[end : end + 4]
+        ):
+            return f"the checksum of the part {name.decode('latin-1')} does not match"
+        if name == b"IEND":
+            return None
+        offset = end + 4
+    return "the end of the file is missing"
 
 
 def _unpack(layout: str, data: bytes, offset: int) -> tuple[int, int]:

@@ -97,7 +97,8 @@ def check_fits(fuser: Needs, images: EmbeddingSet) -> None:
     """Refuses a set that a fuser cannot fuse.
 
     Raises:
-        EmbedderMismatchError: If both embedders are known and differ.
+        EmbedderMismatchError: If the fuser was made for an embedder and the set is of another one, or does
+            not say of which.
         ShapeError: If D or C differs.
         MissingNormsError: If lengths are needed and lost.
         MissingStyleError: If style is needed and missing.
@@ -114,6 +115,13 @@ def check_fits(fuser: Needs, images: EmbeddingSet) -> None:
         raise ShapeError(
             f"embeddings{where}: fuser {fuser.name!r} expects dimension {fuser.dim}, got {images.dim}. "
             f"Use a fuser trained for this embedder, or one that takes any: mean, norm-weighted."
+        )
+    if fuser.embedder is not None and images.embedder is None:
+        name = fuser.embedder.partition("@")[0]
+        raise EmbedderMismatchError(
+            f"embeddings{where}: nothing says which network made them, and fuser {fuser.name!r} is right "
+            f"only for those of {fuser.embedder}. If that made them, say so: --embedder {name} "
+            f"(embedder={fuser.embedder!r}); otherwise use a fuser that takes any: mean, norm-weighted."
         )
     if fuser.needs_norms and not images.norms_known:
         raise MissingNormsError(

@@ -181,7 +181,7 @@ class Fuser(ABC):
             vector=normalize_rows(finished.fused, self.name)[0],
             num_images=images.num_images,
             fuser=self.fingerprint,
-            embedder=images.embedder if images.embedder is not None else self.embedder,
+            embedder=images.embedder,
             weights=weights.astype(np.float32),
         )
 
@@ -297,7 +297,7 @@ class Fuser(ABC):
             style_sums=part.style_sums,
             num_images=images.num_images,
             fuser=self.fingerprint,
-            embedder=images.embedder if images.embedder is not None else self.embedder,
+            embedder=images.embedder,
         )
 
     def _finish_one(self, state: FusionState) -> Finished:

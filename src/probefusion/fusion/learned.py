@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +143,7 @@ class LearnedFuser(Fuser):
             dim=self.card.dim,
             style_channels=self.card.style_channels,
         )
-        vector = self.fuse(images).vector
+        vector = self.fuse(replace(images, embedder=self.embedder)).vector
         deviation = float(np.abs(vector - np.asarray(test["output"], dtype=np.float32)).max())
         if not deviation <= 1e-4:
             raise IntegrityError(

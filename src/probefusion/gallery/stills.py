@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ from probefusion.errors import (
     FuserMismatchError,
 )
 from probefusion.faces import Detector, SkippedImage
-from probefusion.faces.images import IMAGE_SUFFIXES
+from probefusion.faces.listing import is_hidden, judge_file, read_head
 from probefusion.fusion import Fuser, MeanFuser
 from probefusion.io import kind_of
 from probefusion.types import EmbeddingSet, FloatArray, Template, TemplateSet
@@ -94,7 +95,8 @@ def read_stills(
         quality: Judges the crops where the fuser needs it; None takes the network inside the package.
 
     Returns:
-        The stills. Files without a usable face are listed as skipped.
+        The stills. Files without a usable face, and files in folders that are no images, are listed as
+        skipped; notes and hidden files are passed over (see `list_images`).
 
     Raises:
         MissingFileError: If a path does not exist.
@@ -105,15 +107,16 @@ def read_stills(
     if quality is None and fuser.needs_quality:
         quality = CropQuality()
     sources: list[tuple[str, Path]] = []
+    skipped: list[SkippedImage] = []
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     for path in (check_existing(path, name="gallery") for path in given):
         if path.is_dir():
-            sources += [(item.name, item) for item in sorted(path.iterdir()) if _is_person(item)]
+            inside = sorted(path.iterdir())
+            sources += [(item.name, item) for item in inside if _is_person(item, skipped)]
         else:
             sources.append((path.name, path))
     models = _Models(embedder=embedder, detector=detector, fuser=fuser, quality=quality)
     entries: dict[str, _Vectors] = {}
-    skipped: list[SkippedImage] = []
     for file_name, path in sources:
         for name, vectors in _read(file_name, path, models, skipped):
             if name in entries:
@@ -184,10 +187,17 @@ class _Models:
     quality: CropQuality | None
 
 
-def _is_person(path: Path) -> bool:
-    if path.name.startswith(".") or path.name == "__MACOSX":
+def _is_person(path: Path, skipped: list[SkippedImage]) -> bool:
+    """Whether something in a gallery's folder is a person; notes what is passed over, as `list_images` does."""
+    if is_hidden(path.name):
         return False
-    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES | {".npz", ".parquet"}
+    if path.is_dir() or path.suffix.lower() in (".npz", ".parquet"):
+        return True
+    verdict = judge_file(path.name, partial(read_head, path))
+    if isinstance(verdict, str):
+        skipped.append(SkippedImage(source=path.as_posix(), reason=verdict))
+        return False
+    return verdict
 
 
 def _read(

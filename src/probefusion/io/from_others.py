@@ -104,11 +104,13 @@ def from_deepface(
     embedder: str | None = None,
     sources: Sequence[str] | None = None,
     media_ids: Sequence[int] | Sequence[str] | None = None,
+    are_crops: bool = False,
 ) -> EmbeddingSet:
     """What `DeepFace.represent` returns, for images of one person.
 
     DeepFace aligns faces its own way, so no style is added; embed the images with this package if a
-    fuser needs it.
+    fuser needs it. With `enforce_detection=False` it embeds the whole picture where it finds no face, and
+    says so by `face_confidence` 0; such pictures of different people are alike, so they are refused.
 
     Args:
         results: The list of dictionaries of one call, or a list of such lists (one for each image,
@@ -116,10 +118,13 @@ def from_deepface(
         embedder: Fingerprint or name of the model, e.g. "deepface.ArcFace", or None.
         sources: N names of the images, or None.
         media_ids: N labels of the still or video each face comes from, or None.
+        are_crops: Whether the images were face crops and no face was searched in them
+            (`detector_backend="skip"`), for which DeepFace tells a confidence of 0 too.
 
     Raises:
         EmptySetError: For no results.
-        FileFormatError: If a result has no embedding, or an image has several faces; names it.
+        FileFormatError: If a result has no embedding, or DeepFace found no face in an image, or several;
+            names it.
     """
     flat = []
     for index, result in enumerate(results):
@@ -133,6 +138,8 @@ def from_deepface(
                 f"face by its facial_area."
             )
         flat.extend(inner)
+    if not are_crops:
+        _refuse_faceless(flat)
     return _assemble(
         _embeddings(flat, "DeepFace"), None, embedder, sources, media_ids, norms_known=None
     )
@@ -206,6 +213,23 @@ def _collect(
     made = network.embed_set(np.stack(crops), sources=sources, media_ids=media_ids)
     _check_same_network(arrays, made.embeddings, network, package)
     return made
+
+
+def _refuse_faceless(results: Sequence[Any]) -> None:
+    """Refuses results of DeepFace that are embeddings of whole pictures."""
+    confidences = [_read(result, "face_confidence") for result in results]
+    faceless = [
+        index
+        for index, confidence in enumerate(confidences)
+        if confidence is not None and not confidence > 0
+    ]
+    if faceless:
+        shown = ", ".join(map(str, faceless[:10])) + (", ..." if len(faceless) > 10 else "")
+        raise FileFormatError(
+            f"results {shown} ({len(faceless)} of {len(results)}): DeepFace found no face (face_confidence 0) and "
+            f"embedded the whole picture. Leave them out: [r for r in results if r['face_confidence'] > 0]; of "
+            f"crops in which no face was searched (detector_backend='skip') say so: are_crops=True."
+        )
 
 
 def _check_same_network(

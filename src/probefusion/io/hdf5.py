@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import check_file
-from probefusion.errors import FileFormatError, ShapeError
+from probefusion.errors import FileFormatError, ShapeError, UnknownNameError
 from probefusion.extras import import_extra
+from probefusion.io.doubts import question_shape
 from probefusion.reading import check_declared_bytes, reading
 from probefusion.types import EmbeddingSet
 
@@ -19,11 +21,15 @@ __all__ = ["read_hdf5"]
 _OPTIONAL = ("style", "media_ids", "sources")
 
 
-def read_hdf5(path: Path) -> EmbeddingSet:
+def read_hdf5(path: Path, *, ignore: Iterable[str] = ()) -> EmbeddingSet:
     """Reads the data sets `embeddings`, and where present `style`, `media_ids` and `sources`.
 
     The file attribute `embedder` gives the embedder's fingerprint. A file with a single data set
     of any name is read as the embeddings.
+
+    Args:
+        path: The file.
+        ignore: Data sets that are passed over.
 
     Raises:
         FileFormatError: If it is no HDF5 file or there is no such data set.
@@ -34,6 +40,10 @@ def read_hdf5(path: Path) -> EmbeddingSet:
     with reading(path.name, "an HDF5 file of arrays"), h5py.File(path, "r") as file:
         _refuse_links(h5py, file, path.name)
         names = [name for name, item in file.items() if isinstance(item, h5py.Dataset)]
+        for name in ignore:
+            if name not in names:
+                raise UnknownNameError("data set to ignore", name, names)
+        names = [name for name in names if name not in set(ignore)]
         main = "embeddings" if "embeddings" in names else (names[0] if len(names) == 1 else None)
         if main is None:
             raise FileFormatError(
@@ -44,14 +54,18 @@ def read_hdf5(path: Path) -> EmbeddingSet:
         if unknown:
             raise FileFormatError(
                 f"{path.name}: expected {main!r} and optionally {', '.join(_OPTIONAL)}; unknown data "
-                f"sets: {', '.join(unknown)}."
+                f"sets: {', '.join(unknown)}. Leave them out: --ignore-columns {','.join(unknown)} "
+                f"(ignore=[...])."
             )
         optional: dict[str, Any] = {
             name: _values(file[name], path) for name in _OPTIONAL if name in names
         }
+        embeddings = _values(file[main], path)
+        if main != "embeddings":
+            question_shape(embeddings, origin=path.name)
         embedder = file.attrs.get("embedder")
         return EmbeddingSet(
-            embeddings=_values(file[main], path),
+            embeddings=embeddings,
             embedder=embedder.decode() if isinstance(embedder, bytes) else embedder,
             origin=path.name,
             **optional,

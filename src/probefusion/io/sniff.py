@@ -11,6 +11,7 @@ from probefusion.checks import check_existing
 from probefusion.errors import FileFormatError
 from probefusion.faces.frames import is_video
 from probefusion.faces.images import IMAGE_SUFFIXES
+from probefusion.io.columns import numbered_columns
 from probefusion.npy import open_npz
 from probefusion.parquet import open_parquet
 
@@ -42,7 +43,8 @@ def kind_of(path: str | Path) -> Kind:
     - "templates": `.npz` or `.parquet` of `TemplateSet.save` or `fuse_archive`.
     - "fusion_state": `.safetensors` of `FusionState.save`.
     - "array": `.npy`.
-    - "table": `.csv`, `.h5`, `.hdf5`, or a `.parquet` with a column `embedding`: one image per row.
+    - "table": `.csv`, `.tsv`, `.txt`, `.list`, `.h5`, `.hdf5`, or a `.parquet` with an embedding: one image
+      per row.
     - "image", "video": by the ending; a stream's address or a webcam is a video too.
     - "folder", "zip".
     - "unknown": anything else, damaged containers too: reading one tells what is wrong with it.
@@ -81,6 +83,9 @@ def kind_of(path: str | Path) -> Kind:
 _BY_ENDING: dict[str, Kind] = {
     ".npy": "array",
     ".csv": "table",
+    ".tsv": "table",
+    ".txt": "table",
+    ".list": "table",
     ".h5": "table",
     ".hdf5": "table",
     ".zip": "zip",
@@ -106,10 +111,12 @@ def _npz_kind(path: Path) -> Kind:
 def _parquet_kind(path: Path) -> Kind:
     try:
         with open_parquet(path) as file:
-            kind = _kind_of_names(file.schema_arrow.names)
+            names = file.schema_arrow.names
     except FileFormatError:
         return "unknown"
-    return "table" if kind == "embedding_set" else kind
+    kind = _kind_of_names([name.lower() for name in names])
+    is_table = kind == "embedding_set" or (kind == "unknown" and bool(numbered_columns(names)))
+    return "table" if is_table else kind
 
 
 def _kind_of_names(names: Iterable[str]) -> Kind:

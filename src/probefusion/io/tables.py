@@ -1,169 +1,290 @@
-"""Tables with one row per image: CSV and Parquet."""
+"""Tables with one row per image: CSV, plain text and Parquet. What columns mean: `probefusion.io.columns`."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from probefusion.errors import EmptySetError, FileFormatError, ShapeError
+from probefusion.errors import DtypeError, EmptySetError, FileFormatError, ShapeError
+from probefusion.io.columns import UNNAMED, Columns, counts_rows, set_of_columns
+from probefusion.io.doubts import question_columns, question_shape
 from probefusion.parquet import label_column, list_matrix, metadata_text, read_parquet_table
 from probefusion.reading import read_bytes, reading
 from probefusion.types import EmbeddingSet
 
-__all__ = ["read_csv", "read_parquet"]
+__all__ = ["read_csv", "read_parquet", "read_text"]
 
-_TEXT_COLUMNS = ("source", "media_id")
 _LARGEST_CSV = 1 << 31
-"""Bytes of a CSV file at most: more is no single person's."""
+"""Bytes of a text file at most: more is no single person's."""
 
-_PARQUET_COLUMNS = ("embedding", "style", "media_id", "source", "subject_id", "template_id")
+_LISTS = ("embedding", "style")
+_NUMBERS = ("norm", "quality")
+_NUMBERED_HEADER = 16
+"""A first row 0, 1, 2, ... of so many fields is a line of names."""
 
 
-def read_csv(path: Path) -> EmbeddingSet:
-    """Reads a CSV file: one image per row, one number per column, comma or semicolon.
+def read_csv(path: Path, *, ignore: Iterable[str] = ()) -> EmbeddingSet:
+    """Reads a CSV file: one image per row, separated by comma, semicolon or tab.
 
-    A first row without any number is taken for a header. With a header, columns named `source` and
-    `media_id` are taken as such; all others must hold numbers and make up the embedding in their
-    order. Columns that name people or templates are refused: a file is one person's.
+    A first row without any number is a line of names, and so is one that counts 0, 1, 2, ... as pandas
+    writes it. With names the columns are sorted by them, see `probefusion.io.columns`; lists are written
+    as in JSON, "[0.1, 0.2]". Without names all columns are the embedding, and the table is questioned
+    where it does not look like embeddings.
+
+    Args:
+        path: The file.
+        ignore: Columns that are passed over.
 
     Raises:
-        FileFormatError: For a wrong column count or a field that is no number, naming the line.
+        FileFormatError: For a wrong column count, an unknown column, or a field that is no number, naming
+            the line.
         EmptySetError: If there are no rows.
+        InvalidInputError: If a table without names looks like something else.
     """
-    with reading(path.name, "UTF-8 text"):
-        text = read_bytes(path, at_most=_LARGEST_CSV).decode("utf-8-sig")
-    first_line = text.split("\n", 1)[0]
-    delimiter = ";" if ";" in first_line else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header: list[str] | None = None
-    rows: list[list[float]] = []
-    labels: dict[str, list[str]] = {}
-    width = 0
-    for fields in _lines(reader, path.name):
-        if not fields:
-            continue
-        if not width:
-            width = len(fields)
-            if not any(_is_number(value) for value in fields):
-                header = [value.strip() for value in fields]
-                _refuse_people(header, path.name)
-                labels = {name: [] for name in _TEXT_COLUMNS if name in header}
-                continue
-        if len(fields) != width:
-            raise FileFormatError(
-                f"{path.name}, line {reader.line_num}: expected {width} columns, got {len(fields)}."
-            )
-        row = []
-        for position, value in enumerate(fields):
-            name = header[position] if header else ""
-            if name in labels:
-                labels[name].append(value.strip())
-                continue
-            try:
-                row.append(_number(value))
-            except ValueError as error:
-                raise FileFormatError(
-                    f"{path.name}, line {reader.line_num}, column {position + 1}: expected a number, "
-                    f"got {value[:40]!r}."
-                ) from error
-        rows.append(row)
+    rows = list(_rows(_decoded(path), path.name))
     if not rows:
         raise EmptySetError(f"{path.name} holds no rows: expected at least one image.")
+    _, first = rows[0]
+    for number, fields in rows:
+        if len(fields) != len(first):
+            raise FileFormatError(
+                f"{path.name}, line {number}: expected {len(first)} columns, got {len(fields)}."
+            )
+    if _is_header(first):
+        return _of_named(first, rows[1:], path.name, ignore)
+    if list(ignore):
+        raise FileFormatError(
+            f"{path.name}: expected names in the first line, among which columns could be ignored, got "
+            f"numbers. Write a first line such as id,e0,e1,..."
+        )
+    matrix = np.asarray([_numbers(fields, path.name, number) for number, fields in rows])
+    _question(matrix, path.name)
+    return EmbeddingSet(embeddings=matrix, origin=path.name)
+
+
+def read_text(path: Path) -> EmbeddingSet:
+    """Reads plain text: an image per line, its numbers separated by blanks, its name before them or not.
+
+    That is what `numpy.savetxt` writes, and MagFace's feature lists ("path v1 v2 ...").
+
+    Raises:
+        FileFormatError: For a line of another length or a field that is no number, naming the line.
+        EmptySetError: If there are no lines.
+        InvalidInputError: If the table looks like something else than embeddings.
+    """
+    lines = [
+        (number, line.split())
+        for number, line in enumerate(_decoded(path).splitlines(), start=1)
+        if line.strip()
+    ]
+    if not lines:
+        raise EmptySetError(f"{path.name} holds no lines: expected at least one image.")
+    has_names = not _is_number(lines[0][1][0])
+    rows, names = [], []
+    for number, fields in lines:
+        if len(fields) != len(lines[0][1]):
+            raise FileFormatError(
+                f"{path.name}, line {number}: expected {len(lines[0][1])} fields separated by blanks, got "
+                f"{len(fields)}. A name must hold no blank."
+            )
+        names.append(fields[0])
+        rows.append(_numbers(fields[1:] if has_names else fields, path.name, number))
+    matrix = np.asarray(rows)
+    if not matrix.size:
+        raise FileFormatError(
+            f"{path.name}, line {lines[0][0]}: expected the numbers of an embedding, got the name alone."
+        )
+    _question(matrix, path.name)
     return EmbeddingSet(
-        embeddings=np.asarray(rows, dtype=np.float64),
-        sources=np.asarray(labels["source"]) if "source" in labels else None,
-        media_ids=np.asarray(labels["media_id"]) if "media_id" in labels else None,
-        origin=path.name,
+        embeddings=matrix, sources=np.asarray(names) if has_names else None, origin=path.name
     )
 
 
-def _lines(reader: Any, name: str) -> Iterator[list[str]]:
+def read_parquet(path: Path, *, ignore: Iterable[str] = ()) -> EmbeddingSet:
+    """Reads a Parquet file: one image per row, columns as `probefusion.io.columns` says.
+
+    The file metadata key `embedder` gives the embedder's fingerprint.
+
+    Args:
+        path: The file.
+        ignore: Columns that are passed over.
+
+    Raises:
+        FileFormatError: If it is no Parquet file, lacks the embedding, has an unknown column, or holds
+            several templates.
+        MissingExtraError: If pyarrow is not installed.
+    """
+    table = read_parquet_table(path)
+    names = table.column_names
+    if {"template_id", "num_images", "embedding"} <= set(names):
+        raise FileFormatError(
+            f"{path.name}: expected the images of one person, got templates of {table.num_rows}. Read "
+            f"them with TemplateSet.load, or compare one: probefusion compare {path.name}#ID OTHER"
+        )
+    columns = Columns.of(names, origin=path.name, ignore=ignore)
+    if table.num_rows == 0:
+        raise EmptySetError(f"{path.name} holds no rows: expected at least one image.")
+    values: dict[str, Any] = {}
+    for name, place in columns.known.items():
+        if name in _LISTS:
+            values[name] = list_matrix(
+                table.column(place).combine_chunks(), names[place], path.name
+            )
+        elif name in _NUMBERS:
+            values[name] = _number_column(table.column(place), names[place], path.name)
+        else:
+            values[name] = label_column(table.column(place), names[place], path.name)
+    if columns.numbered:
+        parts = [
+            _number_column(table.column(place), names[place], path.name)
+            for place in columns.numbered
+        ]
+        values["embedding"] = np.stack(parts, axis=1)
+    if columns.index is not None:
+        place = columns.index
+        _check_index(
+            np.asarray(table.column(place).to_numpy()), names[place], path.name, len(names)
+        )
+    return set_of_columns(
+        values, embedder=metadata_text(table.schema, "embedder"), origin=path.name
+    )
+
+
+def _of_named(
+    header: Sequence[str],
+    rows: Sequence[tuple[int, list[str]]],
+    origin: str,
+    ignore: Iterable[str],
+) -> EmbeddingSet:
+    columns = Columns.of(header, origin=origin, ignore=ignore)
+    if not rows:
+        raise EmptySetError(f"{origin} holds no rows: expected at least one image.")
+    values: dict[str, Any] = {}
+    for name, place in columns.known.items():
+        fields = [(number, row[place].strip()) for number, row in rows]
+        if name in _LISTS:
+            values[name] = _lists(fields, name, origin)
+        elif name in _NUMBERS:
+            values[name] = np.asarray([_number(text, origin, at, place) for at, text in fields])
+        else:
+            values[name] = np.asarray([text for _, text in fields])
+    if columns.numbered:
+        values["embedding"] = np.asarray(
+            [[_number(row[k], origin, number, k) for k in columns.numbered] for number, row in rows]
+        )
+    if columns.index is not None:
+        texts = [row[columns.index] for _, row in rows]
+        are_numbers = all(_is_number(text) for text in texts)
+        found = np.asarray([float(text) for text in texts] if are_numbers else texts)
+        _check_index(found, header[columns.index], origin, len(header))
+    return set_of_columns(values, embedder=None, origin=origin)
+
+
+def _question(matrix: npt.NDArray[Any], origin: str) -> None:
+    question_shape(matrix, origin=origin)
+    question_columns(matrix, origin=origin)
+
+
+def _check_index(values: npt.NDArray[Any], name: str, origin: str, num_columns: int) -> None:
+    """Refuses an index that says something."""
+    if not counts_rows(values):
+        shown = ", ".join(map(str, values[:3].tolist()))
+        raise FileFormatError(
+            f"{origin}: the column {name!r} of {num_columns}, as pandas writes an index, does not just count the "
+            f"rows ({shown}, ...). Name it (source, media_id), or leave it out: --ignore-columns "
+            f"'{name or UNNAMED}' (ignore=[...])."
+        )
+
+
+def _decoded(path: Path) -> str:
+    with reading(path.name, "UTF-8 text"):
+        return read_bytes(path, at_most=_LARGEST_CSV).decode("utf-8-sig")
+
+
+def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that hold something, with their line numbers."""
+    first_line = text.split("\n", 1)[0]
+    delimiter = next((mark for mark in (";", "\t") if mark in first_line), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        yield from reader
+        for fields in reader:
+            if fields:
+                yield reader.line_num, fields
     except csv.Error as error:
         raise FileFormatError(f"{name}, line {reader.line_num}: no valid CSV ({error}).") from error
 
 
-def _refuse_people(header: list[str], name: str) -> None:
-    found = [column for column in ("subject_id", "template_id") if column in header]
-    if found:
+def _is_header(fields: Sequence[str]) -> bool:
+    """Whether a first row holds names: no number, or numbers that only count the columns."""
+    numbers = [text.strip() for text in fields if _is_number(text)]
+    if not numbers:
+        return True
+    if not all(re.fullmatch(r"\d{1,6}", text) for text in numbers):
+        return False
+    start = int(numbers[0])
+    counts = start in (0, 1) and [int(text) for text in numbers] == list(
+        range(start, start + len(numbers))
+    )
+    return counts and (len(numbers) < len(fields) or len(numbers) >= _NUMBERED_HEADER)
+
+
+def _numbers(fields: Sequence[str], origin: str, line: int) -> list[float]:
+    return [_number(text, origin, line, place) for place, text in enumerate(fields)]
+
+
+def _number(text: str, origin: str, line: int, place: int) -> float:
+    if not _is_number(text):
         raise FileFormatError(
-            f"{name}: expected the images of one person, got a column {found[0]!r}. Write one file "
-            f"per person, without that column."
+            f"{origin}, line {line}, column {place + 1}: expected a number, got {text[:40]!r}. Columns of "
+            f"other things need names in the first line, as source,e0,e1,..."
         )
-
-
-def _number(text: str) -> float:
-    if "_" in text:  # Python reads 1_0 as 10; a table means something else
-        raise ValueError(text)
     return float(text)
 
 
 def _is_number(text: str) -> bool:
+    if "_" in text:  # Python reads 1_0 as 10; a table means something else
+        return False
     try:
-        _number(text)
+        float(text)
     except ValueError:
         return False
     return True
 
 
-def read_parquet(path: Path) -> EmbeddingSet:
-    """Reads a Parquet file: one image per row.
-
-    Columns: `embedding` (list of D numbers); optionally `style` (list of 2C numbers, mean and
-    standard deviation of channel 0, of channel 1, ...), `media_id`, `source`, `subject_id` and
-    `template_id`. The file metadata key `embedder` gives the embedder's fingerprint. Other columns
-    are an error, so that a misspelt one is not passed over.
-
-    Raises:
-        FileFormatError: If it is no Parquet file, lacks `embedding`, or holds several templates.
-        MissingExtraError: If pyarrow is not installed.
-    """
-    table = read_parquet_table(path)
-    if {"template_id", "num_images", "embedding"} <= set(table.column_names):
-        raise FileFormatError(
-            f"{path.name}: expected the images of one person, got templates of {table.num_rows}. Read "
-            f"them with TemplateSet.load, or compare one: probefusion compare {path.name}#ID OTHER"
-        )
-    unknown = sorted(set(table.column_names) - set(_PARQUET_COLUMNS))
-    if "embedding" not in table.column_names or unknown:
-        raise FileFormatError(
-            f"{path.name}: expected the column 'embedding' and optionally "
-            f"{', '.join(_PARQUET_COLUMNS[1:])}; unknown: {', '.join(unknown) or 'none'}."
-        )
-    if table.num_rows == 0:
-        raise EmptySetError(f"{path.name} holds no rows: expected at least one image.")
-    for name in ("template_id", "subject_id"):
-        if name in table.column_names:
-            count = len(table.column(name).unique())
-            if count > 1:
-                raise FileFormatError(
-                    f"{path.name}: expected the images of one template, got {count} different "
-                    f"values of {name}. Select one person's rows first."
-                )
-    style = None
-    if "style" in table.column_names:
-        flat = list_matrix(table.column("style").combine_chunks(), "style", path.name)
-        if flat.shape[1] % 2:
-            raise ShapeError(
-                f"style of {path.name}: expected pairs of mean and deviation, got {flat.shape[1]} numbers."
+def _lists(fields: Sequence[tuple[int, str]], name: str, origin: str) -> npt.NDArray[Any]:
+    rows = []
+    for line, text in fields:
+        try:
+            row = np.asarray(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise FileFormatError(
+                f"{origin}, line {line}: expected {name} as a list of numbers, [0.1, 0.2, ...], got "
+                f"{text[:40]!r}."
+            ) from error
+        if row.ndim != 1 or row.dtype.kind not in "fi":
+            raise FileFormatError(
+                f"{origin}, line {line}: expected {name} as a list of numbers, got {text[:40]!r}."
             )
-        style = flat.reshape(len(flat), -1, 2)
-    labels = {
-        name: label_column(table.column(name), name, path.name)
-        for name in _TEXT_COLUMNS
-        if name in table.column_names
-    }
-    return EmbeddingSet(
-        embeddings=list_matrix(table.column("embedding").combine_chunks(), "embedding", path.name),
-        style=style,
-        media_ids=labels.get("media_id"),
-        sources=labels.get("source"),
-        embedder=metadata_text(table.schema, "embedder"),
-        origin=path.name,
-    )
+        rows.append(row.astype(np.float64))
+    lengths = sorted({len(row) for row in rows})
+    if len(lengths) > 1:
+        raise ShapeError(f"{origin}: column {name!r} has rows of different lengths {lengths[:5]}.")
+    return np.stack(rows)
+
+
+def _number_column(column: Any, name: str, origin: str) -> npt.NDArray[np.float64]:
+    """A Parquet column of numbers."""
+    if column.null_count:
+        raise FileFormatError(f"{origin}: column {name!r} has {column.null_count} missing values.")
+    values = np.asarray(column.to_numpy())
+    if values.dtype.kind not in "fiu":
+        raise DtypeError(f"{origin}: column {name!r} must hold numbers, got {column.type}.")
+    return values.astype(np.float64)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import read_only
-from probefusion.errors import EmptySetError
+from probefusion.errors import ConfigError, EmptySetError
 from probefusion.metrics.scores import ComparisonScores
 from probefusion.metrics.similarities import iter_similarities
 from probefusion.metrics.validation import (
@@ -22,7 +23,10 @@ from probefusion.metrics.validation import (
     code_labels,
 )
 
-__all__ = ["SearchOutcomes", "search_outcomes", "search_templates"]
+__all__ = ["RanksAmong", "SearchOutcomes", "search_outcomes", "search_templates"]
+
+RanksAmong: TypeAlias = Literal["subjects", "templates"]
+"""What a rank is a place among: the people of the gallery, or all its entries."""
 
 _BLOCK_CELLS = 1 << 23
 
@@ -37,8 +41,9 @@ class SearchOutcomes:
     Args:
         probe_subjects: (P,) subject of each probe.
         is_mated: (P,) bool.
-        ranks: (P,) int64, place of the true subject among the gallery subjects, from 1; 0 for a
-            non-mated search and for one in which every comparison with the true subject failed.
+        ranks: (P,) int64, place of the true subject among the gallery subjects, or of its best template
+            among all, as was asked for, from 1; 0 for a non-mated search and for one in which every
+            comparison with the true subject failed.
         mated_similarities: (P,) largest similarity to the true subject; NaN for non-mated searches.
         top_similarities: (P,) largest similarity to anybody.
         num_gallery_subjects: How many subjects are enrolled.
@@ -105,7 +110,14 @@ class _Gallery:
     are brought together and replaced by their maximum.
     """
 
-    def __init__(self, probe_subjects: Labels, gallery_subjects: Labels) -> None:
+    def __init__(
+        self, probe_subjects: Labels, gallery_subjects: Labels, ranks_among: RanksAmong
+    ) -> None:
+        if ranks_among not in ("subjects", "templates"):
+            raise ConfigError(
+                f"ranks_among: expected 'subjects' or 'templates', got {ranks_among!r}."
+            )
+        self.counts_templates = ranks_among == "templates"
         names = ("probe_subjects", "gallery_subjects")
         _, (probes, columns) = code_labels(probe_subjects, gallery_subjects, names=names)
         enrolled, self.starts = np.unique(np.sort(columns), return_index=True)
@@ -118,11 +130,18 @@ class _Gallery:
 
     def outcomes(self, block: Scores, rows: slice) -> tuple[Counts, Scores, Scores]:
         """Ranks, mated and top similarities of some rows; mated ones are rank 0 and NaN elsewhere."""
+        place, templates = self.place[rows, None], block
         if not self.is_single:
-            block = np.maximum.reduceat(block[:, self.order], self.starts, axis=1)
-        own = np.take_along_axis(block, self.place[rows, None], axis=1)
-        # The true subject itself is >= its own similarity: counting it makes the rank begin at 1.
-        ranks = np.count_nonzero(block >= own, axis=1)
+            templates = block[:, self.order]
+            block = np.maximum.reduceat(templates, self.starts, axis=1)
+        own = np.take_along_axis(block, place, axis=1)
+        if self.counts_templates and not self.is_single:
+            above = templates >= own
+            ours = np.add.reduceat(above, self.starts, axis=1, dtype=np.int64)
+            ranks = 1 + above.sum(axis=1) - np.take_along_axis(ours, place, axis=1)[:, 0]
+        else:
+            # The true subject itself is >= its own similarity: counting it makes the rank begin at 1.
+            ranks = np.count_nonzero(block >= own, axis=1)
         own = own[:, 0]
         ranks[(own == -np.inf) | ~self.is_mated[rows]] = 0
         mated = np.where(self.is_mated[rows], own, np.nan).astype(block.dtype, copy=False)
@@ -144,7 +163,11 @@ def _gather(
 
 
 def search_outcomes(
-    similarities: npt.ArrayLike, probe_subjects: npt.ArrayLike, gallery_subjects: npt.ArrayLike
+    similarities: npt.ArrayLike,
+    probe_subjects: npt.ArrayLike,
+    gallery_subjects: npt.ArrayLike,
+    *,
+    ranks_among: RanksAmong = "subjects",
 ) -> SearchOutcomes:
     """What each probe finds, from the matrix of similarities.
 
@@ -156,12 +179,15 @@ def search_outcomes(
         similarities: (P, G), higher is more alike; -inf for a comparison that could not be made.
         probe_subjects: (P,) integers or texts.
         gallery_subjects: (G,) integers or texts; a subject may have several templates.
+        ranks_among: "subjects"; or "templates": then a rank is the place of the true subject's best
+            template among those of all others, as TinyFace counts.
 
     Returns:
         One outcome for each probe.
 
     Raises:
         EmptySetError: If there are no probes or no gallery templates.
+        ConfigError: If `ranks_among` is something else.
         ShapeError, DtypeError, NonFiniteError: If an array is not as described.
 
     Example:
@@ -172,7 +198,7 @@ def search_outcomes(
     matrix = check_scores(similarities, name="similarities", num_axes=2)
     probes = check_labels(probe_subjects, matrix.shape[0], name="probe_subjects")
     columns = check_labels(gallery_subjects, matrix.shape[1], name="gallery_subjects")
-    gallery = _Gallery(probes, columns)
+    gallery = _Gallery(probes, columns, ranks_among)
     step = max(1, _BLOCK_CELLS // matrix.shape[1])
     parts = [
         gallery.outcomes(matrix[start : start + step], slice(start, start + step))
@@ -218,7 +244,7 @@ def search_templates(
     blocks = iter_similarities(probe_templates, gallery_templates, block=block)
     probes = check_labels(probe_subjects, _num_rows(probe_templates), name="probe_subjects")
     columns = check_labels(gallery_subjects, _num_rows(gallery_templates), name="gallery_subjects")
-    gallery = _Gallery(probes, columns)
+    gallery = _Gallery(probes, columns, "subjects")
     return _gather(gallery, probes, [gallery.outcomes(part, rows) for rows, part in blocks])
 
 

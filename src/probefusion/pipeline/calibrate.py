@@ -8,7 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.errors import EmbedderMismatchError, InvalidInputError, OutputExistsError
+from probefusion.errors import (
+    ConfigError,
+    EmbedderMismatchError,
+    InvalidInputError,
+    OutputExistsError,
+    UnsupportedOperationError,
+)
 from probefusion.pipeline.chosen_embedder import open_embedder
 from probefusion.pipeline.folder_people import check_measurable, embed_folder
 
@@ -87,6 +93,8 @@ def calibrate(
         on_embed: Called with (images embedded, in all).
 
     Raises:
+        UnsupportedOperationError: If `fuser` is one that has no folder, as "mean".
+        ConfigError: If `fuser` names a fuser of the package, whose card is not rewritten.
         MissingFileError, FileFormatError: If `fuser` is no fuser folder.
         OutputExistsError: If its card holds thresholds and `force` is False.
         EmbedderMismatchError: If it was made for another embedder.
@@ -98,6 +106,7 @@ def calibrate(
     from probefusion.fusion.learned import open_fuser
     from probefusion.protocols import DegradedFolderProtocol, read_people
 
+    _check_has_card(fuser)
     opened = open_fuser(fuser, num_threads=num_threads)
     _check_card(opened, fuser, force=force)
     people = read_people(data)
@@ -147,6 +156,28 @@ def calibrate(
         skipped=tuple(people.skipped),
         warnings=_warnings(opened, folds),
     )
+
+
+def _check_has_card(fuser: StrPath) -> None:
+    """Refuses the name of a fuser where its folder is expected; says what to do instead."""
+    from probefusion.zoo.fusers import POOLING_NAMES, trained_fusers
+
+    name = os.fspath(fuser)
+    if Path(name).is_dir():
+        return
+    if name in POOLING_NAMES:
+        raise UnsupportedOperationError(
+            f"fuser {name!r}: has no folder with a card in which thresholds could be kept. Measure one by: "
+            f"probefusion evaluate degraded-folder --data DIR --embedder MODEL --fuser {name} -o REPORT; its "
+            f"report.json has the threshold at each rate. Thresholds are kept with trained fusers only: "
+            f"probefusion train"
+        )
+    folder = trained_fusers().get(name)
+    if folder is not None:
+        raise ConfigError(
+            f"fuser {name!r}: expected a fuser folder of your own, got the name of {folder}, which is not "
+            f"changed. Copy it and calibrate the copy: cp -r {folder} my_fuser"
+        )
 
 
 def _check_card(fuser: LearnedFuser, folder: StrPath, *, force: bool) -> None:

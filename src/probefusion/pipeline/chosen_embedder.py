@@ -11,7 +11,7 @@ from probefusion.errors import ConfigError, UnknownNameError
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
 
-__all__ = ["open_embedder", "stated_fingerprint"]
+__all__ = ["is_fingerprint", "open_embedder", "stated_fingerprint"]
 
 _log = logging.getLogger("probefusion")
 
@@ -50,10 +50,20 @@ def open_embedder(
             embedder,
             find_entry(embedder).licence,
         )
+    if is_fingerprint(os.fspath(embedder)):
+        raise ConfigError(
+            f"--embedder: {os.fspath(embedder)!r} is a fingerprint, which says what made embeddings but "
+            f"cannot embed images. Give the model's name or its ONNX file."
+        )
     settings = None if preprocessing is None else {"preprocessing": preprocessing}
     return load_embedder(
         os.fspath(embedder), settings=settings, num_threads=num_threads, device=device
     )
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether a text is a fingerprint (`name@` and its digits) rather than a name or a file."""
+    return "@" in text and not os.path.exists(text)  # noqa: PTH110
 
 
 def stated_fingerprint(
@@ -77,7 +87,7 @@ def stated_fingerprint(
     if not isinstance(embedder, str | os.PathLike):
         return embedder.fingerprint
     name = os.fspath(embedder)
-    if "@" in name and not os.path.exists(name):  # noqa: PTH110
+    if is_fingerprint(name):
         return name
     settings: dict[str, Any] | None = (
         None if preprocessing is None else {"preprocessing": preprocessing}

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from probefusion.errors import ConfigError
 from probefusion.io import kind_of, read_templates, split_id
+from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.fuse_person import UnitProgress, read_sets
 from probefusion.pipeline.inputs import Source
-from probefusion.pipeline.models import Models
 from probefusion.types import EmbeddingSet, Template, TemplateSet
 
 if TYPE_CHECKING:
@@ -119,8 +119,10 @@ def _read_side(
     models: Models, side: Side, progress: UnitProgress | None
 ) -> tuple[EmbeddingSet | Template, Sequence[SkippedImage]]:
     """A template, or the set to be fused; and the images that were skipped."""
-    if isinstance(side, EmbeddingSet | Template):
+    if isinstance(side, Template):
         return side, ()
+    if isinstance(side, EmbeddingSet):
+        return models.state_embedder(side), ()
     if isinstance(side, str | os.PathLike):
         file, name = split_id(os.fspath(side))
         if name is not None or kind_of(file) in ("template", "templates"):

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.checks import check_output
+from probefusion.checks import check_name, check_output
 from probefusion.errors import (
     ConfigError,
     MissingStyleError,
+    OutputExistsError,
     ShapeError,
     UnknownNameError,
 )
@@ -372,4 +373,7 @@ def _check_settings(is_folder: bool, **benchmark_settings: Any) -> None:
 
 def _check_report(output: StrPath, *, force: bool) -> None:
     folder = Path(output)
+    check_name(f"{os.fspath(output)}.work")
+    if folder.exists() and not folder.is_dir():
+        raise OutputExistsError(f"output {str(folder)!r} is a file, expected a folder.")
     check_output(folder / "report.json" if folder.is_dir() else folder, force=force)

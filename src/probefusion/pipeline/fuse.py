@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.errors import EmbedderMismatchError
 from probefusion.fusion import Fuser
+from probefusion.io.doubts import question_shape
+from probefusion.pipeline.chosen_embedder import stated_fingerprint
 from probefusion.types import EmbeddingSet, FloatArray
 from probefusion.zoo import load_fuser, suggest_fuser
+
+if TYPE_CHECKING:
+    from probefusion.embedders import Embedder
 
 __all__ = ["fuse"]
 
@@ -20,6 +28,7 @@ def fuse(
     style: npt.ArrayLike | None = None,
     crops: npt.ArrayLike | None = None,
     fuser: str | os.PathLike[str] | Fuser = "auto",
+    embedder: str | os.PathLike[str] | Embedder | None = None,
 ) -> FloatArray:
     """Fuses the embeddings of one person into one unit vector.
 
@@ -33,13 +42,16 @@ def fuse(
             if the set says that it comes from the embedder that one was made for, otherwise
             "universal" if there are crops (or the set has a quality), otherwise the mean of the unit
             embeddings, which is right for any embedder.
+        embedder: What made the embeddings, as a known name, an ONNX file, a fingerprint or an embedder:
+            needed where the fuser was made for one and the set does not say it. Nothing is loaded.
 
     Returns:
         (D,) float32 of length 1, to be compared by cosine.
 
     Raises:
         InvalidInputError: For empty, non-finite, zero-length or misshapen input; names the row.
-        MismatchError: If the fuser was made for another embedder.
+        MismatchError: If the fuser was made for another embedder, or for one and nobody says which
+            made the embeddings.
         MissingStyleError: If the fuser needs style.
         MissingQualityError: If the fuser needs crops.
         UnknownNameError: If there is no such fuser.
@@ -62,11 +74,19 @@ def fuse(
             from probefusion.embedders.quality import CropQuality
 
             quality = CropQuality().judge(np.asarray(crops))
+        question_shape(np.asarray(embeddings), origin="embeddings")
         images = EmbeddingSet(
             embeddings=embeddings,  # type: ignore[arg-type]
             style=style,  # type: ignore[arg-type]
             quality=quality,
         )
+    if (stated := stated_fingerprint(embedder)) is not None:
+        if images.embedder not in (None, stated):
+            raise EmbedderMismatchError(
+                f"embedder: the set says that it is of {images.embedder}, got {stated}. Leave embedder out, "
+                f"or name the one that made it."
+            )
+        images = replace(images, embedder=stated)
     if fuser == "auto":
         fuser = suggest_fuser(images)
     return load_fuser(fuser, embedder=images.embedder).fuse(images).vector

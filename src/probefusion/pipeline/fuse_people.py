@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from probefusion.errors import EmptySetError, UnsupportedOperationError
+from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.folders import check_people
 from probefusion.pipeline.fuse_person import UnitProgress
 from probefusion.pipeline.merge import Merged, fuse_parts
-from probefusion.pipeline.models import Models
 from probefusion.pipeline.results import FusedPeople
 from probefusion.types import FusionState, TemplateSet
 

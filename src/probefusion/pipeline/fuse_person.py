@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import ConfigError
+from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.inputs import Inputs, Source, sort_inputs
 from probefusion.pipeline.merge import SeenPerson, fuse_parts
-from probefusion.pipeline.models import Models
 from probefusion.pipeline.results import Fused
 from probefusion.pipeline.videos import Extract, read_video, seen_most
 from probefusion.types import EmbeddingSet
@@ -39,16 +39,17 @@ def fuse_person(
     should_stop: Callable[[], bool] | None,
 ) -> Fused:
     """Does what `Pipeline.fuse` promises, with these models."""
-    given = sort_inputs(inputs, one_person=one_person)
+    given = sort_inputs(inputs, one_person=one_person, ignore_columns=models.ignore_columns)
     _check_can_embed(given, models)
     gathered = _Gathered(sets=[models.state_embedder(images) for images in given.sets])
+    states = [models.state_embedder_of(state) for state in given.states]
     gathered.num_faces += [None] * len(gathered.sets)
     for report in _embed_inputs(given, models, progress):
         gathered.take_report(report)
     if given.videos and not gathered.sets and not given.states:
         fuser = models.fuser_of_new_images()
     else:
-        fuser = models.choose_fuser(gathered.sets, given.states)
+        fuser = models.choose_fuser(gathered.sets, states)
     for video in given.videos:
         with read_video(
             models,
@@ -62,7 +63,7 @@ def fuse_person(
             gathered.take_clip(clip)
     merged = fuse_parts(
         fuser,
-        states=given.states,
+        states=states,
         sets=gathered.sets,
         people=gathered.people,
         chunk_size=models.chunk_size,
@@ -88,7 +89,7 @@ def read_sets(
     progress: UnitProgress | None,
 ) -> tuple[list[EmbeddingSet], list[SkippedImage]]:
     """Does what `Pipeline.read_sets` promises, with these models."""
-    given = sort_inputs(inputs, one_person=one_person)
+    given = sort_inputs(inputs, one_person=one_person, ignore_columns=models.ignore_columns)
     if given.states or given.videos:
         what = "a saved state" if given.states else f"the video {given.videos[0]}"
         raise ConfigError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import check_existing
-from probefusion.errors import ConfigError, DtypeError, EmptySetError
+from probefusion.errors import ConfigError, DtypeError, EmptySetError, FileFormatError
+from probefusion.io.doubts import question_shape
 from probefusion.pipeline.folders import check_one_person
 from probefusion.pipeline.results import FoundFace
 from probefusion.types import EmbeddingSet, FusionState, Template
@@ -49,13 +50,19 @@ class Inputs:
         return bool(self.images or self.pictures or self.videos)
 
 
-def sort_inputs(inputs: Source | Iterable[Source], *, one_person: bool = False) -> Inputs:
+def sort_inputs(
+    inputs: Source | Iterable[Source],
+    *,
+    one_person: bool = False,
+    ignore_columns: Sequence[str] = (),
+) -> Inputs:
     """Sorts inputs by kind, and reads embedding files and states.
 
     Args:
         inputs: One input or several.
         one_person: Whether the sub-folders of a folder or archive without images of its own are all of
             one person.
+        ignore_columns: Columns of embedding tables that are passed over.
 
     Raises:
         EmptySetError: If there is none.
@@ -73,15 +80,15 @@ def sort_inputs(inputs: Source | Iterable[Source], *, one_person: bool = False) 
     found = Inputs()
     for place, item in enumerate(given):
         if isinstance(item, str | os.PathLike):
-            _sort_path(os.fspath(item), found, one_person=one_person)
+            _sort_path(os.fspath(item), found, one_person=one_person, ignore=ignore_columns)
         else:
             _sort_object(item, place, found)
     return found
 
 
-def _sort_path(text: str, found: Inputs, *, one_person: bool) -> None:
+def _sort_path(text: str, found: Inputs, *, one_person: bool, ignore: Sequence[str]) -> None:
     from probefusion.faces.frames import is_video
-    from probefusion.io import read_embeddings, readable_suffixes
+    from probefusion.io import advice_for, has_columns, read_embeddings, readable_suffixes
 
     if is_video(text):
         found.videos.append(text)
@@ -91,7 +98,9 @@ def _sort_path(text: str, found: Inputs, *, one_person: bool) -> None:
     if suffix == ".safetensors":
         found.states.append(FusionState.load(path))
     elif suffix in readable_suffixes():
-        found.sets.append(read_embeddings(path))
+        found.sets.append(read_embeddings(path, ignore=ignore if has_columns(path) else ()))
+    elif suffix and (advice := advice_for(path)) is not None:
+        raise FileFormatError(advice)
     else:
         if not one_person:
             check_one_person(path)
@@ -124,6 +133,7 @@ def _sort_object(item: Any, place: int, found: Inputs) -> None:
         )
         found.pictures += list(zip(names, pictures, strict=True))
     elif isinstance(item, np.ndarray):
+        question_shape(item, origin=f"input {place}")
         found.sets.append(EmbeddingSet(embeddings=item, origin=f"input {place}"))
     else:
         raise DtypeError(

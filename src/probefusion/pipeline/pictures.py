@@ -29,7 +29,7 @@ from probefusion.faces import (
     read_images,
 )
 from probefusion.faces.images import fit_crop
-from probefusion.pipeline.models import Models
+from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.results import FoundFace
 from probefusion.types import EmbeddingSet
 

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.fusion import Fuser
+from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two
 from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
-from probefusion.pipeline.models import Models
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
 from probefusion.pipeline.videos import Extract, read_gallery, read_video, watch_source
 from probefusion.types import EmbeddingSet, FusionState
@@ -47,6 +47,8 @@ class Pipeline:
         num_threads: Threads to use; None for one per core.
         chunk_size: Images encoded at a time; None takes all of a set at once. Changes nothing for exact
             fusers.
+        ignore_columns: Columns of embedding tables (CSV, Parquet, HDF5) that are passed over: those that are
+            no part of the embedding are refused otherwise.
 
     Raises:
         ConfigError: If the settings contradict each other.
@@ -69,6 +71,7 @@ class Pipeline:
         device: str = "cpu",
         num_threads: int | None = None,
         chunk_size: int | None = None,
+        ignore_columns: Sequence[str] = (),
     ) -> None:
         self._models = Models(
             embedder=embedder,
@@ -79,6 +82,7 @@ class Pipeline:
             device=device,
             num_threads=num_threads,
             chunk_size=chunk_size,
+            ignore_columns=ignore_columns,
         )
 
     @property

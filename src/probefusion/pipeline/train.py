@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.checks import check_existing, check_output
+from probefusion.checks import check_existing, check_not_input, check_output
 from probefusion.errors import ConfigError, ProbeFusionError, UnknownNameError
 from probefusion.extras import import_extra
 from probefusion.settings import check_settings, read_settings_file
@@ -141,6 +141,11 @@ def run_training(
 
     _import_plugins(plugins)
     folder = check_output(Path(output), force=force)
+    check_not_input(
+        folder,
+        [os.fspath(path) for path in (images, start_from) if path is not None],
+        name="output",
+    )
     people = read_people(check_existing(Path(images), name="images"))
     named = {} if architecture is None else {"architecture": architecture}
     given = _given({**(settings or {}), **named}, config)

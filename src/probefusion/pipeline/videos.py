@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from probefusion.faces.frames import VideoReader
     from probefusion.fusion import Fuser
     from probefusion.gallery import Stills
-    from probefusion.pipeline.models import Models
+    from probefusion.pipeline.chosen_models import Models
     from probefusion.video import Clip, VideoEvent, VideoSettings
 
 __all__ = ["Extract", "read_gallery", "read_video", "seen_most", "watch_source"]

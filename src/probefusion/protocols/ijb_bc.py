@@ -8,9 +8,9 @@ the user has. Example lines of the three text files, columns separated by blanks
                                   86.450 98.648 0.999 (one line)
     ijbb_template_pair_label.txt  1 11065 1
 
-Not verified against the distributed files: that no pair is listed twice, that the 1:N tables name
-their first two columns template_id and subject_id in whatever case, and the number of pairs of
-IJB-C. What is refused can be let through by an argument; the message says which.
+The 1:N tables have the header TEMPLATE_ID,SUBJECT_ID,FILENAME,SIGHTING_ID,FACE_X,FACE_Y,FACE_WIDTH,
+FACE_HEIGHT. Not verified against the distributed files: that no pair is listed twice, and the number of
+pairs of IJB-C. What is refused can be let through by an argument; the message says which.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ import numpy.typing as npt
 from probefusion.checks import read_only
 from probefusion.errors import FileFormatError
 from probefusion.protocols.ijb_layout import PUBLISHED_COUNTS, IjbDataset, ijb_layout, refuse_count
-from probefusion.protocols.tables import (
+from probefusion.protocols.templates import TemplateIndex
+from probefusion.protocols.text_tables import (
     format_error,
     line_of_row,
     read_fields,
@@ -34,7 +35,6 @@ from probefusion.protocols.tables import (
     text_of,
     whole_number,
 )
-from probefusion.protocols.templates import TemplateIndex
 from probefusion.types import FloatArray
 
 __all__ = ["IjbSet", "read_ijb_set"]

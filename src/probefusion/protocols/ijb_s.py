@@ -35,13 +35,13 @@ import numpy.typing as npt
 from probefusion.checks import check_length, read_only
 from probefusion.errors import DtypeError, InvalidInputError, UnknownNameError
 from probefusion.protocols.ijb_s_tables import IjbsTables
-from probefusion.protocols.tables import MAX_INTEGER, require_paths
 from probefusion.protocols.templates import (
     IdentificationTask,
     Int32Array,
     LabelledTemplates,
     TemplateIndex,
 )
+from probefusion.protocols.text_tables import MAX_INTEGER, require_paths
 
 __all__ = [
     "IJB_S_TASKS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from probefusion.errors import FileFormatError
-from probefusion.protocols.tables import (
+from probefusion.protocols.text_tables import (
     format_error,
     read_fields,
     read_lines,

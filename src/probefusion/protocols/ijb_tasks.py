@@ -17,7 +17,13 @@ from probefusion.protocols.ijb_layout import (
     ijb_layout,
     refuse_count,
 )
-from probefusion.protocols.tables import (
+from probefusion.protocols.templates import (
+    IdentificationTask,
+    LabelledTemplates,
+    TemplateIndex,
+    VerificationPairs,
+)
+from probefusion.protocols.text_tables import (
     format_error,
     line_of_row,
     read_fields,
@@ -25,12 +31,6 @@ from probefusion.protocols.tables import (
     read_lines,
     require_paths,
     whole_number,
-)
-from probefusion.protocols.templates import (
-    IdentificationTask,
-    LabelledTemplates,
-    TemplateIndex,
-    VerificationPairs,
 )
 
 __all__ = ["read_ijb_identification", "read_ijb_pairs"]
@@ -106,8 +106,9 @@ def read_ijb_identification(
     """Reads the one-to-many search: two galleries and the mixed probes (stills and videos).
 
     The tables hold one line per image, so a template comes up many times; it is given once, in
-    ascending order of its id, as the InsightFace helper does. Columns after the first two are not
-    looked at.
+    ascending order of its id, as the InsightFace helper does. The columns are found by their names in
+    the first line, in any case; the published files have TEMPLATE_ID, SUBJECT_ID, FILENAME, SIGHTING_ID,
+    FACE_X, FACE_Y, FACE_WIDTH, FACE_HEIGHT, of which the first two are looked at.
 
     Args:
         root: As in `read_ijb_set`; the three tables lie in `meta`.
@@ -120,8 +121,8 @@ def read_ijb_identification(
     Raises:
         UnknownNameError: For another data set.
         MissingFileError: If a table is missing; the message shows the layout.
-        FileFormatError: With file and line, if the header does not start with template_id and
-            subject_id, a line has fewer than two columns, a field is no whole number, a template
+        FileFormatError: With file and line, if the header has no template_id or no
+            subject_id, a line has too few columns, a field is no whole number, a template
             is unknown or stands for two subjects.
     """
     layout = ijb_layout(dataset)
@@ -173,20 +174,24 @@ def _refuse_repeated_pairs(
 
 
 def _read_labelled(path: Path, name: str, templates: TemplateIndex) -> LabelledTemplates:
-    columns = ("template_id", "subject_id")
     line, header = next(read_lines(path))
-    titles = [title.strip().lower() for title in header.split(b",")[:2]]
-    if titles != [b"template_id", b"subject_id"]:
+    titles = [title.strip(b' \t"').lower() for title in header.split(b",")]
+    missing = [name for name in ("template_id", "subject_id") if titles.count(name.encode()) != 1]
+    if missing:
         raise format_error(
             path,
             line,
-            f"expected a header that starts with template_id,subject_id, got "
+            f"expected a header with the columns template_id and subject_id, as in "
+            f"TEMPLATE_ID,SUBJECT_ID,FILENAME,SIGHTING_ID,FACE_X,FACE_Y,FACE_WIDTH,FACE_HEIGHT, got "
             f"{header[:60].decode('utf-8', errors='replace')!r}. Restore the header.",
         )
+    of_template, of_subject = titles.index(b"template_id"), titles.index(b"subject_id")
+    columns = [title.decode("utf-8", errors="replace") for title in titles]
+    columns = columns[: max(of_template, of_subject) + 1]
     subjects: dict[int, tuple[int, int]] = {}
     for line, fields in read_fields(path, columns=columns, delimiter=",", more=True, header=True):
-        template = whole_number(fields[0], path=path, line=line, name="template_id")
-        subject = whole_number(fields[1], path=path, line=line, name="subject_id")
+        template = whole_number(fields[of_template], path=path, line=line, name="template_id")
+        subject = whole_number(fields[of_subject], path=path, line=line, name="subject_id")
         known, before = subjects.setdefault(template, (subject, line))
         if known != subject:
             raise format_error(

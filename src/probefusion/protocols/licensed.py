@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,7 @@ class Benchmark:
         searches: One-to-many searches, possibly none.
         joins_galleries: Whether the galleries of a search are also searched as one for closed-set ranks.
         facts: What was read, for the report.
+        ranks_among: What ranks count: "subjects", or "templates" of the gallery.
         detector_scores: (R,) the detector's score of each row's face, where the benchmark has one.
     """
 
@@ -63,6 +64,7 @@ class Benchmark:
     searches: tuple[IdentificationTask, ...]
     joins_galleries: bool
     facts: dict[str, Any]
+    ranks_among: Literal["subjects", "templates"] = "subjects"
     detector_scores: npt.NDArray[np.float32] | None = None
 
 
@@ -210,7 +212,12 @@ def _open_tinyface(
         pairs=None,
         searches=(search,),
         joins_galleries=False,
-        facts={"num_images": count, "num_distractors": data.num_distractors},
+        facts={
+            "num_images": count,
+            "num_distractors": data.num_distractors,
+            "ranks": "places among the images of the gallery",
+        },
+        ranks_among="templates",
     )
 
 

@@ -1,8 +1,8 @@
 """TinyFace: faces of some 20 pixels, searched among 153,428 distractors.
 
 The images are the user's own copy; `read_tinyface` reads the two `.mat` tables (MATLAB version 5,
-through SciPy) and lists the distractors. The tables hold, by the names used in public evaluation
-code and not verified against the distributed files: `gallery_set` and `probe_set`, a cell of file
+through SciPy) and lists the distractors. The tables hold, by the names that public evaluation code reads
+them with: `gallery_set` and `probe_set`, a cell of file
 names in `Gallery_Match` and `Probe`; `gallery_ids` and `probe_ids`, a subject id for each.
 """
 
@@ -18,19 +18,16 @@ import numpy.typing as npt
 from probefusion.checks import read_only
 from probefusion.errors import FileFormatError
 from probefusion.extras import import_extra
-from probefusion.protocols.tables import MAX_INTEGER, list_files, require_paths
 from probefusion.protocols.templates import Int32Array
+from probefusion.protocols.text_tables import MAX_INTEGER, list_files, require_paths
 
-__all__ = ["DISTRACTOR_SUBJECT", "NUM_DISTRACTORS", "TINYFACE_RANKS", "TinyFace", "read_tinyface"]
+__all__ = ["NUM_DISTRACTORS", "TINYFACE_RANKS", "TinyFace", "read_tinyface"]
 
 TINYFACE_RANKS = (1, 5, 20)
 """The ranks that published TinyFace tables give."""
 
 NUM_DISTRACTORS = 153_428
 """Distractors in a complete copy."""
-
-DISTRACTOR_SUBJECT = -1
-"""The subject id of every distractor here; no subject of the tables has it."""
 
 _GALLERY_TABLE = "gallery_match_img_ID_pairs.mat"
 _PROBE_TABLE = "probe_img_ID_pairs.mat"
@@ -44,12 +41,15 @@ _LAYOUT = f"""  Testing_Set/  (TinyFace; root)
 class TinyFace:
     """One closed-set search: every probe's subject is in the gallery, beside the distractors.
 
+    The official evaluation ranks the images of the gallery, not people: a probe is found at rank k if one of
+    the k most similar images, distractors and all images of others included, shows its subject.
+
     Args:
         images: The folder that the files are relative to.
         gallery_files: (G,) text, such as `Gallery_Match/12_3.jpg`; the mates in the order of the
             table, then the distractors sorted by name.
-        gallery_subjects: (G,) int32, `DISTRACTOR_SUBJECT` for distractors. A subject may have
-            several images.
+        gallery_subjects: (G,) int32, -1, -2, ... for the distractors, of whom nothing is known: each is
+            somebody else. A subject may have several images.
         probe_files: (P,) text, in the order of the table.
         probe_subjects: (P,) int32.
 
@@ -65,7 +65,7 @@ class TinyFace:
     @property
     def num_distractors(self) -> int:
         """How many images of the gallery show people that no probe shows."""
-        return int(np.count_nonzero(self.gallery_subjects == DISTRACTOR_SUBJECT))
+        return int(np.count_nonzero(self.gallery_subjects < 0))
 
 
 def read_tinyface(
@@ -133,9 +133,7 @@ def read_tinyface(
             )
         ),
         gallery_subjects=read_only(
-            np.concatenate(
-                [mate_ids, np.full(len(distractors), DISTRACTOR_SUBJECT, dtype=np.int32)]
-            )
+            np.concatenate([mate_ids, -1 - np.arange(len(distractors), dtype=np.int32)])
         ),
         probe_files=read_only(np.array([f"Probe/{name}" for name in probes])),
         probe_subjects=read_only(probe_ids),

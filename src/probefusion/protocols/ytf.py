@@ -2,7 +2,7 @@
 
 The videos are the user's own copy. `read_ytf` reads the table of pairs and lists the frames:
 
-    splits.txt                             a header, then per line, separated by commas: split
+    splits.txt                             a header or none, then per line, separated by commas: split
                                            (1 to 10), number of the pair, first video, second
                                            video, 1 for the same person or 0
     aligned_images_DB/<person>/<number>/aligned_detect_<number>.<frame>.jpg
@@ -25,7 +25,8 @@ import numpy.typing as npt
 
 from probefusion.checks import read_only
 from probefusion.errors import FileFormatError
-from probefusion.protocols.tables import (
+from probefusion.protocols.templates import TemplateIndex, VerificationPairs
+from probefusion.protocols.text_tables import (
     format_error,
     read_fields,
     read_lines,
@@ -33,7 +34,6 @@ from probefusion.protocols.tables import (
     text_of,
     whole_number,
 )
-from probefusion.protocols.templates import TemplateIndex, VerificationPairs
 
 __all__ = ["NUM_FOLDS", "NUM_VIDEOS", "PAIRS_PER_FOLD", "Ytf", "read_ytf"]
 
@@ -98,7 +98,7 @@ def read_ytf(
 
     Raises:
         MissingFileError: If the table or the folder is missing; the message shows the layout.
-        FileFormatError: With file and line, if the table lacks its header, a line has fewer than
+        FileFormatError: With file and line, if a line has fewer than
             five columns or another number than the line before, a field is no whole number, the
             split is 0, the label is neither 0 nor 1, a video has no folder or is paired with
             itself, or a pair comes twice in either order; if a frame's name has no number; or if
@@ -168,16 +168,17 @@ def _frame_number(path: Path) -> int:
 def _read_pairs(
     path: Path, videos: dict[str, int], folder: Path, allow_duplicates: bool
 ) -> VerificationPairs:
-    line, header = next(read_lines(path))
-    if header.split(b",")[0].strip().isdigit():
-        raise format_error(path, line, "expected a header, got a pair. Restore the header.")
+    _, top = next(read_lines(path))
+    has_header = not top.split(b",")[0].strip().isdigit()  # copies without one are in circulation
     first: list[int] = []
     second: list[int] = []
     mated: list[bool] = []
     folds: list[int] = []
     seen: dict[tuple[int, int], tuple[int, int]] = {}
     width = 0
-    for line, fields in read_fields(path, columns=_COLUMNS, delimiter=",", more=True, header=True):
+    for line, fields in read_fields(
+        path, columns=_COLUMNS, delimiter=",", more=True, header=has_header
+    ):
         width = width or len(fields)
         if len(fields) != width:
             raise format_error(

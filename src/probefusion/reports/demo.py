@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from probefusion.evaluation.demo import DemoResult
+from probefusion.files import replace_together
 from probefusion.reports.plots import plot_person, plot_sweep
 
 __all__ = ["draw_demo"]
@@ -28,21 +29,22 @@ def draw_demo(result: DemoResult, output: str | Path, *, force: bool = False) ->
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     pictures = [output / "sweep.png", output / "person.png"]
-    plot_sweep(
-        result.points,
-        pictures[0],
-        title=f"{result.num_people} unseen people, degraded probes, {result.num_gallery} gallery entries",
-        force=force,
-    )
     view = result.person
-    plot_person(
-        view.similarities,
-        view.weights,
-        view.fused_similarity,
-        view.mean_similarity,
-        pictures[1],
-        title=f"One person's {result.set_size} probe images, weighted by {result.fuser}",
-        severities=view.severities,
-        force=force,
-    )
+    with replace_together():
+        plot_sweep(
+            result.points,
+            pictures[0],
+            title=f"{result.num_people} unseen people, degraded probes, {result.num_gallery} gallery entries",
+            force=force,
+        )
+        plot_person(
+            view.similarities,
+            view.weights,
+            view.fused_similarity,
+            view.mean_similarity,
+            pictures[1],
+            title=f"One person's {result.set_size} probe images, weighted by {result.fuser}",
+            severities=view.severities,
+            force=force,
+        )
     return pictures

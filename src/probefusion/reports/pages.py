@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from probefusion.checks import check_output
-from probefusion.files import replace_file
+from probefusion.files import replace_file, replace_together
 from probefusion.reports.shell import page_parts
 
 __all__ = ["Figure", "Table", "png", "report_folder", "write_pages"]
@@ -61,7 +61,7 @@ def write_pages(
     figures: Sequence[Figure],
     facts: dict[str, Any],
 ) -> None:
-    """Writes report.json, report.md, report.html and the figures, replacing what stands there.
+    """Writes report.json, report.md, report.html and the figures, together or not at all, replacing what stands there.
 
     Args:
         folder: An existing folder.
@@ -92,12 +92,12 @@ def write_pages(
         _markdown(title, notes, limits, tables, figures, evaluated),
         "".join(page),
     )
-    for figure in figures:
-        with replace_file(folder / f"{figure.name}.png", force=True) as stream:
-            stream.write(figure.data)
-    for name, text in zip(_PAGES, texts, strict=True):
-        with replace_file(folder / name, force=True) as stream:
-            stream.write(text.encode())
+    contents = {f"{figure.name}.png": figure.data for figure in figures}
+    contents |= {name: text.encode() for name, text in zip(_PAGES, texts, strict=True)}
+    with replace_together():
+        for name, content_of in contents.items():
+            with replace_file(folder / name, force=True) as stream:
+                stream.write(content_of)
 
 
 def png(figure: Any) -> bytes:

@@ -25,9 +25,9 @@ _PEOPLE_TO_SPARE = 200
 FINE_TUNING: Mapping[str, Any] = {"learning_rate": 3e-4}
 """Defaults that differ when a training goes on from a fuser.
 
-Lower, so that a few people do not undo what many taught: the bundled exact fuser trained on for 150 steps
-with 42 people of films at 1e-3 learned them (centre loss .54 to .18) and lost on 15 others (TAR at FAR
-1e-2 of 16 images .233 to .200, within noise). Give more people before a higher rate.
+Lower, so that a few people do not undo what many taught. The bundled exact fuser, trained on for 150
+steps with 42 people of films, on 15 others (60 sets of 16 degraded images; differences below .1 are
+noise): rank-1 .40 before, .40 at 1e-3, .50 at 3e-4; TAR at FAR 1e-2 .23 before, .20 at both.
 """
 
 

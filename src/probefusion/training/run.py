@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from probefusion.checks import check_output
+from probefusion.checks import check_name, check_output
 from probefusion.errors import ConfigError
 from probefusion.faces.images import SkippedImage
 from probefusion.files import replace_file
@@ -166,6 +166,8 @@ def train_fuser(
         force=force,
         progress=progress or TrainingProgress(),
     )
+    for path in (run.work, run.report):
+        check_name(path)
     if run.report.exists():
         check_output(run.report / "report.json", force=force)
     # What cannot come to a good end is told now, not after all images are embedded.

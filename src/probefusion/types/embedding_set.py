@@ -54,7 +54,9 @@ class EmbeddingSet:
             look of its crop (`probefusion.embedders.CropQuality`), whatever the embedder.
         media_ids: (N,) integers or text or None: which still or video an image comes from.
         sources: (N,) text or None: file names or anything else that names the image.
-        embedder: Fingerprint of the network, or None when unknown.
+        embedder: Fingerprint of the network (`load_embedder(...).fingerprint`), or None when unknown.
+            Fusers that were made for one embedder take only sets that say they are of it: this is how to
+            say it of embeddings that you made with it.
         norms_known: Whether the rows' lengths are the network's own. None (default) decides: False
             if every length is within `UNIT_TOLERANCE` of 1, else True.
 

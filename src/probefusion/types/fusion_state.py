@@ -166,7 +166,12 @@ class FusionState:
                 f"states of different fusers cannot be combined: {self.fuser} and {other.fuser}. "
                 f"Encode all images with one fuser."
             )
-        if None not in (self.embedder, other.embedder) and self.embedder != other.embedder:
+        if self.embedder != other.embedder:
+            if None in (self.embedder, other.embedder):
+                raise EmbedderMismatchError(
+                    f"states: one is of {self.embedder or other.embedder}, of the other nobody said what made "
+                    f"its embeddings. If it is the same, say so: --embedder NAME (embedder=...)."
+                )
             raise EmbedderMismatchError(
                 f"states of different embedders cannot be combined: {self.embedder} and "
                 f"{other.embedder}. Embed all images with one model."
@@ -175,7 +180,7 @@ class FusionState:
             raise ShapeError(
                 f"states: expected sums of one shape, got {self.sums.shape} and {other.sums.shape}."
             )
-        return self.embedder if self.embedder is not None else other.embedder
+        return self.embedder
 
     def to_bytes(self) -> bytes:
         """The state as safetensors bytes, to be stored beside a person's record."""

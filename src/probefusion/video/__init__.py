@@ -11,7 +11,7 @@ from probefusion.video.events import PersonSnapshot, VideoEvent
 from probefusion.video.explanation import Explanation, explain_clip, explain_person
 from probefusion.video.merging import merge_clip, merge_people
 from probefusion.video.process import VideoSettings, process_video, watch_video
-from probefusion.video.results import write_results
+from probefusion.video.result_files import write_results
 
 __all__ = [
     "Clip",

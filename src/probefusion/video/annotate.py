@@ -67,7 +67,9 @@ def annotate_video(
             _write(clip, explanations, reader, output, progress)
         temporary.replace(path)
     except av.FFmpegError as error:
-        raise FileFormatError(f"{path}: FFmpeg could not write the video ({error}).") from error
+        raise FileFormatError(
+            f"{path.name}: FFmpeg could not write the video ({error})."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -189,6 +189,7 @@ class Clip:
         people: The people found, most images first.
         counts: What became of frames and faces.
         problems: What went wrong while reading, in words.
+        stopped_at: Second at which reading was ended by hand, or None if the video was read to its end.
         decisions: Splits, re-entries and merges, with similarities and thresholds.
         seconds: How long it took.
         last_time: Time of the last frame that was used.
@@ -207,6 +208,7 @@ class Clip:
     fuser: Fuser
     embedder: str
     row_file: RowFile
+    stopped_at: float | None = None
 
     @property
     def frames_per_second(self) -> float:

@@ -23,6 +23,7 @@ from probefusion.video.identities import IdentityThresholds, TrackAssigner
 from probefusion.video.motion import MotionTracker
 from probefusion.video.row_file import RowFile
 from probefusion.video.sighting import Sighting
+from probefusion.video.telling import told_stop, why_nobody
 from probefusion.video.track import TrackSettings
 
 __all__ = ["VideoSettings", "process_video", "watch_video"]
@@ -203,7 +204,8 @@ def process_video(
         facts=reader.facts,
         people=people,
         counts=run.counts,
-        problems=reader.problems,
+        problems=(*reader.problems, *told_stop(reader, run.stopped_at)),
+        stopped_at=run.stopped_at,
         decisions=run.assigner.decisions,
         seconds=time.monotonic() - begin,
         last_time=run.last_time,
@@ -214,7 +216,9 @@ def process_video(
     clip.counts.frames_read = reader.num_read
     if not people:
         clip.close()
-        raise EmptySetError(_why_nobody(clip, settings))
+        raise EmptySetError(
+            why_nobody(clip, min_size=settings.min_size, min_images=settings.min_images)
+        )
     return clip
 
 
@@ -249,6 +253,7 @@ class _Run:
         settings = settings or VideoSettings()
         self.counts = Counts()
         self.last_time = 0.0
+        self.stopped_at: float | None = None
         self._reader, self._embedder, self._fuser = reader, embedder, fuser
         self._settings, self._log = settings, log
         self._quality = CropQuality() if quality is None and fuser.needs_quality else quality
@@ -283,6 +288,7 @@ class _Run:
             if progress is not None:
                 progress(self._reader.num_read, self._reader.facts.num_frames)
             if should_stop is not None and should_stop():
+                self.stopped_at = frame.time
                 break
         self._place()
         self.assigner.finish()
@@ -379,19 +385,3 @@ class _Run:
                 )
             )
         return sightings
-
-
-def _why_nobody(clip: Clip, settings: VideoSettings) -> str:
-    counts = clip.counts
-    text = f"{clip.facts.source}: no person found in {counts.frames_used} frames"
-    if not counts.faces_found:
-        text += ": they show no face that the detector can see"
-    else:
-        text += (
-            f": of {counts.faces_found} faces {counts.faces_too_small} were smaller than "
-            f"{settings.min_size:g} pixels, {counts.faces_unusable} unusable, {counts.faces_untracked} "
-            f"untracked, {counts.images_in_short_tracks} in {counts.tracks_too_short} tracks of fewer "
-            f"than {settings.min_images} images. Lower --min-size or --min-images"
-        )
-    problems = f" ({'; '.join(clip.problems)})" if clip.problems else ""
-    return f"{text}{problems}."

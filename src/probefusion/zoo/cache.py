@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from probefusion.checks import check_existing
+from probefusion.checks import check_existing, lfs_oid
 from probefusion.errors import (
     ConfigError,
     FileFormatError,
@@ -21,7 +21,7 @@ from probefusion.files import home_path, replace_file, sha256_of
 from probefusion.records import read_record
 from probefusion.zoo.bundled import is_bundled
 from probefusion.zoo.fuser_folders import find_wrong_file, folder_sha256, fuser_roots
-from probefusion.zoo.manifest import KnownModel, known_models, models_folder
+from probefusion.zoo.manifest import KnownModel, find_by_sha256, known_models, models_folder
 
 __all__ = [
     "CONVERTED_NAME",
@@ -193,11 +193,13 @@ def locate(model: str | Path, *, kind: str) -> tuple[Path, str]:
     Raises:
         UnknownNameError, ConfigError, MissingFileError: As for `find_file`.
         MissingFileError: If the path does not exist.
-        FileFormatError: If the path is a folder.
+        FileFormatError: If the path is a folder, or a Git LFS pointer.
         IntegrityError: If a known name's file has another hash.
     """
     if isinstance(model, Path) or model.endswith(".onnx") or Path(model).is_file():
-        path = check_existing(home_path(model), name="model")
+        path = home_path(model)
+        _refuse_pointer_of_known(path)
+        check_existing(path, name="model")
         if path.is_dir():
             raise FileFormatError(f"model {str(path)!r}: expected an .onnx file, got a folder.")
         return path, sha256_of(path)
@@ -216,6 +218,17 @@ def locate(model: str | Path, *, kind: str) -> tuple[Path, str]:
     elif sha256 != expected:
         raise _wrong_hash(entry, path, expected, sha256)
     return path, sha256
+
+
+def _refuse_pointer_of_known(path: Path) -> None:
+    """Says of a Git LFS pointer to a known model's file how to get that."""
+    oid = lfs_oid(path)
+    entry = None if oid is None else find_by_sha256(oid)
+    if entry is not None:
+        raise FileFormatError(
+            f"model {str(path)!r}: a Git LFS pointer to the file of {entry.name}, not the file itself. Get it "
+            f"with: probefusion models pull {entry.name}; then give {entry.name}"
+        )
 
 
 def _wrong_hash(entry: KnownModel, path: Path, expected: str, found: str | None) -> IntegrityError:

@@ -16,6 +16,7 @@ from probefusion.zoo.fuser_folders import fuser_folders
 from probefusion.zoo.manifest import KnownModel, known_models
 
 __all__ = [
+    "POOLING_NAMES",
     "absent_fusers",
     "find_fuser_folder",
     "has_fuser_for",
@@ -29,6 +30,9 @@ _POOLING: dict[str, type[MeanFuser] | type[NormWeightedFuser] | type[UniversalFu
     "norm-weighted": NormWeightedFuser,
     "universal": UniversalFuser,
 }
+
+POOLING_NAMES = tuple(_POOLING)
+"""Fusers that are sums and have no folder."""
 
 _BEST_FIRST = ("exact", "exact-embedding", "exact-unit")
 """Architectures that are suggested, the one that sees most first."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_output
+from probefusion.checks import check_output_file
 from probefusion.degradations.degrade import CROP_SIZE, degrade
 from probefusion.embedders.embedder import OnnxEmbedder
 from probefusion.embedders.onnx_graph import (
@@ -31,10 +30,9 @@ from probefusion.errors import (
     FileFormatError,
     IntegrityError,
     MissingExtraError,
-    OutputExistsError,
 )
-from probefusion.faces.images import fit_crop
-from probefusion.files import replace_file, sha256_of
+from probefusion.faces.images import scale_square
+from probefusion.files import replace_file, replace_together, sha256_of
 from probefusion.zoo.embedders import FORM_OF, resolve_embedder
 
 if TYPE_CHECKING:
@@ -163,12 +161,11 @@ def quantize_embedder(
         )
         _refuse_another_embedder(original, small, result, weight_bits)
         content = {**asdict(described), "own_fingerprint": described.own_fingerprint}
-        with replace_file(card, force=force) as page, replace_file(target, force=force) as stream:
-            page.write((json.dumps(content, indent=2) + "\n").encode())
-            stream.write(draft.read_bytes())
-            for part in (page, stream):  # a full disk is met before either takes its name
-                part.flush()
-                os.fsync(part.fileno())
+        with replace_together():
+            with replace_file(card, force=force) as page:
+                page.write((json.dumps(content, indent=2) + "\n").encode())
+            with replace_file(target, force=force) as stream:
+                stream.write(draft.read_bytes())
     return result
 
 
@@ -189,9 +186,7 @@ def check_targets(output: str | Path, original: Path, *, force: bool) -> tuple[P
             raise ConfigError(
                 f"output: {str(path)!r} belongs to the original, which is kept. Choose another name."
             )
-        check_output(path, force=force)
-        if path.is_dir():
-            raise OutputExistsError(f"output {str(path)!r} is a folder, expected a file name.")
+        check_output_file(path, force=force)
     return targets
 
 
@@ -213,8 +208,8 @@ def _with_degraded(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     size = crops.shape[1]
     poor = []
     for crop in crops:
-        scaled = np.asarray(fit_crop(crop, CROP_SIZE))
-        poor.append(np.asarray(fit_crop(degrade(scaled, float(rng.random()), rng), size)))
+        scaled = scale_square(crop, CROP_SIZE)
+        poor.append(scale_square(degrade(scaled, float(rng.random()), rng), size))
     return np.concatenate([crops, np.stack(poor)])
 
 

@@ -65,7 +65,11 @@ def expected(fuser, ids, embeddings, style):
     names = list(dict.fromkeys(ids.tolist()))
     vectors = [
         fuser.fuse(
-            EmbeddingSet(embeddings=embeddings[ids == name], style=style[ids == name])
+            EmbeddingSet(
+                embeddings=embeddings[ids == name],
+                style=style[ids == name],
+                embedder=fuser.embedder,
+            )
         ).vector
         for name in names
     ]

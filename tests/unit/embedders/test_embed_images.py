@@ -144,7 +144,7 @@ def test_exactly_one_of_detector_and_aligned_is_needed(folder):
 
 
 def test_no_image_at_all_and_missing_paths(tmp_path):
-    with pytest.raises(EmptySetError, match=r"found no image.*\.jpeg"):
+    with pytest.raises(EmptySetError, match=r"found no image.*\.png"):
         embed_images(tmp_path, MeanColourEmbedder(), aligned=True)
     with pytest.raises(MissingFileError, match="nowhere"):
         embed_images(tmp_path / "nowhere", MeanColourEmbedder(), aligned=True)

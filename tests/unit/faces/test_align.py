@@ -126,6 +126,32 @@ def test_wrong_images_are_refused(image, error):
         align_face(image, ARCFACE_LANDMARKS)
 
 
+@pytest.mark.parametrize("order", [[1, 0, 2, 4, 3], [1, 0, 2, 3, 4]])
+def test_swapped_sides_are_refused(order, rng) -> None:
+    image = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    for angle in (0, 20, -35):
+        turn = np.radians(angle)
+        matrix = 1.7 * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        points = ARCFACE_LANDMARKS @ matrix.T + [80, 60] + rng.normal(0, 2, (5, 2))
+        assert align_face(image, points).shape == (112, 112, 3)
+        with pytest.raises(InvalidInputError, match=r"name the person's left"):
+            align_face(image, points[order])
+
+
+def test_a_mirrored_photo_has_its_own_left(rng) -> None:
+    image = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    points = ARCFACE_LANDMARKS * 1.5 + 40
+    mirrored = np.column_stack([299 - points[:, 0], points[:, 1]])[[1, 0, 2, 4, 3]]
+    assert align_face(np.ascontiguousarray(image[:, ::-1]), mirrored).shape == (112, 112, 3)
+
+
+def test_a_profile_is_no_swap(rng) -> None:
+    """Eyes nearly behind each other, the nose outside them: far from its place, and not exchanged."""
+    image = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    points = np.array([[100, 100], [108, 100], [140, 130], [104, 160], [110, 160]], float)
+    assert align_face(image, points).shape == (112, 112, 3)
+
+
 def test_wrong_size_is_refused():
     with pytest.raises(InvalidInputError, match="size"):
         align_face(np.zeros((112, 112, 3), np.uint8), ARCFACE_LANDMARKS, size=1)

@@ -146,7 +146,9 @@ def test_lost_lengths_are_refused_where_they_matter(folder, make_set) -> None:
     from probefusion.types import EmbeddingSet
 
     raw = make_set(4)
-    units = EmbeddingSet(embeddings=raw.embeddings / raw.norms[:, None], style=raw.style)
+    units = EmbeddingSet(
+        embeddings=raw.embeddings / raw.norms[:, None], style=raw.style, embedder="net@1"
+    )
     assert load_fuser(folder).fuse(units).num_images == 4
     change_card(folder, needs_norms=True)
     assert load_fuser(folder).fuse(raw).num_images == 4

@@ -76,3 +76,25 @@ def test_each_template_of_a_set_is_a_person(tmp_path, ending) -> None:
         read_stills([path, folder], embedder, SquareDetector(), fuser)
     with pytest.raises(FuserMismatchError, match="staff"):
         read_stills(path, embedder, SquareDetector(), load_fuser("norm-weighted"))
+
+
+def test_nobody_of_a_folder_vanishes_without_a_word(photos) -> None:
+    data = (photos / "red.png").read_bytes()
+    blue = np.zeros((120, 200, 3), np.uint8)
+    blue[20:100, 50:130] = COLOURS[2]
+    (photos / "blue.jfif").write_bytes(cv2.imencode(".jpg", blue[..., ::-1])[1].tobytes())
+    (photos / "nobody.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    (photos / "clip.mp4").write_bytes(b"\0")
+    (photos / "half.jpg").write_bytes(cv2.imencode(".jpg", blue)[1].tobytes()[:-300])
+    (photos / "noted").write_bytes(data)
+    (photos / "empty").mkdir()
+    (photos / "notes.txt").write_text("who is who")
+    fuser, embedder = load_fuser("mean"), ColourEmbedder()
+    stills = read_stills(photos, embedder, SquareDetector(), fuser)
+    assert set(stills.names) == {"g", "red", "blue", "noted"}
+    reasons = {item.source.rsplit("/", 1)[1]: item.reason for item in stills.skipped}
+    assert reasons.keys() == {"nobody.heic", "clip.mp4", "half.jpg", "empty"}
+    assert "HEIC" in reasons["nobody.heic"]
+    assert reasons["clip.mp4"] == "a video: give its own path"
+    assert "the end of the file is missing" in reasons["half.jpg"]
+    assert "found no image" in reasons["empty"]

@@ -124,6 +124,18 @@ def test_deepface_results(raw):
         from_deepface([{"facial_area": {}}])
 
 
+def test_pictures_in_which_deepface_found_no_face_are_refused(raw):
+    results = [
+        [{"embedding": row.tolist(), "facial_area": {}, "face_confidence": confidence}]
+        for row, confidence in zip(raw[:3], (0.98, 0, 0.0), strict=True)
+    ]
+    with pytest.raises(FileFormatError, match=r"results 1, 2 \(2 of 3\): DeepFace found no face"):
+        from_deepface(results)
+    good = [r for result in results for r in result if r["face_confidence"] > 0]
+    assert np.allclose(from_deepface(good).embeddings, raw[:1])
+    assert from_deepface(results, are_crops=True).num_images == 3
+
+
 def test_face_recognition_arrays(rng):
     encodings = [rng.standard_normal(128) * 0.1 for _ in range(4)]
     images = from_face_recognition(encodings)

@@ -45,7 +45,7 @@ def test_unknown_ending_and_missing_file(tmp_path) -> None:
     [
         "1,2,2\n0.5,0,-1\n",
         "1;2;2\r\n0.5;0;-1\r\n",
-        "\ufeffa,b,c\n1,2,2\n\n0.5,0,-1",
+        "\ufeffE0,E1,E2\n1,2,2\n\n0.5,0,-1",
         "source,e0,e1,e2\nx.jpg,1,2,2\ny.jpg,0.5,0,-1\n",
     ],
 )
@@ -68,9 +68,10 @@ def test_csv_columns(tmp_path) -> None:
         ("1,2\n3\n", FileFormatError, "line 2: expected 2 columns, got 1"),
         ("1,2\n3,x\n", FileFormatError, "line 2, column 2: expected a number, got 'x'"),
         ("", EmptySetError, "no rows"),
-        ("a,b\n", EmptySetError, "no rows"),
+        ("a0,a1\n", EmptySetError, "no rows"),
         ("1.0,2.O\n3,4\n", FileFormatError, "line 1, column 2: expected a number, got '2.O'"),
-        ("subject_id,a,b\n1,2,3\n", FileFormatError, "subject_id"),
+        ("subject_id,a0,a1\n1,2,3\n2,3,4\n", FileFormatError, "2 different values of subject_id"),
+        ("a,b\n1,2\n", FileFormatError, r"got the columns a, b.*remove the line of names"),
         ("1_0,2\n", FileFormatError, "1_0"),
         ("1,nan\n", NonFiniteError, r"embedding 0 of a\.csv"),
     ],
@@ -148,7 +149,11 @@ def test_parquet(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("columns", "error", "words"),
     [
-        ({"embeddings": ROWS.tolist()}, FileFormatError, "unknown: embeddings"),
+        (
+            {"embeddings": ROWS.tolist()},
+            FileFormatError,
+            r"Unknown: embeddings \(did you mean 'embedding'\?\)",
+        ),
         ({"embedding": ROWS.tolist(), "template_id": [1, 2]}, FileFormatError, "one template"),
         ({"embedding": [[1.0, 2.0], [1.0]]}, ShapeError, "different lengths"),
         ({"embedding": [[1.0, 2.0], None]}, FileFormatError, "1 missing"),

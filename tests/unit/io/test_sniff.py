@@ -70,7 +70,8 @@ def test_what_the_ending_says(tmp_path) -> None:
         "a.JPG": "image",
         "a.tiff": "image",
         "a.mp4": "video",
-        "a.txt": "unknown",
+        "a.txt": "table",
+        "a.docx": "unknown",
         "a": "unknown",
     }.items():
         (tmp_path / name).write_bytes(b"")

@@ -154,6 +154,8 @@ def test_embeddings_that_do_not_fit_are_refused(tmp_path, ijb, fuser_folders) ->
     with pytest.raises(InvalidInputError, match=r"'1\.jpg' 2 times"):
         run("twice.npz")
     with pytest.raises(MissingStyleError, match=r"style \(R, C, 2\) in an \.npz"):
+        run("feats.npy", fusers=fuser_folders["exact"], embedder="net@1")
+    with pytest.raises(EmbedderMismatchError, match="nothing says which network made them"):
         run("feats.npy", fusers=fuser_folders["exact"])
     with pytest.raises(ShapeError, match="--flipped"):
         run("double.npy", fusers=fuser_folders["exact"])

@@ -107,7 +107,7 @@ def test_images_without_names_are_counted(rng) -> None:
 
 def test_names_where_only_some_are_known(make_set, tmp_path) -> None:
     np.save(tmp_path / "bare.npy", make_set(2).embeddings)
-    named = make_set(1, sources=["x.jpg"], channels=0)
+    named = make_set(1, sources=["x.jpg"], channels=0, embedder=None)
     fused = Pipeline(fuser="mean").fuse([tmp_path / "bare.npy", named])
     assert fused.sources == ("bare.npy[0]", "bare.npy[1]", "x.jpg")
 

@@ -301,7 +301,7 @@ def test_many_pairs_cost_nine_bytes_each(root: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "line", "says"),
     [
-        ("1,400\n2,500\n", 1, "expected a header that starts with template_id,subject_id"),
+        ("1,400\n2,500\n", 1, "expected a header with the columns template_id and subject_id"),
         ("TEMPLATE_ID,SUBJECT_ID\n1,400\n2\n", 3, "expected at least 2 columns"),
         ("TEMPLATE_ID,SUBJECT_ID\n1,400\n2,Bob\n", 3, "subject_id: expected a whole number"),
         ("TEMPLATE_ID,SUBJECT_ID\n1,400\n1,401\n", 3, "subject 401 here and subject 400 in line 2"),
@@ -319,6 +319,22 @@ def test_a_broken_line_of_a_gallery_is_named(root: Path, data: str, line: int, s
 def test_lower_case_headers_and_blanks_in_galleries_are_tolerated(root: Path) -> None:
     (root / "meta" / "ijbb_1N_gallery_S1.csv").write_text("template_id, subject_id\n1 , 400\n")
     task = read_ijb_identification(root, dataset="ijbb", templates=read_set(root).templates)
+    assert task.galleries[0].subjects.tolist() == [400]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "TEMPLATE_ID,SUBJECT_ID,FILENAME,SIGHTING_ID,FACE_X,FACE_Y,FACE_WIDTH,FACE_HEIGHT\n"
+        "1,400,img/8.jpg,3,10,20,30,40\n1,400,img/9.jpg,4,11,21,31,41\n",
+        'FILENAME,"Subject_ID","TEMPLATE_ID"\nimg/8.jpg,400,1\n',
+    ],
+)
+def test_the_published_header_and_columns_by_name(root: Path, text: str) -> None:
+    (root / "meta" / "ijbb_1N_gallery_S1.csv").write_text(text)
+    given = read_set(root)
+    task = read_ijb_identification(root, dataset="ijbb", templates=given.templates)
+    assert given.templates.template_ids[task.galleries[0].templates].tolist() == [1]
     assert task.galleries[0].subjects.tolist() == [400]
 
 

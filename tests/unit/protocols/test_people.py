@@ -81,14 +81,14 @@ def test_archive_reads_after_pickling(tree: Path, tmp_path: Path):
 def test_images_elsewhere_are_listed(tree: Path, tmp_path: Path):
     write_image(tree / "loose.png", 1)
     write_image(tree / "Bo" / "video" / "frame.png", 1)
-    (tree / "Bo" / "phone.heic").write_bytes(b"x")
+    (tree / "Bo" / "phone.cr2").write_bytes(b"x")
     for path in (tree, pack(tree, tmp_path / "faces.zip")):
         people = read_people(path)
         assert people.images["Bo"] == ("Bo/x.png",)
         assert sorted(Path(skip.source).name for skip in people.skipped) == [
             "frame.png",
             "loose.png",
-            "phone.heic",
+            "phone.cr2",
         ]
         assert all(skip.reason for skip in people.skipped)
 

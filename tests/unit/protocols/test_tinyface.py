@@ -10,7 +10,7 @@ import pytest
 
 from probefusion.errors import FileFormatError, MissingExtraError, MissingFileError
 from probefusion.protocols import tinyface
-from probefusion.protocols.tinyface import DISTRACTOR_SUBJECT, TinyFace, read_tinyface
+from probefusion.protocols.tinyface import TinyFace, read_tinyface
 
 scipy_io = pytest.importorskip("scipy.io", reason="TinyFace's tables need SciPy")
 
@@ -60,7 +60,7 @@ def test_a_good_copy_is_read(root: Path) -> None:
         "Gallery_Distractor/b.jpg",
         "Gallery_Distractor/sub/a.jpg",
     ]
-    assert given.gallery_subjects.tolist() == [4, 4, 7, DISTRACTOR_SUBJECT, DISTRACTOR_SUBJECT]
+    assert given.gallery_subjects.tolist() == [4, 4, 7, -1, -2]
     assert given.probe_files.tolist() == ["Probe/7_2.jpg", "Probe/4_3.jpg"]
     assert given.probe_subjects.tolist() == [7, 4]
     assert given.gallery_subjects.dtype == given.probe_subjects.dtype == np.int32

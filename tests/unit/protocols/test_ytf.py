@@ -122,9 +122,20 @@ def test_repeated_pairs_may_be_allowed_but_not_contrary_ones(root: Path) -> None
         read_ytf(root, allow_duplicates=True, check_counts=False)
 
 
-def test_a_missing_header_or_an_empty_table_is_refused(root: Path) -> None:
-    write(root, "1, 1, Ann_Lee/0, Ann_Lee/2, 1\n", header="")
-    with pytest.raises(FileFormatError, match=r"splits\.txt, line 1: expected a header"):
+def test_a_table_without_a_header_is_read(root: Path) -> None:
+    write(root, "1, 1, Ann_Lee/0, Ann_Lee/2, 1\r\n2, 1, Ann_Lee/10, Bo_Ek/1, 0\r\n", header="")
+    pairs = read(root).pairs
+    assert pairs.first.tolist() == [0, 2]
+    assert pairs.second.tolist() == [1, 3]
+    assert pairs.mated.tolist() == [True, False]
+    write(root, "1, 1, Ann_Lee/0, Ann_Lee/2, 1\n2, 1, Ann_Lee/10, Ann_Lee/10, 0\n", header="")
+    with pytest.raises(FileFormatError, match=r"line 2: a video is compared with itself"):
+        read(root)
+
+
+def test_an_empty_table_is_refused(root: Path) -> None:
+    write(root, "no header, and no pair\n", header="")
+    with pytest.raises(FileFormatError, match=r"header and nothing else"):
         read(root)
     write(root, "")
     with pytest.raises(FileFormatError, match="header and nothing else"):

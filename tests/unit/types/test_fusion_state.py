@@ -30,7 +30,7 @@ def make_state(mass=(2.0, 1.0), num_images=3, fuser="f@1", **settings) -> Fusion
 
 
 def test_sum_and_difference_are_inverse() -> None:
-    first, second = make_state(embedder="e"), make_state((0.5, 4.0), 2)
+    first, second = make_state(embedder="e"), make_state((0.5, 4.0), 2, embedder="e")
     both = first + second
     assert both.num_images == 5
     assert both.embedder == "e"
@@ -60,6 +60,10 @@ def test_states_that_do_not_belong_together() -> None:
         make_state() + make_state(fuser="g@1")
     with pytest.raises(EmbedderMismatchError):
         make_state(embedder="a") + make_state(embedder="b")
+    with pytest.raises(EmbedderMismatchError, match=r"nobody said what made .*--embedder NAME"):
+        make_state(embedder="a") + make_state()
+    with pytest.raises(EmbedderMismatchError, match="one is of a"):
+        make_state(num_images=5) - make_state(embedder="a")
     with pytest.raises(ShapeError):
         make_state() + make_state((1.0, 2.0, 3.0))
 

@@ -22,7 +22,7 @@ from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
 from probefusion.video import VideoSettings, process_video
 from probefusion.video.annotate import annotate_video
 from probefusion.video.explanation import explain_person
-from probefusion.video.results import prepare_folder, write_results
+from probefusion.video.result_files import check_folder, result_folder, write_results
 from probefusion.zoo import load_fuser
 
 pytest.importorskip("av")
@@ -176,11 +176,12 @@ def written(process, two_people_clip, gallery, square_detector, colour_embedder,
             )
             for person in clip.people
         ]
-        folder = prepare_folder(tmp_path / "out")
-        write_results(clip, explanations, folder, settings={"every": 1})
-        write_report(clip, explanations, folder / "report.html")
-        with VideoReader(two_people_clip) as again:
-            annotate_video(clip, explanations, again, folder / "annotated.mp4")
+        folder = tmp_path / "out"
+        with result_folder(folder) as draft:
+            write_results(clip, explanations, draft, settings={"every": 1})
+            write_report(clip, explanations, draft / "report.html")
+            with VideoReader(two_people_clip) as again:
+                annotate_video(clip, explanations, again, draft / "annotated.mp4")
         yield folder, clip, explanations
 
 
@@ -224,9 +225,8 @@ def test_all_templates_and_states_are_in_one_file(written) -> None:
         assert np.array_equal(state.sums, person.state.sums)
         assert state.num_images == person.num_images
     with pytest.raises(OutputExistsError, match="--force"):
-        prepare_folder(folder)
-    prepare_folder(folder, force=True)
-    assert not (folder / "templates.npz").exists()
+        check_folder(folder)
+    assert folder / "templates.npz" in check_folder(folder, force=True)
 
 
 def test_explanation(written) -> None:
@@ -270,16 +270,29 @@ def test_the_annotated_video_shows_the_boxes_at_the_same_times(written, two_peop
     assert not changed[250:, :300].any()
 
 
+def files_in(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
 def test_results_are_not_overwritten_unasked(written) -> None:
     folder, _, _ = written
     with pytest.raises(OutputExistsError, match="--force"):
-        prepare_folder(folder)
+        check_folder(folder)
     (folder / "mine.txt").write_text("keep")
-    prepare_folder(folder, force=True)
-    assert sorted(item.name for item in folder.iterdir()) == ["mine.txt", "states", "templates"]
-    assert not list((folder / "templates").iterdir())
+    before = files_in(folder)
+    with pytest.raises(IsADirectoryError), result_folder(folder, force=True) as draft:
+        (draft / "templates").write_text("fails, as on a full disk")
+    assert files_in(folder) == before  # nothing lost, nothing left behind
+    with result_folder(folder, force=True) as draft:
+        (draft / "tracks.json").write_text("new")
+        assert files_in(folder).items() >= before.items()
+    assert files_in(folder) == {"mine.txt": b"keep", "tracks.json": b"new"}
     (folder / "file").write_text("")
     with pytest.raises(OutputExistsError, match="is a file"):
-        prepare_folder(folder / "file")
+        check_folder(folder / "file")
     with pytest.raises(MissingFileError, match="no folder"):
-        prepare_folder(folder / "file" / "inside")
+        check_folder(folder / "file" / "inside")

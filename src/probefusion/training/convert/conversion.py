@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -25,7 +24,7 @@ from torch import Tensor
 from probefusion.checks import check_existing, check_output
 from probefusion.embedders import EmbedderSpec, OnnxEmbedder
 from probefusion.errors import FileFormatError, OutputExistsError, ProbeFusionError
-from probefusion.files import replace_file, sha256_of
+from probefusion.files import DRAFT_PREFIX, replace_file, replace_folder, sha256_of
 from probefusion.nn import (
     BACKBONES,
     CAFace,
@@ -44,6 +43,7 @@ from probefusion.training.convert.key_map import (
     check_decoder_name,
     match_backbone,
     resolve_channel_order,
+    resolve_preprocessing,
     sort_keys,
     style_stages,
 )
@@ -56,6 +56,8 @@ REPORT_NAME = "conversion.json"
 CENTRES_NAME = "class_centres.npy"
 _EMBEDDER = "embedder.onnx"
 _ALLOWED_DEVIATION = 1e-4
+_MEANS = {"arcface": (0.5, 0.5, 0.5), "magface": (0.0, 0.0, 0.0)}
+_DEVIATIONS = {"arcface": (0.5, 0.5, 0.5), "magface": (1.0, 1.0, 1.0)}
 _SETTINGS_KEPT = ("arch", "decoder_name", "aggregator_name", "style_index", "intermediate_type")
 
 
@@ -76,6 +78,7 @@ class ConversionReport:
         keys: How many keys went where; they add up to those of the checkpoint.
         ignored: Entries of the checkpoint besides the parameters, which are not needed.
         settings: What the checkpoint's settings said about the networks.
+        preprocessing: How pixels go into the embedder: "arcface" or "magface".
         deviation: Largest max|a-b| / max|b| of embedding and style between the exported file run by
             ONNX Runtime and the network run by PyTorch, on two images.
     """
@@ -92,6 +95,7 @@ class ConversionReport:
     keys: Mapping[str, int] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: str = "arcface"
     deviation: float = 0.0
 
 
@@ -101,6 +105,7 @@ def convert_checkpoint(
     *,
     name: str | None = None,
     channel_order: str | None = None,
+    preprocessing: str | None = None,
     licence: str = "unspecified",
     force: bool = False,
     progress: Callable[[str], None] | None = None,
@@ -108,7 +113,7 @@ def convert_checkpoint(
     """Converts a checkpoint; the folder appears only when everything is made and verified.
 
     Understood are official CAFace checkpoints (embedder, fuser and class centres in one file),
-    AdaFace `.ckpt`, ArcFace `.pth` and CVLface (`.pt`, `.safetensors`). The architecture is read off
+    AdaFace `.ckpt`, ArcFace and MagFace `.pth` and CVLface (`.pt`, `.safetensors`). The architecture is read off
     the parameters and compared with what the file says. Every key is accounted for.
 
     Args:
@@ -117,6 +122,8 @@ def convert_checkpoint(
         name: Name of the embedder, part of its fingerprint; None takes the file's.
         channel_order: Order of the channels that the weights were trained on, for layouts that do not
             tell (CVLface without its settings file); None takes what the layout implies.
+        preprocessing: "arcface", (x / 255 - 0.5) / 0.5, or "magface", BGR and x / 255, for a MagFace file
+            whose keys were renamed; None takes what the layout implies.
         licence: Licence of the weights, kept in both descriptions.
         force: Whether an earlier conversion's folder may be replaced.
         progress: Called with what is being done.
@@ -142,6 +149,9 @@ def convert_checkpoint(
     told = channel_order
     if told is None and parts.layout.startswith("CVLface"):
         told = _told_colour_space(path)
+    fed_as = resolve_preprocessing(preprocessing, parts.layout)
+    if fed_as == "magface" and told is None:
+        told = "BGR"
     order = resolve_channel_order(told, network_name, parts.layout, where=where)
     fuser = _build_fuser(parts, checkpoint, where)
     stages: tuple[int, ...] = (2, 3)
@@ -149,7 +159,7 @@ def convert_checkpoint(
         index = checkpoint.settings.get("style_index")
         stages = style_stages(index, fuser.config.style_channels, where=where)
     network = _build_network(network_name, state)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix=DRAFT_PREFIX, dir=folder.parent) as temporary:
         draft = Path(temporary) / folder.name
         draft.mkdir()
         tell(f"exporting the embedder ({network_name}) and comparing it with the network")
@@ -159,6 +169,7 @@ def convert_checkpoint(
             stages,
             name=name or re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem),
             channel_order=order,
+            fed_as=fed_as,
             licence=licence,
         )
         source = sha256_of(path)
@@ -198,12 +209,11 @@ def convert_checkpoint(
             },
             ignored=checkpoint.ignored,
             settings=_kept(checkpoint),
+            preprocessing=fed_as,
             deviation=deviation,
         )
         _write_json(draft / REPORT_NAME, asdict(report))
-        if folder.exists():
-            shutil.rmtree(folder)
-        draft.replace(folder)
+        replace_folder(draft, folder)
     return report
 
 
@@ -224,6 +234,7 @@ def _export_embedder(
     *,
     name: str,
     channel_order: str,
+    fed_as: str,
     licence: str,
 ) -> tuple[EmbedderSpec, float]:
     """Writes the network and its description; gives that, and how far the file is from the network."""
@@ -234,6 +245,8 @@ def _export_embedder(
         dim=EMBEDDING_DIM,
         input_size=IMAGE_SIZE,
         channel_order=channel_order,
+        mean=_MEANS[fed_as],
+        std=_DEVIATIONS[fed_as],
         style_taps=tuple(STAGE_NAMES[stage - 1] for stage in stages),
         norm_is_quality=True,
         licence=licence,
@@ -277,7 +290,8 @@ def _deviation(
     pixels = crops if spec.channel_order == "RGB" else crops[..., ::-1]
     images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float()
     with torch.no_grad():
-        embedding, maps = network.stages((images / 255 - 0.5) / 0.5)
+        mean, std = (torch.tensor(value)[:, None, None] for value in (spec.mean, spec.std))
+        embedding, maps = network.stages((images / 255 - mean) / std)
         style = torch.cat([style_statistics(maps[stage - 1]) for stage in stages], dim=1)
     deviation = 0.0
     for array, expected in zip(found, (embedding.numpy(), style.numpy()), strict=True):

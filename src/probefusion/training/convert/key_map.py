@@ -19,6 +19,7 @@ __all__ = [
     "check_decoder_name",
     "match_backbone",
     "resolve_channel_order",
+    "resolve_preprocessing",
     "sort_keys",
     "style_stages",
 ]
@@ -26,7 +27,11 @@ __all__ = [
 _ANCHORS = ("input_layer.0.weight", "conv1.weight")
 """The first parameter of an IR network and of an IResNet."""
 
+_MAGFACE = "MagFace"
+
 _PREFIXES = {
+    "features.module.": _MAGFACE,
+    "features.": _MAGFACE,
     "model.net.": "CVLface (Hugging Face)",
     "net.": "CVLface",
     "model.": "Lightning",
@@ -38,6 +43,9 @@ _FUSER = "aggregator."
 _CENTRES = "center.weight"
 _HEADS = ("head.", "classifier.", "loss.")
 """Class weights and running values of the training loss; inference has no use for them."""
+
+_MAGFACE_HEAD = ("fc.weight", "module.fc.weight")
+"""Where MagFace keeps its class weights, beside the network below `features`."""
 
 _ARCHITECTURES = {"ir_101_arcface": "iresnet100"}
 """Official names that differ from those in `BACKBONES`."""
@@ -79,6 +87,7 @@ def sort_keys(state: Mapping[str, Tensor], *, where: str) -> CheckpointParts:
             f"{where}: expected an IR network (AdaFace, CVLface) or an IResNet (ArcFace), found "
             f"neither {' nor '.join(_ANCHORS)} behind any known prefix; the keys begin with {shown}."
         )
+    is_magface = _PREFIXES[prefix] == _MAGFACE
     backbone: dict[str, Tensor] = {}
     fuser: dict[str, Tensor] = {}
     dropped, unknown = [], []
@@ -87,7 +96,7 @@ def sort_keys(state: Mapping[str, Tensor], *, where: str) -> CheckpointParts:
             fuser[key.removeprefix(_FUSER)] = tensor
         elif key == _CENTRES:
             continue
-        elif key.startswith(_HEADS):
+        elif key.startswith(_HEADS) or (is_magface and key in _MAGFACE_HEAD):
             dropped.append(key)
         elif key.startswith(prefix):
             backbone[key.removeprefix(prefix)] = tensor
@@ -242,6 +251,26 @@ def _numbers(style_index: Any) -> list[int]:
     if not parts:
         raise ValueError(style_index)
     return [int(part) for part in parts]
+
+
+def resolve_preprocessing(given: str | None, layout: str) -> str:
+    """How pixels go into the network: as AdaFace, ArcFace and CVLface do it, or as MagFace.
+
+    Args:
+        given: `"arcface"`: (x / 255 - 0.5) / 0.5, `"magface"`: x / 255, BGR; or None.
+        layout: Whose layout the file has; MagFace's is known by its keys, unless they were renamed.
+
+    Raises:
+        ConfigError: If it is something else, or the layout is another's.
+    """
+    told = "magface" if layout == _MAGFACE else None
+    if given not in (None, "arcface", "magface"):
+        raise ConfigError(f"preprocessing: expected 'arcface' or 'magface', got {given!r}.")
+    if None not in (given, told) and given != told:
+        raise ConfigError(
+            f"preprocessing: the keys are MagFace's, whose networks take x / 255, got {given!r}. Leave it out."
+        )
+    return given or told or "arcface"
 
 
 def resolve_channel_order(given: str | None, network: str, layout: str, *, where: str) -> str:

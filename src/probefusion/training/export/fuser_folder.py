@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from probefusion.checks import check_output
 from probefusion.errors import ConfigError, ProbeFusionError
-from probefusion.files import replace_file, sha256_of
+from probefusion.files import DRAFT_PREFIX, replace_file, replace_folder, sha256_of
 from probefusion.fusion.folder import (
     CARD_NAME,
     FuserCard,
@@ -179,7 +179,7 @@ def export_fuser(
     if half_weights:
         round_weights(network)
     config = network_config(network)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix=DRAFT_PREFIX, dir=folder.parent) as temporary:
         draft = Path(temporary) / folder.name
         draft.mkdir()
         num_clusters = _write_graphs(network, draft)
@@ -242,7 +242,7 @@ def publish_fuser(
     """
     folder = check_output(folder, force=force)
     card = replace(read_card(draft), metrics=metrics or {}, thresholds=tuple(thresholds))
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix=DRAFT_PREFIX, dir=folder.parent) as temporary:
         copy = Path(shutil.copytree(draft, Path(temporary) / folder.name))
         write_card(card, copy, force=True)
         _move(copy, folder)
@@ -410,7 +410,8 @@ def _self_test(network: Network, folder: Path) -> dict[str, Any]:
             torch.from_numpy(images.embeddings.copy())[None], torch.from_numpy(style.copy())[None]
         )[0]
     expected = (fused / fused.norm()).numpy()
-    found = open_fuser(folder).fuse(images).vector
+    fuser = open_fuser(folder)
+    found = fuser.fuse(replace(images, embedder=fuser.embedder)).vector
     deviation = float(abs(found - expected).max())
     if not deviation <= 1e-5:
         raise ProbeFusionError(
@@ -421,10 +422,8 @@ def _self_test(network: Network, folder: Path) -> dict[str, Any]:
 
 
 def _move(draft: Path, folder: Path) -> None:
-    if folder.exists():
-        if not (folder / CARD_NAME).exists():
-            raise ProbeFusionError(
-                f"{folder}: exists and is no fuser folder, so it is not replaced. Choose another name."
-            )
-        shutil.rmtree(folder)
-    draft.replace(folder)
+    if folder.exists() and not (folder / CARD_NAME).exists():
+        raise ProbeFusionError(
+            f"{folder}: exists and is no fuser folder, so it is not replaced. Choose another name."
+        )
+    replace_folder(draft, folder)

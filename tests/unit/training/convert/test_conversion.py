@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from probefusion.errors import ConfigError, FileFormatError, OutputExistsError
-from probefusion.nn import CAFace, CAFaceConfig, ir_18
+from probefusion.nn import CAFace, CAFaceConfig, ir_18, iresnet18
 from probefusion.training.convert.conversion import convert_checkpoint
 from probefusion.zoo import load_embedder
 
@@ -117,3 +117,31 @@ def test_what_may_be_replaced(network, tmp_path):
         with pytest.raises(OutputExistsError):
             convert_checkpoint(tmp_path / "a.pth", tmp_path / "out", force=force)
     assert (tmp_path / "out" / "precious").exists()
+
+
+def test_a_file_of_magface_is_fed_as_magface(crops, tmp_path):
+    torch.manual_seed(4)
+    network = iresnet18().eval()
+    state = {f"features.module.{k}": v for k, v in network.state_dict().items()}
+    state["fc.weight"] = torch.zeros(512, 10)
+    torch.save({"epoch": 25, "arch": "iresnet18", "state_dict": state}, tmp_path / "magface.pth")
+    torch.save(network.state_dict(), tmp_path / "bare.pth")
+    report = convert_checkpoint(tmp_path / "magface.pth", tmp_path / "out")
+    assert (report.layout, report.preprocessing) == ("MagFace", "magface")
+    assert sum(report.keys.values()) == len(state)
+    renamed = convert_checkpoint(
+        tmp_path / "bare.pth", tmp_path / "renamed", preprocessing="magface"
+    )
+    assert renamed.preprocessing == "magface"
+    assert convert_checkpoint(tmp_path / "bare.pth", tmp_path / "arc").preprocessing == "arcface"
+    # MagFace reads BGR as x / 255; the network, made for ArcFace's RGB, turns its channels round.
+    pixels = torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2))).float() / 255
+    with torch.no_grad():
+        expected = network(pixels).embedding.numpy()
+    for folder in ("out", "renamed"):
+        embedder = load_embedder(tmp_path / folder / "embedder.onnx")
+        assert embedder.spec.mean == (0.0, 0.0, 0.0)
+        assert embedder.spec.std == (1.0, 1.0, 1.0)
+        assert embedder.spec.norm_is_quality
+        found, _ = embedder.embed(crops)
+        assert np.allclose(found, expected, atol=1e-4 * np.abs(expected).max())

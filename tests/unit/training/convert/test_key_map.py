@@ -9,6 +9,7 @@ from probefusion.training.convert.key_map import (
     check_decoder_name,
     match_backbone,
     resolve_channel_order,
+    resolve_preprocessing,
     sort_keys,
     style_stages,
 )
@@ -30,6 +31,8 @@ def weights(name, prefix=""):
         ("module.", "DataParallel"),
         ("backbone.", "state dict"),
         ("", "state dict"),
+        ("features.module.", "MagFace"),
+        ("features.", "MagFace"),
     ],
 )
 @pytest.mark.parametrize("name", ["ir_18", "iresnet18"])
@@ -56,6 +59,35 @@ def test_training_keys_are_set_apart_and_unknown_ones_refused():
         sort_keys(state | {"surprise": torch.zeros(1)}, where="x.ckpt")
     with pytest.raises(FileFormatError, match="expected an IR network"):
         sort_keys({"visual.proj": torch.zeros(1)}, where="x.ckpt")
+
+
+def test_the_class_weights_of_magface_are_only_for_training():
+    state = weights("iresnet18", "features.module.") | {"fc.weight": torch.zeros(512, 10)}
+    parts = sort_keys(state, where="x.pth")
+    assert (parts.layout, parts.dropped) == ("MagFace", ("fc.weight",))
+    assert match_backbone(parts.backbone, where="x.pth")[0] == "iresnet18"
+    bare = sort_keys(weights("iresnet18"), where="x.pth")
+    assert "fc.weight" in bare.backbone
+
+
+@pytest.mark.parametrize(
+    ("given", "layout", "found"),
+    [
+        (None, "MagFace", "magface"),
+        (None, "state dict", "arcface"),
+        ("magface", "state dict", "magface"),
+        ("arcface", "Lightning", "arcface"),
+    ],
+)
+def test_preprocessing(given, layout, found):
+    assert resolve_preprocessing(given, layout) == found
+
+
+def test_a_preprocessing_that_contradicts_the_keys():
+    with pytest.raises(ConfigError, match="keys are MagFace's"):
+        resolve_preprocessing("arcface", "MagFace")
+    with pytest.raises(ConfigError, match="expected 'arcface' or 'magface'"):
+        resolve_preprocessing("caffe", "state dict")
 
 
 def test_differences_to_the_network_are_named():

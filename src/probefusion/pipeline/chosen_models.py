@@ -18,7 +18,7 @@ from probefusion.errors import (
     UnknownNameError,
 )
 from probefusion.fusion import Fuser
-from probefusion.pipeline.chosen_embedder import open_embedder
+from probefusion.pipeline.chosen_embedder import is_fingerprint, open_embedder
 from probefusion.types import EmbeddingSet, FusionState
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Models:
         device: As for `Pipeline`.
         num_threads: As for `Pipeline`.
         chunk_size: As for `Pipeline`.
+        ignore_columns: As for `Pipeline`.
 
     Raises:
         ConfigError: If the settings contradict each other.
@@ -63,6 +64,7 @@ class Models:
         device: str,
         num_threads: int | None,
         chunk_size: int | None,
+        ignore_columns: Sequence[str] = (),
     ) -> None:
         if chunk_size is not None and chunk_size < 1:
             raise ConfigError(f"chunk_size: expected at least 1 image or None, got {chunk_size}.")
@@ -80,6 +82,9 @@ class Models:
         self._embedder, self._detector, self._fuser = embedder, detector, fuser
         self._preprocessing = preprocessing
         self.num_threads, self.chunk_size = num_threads, chunk_size
+        if isinstance(ignore_columns, str):
+            ignore_columns = (ignore_columns,)
+        self.ignore_columns = tuple(ignore_columns)
         self._device = device
         self._ready_embedder: Embedder | None = None
         self._ready_detector: Detector | None = None
@@ -198,19 +203,25 @@ class Models:
         """
         if self._embedder is None:
             return images
-        fingerprint, dim = self._named_embedder()
-        where = f" of {images.origin}" if images.origin else ""
-        if images.embedder not in (None, fingerprint):
-            raise EmbedderMismatchError(
-                f"--embedder: the embeddings{where} say that they are of {images.embedder}, got {fingerprint}. "
-                f"Leave --embedder out, or name the model that made them."
-            )
-        if images.dim != dim:
+        what = f"the embeddings of {images.origin}" if images.origin else "the embeddings"
+        fingerprint, dim = self._stated_embedder(images.embedder, what)
+        if dim is not None and images.dim != dim:
             raise ShapeError(
-                f"--embedder: {fingerprint} gives {dim} dimensions, the embeddings{where} have {images.dim}. "
+                f"--embedder: {fingerprint} gives {dim} dimensions, {what} have {images.dim}. "
                 f"Name the model that made them."
             )
         return images if images.embedder == fingerprint else replace(images, embedder=fingerprint)
+
+    def state_embedder_of(self, state: FusionState) -> FusionState:
+        """A saved state that carries the embedder that the user named, if one was named.
+
+        Raises:
+            EmbedderMismatchError: If the state says that it is of another one.
+        """
+        if self._embedder is None:
+            return state
+        fingerprint, _ = self._stated_embedder(state.embedder, "the images of the state")
+        return state if state.embedder == fingerprint else replace(state, embedder=fingerprint)
 
     def choose_fuser(
         self,
@@ -286,11 +297,23 @@ class Models:
         fuser.check_fits(example)
         return fuser
 
-    def _named_embedder(self) -> tuple[str, int]:
-        """Fingerprint and dimension of the embedder that was named; its network is not loaded."""
+    def _stated_embedder(self, said: str | None, what: str) -> tuple[str, int | None]:
+        """Fingerprint and dimension of the embedder that was named, where nothing says otherwise."""
+        fingerprint, dim = self._named_embedder()
+        if said not in (None, fingerprint):
+            raise EmbedderMismatchError(
+                f"--embedder: {what} say that they are of {said}, got {fingerprint}. "
+                f"Leave --embedder out, or name the model that made them."
+            )
+        return fingerprint, dim
+
+    def _named_embedder(self) -> tuple[str, int | None]:
+        """Fingerprint and, where known, dimension of the embedder that was named; nothing is loaded."""
         from probefusion.zoo import resolve_embedder
 
         given = self._embedder
+        if isinstance(given, str) and is_fingerprint(given):
+            return given, None
         if isinstance(given, str | os.PathLike) and self._ready_embedder is None:
             settings = None
             if self._preprocessing is not None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from probefusion.checks import check_name
 from probefusion.errors import MissingFileError, OutputExistsError
-from probefusion.files import replace_file
+from probefusion.files import replace_file, replace_folder_content
 from probefusion.gallery import Match
 from probefusion.types import TemplateSet
 from probefusion.video.clip import Clip, Person
@@ -25,7 +27,7 @@ __all__ = [
     "clip_facts",
     "event_facts",
     "person_facts",
-    "prepare_folder",
+    "result_folder",
     "write_results",
 ]
 
@@ -43,7 +45,9 @@ def check_folder(folder: str | Path, *, force: bool = False) -> list[Path]:
     Raises:
         OutputExistsError: If it is a file, or results stand in it and `force` is False.
         MissingFileError: If it cannot be made.
+        ConfigError: If its name is too long or no Unicode.
     """
+    check_name(folder)
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"output {str(folder)!r} is a file, expected a folder.")
@@ -64,18 +68,20 @@ def check_folder(folder: str | Path, *, force: bool = False) -> list[Path]:
     return standing
 
 
-def prepare_folder(folder: str | Path, *, force: bool = False) -> Path:
-    """Makes the output folder; with `force`, removes the results of a video that stand in it.
+@contextmanager
+def result_folder(folder: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """A new folder for the results of a video, which move into `folder` together when the block ends.
+
+    Until then, and if the block fails, `folder` is as it was. Then results of a video that stand in it are
+    replaced or removed; other files stay.
 
     Raises:
         OutputExistsError, MissingFileError: As `check_folder`.
     """
-    folder = Path(folder)
-    for item in check_folder(folder, force=force):
-        item.unlink()
-    for name in _FOLDERS:
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    return folder
+    with replace_folder_content(folder, check_folder(folder, force=force)) as draft:
+        for name in _FOLDERS:
+            (draft / name).mkdir()
+        yield draft
 
 
 def write_results(
@@ -88,7 +94,7 @@ def write_results(
     Args:
         clip: The video.
         explanations: Of each of its people, in their order.
-        folder: As `prepare_folder` gave it.
+        folder: As `result_folder` gave it.
         settings: What the video was processed with, for the record.
     """
     for item in explanations:
@@ -129,6 +135,7 @@ def clip_facts(clip: Clip) -> dict[str, Any]:
         "embedder": clip.embedder,
         "counts": asdict(clip.counts),
         "problems": list(clip.problems),
+        "stopped_at": None if clip.stopped_at is None else round(clip.stopped_at, 4),
         "seconds": round(clip.seconds, 3),
         "frames_per_second": round(clip.frames_per_second, 2),
         "decisions": [_rounded(decision) for decision in clip.decisions],

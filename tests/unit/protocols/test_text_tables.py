@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from probefusion.errors import FileFormatError, MissingFileError
-from probefusion.protocols import tables
-from probefusion.protocols.tables import (
+from probefusion.protocols import text_tables
+from probefusion.protocols.text_tables import (
     line_of_row,
     list_files,
     read_fields,
@@ -103,7 +103,7 @@ def test_the_size_of_blocks_changes_nothing(
     rng = np.random.default_rng(3)
     expected = rng.integers(0, 100_000, (97, 3))
     path = write(tmp_path, "".join("{} {} {}\r\n".format(*row) for row in expected).encode())
-    monkeypatch.setattr(tables, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(text_tables, "_BLOCK_BYTES", block)
     assert read_integer_columns(path, columns=COLUMNS).tolist() == expected.tolist()
     with path.open("ab") as stream:
         stream.write(b"1 2\n")
@@ -112,7 +112,7 @@ def test_the_size_of_blocks_changes_nothing(
 
 
 def test_a_binary_file_is_given_up_early(tmp_path: Path) -> None:
-    path = write(tmp_path, b"7" * (tables._BLOCK_BYTES + 10))
+    path = write(tmp_path, b"7" * (text_tables._BLOCK_BYTES + 10))
     with pytest.raises(FileFormatError, match="not a text table"):
         read_integer_columns(path, columns=COLUMNS)
 
@@ -134,7 +134,7 @@ def test_200_000_lines_are_read_lean_and_without_a_loop_over_lines(
     def refuse(*_: object) -> None:
         raise AssertionError("a regular block went through the loop over lines")
 
-    monkeypatch.setattr(tables, "_parse_lines", refuse)
+    monkeypatch.setattr(text_tables, "_parse_lines", refuse)
     table = read_integer_columns(path, columns=COLUMNS)
     assert table.dtype == np.int32
     assert table.nbytes == 200_000 * 12

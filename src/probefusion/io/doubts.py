@@ -1,0 +1,86 @@
+"""Arrays without names: what looks as if it were no embeddings, or not one row per image, is questioned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import InvalidInputError, ShapeError
+
+__all__ = ["question_columns", "question_shape"]
+
+_COMMON_DIMS = frozenset(
+    {128, 160, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1536, 2048, 2622, 4096}
+)
+"""How many numbers the embeddings of the known networks have."""
+
+_FEW = 16
+"""No face network gives fewer numbers."""
+
+_MANY = 64
+"""So many images of fewer numbers are no toy example."""
+
+_HOW_TO_INSIST = (
+    "If they are right as they are, say so by a name: np.savez('set.npz', embeddings=array), "
+    "EmbeddingSet(embeddings=array)."
+)
+
+
+def question_shape(array: npt.NDArray[Any], *, origin: str) -> None:
+    """Refuses an array that is transposed, or no embeddings, by the look of its shape.
+
+    That is one of fewer than 16 columns and at least 64 rows, or of as many rows as embeddings often have
+    numbers and of fewer columns, which are not a multiple of 16.
+
+    Args:
+        array: Supposed to be (N, D).
+        origin: Where it comes from, for messages.
+
+    Raises:
+        ShapeError: If it looks like that; says how to insist.
+    """
+    if array.ndim != 2:
+        return
+    rows, columns = array.shape
+    is_turned = rows in _COMMON_DIMS and columns < rows and columns % 16 != 0
+    if is_turned:
+        raise ShapeError(
+            f"{origin}: expected one row per image, (N, D), got {array.shape}, which looks like {columns} "
+            f"embeddings of {rows} numbers in columns. Transpose it: array.T. {_HOW_TO_INSIST}"
+        )
+    if columns < _FEW and rows >= _MANY:
+        raise ShapeError(
+            f"{origin}: expected embeddings (N, D), got {array.shape}; no face network gives {columns} numbers "
+            f"an image. Is this a table of something else? {_HOW_TO_INSIST}"
+        )
+
+
+def question_columns(array: npt.NDArray[Any], *, origin: str) -> None:
+    """Refuses a table without names whose first or last column looks like ids, labels or an index.
+
+    That is one of whole numbers, not all 0, where most other columns hold none.
+
+    Args:
+        array: (N, D).
+        origin: Where it comes from, for messages.
+
+    Raises:
+        InvalidInputError: If it looks like that; names the column.
+    """
+    if array.ndim != 2 or array.shape[1] < 3 or not len(array) or not np.isfinite(array).all():
+        return
+    whole = (array == np.floor(array)).all(axis=0)
+    if whole.mean() > 0.5:
+        return
+    for place in (0, array.shape[1] - 1):
+        values = array[:, place]
+        is_label = whole[place] and values.any() and (len(values) > 1 or abs(values[0]) >= 2)
+        if is_label:
+            shown = ", ".join(f"{value:g}" for value in values[:4])
+            raise InvalidInputError(
+                f"{origin}: column {place + 1} of {array.shape[1]} holds whole numbers ({shown}"
+                f"{', ...' if len(values) > 4 else ''}), unlike the others: an id, a label or an index? Take it "
+                f"out, or name the columns in a first line. {_HOW_TO_INSIST}"
+            )

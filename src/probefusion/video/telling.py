@@ -1,0 +1,42 @@
+"""What is said of a video beside its people: that reading was ended, or why nobody was found."""
+
+from __future__ import annotations
+
+from probefusion.faces.frames import VideoReader
+from probefusion.video.clip import Clip
+
+__all__ = ["told_stop", "why_nobody"]
+
+
+def told_stop(reader: VideoReader, moment: float | None) -> tuple[str, ...]:
+    """That reading was ended before the video was over, for the list of problems; () if it was not."""
+    if moment is None:
+        return ()
+    whole = reader.facts.duration
+    of = "" if whole is None else f" of {whole:.1f} s"
+    return (
+        f"reading was ended by hand at {moment:.1f} s{of}: what comes later is not in the results",
+    )
+
+
+def why_nobody(clip: Clip, *, min_size: float, min_images: int) -> str:
+    """Why a video has no people: what became of its faces.
+
+    Args:
+        clip: The video.
+        min_size: Least size of a face that was asked for, in pixels.
+        min_images: Least number of images of a person that was asked for.
+    """
+    counts = clip.counts
+    text = f"{clip.facts.source}: no person found in {counts.frames_used} frames"
+    if not counts.faces_found:
+        text += ": they show no face that the detector can see"
+    else:
+        text += (
+            f": of {counts.faces_found} faces {counts.faces_too_small} were smaller than "
+            f"{min_size:g} pixels, {counts.faces_unusable} unusable, {counts.faces_untracked} "
+            f"untracked, {counts.images_in_short_tracks} in {counts.tracks_too_short} tracks of fewer "
+            f"than {min_images} images. Lower --min-size or --min-images"
+        )
+    problems = f" ({'; '.join(clip.problems)})" if clip.problems else ""
+    return f"{text}{problems}."

@@ -1,0 +1,92 @@
+"""Nothing in a folder or archive vanishes without a word."""
+
+import os
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+
+from probefusion.faces import list_images, read_images
+
+
+@pytest.fixture
+def data():
+    return cv2.imencode(".jpg", np.full((20, 20, 3), 90, np.uint8))[1].tobytes()
+
+
+def fill(folder, data):
+    for name in ("a.jpg", "b.jfif", "c.jpe", "d", "e.JPEG", "f.tga", "g.weird", "h.heic"):
+        (folder / name).write_bytes(data)
+    for name in ("notes.txt", "boxes.csv", "Thumbs.db", "LICENSE", ".DS_Store", "g.json"):
+        (folder / name).write_bytes(b"beside")
+    (folder / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    (folder / "set.npz").write_bytes(b"PK")
+    (folder / "raw.cr2").write_bytes(b"II*\0")
+    (folder / "unknown").write_bytes(b"text")
+    (folder / "real.tga").write_bytes(bytes(40))
+
+
+def check(found, skipped):
+    names = [source.name.rsplit("/", 1)[1] for source in found]
+    assert names == ["a.jpg", "b.jfif", "c.jpe", "d", "e.JPEG", "f.tga", "g.weird", "h.heic"]
+    reasons = {item.source.rsplit("/", 1)[1]: item.reason for item in skipped}
+    assert reasons.keys() == {"clip.mp4", "set.npz", "raw.cr2", "unknown", "real.tga"}
+    assert reasons["clip.mp4"] == "a video: give its own path"
+    assert "array or a model" in reasons["set.npz"]
+    assert "raw file" in reasons["raw.cr2"]
+    assert reasons["unknown"] == reasons["real.tga"]
+    assert "no image" in reasons["unknown"]
+    for source, image in read_images(found):
+        assert np.abs(np.asarray(image).astype(int) - 90).max() < 3, source.name
+
+
+def test_images_are_known_by_content_and_the_rest_is_listed(tmp_path, data):
+    fill(tmp_path, data)
+    check(*list_images(tmp_path))
+
+
+def test_archives_as_folders(tmp_path, data):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    fill(folder, data)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name)
+    check(*list_images(tmp_path / "all.zip"))
+
+
+def test_a_name_that_an_archive_holds_twice_is_told(tmp_path, data):
+    path = tmp_path / "dup.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("2.jpg", data)
+        archive.writestr("1.jpg", data)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("1.jpg", data)
+    found, skipped = list_images(path)
+    assert [source.member for source in found] == ["2.jpg"]
+    ((name, reason),) = [(item.source, item.reason) for item in skipped]
+    assert name == f"{path.as_posix()}/1.jpg"
+    assert "holds 2 files of this name" in reason
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_without_ending_is_not_waited_for(tmp_path, data):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.jpg").write_bytes(data)
+    found, skipped = list_images(tmp_path)
+    assert len(found) == 1
+    assert ["pipe" in item.reason for item in skipped] == [True]
+
+
+@pytest.mark.assets
+def test_the_endings_of_the_cases_are_all_read(assets):
+    folder = assets / "cases" / "hostile" / "suff"
+    found, skipped = list_images(folder)
+    assert len(found) == len(list(folder.iterdir()))
+    assert skipped == []
+    images = [image for _, image in read_images(found)]
+    for image in images:
+        np.testing.assert_array_equal(image, images[0])
+    found, skipped = list_images(assets / "cases" / "hostile" / "dup.zip")
+    assert (len(found), len(skipped)) == (0, 1)
