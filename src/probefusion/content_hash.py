@@ -47,6 +47,6 @@ def _array_hash(array: npt.NDArray[Any]) -> Any:
     rows = array.reshape(1) if array.ndim == 0 else array
     step = max(1, _BYTES_AT_ONCE // max(1, rows.nbytes // max(1, len(rows))))
     for start in range(0, len(rows) if rows.size else 0, step):
-        part = np.ascontiguousarray(rows[start : start + step])
-        digest.update(part.tobytes())
+        part: Any = np.ascontiguousarray(rows[start : start + step])
+        digest.update(part.tobytes() if part.dtype.kind == "U" else part.view(np.uint8))
     return digest

@@ -26,6 +26,7 @@ __all__ = [
 
 _PURPOSE = "reading Parquet files"
 _READ_AHEAD_BYTES = 1 << 20
+_ROWS_AT_ONCE = 1024
 
 
 @contextmanager
@@ -88,8 +89,15 @@ def read_parquet_table(path: Path) -> Any:
         MissingFileError, FileFormatError, MissingExtraError: As for `open_parquet`.
         FileFormatError: If it is damaged.
     """
+    arrow = import_extra("pyarrow", extra="data", purpose=_PURPOSE)
     with reading_parquet(path.name), open_parquet(path, at_once=True) as file:
-        table = file.read()
+        stored, total, batches = path.stat().st_size, 0, []
+        # In parts: values that repeat take no room in the file, and nothing tells their number before.
+        for batch in file.iter_batches(_ROWS_AT_ONCE):
+            total += batch.nbytes
+            check_declared_bytes(total, path.name, stored=stored)
+            batches.append(batch)
+        table = arrow.Table.from_batches(batches, schema=file.schema_arrow).unify_dictionaries()
         table.validate(full=True)
         return table
 
