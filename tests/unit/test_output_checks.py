@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from probefusion.checks import check_output
 from probefusion.errors import MissingFileError, OutputExistsError
+from probefusion.files import check_output
 
 
 def test_a_file_that_may_be_written(tmp_path) -> None:
