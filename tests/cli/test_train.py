@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
