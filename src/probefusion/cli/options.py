@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from probefusion.workers import MAX_THREADS
+
 __all__ = [
     "FUSERS",
     "add_embedder_option",
@@ -38,6 +40,14 @@ def positive(text: str) -> int:
         raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}") from error
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, got {value}")
+    return value
+
+
+def thread_count(text: str) -> int:
+    """A number of threads, for argparse."""
+    value = positive(text)
+    if value > MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"expected at most {MAX_THREADS}, got {value}")
     return value
 
 
@@ -121,7 +131,7 @@ def add_fuser_option(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="encode N images at a time (changes nothing for exact fusers)",
     )
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
+    parser.add_argument("--threads", type=thread_count, metavar="N", help="threads to use")
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
