@@ -15,6 +15,7 @@ from probefusion.files import (
     check_not_input,
     check_output_file,
     replace_file,
+    replace_folder,
     replace_folder_content,
     replace_together,
 )
@@ -153,3 +154,17 @@ def test_a_full_disk_loses_nothing_and_is_named(tmp_path) -> None:
     )
     assert done.stdout.strip() == f"{errno.EFBIG} {tmp_path / 'b'}"
     assert contents(tmp_path) == {"a": "old", "b": "old"}
+
+
+def test_a_folder_gives_way_to_its_successor_only_when_that_stands(tmp_path) -> None:
+    for name in ("old", "draft"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "none", tmp_path / "old")
+    assert contents(tmp_path) == {"old/file": "old", "draft/file": "draft"}
+    replace_folder(tmp_path / "draft", tmp_path / "old")
+    assert contents(tmp_path) == {"old/file": "draft"}
+    (tmp_path / "next").mkdir()
+    replace_folder(tmp_path / "next", tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "old"]

@@ -61,15 +61,10 @@ def replace_file(path: str | Path, *, force: bool = False) -> Iterator[IO[bytes]
     except OSError as error:
         raise _named(error, path) from error
     try:
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            if error.errno is not None and error.filename is None:
-                error.filename = str(path)
-            raise
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
         mask = os.umask(0)
         os.umask(mask)
         Path(temporary).chmod(0o666 & ~mask)

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
+from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import ConfigError, ProbeFusionError
-from probefusion.faces import ARCFACE_LANDMARKS, Detector, largest_face
+from probefusion.faces import (
+    ARCFACE_LANDMARKS,
+    Detector,
+    ImageSource,
+    SkippedImage,
+    largest_face,
+    list_images,
+    read_images,
+)
+from probefusion.faces.images import scale_square
 
 __all__ = ["AlignmentCheck", "landmark_offset"]
+
+Paths: TypeAlias = str | Path | ImageSource | Iterable[str | Path | ImageSource]
 
 _log = logging.getLogger("probefusion")
 
@@ -47,6 +60,20 @@ class AlignmentCheck:
     def num_wanted(self) -> int:
         """How many more images it wants to see."""
         return _IMAGES - self._num_seen
+
+    def chosen(self, paths: Paths) -> Iterator[npt.NDArray[np.uint8]]:
+        """The images that it wants to see of a person's, spread evenly; decoded when asked for.
+
+        Args:
+            paths: As for `list_images`.
+        """
+        if self.num_wanted <= 0:
+            return
+        sources = list_images(paths)[0]
+        step = max(1, len(sources) // self.num_wanted)
+        for _, image in read_images(sources[::step]):
+            if not isinstance(image, SkippedImage):
+                yield image
 
     def look_at(self, images: Iterable[npt.NDArray[np.uint8]]) -> None:
         """Refuses images whose faces do not stand where aligned crops have them.
@@ -91,8 +118,6 @@ def landmark_offset(image: npt.NDArray[np.uint8], detector: Detector) -> float |
     """
     if image.shape[0] != image.shape[1]:
         return None
-    from probefusion.faces.images import scale_square
-
     canvas = np.zeros((_SIDE + 2 * _MARGIN, _SIDE + 2 * _MARGIN, 3), np.uint8)
     canvas[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = scale_square(image, _SIDE)
     face = largest_face(detector.detect(canvas))

@@ -173,7 +173,8 @@ class Models:
         self.check_can_crop()
         if not isinstance(paths, str | os.PathLike | ImageSource):
             paths = list(paths)
-        self._check_alignment(paths)
+        if self.aligned:
+            self.check_aligned(self._alignment.chosen(paths))
         return embed_images(
             paths,
             self.embedder,
@@ -194,16 +195,6 @@ class Models:
             wanted = self._alignment.num_wanted
             if wanted > 0:
                 self._alignment.look_at(islice(images, wanted))
-
-    def _check_alignment(self, paths: Any) -> None:
-        if not self.aligned or self._alignment.num_wanted <= 0:
-            return
-        from probefusion.faces import SkippedImage, list_images, read_images
-
-        sources = list_images(paths)[0]
-        step = max(1, len(sources) // self._alignment.num_wanted)
-        pictures = (image for _, image in read_images(sources[::step]))
-        self.check_aligned(image for image in pictures if not isinstance(image, SkippedImage))
 
     @property
     def crop_detector(self) -> Detector | None:
