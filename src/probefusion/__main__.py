@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import sys
 
-from probefusion.cli import main
-
 if __name__ == "__main__":
+    try:
+        from probefusion.cli import main
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(main())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,14 @@ from probefusion.errors import (
     ShapeError,
     ZeroLengthError,
 )
+from probefusion.workers import MAX_THREADS
 
 __all__ = [
     "MAX_NORM",
     "MIN_NORM",
+    "as_path",
     "check_existing",
+    "check_file",
     "check_finite_rows",
     "check_float_array",
     "check_length",
@@ -37,6 +42,7 @@ __all__ = [
     "check_not_input",
     "check_output",
     "check_output_file",
+    "check_threads",
     "lfs_oid",
     "read_only",
     "row_norms",
@@ -219,16 +225,41 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return view
 
 
-def check_existing(path: str | Path, *, name: str = "path") -> Path:
-    """Gives `path` as a Path that exists.
+def check_existing(path: str | Path, *, name: str = "path", devices: bool = False) -> Path:
+    """Gives `path` as a Path that exists, a file or a folder.
+
+    Args:
+        path: The path.
+        name: What it is called in messages.
+        devices: Whether devices are let through, as for a camera.
 
     Raises:
+        DtypeError: If it is no path.
         MissingFileError: If nothing is there.
-        FileFormatError: If it is a pointer of Git LFS that stands in for the file.
+        FileFormatError: If it is a pipe, a device or a socket, whose reading may never end, or nothing
+            can be said of it because a folder above may not be entered; or a pointer of Git LFS that
+            stands in for the file.
     """
-    path = Path(path)
-    if not path.exists():
-        raise MissingFileError(f"{name} {str(path)!r} does not exist (looked in {Path.cwd()}).")
+    path = as_path(path, name)
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise MissingFileError(
+            f"{name} {str(path)!r} does not exist (looked in {_working_folder()})."
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL):
+            raise MissingFileError(
+                f"{name} {_shortened(path)} does not exist ({error.strerror})."
+            ) from error
+        raise FileFormatError(
+            f"{name} {str(path)!r}: could not be looked at ({error.strerror}). Check its permissions."
+        ) from error
+    if not devices and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise FileFormatError(
+            f"{name} {str(path)!r} is a pipe, a device or a socket, expected a file or a folder. "
+            f"Save its content to a file first."
+        )
     oid = lfs_oid(path)
     if oid is not None:
         raise FileFormatError(
@@ -238,9 +269,70 @@ def check_existing(path: str | Path, *, name: str = "path") -> Path:
     return path
 
 
+def check_file(path: str | Path, *, name: str = "file") -> Path:
+    """Gives `path` as a Path to a regular file.
+
+    Raises:
+        DtypeError, MissingFileError: As for `check_existing`.
+        FileFormatError: If it is a folder, a pipe, a device or a socket, or may not be read.
+    """
+    path = check_existing(path, name=name)
+    if path.is_dir():
+        raise FileFormatError(f"{name} {str(path)!r}: expected a file, got a folder.")
+    if not os.access(path, os.R_OK):
+        raise FileFormatError(
+            f"{name} {str(path)!r} may not be read. Change its permissions, or name another."
+        )
+    return path
+
+
+def as_path(path: object, name: str) -> Path:
+    """Gives a text or path as a Path.
+
+    Raises:
+        DtypeError: If it is neither.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise DtypeError(f"{name}: expected a path (a text or pathlib.Path), got {_brief(path)}.")
+    return Path(path)
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _shortened(path: Path) -> str:
+    text = str(path)
+    return repr(text if len(text) <= 100 else f"{text[:60]}...{text[-30:]}")
+
+
+def _working_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "a folder that was removed"
+
+
+def check_threads(num_threads: Any) -> int | None:
+    """Gives a number of threads as it is; None stands for one per core.
+
+    Raises:
+        ConfigError: If it is no whole number, below 1, or more than `MAX_THREADS`.
+    """
+    if num_threads is None:
+        return None
+    if type(num_threads) is not int or not 1 <= num_threads <= MAX_THREADS:
+        raise ConfigError(
+            f"num_threads: expected a whole number of 1 to {MAX_THREADS}, or None for one per core, got "
+            f"{num_threads!r}."
+        )
+    return num_threads
+
+
 def lfs_oid(path: Path) -> str | None:
     """The SHA-256 that a pointer of Git LFS names; None for any other file."""
-    if not path.is_file() or path.stat().st_size > _LONGEST_POINTER:
+    if not path.is_file() or path.stat().st_size > _LONGEST_POINTER or not os.access(path, os.R_OK):
         return None
     with path.open("rb") as stream:
         text = stream.read(_LONGEST_POINTER)
@@ -263,7 +355,7 @@ def check_output(path: str | Path, *, force: bool) -> Path:
     check_name(path)
     if str(path).endswith(("/", os.sep)) and not Path(path).exists():
         raise MissingFileError(f"output {str(path)!r}: the folder does not exist. Name a file.")
-    path = Path(path)
+    path = as_path(path, "output")
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OutputExistsError(
             f"output {str(path)!r} is a device or pipe, expected a file. Choose another name."

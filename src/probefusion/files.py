@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -17,12 +18,15 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_existing, check_output_file
-from probefusion.errors import FileFormatError, OutputExistsError
+from probefusion.checks import check_file, check_output_file
+from probefusion.content_hash import content_hash
+from probefusion.errors import FileFormatError, IntegrityError, OutputExistsError
+from probefusion.npy import open_npz
 
 __all__ = [
     "DRAFT_PREFIX",
     "bundled_folder",
+    "home_path",
     "optional_text",
     "read_npz",
     "replace_file",
@@ -33,6 +37,11 @@ __all__ = [
     "write_npz",
 ]
 
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENAMETOOLONG)
+
+_HASH_MARK = "probefusion sha256:"
+"""What the comment of an `.npz` begins with, before 64 hexadecimal digits."""
+
 
 DRAFT_PREFIX = ".probefusion-"
 """Begin of the names of files that are not finished: short, so that any name that fits can be written."""
@@ -41,6 +50,17 @@ DRAFT_PREFIX = ".probefusion-"
 def bundled_folder() -> Path:
     """The folder of the package that holds its trained networks and the demonstration's data."""
     return Path(str(files("probefusion"))).absolute() / "zoo" / "weights"
+
+
+def home_path(path: str | Path) -> Path:
+    """The path with a `~` at its beginning resolved.
+
+    Where nobody knows the user's home, as in some containers, it becomes a path at which nothing can be:
+    such places are passed over, and a `~` is never taken for a folder's name.
+    """
+    text = os.fspath(path)
+    resolved = os.path.expanduser(text)  # noqa: PTH111 - pathlib raises a RuntimeError
+    return Path(os.devnull) / "no-home" / text if resolved.startswith("~") else Path(resolved)
 
 
 _Moves: TypeAlias = list[tuple[Path, Path | None]]
@@ -68,7 +88,10 @@ def replace_file(path: str | Path, *, force: bool = False) -> Iterator[IO[bytes]
         OSError: If the disk is full; names `path`.
     """
     path = check_output_file(path, force=force)
-    handle, temporary = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=path.parent)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=path.parent)
+    except OSError as error:
+        raise _named(error, path) from error
     try:
         try:
             with os.fdopen(handle, "wb") as stream:
@@ -87,9 +110,16 @@ def replace_file(path: str | Path, *, force: bool = False) -> Iterator[IO[bytes]
             Path(temporary).replace(path)
         else:
             waiting.append((Path(temporary), path))
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            raise _named(error, path) from error
         raise
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The same error with the file's name: that of a full disk says none."""
+    return type(error)(error.errno, error.strerror, str(path))
 
 
 @contextmanager
@@ -229,7 +259,7 @@ def sha256_of(path: str | Path) -> str:
         MissingFileError: If the file does not exist.
     """
     digest = hashlib.sha256()
-    with check_existing(path, name="file").open("rb") as stream:
+    with check_file(path).open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
@@ -240,13 +270,23 @@ def write_npz(
 ) -> None:
     """Writes arrays as `.npz` with the kind of thing they are and the version of its format.
 
-    Entries that are None are left out. The file is written atomically.
+    Entries that are None are left out. The file is written atomically. The hash of all arrays stands
+    in the comment of the archive, where `read_npz` looks for it: other readers and older releases see
+    the arrays only, and a file written anew from them by hand has none.
     """
-    present: dict[str, Any] = {
-        key: np.asarray(value) for key, value in arrays.items() if value is not None
+    present: dict[str, npt.NDArray[Any]] = {
+        "kind": np.asarray(kind),
+        "format_version": np.asarray(version),
+        **{key: np.asarray(value) for key, value in arrays.items() if value is not None},
     }
-    with replace_file(path, force=force) as stream:
-        np.savez(stream, kind=np.asarray(kind), format_version=np.asarray(version), **present)
+    with (
+        replace_file(path, force=force) as stream,
+        zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+    ):
+        for name, array in present.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+        archive.comment = f"{_HASH_MARK}{content_hash(present)}".encode()
 
 
 def read_npz(
@@ -254,30 +294,21 @@ def read_npz(
 ) -> dict[str, npt.NDArray[Any]]:
     """Reads the arrays of an `.npz` written by `write_npz`, or by hand with the same keys.
 
-    `kind` and `format_version` may be missing (files made by hand); when present they must fit.
+    `kind` and `format_version` may be missing (files made by hand); when present they must fit. The
+    hash is compared where there is one: files made by hand and by releases up to 0.1 have none.
     Nothing is unpickled.
 
     Raises:
         MissingFileError: If the file does not exist.
+        IntegrityError: If its arrays are not those that were written.
         FileFormatError: If it is no `.npz`, is cut, lacks a key, has an unknown one, or holds
             another kind of thing.
     """
-    path = check_existing(path, name="file")
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise FileFormatError(
-                    f"{path.name}: expected an .npz archive, got a single .npy array."
-                )
-            arrays = {key: archive[key] for key in archive.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
-        if isinstance(error, FileFormatError):
-            raise
-        reason = "it holds object arrays" if "allow_pickle" in str(error) else str(error)
-        raise FileFormatError(
-            f"{path}: expected an .npz archive of plain arrays, could not read it ({reason}). "
-            f"Write it again."
-        ) from error
+    with open_npz(path) as archive:
+        arrays = archive.read_all()
+        comment = archive.comment
+    path = Path(path)
+    _check_npz_hash(path, comment, arrays)
     found_kind = str(arrays.pop("kind", np.asarray(kind)))
     if found_kind != kind:
         raise FileFormatError(f"{path.name}: expected a file of kind {kind!r}, got {found_kind!r}.")
@@ -299,6 +330,15 @@ def read_npz(
             f"missing {sorted(missing)}, unknown {sorted(unknown)}."
         )
     return arrays
+
+
+def _check_npz_hash(path: Path, comment: bytes, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    mark = _HASH_MARK.encode()
+    if comment.startswith(mark) and comment != mark + content_hash(arrays).encode():
+        raise IntegrityError(
+            f"{path}: its arrays are not those that were written to it (another SHA-256). The file "
+            f"was changed or damaged; take a copy of it, or make it again."
+        )
 
 
 def optional_text(arrays: Mapping[str, npt.NDArray[Any]], key: str) -> str | None:

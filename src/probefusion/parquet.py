@@ -2,49 +2,104 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import check_file
 from probefusion.errors import DtypeError, FileFormatError, ShapeError
 from probefusion.extras import import_extra
+from probefusion.reading import check_declared_bytes, reading
 
-__all__ = ["label_column", "list_matrix", "metadata_text", "open_parquet", "read_parquet_table"]
+__all__ = [
+    "label_column",
+    "list_matrix",
+    "metadata_text",
+    "open_parquet",
+    "read_parquet_table",
+    "reading_parquet",
+]
 
 _PURPOSE = "reading Parquet files"
 _READ_AHEAD_BYTES = 1 << 20
+_ROWS_AT_ONCE = 1024
 
 
-def open_parquet(path: Path) -> Any:
-    """The file, opened for reading in parts; a `pyarrow.parquet.ParquetFile`, to be closed.
+@contextmanager
+def reading_parquet(origin: str | Path) -> Iterator[None]:
+    """Gives whatever pyarrow raises inside the block one type, see `probefusion.reading.reading`.
 
     Raises:
-        FileFormatError: If it is no Parquet file.
+        FileFormatError: For every error of pyarrow.
+        MissingExtraError: If pyarrow is not installed.
+    """
+    arrow = import_extra("pyarrow", extra="data", purpose=_PURPOSE)
+    with reading(origin, "a Parquet file", also=(arrow.ArrowException,)):
+        yield
+
+
+def open_parquet(path: Path, *, at_once: bool = False) -> Any:
+    """The file, opened for reading in parts; a `pyarrow.parquet.ParquetFile`, to be closed.
+
+    Args:
+        path: The file.
+        at_once: Whether all of it is to be held in memory.
+
+    Raises:
+        MissingFileError: If it does not exist.
+        FileFormatError: If it is no Parquet file, or claims to hold far more than it can.
         MissingExtraError: If pyarrow is not installed.
     """
     parquet = import_extra("pyarrow.parquet", extra="data", purpose=_PURPOSE)
-    arrow = import_extra("pyarrow", extra="data", purpose=_PURPOSE)
-    try:
-        return parquet.ParquetFile(path, buffer_size=_READ_AHEAD_BYTES, pre_buffer=False)
-    except (arrow.ArrowException, OSError) as error:
-        raise FileFormatError(f"{path.name}: expected a Parquet file ({error}).") from error
+    path = check_file(path)
+    with reading_parquet(path.name):
+        file = parquet.ParquetFile(path, buffer_size=_READ_AHEAD_BYTES, pre_buffer=False)
+        try:
+            declared = _declared_bytes(file.metadata)
+            check_declared_bytes(declared, path.name, stored=path.stat().st_size, at_once=at_once)
+        except BaseException:
+            file.close()
+            raise
+    return file
+
+
+def _declared_bytes(metadata: Any) -> int:
+    """What the row groups claim.
+
+    Nothing is asked of single columns: pyarrow ends the whole process where a damaged file describes
+    one wrongly.
+    """
+    total = 0
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        if group.num_rows < 0 or group.total_byte_size < 0:
+            raise ValueError("it claims a negative number of values")
+        total += max(group.total_byte_size, group.num_rows)
+    return total
 
 
 def read_parquet_table(path: Path) -> Any:
     """The whole file, a `pyarrow.Table`.
 
     Raises:
-        FileFormatError: If it is no Parquet file, or damaged.
-        MissingExtraError: If pyarrow is not installed.
+        MissingFileError, FileFormatError, MissingExtraError: As for `open_parquet`.
+        FileFormatError: If it is damaged.
     """
-    parquet = import_extra("pyarrow.parquet", extra="data", purpose=_PURPOSE)
     arrow = import_extra("pyarrow", extra="data", purpose=_PURPOSE)
-    try:
-        return parquet.read_table(path)
-    except (arrow.ArrowException, OSError) as error:
-        raise FileFormatError(f"{path.name}: expected a Parquet file ({error}).") from error
+    with reading_parquet(path.name), open_parquet(path, at_once=True) as file:
+        stored, total, batches = path.stat().st_size, 0, []
+        # In parts: values that repeat take no room in the file, and nothing tells their number before.
+        for batch in file.iter_batches(_ROWS_AT_ONCE):
+            total += batch.nbytes
+            check_declared_bytes(total, path.name, stored=stored)
+            batches.append(batch)
+        table = arrow.Table.from_batches(batches, schema=file.schema_arrow).unify_dictionaries()
+        table.validate(full=True)
+        return table
 
 
 def metadata_text(schema: Any, key: str) -> str | None:
@@ -63,31 +118,35 @@ def list_matrix(merged: Any, name: str, origin: str) -> npt.NDArray[Any]:
 
     Raises:
         FileFormatError: If values are missing.
-        DtypeError: If it does not hold lists.
+        DtypeError: If it does not hold lists of numbers.
         ShapeError: If the lists differ in length.
     """
-    if merged.null_count:
-        raise FileFormatError(f"{origin}: column {name!r} has {merged.null_count} missing values.")
     types = import_extra("pyarrow", extra="data", purpose=_PURPOSE).types
-    kinds = (types.is_list, types.is_large_list, types.is_fixed_size_list)
-    if not any(is_kind(merged.type) for is_kind in kinds) or not (
-        types.is_floating(merged.type.value_type) or types.is_integer(merged.type.value_type)
+    is_list = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    kind = merged.type
+    if not any(test(kind) for test in is_list) or not (
+        types.is_floating(kind.value_type) or types.is_integer(kind.value_type)
     ):
         raise DtypeError(
-            f"{origin}: column {name!r} must hold lists of numbers, got {merged.type}."
+            f"{origin}: column {name!r} must hold lists of numbers, got {str(kind)[:80]}."
         )
-    values = merged.flatten()
-    numbers = values.to_numpy(zero_copy_only=False)
-    lengths = (
-        set(merged.value_lengths().unique().to_pylist())
-        if hasattr(merged, "value_lengths")
-        else set()
-    )
-    if len(lengths) > 1:
-        raise ShapeError(
-            f"{origin}: column {name!r} has rows of different lengths {sorted(lengths)[:5]}."
-        )
-    matrix: npt.NDArray[Any] = numbers.reshape(len(merged), -1)
+    with reading_parquet(origin):
+        if merged.null_count:
+            raise FileFormatError(
+                f"{origin}: column {name!r} has {merged.null_count} missing values."
+            )
+        lengths = set(merged.value_lengths().unique().to_pylist())
+        if len(lengths) > 1:
+            raise ShapeError(
+                f"{origin}: column {name!r} has rows of different lengths {sorted(lengths)[:5]}."
+            )
+        values = merged.flatten()
+        if values.null_count:
+            raise FileFormatError(
+                f"{origin}: column {name!r} has {values.null_count} missing numbers."
+            )
+        numbers = values.to_numpy(zero_copy_only=False)
+        matrix: npt.NDArray[Any] = numbers.reshape(len(merged), *lengths)
     return matrix
 
 
@@ -103,11 +162,15 @@ def label_column(column: Any, name: str, origin: str) -> npt.NDArray[Any]:
         FileFormatError: If values are missing.
         DtypeError: If it holds something else.
     """
-    if column.null_count:
-        raise FileFormatError(f"{origin}: column {name!r} has {column.null_count} missing values.")
-    labels: npt.NDArray[Any] = np.asarray(column.to_numpy(zero_copy_only=False))
-    is_text = all(isinstance(label, str | bytes) for label in labels[:1])  # all are of one type
-    if labels.dtype.kind == "O" and is_text:
+    with reading_parquet(origin):
+        if column.null_count:
+            raise FileFormatError(
+                f"{origin}: column {name!r} has {column.null_count} missing values."
+            )
+        labels: npt.NDArray[Any] = np.asarray(column.to_numpy(zero_copy_only=False))
+    # All are of one type. An empty column of texts has no first one.
+    is_text = labels.dtype.kind == "O" and all(isinstance(item, str | bytes) for item in labels[:1])
+    if is_text:
         try:
             labels = labels.astype(np.str_)
         except UnicodeDecodeError as error:

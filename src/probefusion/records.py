@@ -11,10 +11,14 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from probefusion.errors import FileFormatError, UnknownNameError
+from probefusion.reading import read_bytes, reading
 
 __all__ = ["decode_record", "read_record", "record_of"]
 
 Record = TypeVar("Record")
+
+_LARGEST = 1 << 28
+"""Bytes of a JSON file at most."""
 
 _WORDS = {
     "object": "an object",
@@ -33,15 +37,10 @@ def read_record(
     """Reads a JSON file, see `decode_record`; messages name the file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        MissingFileError: If there is no such file.
         FileFormatError: If it cannot be read, or is not what it must be.
     """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise FileFormatError(f"{path}: could not be read ({error}).{_then(step)}") from error
+    content = read_bytes(path, at_most=_LARGEST)
     return decode_record(content, kind, where=str(path), newest=newest, step=step)
 
 
@@ -61,12 +60,8 @@ def decode_record(
         FileFormatError: If it is no JSON, of a newer format, has an unknown key (a close one is
             suggested), lacks one, or holds a value of another type or out of its range.
     """
-    try:
+    with reading(where, "JSON", step=step):
         plain = json.loads(content)  # not msgspec: older releases may have written a NaN
-    except ValueError as error:
-        raise FileFormatError(
-            f"{where}: expected JSON, could not read it ({error}).{_then(step)}"
-        ) from error
     if not isinstance(plain, dict):
         raise FileFormatError(
             f"{where}: expected a JSON object, got a {type(plain).__name__}.{_then(step)}"
@@ -103,6 +98,8 @@ def record_of(plain: Any, kind: type[Record], *, where: str, step: str = "") -> 
         return msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:
         raise FileFormatError(f"{where}: {_in_words(str(error))}{_then(step)}") from error
+    except (ArithmeticError, RecursionError) as error:
+        raise FileFormatError(f"{where}: {error}.{_then(step)}") from error
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import check_threads
 from probefusion.errors import ConfigError, FileFormatError
 
 if TYPE_CHECKING:
@@ -44,9 +45,11 @@ def start_session(
         The `onnxruntime.InferenceSession`.
 
     Raises:
-        ConfigError: If there is no such device, or this installation cannot use it.
+        ConfigError: If there is no such device, this installation cannot use it, or there are too many
+            threads.
         FileFormatError: If ONNX Runtime refuses the model.
     """
+    num_threads = check_threads(num_threads)
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

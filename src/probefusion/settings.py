@@ -11,12 +11,14 @@ import os
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from probefusion.errors import ConfigError, FileFormatError, UnknownNameError
+from probefusion.errors import ConfigError, UnknownNameError
 
 __all__ = ["Setting", "check_settings", "list_settings", "read_settings_file", "setting"]
+
+_LARGEST = 1 << 20
+"""Bytes of a file of settings at most."""
 
 
 class Setting(NamedTuple):
@@ -107,13 +109,14 @@ def read_settings_file(path: str | os.PathLike[str], *classes: type[Any]) -> dic
     """
     import msgspec
 
-    from probefusion.checks import check_existing  # brings NumPy
+    from probefusion.reading import read_bytes, reading  # brings NumPy
 
-    path = check_existing(Path(path), name="settings file")
-    try:
-        given = msgspec.toml.decode(path.read_bytes())
-    except (msgspec.DecodeError, ValueError) as error:
-        raise FileFormatError(f"{path}: expected TOML, could not read it ({error}).") from error
+    path = os.fspath(path) if isinstance(path, os.PathLike) else path
+    data = read_bytes(path, at_most=_LARGEST, name="settings file")
+    with reading(path, "TOML"):
+        given = msgspec.toml.decode(data)
+        if not isinstance(given, dict):
+            raise ValueError("it is no table")
     return check_settings(given, *classes, source=str(path))
 
 

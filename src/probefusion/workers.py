@@ -10,10 +10,14 @@ from functools import lru_cache
 from itertools import islice
 from typing import Generic, TypeVar
 
-__all__ = ["available_threads", "map_in_order"]
+__all__ = ["MAX_THREADS", "available_threads", "map_in_order"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+MAX_THREADS = 1024
+"""More threads than this are refused: they would only exhaust the machine."""
 
 
 def available_threads() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
@@ -160,15 +161,15 @@ def test_refusals(any_fuser, make_set) -> None:
     )
     with pytest.raises(ShapeError, match="clusters"):
         any_fuser.finish(clusters)
-    weightless = FusionState(
-        mass=0 * state.mass,
-        sums=state.sums,
-        style_sums=state.style_sums,
-        num_images=1,
-        fuser=any_fuser.fingerprint,
-    )
     with pytest.raises(InvalidInputError, match="no mass"):
-        any_fuser.finish(weightless)
+        dataclasses.replace(state, mass=0 * state.mass)
+    if any_fuser.adds_directions:
+        with pytest.raises(InvalidInputError, match="longer than 4 images"):
+            any_fuser.finish(dataclasses.replace(state, sums=state.sums * 1e3))
+    if any_fuser.style_width is not None:
+        wide = np.ones((len(state.mass), any_fuser.style_width + 1))
+        with pytest.raises(ShapeError, match="style"):
+            any_fuser.finish(dataclasses.replace(state, style_sums=wide))
 
 
 def test_trained_fusers_refuse_what_they_were_not_made_for(any_fuser, make_set) -> None:

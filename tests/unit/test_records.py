@@ -93,7 +93,7 @@ def test_files_are_named_and_missing_ones_are_missing(tmp_path) -> None:
         path.write_bytes(content)
         with pytest.raises(FileFormatError, match=r"a\.json: expected JSON"):
             read_record(path, Whole)
-    with pytest.raises(FileFormatError, match="could not be read"):
+    with pytest.raises(FileFormatError, match="got a folder"):
         read_record(tmp_path, Whole)
 
 

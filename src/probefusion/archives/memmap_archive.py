@@ -12,10 +12,14 @@ import numpy.typing as npt
 from probefusion.archives.archive import Archive, ArchiveRows, identity_of
 from probefusion.checks import check_existing
 from probefusion.errors import DtypeError, FileFormatError
+from probefusion.npy import map_npy
+from probefusion.reading import read_bytes, reading
 
 __all__ = ["MemmapArchive"]
 
 _IDS_AT_ONCE = 1 << 16
+_LONGEST_NAME = 1 << 12
+"""Bytes of a fingerprint."""
 
 
 class MemmapArchive(Archive):
@@ -55,7 +59,10 @@ class MemmapArchive(Archive):
         if ids.dtype.kind not in "iuU":
             raise DtypeError(f"{by} of {self.name}: expected integers or texts, got {ids.dtype}.")
         card = folder / "embedder.txt"
-        self.embedder = card.read_text(encoding="utf-8").strip() if card.exists() else None
+        self.embedder = None
+        if card.exists():
+            with reading(card, "a text in UTF-8"):
+                self.embedder = read_bytes(card, at_most=_LONGEST_NAME).decode().strip()
         self.files = tuple(self._paths.values())
         self.identity = identity_of(list(self.files))
 
@@ -78,11 +85,4 @@ class MemmapArchive(Archive):
             )
 
     def _open(self, column: str) -> npt.NDArray[Any]:
-        path = self._paths[column]
-        try:
-            array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise FileFormatError(
-                f"{path}: expected an .npy file of one plain array, could not read it ({error})."
-            ) from error
-        return array
+        return map_npy(self._paths[column])

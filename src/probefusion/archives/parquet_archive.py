@@ -11,7 +11,13 @@ import numpy.typing as npt
 from probefusion.archives.archive import Archive, ArchiveRows, identity_of
 from probefusion.errors import DtypeError, FileFormatError, ShapeError
 from probefusion.extras import import_extra
-from probefusion.parquet import label_column, list_matrix, metadata_text, open_parquet
+from probefusion.parquet import (
+    label_column,
+    list_matrix,
+    metadata_text,
+    open_parquet,
+    reading_parquet,
+)
 
 __all__ = ["ParquetArchive"]
 
@@ -95,7 +101,6 @@ class ParquetArchive(Archive):
 
     def _batches(self, start: int, count: int, columns: list[str]) -> Iterator[tuple[int, Any]]:
         """Row number and record batch, from row `start` on; row groups before it are not read."""
-        arrow = import_extra("pyarrow", extra="data", purpose="reading Parquet files")
         done = 0
         for path in self.files:
             with open_parquet(path) as file:
@@ -111,14 +116,13 @@ class ParquetArchive(Archive):
                         wanted.append(index)
                 if not wanted:
                     continue
-                try:
+                with reading_parquet(path):
                     for batch in file.iter_batches(count, row_groups=wanted, columns=columns):
+                        batch.validate(full=True)
                         skipped = min(max(start - done, 0), batch.num_rows)
                         if skipped < batch.num_rows:
                             yield done + skipped, batch.slice(skipped)
                         done += batch.num_rows
-                except (arrow.ArrowException, OSError) as error:
-                    raise FileFormatError(f"{path}: damaged Parquet file ({error}).") from error
 
 
 def _kind_of_column(kind: Any, column: str, by: str, file: str) -> str:

@@ -19,6 +19,9 @@ from probefusion.archives.state_store import StateStore
 from probefusion.errors import FileFormatError, MismatchError
 from probefusion.files import read_npz, replace_file, write_npz
 from probefusion.fusion.contributions import Sums
+from probefusion.npy import map_npy
+from probefusion.reading import reading
+from probefusion.records import read_record
 
 __all__ = ["Checkpoint", "VectorFile"]
 
@@ -41,7 +44,7 @@ class VectorFile:
             shape = (num_rows, dim)
             np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape).flush()
         mapped = self.read()
-        if mapped.shape != (num_rows, dim):
+        if mapped.shape != (num_rows, dim) or not isinstance(mapped, np.memmap):
             raise FileFormatError(f"{path}: damaged. Delete the folder to begin anew.")
         self._first, self._stride = int(mapped.offset), dim * 4
         self._file = path.open("r+b")
@@ -62,10 +65,9 @@ class VectorFile:
         self.flush()
         self._file.close()
 
-    def read(self) -> np.memmap[Any, Any]:
+    def read(self) -> npt.NDArray[Any]:
         """All rows, mapped for reading."""
-        mapped: np.memmap[Any, Any] = np.load(self._path, mmap_mode="r", allow_pickle=False)
-        return mapped
+        return map_npy(self._path)
 
 
 class Checkpoint:
@@ -106,10 +108,7 @@ class Checkpoint:
             with replace_file(card) as stream:
                 stream.write(json.dumps(job).encode())
             return checkpoint
-        try:
-            found = json.loads(card.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise FileFormatError(f"{card}: expected JSON ({error}). Delete the folder.") from error
+        found = read_record(card, dict[str, Any], step="Delete the folder to begin anew.")
         differing = [key for key in job if found.get(key) != job[key]]
         if differing:
             raise MismatchError(
@@ -121,11 +120,12 @@ class Checkpoint:
             arrays = read_npz(
                 saved, kind=_KIND, version=1, required=_KEYS, optional=frozenset[str]()
             )
-            if len(arrays["remaining"]) != len(num_images):
-                raise FileFormatError(f"{saved}: damaged. Delete the folder to begin anew.")
-            checkpoint.group, checkpoint.row = int(arrays["group"]), int(arrays["row"])
-            checkpoint.remaining = arrays["remaining"]
-            store.add(arrays["owners"], Sums(*(arrays[name] for name in Sums._fields)))
+            with reading(saved, "a checkpoint", step="Delete the folder to begin anew."):
+                if arrays["remaining"].shape != num_images.shape:
+                    raise ValueError("it is of another number of templates")
+                checkpoint.group, checkpoint.row = int(arrays["group"]), int(arrays["row"])
+                checkpoint.remaining = arrays["remaining"]
+                store.add(arrays["owners"], Sums(*(arrays[name] for name in Sums._fields)))
         return checkpoint
 
     def vectors(self, num_templates: int, dim: int) -> VectorFile:

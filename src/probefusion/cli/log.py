@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from probefusion.cli.streams import plain
+
 __all__ = ["log_to_stderr"]
 
 
@@ -15,7 +17,7 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         mark = "warning: " if record.levelno >= logging.WARNING else ""
-        print(f"{mark}{record.getMessage()}", file=sys.stderr)
+        print(plain(f"{mark}{record.getMessage()}"), file=sys.stderr)
 
 
 @contextmanager

@@ -7,19 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from probefusion.cli import (
-    calibrate,
-    compare,
-    demo,
-    embed,
-    evaluate,
-    fuse,
-    fuse_archive,
-    models,
-    train,
-    video,
-)
-from probefusion.cli.interrupt import sigterm_as_interrupt
+from probefusion.cli.streams import safe_streams
 from probefusion.errors import ProbeFusionError
 from probefusion.version import __version__
 
@@ -29,19 +17,6 @@ EXIT_ERROR = 1
 EXIT_USAGE = 2
 EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130
-
-_COMMANDS = (
-    embed,
-    fuse,
-    fuse_archive,
-    compare,
-    video,
-    train,
-    evaluate,
-    calibrate,
-    models,
-    demo,
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +29,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done; 1 a known error, told in one line; 2 wrong usage; 3 done, but some inputs were
         skipped and listed; 130 interrupted.
     """
+    with safe_streams():
+        try:
+            return _run(arguments)
+        except ProbeFusionError as error:
+            return _fail(error)
+        except KeyboardInterrupt:
+            print("probefusion: interrupted", file=sys.stderr)
+            return EXIT_INTERRUPTED
+        except BrokenPipeError:  # the reader of our output went away, as with `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_ERROR
+        except OSError as error:  # disk full, no permission, a folder where a file was expected
+            return _fail(error)
+        except MemoryError as error:
+            return _fail(f"not enough memory{f': {error}' if str(error) else ''}")
+
+
+def _fail(error: object) -> int:
+    print(f"probefusion: error: {error}", file=sys.stderr)
+    return EXIT_ERROR
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = build_parser()
     _complete(parser)
     try:
@@ -63,29 +61,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(options, "run"):  # no command was given
         parser.print_help(sys.stderr)
         return EXIT_USAGE
+    from probefusion.cli.interrupt import sigterm_as_interrupt
     from probefusion.cli.log import log_to_stderr
 
-    try:
-        with sigterm_as_interrupt(), log_to_stderr():
-            result: int = options.run(options)
-            sys.stdout.flush()
-    except ProbeFusionError as error:
-        print(f"probefusion: error: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        print("probefusion: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_ERROR
-    except OSError as error:  # disk full, no permission, a folder where a file was expected
-        print(f"probefusion: error: {error}", file=sys.stderr)
-        return EXIT_ERROR
+    with sigterm_as_interrupt(), log_to_stderr():
+        result: int = options.run(options)
+        sys.stdout.flush()
     return result
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
+    # Not at the top: what is imported there cannot answer Ctrl-C.
+    from probefusion.cli import (
+        calibrate,
+        compare,
+        demo,
+        embed,
+        evaluate,
+        fuse,
+        fuse_archive,
+        models,
+        train,
+        video,
+    )
+
     parser = argparse.ArgumentParser(
         prog="probefusion",
         description="One face template from many poor images.",
@@ -95,7 +95,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"probefusion {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in _COMMANDS:
+    for command in (
+        embed,
+        fuse,
+        fuse_archive,
+        compare,
+        video,
+        train,
+        evaluate,
+        calibrate,
+        models,
+        demo,
+    ):
         command.add_parser(commands)
     return parser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from probefusion.workers import MAX_THREADS
 from probefusion.zoo.fuser_names import fuser_choices
 
 __all__ = [
@@ -27,6 +28,14 @@ def positive(text: str) -> int:
         raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}") from error
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, got {value}")
+    return value
+
+
+def thread_count(text: str) -> int:
+    """A number of threads, for argparse."""
+    value = positive(text)
+    if value > MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"expected at most {MAX_THREADS}, got {value}")
     return value
 
 
@@ -111,7 +120,7 @@ def add_fuser_option(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="encode N images at a time (changes nothing for exact fusers)",
     )
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
+    parser.add_argument("--threads", type=thread_count, metavar="N", help="threads to use")
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,12 @@ __all__ = [
     "skipped_facts",
     "video_settings",
 ]
+
+
+_LISTED = 20
+"""Skipped images listed by name; all are in the result of --json."""
+_REASONS = 5
+"""Kinds of reasons told of the others."""
 
 
 def pipeline_of(options: argparse.Namespace, **changes: Any) -> Pipeline:
@@ -74,11 +82,22 @@ def embedder_settings(options: argparse.Namespace) -> dict[str, str] | None:
 
 
 def report_skipped(skipped: Sequence[SkippedImage]) -> None:
-    """Counts and lists skipped images on standard error."""
-    if skipped:
-        print(f"skipped {len(skipped)} images:", file=sys.stderr)
-        for image in skipped:
-            print(f"  {image.source}: {image.reason}", file=sys.stderr)
+    """Counts skipped images on standard error and lists the first of them."""
+    if not skipped:
+        return
+    print(f"skipped {len(skipped)} images:", file=sys.stderr)
+    for image in skipped[:_LISTED]:
+        print(f"  {image.source}: {image.reason}", file=sys.stderr)
+    if len(skipped) > _LISTED:
+        reasons = Counter(_kind_of_reason(image.reason) for image in skipped[_LISTED:])
+        print(f"  and {len(skipped) - _LISTED} more:", file=sys.stderr)
+        for reason, count in reasons.most_common(_REASONS):
+            print(f"    {count} x {reason}", file=sys.stderr)
+
+
+def _kind_of_reason(reason: str) -> str:
+    """The reason without its numbers, to be counted with others of the kind."""
+    return re.sub(r"\d[\d,.]*", "N", reason)
 
 
 def skipped_facts(skipped: Sequence[SkippedImage]) -> list[dict[str, str]]:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from probefusion.cli.streams import terminal
+
 __all__ = ["Rate", "progress_bar"]
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -47,7 +49,7 @@ def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int | None
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(file=terminal(sys.stderr))) as bar:
         task = bar.add_task(title, total=None, rate="", visible=False)
         rate = Rate()
 
@@ -75,6 +77,8 @@ class Rate:
 
     def at(self, done: int) -> float | None:
         """Takes note of how many are done; the rate, or None where it is too early to tell."""
+        if done < self._done:  # the work began anew
+            self._start, self._before = self._clock(), done
         if self._is_new and done > 1 and self._clock() - self._start < _LEAST_SECONDS:
             self._start, self._before = self._clock(), done
         self._is_new = False

@@ -98,6 +98,8 @@ class OnnxEmbedder:
         if batch_size < 1:
             raise ConfigError(f"batch_size: expected at least 1, got {batch_size}.")
         self._spec = spec
+        self._settings = {"num_threads": num_threads, "batch_size": batch_size, "device": device}
+        self._path = Path(model_path).absolute()
         self._where = f" {Path(model_path).name!r}"
         model, _ = read_model(model_path, sha256=spec.sha256)
         self._input = image_input(model, where=f" of{self._where}")
@@ -112,6 +114,10 @@ class OnnxEmbedder:
         self._batch_size, self._is_batched, outputs = self._choose_batching(model, batch_size)
         lengths = np.linalg.norm(outputs[0].astype(np.float64), axis=1)
         self._norms_known = bool(np.abs(lengths - 1).max() > UNIT_TOLERANCE)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, also in another process, is opened anew from the file, whose hash must be the same."""
+        return _open_copy, (self._path, self._spec, self._settings)
 
     @property
     def spec(self) -> EmbedderSpec:
@@ -303,6 +309,10 @@ class OnnxEmbedder:
         values *= self._scale.reshape(shape)
         values -= self._shift.reshape(shape)
         return np.ascontiguousarray(values, dtype=self._input.dtype)
+
+
+def _open_copy(path: Path, spec: EmbedderSpec, settings: dict[str, Any]) -> OnnxEmbedder:
+    return OnnxEmbedder(path, spec, **settings)
 
 
 def _affine(spec: EmbedderSpec) -> tuple[FloatArray, FloatArray]:

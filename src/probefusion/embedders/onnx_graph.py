@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from probefusion.checks import check_existing
 from probefusion.embedders.mxnet_export import repair_mxnet_export
 from probefusion.errors import FileFormatError, IntegrityError
 from probefusion.extras import import_extra
+from probefusion.reading import read_bytes
 
 if TYPE_CHECKING:
     import onnx
@@ -28,6 +28,9 @@ __all__ = [
     "opset_version",
     "read_model",
 ]
+
+_LARGEST = (1 << 31) - 1
+"""Bytes of an ONNX file at most, as the format has it."""
 
 _MIN_OPSET = 7
 
@@ -76,10 +79,8 @@ def read_model(path: str | Path, *, sha256: str | None = None) -> tuple[onnx.Mod
         IntegrityError: If the hash is another one.
         FileFormatError: If it is no ONNX model, or keeps weights in a second file.
     """
-    path = check_existing(path, name="model")
-    if path.is_dir():
-        raise FileFormatError(f"model {str(path)!r}: expected an .onnx file, got a folder.")
-    data = path.read_bytes()
+    data = read_bytes(path, at_most=_LARGEST, name="model")
+    path = Path(path)
     found = hashlib.sha256(data).hexdigest()
     if sha256 is not None and found != sha256:
         raise IntegrityError(

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_existing
+from probefusion.checks import check_file
 from probefusion.embedders.embedder import Embedder
 from probefusion.embedders.side_by_side import SideBySide
 from probefusion.embedders.spec import EmbedderSpec
-from probefusion.errors import DtypeError, ShapeError
+from probefusion.errors import DtypeError, IntegrityError, ShapeError
 from probefusion.faces.images import scale_square
 from probefusion.files import bundled_folder, sha256_of
 from probefusion.sessions import run_outputs
@@ -53,12 +53,17 @@ class CropQuality:
         device: str = "cpu",
     ) -> None:
         path = bundled_folder() / _FILE if model is None else Path(model)
-        check_existing(path, name="quality network")
+        path = check_file(path, name="quality network")
+        self._opened = (path.absolute(), num_threads, device)
         self.fingerprint = f"{path.parent.name}@{sha256_of(path)[:12]}"
         self._where = f" {path.name!r}"
         self._network = SideBySide(
             path.read_bytes(), num_threads=num_threads, device=device, where=self._where
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, also in another process, is opened anew from the file, which must be the same."""
+        return _open_copy, (self.fingerprint, *self._opened)
 
     def judge(self, crops: npt.NDArray[np.uint8]) -> FloatArray:
         """The quality of aligned crops.
@@ -144,6 +149,16 @@ def embedding_key(embedder: Embedder) -> str:
     if isinstance(embedder, JudgedEmbedder):
         key += f"-{embedder.quality.fingerprint.split('@')[-1]}"
     return key
+
+
+def _open_copy(fingerprint: str, path: Path, num_threads: int | None, device: str) -> CropQuality:
+    quality = CropQuality(path, num_threads=num_threads, device=device)
+    if quality.fingerprint != fingerprint:
+        raise IntegrityError(
+            f"quality network {str(path)!r}: expected {fingerprint}, which was pickled, got "
+            f"{quality.fingerprint}. Send it again."
+        )
+    return quality
 
 
 def _scaled(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

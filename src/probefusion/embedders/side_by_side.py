@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import ConfigError
+from probefusion.checks import check_threads
 from probefusion.sessions import start_session
 from probefusion.workers import available_threads, map_in_order
 
@@ -57,8 +57,7 @@ class SideBySide:
         device: str = "cpu",
         where: str = "",
     ) -> None:
-        if num_threads is not None and num_threads < 1:
-            raise ConfigError(f"num_threads: expected at least 1 or None, got {num_threads}.")
+        num_threads = check_threads(num_threads)
         content = model if isinstance(model, bytes) else model.SerializeToString()
         self.session = start_session(content, num_threads=num_threads, device=device, where=where)
         self._threads = num_threads or available_threads()

@@ -20,6 +20,8 @@ from probefusion.errors import (
 )
 from probefusion.evaluation.licensed import EmbeddedRows
 from probefusion.files import read_npz
+from probefusion.io.columns import check_quality
+from probefusion.npy import read_npy
 from probefusion.protocols.licensed import Benchmark
 from probefusion.types import EmbeddingSet
 
@@ -108,6 +110,8 @@ def read_made_embeddings(
         for name in ("style", "quality")
         if name in arrays
     }
+    if "quality" in columns and columns["quality"].dtype.kind == "f":
+        check_quality(columns["quality"], origin=path.name)
     known = arrays.get("norms_known")
     images = EmbeddingSet(
         embeddings=embeddings if has_face.all() else embeddings[has_face],
@@ -183,15 +187,7 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise FileFormatError(
             f"embeddings: expected an .npy or .npz file with a row per image, got {path.name!r}."
         )
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise FileFormatError(
-            f"{path.name}: expected an .npy file of one plain array, could not read it ({error})."
-        ) from error
-    if not isinstance(array, np.ndarray):
-        raise FileFormatError(f"{path.name}: expected one array, got an archive. Name it .npz.")
-    return {"embeddings": array}
+    return {"embeddings": read_npy(path)}
 
 
 def _added(embeddings: npt.NDArray[np.float32], where: str) -> npt.NDArray[np.float32]:

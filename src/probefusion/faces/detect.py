@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_existing
+from probefusion.checks import check_file
 from probefusion.errors import (
     ConfigError,
     DtypeError,
@@ -129,7 +129,8 @@ class YuNetDetector:
             raise ConfigError(f"score_threshold: expected 0 to 1, got {score_threshold}.")
         if max_side < 32:
             raise ConfigError(f"max_side: expected at least 32 pixels, got {max_side}.")
-        path = check_existing(model_path, name="detector")
+        path = check_file(model_path, name="detector")
+        self._opened = (path.absolute(), score_threshold, max_side)
         self._cv2 = import_cv2("detecting faces")
         self._max_side = max_side
         self.fingerprint = f"yunet@{sha256_of(path)[:12]}/{score_threshold:g}/{max_side}"
@@ -144,6 +145,10 @@ class YuNetDetector:
                 f"detector {str(path)!r}: expected a YuNet .onnx model, OpenCV "
                 f"{self._cv2.__version__} cannot run it ({' '.join(str(error).split())})."
             ) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, also in another process, is opened anew from the file."""
+        return _open_copy, self._opened
 
     def detect(self, image: npt.NDArray[np.uint8]) -> tuple[Face, ...]:
         """Finds the faces of an image.
@@ -200,6 +205,10 @@ class YuNetDetector:
             for row in rows.astype(np.float32)
             if np.isfinite(row).all()
         ]
+
+
+def _open_copy(path: Path, score_threshold: float, max_side: int) -> YuNetDetector:
+    return YuNetDetector(path, score_threshold=score_threshold, max_side=max_side)
 
 
 def _overlap(one: Face, other: Face) -> bool:

@@ -241,7 +241,7 @@ class VideoReader:
         camera = _WEBCAM.match(source)
         if camera is not None or _is_device(source):
             target = source if camera is None else f"/dev/video{camera[1]}"
-            check_existing(target, name="webcam")
+            check_existing(target, name="webcam", devices=True)
             settings |= {"format": "v4l2", "timeout": (self._timeout, self._timeout)}
             options = {}
         elif _URL.match(source):

@@ -9,17 +9,17 @@ from contextlib import ExitStack
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import FileFormatError
+from probefusion.errors import FileFormatError, MissingFileError
 from probefusion.extras import import_cv2
 from probefusion.faces.decoding import MAX_PIXELS, decode_image, decode_or_reason
 from probefusion.faces.endings import IMAGE_SUFFIXES
 from probefusion.faces.listing import (
-    READ_ERRORS,
     ImageSource,
     SkippedImage,
     describe_error,
     list_images,
 )
+from probefusion.reading import READ_ERRORS, open_zip
 from probefusion.workers import map_in_order
 
 __all__ = [
@@ -92,8 +92,8 @@ def _read_files(sources: Iterable[ImageSource]) -> Iterator[tuple[ImageSource, b
             ):
                 stack.close()
                 try:
-                    archive = stack.enter_context(zipfile.ZipFile(source.path))
-                except (OSError, zipfile.BadZipFile) as error:
+                    archive = stack.enter_context(open_zip(source.path))
+                except (FileFormatError, MissingFileError) as error:
                     archive = None
                     yield source, describe_error(error)
                     continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from probefusion.checks import check_existing
-from probefusion.errors import FileFormatError
 from probefusion.faces.endings import (
     IMAGE_SUFFIXES,
     SIDE_FILES,
@@ -21,9 +19,9 @@ from probefusion.faces.endings import (
     VIDEO_SUFFIXES,
 )
 from probefusion.faces.image_header import image_kind
+from probefusion.reading import READ_ERRORS, open_zip, reason_of
 
 __all__ = [
-    "READ_ERRORS",
     "ImageSource",
     "SkippedImage",
     "as_text",
@@ -36,17 +34,6 @@ __all__ = [
 
 _HEAD = 64
 """Bytes that tell what a file is."""
-
-READ_ERRORS = (
-    OSError,
-    EOFError,
-    KeyError,
-    RuntimeError,  # an encrypted member
-    NotImplementedError,  # an unknown compression
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What reading a file or the member of an archive may raise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +153,7 @@ def describe_error(error: Exception) -> str:
     """Why a file could not be read, in words."""
     if isinstance(error, OSError) and error.strerror:
         return f"could not be read: {error.strerror}"
-    return f"could not be read: {error}"
+    return f"could not be read: {reason_of(error)}"
 
 
 def _sort_folder(folder: Path, found: list[ImageSource], skipped: list[SkippedImage]) -> None:
@@ -181,12 +168,7 @@ def _sort_folder(folder: Path, found: list[ImageSource], skipped: list[SkippedIm
 
 
 def _sort_archive(path: Path, found: list[ImageSource], skipped: list[SkippedImage]) -> None:
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise FileFormatError(
-            f"{str(path)!r}: expected a zip archive, could not read it ({error})."
-        ) from error
+    archive = open_zip(path)
     with archive:
         counts = Counter(entry.filename for entry in archive.infolist() if not entry.is_dir())
         for member in sorted(counts, key=lambda name: PurePosixPath(name).parts):

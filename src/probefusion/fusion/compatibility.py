@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import (
+    DtypeError,
     EmbedderMismatchError,
     EmptySetError,
     FuserMismatchError,
@@ -18,8 +19,16 @@ from probefusion.errors import (
 )
 from probefusion.types import EmbeddingSet
 from probefusion.types.fusion_state import FusionState
+from probefusion.types.state_checks import check_possible
 
-__all__ = ["Needs", "check_fits", "check_offsets", "check_state"]
+__all__ = [
+    "Needs",
+    "as_set",
+    "check_chunk_size",
+    "check_fits",
+    "check_offsets",
+    "check_state",
+]
 
 
 class Needs(Protocol):
@@ -32,6 +41,56 @@ class Needs(Protocol):
     style_channels: int
     num_clusters: int
     needs_norms: bool
+    style_width: int | None
+    adds_directions: bool
+    max_weight: float
+
+
+class FitsImages(Protocol):
+    """What refuses sets that do not fit."""
+
+    def check_fits(self, images: EmbeddingSet) -> None:
+        """Refuses a set that it cannot fuse."""
+
+
+def as_set(images: Any, fuser: FitsImages) -> EmbeddingSet:
+    """What was given to be fused, as a set that fits the fuser.
+
+    Args:
+        images: A set, or an array (N, D) of embeddings, of which nothing else is known.
+        fuser: The fuser.
+
+    Raises:
+        DtypeError: If it is neither.
+        ProbeFusionError: If it does not fit, or is no valid set.
+    """
+    checked: EmbeddingSet
+    if isinstance(images, EmbeddingSet):
+        checked = images
+    else:
+        if not isinstance(images, np.ndarray | list | tuple):
+            raise DtypeError(
+                f"images: expected an EmbeddingSet or an array (N, D) of embeddings, got "
+                f"{type(images).__name__}. Read files with probefusion.read_embeddings(path); embed "
+                f"images with probefusion.Pipeline."
+            )
+        checked = EmbeddingSet(embeddings=images)  # type: ignore[arg-type]
+    fuser.check_fits(checked)
+    return checked
+
+
+def check_chunk_size(chunk_size: Any) -> None:
+    """Refuses a number of images per batch that is none.
+
+    Raises:
+        InvalidInputError: If it is neither None nor a whole number of at least 1.
+    """
+    if chunk_size is None:
+        return
+    if isinstance(chunk_size, bool) or not isinstance(chunk_size, int | np.integer):
+        raise DtypeError(f"chunk_size: expected a whole number or None, got {chunk_size!r}.")
+    if chunk_size < 1:
+        raise InvalidInputError(f"chunk_size: expected at least 1, got {chunk_size}.")
 
 
 def check_fits(fuser: Needs, images: EmbeddingSet) -> None:
@@ -88,11 +147,17 @@ def check_state(fuser: Needs, state: FusionState) -> None:
     """Refuses a state that a fuser cannot finish.
 
     Raises:
+        DtypeError: If it is no state.
         FuserMismatchError: If another fuser made it.
         ShapeError: If its sums are not of the fuser's size.
-        InvalidInputError: If its images weigh nothing.
+        InvalidInputError: If its images weigh nothing or too much, or cannot give such sums.
         EmptySetError: If it holds no images.
     """
+    if not isinstance(state, FusionState):
+        raise DtypeError(
+            f"state: expected a FusionState, got {type(state).__name__}. Make one of images with "
+            f"fuser.encode(images), or read one with FusionState.load(path)."
+        )
     if state.fuser != fuser.fingerprint:
         raise FuserMismatchError(
             f"state: made by fuser {state.fuser}, but this is {fuser.fingerprint}. "
@@ -108,12 +173,19 @@ def check_state(fuser: Needs, state: FusionState) -> None:
             f"state: fuser {fuser.name!r} has {fuser.num_clusters} clusters, got "
             f"{len(state.mass)}. The state is damaged."
         )
-    if state.num_images > 0 and not state.mass.sum() > 0:
-        raise InvalidInputError(
-            f"state: {state.num_images} images of no mass at all. The state is damaged."
+    if fuser.style_width not in (None, state.style_sums.shape[1]):
+        raise ShapeError(
+            f"state: fuser {fuser.name!r} expects style sums of {fuser.style_width} numbers, got "
+            f"{state.style_sums.shape[1]}. The state is damaged."
         )
     if state.num_images == 0:
         raise EmptySetError("state holds no images: expected at least one. Add a state first.")
+    check_possible(state, adds_directions=fuser.adds_directions)
+    if state.mass.sum() > state.num_images * fuser.max_weight * (1 + 1e-6):
+        raise InvalidInputError(
+            f"state: {state.num_images} images weigh {state.mass.sum():.6g}, for fuser {fuser.name!r} at "
+            f"most {fuser.max_weight:g} each. The state is damaged."
+        )
 
 
 def check_offsets(offsets: npt.ArrayLike, num_images: int) -> npt.NDArray[np.int64]:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import InvalidInputError
-from probefusion.fusion.compatibility import check_fits, check_offsets, check_state
+from probefusion.fusion.compatibility import (
+    as_set,
+    check_chunk_size,
+    check_fits,
+    check_offsets,
+    check_state,
+)
 from probefusion.fusion.contributions import (
     Contributions,
     Finished,
@@ -43,6 +50,9 @@ class Fuser(ABC):
         dim: D it was made for, or None if it takes any.
         style_channels: C it needs, or 0 if it needs no style.
         num_clusters: M of its states.
+        style_width: S of its states, or None if that is not known.
+        adds_directions: Whether it adds up weighted vectors of at most unit length.
+        max_weight: The most that one image can weigh, all clusters together.
         needs_norms: Whether it judges images by the length of their embeddings.
         needs_quality: Whether it judges images by the quality of their crops.
         is_exact: Whether any order and any split of the images gives the same template (< 1e-6 in
@@ -55,24 +65,28 @@ class Fuser(ABC):
     dim: int | None
     style_channels: int
     num_clusters: int
+    style_width: int | None = None
+    adds_directions: bool = False
+    max_weight: float = math.inf
     needs_norms: bool
     needs_quality: bool = False
     is_exact: bool
 
-    def encode(self, images: EmbeddingSet) -> FusionState:
+    def encode(self, images: EmbeddingSet | FloatArray) -> FusionState:
         """The state of one batch of a person's images.
 
         Args:
-            images: The set; all its images are seen at once.
+            images: The set, or its embeddings (N, D) alone; all its images are seen at once.
 
         Raises:
+            DtypeError: If it is neither a set nor an array of floating-point numbers.
             EmbedderMismatchError, ShapeError, MissingStyleError: If the set does not fit the fuser.
         """
-        self.check_fits(images)
+        images = as_set(images, self)
         return self._state(self._contribute(images), images)
 
     def encode_with_shares(
-        self, images: EmbeddingSet
+        self, images: EmbeddingSet | FloatArray
     ) -> tuple[FusionState, npt.NDArray[np.floating]]:
         """The state of one batch, and how strongly each of its images stands in it.
 
@@ -80,15 +94,16 @@ class Fuser(ABC):
         stream at any later time, without the images.
 
         Args:
-            images: The set; all its images are seen at once.
+            images: The set, or its embeddings (N, D) alone; all its images are seen at once.
 
         Returns:
             The state as `encode` gives it, and the shares (N, M), >= 0.
 
         Raises:
+            DtypeError: If it is neither a set nor an array of floating-point numbers.
             EmbedderMismatchError, ShapeError, MissingStyleError: If the set does not fit the fuser.
         """
-        self.check_fits(images)
+        images = as_set(images, self)
         part = self._contribute(images)
         return self._state(part, images), part.shares
 
@@ -129,19 +144,22 @@ class Fuser(ABC):
             weights=None,
         )
 
-    def fuse(self, images: EmbeddingSet, *, chunk_size: int | None = None) -> Template:
+    def fuse(self, images: EmbeddingSet | FloatArray, *, chunk_size: int | None = None) -> Template:
         """The template of a set, with the weight of each image.
 
         Args:
-            images: The set.
+            images: The set; or, for fusers that need no more, its embeddings (N, D) alone, as the network
+                gave them.
             chunk_size: Encode this many images at a time, in order; None takes all at once. For
                 exact fusers this changes nothing but the memory; official fusers depend on it.
 
         Raises:
+            DtypeError: If it is neither a set nor an array of floating-point numbers.
             EmbedderMismatchError, ShapeError, MissingStyleError: If the set does not fit the fuser.
             InvalidInputError: If `chunk_size` is below 1.
         """
-        self.check_fits(images)
+        images = as_set(images, self)
+        check_chunk_size(chunk_size)
         chunks = [images] if chunk_size is None else images.chunks(chunk_size)
         parts = [self._contribute(chunk) for chunk in chunks]
         total = parts[0] if len(parts) == 1 else add_up(parts)
@@ -168,7 +186,11 @@ class Fuser(ABC):
         )
 
     def fuse_many(
-        self, images: EmbeddingSet, offsets: npt.ArrayLike, *, chunk_size: int | None = None
+        self,
+        images: EmbeddingSet | FloatArray,
+        offsets: npt.ArrayLike,
+        *,
+        chunk_size: int | None = None,
     ) -> FloatArray:
         """Templates of many sets in one call.
 
@@ -184,7 +206,8 @@ class Fuser(ABC):
             InvalidInputError: If the offsets do not ascend from 0 to N.
             EmptySetError: If a set is empty, naming it.
         """
-        borders = self._check_many(images, offsets, chunk_size)
+        images = as_set(images, self)
+        borders = _check_many(images, offsets, chunk_size)
         templates = np.empty((len(borders) - 1, images.dim), dtype=np.float32)
         for first in range(0, len(templates), _SETS_AT_ONCE):
             part = borders[first : first + _SETS_AT_ONCE + 1]
@@ -193,7 +216,11 @@ class Fuser(ABC):
         return templates
 
     def encode_many(
-        self, images: EmbeddingSet, offsets: npt.ArrayLike, *, chunk_size: int | None = None
+        self,
+        images: EmbeddingSet | FloatArray,
+        offsets: npt.ArrayLike,
+        *,
+        chunk_size: int | None = None,
     ) -> Sums:
         """States of many sets in one call, as arrays.
 
@@ -205,7 +232,9 @@ class Fuser(ABC):
         Raises:
             InvalidInputError, EmptySetError: As for `fuse_many`.
         """
-        return self._encode_many(images, self._check_many(images, offsets, chunk_size), chunk_size)
+        images = as_set(images, self)
+        borders = _check_many(images, offsets, chunk_size)
+        return self._encode_many(images, borders, chunk_size)
 
     def finish_many(self, states: Sums) -> FloatArray:
         """Templates of many states, (B, D) float32 unit vectors.
@@ -214,14 +243,6 @@ class Fuser(ABC):
             InvalidInputError: If a fused vector has no direction.
         """
         return normalize_rows(self._finish(*states).fused, self.name)
-
-    def _check_many(
-        self, images: EmbeddingSet, offsets: npt.ArrayLike, chunk_size: int | None
-    ) -> npt.NDArray[np.int64]:
-        self.check_fits(images)
-        if chunk_size is not None and chunk_size < 1:
-            raise InvalidInputError(f"chunk_size: expected at least 1, got {chunk_size}.")
-        return check_offsets(offsets, images.num_images)
 
     def check_fits(self, images: EmbeddingSet) -> None:
         """Refuses a set that this fuser cannot fuse.
@@ -282,3 +303,10 @@ class Fuser(ABC):
     def _finish_one(self, state: FusionState) -> Finished:
         check_state(self, state)
         return self._finish(state.mass[None], state.sums[None], state.style_sums[None])
+
+
+def _check_many(
+    images: EmbeddingSet, offsets: npt.ArrayLike, chunk_size: int | None
+) -> npt.NDArray[np.int64]:
+    check_chunk_size(chunk_size)
+    return check_offsets(offsets, images.num_images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import FileFormatError, IntegrityError
+from probefusion.checks import check_threads
+from probefusion.errors import FileFormatError, FuserMismatchError, IntegrityError
 from probefusion.fusion.contributions import Contributions, Finished, Sums
 from probefusion.fusion.folder import GRAPHS, FuserCard, encode_outputs, read_card
 from probefusion.fusion.fuser import Fuser
@@ -54,7 +56,8 @@ class LearnedFuser(Fuser):
         device: str = "cpu",
     ) -> None:
         self.card = card
-        self.folder = folder
+        self.folder = folder.absolute()
+        self._opened = (num_threads, device)
         self.name = card.name
         self.fingerprint = card.fingerprint
         self.embedder = card.embedder
@@ -65,6 +68,17 @@ class LearnedFuser(Fuser):
         self._encode_graph, self._finish_graph = (
             start_session(folder / name, num_threads=num_threads, device=device) for name in GRAPHS
         )
+        shapes = {entry.name: entry.shape for entry in self._finish_graph.get_inputs()}
+        width = shapes.get("style_sums", [None])[-1]
+        self.style_width = width if isinstance(width, int) else None
+        self.adds_directions = card.values == "unit"
+        limit = card.config.get("max_log_weight")
+        if card.kind == "imagewise" and isinstance(limit, int | float):
+            self.max_weight = math.exp(min(limit, 500)) * (1 + 1e-3)  # computed in float32
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, also in another process, is opened anew from the folder, which must be the same."""
+        return _open_copy, (self.folder, self.fingerprint, *self._opened)
 
     def threshold_for(self, false_match_rate: float, num_images: int) -> Threshold | None:
         """The threshold of the card, see `Fuser.threshold_for`."""
@@ -156,7 +170,10 @@ class LearnedImagewiseFuser(LearnedFuser, ImagewiseFuser):
         # Blocks run side by side, each in one thread: nothing waits for other threads inside an
         # operation, and the smallest sets pay for none.
         super().__init__(folder, card, num_threads=1, device=device)
-        self.num_threads = (num_threads or available_threads()) if device == "cpu" else 1
+        self._opened = (num_threads, device)
+        self.num_threads = (
+            (check_threads(num_threads) or available_threads()) if device == "cpu" else 1
+        )
         self._outputs = encode_outputs(card.kind, card.values)
 
     def _terms(
@@ -287,6 +304,24 @@ def open_fuser(
     kinds = {"imagewise": LearnedImagewiseFuser, "setwise": LearnedSetwiseFuser}
     fuser = kinds[card.kind](folder, card, num_threads=num_threads, device=device)
     fuser.check_graphs()
+    return fuser
+
+
+def _open_copy(
+    folder: Path, fingerprint: str, num_threads: int | None, device: str
+) -> LearnedFuser:
+    """What a pickled fuser becomes.
+
+    Raises:
+        MissingFileError, FileFormatError, IntegrityError: As for `open_fuser`.
+        FuserMismatchError: If the folder holds another fuser by now.
+    """
+    fuser = open_fuser(folder, num_threads=num_threads, device=device)
+    if fuser.fingerprint != fingerprint:
+        raise FuserMismatchError(
+            f"fuser folder {str(folder)!r}: expected {fingerprint}, which was pickled, got "
+            f"{fuser.fingerprint}. Send the fuser again."
+        )
     return fuser
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import MAX_NORM, check_threads
 from probefusion.fusion.contributions import Finished
 from probefusion.fusion.imagewise import ImageTerms, ImagewiseFuser
 from probefusion.types import FloatArray
@@ -20,11 +21,13 @@ class PoolingFuser(ImagewiseFuser):
     dim = None
     style_channels = 0
     num_clusters = 1
+    style_width = 0
+    adds_directions = True
     needs_norms = False
 
     def __init__(self, *, num_threads: int | None = None) -> None:
         self.fingerprint = f"{self.name}@1"
-        self.num_threads = num_threads or available_threads()
+        self.num_threads = check_threads(num_threads) or available_threads()
 
     def _finish(
         self,
@@ -46,6 +49,7 @@ class MeanFuser(PoolingFuser):
     """
 
     name = "mean"
+    max_weight = 1.0
 
     def _terms(
         self, embeddings: FloatArray, norms: FloatArray, style: FloatArray | None
@@ -62,6 +66,7 @@ class NormWeightedFuser(PoolingFuser):
     """
 
     name = "norm-weighted"
+    max_weight = MAX_NORM
 
     def _terms(
         self, embeddings: FloatArray, norms: FloatArray, style: FloatArray | None

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.checks import check_file
 from probefusion.errors import FileFormatError, ShapeError, UnknownNameError
 from probefusion.extras import import_extra
 from probefusion.io.doubts import question_shape
+from probefusion.reading import check_declared_bytes, reading
 from probefusion.types import EmbeddingSet
 
 __all__ = ["read_hdf5"]
@@ -34,11 +36,9 @@ def read_hdf5(path: Path, *, ignore: Iterable[str] = ()) -> EmbeddingSet:
         MissingExtraError: If h5py is not installed.
     """
     h5py = import_extra("h5py", extra="data", purpose="reading HDF5 files")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise FileFormatError(f"{path.name}: expected an HDF5 file ({error}).") from error
-    with file:
+    path = check_file(path)
+    with reading(path.name, "an HDF5 file of arrays"), h5py.File(path, "r") as file:
+        _refuse_links(h5py, file, path.name)
         names = [name for name, item in file.items() if isinstance(item, h5py.Dataset)]
         for name in ignore:
             if name not in names:
@@ -58,9 +58,9 @@ def read_hdf5(path: Path, *, ignore: Iterable[str] = ()) -> EmbeddingSet:
                 f"(ignore=[...])."
             )
         optional: dict[str, Any] = {
-            name: _values(file[name]) for name in _OPTIONAL if name in names
+            name: _values(file[name], path) for name in _OPTIONAL if name in names
         }
-        embeddings = _values(file[main])
+        embeddings = _values(file[main], path)
         if main != "embeddings":
             question_shape(embeddings, origin=path.name)
         embedder = file.attrs.get("embedder")
@@ -72,11 +72,27 @@ def read_hdf5(path: Path, *, ignore: Iterable[str] = ()) -> EmbeddingSet:
         )
 
 
-def _values(dataset: Any) -> npt.NDArray[Any]:
+def _refuse_links(h5py: Any, file: Any, origin: str) -> None:
+    """Refuses what would open other files."""
+    for name in file:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise FileFormatError(
+                f"{origin}: {name} is a link, expected the data itself. Copy it into the file."
+            )
+        if isinstance(file[name], h5py.Dataset) and (file[name].external or file[name].is_virtual):
+            raise FileFormatError(
+                f"{origin}: the values of {name} lie in other files, expected them inside. Copy them into it."
+            )
+
+
+def _values(dataset: Any, path: Path) -> npt.NDArray[Any]:
+    if dataset.shape is None:
+        raise ShapeError(f"{path.name}: {dataset.name}: expected an array, got nothing.")
+    check_declared_bytes(dataset.nbytes, f"{path.name}: {dataset.name}", stored=path.stat().st_size)
     values = np.asarray(dataset[()])
     if values.dtype.kind == "O" and values.size and isinstance(values.flat[0], np.ndarray):
         raise ShapeError(
-            f"{dataset.name}: expected rows of one length, got rows of several lengths."
+            f"{path.name}: {dataset.name}: expected rows of one length, got rows of several lengths."
         )
     if values.dtype.kind in "OS":
         return np.asarray([v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()])

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from probefusion.checks import check_existing
+from probefusion.checks import check_file
 from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
@@ -19,23 +17,19 @@ from probefusion.io.doubts import question_columns, question_shape
 from probefusion.io.foreign_files import advice_for
 from probefusion.io.hdf5 import read_hdf5
 from probefusion.io.tables import read_csv, read_parquet, read_text
+from probefusion.npy import read_npy
 from probefusion.types import EmbeddingSet
 
 __all__ = ["has_columns", "read_embeddings", "readable_suffixes"]
 
 
 def _read_npy(path: Path) -> EmbeddingSet:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise FileFormatError(
-            f"{path.name}: expected an .npy file of one plain array, could not read it ({error})."
-        ) from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise FileFormatError(
-            f"{path.name}: expected one .npy array, got an archive. Name it .npz."
-        )
+    with path.open("rb") as stream:
+        if stream.read(4) == b"PK\3\4":
+            raise FileFormatError(
+                f"{path.name}: expected one .npy array, got an archive. Name it .npz."
+            )
+    array = read_npy(path)
     if array.ndim == 1 and array.dtype.kind == "f":
         raise ShapeError(
             f"{path.name}: expected one row per image, (N, D), got one vector {array.shape}. If it is a single "
@@ -103,9 +97,7 @@ def read_embeddings(
         ConfigError: If columns are to be ignored in a file that has none.
         MissingExtraError: If the format needs a package that is not installed.
     """
-    path = check_existing(path, name="embeddings file")
-    if path.is_dir():
-        raise FileFormatError(f"{path}: expected a file, got a folder.")
+    path = check_file(path, name="embeddings file")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise FileFormatError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from probefusion.checks import as_path
 from probefusion.errors import FileFormatError
 from probefusion.io.sniff import kind_of
 from probefusion.types import Template, TemplateSet
@@ -17,7 +18,7 @@ def split_id(name: str | Path) -> tuple[str, str | None]:
     A file whose name holds a `#` is taken whole if it exists; an id may hold one too. Where no file
     of such a name exists, nothing is split.
     """
-    text = str(name)
+    text = str(as_path(name, "templates"))
     place = text.find("#")
     while place > 0 and not Path(text).exists():
         if Path(text[:place]).is_file():

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
-
-import numpy as np
 
 from probefusion.checks import check_existing
 from probefusion.errors import FileFormatError
 from probefusion.faces.frames import is_video
 from probefusion.faces.images import IMAGE_SUFFIXES
 from probefusion.io.columns import numbered_columns
+from probefusion.npy import open_npz
 from probefusion.parquet import open_parquet
 
 __all__ = ["Kind", "kind_of"]
@@ -102,12 +100,11 @@ _NPZ_KINDS: dict[str, Kind] = {
 def _npz_kind(path: Path) -> Kind:
     """The kind that the file states; where it states none, as files made by hand, that of its keys."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            names = getattr(archive, "files", [])
-            if "kind" in names:
-                return _NPZ_KINDS.get(str(archive["kind"]), "unknown")
-            return _kind_of_names(names)
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError):
+        with open_npz(path) as archive:
+            if "kind" in archive.names:
+                return _NPZ_KINDS.get(str(archive.read("kind")), "unknown")
+            return _kind_of_names(archive.names)
+    except FileFormatError:
         return "unknown"
 
 

@@ -17,9 +17,13 @@ from probefusion.errors import DtypeError, EmptySetError, FileFormatError, Shape
 from probefusion.io.columns import UNNAMED, Columns, counts_rows, set_of_columns
 from probefusion.io.doubts import question_columns, question_shape
 from probefusion.parquet import label_column, list_matrix, metadata_text, read_parquet_table
+from probefusion.reading import read_bytes, reading
 from probefusion.types import EmbeddingSet
 
 __all__ = ["read_csv", "read_parquet", "read_text"]
+
+_LARGEST_CSV = 1 << 31
+"""Bytes of a text file at most: more is no single person's."""
 
 _LISTS = ("embedding", "style")
 _NUMBERS = ("norm", "quality")
@@ -201,12 +205,8 @@ def _check_index(values: npt.NDArray[Any], name: str, origin: str, num_columns: 
 
 
 def _decoded(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FileFormatError(
-            f"{path.name}: expected UTF-8 text, could not read it ({error})."
-        ) from error
+    with reading(path.name, "UTF-8 text"):
+        return read_bytes(path, at_most=_LARGEST_CSV).decode("utf-8-sig")
 
 
 def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:

@@ -156,6 +156,7 @@ def _embed_inputs(
     if given.pictures:
         from probefusion.pipeline.pictures import embed_pictures
 
+        models.check_aligned(pixels for _, pixels in given.pictures)
         quality = models.judge(kept=False, made_by=made_by)
         yield embed_pictures(given.pictures, models.embedder, models.crop_detector, quality)
 

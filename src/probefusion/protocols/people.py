@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 from probefusion.faces.images import MAX_FILE_BYTES, SkippedImage, list_images
+from probefusion.reading import READ_ERRORS, open_zip, reason_of
 
 __all__ = ["People", "composed", "read_people"]
 
@@ -94,16 +94,9 @@ class People:
             )
         try:
             return path.read_bytes() if self.path.is_dir() else self._archive.read(source)
-        except (
-            OSError,
-            EOFError,
-            RuntimeError,  # an encrypted member
-            NotImplementedError,  # an unknown compression
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+        except READ_ERRORS as error:
             raise FileFormatError(
-                f"{source} of {str(self.path)!r} could not be read ({error})."
+                f"{source} of {str(self.path)!r} could not be read ({reason_of(error)})."
             ) from error
 
     @cached_property
@@ -204,13 +197,11 @@ def _check_unicode(name: str) -> None:
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise FileFormatError(
-            f"{str(path)!r}: expected a folder or a zip archive, could not read it ({error}). "
-            f"Give a folder with one folder of images per person."
-        ) from error
+    return open_zip(
+        path,
+        expected="a folder or a zip archive",
+        step="Give a folder with one folder of images per person.",
+    )
 
 
 def composed(text: str) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from probefusion.errors import FileFormatError, MismatchError
 from probefusion.files import replace_file
+from probefusion.reading import reading
 from probefusion.training.config import TrainingConfig
 from probefusion.training.early_stopping import EarlyStopping
 from probefusion.training.variant_store import VariantStore
@@ -92,12 +93,12 @@ def load_checkpoint(
         FileFormatError: If the file is no checkpoint.
         MismatchError: If it belongs to another run.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise FileFormatError(f"{path}: not a checkpoint ({error}).") from error
+    with (
+        reading(path, "a checkpoint", also=(SafetensorError,)),
+        safe_open(path, framework="pt") as file,
+    ):
+        metadata = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if metadata.get("kind") != "checkpoint":
         raise FileFormatError(f"{path}: expected a training checkpoint, got another file.")
     if metadata["run"] != run:

@@ -22,6 +22,8 @@ import numpy.typing as npt
 from probefusion.checks import check_existing
 from probefusion.errors import ConfigError, EmptySetError, FileFormatError, MismatchError
 from probefusion.files import replace_file
+from probefusion.npy import map_npy, read_npy
+from probefusion.records import read_record
 from probefusion.types import FloatArray
 from probefusion.workers import available_threads, map_in_order
 
@@ -144,9 +146,9 @@ class VariantStore:
             )
         style = folder / "style.npy"
         return VariantStore(
-            embeddings=np.load(folder / "embeddings.npy", mmap_mode="r"),
-            style=np.load(style, mmap_mode="r") if style.exists() else None,
-            clean=np.load(folder / "clean.npy"),
+            embeddings=map_npy(folder / "embeddings.npy"),
+            style=map_npy(style) if style.exists() else None,
+            clean=read_npy(folder / "clean.npy"),
             subjects=np.asarray(facts["subjects"], dtype=np.int64),
             subject_ids=tuple(facts["subject_ids"]),
             sources=tuple(facts["sources"]),
@@ -332,11 +334,7 @@ def _generator(seed: int, source: str) -> np.random.Generator:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{path}: expected JSON, could not read it ({error}).") from error
-    return content
+    return read_record(path, dict[str, Any])
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

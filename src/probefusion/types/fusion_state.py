@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_existing
 from probefusion.errors import (
     DtypeError,
     EmbedderMismatchError,
     FileFormatError,
     FuserMismatchError,
     InvalidInputError,
-    NonFiniteError,
-    ProbeFusionError,
     ShapeError,
 )
 from probefusion.files import replace_file
+from probefusion.reading import read_bytes
+from probefusion.types.state_checks import check_possible, checked_count, checked_sums
+from probefusion.types.state_files import MAX_STATE_BYTES, read_state_bytes, state_bytes
 
 __all__ = ["FusionState"]
 
-_FORMAT_VERSION = 1
 _ROUNDING = 1e-9
 """Share of the mass that rounding may leave below zero after a removal."""
 
@@ -47,8 +46,10 @@ class FusionState:
 
     Raises:
         ShapeError: If the numbers of clusters differ.
+        DtypeError: If `num_images` is no whole number, or sums are no numbers.
         NonFiniteError: If a sum is NaN or infinite.
-        InvalidInputError: If `num_images` or a mass is negative.
+        InvalidInputError: If `num_images` or a mass is negative, or no such number of images can give
+            such sums, see `probefusion.types.state_checks.check_possible`.
 
     Source: Kim et al. 2022, sec. 3.4, written as sums.
     """
@@ -62,14 +63,11 @@ class FusionState:
 
     def __post_init__(self) -> None:
         for name, axes in (("mass", 1), ("sums", 2), ("style_sums", 2)):
-            array = np.ascontiguousarray(getattr(self, name), dtype=np.float64)
-            if array.ndim != axes:
-                raise ShapeError(f"{name}: expected {axes} axes, got shape {array.shape}.")
-            if not np.isfinite(array).all():
-                raise NonFiniteError(f"{name}: expected finite sums, got NaN or infinity.")
-            array = array.view()
-            array.flags.writeable = False
+            array = checked_sums(getattr(self, name), name=name, axes=axes)
             object.__setattr__(self, name, array)
+        object.__setattr__(self, "num_images", checked_count(self.num_images))
+        if not isinstance(self.fuser, str):
+            raise DtypeError(f"fuser: expected a text, got {self.fuser!r}.")
         if self.embedder is not None and not isinstance(self.embedder, str):
             raise DtypeError(f"embedder: expected a text or None, got {self.embedder!r}.")
         if not len(self.mass) == len(self.sums) == len(self.style_sums):
@@ -77,10 +75,7 @@ class FusionState:
                 f"mass, sums, style_sums: expected one row per cluster in each, got "
                 f"{len(self.mass)}, {len(self.sums)} and {len(self.style_sums)} rows."
             )
-        if self.num_images < 0:
-            raise InvalidInputError(f"num_images: expected 0 or more, got {self.num_images}.")
-        if (self.mass < 0).any():
-            raise InvalidInputError(f"mass: expected 0 or more, got {self.mass.min():.3g}.")
+        check_possible(self)
 
     def __repr__(self) -> str:
         return (
@@ -109,13 +104,15 @@ class FusionState:
     def __sub__(self, other: FusionState) -> FusionState:
         """The state without the images of `other`, which must have been added before.
 
-        Sums cannot tell whose they are: that `other` was added is checked only as far as its number
-        of images, its mass and, when nothing remains, its sums tell.
+        **Sums do not remember whose they are.** What cannot have been in is refused where it shows: more
+        images or more mass than there is, in any cluster; when nothing remains, other sums; and for
+        fusers that add up unit vectors (mean, norm-weighted, universal), a rest that is longer than its
+        images can be. Otherwise the images of somebody else are taken out without an error, and the
+        template is wrong from then on: keep a record of what was added.
 
         Raises:
             FuserMismatchError, EmbedderMismatchError: If they do not belong together.
-            InvalidInputError: If `other` holds more images or more mass than this state, or as many
-                images and other sums.
+            InvalidInputError: If `other` was never added, as far as that shows.
         """
         if not isinstance(other, FusionState):
             return NotImplemented
@@ -148,14 +145,20 @@ class FusionState:
                 "cannot take out images that weigh more than the whole state: they were never "
                 "added to it. Subtract only what was added."
             )
-        return FusionState(
-            mass=np.maximum(mass, 0.0),
-            sums=self.sums - other.sums,
-            style_sums=self.style_sums - other.style_sums,
-            num_images=remaining,
-            fuser=self.fuser,
-            embedder=embedder,
-        )
+        try:
+            return FusionState(
+                mass=np.maximum(mass, 0.0),
+                sums=self.sums - other.sums,
+                style_sums=self.style_sums - other.style_sums,
+                num_images=remaining,
+                fuser=self.fuser,
+                embedder=embedder,
+            )
+        except InvalidInputError as error:
+            raise InvalidInputError(
+                f"cannot take these {other.num_images} images out: what would remain is no sum of "
+                f"{remaining} images ({error}) Subtract only what was added."
+            ) from error
 
     def _check_fits(self, other: FusionState) -> str | None:
         if self.fuser != other.fuser:
@@ -181,17 +184,10 @@ class FusionState:
 
     def to_bytes(self) -> bytes:
         """The state as safetensors bytes, to be stored beside a person's record."""
-        from safetensors.numpy import save
-
-        facts = {
-            "kind": "fusion_state",
-            "format_version": str(_FORMAT_VERSION),
-            "facts": json.dumps(
-                {"num_images": self.num_images, "fuser": self.fuser, "embedder": self.embedder}
-            ),
-        }
-        arrays = {"mass": self.mass, "sums": self.sums, "style_sums": self.style_sums}
-        return save({key: np.array(value) for key, value in arrays.items()}, metadata=facts)
+        return state_bytes(
+            {"mass": self.mass, "sums": self.sums, "style_sums": self.style_sums},
+            {"num_images": self.num_images, "fuser": self.fuser, "embedder": self.embedder},
+        )
 
     @staticmethod
     def from_bytes(data: bytes, *, origin: str = "state") -> FusionState:
@@ -202,39 +198,15 @@ class FusionState:
             origin: Where they come from, for messages.
 
         Raises:
-            FileFormatError: If they are not a fusion state.
+            FileFormatError: If they are not a fusion state, or one that cannot be.
+            IntegrityError: If their hash is not that of what was written.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-
+        arrays, facts = read_state_bytes(data, origin=origin)
         try:
-            arrays = load(data)
-            header_length = int.from_bytes(data[:8], "little")
-            metadata = json.loads(data[8 : 8 + header_length]).get("__metadata__", {})
-            if metadata.get("kind") != "fusion_state":
-                raise FileFormatError(
-                    f"{origin}: expected a fusion state, got another safetensors file."
-                )
-            if int(metadata["format_version"]) > _FORMAT_VERSION:
-                raise FileFormatError(
-                    f"{origin}: format version {metadata['format_version']} is newer than "
-                    f"{_FORMAT_VERSION}, which this release reads. Upgrade probefusion."
-                )
-            facts = json.loads(metadata["facts"])
-            return FusionState(
-                mass=arrays["mass"],
-                sums=arrays["sums"],
-                style_sums=arrays["style_sums"],
-                num_images=int(facts["num_images"]),
-                fuser=str(facts["fuser"]),
-                embedder=facts["embedder"],
-            )
-        except (SafetensorError, KeyError, TypeError, ValueError, OverflowError) as error:
-            if isinstance(error, ProbeFusionError):
-                raise
-            raise FileFormatError(
-                f"{origin}: expected safetensors bytes of a fusion state, could not read them ({error})."
-            ) from error
+            fields: dict[str, Any] = {**arrays, **facts}
+            return FusionState(**fields)
+        except InvalidInputError as error:
+            raise FileFormatError(f"{origin}: {error}") from error
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Writes `to_bytes` to a file, atomically.
@@ -251,7 +223,8 @@ class FusionState:
 
         Raises:
             MissingFileError: If the file does not exist.
-            FileFormatError: If it is not a fusion state.
+            FileFormatError: If it is not a fusion state, or one that cannot be.
+            IntegrityError: If it is not what was written.
         """
-        path = check_existing(path, name="state")
-        return FusionState.from_bytes(path.read_bytes(), origin=path.name)
+        data = read_bytes(path, at_most=MAX_STATE_BYTES, name="state")
+        return FusionState.from_bytes(data, origin=Path(path).name)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from probefusion.checks import check_finite_rows, check_float_array, read_only, row_norms
 from probefusion.errors import (
+    DtypeError,
     EmbedderMismatchError,
     FileFormatError,
     FuserMismatchError,
@@ -56,6 +57,9 @@ class Template:
                 f"vector: expected unit length, got {length:.6g}. Divide it by its length."
             )
         object.__setattr__(self, "vector", read_only(vector))
+        count: Any = self.num_images
+        if isinstance(count, np.integer):
+            object.__setattr__(self, "num_images", int(count))
         if type(self.num_images) is not int or self.num_images < 1:
             raise InvalidInputError(
                 f"num_images: expected a whole number of at least 1, got {self.num_images!r}."
@@ -69,6 +73,10 @@ class Template:
                     f"and sum {weights.sum():.6g}."
                 )
             object.__setattr__(self, "weights", read_only(weights))
+        for name in ("fuser", "embedder"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise DtypeError(f"{name}: expected a text or None, got {value!r}.")
 
     @staticmethod
     def unchecked(
@@ -114,10 +122,16 @@ class Template:
         """Cosine between two templates, in [-1, 1]; higher means more alike.
 
         Raises:
+            DtypeError: If the other is no template.
             EmbedderMismatchError: If both embedders are known and differ.
             FuserMismatchError: If both fusers are known and differ.
             ShapeError: If the dimensions differ.
         """
+        if not isinstance(other, Template):
+            raise DtypeError(
+                f"other: expected a Template, got {type(other).__name__}. Fuse both sides; a vector "
+                f"becomes one with Template(vector=..., num_images=...)."
+            )
         check_comparable(self, other)
         cosine = float(np.dot(self.vector.astype(np.float64), other.vector.astype(np.float64)))
         return max(-1.0, min(1.0, cosine))

@@ -5,7 +5,8 @@
         num_images    integer, how many images went in
         embedding     list of D numbers, the unit vector
         state         bytes of `FusionState.to_bytes`; optional
-        file metadata: fuser, embedder (fingerprints; each optional)
+        file metadata: fuser, embedder (fingerprints; each optional), probefusion.sha256 (of the columns;
+                      files made by hand and by releases up to 0.1 have none)
     FILE.npz          kind "templates", format_version 1
         template_ids  (T,) text, or integers
         num_images    (T,) integers
@@ -27,7 +28,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import DtypeError, FileFormatError, ShapeError
+from probefusion.content_hash import content_hash
+from probefusion.errors import (
+    DtypeError,
+    FileFormatError,
+    IntegrityError,
+    InvalidInputError,
+    ShapeError,
+)
 from probefusion.extras import import_extra
 from probefusion.files import optional_text, read_npz, replace_file, write_npz
 from probefusion.parquet import label_column, list_matrix, metadata_text, read_parquet_table
@@ -43,6 +51,7 @@ __all__ = [
 _ROWS_AT_ONCE = 8192
 _REQUIRED = ("template_id", "num_images", "embedding")
 _NPZ_REQUIRED = frozenset({"template_ids", "num_images", "embeddings"})
+_HASH_KEY = "probefusion.sha256"
 _STATE_ARRAYS = ("mass", "sums", "style_sums")
 
 
@@ -102,6 +111,7 @@ def read_template_file(path: Path) -> TemplateColumns:
 
     Raises:
         FileFormatError: If it is no such file, or lacks a column, or has an unknown one.
+        IntegrityError: If its content is not what was written.
         DtypeError, ShapeError: If a column is of the wrong type, or its rows differ in length.
         MissingExtraError: If pyarrow is needed and not installed.
     """
@@ -159,17 +169,20 @@ def _states(
         raise ShapeError(f"{path.name}: expected a state for each of {counts.size} templates.")
     if any(array.dtype.kind != "f" for array in columns) or counts.dtype.kind not in "iu":
         raise DtypeError(f"{path.name}: expected floating-point states and whole num_images.")
-    return [
-        FusionState(
-            mass=mass,
-            sums=sums,
-            style_sums=style_sums,
-            num_images=count,
-            fuser=fuser,
-            embedder=embedder,
-        )
-        for mass, sums, style_sums, count in zip(*columns, counts.ravel().tolist(), strict=True)
-    ]
+    try:
+        return [
+            FusionState(
+                mass=mass,
+                sums=sums,
+                style_sums=style_sums,
+                num_images=count,
+                fuser=fuser,
+                embedder=embedder,
+            )
+            for mass, sums, style_sums, count in zip(*columns, counts.ravel().tolist(), strict=True)
+        ]
+    except InvalidInputError as error:
+        raise FileFormatError(f"{path.name}: {error}") from error
 
 
 def _write_parquet(path: Path, columns: TemplateColumns, force: bool) -> None:
@@ -186,6 +199,7 @@ def _write_parquet(path: Path, columns: TemplateColumns, force: bool) -> None:
         fields.append(("state", arrow.binary()))
     facts = {"fuser": columns.fuser, "embedder": columns.embedder}
     known = {key: value for key, value in facts.items() if value is not None}
+    known[_HASH_KEY] = _parquet_hash(columns)
     schema = arrow.schema(fields, metadata=known)
     with replace_file(path, force=force) as stream, parquet.ParquetWriter(stream, schema) as writer:
         for start in range(0, len(ids), _ROWS_AT_ONCE):
@@ -220,13 +234,49 @@ def _read_parquet(path: Path) -> TemplateColumns:
             FusionState.from_bytes(data, origin=f"state {row} of {path.name}")
             for row, data in enumerate(_bytes(table.column("state"), path.name))
         ]
-    return TemplateColumns(
+    columns = TemplateColumns(
         ids=label_column(table.column("template_id"), "template_id", path.name),
         num_images=label_column(table.column("num_images"), "num_images", path.name),
         vectors=vectors,
         fuser=metadata_text(table.schema, "fuser"),
         embedder=metadata_text(table.schema, "embedder"),
         states=states,
+    )
+    found = metadata_text(table.schema, _HASH_KEY)
+    if found is not None and found != _parquet_hash(columns):
+        raise IntegrityError(
+            f"{path.name}: its templates are not those that were written to it (another SHA-256). The "
+            f"file was damaged: take a copy of it, or make it again. If you changed it on purpose, "
+            f"leave out {_HASH_KEY!r} of its metadata."
+        )
+    return columns
+
+
+def _parquet_hash(columns: TemplateColumns) -> str:
+    """The hash of what a Parquet file holds."""
+    names = [str(name).encode("utf-8", "surrogatepass") for name in columns.ids.tolist()]
+    return content_hash(
+        {
+            "template_id": b"".join(names),
+            "lengths": np.array([len(name) for name in names], np.int64),
+            "kind": "text" if columns.ids.dtype.kind == "U" else "integer",
+            "num_images": columns.num_images.astype(np.int64),
+            "embedding": columns.vectors.astype(np.float32, copy=False),
+            "states": "".join(_state_hash(state) for state in columns.states or ()),
+            "fuser": columns.fuser,
+            "embedder": columns.embedder,
+        }
+    )
+
+
+def _state_hash(state: FusionState) -> str:
+    return content_hash(
+        {
+            **{name: getattr(state, name) for name in _STATE_ARRAYS},
+            "num_images": np.int64(state.num_images),
+            "fuser": state.fuser,
+            "embedder": state.embedder,
+        }
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from probefusion.errors import (
     MissingFileError,
     UnknownNameError,
 )
-from probefusion.files import replace_file, sha256_of
+from probefusion.files import home_path, replace_file, sha256_of
 from probefusion.records import read_record
 from probefusion.zoo.bundled import is_bundled
 from probefusion.zoo.fuser_folders import find_wrong_file, folder_sha256, fuser_roots
@@ -41,6 +42,8 @@ REINSTALL = "pip install --force-reinstall --no-deps probefusion"
 """How to get back a file of the package."""
 
 _PINS = "pins.json"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,7 @@ def places_of(entry: KnownModel) -> Iterator[FoundFile]:
     place = "own" if Path(entry.file).is_absolute() else "probefusion"
     place = "package" if is_bundled(entry.file) else place
     yield FoundFile(path=models_folder() / entry.file, place=place)
-    root = Path(os.environ.get("INSIGHTFACE_HOME") or "~/.insightface").expanduser() / "models"
+    root = home_path(os.environ.get("INSIGHTFACE_HOME") or "~/.insightface") / "models"
     for part in entry.packs:
         for folder in (root / part.pack, root / part.pack / part.pack):
             yield FoundFile(path=folder / part.member, place="insightface")
@@ -105,7 +108,7 @@ def places_of(entry: KnownModel) -> Iterator[FoundFile]:
         yield FoundFile(path=root / entry.file, place="insightface")
     if entry.huggingface is not None:
         home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface")
-        hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+        hub = home_path(os.environ.get("HF_HUB_CACHE") or home / "hub")
         repository = "models--" + entry.huggingface.repository.replace("/", "--")
         snapshots = hub / repository / "snapshots"
         for snapshot in sorted(snapshots.glob("*")):
@@ -118,9 +121,12 @@ def search_file(entry: KnownModel) -> FoundFile | None:
 
 
 def _is_there(entry: KnownModel, path: Path) -> bool:
-    if entry.files:
-        return all((path / file.name).is_file() for file in entry.files)
-    return path.is_file()
+    files = [path / file.name for file in entry.files] or [path]
+    try:
+        return all(file.is_file() and os.access(file, os.R_OK) for file in files)
+    except OSError as error:  # a folder above may not be entered
+        _log.warning("%s: could not be looked at (%s); passed over", path, error.strerror)
+        return False
 
 
 def find_file(name: str, *, kind: str) -> tuple[Path, KnownModel]:
@@ -191,7 +197,7 @@ def locate(model: str | Path, *, kind: str) -> tuple[Path, str]:
         IntegrityError: If a known name's file has another hash.
     """
     if isinstance(model, Path) or model.endswith(".onnx") or Path(model).is_file():
-        path = Path(model).expanduser()
+        path = home_path(model)
         _refuse_pointer_of_known(path)
         check_existing(path, name="model")
         if path.is_dir():

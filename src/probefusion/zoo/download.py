@@ -304,7 +304,7 @@ class _Transfer:
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
             return str(note["validator"]) if note["url"] == _digest(url) else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None  # no note, or an unreadable one: the part is then not resumed unchecked
 
     def _write_note(self, url: str, headers: Any) -> None:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from probefusion.errors import MissingFileError
-from probefusion.files import bundled_folder, sha256_of
+from probefusion.files import bundled_folder, home_path, sha256_of
 from probefusion.fusion.folder import CARD_NAME
 from probefusion.zoo.manifest import KnownModel, models_folder
 
@@ -25,7 +25,7 @@ def fuser_roots() -> tuple[tuple[str, Path], ...]:
         MissingFileError: If PROBEFUSION_FUSERS names a folder that does not exist.
     """
     given = os.environ.get("PROBEFUSION_FUSERS", "").split(os.pathsep)
-    own = [Path(name).expanduser() for name in given if name]
+    own = [home_path(name) for name in given if name]
     for folder in own:
         if not folder.is_dir():
             raise MissingFileError(

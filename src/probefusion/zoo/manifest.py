@@ -17,7 +17,7 @@ import msgspec
 import platformdirs
 
 from probefusion.errors import ConfigError, FileFormatError, OutputExistsError, UnknownNameError
-from probefusion.files import replace_file
+from probefusion.files import home_path, replace_file
 from probefusion.records import decode_record, read_record, record_of
 from probefusion.zoo.bundled import bundled_entries
 
@@ -217,11 +217,15 @@ def models_folder() -> Path:
     """
     home = os.environ.get("PROBEFUSION_HOME", "")
     if home:
-        return Path(home).expanduser() / "models"
-    usual = Path("~/.cache/probefusion/models").expanduser()  # on every system, in older releases
+        return home_path(home) / "models"
+    usual = home_path("~/.cache/probefusion/models")  # on every system, in older releases
     if usual.is_dir():
         return usual
-    return platformdirs.user_cache_path("probefusion", appauthor=False) / "models"
+    try:
+        caches = platformdirs.user_cache_path("probefusion", appauthor=False)
+    except RuntimeError:  # newer releases; older ones give a "~"
+        caches = Path("~/.cache/probefusion")
+    return home_path(caches) / "models"
 
 
 def user_manifest_path() -> Path:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 from probefusion.errors import DownloadError, FileFormatError, IntegrityError
 from probefusion.files import replace_file, sha256_of
+from probefusion.reading import open_zip
 from probefusion.zoo.bundled import is_bundled
 from probefusion.zoo.cache import (
     REINSTALL,
@@ -341,7 +343,7 @@ def _extract(archive: Path, member: str, path: Path, entry: KnownModel) -> str:
     digest, have = hashlib.sha256(), 0
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with zipfile.ZipFile(archive) as pack:
+        with open_zip(archive) as pack:
             names = [name for name in pack.namelist() if name.rpartition("/")[2] == member]
             if len(names) != 1:
                 raise FileFormatError(
@@ -361,7 +363,7 @@ def _extract(archive: Path, member: str, path: Path, entry: KnownModel) -> str:
                         f"{archive.name}: {member!r} has SHA-256 {digest.hexdigest()}, expected "
                         f"{expected}. The pack is not the published one."
                     )
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise FileFormatError(f"{archive}: expected a zip archive ({error}).") from error
     if expected is None:
         pin(entry, digest.hexdigest())
