@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_file
 from probefusion.errors import (
     ConfigError,
     DtypeError,
@@ -20,7 +19,7 @@ from probefusion.errors import (
 )
 from probefusion.extras import import_cv2, quiet_cv2
 from probefusion.faces.align import align_face
-from probefusion.files import sha256_of
+from probefusion.files import check_file, sha256_of
 from probefusion.types import FloatArray
 
 __all__ = ["Detector", "Face", "YuNetDetector", "crop_largest_face", "largest_face"]
