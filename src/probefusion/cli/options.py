@@ -6,9 +6,9 @@ import argparse
 from typing import Any
 
 from probefusion.workers import MAX_THREADS
+from probefusion.zoo.fuser_names import fuser_choices
 
 __all__ = [
-    "FUSERS",
     "add_embedder_option",
     "add_embedding_options",
     "add_fuser_option",
@@ -18,18 +18,6 @@ __all__ = [
     "number_list",
     "positive",
 ]
-
-FUSERS = (
-    "mean",
-    "norm-weighted",
-    "universal",
-    "exact",
-    "exact-embedding",
-    "exact-fast",
-    "exact-unit",
-    "official",
-)
-"""Short names that --fuser takes. Written down, since looking them up would make --help slow."""
 
 
 def positive(text: str) -> int:
@@ -118,11 +106,12 @@ def add_preprocessing_option(parser: Any) -> None:
 
 def add_fuser_option(parser: argparse.ArgumentParser) -> None:
     """The fuser and how images are handed to it."""
+    names = [name for name in fuser_choices() if name not in ("auto", "NAME", "DIR")]
     parser.add_argument(
         "--fuser",
         default="auto",
         metavar="NAME|DIR",
-        help=f"{', '.join(FUSERS)} or a fuser folder; auto (default) takes the bundled exact fuser where it "
+        help=f"{', '.join(names)} or a fuser folder; auto (default) takes the bundled exact fuser where it "
         f"fits the embedder, otherwise universal where crops were judged, otherwise mean",
     )
     parser.add_argument(

@@ -12,9 +12,8 @@ import numpy.typing as npt
 from probefusion.embedders.crop_batches import embed_crops
 from probefusion.embedders.embedder import Embedder
 from probefusion.embedders.quality import CropQuality
-from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
-from probefusion.faces.align import align_face
-from probefusion.faces.detect import Detector, largest_face
+from probefusion.errors import ConfigError, EmptySetError
+from probefusion.faces.detect import Detector, crop_largest_face
 from probefusion.faces.images import (
     ImageSource,
     SkippedImage,
@@ -104,13 +103,12 @@ def embed_images(
         fit=(lambda image: fit_crop(image, size)) if aligned else None,
     )
     for done, (source, image) in enumerate(images, start=1):
-        crop = image if isinstance(image, SkippedImage) else _crop(image, detector, size)
-        if isinstance(crop, SkippedImage):
-            collected.skipped.append(crop)
-        elif isinstance(crop, str):
-            collected.skipped.append(SkippedImage(source=source.name, reason=crop))
+        if isinstance(image, SkippedImage):
+            collected.skipped.append(image)
+        elif detector is None:
+            collected.add(source.name, image, 1)
         else:
-            collected.add(source.name, *crop)
+            collected.find(source.name, image, detector)
         if progress is not None:
             progress(done, len(sources))
     collected.flush()
@@ -142,6 +140,14 @@ class _Collector:
         if len(self._waiting) >= _CROPS_AT_ONCE:
             self.flush()
 
+    def find(self, source: str, photo: npt.NDArray[np.uint8], detector: Detector) -> None:
+        """Takes the largest face of a photo, or notes why there is none."""
+        crop = crop_largest_face(photo, detector, size=self._embedder.spec.input_size)
+        if isinstance(crop, str):
+            self.skipped.append(SkippedImage(source=source, reason=crop))
+        else:
+            self.add(source, *crop)
+
     def flush(self) -> None:
         """Embeds what is waiting."""
         sources = [source for source, _, _ in self._waiting]
@@ -155,22 +161,6 @@ class _Collector:
             else:
                 self.skipped.append(SkippedImage(source=source, reason=reason))
         self._waiting.clear()
-
-
-def _crop(
-    image: npt.NDArray[np.uint8], detector: Detector | None, size: int
-) -> tuple[npt.NDArray[np.uint8], int] | str:
-    """The aligned crop and the number of faces, or the reason why there is none."""
-    if detector is None:
-        return image, 1
-    faces = detector.detect(image)
-    face = largest_face(faces)
-    if face is None:
-        return "no face found"
-    try:
-        return align_face(image, face.landmarks, size=size), len(faces)
-    except InvalidInputError as error:
-        return f"the face cannot be aligned ({error})"
 
 
 def _why_empty(skipped: list[SkippedImage], num_sources: int) -> str:

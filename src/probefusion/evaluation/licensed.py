@@ -126,7 +126,7 @@ def embed_rows(
         protocol: The benchmark.
         embedder: The embedder.
         cache: Folder to keep blocks in; they are found by the rows' names, the files' sizes and times of
-            change, and the embedder's fingerprint.
+            change, what finds the faces, and the embedder's fingerprint.
         progress: Called with (rows done, rows in all).
 
     Raises:
@@ -158,7 +158,7 @@ def embed_rows(
 
 
 def _files_digest(protocol: Benchmark) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(protocol.found_by.encode())
     for name, path in zip(protocol.row_names, protocol.row_paths, strict=True):
         facts = path.stat()
         digest.update(f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())

@@ -84,7 +84,11 @@ def similarity_transform(points: npt.ArrayLike, targets: npt.ArrayLike) -> npt.N
 
 
 def align_face(
-    image: npt.NDArray[np.uint8], landmarks: npt.ArrayLike, *, size: int = 112
+    image: npt.NDArray[np.uint8],
+    landmarks: npt.ArrayLike,
+    *,
+    size: int = 112,
+    check_order: bool = True,
 ) -> npt.NDArray[np.uint8]:
     """Cuts a face out so that its landmarks come to stand where embedders expect them.
 
@@ -92,6 +96,8 @@ def align_face(
         image: (H, W, 3) uint8 RGB; not changed.
         landmarks: (5, 2) x and y in pixels, in the order of `ARCFACE_LANDMARKS`.
         size: Height and width of the crop in pixels; the standard places are scaled with it.
+        check_order: Whether landmarks that fit a face only with left and right exchanged are refused. False
+            for those of a benchmark, which are taken as they were published.
 
     Returns:
         (size, size, 3) uint8 RGB, a new array. What lies outside the image is black.
@@ -119,7 +125,8 @@ def align_face(
         raise InvalidInputError(
             f"landmarks: expected a face, got five points within {_MIN_SPREAD} pixels."
         )
-    _refuse_swapped(points)
+    if check_order:
+        _refuse_swapped(points)
     cv2 = import_cv2("aligning faces")
     crop: npt.NDArray[np.uint8] = cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=0

@@ -10,12 +10,19 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import ConfigError, DtypeError, FileFormatError, ShapeError
+from probefusion.errors import (
+    ConfigError,
+    DtypeError,
+    FileFormatError,
+    InvalidInputError,
+    ShapeError,
+)
 from probefusion.extras import import_cv2, quiet_cv2
-from probefusion.files import check_file
+from probefusion.faces.align import align_face
+from probefusion.files import check_file, sha256_of
 from probefusion.types import FloatArray
 
-__all__ = ["Detector", "Face", "YuNetDetector", "largest_face"]
+__all__ = ["Detector", "Face", "YuNetDetector", "crop_largest_face", "largest_face"]
 
 _NMS_THRESHOLD = 0.3
 _TOP_K = 5000
@@ -72,6 +79,26 @@ def largest_face(faces: Sequence[Face]) -> Face | None:
     return max(faces, key=lambda face: (face.area, face.score), default=None)
 
 
+def crop_largest_face(
+    image: npt.NDArray[np.uint8], detector: Detector, *, size: int
+) -> tuple[npt.NDArray[np.uint8], int] | str:
+    """The aligned crop of the largest face of a photo and how many faces it shows, or why there is none.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        detector: Finds the faces.
+        size: Side of the crop in pixels.
+    """
+    faces = detector.detect(image)
+    face = largest_face(faces)
+    if face is None:
+        return "no face found"
+    try:
+        return align_face(image, face.landmarks, size=size), len(faces)
+    except InvalidInputError as error:
+        return f"the face cannot be aligned ({error})"
+
+
 class YuNetDetector:
     """YuNet, a small face detector, run by OpenCV on the CPU.
 
@@ -105,6 +132,7 @@ class YuNetDetector:
         self._opened = (path.absolute(), score_threshold, max_side)
         self._cv2 = import_cv2("detecting faces")
         self._max_side = max_side
+        self.fingerprint = f"yunet@{sha256_of(path)[:12]}/{score_threshold:g}/{max_side}"
         try:
             with quiet_cv2(self._cv2):
                 self._network: Any = self._cv2.FaceDetectorYN.create(

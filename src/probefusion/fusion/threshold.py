@@ -58,7 +58,14 @@ def find_threshold(
     Returns:
         The threshold; for fewer images than any size measured, the one of the smallest size. None if
         there is none at this rate.
+
+    Raises:
+        ConfigError: If the rate is no fraction.
     """
+    if not 0 < false_match_rate < 1:
+        raise ConfigError(
+            f"false_match_rate: expected a fraction between 0 and 1, got {false_match_rate}."
+        )
     fitting = sorted(
         (
             threshold

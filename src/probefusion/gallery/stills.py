@@ -16,6 +16,7 @@ from probefusion.errors import (
     EmbedderMismatchError,
     EmptySetError,
     FuserMismatchError,
+    ShapeError,
 )
 from probefusion.faces import Detector, SkippedImage
 from probefusion.faces.listing import is_hidden, judge_file, read_head
@@ -102,7 +103,8 @@ def read_stills(
         MissingFileError: If a path does not exist.
         ConfigError: If two people have one name.
         EmptySetError: If nobody is left.
-        EmbedderMismatchError, FuserMismatchError: If a template was made by others.
+        EmbedderMismatchError, FuserMismatchError: If a template or set was made by others.
+        ShapeError: If one has another dimension than the others.
     """
     if quality is None and fuser.needs_quality:
         quality = CropQuality()
@@ -123,6 +125,12 @@ def read_stills(
                 raise ConfigError(
                     f"gallery: two people are named {name!r} (the second in {path}). Rename one, or put "
                     f"the images of one person into one folder."
+                )
+            dim = len(next(iter(entries.values()), vectors)[0])
+            if len(vectors[0]) != dim:
+                raise ShapeError(
+                    f"{path}: expected dimension {dim} as of the people before, got {len(vectors[0])}. "
+                    f"Make all with the embedder of the video."
                 )
             entries[name] = vectors
     if not entries:
@@ -216,6 +224,11 @@ def _read(
         return
     if path.suffix.lower() == ".npz":
         images = EmbeddingSet.load(path)
+        if images.embedder not in (None, models.embedder.fingerprint):
+            raise EmbedderMismatchError(
+                f"{path}: embeddings of {images.embedder}, expected {models.embedder.fingerprint}. Make "
+                f"them with the embedder of the video."
+            )
     else:
         try:
             report = embed_images(

@@ -107,7 +107,7 @@ def calibrate(
     from probefusion.protocols import DegradedFolderProtocol, read_people
 
     _check_has_card(fuser)
-    opened = open_fuser(fuser, num_threads=num_threads)
+    opened = open_fuser(fuser, num_threads=num_threads, device=device)
     _check_card(opened, fuser, force=force)
     people = read_people(data)
     protocol = DegradedFolderProtocol(

@@ -153,6 +153,7 @@ class Models:
         paths: Any,
         *,
         kept: bool,
+        made_by: str | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> EmbeddingReport:
         """Embeds images of one person; `paths` and `progress` as for `embed_images`.
@@ -160,6 +161,7 @@ class Models:
         Args:
             paths: Images, folders and zip archives.
             kept: As for `judge`.
+            made_by: As for `judge`.
             progress: Called with the number of images done and in all.
 
         Raises:
@@ -180,7 +182,7 @@ class Models:
             self.embedder,
             detector=self.crop_detector,
             aligned=self.aligned,
-            quality=self.judge(kept=kept),
+            quality=self.judge(kept=kept, made_by=made_by),
             num_threads=self.num_threads,
             progress=progress,
         )
@@ -201,7 +203,7 @@ class Models:
         """What finds the face in an image: the detector, or None where images are crops already."""
         return None if self.aligned else self.detector
 
-    def judge(self, *, kept: bool) -> CropQuality | None:
+    def judge(self, *, kept: bool, made_by: str | None = None) -> CropQuality | None:
         """What judges crops for the universal fuser, or None where that is not needed.
 
         Judging costs as much as a small embedder.
@@ -209,8 +211,10 @@ class Models:
         Args:
             kept: Whether the embeddings are kept and may meet any fuser later; otherwise they are fused
                 at once by the fuser of this pipeline.
+            made_by: Fingerprint of the fuser of the states or templates that the images join, or None;
+                "auto" takes that one, whatever else would fit.
         """
-        if not kept and not self._fuser_needs_quality():
+        if not kept and not self._fuser_needs_quality(made_by):
             return None
         if self._quality is None:
             from probefusion.embedders import CropQuality
@@ -314,7 +318,7 @@ class Models:
         example = self.embedder.embed_set(
             noise
         )  # in all but its values as any set of this embedder
-        judge = self.judge(kept=False)
+        judge = self.judge(kept=False, made_by=None if fuser is None else fuser.fingerprint)
         if judge is not None:
             example = replace(example, quality=judge.judge(noise))
         fuser = fuser or self.choose_fuser([example])
@@ -358,9 +362,12 @@ class Models:
             )
         return self._fusers[key]
 
-    def _fuser_needs_quality(self) -> bool:
+    def _fuser_needs_quality(self, made_by: str | None) -> bool:
         from probefusion.zoo.fusers import has_fuser_for
 
+        if self._fuser == "auto" and made_by is not None:
+            fuser = self.fuser_that_made(made_by, self.embedder.fingerprint)
+            return fuser is not None and fuser.needs_quality
         if self._fuser == "auto":
             return not has_fuser_for(self.embedder.fingerprint)
         return self._load_fuser(self._fuser, self.embedder.fingerprint).needs_quality

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from probefusion.errors import ConfigError
 from probefusion.io import kind_of, read_templates, split_id
@@ -67,10 +67,14 @@ def compare_two(
 ) -> Comparison:
     """Does what `Pipeline.compare` promises, with these models."""
     _check_rate(false_match_rate)
-    sides = [_read_side(models, side, progress) for side in (first, second)]
-    people = [person for person, _ in sides]
+    given = [_read_template(side) for side in (first, second)]
+    made_by = next((person.fuser for person in given if person is not None and person.fuser), None)
+    skipped: list[SkippedImage] = []
+    people = [
+        _read_set(models, side, made_by, progress, skipped) if template is None else template
+        for side, template in zip((first, second), given, strict=True)
+    ]
     sets = [person for person in people if isinstance(person, EmbeddingSet)]
-    made_by = next((p.fuser for p in people if isinstance(p, Template) and p.fuser), None)
     if sets:
         fuser: Fuser | None = models.choose_fuser(sets, made_by=made_by)
     else:  # all is fused; the fuser is needed for its threshold only
@@ -83,7 +87,7 @@ def compare_two(
         fuser=one.fuser,
         embedder=one.embedder,
         threshold=_threshold(fuser, one.fuser, false_match_rate, max(counts)),
-        skipped=tuple(image for _, skipped in sides for image in skipped),
+        skipped=tuple(skipped),
     )
 
 
@@ -115,20 +119,30 @@ def _check_rate(rate: float) -> None:
         raise ConfigError(f"--fmr: expected a fraction between 0 and 1, got {rate}.")
 
 
-def _read_side(
-    models: Models, side: Side, progress: UnitProgress | None
-) -> tuple[EmbeddingSet | Template, Sequence[SkippedImage]]:
-    """A template, or the set to be fused; and the images that were skipped."""
+def _read_template(side: Side) -> Template | None:
+    """The template, or None where the side must be fused first."""
     if isinstance(side, Template):
-        return side, ()
-    if isinstance(side, EmbeddingSet):
-        return models.state_embedder(side), ()
+        return side
     if isinstance(side, str | os.PathLike):
         file, name = split_id(os.fspath(side))
         if name is not None or kind_of(file) in ("template", "templates"):
-            return _only_template(os.fspath(side)), ()
-    sets, skipped = read_sets(models, side, one_person=False, progress=progress)
-    return (sets[0] if len(sets) == 1 else EmbeddingSet.concatenate(sets)), skipped
+            return _only_template(os.fspath(side))
+    return None
+
+
+def _read_set(
+    models: Models,
+    side: Any,
+    made_by: str | None,
+    progress: UnitProgress | None,
+    skipped: list[SkippedImage],
+) -> EmbeddingSet:
+    """The set to be fused by the fuser of the other side, if that has one; notes what was skipped."""
+    if isinstance(side, EmbeddingSet):
+        return models.state_embedder(side)
+    sets, left_out = read_sets(models, side, one_person=False, progress=progress, made_by=made_by)
+    skipped += left_out
+    return sets[0] if len(sets) == 1 else EmbeddingSet.concatenate(sets)
 
 
 def _only_template(path: str) -> Template:

@@ -118,7 +118,14 @@ def evaluate(
     if protocol not in known:
         raise UnknownNameError("protocol", protocol, known)
     is_folder = protocol == FOLDER_PROTOCOL
-    _check_settings(is_folder, embeddings=embeddings, flipped=flipped, chunks=chunks, images=images)
+    _check_settings(
+        is_folder,
+        embeddings=embeddings,
+        flipped=flipped,
+        chunks=chunks,
+        images=images,
+        detector=detector,
+    )
     if output is not None:
         _check_report(output, force=force)
         cache = cache or f"{os.fspath(output)}.work"
@@ -190,7 +197,7 @@ class _Source:
         from probefusion.zoo import load_fuser
 
         fusers = [
-            load_fuser(fuser, num_threads=self._num_threads, embedder=embedder)
+            load_fuser(fuser, num_threads=self._num_threads, embedder=embedder, device=self._device)
             for fuser in self._fusers
         ]
         check_fusers(fusers, embedder)
@@ -199,7 +206,6 @@ class _Source:
     def open(self) -> tuple[Embedder, list[Fuser]]:
         """The embedder, which judges crops too where a fuser needs that, and the fusers."""
         from probefusion.embedders import CropQuality, JudgedEmbedder
-        from probefusion.fusion.universal import UniversalFuser
 
         embedder = open_embedder(
             self.embedder,
@@ -208,8 +214,9 @@ class _Source:
             device=self._device,
         )
         fusers = self.load_fusers(embedder.fingerprint)
-        if any(isinstance(fuser, UniversalFuser) for fuser in fusers):
-            embedder = JudgedEmbedder(embedder, CropQuality(num_threads=self._num_threads))
+        if any(fuser.needs_quality for fuser in fusers):
+            judge = CropQuality(num_threads=self._num_threads, device=self._device)
+            embedder = JudgedEmbedder(embedder, judge)
         return embedder, fusers
 
 

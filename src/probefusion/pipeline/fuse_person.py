@@ -51,6 +51,9 @@ def fuse_person(
     else:
         fuser = models.choose_fuser(gathered.sets, states)
     for video in given.videos:
+        if gathered.people and should_stop is not None and should_stop():
+            gathered.problems.append(f"{video}: left out: reading was ended before it")
+            continue
         with read_video(
             models,
             video,
@@ -87,8 +90,9 @@ def read_sets(
     *,
     one_person: bool,
     progress: UnitProgress | None,
+    made_by: str | None = None,
 ) -> tuple[list[EmbeddingSet], list[SkippedImage]]:
-    """Does what `Pipeline.read_sets` promises, with these models."""
+    """Does what `Pipeline.read_sets` promises, with these models; `made_by` as for `Models.judge`."""
     given = sort_inputs(inputs, one_person=one_person, ignore_columns=models.ignore_columns)
     if given.states or given.videos:
         what = "a saved state" if given.states else f"the video {given.videos[0]}"
@@ -98,7 +102,7 @@ def read_sets(
         )
     _check_can_embed(given, models)
     gathered = _Gathered(sets=[models.state_embedder(images) for images in given.sets])
-    for report in _embed_inputs(given, models, progress):
+    for report in _embed_inputs(given, models, progress, made_by):
         gathered.take_report(report)
     return gathered.sets, gathered.skipped
 
@@ -142,17 +146,19 @@ def _check_can_embed(given: Inputs, models: Models) -> None:
 
 
 def _embed_inputs(
-    given: Inputs, models: Models, progress: UnitProgress | None
+    given: Inputs, models: Models, progress: UnitProgress | None, made_by: str | None = None
 ) -> Iterator[EmbeddingReport]:
+    made_by = given.states[0].fuser if given.states else made_by
     if given.images:
-        yield models.embed(given.images, kept=False, progress=_counting("images", progress))
+        yield models.embed(
+            given.images, kept=False, made_by=made_by, progress=_counting("images", progress)
+        )
     if given.pictures:
         from probefusion.pipeline.pictures import embed_pictures
 
         models.check_aligned(pixels for _, pixels in given.pictures)
-        yield embed_pictures(
-            given.pictures, models.embedder, models.crop_detector, models.judge(kept=False)
-        )
+        quality = models.judge(kept=False, made_by=made_by)
+        yield embed_pictures(given.pictures, models.embedder, models.crop_detector, quality)
 
 
 def _counting(unit: str, progress: UnitProgress | None) -> Callable[[int, int | None], None] | None:

@@ -44,11 +44,6 @@ class Inputs:
     pictures: list[tuple[str, npt.NDArray[np.uint8]]] = field(default_factory=list)
     videos: list[str] = field(default_factory=list)
 
-    @property
-    def need_embedder(self) -> bool:
-        """Whether something must be embedded."""
-        return bool(self.images or self.pictures or self.videos)
-
 
 def sort_inputs(
     inputs: Source | Iterable[Source],

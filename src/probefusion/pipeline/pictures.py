@@ -24,9 +24,9 @@ from probefusion.faces import (
     ImageSource,
     SkippedImage,
     align_face,
-    largest_face,
     read_images,
 )
+from probefusion.faces.detect import crop_largest_face
 from probefusion.faces.images import fit_crop
 from probefusion.files import check_existing
 from probefusion.pipeline.chosen_models import Models
@@ -34,7 +34,6 @@ from probefusion.pipeline.results import FoundFace
 from probefusion.types import EmbeddingSet
 
 __all__ = [
-    "crop_picture",
     "embed_crops",
     "embed_pictures",
     "find_crops",
@@ -92,27 +91,6 @@ def find_crops(
     return faces, crops, reasons
 
 
-def crop_picture(image: Image, detector: Detector | None, *, size: int) -> tuple[Image, int] | str:
-    """The crop of the largest face and how many there are, or the reason why there is none.
-
-    Args:
-        image: (H, W, 3) uint8 RGB: a photo, or with no detector an aligned crop.
-        detector: Finds the faces, or None.
-        size: Side of the crop in pixels.
-    """
-    if detector is None:
-        crop = fit_crop(image, size)
-        return crop if isinstance(crop, str) else (crop, 1)
-    faces = detector.detect(image)
-    face = largest_face(faces)
-    if face is None:
-        return "no face found"
-    try:
-        return align_face(image, face.landmarks, size=size), len(faces)
-    except InvalidInputError as error:
-        return f"the face cannot be aligned ({error})"
-
-
 def embed_pictures(
     pictures: Sequence[tuple[str, Image]],
     embedder: Embedder,
@@ -132,7 +110,7 @@ def embed_pictures(
     """
     names, crops, num_faces, skipped = [], [], [], []
     for name, pixels in pictures:
-        cropped = crop_picture(pixels, detector, size=embedder.spec.input_size)
+        cropped = _crop(pixels, detector, embedder.spec.input_size)
         if isinstance(cropped, str):
             skipped.append(SkippedImage(source=name, reason=cropped))
             continue
@@ -154,6 +132,13 @@ def embed_pictures(
         skipped=tuple(skipped),
         num_faces=None if detector is None else counts,
     )
+
+
+def _crop(image: Image, detector: Detector | None, size: int) -> tuple[Image, int] | str:
+    if detector is not None:
+        return crop_largest_face(image, detector, size=size)
+    crop = fit_crop(image, size)
+    return crop if isinstance(crop, str) else (crop, 1)
 
 
 def find_faces(models: Models, photo: str | os.PathLike[str] | Image) -> list[FoundFace]:

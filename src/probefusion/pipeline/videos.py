@@ -65,7 +65,7 @@ def read_video(
             models.embedder,
             models.fuser_of_new_images(fuser),
             settings or _default_settings(models),
-            quality=models.judge(kept=False),
+            quality=models.judge(kept=False, made_by=None if fuser is None else fuser.fingerprint),
             progress=progress,
             should_stop=should_stop,
             **(options or {}),
@@ -117,11 +117,15 @@ def watch_source(
             should_stop=should_stop,
             **options,
         )
-        return _until_closed(events, opening.pop_all())
+        watched = _until_closed(events, opening.pop_all())
+    next(watched)
+    return watched  # type: ignore[return-value]  # None was the first alone
 
 
-def _until_closed(events: Iterator[VideoEvent], opened: ExitStack) -> Iterator[VideoEvent]:
+def _until_closed(events: Iterator[VideoEvent], opened: ExitStack) -> Iterator[VideoEvent | None]:
+    """None, so that it can be begun and then closes what is opened whenever it ends, and the events."""
     with opened:
+        yield None
         yield from events
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from probefusion.errors import ConfigError, UnknownNameError
 from probefusion.faces.align import align_face
-from probefusion.faces.detect import Detector, largest_face
+from probefusion.faces.detect import Detector, crop_largest_face
 from probefusion.faces.images import decode_image, list_images, read_crop
 from probefusion.protocols import (
     IdentificationTask,
@@ -44,7 +44,7 @@ class Benchmark:
         row_names: Name of each image row, relative to the data.
         row_order: Where that order comes from, in words.
         row_paths: Where each image lies.
-        read_row: Gives the aligned crop of a row, or None where no face is found.
+        read_row: Gives the aligned crop of a row, or None where no face is found that can be aligned.
         templates: Which rows and media make up each template.
         pairs: One-to-one comparisons, or None.
         searches: One-to-many searches, possibly none.
@@ -52,6 +52,8 @@ class Benchmark:
         facts: What was read, for the report.
         ranks_among: What ranks count: "subjects", or "templates" of the gallery.
         detector_scores: (R,) the detector's score of each row's face, where the benchmark has one.
+        found_by: What finds the faces in the images, "" where they are aligned or the benchmark says where
+            they are. Crops found by one detector are not taken for those of another.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Benchmark:
     facts: dict[str, Any]
     ranks_among: Literal["subjects", "templates"] = "subjects"
     detector_scores: npt.NDArray[np.float32] | None = None
+    found_by: str = ""
 
 
 def open_benchmark(
@@ -120,7 +123,8 @@ def _open_ijb(dataset: Any, root: Path, check_counts: bool, check_images: bool) 
 
     def read_row(row: int) -> Crop:
         path = paths[row]
-        return align_face(decode_image(path.read_bytes(), source=str(path)), data.landmarks[row])
+        image = decode_image(path.read_bytes(), source=str(path))
+        return align_face(image, data.landmarks[row], check_order=False)
 
     return Benchmark(
         name=dataset,
@@ -218,6 +222,7 @@ def _open_tinyface(
             "ranks": "places among the images of the gallery",
         },
         ranks_among="templates",
+        found_by=_name_of(detector),
     )
 
 
@@ -239,6 +244,7 @@ def _open_ytf(root: Path, detector: Detector | None, check_counts: bool) -> Benc
         searches=(),
         joins_galleries=False,
         facts={"num_images": len(names), "num_videos": len(data.videos)},
+        found_by=_name_of(detector),
     )
 
 
@@ -247,5 +253,11 @@ def _read_face(path: Path, detector: Detector | None) -> Crop | None:
     if detector is None:
         return read_crop(path.read_bytes(), source=str(path))
     image = decode_image(path.read_bytes(), source=str(path))
-    face = largest_face(detector.detect(image))
-    return None if face is None else align_face(image, face.landmarks)
+    found = crop_largest_face(image, detector, size=112)
+    return None if isinstance(found, str) else found[0]
+
+
+def _name_of(detector: Detector | None) -> str:
+    if detector is None:
+        return ""
+    return str(getattr(detector, "fingerprint", type(detector).__qualname__))

@@ -44,7 +44,7 @@ def timeline(lanes: Sequence[tuple[str, str, Explanation]], last_time: float) ->
     """When each person was seen: a lane each.
 
     Args:
-        lanes: (anchor, label, evidence) per person.
+        lanes: (anchor, label, explanation) per person.
         last_time: End of the video in seconds.
     """
     left, top, lane, width = 190, 8, 24, 800
@@ -62,14 +62,14 @@ def timeline(lanes: Sequence[tuple[str, str, Explanation]], last_time: float) ->
             f"<text x='{x(tick):.1f}' y='{bottom + 18}' class='tick' text-anchor='middle'>"
             f"{time_label(tick)}</text>"
         )
-    for row, (anchor, label, evidence) in enumerate(lanes):
+    for row, (anchor, label, explanation) in enumerate(lanes):
         y = top + lane * row
         fill = _PEOPLE[row % len(_PEOPLE)]
         parts.append(
             f"<a href='#{anchor}'><text x='{left - 10}' y='{y + 16}' text-anchor='end' class='lane'>"
             f"{html.escape(label)}</text></a>"
         )
-        for segment in evidence.person.segments:
+        for segment in explanation.person.segments:
             begin, end = x(segment.first_time), x(segment.last_time)
             title = f"{label}: {time_label(segment.first_time)} to {time_label(segment.last_time)}"
             parts.append(
@@ -79,16 +79,16 @@ def timeline(lanes: Sequence[tuple[str, str, Explanation]], last_time: float) ->
     return _svg(width, height, parts, "Timeline of tracks")
 
 
-def dots_chart(evidence: Explanation, reference: str) -> str:
+def dots_chart(explanation: Explanation, reference: str) -> str:
     """Similarity of each image over time, coloured by weight, with the fused star."""
-    order = _thinned(evidence.weights)
-    colours = WeightColours(evidence.weights)
-    times, similarities = evidence.times[order], evidence.similarities[order]
-    heaviest = float(evidence.weights.max())
+    order = _thinned(explanation.weights)
+    colours = WeightColours(explanation.weights)
+    times, similarities = explanation.times[order], explanation.similarities[order]
+    heaviest = float(explanation.weights.max())
     top, bottom, left, right, height = 16, 44, 52, 96, 300
-    ends = [evidence.fused_similarity, evidence.mean_similarity]
+    ends = [explanation.fused_similarity, explanation.mean_similarity]
     low, high = _range([*similarities, *ends])
-    first, last = float(evidence.times.min()), float(evidence.times.max())
+    first, last = float(explanation.times.min()), float(explanation.times.max())
     span = max(last - first, 1e-3)
 
     def x(moment: float) -> float:
@@ -103,13 +103,13 @@ def dots_chart(evidence: Explanation, reference: str) -> str:
             f"<text x='{x(tick):.1f}' y='{height - bottom + 16}' class='tick' text-anchor='middle'>"
             f"{time_label(tick)}</text>"
         )
-    mean = y(evidence.mean_similarity)
+    mean = y(explanation.mean_similarity)
     parts.append(
         f"<line x1='{left}' x2='{_WIDTH - right}' y1='{mean:.1f}' y2='{mean:.1f}' class='mean-line' "
-        f"stroke-dasharray='6 4'><title>plain mean of all images: {evidence.mean_similarity:.3f}</title></line>"
+        f"stroke-dasharray='6 4'><title>plain mean of all images: {explanation.mean_similarity:.3f}</title></line>"
     )
     for moment, similarity, weight in sorted(
-        zip(times, similarities, evidence.weights[order], strict=True), key=lambda dot: dot[2]
+        zip(times, similarities, explanation.weights[order], strict=True), key=lambda dot: dot[2]
     ):
         share = weight / heaviest
         parts.append(
@@ -117,18 +117,20 @@ def dots_chart(evidence: Explanation, reference: str) -> str:
             f"fill='{colours.of(weight)}' class='dot'><title>{time_label(moment)}: similarity {similarity:.3f}, weight "
             f"{100 * weight:.2g} %</title></circle>"
         )
-    parts.append(_star(_WIDTH - right + 24, y(evidence.fused_similarity), evidence))
+    parts.append(_star(_WIDTH - right + 24, y(explanation.fused_similarity), explanation))
     parts += _scale(_WIDTH - 20, top, height - bottom, colours)
     caption = f"similarity to {reference}"
     parts += _axis_titles(left, height, "time in the video", caption)
     return _svg(_WIDTH, height, parts, f"Similarity of each image to {reference}, by weight")
 
 
-def growth_chart(evidence: Explanation, reference: str) -> str:
+def growth_chart(explanation: Explanation, reference: str) -> str:
     """Similarity of the fused template and of the plain mean as images arrive."""
     top, bottom, left, right, height = 16, 44, 52, 20, 300
-    low, high = _range([value for point in evidence.growth for value in (point.fused, point.mean)])
-    most = math.log2(max(evidence.growth[-1].num_images, 2))
+    low, high = _range(
+        [value for point in explanation.growth for value in (point.fused, point.mean)]
+    )
+    most = math.log2(max(explanation.growth[-1].num_images, 2))
 
     def x(count: float) -> float:
         return left + (_WIDTH - left - right) * math.log2(count) / most
@@ -145,7 +147,7 @@ def growth_chart(evidence: Explanation, reference: str) -> str:
         )
     for name, dash in (("mean", "6 4"), ("fused", "none")):
         places = [
-            (x(point.num_images), y(getattr(point, name)), point) for point in evidence.growth
+            (x(point.num_images), y(getattr(point, name)), point) for point in explanation.growth
         ]
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b, _ in places)
         parts.append(
@@ -157,7 +159,7 @@ def growth_chart(evidence: Explanation, reference: str) -> str:
             f"{name} {getattr(point, name):.3f}</title></circle>"
             for a, b, point in places
         ]
-    own = "plain mean" if evidence.reference is not None else "plain mean, to its own"
+    own = "plain mean" if explanation.reference is not None else "plain mean, to its own"
     parts.append(
         f"<text x='{_WIDTH - right - 4}' y='{height - bottom - 26}' text-anchor='end' class='fused'>fused</text>"
         f"<text x='{_WIDTH - right - 4}' y='{height - bottom - 9}' text-anchor='end' class='mean'>{own}</text>"
@@ -203,13 +205,13 @@ def _grid(
     return parts
 
 
-def _star(x: float, y: float, evidence: Explanation) -> str:
+def _star(x: float, y: float, explanation: Explanation) -> str:
     corners = []
     for corner in range(10):
         radius = 11 if corner % 2 == 0 else 4.6
         angle = math.pi * (corner / 5 - 0.5)
         corners.append(f"{x + radius * math.cos(angle):.1f},{y + radius * math.sin(angle):.1f}")
-    value = evidence.fused_similarity
+    value = explanation.fused_similarity
     return (
         f"<polygon points='{' '.join(corners)}' class='fused'><title>fused: {value:.3f}</title></polygon>"
         f"<text x='{x:.1f}' y='{y + 24:.1f}' text-anchor='middle' class='fused'>{value:.2f}</text>"

@@ -18,11 +18,11 @@ __all__ = ["write_report"]
 
 _MOST_PEOPLE = 60
 _MOST_DECISIONS = 100
-_HEAVY_CHIPS, _LIGHT_CHIPS = 12, 4
+_MOST_HEAVY, _MOST_LIGHT = 12, 4
 
 
 def write_report(
-    clip: Clip, evidence: Sequence[Explanation], path: str | Path, *, force: bool = False
+    clip: Clip, explanations: Sequence[Explanation], path: str | Path, *, force: bool = False
 ) -> None:
     """Writes the report.
 
@@ -31,7 +31,7 @@ def write_report(
 
     Args:
         clip: The video.
-        evidence: Of each of its people, in their order.
+        explanations: Of each of its people, in their order.
         path: The `.html` file.
         force: Whether an existing file may be replaced.
 
@@ -40,13 +40,13 @@ def write_report(
         MissingExtraError: If Jinja2 is not installed.
     """
     with replace_file(path, force=force) as stream:
-        for part in _page(clip, evidence):
+        for part in _page(clip, explanations):
             stream.write(part.encode())
 
 
-def _page(clip: Clip, evidence: Sequence[Explanation]) -> Iterator[str]:
+def _page(clip: Clip, explanations: Sequence[Explanation]) -> Iterator[str]:
     title = Path(clip.facts.source).name or clip.facts.source
-    shown = evidence[:_MOST_PEOPLE]
+    shown = explanations[:_MOST_PEOPLE]
     lanes = [(_anchor(item), _label(item), item) for item in shown]
     return page_parts(
         "video",
@@ -72,31 +72,31 @@ def _page(clip: Clip, evidence: Sequence[Explanation]) -> Iterator[str]:
 
 def _person(item: Explanation) -> dict[str, Any]:
     reference = item.reference or "its own template"
-    chips = item.thumbnails()
+    thumbnails = item.thumbnails()
     colours = WeightColours(item.weights)
-    faces = [_face(chip, item, colours) for chip in chips]
+    faces = [_face(thumbnail, item, colours) for thumbnail in thumbnails]
     matched, verdict = _verdict(item)
     return {
         "anchor": _anchor(item),
         "label": _label(item),
         "matched": matched,
         "verdict": verdict,
-        "why": _why(item, len(chips)),
-        "heavy": faces[:_HEAVY_CHIPS],
-        "light": faces[max(_HEAVY_CHIPS, len(chips) - _LIGHT_CHIPS) :],
+        "why": _why(item, len(thumbnails)),
+        "heavy": faces[:_MOST_HEAVY],
+        "light": faces[max(_MOST_HEAVY, len(thumbnails) - _MOST_LIGHT) :],
         "dots": safe(dots_chart(item, reference)),
         "growth": safe(growth_chart(item, reference)),
     }
 
 
-def _face(chip: WeighedThumbnail, item: Explanation, colours: WeightColours) -> dict[str, str]:
+def _face(thumbnail: WeighedThumbnail, item: Explanation, colours: WeightColours) -> dict[str, str]:
     return {
-        "data": base64.b64encode(chip.thumbnail.jpeg).decode(),
-        "when": time_label(chip.thumbnail.time),
-        "colour": colours.of(chip.weight),
-        "percent": f"{100 * chip.weight:.2g}",
-        "times": f"{chip.weight * len(item.weights):.1f}",
-        "similarity": f"{chip.similarity:.2f}",
+        "data": base64.b64encode(thumbnail.thumbnail.jpeg).decode(),
+        "when": time_label(thumbnail.thumbnail.time),
+        "colour": colours.of(thumbnail.weight),
+        "percent": f"{100 * thumbnail.weight:.2g}",
+        "times": f"{thumbnail.weight * len(item.weights):.1f}",
+        "similarity": f"{thumbnail.similarity:.2f}",
     }
 
 
@@ -121,7 +121,7 @@ def _verdict(item: Explanation) -> tuple[str | None, str]:
     )
 
 
-def _why(item: Explanation, num_chips: int) -> str:
+def _why(item: Explanation, num_thumbnails: int) -> str:
     count = len(item.weights)
     text = (
         f"{count} images; {item.num_carrying_half} of them carry half of the weight, the heaviest "
@@ -133,8 +133,8 @@ def _why(item: Explanation, num_chips: int) -> str:
             f"images {float(item.similarities.mean()):.3f} on average, {100 * item.share_beaten:.0f} % of them "
             f"below the fused template."
         )
-    kept = f" Below: the heaviest of {num_chips} kept face crops"
-    lightest = ", then the lightest." if num_chips > _HEAVY_CHIPS else ", from heavy to light."
+    kept = f" Below: the heaviest of {num_thumbnails} kept face crops"
+    lightest = ", then the lightest." if num_thumbnails > _MOST_HEAVY else ", from heavy to light."
     return text + kept + lightest
 
 

@@ -64,12 +64,15 @@ def trained_fusers(embedder: str | None = None) -> dict[str, Path]:
 
 
 def has_fuser_for(embedder: str) -> bool:
-    """Whether a trained fuser made for an embedder is here.
+    """Whether a trained fuser that `suggest_fuser` may give for an embedder is here.
 
     Args:
         embedder: Fingerprint of the embedder.
     """
-    return any(_made_for(folder) == embedder for folder in fuser_folders())
+    cards = (read_card(folder, verify=False) for folder in fuser_folders())
+    return any(
+        card.embedder == embedder and _architecture(card.name) in _BEST_FIRST for card in cards
+    )
 
 
 def absent_fusers(embedder: str | None = None) -> tuple[KnownModel, ...]:

@@ -138,6 +138,16 @@ def test_swapped_sides_are_refused(order, rng) -> None:
             align_face(image, points[order])
 
 
+def test_the_order_is_not_looked_at_where_it_is_not_asked(rng) -> None:
+    """As the published helpers align a benchmark: by the landmarks as they are."""
+    image = rng.integers(0, 256, (112, 112, 3), dtype=np.uint8)
+    swapped = ARCFACE_LANDMARKS[[1, 0, 2, 4, 3]]
+    crop = align_face(image, swapped, check_order=False)
+    assert crop.shape == (112, 112, 3)
+    in_order = align_face(image, ARCFACE_LANDMARKS, check_order=False)
+    assert np.array_equal(in_order, align_face(image, ARCFACE_LANDMARKS))
+
+
 def test_a_mirrored_photo_has_its_own_left(rng) -> None:
     image = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
     points = ARCFACE_LANDMARKS * 1.5 + 40

@@ -6,7 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
-from probefusion.errors import FileFormatError, IntegrityError, MissingFileError
+from probefusion.errors import (
+    ConfigError,
+    FileFormatError,
+    IntegrityError,
+    MissingFileError,
+)
 from probefusion.fusion.folder import FuserCard, read_card
 from probefusion.fusion.threshold import Threshold
 from probefusion.zoo import load_fuser
@@ -101,6 +106,9 @@ def test_threshold_of_the_largest_size_not_above() -> None:
     assert card.threshold_for(1e-3, 1).similarity == 0.4
     assert card.threshold_for(1e-4, 4).similarity == 0.5
     assert card.threshold_for(1e-5, 4) is None
+    for rate in (0, 1, -1e-3, float("nan")):
+        with pytest.raises(ConfigError, match="between 0 and 1"):
+            card.threshold_for(rate, 4)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from drawn_video import COLOURS, ColourEmbedder, SquareDetector
 
-from probefusion.errors import ConfigError, FuserMismatchError, MissingQualityError
+from probefusion.errors import (
+    ConfigError,
+    EmbedderMismatchError,
+    FuserMismatchError,
+    MissingQualityError,
+    ShapeError,
+)
 from probefusion.gallery import read_stills, search_stills
 from probefusion.types import EmbeddingSet, TemplateSet
 from probefusion.zoo import load_fuser
@@ -98,3 +104,18 @@ def test_nobody_of_a_folder_vanishes_without_a_word(photos) -> None:
     assert reasons["clip.mp4"] == "a video: give its own path"
     assert "the end of the file is missing" in reasons["half.jpg"]
     assert "found no image" in reasons["empty"]
+
+
+def test_a_set_of_another_embedder_is_refused(tmp_path) -> None:
+    rows = np.eye(2, 8, dtype=np.float32)
+    EmbeddingSet(embeddings=rows, embedder="other@1").save(tmp_path / "set.npz")
+    with pytest.raises(EmbedderMismatchError, match=r"set\.npz: embeddings of other@1"):
+        read_stills(tmp_path / "set.npz", ColourEmbedder(), SquareDetector(), load_fuser("mean"))
+
+
+def test_a_set_of_another_dimension_is_refused(tmp_path) -> None:
+    for name, dim in (("a", 8), ("b", 9)):
+        rows = np.eye(2, dim, dtype=np.float32)
+        EmbeddingSet(embeddings=rows).save(tmp_path / f"{name}.npz")
+    with pytest.raises(ShapeError, match=r"b\.npz: expected dimension 8"):
+        read_stills(tmp_path, ColourEmbedder(), SquareDetector(), load_fuser("mean"))

@@ -195,3 +195,24 @@ def test_settings_that_mean_nothing_are_refused(tmp_path, ijb) -> None:
         report.tar(1e-1, "nobody")
     with pytest.raises(ConfigError, match="num_images"):
         report.tar(1e-1, num_images=4)
+
+
+def test_the_device_reaches_the_fusers(tmp_path, ijb, fuser_folders) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("cuda can be used here")
+    root, rows = ijb
+    np.save(tmp_path / "feats.npy", rows)
+    with pytest.raises(ConfigError, match="device: 'cuda'"):
+        evaluate(
+            "ijbc",
+            root,
+            fusers=[fuser_folders["exact"]],
+            embeddings=tmp_path / "feats.npy",
+            device="cuda",
+        )
+
+
+def test_a_detector_belongs_to_the_benchmarks(tmp_path) -> None:
+    with pytest.raises(ConfigError, match="detector: belongs to the benchmarks"):
+        evaluate("degraded-folder", tmp_path, detector="yunet_2023mar")

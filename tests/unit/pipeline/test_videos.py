@@ -106,6 +106,23 @@ def test_watch_closes_the_video_when_broken_off(pipeline, clip_file, monkeypatch
     assert closed == [1]
 
 
+def test_watch_closes_the_video_when_closed_before_the_first_event(
+    pipeline, clip_file, monkeypatch
+) -> None:
+    closed = []
+    original = VideoReader.close
+    monkeypatch.setattr(VideoReader, "close", lambda reader: closed.append(1) or original(reader))
+    pipeline.watch(clip_file).close()
+    assert closed == [1]
+
+
+def test_a_video_joins_a_state_of_the_universal_fuser(clip_file, detector, embedder) -> None:
+    state = Pipeline(embedder, detector=detector, fuser="universal").fuse(clip_file).state
+    joined = Pipeline(embedder, detector=detector).fuse([state, clip_file])
+    assert joined.template.fuser == state.fuser
+    assert joined.num_images == 2 * state.num_images
+
+
 def test_what_is_wrong_is_told_at_once(pipeline, embedder, clip_file, tmp_path) -> None:
     with pytest.raises(MissingFileError):
         pipeline.watch(tmp_path / "none.mp4")
@@ -125,3 +142,15 @@ def test_what_was_read_is_fused_when_stopped(pipeline, clip_file) -> None:
     assert fused.was_stopped
     assert fused.num_images == 10
     assert not pipeline.fuse(clip_file, should_stop=lambda: False).was_stopped
+
+
+def test_videos_after_the_one_that_was_stopped_are_left_out_and_told(pipeline, clip_file) -> None:
+    frames = []
+    fused = pipeline.fuse(
+        [clip_file, clip_file],
+        progress=lambda unit, done, total: frames.append(done),
+        should_stop=lambda: len(frames) >= 10,
+    )
+    assert fused.was_stopped
+    assert fused.num_images == 10
+    assert f"{clip_file}: left out: reading was ended before it" in fused.problems

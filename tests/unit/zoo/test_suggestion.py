@@ -7,7 +7,7 @@ import pytest
 
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import fuser_folders as room
-from probefusion.zoo import load_fuser, suggest_fuser, trained_fusers
+from probefusion.zoo import has_fuser_for, load_fuser, suggest_fuser, trained_fusers
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +91,17 @@ def test_both_sizes_are_bundled_for_both_embedders(network) -> None:
 def test_without_an_embedder_the_one_inside_is_meant() -> None:
     for short in ("exact", "exact-fast", "exact-embedding"):
         assert load_fuser(short).name.startswith(f"{short}.compact_128d-")
+
+
+def test_only_a_fuser_that_may_be_suggested_spares_judging_the_crops(
+    fuser_folders, make_set, tmp_path, monkeypatch
+) -> None:
+    """Where "official" alone is here, crops must be judged: it is never suggested."""
+    monkeypatch.setattr(room, "bundled_folder", lambda: tmp_path)
+    monkeypatch.delenv("PROBEFUSION_FUSERS")
+    shutil.copytree(fuser_folders["official"], tmp_path / "official.test-random.r1")
+    assert suggest_fuser(make_set(embedder="net@1")) == "mean"
+    assert not has_fuser_for("net@1")
+    shutil.copytree(fuser_folders["exact"], tmp_path / "exact.test-random.r1")
+    assert has_fuser_for("net@1")
+    assert not has_fuser_for("net@2")
