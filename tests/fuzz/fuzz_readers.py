@@ -40,7 +40,7 @@ from probefusion.fusion import MeanFuser
 from probefusion.fusion.folder import read_card
 from probefusion.io import kind_of, read_embeddings, read_templates
 from probefusion.protocols import read_people
-from probefusion.protocols.tables import read_fields, read_integer_columns
+from probefusion.protocols.text_tables import read_fields, read_integer_columns
 from probefusion.records import read_record
 from probefusion.settings import read_settings_file
 from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
