@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import re
 import sys
 from typing import Any
 
@@ -41,7 +42,9 @@ class Room(SphinxDirective):
 def _entry(module: str, name: str, value: Any) -> list[str]:
     path = f"{module}.{name}"
     if inspect.isclass(value):
-        return [f".. autoclass:: {path}", "   :members:", "   :show-inheritance:", ""]
+        inherits = value.__bases__ != (object,)
+        shown = ["   :show-inheritance:"] if inherits else []
+        return [f".. autoclass:: {path}", "   :members:", *shown, ""]
     if inspect.isroutine(value):
         return [f".. autofunction:: {path}", ""]
     return [f".. py:data:: {path}", "", f"   {_comment(module, name)}", ""]
@@ -123,17 +126,17 @@ def _group(group: Any, parser: argparse.ArgumentParser) -> list[nodes.Node]:
 
 
 class ErrorTree(SphinxDirective):
-    """A table of all errors: name, what else it is, when it is raised."""
+    """A list of all errors: name, what else it is, when it is raised."""
 
     def run(self) -> list[nodes.Node]:
-        """The table, children below their parents."""
-        lines = ["| error | is also | when |", "|---|---|---|"]
+        """The list, children below their parents."""
+        lines = []
         for depth, error in _tree(errors.ProbeFusionError):
             builtin = [base.__name__ for base in error.__bases__ if base.__module__ == "builtins"]
             first = inspect.cleandoc(error.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-            name = f"{'- ' * depth}{{py:obj}}`~probefusion.errors.{error.__name__}`"
             also = ", ".join(f"`{base}`" for base in builtin if base != "Exception")
-            lines.append(f"| {name} | {also} | {first} |")
+            name = f"{{py:obj}}`~probefusion.errors.{error.__name__}`"
+            lines.append(f"{'  ' * depth}- {name}{f' ({also})' if also else ''}: {first}")
         return list(self.parse_text_to_nodes("\n".join(lines)))
 
 
@@ -142,8 +145,27 @@ def _tree(error: type[Exception], depth: int = 0) -> list[tuple[int, type[Except
     return [(depth, error), *(found for child in children for found in _tree(child, depth + 1))]
 
 
+_ARRAY = re.compile(
+    r"~?numpy\.ndarray\[tuple\[~?typing\.Any, \.\.\.\], ~?numpy\.dtype\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\]"
+)
+
+
+def _shorten_arrays(
+    app: Sphinx, what: str, name: str, value: object, options: object, signature: str, result: str
+) -> tuple[str, str] | None:
+    """Writes array types as they stand in the code."""
+    if signature is None:
+        return None
+    short = [
+        None if text is None else _ARRAY.sub(r"~numpy.typing.NDArray[\1]", text)
+        for text in (signature, result)
+    ]
+    return short[0], short[1]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Registers the directives."""
+    app.connect("autodoc-process-signature", _shorten_arrays)
     app.add_lexer("csv", TextLexer)
     app.add_directive("room", Room)
     app.add_directive("commands", Commands)

@@ -128,7 +128,7 @@ def test_runtime_needs_no_torch() -> None:
         "import sys, json, numpy as np, probefusion\n"
         "fuser = probefusion.load_fuser('exact')\n"
         "images = probefusion.EmbeddingSet(embeddings=np.ones((3, fuser.dim)),"
-        " style=np.ones((3, fuser.style_channels, 2)))\n"
+        " style=np.ones((3, fuser.style_channels, 2)), embedder=fuser.embedder)\n"
         "fuser.fuse(images)\n"
         "print(json.dumps([m in sys.modules for m in ('onnxruntime', 'torch', 'cv2')]))"
     )

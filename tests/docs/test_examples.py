@@ -40,7 +40,7 @@ def test_every_script_is_run():
 
 
 @pytest.mark.parametrize("script", sorted(NEEDS))
-def test_script_runs(script, tmp_path, monkeypatch, material, request, capsys):
+def test_script_runs(script, tmp_path, monkeypatch, material, request):
     monkeypatch.chdir(tmp_path)
     if script[:2] in ("01", "03", "04"):
         write_crops(tmp_path / "people")
@@ -53,8 +53,9 @@ def test_script_runs(script, tmp_path, monkeypatch, material, request, capsys):
     for name in NEEDS[script]:
         names.update(material(name, tmp_path))
     text = (FOLDER / script).read_text(encoding="utf-8")
-    PageRunner(tmp_path, names).run(Block(page=script, line=1, language="python", text=text))
-    assert capsys.readouterr().out
+    runner = PageRunner(tmp_path, names)
+    runner.run(Block(page=script, line=1, language="python", text=text))
+    assert runner.printed
 
 
 def _write_ijbc(folder: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-MARKER = re.compile(r"<!--\s*(needs|exit|not run):\s*(.*?)\s*-->")
+MARKER = re.compile(r"<!--\s*(needs|exit|not run|output)(?::\s*(.*?))?\s*-->")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,7 @@ class Block:
         needs: Names of material that a user has and a test must find.
         exit_code: What its last command ends with.
         not_run: Why it is not run; None if it is.
+        is_output: Whether it shows what the block before it prints.
     """
 
     page: str
@@ -32,6 +33,7 @@ class Block:
     needs: tuple[str, ...] = ()
     exit_code: int = 0
     not_run: str | None = None
+    is_output: bool = False
 
     @property
     def place(self) -> str:
@@ -43,6 +45,7 @@ class _Markers:
     needs: tuple[str, ...] = ()
     exit_code: int = 0
     not_run: str | None = None
+    is_output: bool = False
     found: list[str] = field(default_factory=list)
 
 
@@ -57,7 +60,8 @@ def blocks_of(page: str, repository: Path) -> list[Block]:
     """The fenced blocks of a page in order; directives (```{name}) are left out.
 
     A comment on its own directly before a block says how it is run:
-    `<!-- needs: clip, detector -->`, `<!-- exit: 3 -->`, `<!-- not run: reason -->`.
+    `<!-- needs: clip, detector -->`, `<!-- exit: 3 -->`, `<!-- not run: reason -->`; or that it shows
+    what the block before it prints: `<!-- output -->`.
 
     Raises:
         ValueError: If a comment belongs to no block, or code is indented in place of fenced.
@@ -76,6 +80,8 @@ def blocks_of(page: str, repository: Path) -> list[Block]:
                     waiting.needs = tuple(value.replace(",", " ").split())
                 elif kind == "exit":
                     waiting.exit_code = int(value)
+                elif kind == "output":
+                    waiting.is_output = True
                 else:
                     waiting.not_run = value
             continue
@@ -92,6 +98,7 @@ def blocks_of(page: str, repository: Path) -> list[Block]:
                     needs=waiting.needs,
                     exit_code=waiting.exit_code,
                     not_run=waiting.not_run,
+                    is_output=waiting.is_output,
                 )
             )
             waiting = _Markers()

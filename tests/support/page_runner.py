@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.util
+import io
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +32,7 @@ class PageRunner:
         self.folder = folder
         self.names = names
         self.namespace: dict[str, Any] = {"__name__": "__page__"}
+        self.printed = ""
 
     def run(self, block: Block) -> None:
         """Runs one block.
@@ -36,9 +40,18 @@ class PageRunner:
         Raises:
             AssertionError: If a command ends otherwise than the page says.
         """
+        if block.is_output:
+            shown, printed = (_without_digits(text) for text in (block.text, self.printed))
+            assert shown == printed, f"{block.place}: shown is not what was printed: {self.printed}"
+            return
         text = block.text
         for word, value in self.names.items():
             text = text.replace(word, value)
+        with io.StringIO() as printed, contextlib.redirect_stdout(printed):
+            self._run(block, text)
+            self.printed = printed.getvalue()
+
+    def _run(self, block: Block, text: str) -> None:
         if block.language == "python":
             code = compile(text, block.place, "exec")
             exec(code, self.namespace)  # noqa: S102 - the page of this repository
@@ -75,6 +88,11 @@ class PageRunner:
         if name.endswith(f".{block.language}"):
             content = rest if block.language == "csv" else block.text
             Path(self.folder, name).write_text(content, encoding="utf-8")
+
+
+def _without_digits(text: str) -> list[str]:
+    """Words with all digits alike: machines may round differently."""
+    return re.sub(r"\d", "0", text).split()
 
 
 def commands_of(text: str) -> list[list[str]]:

@@ -20,6 +20,7 @@ from probefusion.errors import (
 )
 from probefusion.evaluation.licensed import EmbeddedRows
 from probefusion.files import read_npz
+from probefusion.io.columns import check_quality
 from probefusion.npy import read_npy
 from probefusion.protocols.licensed import Benchmark
 from probefusion.types import EmbeddingSet
@@ -109,6 +110,8 @@ def read_made_embeddings(
         for name in ("style", "quality")
         if name in arrays
     }
+    if "quality" in columns and columns["quality"].dtype.kind == "f":
+        check_quality(columns["quality"], origin=path.name)
     known = arrays.get("norms_known")
     images = EmbeddingSet(
         embeddings=embeddings if has_face.all() else embeddings[has_face],

@@ -28,7 +28,14 @@ from probefusion.checks import check_float_array, row_norms
 from probefusion.errors import FileFormatError, InvalidInputError, ShapeError, UnknownNameError
 from probefusion.types import EmbeddingSet
 
-__all__ = ["UNNAMED", "Columns", "counts_rows", "numbered_columns", "set_of_columns"]
+__all__ = [
+    "UNNAMED",
+    "Columns",
+    "check_quality",
+    "counts_rows",
+    "numbered_columns",
+    "set_of_columns",
+]
 
 UNNAMED = "Unnamed: 0"
 """What pandas calls a first column without a name."""
@@ -133,6 +140,24 @@ def counts_rows(values: npt.NDArray[Any]) -> bool:
     return bool((values == count).all() or (values == count + 1).all())
 
 
+def check_quality(quality: npt.NDArray[Any], *, origin: str) -> None:
+    """Refuses scores of images that are no logarithms of weights, such as percentages.
+
+    Args:
+        quality: (N,) numbers.
+        origin: The file's name, for messages.
+
+    Raises:
+        InvalidInputError: If one lies beyond 4, the most that `CropQuality` gives.
+    """
+    if not (np.abs(quality) <= _MAX_QUALITY).all():
+        raise InvalidInputError(
+            f"quality of {origin}: expected logarithms of weights, within {_MAX_QUALITY:g} of 0, as "
+            f"CropQuality judges crops, got {quality[np.argmax(np.abs(quality))]:g}. Scores of another kind "
+            f"are not used: leave the column out (--ignore-columns quality, ignore=['quality'])."
+        )
+
+
 def set_of_columns(values: dict[str, Any], *, embedder: str | None, origin: str) -> EmbeddingSet:
     """The set of what a table's columns hold.
 
@@ -164,12 +189,8 @@ def set_of_columns(values: dict[str, Any], *, embedder: str | None, origin: str)
     if "norm" in values:
         embeddings = _with_norms(embeddings, values["norm"], origin)
     quality = values.get("quality")
-    if quality is not None and not (np.abs(quality) <= _MAX_QUALITY).all():
-        raise InvalidInputError(
-            f"quality of {origin}: expected logarithms of weights, within {_MAX_QUALITY:g} of 0, as "
-            f"CropQuality judges crops, got {quality[np.argmax(np.abs(quality))]:g}. Scores of another kind "
-            f"are not used: leave the column out (--ignore-columns quality, ignore=['quality'])."
-        )
+    if quality is not None:
+        check_quality(quality, origin=origin)
     return EmbeddingSet(
         embeddings=embeddings,
         style=style,

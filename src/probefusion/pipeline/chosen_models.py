@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from probefusion.errors import (
     ConfigError,
@@ -18,6 +20,7 @@ from probefusion.errors import (
     UnknownNameError,
 )
 from probefusion.fusion import Fuser
+from probefusion.pipeline.alignment_check import AlignmentCheck
 from probefusion.pipeline.chosen_embedder import is_fingerprint, open_embedder
 from probefusion.types import EmbeddingSet, FusionState
 
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Models"]
 
 _log = logging.getLogger("probefusion")
+
+_ARCFACE_SIDE = 112
+"""Side in pixels of the crops that embedders take whose crops are aligned as ArcFace's."""
 
 _GET_DETECTOR = (
     "Get one with: probefusion models pull yunet_2023mar; then give --detector yunet_2023mar "
@@ -89,6 +95,7 @@ class Models:
         self._ready_embedder: Embedder | None = None
         self._ready_detector: Detector | None = None
         self._quality: CropQuality | None = None
+        self._alignment = AlignmentCheck()
         self._fusers: dict[tuple[str, str | None], Fuser] = {}
 
     @property
@@ -156,12 +163,17 @@ class Models:
             progress: Called with the number of images done and in all.
 
         Raises:
-            ConfigError: If there is neither a detector nor aligned images.
+            ConfigError: If there is neither a detector nor aligned images, or images that are said to be
+                aligned are not.
             ProbeFusionError: As for `embed_images`.
         """
         from probefusion.embedders import embed_images
+        from probefusion.faces import ImageSource
 
         self.check_can_crop()
+        if not isinstance(paths, str | os.PathLike | ImageSource):
+            paths = list(paths)
+        self._check_alignment(paths)
         return embed_images(
             paths,
             self.embedder,
@@ -171,6 +183,27 @@ class Models:
             num_threads=self.num_threads,
             progress=progress,
         )
+
+    def check_aligned(self, images: Iterable[npt.NDArray[np.uint8]]) -> None:
+        """Looks at the first images of this pipeline where they are said to be aligned for ArcFace.
+
+        Raises:
+            ConfigError: As for `AlignmentCheck`.
+        """
+        if self.aligned and self.embedder.spec.input_size == _ARCFACE_SIDE:
+            wanted = self._alignment.num_wanted
+            if wanted > 0:
+                self._alignment.look_at(islice(images, wanted))
+
+    def _check_alignment(self, paths: Any) -> None:
+        if not self.aligned or self._alignment.num_wanted <= 0:
+            return
+        from probefusion.faces import SkippedImage, list_images, read_images
+
+        sources = list_images(paths)[0]
+        step = max(1, len(sources) // self._alignment.num_wanted)
+        pictures = (image for _, image in read_images(sources[::step]))
+        self.check_aligned(image for image in pictures if not isinstance(image, SkippedImage))
 
     @property
     def crop_detector(self) -> Detector | None:

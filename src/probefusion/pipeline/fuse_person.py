@@ -149,6 +149,7 @@ def _embed_inputs(
     if given.pictures:
         from probefusion.pipeline.pictures import embed_pictures
 
+        models.check_aligned(pixels for _, pixels in given.pictures)
         yield embed_pictures(
             given.pictures, models.embedder, models.crop_detector, models.judge(kept=False)
         )

@@ -1,0 +1,21 @@
+"""Embeddings of a benchmark that somebody made: columns that mean something else are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from probefusion.errors import InvalidInputError
+from probefusion.evaluation.made_embeddings import read_made_embeddings
+
+
+def test_scores_of_another_kind_are_no_quality(tmp_path, rng) -> None:
+    rows = rng.standard_normal((4, 16)).astype(np.float32)
+    np.savez(
+        tmp_path / "good.npz", embeddings=rows, quality=np.array([0.5, -1, 3.5, 0], np.float32)
+    )
+    made = read_made_embeddings(tmp_path / "good.npz")
+    assert made.images.quality.tolist() == [0.5, -1, 3.5, 0]
+    np.savez(tmp_path / "percent.npz", embeddings=rows, quality=np.array([50.0, 90, 7, 1]))
+    with pytest.raises(InvalidInputError, match=r"quality of percent\.npz.*got 90"):
+        read_made_embeddings(tmp_path / "percent.npz")
