@@ -231,7 +231,7 @@ def check_existing(path: str | Path, *, name: str = "path", devices: bool = Fals
     Args:
         path: The path.
         name: What it is called in messages.
-        devices: Whether devices are let through, as for a camera.
+        devices: Whether pipes and devices are let through, as for a camera.
 
     Raises:
         DtypeError: If it is no path.
