@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from probefusion.checks import check_existing
 from probefusion.errors import ConfigError, FileFormatError, MismatchError
+from probefusion.files import check_existing
 
 __all__ = ["blend_states", "read_state"]
 

@@ -14,7 +14,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_existing
 from probefusion.errors import (
     EmptySetError,
     FileFormatError,
@@ -23,7 +22,7 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.extras import import_extra
-from probefusion.files import replace_file
+from probefusion.files import check_existing, replace_file
 from probefusion.training.convert.foreign_checkpoint import read_foreign_checkpoint
 from probefusion.training.variant_store import VariantStore
 from probefusion.types import FloatArray

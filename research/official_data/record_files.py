@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from probefusion.checks import check_existing
 from probefusion.errors import FileFormatError, UnknownNameError
+from probefusion.files import check_existing
 
 __all__ = ["ListEntry", "Record", "RecordFile", "read_record_list"]
 

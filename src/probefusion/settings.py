@@ -109,7 +109,7 @@ def read_settings_file(path: str | os.PathLike[str], *classes: type[Any]) -> dic
     """
     import msgspec
 
-    from probefusion.reading import read_bytes, reading  # brings NumPy
+    from probefusion.files.reading import read_bytes, reading  # brings NumPy
 
     path = os.fspath(path) if isinstance(path, os.PathLike) else path
     data = read_bytes(path, at_most=_LARGEST, name="settings file")

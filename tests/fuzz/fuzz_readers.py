@@ -36,12 +36,12 @@ from hypothesis import strategies as st
 from probefusion.archives import open_archive
 from probefusion.errors import ProbeFusionError
 from probefusion.faces import decode_image, list_images, read_images
+from probefusion.files.records import read_record
 from probefusion.fusion import MeanFuser
 from probefusion.fusion.folder import read_card
 from probefusion.io import kind_of, read_embeddings, read_templates
 from probefusion.protocols import read_people
 from probefusion.protocols.text_tables import read_fields, read_integer_columns
-from probefusion.records import read_record
 from probefusion.settings import read_settings_file
 from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
 from probefusion.video import VideoSettings

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from probefusion.content_hash import content_hash
+from probefusion.files.content_hash import content_hash
 
 
 def test_the_hash_is_of_what_is_said_not_of_how_it_lies() -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from probefusion.checks import check_existing, check_file
 from probefusion.errors import DtypeError, FileFormatError, MissingFileError
-from probefusion.files import replace_file
+from probefusion.files import check_existing, check_file, replace_file
 from probefusion.io import kind_of, read_embeddings, read_templates
 from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from probefusion.errors import FileFormatError, MissingFileError
-from probefusion.npy import map_npy, open_npz, read_npy
+from probefusion.files.npy import map_npy, open_npz, read_npy
 
 
 def npy_bytes(header: str, data: bytes = b"", version: bytes = b"\1\0") -> bytes:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from probefusion.checks import check_output
 from probefusion.errors import MissingFileError, OutputExistsError
+from probefusion.files import check_output
 
 
 def test_a_file_that_may_be_written(tmp_path) -> None:
@@ -45,7 +45,7 @@ def test_a_folder_that_may_not_be_written_to() -> None:
     """Asked without privileges, because nothing is closed to the superuser."""
     script = (
         "import os, sys\n"
-        "from probefusion.checks import check_output\n"
+        "from probefusion.files import check_output\n"
         "try: os.geteuid() == 0 and os.setuid(65534)\n"
         "except OSError: sys.exit(77)  # a container that knows no other user\n"
         "try: check_output(sys.argv[1], force=False)\n"

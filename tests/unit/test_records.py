@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import pytest
 
 from probefusion.errors import ConfigError, FileFormatError
-from probefusion.records import decode_record, read_record, record_of
+from probefusion.files.records import decode_record, read_record, record_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from probefusion.checks import check_name, check_not_input, check_output_file
 from probefusion.errors import ConfigError, OutputExistsError
-from probefusion.files import replace_file, replace_folder_content, replace_together
+from probefusion.files import (
+    check_name,
+    check_not_input,
+    check_output_file,
+    replace_file,
+    replace_folder_content,
+    replace_together,
+)
 
 
 def write(path: Path, text: str, **settings) -> None:

@@ -14,8 +14,8 @@ from probefusion.archives.archive import Archive, ArchiveRows
 from probefusion.archives.resume import Checkpoint, VectorFile
 from probefusion.archives.state_store import StateStore
 from probefusion.archives.template_table import TemplateTable, scan_templates
-from probefusion.checks import check_name, check_not_input, check_output_file
 from probefusion.errors import ConfigError, UnsupportedOperationError
+from probefusion.files import check_name, check_not_input, check_output_file
 from probefusion.fusion import Fuser
 from probefusion.fusion.contributions import Sums
 from probefusion.types import EmbeddingSet

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.archives.archive import Archive, ArchiveRows, identity_of
-from probefusion.checks import check_existing
 from probefusion.errors import DtypeError, FileFormatError
-from probefusion.npy import map_npy
-from probefusion.reading import read_bytes, reading
+from probefusion.files import check_existing
+from probefusion.files.npy import map_npy
+from probefusion.files.reading import read_bytes, reading
 
 __all__ = ["MemmapArchive"]
 

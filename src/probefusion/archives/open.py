@@ -7,8 +7,8 @@ from pathlib import Path
 from probefusion.archives.archive import Archive
 from probefusion.archives.memmap_archive import MemmapArchive
 from probefusion.archives.parquet_archive import ParquetArchive
-from probefusion.checks import check_existing
 from probefusion.errors import EmbedderMismatchError, FileFormatError
+from probefusion.files import check_existing
 
 __all__ = ["open_archive"]
 

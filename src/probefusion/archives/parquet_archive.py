@@ -11,7 +11,7 @@ import numpy.typing as npt
 from probefusion.archives.archive import Archive, ArchiveRows, identity_of
 from probefusion.errors import DtypeError, FileFormatError, ShapeError
 from probefusion.extras import import_extra
-from probefusion.parquet import (
+from probefusion.files.parquet import (
     label_column,
     list_matrix,
     metadata_text,

@@ -18,10 +18,10 @@ import numpy.typing as npt
 from probefusion.archives.state_store import StateStore
 from probefusion.errors import FileFormatError, MismatchError
 from probefusion.files import read_npz, replace_file, write_npz
+from probefusion.files.npy import map_npy
+from probefusion.files.reading import reading
+from probefusion.files.records import read_record
 from probefusion.fusion.contributions import Sums
-from probefusion.npy import map_npy
-from probefusion.reading import reading
-from probefusion.records import read_record
 
 __all__ = ["Checkpoint", "VectorFile"]
 

@@ -30,8 +30,8 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Embeds and saves; 3 if images were skipped."""
-    from probefusion.checks import check_existing, check_not_input, check_output_file
     from probefusion.cli.progress import progress_bar
+    from probefusion.files import check_existing, check_not_input, check_output_file
 
     check_output_file(options.output, force=options.force)
     check_not_input(options.output, options.paths)

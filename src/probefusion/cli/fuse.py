@@ -97,8 +97,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from probefusion.checks import check_not_input, check_output_file
     from probefusion.errors import ConfigError
+    from probefusion.files import check_not_input, check_output_file
 
     if options.people:
         _check_people(options)

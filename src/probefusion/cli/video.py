@@ -156,8 +156,8 @@ def _process(
     reader: VideoReader, options: argparse.Namespace, stop: Interruption
 ) -> Sequence[SkippedImage]:
     """Writes the results; gives what of the gallery was skipped."""
-    from probefusion.checks import check_not_input
     from probefusion.cli.progress import progress_bar
+    from probefusion.files import check_not_input
     from probefusion.video import explain_clip, merge_clip
     from probefusion.video.result_files import check_folder, result_folder
 

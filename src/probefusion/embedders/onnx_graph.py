@@ -13,7 +13,7 @@ import numpy as np
 from probefusion.embedders.mxnet_export import repair_mxnet_export
 from probefusion.errors import FileFormatError, IntegrityError
 from probefusion.extras import import_extra
-from probefusion.reading import read_bytes
+from probefusion.files.reading import read_bytes
 
 if TYPE_CHECKING:
     import onnx

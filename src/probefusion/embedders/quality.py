@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_file
 from probefusion.embedders.embedder import Embedder
 from probefusion.embedders.side_by_side import SideBySide
 from probefusion.embedders.spec import EmbedderSpec
 from probefusion.errors import DtypeError, IntegrityError, ShapeError
 from probefusion.faces.images import scale_square
-from probefusion.files import bundled_folder, sha256_of
+from probefusion.files import bundled_folder, check_file, sha256_of
 from probefusion.sessions import run_outputs
 from probefusion.types import EmbeddingSet, FloatArray
 

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_output
 from probefusion.degradations.degrade import degrade
 from probefusion.errors import ConfigError
 from probefusion.extras import import_cv2
-from probefusion.files import replace_file
+from probefusion.files import check_output, replace_file
 
 __all__ = ["draw_crop", "write_crops"]
 

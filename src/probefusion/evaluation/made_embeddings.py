@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_existing, check_float_array, check_length, row_norms
+from probefusion.checks import check_float_array, check_length, row_norms
 from probefusion.errors import (
     ConfigError,
     EmptySetError,
@@ -19,9 +19,9 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.evaluation.licensed import EmbeddedRows
-from probefusion.files import read_npz
+from probefusion.files import check_existing, read_npz
+from probefusion.files.npy import read_npy
 from probefusion.io.columns import check_quality
-from probefusion.npy import read_npy
 from probefusion.protocols.licensed import Benchmark
 from probefusion.types import EmbeddingSet
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_file
 from probefusion.errors import ConfigError, DtypeError, FileFormatError, ShapeError
 from probefusion.extras import import_cv2, quiet_cv2
+from probefusion.files import check_file
 from probefusion.types import FloatArray
 
 __all__ = ["Detector", "Face", "YuNetDetector", "largest_face"]

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_existing
 from probefusion.errors import ConfigError, FileFormatError
 from probefusion.extras import import_extra
 from probefusion.faces.cut_off import cut_off
 from probefusion.faces.decoding import MAX_PIXELS
 from probefusion.faces.endings import VIDEO_SUFFIXES
 from probefusion.faces.listing import as_text
+from probefusion.files import check_existing
 
 __all__ = ["VIDEO_SUFFIXES", "VideoFacts", "VideoFrame", "VideoReader", "is_video"]
 

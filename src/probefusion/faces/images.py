@@ -19,7 +19,7 @@ from probefusion.faces.listing import (
     describe_error,
     list_images,
 )
-from probefusion.reading import READ_ERRORS, open_zip
+from probefusion.files.reading import READ_ERRORS, open_zip
 from probefusion.workers import map_in_order
 
 __all__ = [

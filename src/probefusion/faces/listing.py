@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from probefusion.checks import check_existing
 from probefusion.faces.endings import (
     IMAGE_SUFFIXES,
     SIDE_FILES,
@@ -19,7 +18,8 @@ from probefusion.faces.endings import (
     VIDEO_SUFFIXES,
 )
 from probefusion.faces.image_header import image_kind
-from probefusion.reading import READ_ERRORS, open_zip, reason_of
+from probefusion.files import check_existing
+from probefusion.files.reading import READ_ERRORS, open_zip, reason_of
 
 __all__ = [
     "ImageSource",

@@ -32,11 +32,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from probefusion.checks import check_existing
 from probefusion.errors import ConfigError, FileFormatError, IntegrityError
-from probefusion.files import replace_file, sha256_of
+from probefusion.files import check_existing, replace_file, sha256_of
+from probefusion.files.records import read_record
 from probefusion.fusion.threshold import Threshold, find_threshold
-from probefusion.records import read_record
 
 __all__ = [
     "CARD_NAME",

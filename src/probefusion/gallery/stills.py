@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from probefusion.checks import check_existing
 from probefusion.embedders import CropQuality, Embedder, embed_images
 from probefusion.errors import (
     ConfigError,
@@ -20,6 +19,7 @@ from probefusion.errors import (
 )
 from probefusion.faces import Detector, SkippedImage
 from probefusion.faces.listing import is_hidden, judge_file, read_head
+from probefusion.files import check_existing
 from probefusion.fusion import Fuser, MeanFuser
 from probefusion.io import kind_of
 from probefusion.types import EmbeddingSet, FloatArray, Template, TemplateSet

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_file
 from probefusion.errors import FileFormatError, ShapeError, UnknownNameError
 from probefusion.extras import import_extra
+from probefusion.files import check_file
+from probefusion.files.reading import check_declared_bytes, reading
 from probefusion.io.doubts import question_shape
-from probefusion.reading import check_declared_bytes, reading
 from probefusion.types import EmbeddingSet
 
 __all__ = ["read_hdf5"]

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from probefusion.checks import check_file
 from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
     FileFormatError,
     ShapeError,
 )
+from probefusion.files import check_file
+from probefusion.files.npy import read_npy
 from probefusion.io.doubts import question_columns, question_shape
 from probefusion.io.foreign_files import advice_for
 from probefusion.io.hdf5 import read_hdf5
 from probefusion.io.tables import read_csv, read_parquet, read_text
-from probefusion.npy import read_npy
 from probefusion.types import EmbeddingSet
 
 __all__ = ["has_columns", "read_embeddings", "readable_suffixes"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from probefusion.checks import as_path
 from probefusion.errors import FileFormatError
+from probefusion.files import as_path
 from probefusion.io.sniff import kind_of
 from probefusion.types import Template, TemplateSet
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from probefusion.checks import check_existing
 from probefusion.errors import FileFormatError
 from probefusion.faces.frames import is_video
 from probefusion.faces.images import IMAGE_SUFFIXES
+from probefusion.files import check_existing
+from probefusion.files.npy import open_npz
+from probefusion.files.parquet import open_parquet
 from probefusion.io.columns import numbered_columns
-from probefusion.npy import open_npz
-from probefusion.parquet import open_parquet
 
 __all__ = ["Kind", "kind_of"]
 

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import DtypeError, EmptySetError, FileFormatError, ShapeError
+from probefusion.files.parquet import label_column, list_matrix, metadata_text, read_parquet_table
+from probefusion.files.reading import read_bytes, reading
 from probefusion.io.columns import UNNAMED, Columns, counts_rows, set_of_columns
 from probefusion.io.doubts import question_columns, question_shape
-from probefusion.parquet import label_column, list_matrix, metadata_text, read_parquet_table
-from probefusion.reading import read_bytes, reading
 from probefusion.types import EmbeddingSet
 
 __all__ = ["read_csv", "read_parquet", "read_text"]

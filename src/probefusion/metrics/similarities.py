@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import (
-    check_finite_rows,
-    check_float_array,
-    check_nonzero_rows,
-    row_norms,
-)
+from probefusion.checks import check_finite_rows, check_float_array, check_nonzero_rows, row_norms
 from probefusion.errors import DtypeError, EmptySetError, InvalidInputError, ShapeError
 from probefusion.metrics.validation import Counts, check_count
 

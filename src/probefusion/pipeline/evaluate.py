@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.checks import check_name, check_output
 from probefusion.errors import (
     ConfigError,
     MissingStyleError,
@@ -15,6 +14,7 @@ from probefusion.errors import (
     ShapeError,
     UnknownNameError,
 )
+from probefusion.files import check_name, check_output
 from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
 from probefusion.pipeline.evaluation import Evaluation
 from probefusion.pipeline.folder_people import check_measurable, embed_folder

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_existing
 from probefusion.errors import ConfigError, DtypeError, EmptySetError, FileFormatError
+from probefusion.files import check_existing
 from probefusion.io.doubts import question_shape
 from probefusion.pipeline.folders import check_one_person
 from probefusion.pipeline.results import FoundFace

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_existing
 from probefusion.embedders import CropQuality, Embedder, EmbeddingReport
 from probefusion.embedders.crop_batches import embed_crops
 from probefusion.errors import (
@@ -29,6 +28,7 @@ from probefusion.faces import (
     read_images,
 )
 from probefusion.faces.images import fit_crop
+from probefusion.files import check_existing
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.results import FoundFace
 from probefusion.types import EmbeddingSet

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.checks import check_existing, check_not_input, check_output
 from probefusion.errors import ConfigError, ProbeFusionError, UnknownNameError
 from probefusion.extras import import_extra
+from probefusion.files import check_existing, check_not_input, check_output
 from probefusion.settings import check_settings, read_settings_file
 
 if TYPE_CHECKING:

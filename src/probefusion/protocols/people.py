@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from probefusion.checks import check_existing
 from probefusion.errors import (
     EmptySetError,
     FileFormatError,
@@ -19,7 +18,8 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 from probefusion.faces.images import MAX_FILE_BYTES, SkippedImage, list_images
-from probefusion.reading import READ_ERRORS, open_zip, reason_of
+from probefusion.files import check_existing
+from probefusion.files.reading import READ_ERRORS, open_zip, reason_of
 
 __all__ = ["People", "composed", "read_people"]
 

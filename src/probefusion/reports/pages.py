@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from probefusion.checks import check_output
-from probefusion.files import replace_file, replace_together
+from probefusion.files import check_output, replace_file, replace_together
 from probefusion.reports.shell import page_parts
 
 __all__ = ["Figure", "Table", "png", "report_folder", "write_pages"]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from probefusion.errors import FileFormatError, MismatchError
 from probefusion.files import replace_file
-from probefusion.reading import reading
+from probefusion.files.reading import reading
 from probefusion.training.config import TrainingConfig
 from probefusion.training.early_stopping import EarlyStopping
 from probefusion.training.variant_store import VariantStore

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from probefusion.checks import check_name, check_output
 from probefusion.errors import ConfigError
 from probefusion.faces.images import SkippedImage
-from probefusion.files import replace_file
+from probefusion.files import check_name, check_output, replace_file
 from probefusion.fusion.folder import FuserCard
 from probefusion.fusion.learned import open_fuser
 from probefusion.nn.architectures import check_exportable

@@ -19,11 +19,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_existing
 from probefusion.errors import ConfigError, EmptySetError, FileFormatError, MismatchError
-from probefusion.files import replace_file
-from probefusion.npy import map_npy, read_npy
-from probefusion.records import read_record
+from probefusion.files import check_existing, replace_file
+from probefusion.files.npy import map_npy, read_npy
+from probefusion.files.records import read_record
 from probefusion.types import FloatArray
 from probefusion.workers import available_threads, map_in_order
 

@@ -18,7 +18,7 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.files import replace_file
-from probefusion.reading import read_bytes
+from probefusion.files.reading import read_bytes
 from probefusion.types.state_checks import check_possible, checked_count, checked_sums
 from probefusion.types.state_files import MAX_STATE_BYTES, read_state_bytes, state_bytes
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import DtypeError, InvalidInputError, NonFiniteError, ShapeError
 
-if TYPE_CHECKING:
-    from probefusion.types.fusion_state import FusionState
-
-__all__ = ["MAX_WEIGHT", "check_possible", "checked_count", "checked_sums"]
+__all__ = ["MAX_WEIGHT", "StateSums", "check_possible", "checked_count", "checked_sums"]
 
 MAX_WEIGHT = 1e12
 """No image weighs more, whatever the fuser: embeddings longer than 1e6 are refused, and so are states
@@ -24,6 +21,30 @@ _LENGTH_TOLERANCE = 1e-3
 
 _OF_UNIT_VECTORS = ("mean", "norm-weighted", "universal")
 """Fusers known to add up unit vectors, one cluster and no style. A learned fuser says so itself."""
+
+
+class StateSums(Protocol):
+    """What is checked of a `FusionState`; see there."""
+
+    @property
+    def mass(self) -> npt.NDArray[np.float64]:
+        """(M,)."""
+
+    @property
+    def sums(self) -> npt.NDArray[np.float64]:
+        """(M, D)."""
+
+    @property
+    def style_sums(self) -> npt.NDArray[np.float64]:
+        """(M, S)."""
+
+    @property
+    def num_images(self) -> int:
+        """How many images went in."""
+
+    @property
+    def fuser(self) -> str:
+        """Fingerprint of the fuser."""
 
 
 def checked_sums(values: Any, *, name: str, axes: int) -> npt.NDArray[np.float64]:
@@ -67,7 +88,7 @@ def checked_count(value: Any) -> int:
     return count
 
 
-def check_possible(state: FusionState, *, adds_directions: bool = False) -> None:
+def check_possible(state: StateSums, *, adds_directions: bool = False) -> None:
     """Refuses sums that no images can have given.
 
     Args:

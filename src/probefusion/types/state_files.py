@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.content_hash import content_hash
 from probefusion.errors import FileFormatError, IntegrityError
-from probefusion.reading import reading
+from probefusion.files.content_hash import content_hash
+from probefusion.files.reading import reading
 
 __all__ = ["MAX_STATE_BYTES", "StateFacts", "read_state_bytes", "state_bytes"]
 

@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.content_hash import content_hash
 from probefusion.errors import (
     DtypeError,
     FileFormatError,
@@ -38,7 +37,8 @@ from probefusion.errors import (
 )
 from probefusion.extras import import_extra
 from probefusion.files import optional_text, read_npz, replace_file, write_npz
-from probefusion.parquet import label_column, list_matrix, metadata_text, read_parquet_table
+from probefusion.files.content_hash import content_hash
+from probefusion.files.parquet import label_column, list_matrix, metadata_text, read_parquet_table
 from probefusion.types.fusion_state import FusionState
 
 __all__ = [

@@ -10,13 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import (
-    check_existing,
-    check_finite_rows,
-    check_float_array,
-    read_only,
-    row_norms,
-)
+from probefusion.checks import check_finite_rows, check_float_array, read_only, row_norms
 from probefusion.errors import (
     DtypeError,
     EmbedderMismatchError,
@@ -27,6 +21,7 @@ from probefusion.errors import (
     ShapeError,
     UnknownNameError,
 )
+from probefusion.files import check_existing
 from probefusion.types.embedding_set import UNIT_TOLERANCE, FloatArray
 from probefusion.types.fusion_state import FusionState
 from probefusion.types.template import Template, check_comparable

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_output
 from probefusion.errors import FileFormatError
 from probefusion.extras import import_cv2, import_extra
 from probefusion.faces.frames import VideoReader
+from probefusion.files import check_output
 from probefusion.video.clip import Clip
 from probefusion.video.explanation import Explanation
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from probefusion.checks import check_name
 from probefusion.errors import MissingFileError, OutputExistsError
-from probefusion.files import replace_file, replace_folder_content
+from probefusion.files import check_name, replace_file, replace_folder_content
 from probefusion.gallery import Match
 from probefusion.types import TemplateSet
 from probefusion.video.clip import Clip, Person

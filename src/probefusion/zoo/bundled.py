@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from probefusion.files import bundled_folder
+from probefusion.files.records import read_record
 from probefusion.fusion.folder import CARD_NAME as FUSER_CARD_NAME
 from probefusion.fusion.folder import read_card
-from probefusion.records import read_record
 
 __all__ = ["CARD_NAME", "DEFAULT_EMBEDDER", "EmbedderCard", "bundled_entries", "is_bundled"]
 

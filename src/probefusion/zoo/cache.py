@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from probefusion.checks import check_existing, lfs_oid
 from probefusion.errors import (
     ConfigError,
     FileFormatError,
@@ -17,8 +16,8 @@ from probefusion.errors import (
     MissingFileError,
     UnknownNameError,
 )
-from probefusion.files import home_path, replace_file, sha256_of
-from probefusion.records import read_record
+from probefusion.files import check_existing, home_path, lfs_oid, replace_file, sha256_of
+from probefusion.files.records import read_record
 from probefusion.zoo.bundled import is_bundled
 from probefusion.zoo.fuser_folders import find_wrong_file, folder_sha256, fuser_roots
 from probefusion.zoo.manifest import KnownModel, find_by_sha256, known_models, models_folder

@@ -14,7 +14,7 @@ from probefusion.embedders.inspection import EmbedderFacts, inspect_embedder
 from probefusion.embedders.onnx_graph import read_model
 from probefusion.embedders.spec import EmbedderSpec
 from probefusion.errors import ConfigError, IntegrityError
-from probefusion.records import read_record
+from probefusion.files.records import read_record
 from probefusion.zoo.bundled import DEFAULT_EMBEDDER
 from probefusion.zoo.cache import locate
 from probefusion.zoo.manifest import find_by_sha256

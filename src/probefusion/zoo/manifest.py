@@ -18,7 +18,7 @@ import platformdirs
 
 from probefusion.errors import ConfigError, FileFormatError, OutputExistsError, UnknownNameError
 from probefusion.files import home_path, replace_file
-from probefusion.records import decode_record, read_record, record_of
+from probefusion.files.records import decode_record, read_record, record_of
 from probefusion.zoo.bundled import bundled_entries
 
 __all__ = [

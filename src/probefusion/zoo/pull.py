@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 
 from probefusion.errors import DownloadError, FileFormatError, IntegrityError
 from probefusion.files import replace_file, sha256_of
-from probefusion.reading import open_zip
+from probefusion.files.reading import open_zip
 from probefusion.zoo.bundled import is_bundled
 from probefusion.zoo.cache import (
     REINSTALL,

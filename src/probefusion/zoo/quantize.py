@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_output_file
 from probefusion.degradations.degrade import CROP_SIZE, degrade
 from probefusion.embedders.embedder import OnnxEmbedder
 from probefusion.embedders.onnx_graph import (
@@ -32,7 +31,7 @@ from probefusion.errors import (
     MissingExtraError,
 )
 from probefusion.faces.images import scale_square
-from probefusion.files import replace_file, replace_together, sha256_of
+from probefusion.files import check_output_file, replace_file, replace_together, sha256_of
 from probefusion.zoo.embedders import FORM_OF, resolve_embedder
 
 if TYPE_CHECKING:

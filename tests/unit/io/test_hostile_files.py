@@ -15,10 +15,10 @@ import pytest
 
 from probefusion.archives import open_archive
 from probefusion.errors import FileFormatError, ProbeFusionError
+from probefusion.files.records import read_record
 from probefusion.fusion.folder import read_card
 from probefusion.io import kind_of, read_embeddings, read_templates
 from probefusion.protocols import read_people
-from probefusion.records import read_record
 from probefusion.settings import read_settings_file
 from probefusion.types import FusionState, TemplateSet
 from probefusion.video import VideoSettings

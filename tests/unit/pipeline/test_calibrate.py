@@ -7,19 +7,23 @@ import shutil
 import pytest
 
 from probefusion.errors import EmbedderMismatchError, InvalidInputError, OutputExistsError
-from probefusion.evaluation.drawn_people import write_crops
+from probefusion.evaluation.drawn_people import draw_crop, write_crops
 from probefusion.fusion.folder import read_card
 from probefusion.pipeline.calibrate import calibrate
 from probefusion.zoo import load_embedder
 
-pytest.importorskip("cv2")
+cv2 = pytest.importorskip("cv2")
 
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
     """14 drawn people with 4 crops each."""
     folder = tmp_path_factory.mktemp("drawn")
-    write_crops(folder, num_people=14, num_crops=4)
+    for person in range(14):
+        (folder / f"p{person}").mkdir()
+        for number in range(4):
+            crop = draw_crop(person, number)[..., ::-1]
+            cv2.imwrite(str(folder / f"p{person}" / f"{number}.png"), crop)
     return folder
 
 
@@ -55,7 +59,7 @@ def test_thresholds_are_stored_and_what_is_open_is_counted(fuser, people) -> Non
 
 
 def test_too_few_people_leave_the_card_as_it_was(fuser, tmp_path) -> None:
-    write_crops(tmp_path / "few", num_people=3, num_crops=3)
+    write_crops(tmp_path / "few", num_crops=3)
     with pytest.raises(InvalidInputError, match=r"12 comparisons, .* the card is kept"):
         calibrate(
             fuser, tmp_path / "few", folds=(0, 1, 2, 3), set_sizes=(1,), num_sets=2, num_threads=1

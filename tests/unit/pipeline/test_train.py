@@ -96,7 +96,9 @@ def test_it_goes_on_from_a_fuser(tmp_path, trained, people_folder, tiny_embedder
     assert card.training["config"]["learning_rate"] == 3e-4
     rng = np.random.default_rng(1)
     images = EmbeddingSet(
-        embeddings=rng.standard_normal((4, 16)) * 9, style=rng.standard_normal((4, 6, 2))
+        embeddings=rng.standard_normal((4, 16)) * 9,
+        style=rng.standard_normal((4, 6, 2)),
+        embedder=new.embedder,
     )
     fuser = pf.load_fuser(old)
     assert not np.array_equal(new.fuse(images).vector, fuser.fuse(images).vector)

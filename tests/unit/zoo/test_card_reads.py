@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from probefusion import records
+from probefusion.files import records
 from probefusion.fusion import folder as folder_room
 from probefusion.fusion.folder import read_card, with_thresholds
 from probefusion.fusion.threshold import Threshold

@@ -21,10 +21,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from probefusion.checks import check_existing, check_output
 from probefusion.embedders import EmbedderSpec, OnnxEmbedder
 from probefusion.errors import FileFormatError, OutputExistsError, ProbeFusionError
-from probefusion.files import DRAFT_PREFIX, replace_file, replace_folder, sha256_of
+from probefusion.files import (
+    DRAFT_PREFIX,
+    check_existing,
+    check_output,
+    replace_file,
+    replace_folder,
+    sha256_of,
+)
 from probefusion.nn import (
     BACKBONES,
     CAFace,

@@ -23,8 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from probefusion.checks import check_existing
 from probefusion.errors import FileFormatError, IntegrityError
+from probefusion.files import check_existing
 
 __all__ = ["ForeignCheckpoint", "read_foreign_checkpoint"]
 

@@ -17,9 +17,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from probefusion.checks import check_output
 from probefusion.errors import ConfigError, ProbeFusionError
-from probefusion.files import DRAFT_PREFIX, replace_file, replace_folder, sha256_of
+from probefusion.files import DRAFT_PREFIX, check_output, replace_file, replace_folder, sha256_of
 from probefusion.fusion.folder import (
     CARD_NAME,
     FuserCard,

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_file
 from probefusion.errors import DtypeError, FileFormatError, ShapeError
 from probefusion.extras import import_extra
-from probefusion.reading import check_declared_bytes, reading
+from probefusion.files.paths import check_file
+from probefusion.files.reading import check_declared_bytes, reading
 
 __all__ = [
     "label_column",
@@ -31,7 +31,7 @@ _ROWS_AT_ONCE = 1024
 
 @contextmanager
 def reading_parquet(origin: str | Path) -> Iterator[None]:
-    """Gives whatever pyarrow raises inside the block one type, see `probefusion.reading.reading`.
+    """Gives whatever pyarrow raises inside the block one type, see `probefusion.files.reading.reading`.
 
     Raises:
         FileFormatError: For every error of pyarrow.

@@ -16,9 +16,9 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_file
 from probefusion.errors import FileFormatError
-from probefusion.reading import check_declared_bytes, reading
+from probefusion.files.paths import check_file
+from probefusion.files.reading import check_declared_bytes, reading
 
 __all__ = ["NpzFile", "map_npy", "open_npz", "read_npy"]
 

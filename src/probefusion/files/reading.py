@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from probefusion.checks import check_file
 from probefusion.errors import FileFormatError, ProbeFusionError
+from probefusion.files.paths import check_file
 
 __all__ = [
     "READ_ERRORS",

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from probefusion.errors import FileFormatError, UnknownNameError
-from probefusion.reading import read_bytes, reading
+from probefusion.files.reading import read_bytes, reading
 
 __all__ = ["decode_record", "read_record", "record_of"]
 
