@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from probefusion.cli.inputs import report_skipped
 
 from probefusion.cli import main
+from probefusion.cli.pipeline_options import report_skipped
 from probefusion.cli.streams import plain
 from probefusion.faces import SkippedImage
 from probefusion.files import home_path

@@ -32,7 +32,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from probefusion.protocols.tables import read_fields, read_integer_columns
 
 from probefusion.archives import open_archive
 from probefusion.errors import ProbeFusionError
@@ -42,6 +41,7 @@ from probefusion.fusion import MeanFuser
 from probefusion.fusion.folder import read_card
 from probefusion.io import kind_of, read_embeddings, read_templates
 from probefusion.protocols import read_people
+from probefusion.protocols.text_tables import read_fields, read_integer_columns
 from probefusion.settings import read_settings_file
 from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
 from probefusion.video import VideoSettings

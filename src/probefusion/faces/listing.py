@@ -94,7 +94,9 @@ def list_images(
     skipped: list[SkippedImage] = []
     given = [paths] if isinstance(paths, str | Path | ImageSource) else list(paths)
     checked = [
-        item if isinstance(item, ImageSource) else check_existing(item, name="image path")
+        item
+        if isinstance(item, ImageSource)
+        else check_existing(item, name="image path", devices=True)  # skipped when it is read
         for item in given
     ]
     for path in checked:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from probefusion.files import records
 from probefusion.fusion import folder as folder_room
 from probefusion.fusion.folder import read_card, with_thresholds
 from probefusion.fusion.threshold import Threshold
@@ -23,13 +24,13 @@ def reads(monkeypatch):
     """How often each file was read from now on."""
     folder_room._card_of.cache_clear()
     counted: Counter[Path] = Counter()
-    original = Path.read_bytes
+    original = records.read_bytes
 
-    def read_bytes(path):
+    def read_bytes(path, **settings):
         counted[path] += 1
-        return original(path)
+        return original(path, **settings)
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(records, "read_bytes", read_bytes)
     return counted
 
 
