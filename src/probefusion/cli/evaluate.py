@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.options import (
+    add_device_option,
     add_embedder_option,
     add_output_options,
     number_list,
@@ -42,6 +43,7 @@ def add_parser(commands: Any) -> None:
         help="folder (or zip) of aligned 112x112 crops, one folder per person; or the benchmark's folder",
     )
     add_embedder_option(parser)
+    add_device_option(parser)
     parser.add_argument(
         "--fuser",
         action="append",
@@ -127,6 +129,7 @@ def run(options: argparse.Namespace) -> int:
             num_replicates=options.replicates,
             output=options.output,
             cache=options.cache,
+            device=options.device,
             num_threads=options.threads,
             force=options.force,
             on_embed=phase("embedding", "images"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from probefusion.cli.clips import add_video_options, open_reader
 from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import (
+    add_device_option,
     add_embedder_option,
     add_fuser_option,
     add_output_options,
@@ -52,6 +53,7 @@ def add_parser(commands: Any) -> None:
         "written and memory stays the same, so a stream may run for ever",
     )
     add_embedder_option(parser)
+    add_device_option(parser)
     parser.add_argument(
         "--detector",
         required=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -82,7 +83,7 @@ def evaluate(
         images: "ijbs": folder of aligned face crops.
         detector: "tinyface", "ytf": what finds the face; None if the images are aligned crops.
         check_counts: Benchmarks: whether the copy must have the published numbers.
-        mix: "degraded-folder", as all that follow to `num_replicates`: how many images are bad.
+        mix: "degraded-folder" only, as all that follow to `num_replicates`: how many images are bad.
         folds: Whom to test on, of folds 0 to 3.
         set_sizes: Images in a probe set.
         num_sets: Probe sets per person.
@@ -126,6 +127,15 @@ def evaluate(
         images=images,
         detector=detector,
     )
+    if not is_folder:
+        _refuse_folder_settings(
+            mix=mix,
+            folds=folds,
+            set_sizes=set_sizes,
+            num_sets=num_sets,
+            seed=seed,
+            num_replicates=num_replicates,
+        )
     if output is not None:
         _check_report(output, force=force)
         cache = cache or f"{os.fspath(output)}.work"
@@ -373,9 +383,24 @@ def _check_settings(is_folder: bool, **benchmark_settings: Any) -> None:
         )
     if benchmark_settings["flipped"] and benchmark_settings["embeddings"] is None:
         raise ConfigError("flipped: says what the rows of embeddings hold, and none are given.")
+    if benchmark_settings["detector"] is not None and benchmark_settings["embeddings"] is not None:
+        raise ConfigError(
+            "detector: finds faces in images, and with embeddings no image is read. Leave one of them out."
+        )
     chunks = benchmark_settings["chunks"]
     if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in chunks):
         raise ConfigError(f"chunks: expected whole numbers of at least 1, got {tuple(chunks)}.")
+
+
+def _refuse_folder_settings(**settings: Any) -> None:
+    """Settings of the degraded-folder protocol beside a benchmark, if they are not left as they are."""
+    defaults = inspect.signature(evaluate).parameters
+    for name, value in settings.items():
+        usual = defaults[name].default
+        if (tuple(value) if isinstance(usual, tuple) else value) != usual:
+            raise ConfigError(
+                f"{name}: belongs to {FOLDER_PROTOCOL}, not to the benchmarks. Leave it out."
+            )
 
 
 def _check_report(output: StrPath, *, force: bool) -> None:

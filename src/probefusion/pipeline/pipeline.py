@@ -34,7 +34,8 @@ class Pipeline:
     """Everything from a photo, a folder or a video to templates, with one choice of models.
 
     Models are loaded when first needed, and once. Choices that were left to the pipeline (which
-    embedder, which fuser) are noted in the log `probefusion` at level INFO.
+    embedder, which fuser) are noted in the log `probefusion` at level INFO. A pipeline is for one thread: its
+    detector must not be used from two at the same time.
 
     Args:
         embedder: Name or file of an embedder, or an embedder; None takes the one inside the package. Where
