@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import (
-    ConfigError,
     MissingStyleError,
-    OutputExistsError,
     ShapeError,
     UnknownNameError,
 )
-from probefusion.files import check_name, check_output
 from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
+from probefusion.pipeline.evaluate_checks import (
+    FOLDER_PROTOCOL,
+    check_report,
+    check_settings,
+    refuse_folder_settings,
+)
 from probefusion.pipeline.evaluation import Evaluation
 from probefusion.pipeline.folder_people import check_measurable, embed_folder
 
@@ -30,9 +33,6 @@ if TYPE_CHECKING:
     from probefusion.types import EmbeddingSet
 
 __all__ = ["FOLDER_PROTOCOL", "evaluate"]
-
-FOLDER_PROTOCOL = "degraded-folder"
-"""The open protocol, on any folder of people; the others are benchmarks under licence."""
 
 StrPath = str | Path
 Progress = Callable[[int, int], None]
@@ -119,7 +119,7 @@ def evaluate(
     if protocol not in known:
         raise UnknownNameError("protocol", protocol, known)
     is_folder = protocol == FOLDER_PROTOCOL
-    _check_settings(
+    check_settings(
         is_folder,
         embeddings=embeddings,
         flipped=flipped,
@@ -128,7 +128,8 @@ def evaluate(
         detector=detector,
     )
     if not is_folder:
-        _refuse_folder_settings(
+        refuse_folder_settings(
+            inspect.signature(evaluate),
             mix=mix,
             folds=folds,
             set_sizes=set_sizes,
@@ -137,7 +138,7 @@ def evaluate(
             num_replicates=num_replicates,
         )
     if output is not None:
-        _check_report(output, force=force)
+        check_report(output, force=force)
         cache = cache or f"{os.fspath(output)}.work"
     source = _Source(
         fusers=fusers,
@@ -367,45 +368,3 @@ def _check_fits(fusers: Sequence[Fuser], images: EmbeddingSet) -> None:
                     f"helper saves them: give --flipped (flipped=True), and they are added."
                 ) from error
             raise
-
-
-def _check_settings(is_folder: bool, **benchmark_settings: Any) -> None:
-    given = [name for name, value in benchmark_settings.items() if value not in (None, False)]
-    given = [name for name in given if name != "chunks" or len(benchmark_settings["chunks"])]
-    if is_folder and "embeddings" in given:
-        raise ConfigError(
-            "embeddings: the degraded-folder protocol degrades the images itself, so their embeddings "
-            "cannot exist before. Leave embeddings out and name the embedder."
-        )
-    if is_folder and given:
-        raise ConfigError(
-            f"{given[0]}: belongs to the benchmarks, not to {FOLDER_PROTOCOL}. Leave it out."
-        )
-    if benchmark_settings["flipped"] and benchmark_settings["embeddings"] is None:
-        raise ConfigError("flipped: says what the rows of embeddings hold, and none are given.")
-    if benchmark_settings["detector"] is not None and benchmark_settings["embeddings"] is not None:
-        raise ConfigError(
-            "detector: finds faces in images, and with embeddings no image is read. Leave one of them out."
-        )
-    chunks = benchmark_settings["chunks"]
-    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in chunks):
-        raise ConfigError(f"chunks: expected whole numbers of at least 1, got {tuple(chunks)}.")
-
-
-def _refuse_folder_settings(**settings: Any) -> None:
-    """Settings of the degraded-folder protocol beside a benchmark, if they are not left as they are."""
-    defaults = inspect.signature(evaluate).parameters
-    for name, value in settings.items():
-        usual = defaults[name].default
-        if (tuple(value) if isinstance(usual, tuple) else value) != usual:
-            raise ConfigError(
-                f"{name}: belongs to {FOLDER_PROTOCOL}, not to the benchmarks. Leave it out."
-            )
-
-
-def _check_report(output: StrPath, *, force: bool) -> None:
-    folder = Path(output)
-    check_name(f"{os.fspath(output)}.work")
-    if folder.exists() and not folder.is_dir():
-        raise OutputExistsError(f"output {str(folder)!r} is a file, expected a folder.")
-    check_output(folder / "report.json" if folder.is_dir() else folder, force=force)
