@@ -12,6 +12,7 @@ from probefusion.files.paths import (
     check_output,
     check_output_file,
     lfs_oid,
+    try_to_write,
 )
 from probefusion.files.places import bundled_folder, home_path
 from probefusion.files.replacing import (
@@ -35,6 +36,7 @@ __all__ = [
     "check_output_file",
     "home_path",
     "lfs_oid",
+    "try_to_write",
     "optional_text",
     "read_npz",
     "replace_file",
