@@ -48,3 +48,12 @@ def test_a_folder_of_people_needs_a_choice(tmp_path, command, tiny_embedder, peo
     code, _, _ = command(*arguments, "--one-person")
     assert code == 0
     assert EmbeddingSet.load(tmp_path / "s.npz").num_images == 8
+
+
+def test_an_ending_that_cannot_be_read_back_is_refused(tmp_path, command, people_folder) -> None:
+    person = people_folder / "person_03"
+    code, _, err = command("embed", person, "--aligned", "-o", tmp_path / "s.txt")
+    assert code == 1
+    assert "-o: expected a file name that ends in .npz" in err
+    assert "Name it 's.npz'." in err
+    assert not (tmp_path / "s.txt").exists()

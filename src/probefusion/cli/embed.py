@@ -34,11 +34,12 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Embeds and saves; 3 if images were skipped."""
     from probefusion.cli.progress import progress_bar
-    from probefusion.files import check_existing, check_not_input, check_output_file
+    from probefusion.files import check_ending, check_existing, check_not_input, check_output_file
     from probefusion.pipeline.folders import check_one_person
 
     check_output_file(options.output, force=options.force)
     check_not_input(options.output, options.paths)
+    check_ending(options.output, ".npz")
     paths = [check_existing(path) for path in options.paths]
     pipeline = pipeline_of(options)
     if not options.one_person:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from probefusion.files.containers import optional_text, read_npz, write_npz
 from probefusion.files.paths import (
     as_path,
+    check_ending,
     check_existing,
     check_file,
     check_name,
@@ -28,6 +29,7 @@ __all__ = [
     "DRAFT_PREFIX",
     "as_path",
     "bundled_folder",
+    "check_ending",
     "check_existing",
     "check_file",
     "check_name",

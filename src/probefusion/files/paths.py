@@ -20,6 +20,7 @@ from probefusion.errors import (
 __all__ = [
     "DRAFT_PREFIX",
     "as_path",
+    "check_ending",
     "check_existing",
     "check_file",
     "check_name",
@@ -205,6 +206,25 @@ def check_output_file(path: str | Path, *, force: bool) -> Path:
     if path.is_dir():
         raise OutputExistsError(f"output {str(path)!r} is a folder, expected a file name.")
     return path
+
+
+def check_ending(path: str | Path, ending: str, *, name: str = "-o") -> None:
+    """Refuses an output that could not be read back, since its ending says another format.
+
+    Args:
+        path: The file to be written.
+        ending: What it must end in, in lower or upper case, as ".npz".
+        name: The argument's name, for the message.
+
+    Raises:
+        FileFormatError: If it ends otherwise.
+    """
+    found = Path(path).suffix
+    if found.lower() != ending:
+        raise FileFormatError(
+            f"{name}: expected a file name that ends in {ending}, got {str(path)!r}. Name it "
+            f"{Path(path).stem + ending!r}."
+        )
 
 
 def check_name(path: str | Path) -> None:
