@@ -46,9 +46,7 @@ def people_inside(path: Path) -> tuple[dict[str, list[ImageSource]], list[Skippe
     return dict(sorted(people.items())), skipped
 
 
-def check_one_person(
-    path: Path, *, command: str = "fuse", output: str = "TEMPLATE.npz"
-) -> None:
+def check_one_person(path: Path, *, command: str = "fuse", output: str = "TEMPLATE.npz") -> None:
     """Refuses a folder or zip archive whose sub-folders look like people.
 
     Args:
