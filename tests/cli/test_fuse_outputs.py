@@ -61,3 +61,13 @@ def test_other_inputs_are_never_replaced(tmp_path, command, sets) -> None:
     assert code == 1
     assert "is also an input" in err
     assert paths[0].read_bytes() == before
+
+
+def test_a_finished_template_is_told_from_embeddings(tmp_path, command, sets) -> None:
+    template = tmp_path / "template.npz"
+    assert command("fuse", sets[1][0], "--fuser", "mean", "-o", template)[0] == 0
+    code, _, err = command("fuse", template, "--json")
+    assert code == 1
+    assert f"{template}: this is a finished template" in err
+    assert f"probefusion compare {template} OTHER" in err
+    assert "its state (.safetensors) or the embeddings" in err
