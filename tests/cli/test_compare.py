@@ -179,8 +179,10 @@ def test_decisions_of_a_calibrated_fuser(tmp_path, command, rng) -> None:
         assert match["is_match"] is True
         assert 0 < match["threshold"] < match["similarity"]
         assert match["false_match_rate"] == 0.001
+        assert match["threshold_source"].startswith("degraded-folder/v1/hard@")
     code, out, _ = command("compare", f"{tmp_path / 'a.npz'}#a", f"{tmp_path / 'b.npz'}#other")
     assert code == 0
     assert "no match: threshold" in out
+    assert "(measured on artificially degraded faces of people not trained on)" in out
     code, out, _ = command("compare", tmp_path / "a.npz", tmp_path / "b.npz")
     assert all(line.endswith("  match") for line in out.splitlines())

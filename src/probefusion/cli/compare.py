@@ -137,7 +137,7 @@ def _print_comparison(comparison: Comparison, options: argparse.Namespace) -> No
         word = "match" if comparison.is_match else "no match"
         print(
             f"{word}: threshold {threshold.similarity:.4f} at false match rate "
-            f"{threshold.false_match_rate:g} ({threshold.source})"
+            f"{threshold.false_match_rate:g} ({threshold.measured_on})"
         )
 
 
@@ -167,5 +167,6 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
         "num_images": list(comparison.num_images),
         "threshold": None if threshold is None else threshold.similarity,
         "false_match_rate": None if threshold is None else threshold.false_match_rate,
+        "threshold_source": None if threshold is None else threshold.source,
         "is_match": comparison.is_match,
     }
