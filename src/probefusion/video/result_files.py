@@ -167,12 +167,18 @@ def person_facts(explanation: Explanation) -> dict[str, Any]:
 
 
 def event_facts(event: VideoEvent) -> dict[str, Any]:
-    """An event for a line of JSON: without template and state, which are in `event.person`."""
+    """An event for a line of JSON: without template and state, which are in `event.person`.
+
+    The names are those of `VideoEvent` and `PersonSnapshot`, and stay: `kind`, `time`, `number`,
+    `num_images`, `first_time`, `last_time` and `match`, which is null without a gallery and else holds
+    `name` (of the match, or null), `is_match`, `threshold`, `false_match_rate` and `candidates`, each
+    with `name` and `similarity`. Names are only added.
+    """
     person = event.person
     return {
-        "event": event.kind,
+        "kind": event.kind,
         "time": round(event.time, 4),
-        "track": person.number,
+        "number": person.number,
         "num_images": person.num_images,
         "first_time": round(person.first_time, 4),
         "last_time": round(person.last_time, 4),
