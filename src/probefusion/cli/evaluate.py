@@ -73,7 +73,9 @@ def add_parser(commands: Any) -> None:
     licensed.add_argument("--images", metavar="DIR", help="face crops of ijbs")
     licensed.add_argument("--detector", metavar="MODEL", help="YuNet, for tinyface and ytf")
     licensed.add_argument(
-        "--any-counts", action="store_true", help="accept copies of other than the published size"
+        "--any-counts",
+        action="store_true",
+        help="accept copies of other than the published size (that of ijbc is told and not checked)",
     )
     parser = parser.add_argument_group("degraded-folder")
     parser.add_argument("--mix", choices=("hard", "mixed", "clean"), default="hard")

@@ -29,7 +29,12 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands: Any) -> None:
-    """Declares the command."""
+    """Declares the command.
+
+    A line of `--events` is a JSON object with `kind` ("appeared", "updated", "left"), `time` (s), `number`
+    (of the track), `num_images`, `first_time` (s), `last_time` (s) and `match` (null without a gallery);
+    see `probefusion.video.result_files.event_facts`. The names are those of `VideoEvent` and stay.
+    """
     parser = commands.add_parser(
         "video",
         help="one template per person of a video, webcam or stream, and a report",
@@ -241,6 +246,10 @@ def _tell(
         print(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     stream = sys.stderr if options.events else sys.stdout
+    for made in clip.decisions:
+        if made["kind"] == "merge":
+            what = f"merged track {made['other_track']} into {made['track']}"
+            print(f"{what} ({made['similarity']:.3f})", file=stream)
     for item in explanations:
         person, match = item.person, item.match
         first, last = person.segments[0].first_time, person.segments[-1].last_time

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from probefusion.errors import OutputExistsError
-from probefusion.files.paths import check_file, check_output_file
+from probefusion.files.paths import DRAFT_PREFIX, check_file, check_output_file
 
 __all__ = [
     "DRAFT_PREFIX",
@@ -27,9 +27,6 @@ __all__ = [
 ]
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENAMETOOLONG)
-
-DRAFT_PREFIX = ".probefusion-"
-"""Begin of the names of files that are not finished: short, so that any name that fits can be written."""
 
 
 _Moves: TypeAlias = list[tuple[Path, Path | None]]

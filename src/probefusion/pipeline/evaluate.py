@@ -321,6 +321,7 @@ def _on_benchmark(
         benchmark, rows, fusers, chunks=(None, *chunks), progress=source.on_score
     )
     faceless = _faceless(benchmark, rows)
+    unchecked = _unchecked(benchmark) if check_counts else None
     return Evaluation(
         protocol=name,
         title=f"{name}, {title}",
@@ -335,7 +336,22 @@ def _on_benchmark(
         },
         result=results,
         skipped=tuple(SkippedImage(source=entry, reason=reason) for entry in faceless),
-        limits=benchmark_limits(results),
+        limits=(*(() if unchecked is None else (unchecked,)), *benchmark_limits(results)),
+    )
+
+
+def _unchecked(benchmark: Benchmark) -> str | None:
+    """What is not known of the size of the user's copy."""
+    from probefusion.protocols.ijb_layout import unchecked_counts
+
+    if benchmark.pairs is None:
+        return None
+    return unchecked_counts(
+        benchmark.name,
+        num_images=len(benchmark.row_names),
+        num_templates=len(benchmark.templates),
+        num_pairs=benchmark.pairs.num_pairs,
+        num_mated=benchmark.pairs.num_mated,
     )
 
 

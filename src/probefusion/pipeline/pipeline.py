@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from probefusion.fusion import Fuser
 from probefusion.pipeline.chosen_models import Models
-from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two
+from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two, search_people
 from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
@@ -270,6 +270,22 @@ class Pipeline:
         return compare_two(
             self._models, first, second, false_match_rate=false_match_rate, progress=progress
         )
+
+    def search(
+        self,
+        person: Side,
+        among: TemplateSet,
+        *,
+        false_match_rate: float = 1e-3,
+        progress: UnitProgress | None = None,
+    ) -> list[Comparison]:
+        """Every template of a set beside one person, the most similar first. Arguments as for `compare`.
+
+        Raises:
+            ConfigError, MismatchError, ProbeFusionError: As for `compare`.
+        """
+        given = {"false_match_rate": false_match_rate, "progress": progress}
+        return search_people(self._models, person, among, **given)
 
     def compare_people(
         self,
