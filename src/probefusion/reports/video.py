@@ -164,7 +164,9 @@ def _found_line(clip: Clip, shown: Sequence[Explanation]) -> str:
         (counts.faces_untracked, "unsure and untracked"),
     ]
     told = ", ".join(f"{number} {reason}" for number, reason in left_out if number)
-    return f"{text}. Faces left out: {told or 'none'}."
+    has_gallery = any(item.match is not None for item in shown)
+    colours = " Every matched name has a colour; grey is no match." if has_gallery else ""
+    return f"{text}. Faces left out: {told or 'none'}.{colours}"
 
 
 def _label(item: Explanation) -> str:
