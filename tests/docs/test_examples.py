@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from page_blocks import Block
 from page_runner import PageRunner
@@ -23,6 +22,7 @@ NEEDS = {
     "06_camera.py": ("detector", "clip", "album"),
     "07_evaluate_features.py": (),
     "08_train_own_fuser.py": (),
+    "09_made_up_ijbc.py": (),
 }
 """What each script says that it needs, beside what the test makes for it."""
 
@@ -50,6 +50,8 @@ def test_script_runs(script, tmp_path, monkeypatch, material, request):
         pytest.importorskip("torch")
         request.getfixturevalue("few_faces")(tmp_path)
     names = dict(NAMES)
+    if script[:2] == "07":
+        names["mine.onnx"] = "compact_128d"  # whose fuser stands here for `mine`
     for name in NEEDS[script]:
         names.update(material(name, tmp_path))
     text = (FOLDER / script).read_text(encoding="utf-8")
@@ -59,39 +61,14 @@ def test_script_runs(script, tmp_path, monkeypatch, material, request):
 
 
 def _write_ijbc(folder: Path) -> None:
-    """A tiny made-up copy of IJB-C without images, features, and a fuser for them.
-
-    Eight people with a gallery template of two images and a probe template of three each.
-    """
+    """A tiny made-up copy of IJB-C, as another script writes it, and a fuser for its features."""
     from probefusion.zoo import load_fuser
 
     fuser = load_fuser("exact-embedding")
     shutil.copytree(fuser.folder, folder / "mine")
-    rng = np.random.default_rng(0)
-    images, points, features = [], [], []
-    for person in range(8):
-        centre = rng.standard_normal(fuser.dim)
-        for template in (10 + person, 10 + person, 50 + person, 50 + person, 50 + person):
-            name = f"{len(images) + 1}.jpg"
-            images.append(f"{name} {template} {template}")
-            points.append(f"{name} 38 52 73 52 56 72 42 92 71 92 0.9")
-            features.append(centre + 0.5 * rng.standard_normal(fuser.dim))
-    header = "TEMPLATE_ID,SUBJECT_ID"
-    meta = folder / "IJBC" / "meta"
-    meta.mkdir(parents=True)
-    (folder / "IJBC" / "loose_crop").mkdir()
-    for name, lines in {
-        "face_tid_mid.txt": images,
-        "name_5pts_score.txt": points,
-        "template_pair_label.txt": [
-            f"{10 + a} {50 + b} {int(a == b)}" for a in range(8) for b in range(8)
-        ],
-        "1N_gallery_G1.csv": [header, *(f"{10 + person},{person}" for person in range(0, 8, 2))],
-        "1N_gallery_G2.csv": [header, *(f"{10 + person},{person}" for person in range(1, 8, 2))],
-        "1N_probe_mixed.csv": [header, *(f"{50 + person},{person}" for person in range(8))],
-    }.items():
-        (meta / f"ijbc_{name}").write_text("\n".join(lines) + "\n")
-    np.save(folder / "ijbc_r100.npy", np.array(features, np.float32))
+    text = (FOLDER / "09_made_up_ijbc.py").read_text(encoding="utf-8")
+    runner = PageRunner(folder, {"DIM = 512": f"DIM = {fuser.dim}"})
+    runner.run(Block(page="09_made_up_ijbc.py", line=1, language="python", text=text))
 
 
 @pytest.fixture

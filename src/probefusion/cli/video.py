@@ -254,8 +254,8 @@ def _tell(
         person, match = item.person, item.match
         first, last = person.segments[0].first_time, person.segments[-1].last_time
         line = (
-            f"track {person.number}: {person.num_images} images, {first:.1f} to {last:.1f} s, half of the "
-            f"weight on {item.num_carrying_half}"
+            f"track {person.number}: {person.num_images} images, of which {item.num_carrying_half} carry half "
+            f"of the weight, {first:.1f} to {last:.1f} s"
         )
         if match is not None:
             word = "most similar to" if match.is_match is None else "no match, nearest"

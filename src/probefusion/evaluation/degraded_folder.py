@@ -51,7 +51,7 @@ class FolderPlan:
     Args:
         set_sizes: Images in a probe set.
         false_accept_rates: Targets of TAR at FAR.
-        decision_rate: The one of them at which fusers are compared.
+        decision_rate: The one of them at which fusers are compared, if there are comparisons enough for it.
         false_positive_rates: Targets of TPIR at FPIR.
         max_rank: Ranks 1 to this in the CMC.
         num_replicates: Of the bootstrap over people.
@@ -149,6 +149,11 @@ class FolderEvaluation:
     severity_edges: npt.NDArray[np.float64]
     weight_by_severity: dict[str, npt.NDArray[np.float64]]
 
+    @property
+    def compared_rate(self) -> float:
+        """The false accept rate at which fusers are compared."""
+        return _compared_rate(self.points[0], self.plan)
+
 
 def evaluate_folder(
     data: ProbeData,
@@ -242,17 +247,29 @@ def _measure(
     )
 
 
+def _compared_rate(point: FuserAtSize, plan: FolderPlan) -> float:
+    """The planned rate, or the strictest rate above it that is resolved; the planned one if none is.
+
+    It depends on how many comparisons there are, never on how a fuser does.
+    """
+    resolved = [rate.target for rate in point.verification if rate.resolved]
+    return min(
+        (rate for rate in resolved if rate >= plan.decision_rate), default=plan.decision_rate
+    )
+
+
 def _differences(
     points: Sequence[FuserAtSize], names: Sequence[str], plan: FolderPlan
 ) -> tuple[FuserDifference, ...]:
     at = {(point.fuser, point.num_images): point for point in points}
+    rate = _compared_rate(points[0], plan)
     found = []
     for name in names[1:]:
         for size in plan.set_sizes:
             (paired,) = compare_over_people(
                 at[name, size].scores,
                 at[names[0], size].scores,
-                plan.decision_rate,
+                rate,
                 num_replicates=plan.num_replicates,
                 seed=plan.seed,
             )

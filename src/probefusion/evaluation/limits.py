@@ -26,6 +26,12 @@ def folder_limits(result: FolderEvaluation) -> tuple[str, ...]:
         f"{result.num_probe_sets:,} probe sets, each compared with {others:,} other people"
     )
     found = _rates(result.points[0].verification, comparisons)
+    planned, compared = result.plan.decision_rate, result.compared_rate
+    if compared != planned:
+        found.append(
+            f"Fusers are compared at FAR {compared:g}, the strictest that can be measured here, in place "
+            f"of {planned:g}."
+        )
     open_rates = [
         rate
         for rate, entry in zip(result.plan.false_positive_rates, result.points[0].tpir, strict=True)
@@ -72,7 +78,7 @@ def _rates(verification: Sequence[TarAtFar], comparisons: str) -> list[str]:
     return [
         f"TAR at FAR {_listed(unresolved)}: {verification[0].num_non_mated:,} comparisons of different "
         f"people ({comparisons}); FAR {smallest:g} needs {_needed(smallest):,}, one false accept at "
-        f"least."
+        f"least. Tables without any figure are left out."
     ]
 
 

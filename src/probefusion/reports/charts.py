@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,9 @@ _PEOPLE = (
     "#d46a9f",
     "#7d8a1f",
 )
-"""Colours of people's lanes, mid tones that stand on light and dark ground."""
+"""Colours of names, mid tones that stand on light and dark ground."""
+
+_NO_MATCH = "#8d8d8d"
 
 
 def time_label(seconds: float) -> str:
@@ -40,14 +42,19 @@ def time_label(seconds: float) -> str:
     return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
 
-def timeline(lanes: Sequence[tuple[str, str, Explanation]], last_time: float) -> str:
-    """When each person was seen: a lane each.
+def timeline(
+    lanes: Sequence[tuple[str, str, Explanation]], last_time: float, *, is_narrow: bool = False
+) -> str:
+    """When each person was seen: a lane each, in the colour of the matched name, or grey.
 
     Args:
         lanes: (anchor, label, explanation) per person.
         last_time: End of the video in seconds.
+        is_narrow: For a small screen: labels stand above the lanes.
     """
-    left, top, lane, width = 190, 8, 24, 800
+    left, top, lane, width = (20, 8, 40, 360) if is_narrow else (190, 8, 24, 800)
+    bar = 14 if is_narrow else lane - 8
+    colours = _name_colours([explanation for _, _, explanation in lanes])
     height = top + lane * len(lanes) + 30
     span = max(last_time, 1e-3)
 
@@ -56,24 +63,23 @@ def timeline(lanes: Sequence[tuple[str, str, Explanation]], last_time: float) ->
 
     parts = []
     bottom = top + lane * len(lanes)
-    for tick in _ticks(0, span, 6):
+    for tick, label in _labelled(_ticks(0, span, 3 if is_narrow else 6), time_label):
         parts.append(
             f"<line x1='{x(tick):.1f}' x2='{x(tick):.1f}' y1='{top}' y2='{bottom}' class='grid'/>"
-            f"<text x='{x(tick):.1f}' y='{bottom + 18}' class='tick' text-anchor='middle'>"
-            f"{time_label(tick)}</text>"
+            f"<text x='{x(tick):.1f}' y='{bottom + 18}' class='tick' text-anchor='middle'>{label}</text>"
         )
     for row, (anchor, label, explanation) in enumerate(lanes):
         y = top + lane * row
-        fill = _PEOPLE[row % len(_PEOPLE)]
+        fill = colours.get(_name(explanation), _NO_MATCH)
+        place = "x='4' " if is_narrow else f"x='{left - 10}' text-anchor='end' "
         parts.append(
-            f"<a href='#{anchor}'><text x='{left - 10}' y='{y + 16}' text-anchor='end' class='lane'>"
-            f"{html.escape(label)}</text></a>"
+            f"<a href='#{anchor}'><text {place}y='{y + 16}' class='lane'>{html.escape(label)}</text></a>"
         )
         for segment in explanation.person.segments:
             begin, end = x(segment.first_time), x(segment.last_time)
             title = f"{label}: {time_label(segment.first_time)} to {time_label(segment.last_time)}"
             parts.append(
-                f"<rect x='{begin:.1f}' y='{y + 4}' width='{max(end - begin, 2):.1f}' height='{lane - 8}' "
+                f"<rect x='{begin:.1f}' y='{y + lane - bar - 4}' width='{max(end - begin, 2):.1f}' height='{bar}' "
                 f"rx='3' fill='{fill}'><title>{html.escape(title)}</title></rect>"
             )
     return _svg(width, height, parts, "Timeline of tracks")
@@ -98,10 +104,10 @@ def dots_chart(explanation: Explanation, reference: str) -> str:
         return height - bottom - (height - bottom - top) * (similarity - low) / (high - low)
 
     parts = _grid(left, _WIDTH - right, low, high, y)
-    for tick in _ticks(first, last, 6):
+    for tick, label in _labelled(_ticks(first, last, 6), time_label):
         parts.append(
             f"<text x='{x(tick):.1f}' y='{height - bottom + 16}' class='tick' text-anchor='middle'>"
-            f"{time_label(tick)}</text>"
+            f"{label}</text>"
         )
     mean = y(explanation.mean_similarity)
     parts.append(
@@ -180,7 +186,7 @@ def _thinned(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = float(min(values)), float(max(values))
     margin = max(0.05 * (high - low), 0.02)
-    return low - margin, high + margin
+    return max(low - margin, -1.0), min(high + margin, 1.0)  # no cosine lies beyond
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:
@@ -192,15 +198,40 @@ def _ticks(low: float, high: float, count: int) -> list[float]:
     return [step * k for k in range(first, int(high / step + 1e-9) + 1)]
 
 
+def _labelled(
+    ticks: Sequence[float], label_of: Callable[[float], str]
+) -> Iterator[tuple[float, str]]:
+    """Ticks with their labels; where two would read alike, only the first."""
+    last = None
+    for tick in ticks:
+        label = label_of(tick)
+        if label != last:
+            yield tick, label
+        last = label
+
+
+def _name(explanation: Explanation) -> str | None:
+    return None if explanation.match is None else explanation.match.name
+
+
+def _name_colours(explanations: Sequence[Explanation]) -> dict[str | None, str]:
+    """A colour for each matched name; beyond the palette, hues that are far from each other."""
+    names = dict.fromkeys(name for name in map(_name, explanations) if name is not None)
+    more = [
+        f"hsl({round(137.5 * k) % 360} 45% 50%)" for k in range(max(0, len(names) - len(_PEOPLE)))
+    ]
+    return dict(zip(names, (*_PEOPLE, *more), strict=False))
+
+
 def _grid(
     left: float, right: float, low: float, high: float, y: Callable[[float], float]
 ) -> list[str]:
     """Lines across at round similarities."""
     parts = []
-    for tick in _ticks(low, high, 6):
+    for tick, label in _labelled(_ticks(low, high, 6), "{:.2f}".format):
         parts.append(
             f"<line x1='{left}' x2='{right}' y1='{y(tick):.1f}' y2='{y(tick):.1f}' class='grid'/>"
-            f"<text x='{left - 8}' y='{y(tick) + 4:.1f}' class='tick' text-anchor='end'>{tick:.2f}</text>"
+            f"<text x='{left - 8}' y='{y(tick) + 4:.1f}' class='tick' text-anchor='end'>{label}</text>"
         )
     return parts
 
@@ -228,7 +259,7 @@ def _scale(x: float, top: float, bottom: float, colours: WeightColours) -> list[
     ]
     parts.append(
         f"<text x='{x + 10}' y='{top + 9}' class='tick' text-anchor='end'>{100 * colours.high:.2g} %</text>"
-        f"<text x='{x + 10}' y='{bottom}' class='tick' text-anchor='end'>{100 * colours.low:.2g} %</text>"
+        f"<text x='{x + 10}' y='{bottom}' class='tick' text-anchor='end'>&#8804; {100 * colours.low:.2g} %</text>"
     )
     return parts
 

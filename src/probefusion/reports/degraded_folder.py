@@ -18,6 +18,9 @@ __all__ = ["REPORT_VERSION", "report_facts", "write_report"]
 REPORT_VERSION = 1
 """Version of the schema of `report.json`."""
 
+_UNRESOLVED = "unresolved"
+"""A cell without a figure, for want of comparisons."""
+
 
 def write_report(
     result: FolderEvaluation,
@@ -72,6 +75,7 @@ def report_facts(result: FolderEvaluation, facts: dict[str, Any]) -> dict[str, A
         "num_replicates": result.plan.num_replicates,
         "points": [_point(point) for point in result.points],
         "differences": [_difference(difference) for difference in result.differences],
+        "compared_far": result.compared_rate,
         "severity_edges": [round(float(edge), 6) for edge in result.severity_edges],
         "weight_by_severity": {
             name: [_number(value) for value in values]
@@ -141,7 +145,7 @@ def _number(value: float) -> float | None:
 
 
 def _tables(result: FolderEvaluation) -> list[Table]:
-    """(title, header, rows) of every table of the report."""
+    """(title, header, rows) of every table of the report that holds a figure."""
     sizes = result.plan.set_sizes
     names = list(dict.fromkeys(point.fuser for point in result.points))
     at = {(point.fuser, point.num_images): point for point in result.points}
@@ -153,12 +157,13 @@ def _tables(result: FolderEvaluation) -> list[Table]:
     for index, rate in enumerate(result.plan.false_positive_rates):
         rows = [[name, *(_cell(at[name, size].tpir[index]) for size in sizes)] for name in names]
         tables.append(Table(f"TPIR at FPIR {rate:g}", header, rows))
-    index = result.plan.false_accept_rates.index(result.plan.decision_rate)
+    compared = result.compared_rate
+    index = result.plan.false_accept_rates.index(compared)
     rows = [
         [name, *(_plain_rate(at[name, size].raw_gallery[index]) for size in sizes)]
         for name in names
     ]
-    title = f"TAR at FAR {result.plan.decision_rate:g}, gallery embeddings not fused"
+    title = f"TAR at FAR {compared:g}, gallery embeddings not fused"
     tables.append(Table(title, header, rows))
     rows = [[name, *(_cell(at[name, size].rank1) for size in sizes)] for name in names]
     tables.append(Table("Rank-1 identification rate", header, rows))
@@ -167,19 +172,24 @@ def _tables(result: FolderEvaluation) -> list[Table]:
         rows = [
             [name, *(_change_cell(changes[name, size]) for size in sizes)] for name in names[1:]
         ]
-        title = f"TAR at FAR {result.plan.decision_rate:g} minus that of {names[0]}"
+        title = f"TAR at FAR {compared:g} minus that of {names[0]}"
         tables.append(Table(title, header, rows))
-    return tables
+    return [table for table in tables if not _is_unresolved(table)]
+
+
+def _is_unresolved(table: Table) -> bool:
+    """Whether no cell holds a figure; which rates those are, and why, the limits say."""
+    return all(cell == _UNRESOLVED for row in table.rows for cell in row[1:])
 
 
 def _cell(interval: BootstrapInterval) -> str:
     if not interval.resolved:
-        return "unresolved"
+        return _UNRESOLVED
     return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
 def _plain_rate(rate: TarAtFar) -> str:
-    return f"{rate.tar:.3f}" if rate.resolved else "unresolved"
+    return f"{rate.tar:.3f}" if rate.resolved else _UNRESOLVED
 
 
 def _rate_cell(point: FuserAtSize, index: int) -> str:
@@ -192,7 +202,7 @@ def _rate_cell(point: FuserAtSize, index: int) -> str:
 def _change_cell(difference: FuserDifference) -> str:
     paired = difference.paired
     if not paired.resolved:
-        return "unresolved"
+        return _UNRESOLVED
     star = "*" if difference.adjusted_p_value <= 0.05 else ""
     return f"{paired.difference:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}]{star}"
 

@@ -28,7 +28,7 @@ def folder_figures(result: FolderEvaluation) -> list[tuple[str, str, Any]]:
     sizes = result.plan.set_sizes
     middle = min(sizes, key=lambda size: abs(np.log2(size) - 3))
     shown = [point for point in result.points if point.num_images == middle]
-    rate = result.plan.decision_rate
+    rate = result.compared_rate
     return [
         (
             "tar",
@@ -53,7 +53,7 @@ def _styled(names: Sequence[str]) -> dict[str, dict[str, str]]:
 def _rates(result: FolderEvaluation) -> Any:
     figure, (left, right) = subplots(1, 2, figsize=(11, 4.6))
     rates = result.plan.false_accept_rates
-    index = rates.index(result.plan.decision_rate)
+    index = rates.index(result.compared_rate)
     sizes = list(result.plan.set_sizes)
     names = list(dict.fromkeys(point.fuser for point in result.points))
     for name, style in _styled(names).items():

@@ -13,15 +13,14 @@ __all__ = ["summary_of_benchmark", "summary_of_folder"]
 
 
 def summary_of_folder(result: FolderEvaluation) -> list[Table]:
-    """TAR at the strictest false accept rate that is resolved, and rank 1, by set size."""
+    """TAR at the false accept rate at which fusers are compared, if it is resolved, and rank 1, by set size."""
     sizes = result.plan.set_sizes
     names = list(dict.fromkeys(point.fuser for point in result.points))
     at = {(point.fuser, point.num_images): point for point in result.points}
     header = ["fuser", *(f"N={size}" for size in sizes)]
     tables: list[Table] = []
-    resolved = [rate.target for rate in result.points[0].verification if rate.resolved]
-    if resolved:
-        target = max(min(resolved), min(result.plan.decision_rate, max(resolved)))
+    if any(rate.resolved for rate in result.points[0].verification):
+        target = result.compared_rate
         index = result.plan.false_accept_rates.index(target)
         rows = [
             [name, *(_rate(at[name, size].verification[index]) for size in sizes)] for name in names

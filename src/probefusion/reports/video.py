@@ -51,11 +51,12 @@ def _page(clip: Clip, explanations: Sequence[Explanation]) -> Iterator[str]:
     return page_parts(
         "video",
         extra="video",
-        title=f"{title}: people and why",
+        title=f"{title}: who was seen, and which images counted",
         clip_line=_clip_line(clip),
         problems=clip.problems,
         found_line=_found_line(clip, shown),
         timeline=safe(timeline(lanes, clip.last_time)),
+        narrow_timeline=safe(timeline(lanes, clip.last_time, is_narrow=True)),
         people=(_person(item) for item in shown),  # one by one: their pictures are read when drawn
         decisions=[
             {
@@ -124,7 +125,7 @@ def _verdict(item: Explanation) -> tuple[str | None, str]:
 def _why(item: Explanation, num_thumbnails: int) -> str:
     count = len(item.weights)
     text = (
-        f"{count} images; {item.num_carrying_half} of them carry half of the weight, the heaviest "
+        f"{count} images; {item.num_carrying_half} of them together carry half of the weight, the heaviest "
         f"{100 * float(item.weights.max()):.2g} % alone."
     )
     if item.reference is not None:
@@ -135,7 +136,8 @@ def _why(item: Explanation, num_thumbnails: int) -> str:
         )
     kept = f" Below: the heaviest of {num_thumbnails} kept face crops"
     lightest = ", then the lightest." if num_thumbnails > _MOST_HEAVY else ", from heavy to light."
-    return text + kept + lightest
+    shares = " Under each stands its weight, and how many times an equal share that is (2.0x: twice as much)."
+    return text + kept + lightest + shares
 
 
 def _clip_line(clip: Clip) -> str:
@@ -162,7 +164,9 @@ def _found_line(clip: Clip, shown: Sequence[Explanation]) -> str:
         (counts.faces_untracked, "unsure and untracked"),
     ]
     told = ", ".join(f"{number} {reason}" for number, reason in left_out if number)
-    return f"{text}. Faces left out: {told or 'none'}."
+    has_gallery = any(item.match is not None for item in shown)
+    colours = " Every matched name has a colour; grey is no match." if has_gallery else ""
+    return f"{text}. Faces left out: {told or 'none'}.{colours}"
 
 
 def _label(item: Explanation) -> str:

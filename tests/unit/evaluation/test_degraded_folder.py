@@ -7,6 +7,7 @@ import pytest
 
 from probefusion.errors import InvalidInputError, OutputExistsError
 from probefusion.evaluation.degraded_folder import FolderPlan, evaluate_folder
+from probefusion.evaluation.limits import folder_limits
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.sweep import sweep
 from probefusion.fusion import MeanFuser, NormWeightedFuser
@@ -93,7 +94,8 @@ def test_searches_without_the_own_person_set_the_threshold(data, assessment) -> 
 def test_report_files(tmp_path, assessment) -> None:
     pytest.importorskip("matplotlib")
     folder = tmp_path / "report"
-    write_report(assessment, folder, title="A <test>", facts={"data": "made up"})
+    limits = folder_limits(assessment)
+    write_report(assessment, folder, title="A <test>", facts={"data": "made up"}, limits=limits)
     content = json.loads((folder / "report.json").read_text(), parse_constant=pytest.fail)
     assert content["report_version"] == 1
     assert content["num_people"] == 15
@@ -106,7 +108,10 @@ def test_report_files(tmp_path, assessment) -> None:
     assert "http://" not in page
     assert "https://" not in page
     table = (folder / "report.md").read_text()
-    assert "unresolved" in table
+    assert "## TAR at FAR 0.01" in table
+    assert "## TAR at FAR 1e-05" not in table  # no figure in it: the limits say why
+    assert "TAR at FAR 1e-05: 1,770 comparisons of different people" in table
+    assert "Tables without any figure are left out." in table
     assert "| norm-weighted |" in table
     for name in ("tar", "roc", "cmc", "severity"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -123,14 +128,35 @@ def test_fusers_must_differ(data) -> None:
 
 
 def test_report_without_a_resolved_rate(tmp_path, data) -> None:
-    """Too few comparisons for the decision rate: told in words, drawn without a curve."""
+    """Too few comparisons for any rate: told in words, drawn without a curve."""
     pytest.importorskip("matplotlib")
-    plan = FolderPlan(set_sizes=(1, 2), num_replicates=100)
+    plan = FolderPlan(set_sizes=(1, 2), false_accept_rates=(1e-5, 1e-4), num_replicates=100)
     few = evaluate_folder(data, [MeanFuser(), NormWeightedFuser()], plan)
     assert not few.differences[0].paired.resolved
     write_report(few, tmp_path / "report", title="few", facts={})
     content = json.loads((tmp_path / "report" / "report.json").read_text())
     assert content["differences"][0]["difference"] is None
+    assert "minus that of" not in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_fusers_are_compared_at_the_strictest_rate_that_is_resolved(tmp_path, data) -> None:
+    """1,770 comparisons of different people are enough for 1 in 1,000, not for 1 in 10,000."""
+    pytest.importorskip("matplotlib")
+    plan = FolderPlan(set_sizes=(1, 2), num_replicates=100)
+    few = evaluate_folder(data, [MeanFuser(), NormWeightedFuser()], plan)
+    assert few.compared_rate == 1e-3
+    assert {difference.paired.target for difference in few.differences} == {1e-3}
+    limits = folder_limits(few)
+    assert any("compared at FAR 0.001" in limit and "of 0.0001" in limit for limit in limits)
+    write_report(few, tmp_path / "report", title="few", facts={}, limits=limits)
+    assert "TAR at FAR 0.001 minus that of mean" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_fusers_are_compared_at_the_planned_rate_where_stricter_ones_are_resolved(data) -> None:
+    plan = FolderPlan(
+        set_sizes=(1,), false_accept_rates=(1e-3, 1e-2), decision_rate=1e-2, num_replicates=100
+    )
+    assert evaluate_folder(data, [MeanFuser()], plan).compared_rate == 1e-2
 
 
 def test_fusers_of_another_embedder_are_refused_before_the_work(fuser_folders) -> None:

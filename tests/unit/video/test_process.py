@@ -254,6 +254,37 @@ def test_the_report_is_one_file_that_asks_for_nothing(written) -> None:
     assert not re.search(r"https?://", page)
 
 
+def test_matched_names_have_a_colour_in_the_timelines_and_others_are_grey(written) -> None:
+    folder, _, explanations = written
+    page = (folder / "report.html").read_text()
+    drawings = re.findall(r"<svg [^>]*aria-label='Timeline of tracks'>(.*?)</svg>", page, re.DOTALL)
+    assert len(drawings) == 2  # for wide and for narrow screens
+    for drawing in drawings:
+        lanes = re.findall(r"<rect [^>]*fill='([^']*)'><title>([^<]*)</title>", drawing)
+        assert len(lanes) == sum(len(item.person.segments) for item in explanations)
+        for item in explanations:
+            name = item.match.name
+            fills = {
+                fill for fill, label in lanes if label.startswith(f"Track {item.person.number}:")
+            }
+            assert len(fills) == 1
+            assert (fills == {"#8d8d8d"}) == (name is None)
+
+
+def test_cosine_axes_end_at_1_and_no_label_stands_twice(written) -> None:
+    folder, _, explanations = written
+    assert max(item.fused_similarity for item in explanations) > 0.99
+    page = (folder / "report.html").read_text()
+    charts = re.findall(r"<svg [^>]*aria-label='Similarity[^>]*>(.*?)</svg>", page, re.DOTALL)
+    assert len(charts) == 2 * len(explanations)
+    for chart in charts:
+        labels = re.findall(r"class='tick' text-anchor='end'>(-?\d\.\d\d)<", chart)
+        assert labels
+        assert len(set(labels)) == len(labels)
+        assert max(map(float, labels)) <= 1
+    assert "&#8804; " in page  # lighter weights share the last colour
+
+
 def test_the_annotated_video_shows_the_boxes_at_the_same_times(written, two_people_clip) -> None:
     folder, _, _ = written
     with VideoReader(folder / "annotated.mp4") as reader:
