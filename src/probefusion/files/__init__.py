@@ -38,7 +38,6 @@ __all__ = [
     "check_output_file",
     "home_path",
     "lfs_oid",
-    "try_to_write",
     "optional_text",
     "read_npz",
     "replace_file",
@@ -46,5 +45,6 @@ __all__ = [
     "replace_folder_content",
     "replace_together",
     "sha256_of",
+    "try_to_write",
     "write_npz",
 ]

@@ -283,8 +283,9 @@ class Pipeline:
         Raises:
             ConfigError, MismatchError, ProbeFusionError: As for `compare`.
         """
-        given = {"false_match_rate": false_match_rate, "progress": progress}
-        return search_people(self._models, person, among, **given)
+        return search_people(
+            self._models, person, among, false_match_rate=false_match_rate, progress=progress
+        )
 
     def compare_people(
         self,
