@@ -186,3 +186,11 @@ def test_decisions_of_a_calibrated_fuser(tmp_path, command, rng) -> None:
     assert "(measured on artificially degraded faces of people not trained on)" in out
     code, out, _ = command("compare", tmp_path / "a.npz", tmp_path / "b.npz")
     assert all(line.endswith("  match") for line in out.splitlines())
+
+
+def test_progress_names_the_sides(command, people_folder, tiny_embedder) -> None:
+    sides = (people_folder / "person_03", people_folder / "person_07")
+    code, _, err = command("compare", *sides, "--aligned", "--embedder", tiny_embedder)
+    assert code == 0, err
+    assert "embedding A: 4/4 images" in err
+    assert "embedding B: 4/4 images" in err

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from probefusion.cli.terminal_tables import print_result_table, short_name
+from probefusion.evaluation.demo import demo_data
 
 
 def test_crops_can_be_fused_at_once(tmp_path, command) -> None:
@@ -54,3 +55,14 @@ def test_the_data_are_of_the_embedder_inside_and_small() -> None:
 def test_short_names() -> None:
     assert short_name("exact.compact_128d-lfw112.r3, 4 at a time") == "exact, 4 at a time"
     assert short_name("mean") == "mean"
+
+
+def test_the_table_says_what_it_is(tmp_path, command) -> None:
+    pytest.importorskip("matplotlib")
+    code, out, err = command("demo", "-o", tmp_path / "plots")
+    assert code == 0, err
+    title, note = out.splitlines()[:2]
+    data = demo_data()
+    people, gallery = len(set(data.probe_subjects)), data.gallery.num_images
+    assert title == f"{people} unseen people, degraded probes, {gallery} gallery entries"
+    assert note.startswith(f"embedder: {data.gallery.embedder}; tables of other embedders")

@@ -72,7 +72,8 @@ def run(options: argparse.Namespace) -> int:
     if many is not None:
         person = options.second if sets[0] is many else options.first
         return _search(pipeline, person, many, options)
-    with progress_by_unit({"images": "embedding"}) as progress:
+    titles = {f"images of {side}": f"embedding {side}" for side in "AB"}
+    with progress_by_unit(titles, units=dict.fromkeys(titles, "images")) as progress:
         comparison = pipeline.compare(
             options.first, options.second, false_match_rate=options.fmr, progress=progress
         )

@@ -56,6 +56,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([_facts(point) for point in result.points], indent=2))
         return 0
+    print(result.title)
+    print(
+        f"embedder: {result.embedder}; tables of other embedders, as that of MobileFaceNet, differ"
+    )
     _print_tables(result.points)
     print(f"plots: {', '.join(map(str, pictures))}")
     return 0

@@ -38,13 +38,16 @@ def progress_of_phases() -> Iterator[Callable[[str, str], Update]]:
 
 @contextmanager
 def progress_by_unit(
-    titles: Mapping[str, str],
+    titles: Mapping[str, str], *, units: Mapping[str, str] | None = None
 ) -> Iterator[Callable[[str, int, int | None], None]]:
     """Gives a function (what is counted, done, in all or None), with a phase for each thing counted.
 
     Args:
         titles: What is being done, by what is counted.
+        units: What is printed for what is counted, where that is another word.
     """
     with progress_of_phases() as phase:
-        updates = {unit: phase(title, unit) for unit, title in titles.items()}
+        updates = {
+            unit: phase(title, (units or {}).get(unit, unit)) for unit, title in titles.items()
+        }
         yield lambda unit, done, total: updates[unit](done, total)

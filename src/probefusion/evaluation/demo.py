@@ -32,6 +32,7 @@ class DemoResult:
         num_gallery: Entries of the gallery.
         set_size: Images in a probe set.
         fuser: Name of the fuser that `person` shows.
+        embedder: Fingerprint of the embedder of all images.
     """
 
     points: tuple[SweepPoint, ...]
@@ -40,6 +41,14 @@ class DemoResult:
     num_gallery: int
     set_size: int
     fuser: str
+    embedder: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What was measured, in a line."""
+        return (
+            f"{self.num_people} unseen people, degraded probes, {self.num_gallery} gallery entries"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,6 +137,7 @@ def run_demo(subject_id: str | None = None) -> DemoResult:
             )
         ),
         num_people=len(np.unique(data.probe_subjects)),
+        embedder=data.gallery.embedder,
         num_gallery=data.gallery.num_images,
         set_size=data.set_size,
         fuser=fusers[-1].name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,14 @@ from probefusion.protocols.licensed import Benchmark
 from probefusion.types import EmbeddingSet
 
 __all__ = ["MadeEmbeddings", "read_made_embeddings", "rows_of_benchmark"]
+
+_log = logging.getLogger("probefusion")
+
+_LEAST_DOUBLED = 64
+"""Columns from which on halves that are alike are no chance."""
+_ROWS_LOOKED_AT = 1000
+_ALIKE = 0.6
+"""Median cosine of the halves; that of image and mirror image is mostly above 0.9, of other halves near 0."""
 
 _OPTIONAL = frozenset(
     {
@@ -92,6 +101,13 @@ def read_made_embeddings(
     )
     if flipped:
         embeddings = _added(embeddings, where)
+    elif _look_flipped(embeddings):
+        _log.warning(
+            "embeddings%s: the halves of the %d columns are alike: do they hold image and mirror image? Then "
+            "give --flipped (flipped=True), and they are added.",
+            where,
+            embeddings.shape[1],
+        )
     if (lengths := arrays.get("norms")) is not None:
         embeddings = _with_lengths(embeddings, lengths, where)
     has_face = np.asarray(embeddings.any(axis=1))
@@ -188,6 +204,20 @@ def _read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
             f"embeddings: expected an .npy or .npz file with a row per image, got {path.name!r}."
         )
     return {"embeddings": read_npy(path)}
+
+
+def _look_flipped(embeddings: npt.NDArray[np.float32]) -> bool:
+    """Whether each row seems to hold two embeddings of one face; those of other numbers are not alike."""
+    width = embeddings.shape[1]
+    if width % 2 or width < _LEAST_DOUBLED:
+        return False
+    sample = embeddings[:_ROWS_LOOKED_AT].astype(np.float64)
+    first, second = sample[:, : width // 2], sample[:, width // 2 :]
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    known = lengths > 0
+    if not known.any():
+        return False
+    return bool(np.median((first * second).sum(axis=1)[known] / lengths[known]) > _ALIKE)
 
 
 def _added(embeddings: npt.NDArray[np.float32], where: str) -> npt.NDArray[np.float32]:

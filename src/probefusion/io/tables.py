@@ -87,6 +87,13 @@ def read_text(path: Path) -> EmbeddingSet:
     ]
     if not lines:
         raise EmptySetError(f"{path.name} holds no lines: expected at least one image.")
+    is_prose = any(len(fields) > 1 for _, fields in lines)
+    if is_prose and not any(_is_number(field) for _, fields in lines for field in fields):
+        raise FileFormatError(
+            f"{path.name}: expected embeddings, numbers separated by blanks, found no number in it. Embeddings "
+            f"are read from .npy, .npz, .csv, .tsv, .txt, .list, .h5, .hdf5 and .parquet files; states from "
+            f".safetensors."
+        )
     has_names = not _is_number(lines[0][1][0])
     rows, names = [], []
     for number, fields in lines:

@@ -74,8 +74,10 @@ def compare_two(
     made_by = next((person.fuser for person in given if person is not None and person.fuser), None)
     skipped: list[SkippedImage] = []
     people = [
-        _read_set(models, side, made_by, progress, skipped) if template is None else template
-        for side, template in zip((first, second), given, strict=True)
+        _read_set(models, side, made_by, _of_side(progress, name), skipped)
+        if template is None
+        else template
+        for side, template, name in zip((first, second), given, "AB", strict=True)
     ]
     sets = [person for person in people if isinstance(person, EmbeddingSet)]
     if sets:
@@ -184,6 +186,13 @@ def _read_set(
     sets, left_out = read_sets(models, side, one_person=False, progress=progress, made_by=made_by)
     skipped += left_out
     return sets[0] if len(sets) == 1 else EmbeddingSet.concatenate(sets)
+
+
+def _of_side(progress: UnitProgress | None, name: str) -> UnitProgress | None:
+    """Progress that says which side's images are counted."""
+    if progress is None:
+        return None
+    return lambda unit, done, total: progress(f"{unit} of {name}", done, total)
 
 
 def _only_template(path: str) -> Template:

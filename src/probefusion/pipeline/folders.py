@@ -83,10 +83,23 @@ def check_people(path: Path) -> tuple[dict[str, list[ImageSource]], list[Skipped
     if not people:
         raise FileFormatError(
             f"{path}: expected a folder or .zip archive with a folder of images for each of two or more people, "
-            f"found images outside of such folders, in one folder only, or none. For one person's images "
-            f"leave --people out (Pipeline.fuse)."
+            f"{_why_nobody(path)}"
         )
     return people, skipped
+
+
+def _why_nobody(path: Path) -> str:
+    sources, _ = list_images(path)
+    if not sources:
+        return "found no images."
+    places = {_folders_above(source, path) for source in sources}
+    step = "For one person's images leave --people out (Pipeline.fuse)."
+    if len(places) == 1:
+        folder = "/".join(next(iter(places)))
+        where = f"in one folder only ({folder})" if folder else "in no folders"
+        return f"found all {len(sources)} images {where}. {step}"
+    outside = min(sources, key=lambda source: len(_folders_above(source, path)))
+    return f"found images outside of such folders, as {outside.member or outside.path}. {step}"
 
 
 def _folders_of(

@@ -260,7 +260,7 @@ class Pipeline:
                 templates, with `#` and an id where it holds several.
             second: Likewise.
             false_match_rate: Rate at which the fuser's calibrated threshold is taken, a fraction.
-            progress: As for `fuse`.
+            progress: As for `fuse`, with "images of A" and "images of B".
 
         Raises:
             ConfigError: If a file holds several templates and no id is named, or the rate is none.
@@ -279,13 +279,14 @@ class Pipeline:
         false_match_rate: float = 1e-3,
         progress: UnitProgress | None = None,
     ) -> list[Comparison]:
-        """Every template of a set beside one person, the most similar first. Arguments as for `compare`.
+        """Every template of a set beside one person, the most similar first. Arguments as for `compare`; counts images.
 
         Raises:
             ConfigError, MismatchError, ProbeFusionError: As for `compare`.
         """
-        given = {"false_match_rate": false_match_rate, "progress": progress}
-        return search_people(self._models, person, among, **given)
+        return search_people(
+            self._models, person, among, false_match_rate=false_match_rate, progress=progress
+        )
 
     def compare_people(
         self,

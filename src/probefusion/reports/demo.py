@@ -34,7 +34,7 @@ def draw_demo(result: DemoResult, output: str | Path, *, force: bool = False) ->
         plot_sweep(
             result.points,
             pictures[0],
-            title=f"{result.num_people} unseen people, degraded probes, {result.num_gallery} gallery entries",
+            title=result.title,
             force=force,
         )
         plot_person(

@@ -19,3 +19,16 @@ def test_scores_of_another_kind_are_no_quality(tmp_path, rng) -> None:
     np.savez(tmp_path / "percent.npz", embeddings=rows, quality=np.array([50.0, 90, 7, 1]))
     with pytest.raises(InvalidInputError, match=r"quality of percent\.npz.*got 90"):
         read_made_embeddings(tmp_path / "percent.npz")
+
+
+def test_rows_that_hold_image_and_mirror_image_are_told(tmp_path, rng, caplog) -> None:
+    rows = rng.standard_normal((20, 64)).astype(np.float32)
+    mirrored = rows + 0.2 * rng.standard_normal(rows.shape).astype(np.float32)
+    np.save(tmp_path / "plain.npy", np.concatenate([rows, rows[::-1]], axis=1))
+    np.save(tmp_path / "doubled.npy", np.concatenate([rows, mirrored], axis=1))
+    read_made_embeddings(tmp_path / "plain.npy")
+    assert read_made_embeddings(tmp_path / "doubled.npy", flipped=True).images.dim == 64
+    assert caplog.text == ""
+    assert read_made_embeddings(tmp_path / "doubled.npy").images.dim == 128
+    assert "the halves of the 128 columns are alike" in caplog.text
+    assert "--flipped" in caplog.text
