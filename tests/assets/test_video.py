@@ -194,12 +194,12 @@ def test_events_of_a_clip_end_where_its_results_are(assets, models, tmp_path, ca
     options = ["--every", "4", "--gallery", still, *models]
     assert main(["video", clip, "--events", "-o", str(tmp_path), *options]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    last = {event["track"]: event for event in events}
+    last = {event["number"]: event for event in events}
     tracks = json.loads((tmp_path / "tracks.json").read_text())["tracks"]
     assert {track["track"] for track in tracks} == set(last)
     for track in tracks:
         event = last[track["track"]]
-        assert event["event"] == "left"
+        assert event["kind"] == "left"
         assert event["num_images"] == track["num_images"]
         assert event["match"] == track["match"]
     matched = [event for event in events if event["match"]["is_match"]]

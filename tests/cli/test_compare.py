@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from probefusion.fusion import MeanFuser
+from probefusion.pipeline import Pipeline
 from probefusion.types import EmbeddingSet, TemplateSet
 from probefusion.zoo import load_fuser
 
@@ -102,13 +103,30 @@ def test_a_file_of_one_needs_no_id(tmp_path, command, people, enrolled) -> None:
     assert json.loads(out)["similarity"] > 0.9
 
 
-def test_many_beside_one_person_asks_for_an_id(tmp_path, command, people, enrolled) -> None:
-    people["ann"].save(tmp_path / "ann.npz")
-    for sides in ((enrolled, tmp_path / "ann.npz"), (tmp_path / "ann.npz", enrolled)):
-        code, out, err = command("compare", *sides)
-        assert (code, out, err.count("\n")) == (1, "", 1)
-        assert "got 3: ann, bob, cy" in err
-        assert "enrolled.parquet#ann" in err
+def test_one_person_is_searched_in_a_file_of_many(tmp_path, command, people, enrolled) -> None:
+    people["bob"].save(tmp_path / "bob.npz")
+    expected = TemplateSet.load(enrolled).vectors @ MeanFuser().fuse(people["bob"]).vector
+    order = np.argsort(-expected)
+    names = [("ann", "bob", "cy")[place] for place in order]
+    for sides in ((enrolled, tmp_path / "bob.npz"), (tmp_path / "bob.npz", enrolled)):
+        code, out, err = command("compare", *sides, "--json")
+        assert code == 0, err
+        facts = json.loads(out)
+        assert facts["fuser"] == "mean@1"
+        candidates = facts["candidates"]
+        assert [entry["id"] for entry in candidates] == names
+        assert names[0] == "bob"
+        found = [entry["similarity"] for entry in candidates]
+        assert np.allclose(found, expected[order], atol=1e-6)
+        assert candidates[0]["num_images"] == [5, 3]
+    code, out, _ = command("compare", tmp_path / "bob.npz", enrolled, "--top", "1")
+    assert code == 0
+    assert out.splitlines() == [
+        f"bob  {expected[1]:7.4f}",
+        "and 2 less similar (--top 3 lists all)",
+    ]
+    found = Pipeline(fuser="mean").search(tmp_path / "bob.npz", TemplateSet.load(enrolled))
+    assert [comparison.ids[1] for comparison in found] == names
 
 
 def test_wrong_ids_and_files_are_told_in_one_line(tmp_path, command, people, enrolled) -> None:
@@ -161,8 +179,10 @@ def test_decisions_of_a_calibrated_fuser(tmp_path, command, rng) -> None:
         assert match["is_match"] is True
         assert 0 < match["threshold"] < match["similarity"]
         assert match["false_match_rate"] == 0.001
+        assert match["threshold_source"].startswith("degraded-folder/v1/hard@")
     code, out, _ = command("compare", f"{tmp_path / 'a.npz'}#a", f"{tmp_path / 'b.npz'}#other")
     assert code == 0
     assert "no match: threshold" in out
+    assert "(measured on artificially degraded faces of people not trained on)" in out
     code, out, _ = command("compare", tmp_path / "a.npz", tmp_path / "b.npz")
     assert all(line.endswith("  match") for line in out.splitlines())

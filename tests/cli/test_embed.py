@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 
 from probefusion.pipeline import Pipeline
@@ -31,3 +33,27 @@ def test_both_kinds_of_image_are_refused(tmp_path, command, people_folder) -> No
     )
     assert code == 1
     assert "--aligned, --detector: expected one of the two" in err
+
+
+def test_a_folder_of_people_needs_a_choice(tmp_path, command, tiny_embedder, people_folder) -> None:
+    root = tmp_path / "two"
+    for name in ("person_03", "person_07"):
+        shutil.copytree(people_folder / name, root / name)
+    arguments = ("embed", root, "--aligned", "--embedder", tiny_embedder, "-o", tmp_path / "s.npz")
+    code, out, err = command(*arguments)
+    assert (code, out) == (1, "")
+    assert "2 folders of images (person_03, person_07)" in err
+    assert f"probefusion embed {root} --one-person -o SET.npz" in err
+    assert not (tmp_path / "s.npz").exists()
+    code, _, _ = command(*arguments, "--one-person")
+    assert code == 0
+    assert EmbeddingSet.load(tmp_path / "s.npz").num_images == 8
+
+
+def test_an_ending_that_cannot_be_read_back_is_refused(tmp_path, command, people_folder) -> None:
+    person = people_folder / "person_03"
+    code, _, err = command("embed", person, "--aligned", "-o", tmp_path / "s.txt")
+    assert code == 1
+    assert "-o: expected a file name that ends in .npz" in err
+    assert "Name it 's.npz'." in err
+    assert not (tmp_path / "s.txt").exists()

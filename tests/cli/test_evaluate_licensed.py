@@ -46,8 +46,23 @@ def evaluate(tmp_path, command, tiny_embedder):
     return run
 
 
+def _assert_counts_are_judged(command, dataset, root, embedder, output) -> None:
+    """Without --any-counts the published numbers are asked for, or it is told that none is known."""
+    arguments = ("evaluate", dataset, "--data", root, "--embedder", embedder, "-o", output)
+    code, out, err = command(*arguments)
+    if dataset == "ijbb":
+        assert code == 1
+        assert "expected 227630 images, the published number of IJB-B, got 40" in err
+        assert "--any-counts" in err
+        return
+    assert code == 0, err
+    words = " ".join(out.split())
+    assert "the published numbers of IJB-C are not confirmed here, so nothing was checked" in words
+    assert "It holds 40 images, 16 templates and 64 pairs, 8 of them mated" in words
+
+
 @pytest.mark.parametrize("dataset", ["ijbb", "ijbc"])
-def test_ijb(tmp_path, evaluate, dataset) -> None:
+def test_ijb(tmp_path, evaluate, dataset, command, tiny_embedder) -> None:
     """8 people; a gallery template of 2 images and a probe template of 3 images of two media each."""
     root = tmp_path / "IJB"
     (root / "meta").mkdir(parents=True)
@@ -95,6 +110,7 @@ def test_ijb(tmp_path, evaluate, dataset) -> None:
         assert rates[1e-6]["tar"] is None
         assert [search["cmc"]["rates"][0] for search in result["searches"]] == [1.0, 1.0]
         assert result["searches"][0]["cmc"]["num_non_mated"] == 4
+    _assert_counts_are_judged(command, dataset, root, tiny_embedder, tmp_path / "checked")
     assert (tmp_path / "report" / "report.html").exists()
     assert "media-mean-then-sum" in (tmp_path / "report" / "report.md").read_text()
 

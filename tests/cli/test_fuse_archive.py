@@ -37,6 +37,21 @@ def test_an_archive_becomes_a_file_of_templates(tmp_path, command, archive) -> N
     assert "30 images fused into 4 templates" in out
 
 
+def test_the_command_is_one_call_from_python(tmp_path, command, archive) -> None:
+    from probefusion.pipeline.fuse_archive import fuse_archive
+    from probefusion.types import TemplateSet
+
+    report = fuse_archive(archive, tmp_path / "python.npz", fuser="mean")
+    code, out, _ = command(
+        "fuse-archive", archive, "--fuser", "mean", "-o", tmp_path / "command.npz", "--json"
+    )
+    assert code == 0
+    assert json.loads(out)["fuser"] == report.fuser
+    mine, its = (TemplateSet.load(tmp_path / f"{name}.npz") for name in ("python", "command"))
+    assert list(mine.ids) == list(its.ids) == ["0", "1", "2", "3"]
+    assert np.array_equal(mine.vectors, its.vectors)
+
+
 def test_what_is_no_archive_is_told_in_one_line(tmp_path, command, archive) -> None:
     output = tmp_path / "templates.npz"
     code, _, err = command("fuse-archive", tmp_path / "none", "--fuser", "mean", "-o", output)

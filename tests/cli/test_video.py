@@ -12,6 +12,7 @@ import pytest
 from drawn_video import SquareDetector, two_people
 
 from probefusion.faces import Face, align_face
+from probefusion.faces.frames import VideoReader
 from probefusion.types import TemplateSet
 
 cv2 = pytest.importorskip("cv2")
@@ -43,11 +44,11 @@ def test_watching_prints_a_line_for_each_event_and_writes_nothing(
     code, out, err = command("video", clip, "--events", *options)
     assert code == 0, err
     events = lines(out)
-    assert events[0].keys() == {
-        "event", "time", "track", "num_images", "first_time", "last_time", "match",
-    }  # fmt: skip
-    assert events[0]["event"] == "appeared"
-    assert events[-1]["event"] == "left"
+    assert list(events[0]) == [
+        "kind", "time", "number", "num_images", "first_time", "last_time", "match",
+    ]  # fmt: skip
+    assert events[0]["kind"] == "appeared"
+    assert events[-1]["kind"] == "left"
     assert [e["time"] for e in events] == sorted(e["time"] for e in events)
     assert max(e["num_images"] for e in events) >= 40
     assert all(e["match"] is None for e in events)
@@ -59,7 +60,7 @@ def test_events_and_results_together(command, clip, options, tmp_path) -> None:
     code, out, err = command("video", clip, "--events", "-o", folder, *options)
     assert code == 0, err
     assert out == command("video", clip, "--events", *options)[1]
-    last = {event["track"]: event for event in lines(out)}
+    last = {event["number"]: event for event in lines(out)}
     facts = json.loads((folder / "tracks.json").read_text())
     assert {t["track"]: t["num_images"] for t in facts["tracks"]} == {
         number: event["num_images"] for number, event in last.items()
@@ -105,7 +106,7 @@ def test_ctrl_c_lets_people_leave_and_is_told_by_the_exit_code(
     assert code == 130
     assert "stopping; what was read is finished (again: at once)" in err
     events = lines(out)
-    assert events[-1]["event"] == "left"
+    assert events[-1]["kind"] == "left"
     assert max(event["time"] for event in events) == pytest.approx(9 / 25)
 
 
@@ -197,3 +198,28 @@ def test_the_universal_fuser_works_on_videos_where_it_is_named(
     last = lines(out)[-1]["match"]
     assert last["candidates"][0]["name"] == "person"
     assert last["threshold"] == 0.5
+
+
+def test_merges_are_told(command, clip, options, tmp_path) -> None:
+    """Green has left when blue comes: the only two that may be merged."""
+    given = ("--merge-tracks", "-1", "--fuser", "mean", "--min-images", "5")
+    code, out, err = command("video", clip, "-o", tmp_path / "out", *given, *options)
+    assert code == 0, err
+    (made,) = [
+        decision
+        for decision in json.loads((tmp_path / "out" / "tracks.json").read_text())["decisions"]
+        if decision["kind"] == "merge"
+    ]
+    similarity = f"{made['similarity']:.3f}"
+    assert out.splitlines()[0] == (
+        f"merged track {made['other_track']} into {made['track']} ({similarity})"
+    )
+    assert out.count("merged track") == 1
+
+
+def test_the_total_counts_the_frames_that_are_asked_for(command, clip, options) -> None:
+    code, _, err = command("video", clip, "--events", "--stop", "0.8", *options)
+    assert code == 0, err
+    rate = VideoReader(clip).facts.frame_rate
+    expected = int(np.ceil(0.8 * rate - 1e-6))
+    assert f"{expected}/{expected} frames" in err

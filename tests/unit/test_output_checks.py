@@ -67,3 +67,17 @@ def test_a_folder_that_may_not_be_written_to() -> None:
         assert said["open"] == ""
         assert "may not be written to" in said["closed"]
         assert str(folder) in said["closed"]
+
+
+@pytest.mark.parametrize("name", ["x.npz", "folder"])
+def test_a_file_system_that_takes_no_files_is_told_before_the_work(name) -> None:
+    """/proc takes no files from anybody, whatever its permissions say."""
+    if not Path("/proc/self").exists():
+        pytest.skip("this system has no /proc")
+    with pytest.raises(OSError, match=rf"^output '/proc/{name}' |^output '{name}'.*'/proc'"):
+        check_output(f"/proc/{name}", force=False)
+
+
+def test_nothing_is_left_of_the_trial(tmp_path) -> None:
+    check_output(tmp_path / "new.npz", force=False)
+    assert list(tmp_path.iterdir()) == []

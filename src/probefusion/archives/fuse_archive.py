@@ -41,12 +41,14 @@ class ArchiveReport:
         num_passes: How often the archive was read: once, unless more templates were unfinished at the
             same time than memory was given for.
         resumed_at: Rows that an earlier, interrupted run had done.
+        fuser: Fingerprint of the fuser.
     """
 
     num_images: int
     num_templates: int
     num_passes: int
     resumed_at: int
+    fuser: str
 
 
 def fuse_archive(
@@ -137,6 +139,7 @@ def fuse_archive(
         num_templates=table.num_templates,
         num_passes=len(groups),
         resumed_at=resumed_at,
+        fuser=fuser.fingerprint,
     )
 
 

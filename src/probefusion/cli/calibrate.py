@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.options import (
+    add_device_option,
     add_embedder_option,
     add_output_options,
     number_list,
@@ -33,6 +34,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("fuser", metavar="FUSER_DIR")
     parser.add_argument("--data", required=True, metavar="DIR|ZIP")
     add_embedder_option(parser)
+    add_device_option(parser)
     parser.add_argument("--mix", choices=("hard", "mixed", "clean"), default="hard")
     parser.add_argument("--folds", type=number_list, default=(3,), metavar="LIST")
     parser.add_argument("--sizes", type=number_list, default=(1, 2, 4, 8, 16, 32), metavar="LIST")
@@ -59,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
             set_sizes=options.sizes,
             num_sets=options.num_sets,
             cache=options.cache,
+            device=options.device,
             num_threads=options.threads,
             force=options.force,
             on_embed=embedding,

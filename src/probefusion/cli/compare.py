@@ -8,11 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
+from probefusion.cli.options import (
+    add_embedding_options,
+    add_fuser_option,
+    add_output_options,
+    positive,
+)
 from probefusion.cli.pipeline_options import pipeline_of, report_skipped
 
 if TYPE_CHECKING:
-    from probefusion.pipeline import Comparison
+    from probefusion.pipeline import Comparison, Pipeline
     from probefusion.types import TemplateSet
 
 __all__ = ["add_parser", "run"]
@@ -26,7 +31,8 @@ def add_parser(commands: Any) -> None:
         description="Prints the cosine of two templates and, where the fuser carries calibrated "
         "thresholds, the decision with its false match rate. Sets, images and folders are fused first. "
         "One template of a file of many is FILE#ID. Two files of many: for each template of A the most "
-        "similar one of B is printed; a file with itself: the most similar other one.",
+        "similar one of B is printed; a file with itself: the most similar other one. One person and a file "
+        "of many: its most similar templates.",
     )
     parser.add_argument("first", metavar="A")
     parser.add_argument("second", metavar="B")
@@ -36,6 +42,13 @@ def add_parser(commands: Any) -> None:
         default=1e-3,
         metavar="RATE",
         help="false match rate to decide at, a fraction (default 0.001)",
+    )
+    parser.add_argument(
+        "--top",
+        type=positive,
+        default=10,
+        metavar="N",
+        help="templates listed for one person beside a file of many (default 10)",
     )
     add_fuser_option(parser)
     add_embedding_options(parser, labels=True)
@@ -55,6 +68,10 @@ def run(options: argparse.Namespace) -> int:
         found = pipeline.compare_people(sets[0], among, false_match_rate=options.fmr)
         _print_people(found, sets[0], options)
         return 0
+    many = next((found for found in sets if found is not None), None)
+    if many is not None:
+        person = options.second if sets[0] is many else options.first
+        return _search(pipeline, person, many, options)
     with progress_by_unit({"images": "embedding"}) as progress:
         comparison = pipeline.compare(
             options.first, options.second, false_match_rate=options.fmr, progress=progress
@@ -62,6 +79,37 @@ def run(options: argparse.Namespace) -> int:
     _print_comparison(comparison, options)
     report_skipped(comparison.skipped)
     return 3 if comparison.skipped else 0
+
+
+def _search(
+    pipeline: Pipeline, person: str, among: TemplateSet, options: argparse.Namespace
+) -> int:
+    """One person beside a file of many: its most similar templates."""
+    from probefusion.cli.phases import progress_by_unit
+
+    with progress_by_unit({"images": "embedding"}) as progress:
+        found = pipeline.search(person, among, false_match_rate=options.fmr, progress=progress)
+    best = found[: options.top]
+    if options.json:
+        candidates = [{"id": _id(comparison), **_facts(comparison)} for comparison in best]
+        made_by = {"fuser": best[0].fuser, "embedder": best[0].embedder}
+        print(json.dumps({**made_by, "candidates": candidates}, indent=2))
+    else:
+        width = max(len(_id(comparison)) for comparison in best)
+        for comparison in best:
+            print(f"{_id(comparison):{width}}  {comparison.similarity:7.4f}{_verdict(comparison)}")
+        if len(found) > len(best):
+            print(f"and {len(found) - len(best)} less similar (--top {len(found)} lists all)")
+    report_skipped(best[0].skipped)
+    return 3 if best[0].skipped else 0
+
+
+def _id(comparison: Comparison) -> str:
+    return "" if comparison.ids is None else comparison.ids[1]
+
+
+def _verdict(comparison: Comparison) -> str:
+    return {None: "", True: "  match", False: "  no match"}[comparison.is_match]
 
 
 def _many_templates(text: str) -> TemplateSet | None:
@@ -89,7 +137,7 @@ def _print_comparison(comparison: Comparison, options: argparse.Namespace) -> No
         word = "match" if comparison.is_match else "no match"
         print(
             f"{word}: threshold {threshold.similarity:.4f} at false match rate "
-            f"{threshold.false_match_rate:g} ({threshold.source})"
+            f"{threshold.false_match_rate:g} ({threshold.measured_on})"
         )
 
 
@@ -108,8 +156,8 @@ def _print_people(
         return
     widths = [max(len(pair[side]) for pair in ids) for side in (0, 1)]
     for (name, best), comparison in zip(ids, found, strict=True):
-        word = {None: "", True: "  match", False: "  no match"}[comparison.is_match]
-        print(f"{name:{widths[0]}}  {best:{widths[1]}}  {comparison.similarity:7.4f}{word}")
+        verdict = _verdict(comparison)
+        print(f"{name:{widths[0]}}  {best:{widths[1]}}  {comparison.similarity:7.4f}{verdict}")
 
 
 def _facts(comparison: Comparison) -> dict[str, Any]:
@@ -119,5 +167,6 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
         "num_images": list(comparison.num_images),
         "threshold": None if threshold is None else threshold.similarity,
         "false_match_rate": None if threshold is None else threshold.false_match_rate,
+        "threshold_source": None if threshold is None else threshold.source,
         "is_match": comparison.is_match,
     }

@@ -23,6 +23,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="images, folders or zip archives")
     parser.add_argument("-o", "--output", required=True, metavar="SET.npz")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
+    parser.add_argument(
+        "--one-person", action="store_true", help="all folders inside a folder are of one person"
+    )
     add_embedding_options(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
@@ -31,13 +34,19 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Embeds and saves; 3 if images were skipped."""
     from probefusion.cli.progress import progress_bar
-    from probefusion.files import check_existing, check_not_input, check_output_file
+    from probefusion.files import check_ending, check_existing, check_not_input, check_output_file
+    from probefusion.pipeline.folders import check_one_person
 
     check_output_file(options.output, force=options.force)
     check_not_input(options.output, options.paths)
+    check_ending(options.output, ".npz")
     paths = [check_existing(path) for path in options.paths]
+    pipeline = pipeline_of(options)
+    if not options.one_person:
+        for path in paths:
+            check_one_person(path, command="embed", output="SET.npz")
     with progress_bar("embedding", unit="images") as progress:
-        report = pipeline_of(options).embed(paths, progress=progress)
+        report = pipeline.embed(paths, progress=progress)
     images = report.embedding_set
     images.save(options.output, force=options.force)
     if options.json:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.options import (
+    add_device_option,
     add_embedder_option,
     add_output_options,
     number_list,
@@ -42,6 +43,7 @@ def add_parser(commands: Any) -> None:
         help="folder (or zip) of aligned 112x112 crops, one folder per person; or the benchmark's folder",
     )
     add_embedder_option(parser)
+    add_device_option(parser)
     parser.add_argument(
         "--fuser",
         action="append",
@@ -71,7 +73,9 @@ def add_parser(commands: Any) -> None:
     licensed.add_argument("--images", metavar="DIR", help="face crops of ijbs")
     licensed.add_argument("--detector", metavar="MODEL", help="YuNet, for tinyface and ytf")
     licensed.add_argument(
-        "--any-counts", action="store_true", help="accept copies of other than the published size"
+        "--any-counts",
+        action="store_true",
+        help="accept copies of other than the published size (that of ijbc is told and not checked)",
     )
     parser = parser.add_argument_group("degraded-folder")
     parser.add_argument("--mix", choices=("hard", "mixed", "clean"), default="hard")
@@ -127,6 +131,7 @@ def run(options: argparse.Namespace) -> int:
             num_replicates=options.replicates,
             output=options.output,
             cache=options.cache,
+            device=options.device,
             num_threads=options.threads,
             force=options.force,
             on_embed=phase("embedding", "images"),

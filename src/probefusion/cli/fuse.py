@@ -98,7 +98,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     from probefusion.errors import ConfigError
-    from probefusion.files import check_not_input, check_output_file
 
     if options.people:
         _check_people(options)
@@ -106,14 +105,26 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(
             "output: expected at least one of -o TEMPLATE.npz, --state FILE, --explain, --json; got none."
         )
-    for name, output in (("-o", options.output), ("--state", options.state)):
-        if output is not None:
-            check_output_file(output, force=options.force)
-            check_not_input(output, options.paths, name=name)
-    if options.output is not None and options.state is not None:
-        output, state = Path(options.output).resolve(), Path(options.state).resolve()
-        if output == state:
-            raise ConfigError(f"-o, --state: expected two files, got {output} for both.")
+    _check_outputs(options)
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """A state may be updated in place: as an input it is read whole before it is replaced."""
+    from probefusion.errors import ConfigError
+    from probefusion.files import check_ending, check_not_input, check_output_file
+
+    no_states = [path for path in options.paths if not path.lower().endswith(".safetensors")]
+    given = [("-o", options.output, options.paths, ".npz")]
+    given += [("--state", options.state, no_states, ".safetensors")]
+    given = [entry for entry in given if entry[1] is not None]
+    for name, output, inputs, _ in given:
+        check_output_file(output, force=options.force)
+        check_not_input(output, inputs, name=name)
+    if len({Path(output).resolve() for _, output, _, _ in given}) < len(given):
+        raise ConfigError(f"-o, --state: expected two files, got {options.output} for both.")
+    for name, output, _, ending in given:
+        if not options.people:  # whose templates have two formats
+            check_ending(output, ending, name=name)
 
 
 def _check_people(options: argparse.Namespace) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from typing import Any
 
-from probefusion.cli.options import add_output_options, positive
+from probefusion.cli.options import add_device_option, add_output_options, positive
 
 __all__ = ["add_parser", "run"]
 
@@ -44,6 +45,7 @@ def add_parser(commands: Any) -> None:
         metavar="MB",
         help="for templates that have begun and not ended (default 150)",
     )
+    add_device_option(parser)
     parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
     add_output_options(parser)
     parser.set_defaults(run=run)
@@ -51,37 +53,27 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fuses and writes."""
-    from probefusion.archives import fuse_archive, open_archive
     from probefusion.cli.progress import progress_bar
-    from probefusion.pipeline.chosen_embedder import stated_fingerprint
-    from probefusion.zoo import load_fuser
+    from probefusion.pipeline.fuse_archive import fuse_archive
 
-    archive = open_archive(
-        options.archive, by=options.by, embedder=stated_fingerprint(options.embedder)
-    )
-    fuser = load_fuser(options.fuser, num_threads=options.threads, embedder=archive.embedder)
     with progress_bar("fusing", unit="images") as progress:
         report = fuse_archive(
-            archive,
-            fuser,
+            options.archive,
             options.output,
+            fuser=options.fuser,
+            by=options.by,
+            embedder=options.embedder,
             memory=options.memory * _BYTES_PER_MB,
+            device=options.device,
+            num_threads=options.threads,
             progress=progress,
             force=options.force,
         )
     if options.json:
-        facts = {
-            "output": options.output,
-            "num_images": report.num_images,
-            "num_templates": report.num_templates,
-            "num_passes": report.num_passes,
-            "resumed_at": report.resumed_at,
-            "fuser": fuser.fingerprint,
-        }
-        print(json.dumps(facts, indent=2))
+        print(json.dumps({"output": options.output, **asdict(report)}, indent=2))
     else:
         print(
             f"{options.output}: {report.num_images} images fused into {report.num_templates} "
-            f"templates by {fuser.fingerprint}"
+            f"templates by {report.fuser}"
         )
     return 0

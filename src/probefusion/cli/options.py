@@ -9,6 +9,7 @@ from probefusion.workers import MAX_THREADS
 from probefusion.zoo.fuser_names import fuser_choices
 
 __all__ = [
+    "add_device_option",
     "add_embedder_option",
     "add_embedding_options",
     "add_fuser_option",
@@ -75,7 +76,12 @@ def add_embedding_options(parser: argparse.ArgumentParser, *, labels: bool = Fal
             metavar="A,B",
             help="columns of embedding tables that are no part of the embedding and are passed over",
         )
-    group.add_argument(
+    add_device_option(group)
+
+
+def add_device_option(parser: Any) -> None:
+    """Where networks run."""
+    parser.add_argument(
         "--device",
         choices=("cpu", "cuda"),
         default="cpu",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from probefusion.cli.clips import add_video_options, open_reader
 from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import (
+    add_device_option,
     add_embedder_option,
     add_fuser_option,
     add_output_options,
@@ -28,7 +29,12 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(commands: Any) -> None:
-    """Declares the command."""
+    """Declares the command.
+
+    A line of `--events` is a JSON object with `kind` ("appeared", "updated", "left"), `time` (s), `number`
+    (of the track), `num_images`, `first_time` (s), `last_time` (s) and `match` (null without a gallery);
+    see `probefusion.video.result_files.event_facts`. The names are those of `VideoEvent` and stay.
+    """
     parser = commands.add_parser(
         "video",
         help="one template per person of a video, webcam or stream, and a report",
@@ -52,6 +58,7 @@ def add_parser(commands: Any) -> None:
         "written and memory stays the same, so a stream may run for ever",
     )
     add_embedder_option(parser)
+    add_device_option(parser)
     parser.add_argument(
         "--detector",
         required=True,
@@ -239,6 +246,10 @@ def _tell(
         print(json.dumps(facts, indent=2, ensure_ascii=False))
         return
     stream = sys.stderr if options.events else sys.stdout
+    for made in clip.decisions:
+        if made["kind"] == "merge":
+            what = f"merged track {made['other_track']} into {made['track']}"
+            print(f"{what} ({made['similarity']:.3f})", file=stream)
     for item in explanations:
         person, match = item.person, item.match
         first, last = person.segments[0].first_time, person.segments[-1].last_time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -187,6 +188,16 @@ class VideoReader:
 
     def __exit__(self, *details: object) -> None:
         self.close()
+
+    @property
+    def num_expected(self) -> int | None:
+        """How many frames `num_read` will reach between start and stop, estimated; None where unknown."""
+        total, rate = self.facts.num_frames, self.facts.frame_rate
+        if total is None or rate is None:
+            return total
+        first = math.ceil(self._start * rate - 1e-6)
+        last = total if self._stop is None else min(total, math.ceil(self._stop * rate - 1e-6))
+        return max(0, last - first)
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """The frames.

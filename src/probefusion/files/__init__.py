@@ -5,6 +5,7 @@ from __future__ import annotations
 from probefusion.files.containers import optional_text, read_npz, write_npz
 from probefusion.files.paths import (
     as_path,
+    check_ending,
     check_existing,
     check_file,
     check_name,
@@ -12,6 +13,7 @@ from probefusion.files.paths import (
     check_output,
     check_output_file,
     lfs_oid,
+    try_to_write,
 )
 from probefusion.files.places import bundled_folder, home_path
 from probefusion.files.replacing import (
@@ -27,6 +29,7 @@ __all__ = [
     "DRAFT_PREFIX",
     "as_path",
     "bundled_folder",
+    "check_ending",
     "check_existing",
     "check_file",
     "check_name",
@@ -42,5 +45,6 @@ __all__ = [
     "replace_folder_content",
     "replace_together",
     "sha256_of",
+    "try_to_write",
     "write_npz",
 ]

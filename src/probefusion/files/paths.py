@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from probefusion.errors import (
 )
 
 __all__ = [
+    "DRAFT_PREFIX",
     "as_path",
+    "check_ending",
     "check_existing",
     "check_file",
     "check_name",
@@ -25,10 +28,13 @@ __all__ = [
     "check_output",
     "check_output_file",
     "lfs_oid",
+    "try_to_write",
 ]
 
 _LFS_FIRST_LINE = b"version https://git-lfs.github.com/spec/"
 _LONGEST_POINTER = 1024
+DRAFT_PREFIX = ".probefusion-"
+"""Begin of the names of files that are not finished: short, so that any name that fits can be written."""
 _LONGEST_NAME = 255
 """Bytes of a file's name that common file systems take."""
 
@@ -142,6 +148,7 @@ def check_output(path: str | Path, *, force: bool) -> Path:
         OutputExistsError: If it exists and `force` is False.
         MissingFileError: If the folder it lies in does not exist.
         PermissionError: If that folder may not be written to.
+        OSError: If no file can be made there for another reason, as on a full or read-only disk.
         ConfigError: If the name is too long or no Unicode.
     """
     check_name(path)
@@ -169,7 +176,24 @@ def check_output(path: str | Path, *, force: bool) -> Path:
             f"output {path.name!r}: the folder {str(path.parent)!r} may not be written to. "
             f"Name another, or change its permissions."
         )
+    try_to_write(path, path.parent)
     return path
+
+
+def try_to_write(path: Path, folder: Path) -> None:
+    """Makes and removes an empty file where the output shall lie: permissions do not tell all, as of /sys.
+
+    Raises:
+        PermissionError, OSError: If it cannot be made.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(prefix=DRAFT_PREFIX, dir=folder):
+            pass
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        message = f"output {str(path)!r} cannot be written: {reason}. Name another folder."
+        kind = PermissionError if isinstance(error, PermissionError) else OSError
+        raise kind(message) from error
 
 
 def check_output_file(path: str | Path, *, force: bool) -> Path:
@@ -182,6 +206,25 @@ def check_output_file(path: str | Path, *, force: bool) -> Path:
     if path.is_dir():
         raise OutputExistsError(f"output {str(path)!r} is a folder, expected a file name.")
     return path
+
+
+def check_ending(path: str | Path, ending: str, *, name: str = "-o") -> None:
+    """Refuses an output that could not be read back, since its ending says another format.
+
+    Args:
+        path: The file to be written.
+        ending: What it must end in, in lower or upper case, as ".npz".
+        name: The argument's name, for the message.
+
+    Raises:
+        FileFormatError: If it ends otherwise.
+    """
+    found = Path(path).suffix
+    if found.lower() != ending:
+        raise FileFormatError(
+            f"{name}: expected a file name that ends in {ending}, got {str(path)!r}. Name it "
+            f"{Path(path).stem + ending!r}."
+        )
 
 
 def check_name(path: str | Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 from probefusion.errors import OutputExistsError
-from probefusion.files.paths import check_file, check_output_file
+from probefusion.files.paths import DRAFT_PREFIX, check_file, check_output_file
 
 __all__ = [
     "DRAFT_PREFIX",
@@ -26,9 +27,6 @@ __all__ = [
 ]
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENAMETOOLONG)
-
-DRAFT_PREFIX = ".probefusion-"
-"""Begin of the names of files that are not finished: short, so that any name that fits can be written."""
 
 
 _Moves: TypeAlias = list[tuple[Path, Path | None]]
@@ -57,7 +55,8 @@ def replace_file(path: str | Path, *, force: bool = False) -> Iterator[IO[bytes]
     """
     path = check_output_file(path, force=force)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=path.parent)
+        temporary = path.parent / f"{DRAFT_PREFIX}{secrets.token_hex(8)}"
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as error:
         raise _named(error, path) from error
     try:
@@ -65,16 +64,13 @@ def replace_file(path: str | Path, *, force: bool = False) -> Iterator[IO[bytes]
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
         waiting = _waiting.get()
         if waiting is None:
-            Path(temporary).replace(path)
+            temporary.replace(path)
         else:
-            waiting.append((Path(temporary), path))
+            waiting.append((temporary, path))
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
             raise _named(error, path) from error
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -33,6 +34,15 @@ class Threshold:
     num_images: int
     num_non_mated: int
     source: str
+
+    @property
+    def measured_on(self) -> str:
+        """What it was measured on in plain words; `source` where it is of none of our own protocols."""
+        if not self.source.startswith("degraded-folder/"):
+            return self.source
+        people = re.search(r", (\d+) people", self.source)
+        whom = f"{people[1]} people" if people else "people not trained on"
+        return f"measured on artificially degraded faces of {whom}"
 
     def __post_init__(self) -> None:
         if not 0 < self.false_match_rate < 1:

@@ -75,6 +75,12 @@ class Match:
         """Name of the matched gallery entry, or None."""
         return self.candidates[0].name if self.is_match else None
 
+    def __str__(self) -> str:
+        """The most similar entry in a few words, as `lin 0.670 (match)`."""
+        first = self.candidates[0]
+        word = {None: "", True: " (match)", False: " (no match)"}[self.is_match]
+        return f"{first.name} {first.similarity:.3f}{word}"
+
 
 def read_stills(
     paths: str | Path | Iterable[str | Path],

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from probefusion.errors import ConfigError
 from probefusion.io import kind_of, read_templates, split_id
 from probefusion.pipeline.chosen_models import Models
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from probefusion.fusion import Fuser
     from probefusion.fusion.threshold import Threshold
 
-__all__ = ["Comparison", "Side", "compare_many", "compare_two"]
+__all__ = ["Comparison", "Side", "compare_many", "compare_two", "search_people"]
 
 Side: TypeAlias = Template | Source | Iterable[Source]
 """One person: a template, `FILE`, `FILE#ID`, or what is to be fused."""
@@ -39,7 +41,8 @@ class Comparison:
         embedder: Fingerprint of the embedder of the first, or None when unknown.
         threshold: The calibrated threshold of that fuser for the larger number of images, or None where
             there is none at the rate that was asked for.
-        ids: Which templates of two sets were compared, or None.
+        ids: Which templates of two sets were compared, or None. Of one person beside a set, that side's
+            path, or "" where it is an object.
         skipped: Images that could not be used, with reasons.
     """
 
@@ -89,6 +92,44 @@ def compare_two(
         threshold=_threshold(fuser, one.fuser, false_match_rate, max(counts)),
         skipped=tuple(skipped),
     )
+
+
+def search_people(
+    models: Models,
+    person: Side,
+    among: TemplateSet,
+    *,
+    false_match_rate: float,
+    progress: UnitProgress | None,
+) -> list[Comparison]:
+    """Does what `Pipeline.search` promises, with these models."""
+    _check_rate(false_match_rate)
+    skipped: list[SkippedImage] = []
+    found = _read_template(person)
+    if found is None:
+        images = _read_set(models, person, among.fuser, progress, skipped)
+        chosen = models.choose_fuser([images], made_by=among.fuser)
+        found = chosen.fuse(images, chunk_size=models.chunk_size)
+    similarities = TemplateSet.of({"person": found}).similarities(among)[0]
+    fuser = None if found.fuser is None else models.fuser_that_made(found.fuser)
+    label = os.fspath(person) if isinstance(person, str | os.PathLike) else ""
+    return [
+        Comparison(
+            similarity=float(similarities[place]),
+            num_images=(found.num_images, int(among.num_images[place])),
+            fuser=found.fuser,
+            embedder=found.embedder,
+            threshold=_threshold(
+                fuser,
+                found.fuser,
+                false_match_rate,
+                max(found.num_images, int(among.num_images[place])),
+            ),
+            ids=(label, str(among.ids[place])),
+            skipped=tuple(skipped),
+        )
+        for place in np.argsort(-similarities, kind="stable").tolist()
+    ]
 
 
 def compare_many(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import (
-    ConfigError,
     MissingStyleError,
-    OutputExistsError,
     ShapeError,
     UnknownNameError,
 )
-from probefusion.files import check_name, check_output
 from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
+from probefusion.pipeline.evaluate_checks import (
+    FOLDER_PROTOCOL,
+    check_report,
+    check_settings,
+    refuse_folder_settings,
+)
 from probefusion.pipeline.evaluation import Evaluation
 from probefusion.pipeline.folder_people import check_measurable, embed_folder
 
@@ -29,9 +33,6 @@ if TYPE_CHECKING:
     from probefusion.types import EmbeddingSet
 
 __all__ = ["FOLDER_PROTOCOL", "evaluate"]
-
-FOLDER_PROTOCOL = "degraded-folder"
-"""The open protocol, on any folder of people; the others are benchmarks under licence."""
 
 StrPath = str | Path
 Progress = Callable[[int, int], None]
@@ -82,7 +83,7 @@ def evaluate(
         images: "ijbs": folder of aligned face crops.
         detector: "tinyface", "ytf": what finds the face; None if the images are aligned crops.
         check_counts: Benchmarks: whether the copy must have the published numbers.
-        mix: "degraded-folder", as all that follow to `num_replicates`: how many images are bad.
+        mix: "degraded-folder" only, as all that follow to `num_replicates`: how many images are bad.
         folds: Whom to test on, of folds 0 to 3.
         set_sizes: Images in a probe set.
         num_sets: Probe sets per person.
@@ -118,7 +119,7 @@ def evaluate(
     if protocol not in known:
         raise UnknownNameError("protocol", protocol, known)
     is_folder = protocol == FOLDER_PROTOCOL
-    _check_settings(
+    check_settings(
         is_folder,
         embeddings=embeddings,
         flipped=flipped,
@@ -126,8 +127,18 @@ def evaluate(
         images=images,
         detector=detector,
     )
+    if not is_folder:
+        refuse_folder_settings(
+            inspect.signature(evaluate),
+            mix=mix,
+            folds=folds,
+            set_sizes=set_sizes,
+            num_sets=num_sets,
+            seed=seed,
+            num_replicates=num_replicates,
+        )
     if output is not None:
-        _check_report(output, force=force)
+        check_report(output, force=force)
         cache = cache or f"{os.fspath(output)}.work"
     source = _Source(
         fusers=fusers,
@@ -310,6 +321,7 @@ def _on_benchmark(
         benchmark, rows, fusers, chunks=(None, *chunks), progress=source.on_score
     )
     faceless = _faceless(benchmark, rows)
+    unchecked = _unchecked(benchmark) if check_counts else None
     return Evaluation(
         protocol=name,
         title=f"{name}, {title}",
@@ -324,7 +336,22 @@ def _on_benchmark(
         },
         result=results,
         skipped=tuple(SkippedImage(source=entry, reason=reason) for entry in faceless),
-        limits=benchmark_limits(results),
+        limits=(*(() if unchecked is None else (unchecked,)), *benchmark_limits(results)),
+    )
+
+
+def _unchecked(benchmark: Benchmark) -> str | None:
+    """What is not known of the size of the user's copy."""
+    from probefusion.protocols.ijb_layout import unchecked_counts
+
+    if benchmark.pairs is None:
+        return None
+    return unchecked_counts(
+        benchmark.name,
+        num_images=len(benchmark.row_names),
+        num_templates=len(benchmark.templates),
+        num_pairs=benchmark.pairs.num_pairs,
+        num_mated=benchmark.pairs.num_mated,
     )
 
 
@@ -357,30 +384,3 @@ def _check_fits(fusers: Sequence[Fuser], images: EmbeddingSet) -> None:
                     f"helper saves them: give --flipped (flipped=True), and they are added."
                 ) from error
             raise
-
-
-def _check_settings(is_folder: bool, **benchmark_settings: Any) -> None:
-    given = [name for name, value in benchmark_settings.items() if value not in (None, False)]
-    given = [name for name in given if name != "chunks" or len(benchmark_settings["chunks"])]
-    if is_folder and "embeddings" in given:
-        raise ConfigError(
-            "embeddings: the degraded-folder protocol degrades the images itself, so their embeddings "
-            "cannot exist before. Leave embeddings out and name the embedder."
-        )
-    if is_folder and given:
-        raise ConfigError(
-            f"{given[0]}: belongs to the benchmarks, not to {FOLDER_PROTOCOL}. Leave it out."
-        )
-    if benchmark_settings["flipped"] and benchmark_settings["embeddings"] is None:
-        raise ConfigError("flipped: says what the rows of embeddings hold, and none are given.")
-    chunks = benchmark_settings["chunks"]
-    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in chunks):
-        raise ConfigError(f"chunks: expected whole numbers of at least 1, got {tuple(chunks)}.")
-
-
-def _check_report(output: StrPath, *, force: bool) -> None:
-    folder = Path(output)
-    check_name(f"{os.fspath(output)}.work")
-    if folder.exists() and not folder.is_dir():
-        raise OutputExistsError(f"output {str(folder)!r} is a file, expected a folder.")
-    check_output(folder / "report.json" if folder.is_dir() else folder, force=force)

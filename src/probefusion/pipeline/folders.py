@@ -46,8 +46,13 @@ def people_inside(path: Path) -> tuple[dict[str, list[ImageSource]], list[Skippe
     return dict(sorted(people.items())), skipped
 
 
-def check_one_person(path: Path) -> None:
+def check_one_person(path: Path, *, command: str = "fuse", output: str = "TEMPLATE.npz") -> None:
     """Refuses a folder or zip archive whose sub-folders look like people.
+
+    Args:
+        path: The folder or archive; other files pass.
+        command: The command that is named for the case that they are one person.
+        output: What that command writes.
 
     Raises:
         ConfigError: If images lie in two or more sub-folders and none directly inside.
@@ -62,8 +67,8 @@ def check_one_person(path: Path) -> None:
         raise ConfigError(
             f"{path}: holds {len(people)} folders of images ({names}) and no image of its own: is each folder a "
             f"person? For a template of each: probefusion fuse {path} --people -o TEMPLATES.npz "
-            f"(Pipeline.fuse_people). If they are all one person: probefusion fuse {path} --one-person "
-            f"-o TEMPLATE.npz (one_person=True)."
+            f"(Pipeline.fuse_people). If they are all one person: probefusion {command} {path} --one-person "
+            f"-o {output} (one_person=True)."
         )
 
 

@@ -62,7 +62,8 @@ def sort_inputs(
     Raises:
         EmptySetError: If there is none.
         MissingFileError: If a path does not exist.
-        ConfigError: If a folder or archive may hold several people, or a template was given.
+        ConfigError: If a folder or archive may hold several people, or a `Template` was given.
+        FileFormatError: If a file holds finished templates.
         DtypeError: If an input is of another kind.
         ProbeFusionError: If a file cannot be read.
     """
@@ -83,7 +84,7 @@ def sort_inputs(
 
 def _sort_path(text: str, found: Inputs, *, one_person: bool, ignore: Sequence[str]) -> None:
     from probefusion.faces.frames import is_video
-    from probefusion.io import advice_for, has_columns, read_embeddings, readable_suffixes
+    from probefusion.io import advice_for, has_columns, kind_of, read_embeddings, readable_suffixes
 
     if is_video(text):
         found.videos.append(text)
@@ -92,6 +93,11 @@ def _sort_path(text: str, found: Inputs, *, one_person: bool, ignore: Sequence[s
     suffix = path.suffix.lower() if path.is_file() else ""
     if suffix == ".safetensors":
         found.states.append(FusionState.load(path))
+    elif suffix in (".npz", ".parquet") and kind_of(path) in ("template", "templates"):
+        raise FileFormatError(
+            f"{path}: this is a finished template, to which no images can be added. Compare it (probefusion "
+            f"compare {path} OTHER), or fuse its state (.safetensors) or the embeddings that it was made of."
+        )
     elif suffix in readable_suffixes():
         found.sets.append(read_embeddings(path, ignore=ignore if has_columns(path) else ()))
     elif suffix and (advice := advice_for(path)) is not None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from probefusion.fusion import Fuser
 from probefusion.pipeline.chosen_models import Models
-from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two
+from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two, search_people
 from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
@@ -34,7 +34,8 @@ class Pipeline:
     """Everything from a photo, a folder or a video to templates, with one choice of models.
 
     Models are loaded when first needed, and once. Choices that were left to the pipeline (which
-    embedder, which fuser) are noted in the log `probefusion` at level INFO.
+    embedder, which fuser) are noted in the log `probefusion` at level INFO. A pipeline is for one thread: its
+    detector must not be used from two at the same time.
 
     Args:
         embedder: Name or file of an embedder, or an embedder; None takes the one inside the package. Where
@@ -269,6 +270,22 @@ class Pipeline:
         return compare_two(
             self._models, first, second, false_match_rate=false_match_rate, progress=progress
         )
+
+    def search(
+        self,
+        person: Side,
+        among: TemplateSet,
+        *,
+        false_match_rate: float = 1e-3,
+        progress: UnitProgress | None = None,
+    ) -> list[Comparison]:
+        """Every template of a set beside one person, the most similar first. Arguments as for `compare`.
+
+        Raises:
+            ConfigError, MismatchError, ProbeFusionError: As for `compare`.
+        """
+        given = {"false_match_rate": false_match_rate, "progress": progress}
+        return search_people(self._models, person, among, **given)
 
     def compare_people(
         self,

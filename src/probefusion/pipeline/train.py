@@ -43,7 +43,8 @@ def train(
 ) -> Fuser:
     """Trains a fuser for an embedder on aligned face images, and opens it.
 
-    A training that was interrupted goes on where it stopped when the same call is made again.
+    A training that was interrupted goes on where it stopped when the same call is made again. This is for
+    one process; on several, start the command `probefusion train` with torchrun.
 
     Args:
         images: Folder or zip of aligned 112x112 crops, one folder per person.

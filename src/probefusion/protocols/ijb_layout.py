@@ -15,6 +15,7 @@ __all__ = [
     "PublishedCounts",
     "ijb_layout",
     "refuse_count",
+    "unchecked_counts",
 ]
 
 IjbDataset = Literal["ijbb", "ijbc"]
@@ -41,8 +42,9 @@ PUBLISHED_COUNTS: dict[str, PublishedCounts] = {
     ),
     "ijbc": PublishedCounts(num_images=None, num_templates=None, num_pairs=None, num_mated=None),
 }
-"""Per data set. IJB-C is recalled to have 469,375 images, 23,124 templates and 19,557 mated beside
-15,638,932 non-mated pairs; until confirmed these numbers are not checked."""
+"""Per data set. Numbers that are recalled only are told and not checked, see `unchecked_counts`."""
+
+_RECALLED = {"ijbc": "469,375, 23,124, 15,658,489 and 19,557"}
 
 
 def refuse_count(got: int, expected: int | None, what: str, dataset: str, path: Path) -> None:
@@ -54,9 +56,34 @@ def refuse_count(got: int, expected: int | None, what: str, dataset: str, path: 
     if expected is not None and got != expected:
         raise FileFormatError(
             f"{path.name}: expected {expected} {what}, the published number of {_TITLES[dataset]}, "
-            f"got {got}. The copy is not complete; download it again, or pass check_counts=False "
-            f"to use it as it is."
+            f"got {got}. The copy is not complete; download it again, or pass --any-counts "
+            f"(check_counts=False) to use it as it is."
         )
+
+
+def unchecked_counts(
+    dataset: str, *, num_images: int, num_templates: int, num_pairs: int, num_mated: int
+) -> str | None:
+    """Says which numbers of a copy could not be checked, since the published ones are not confirmed.
+
+    Args:
+        dataset: Name of a benchmark; others than "ijbb" and "ijbc" are checked elsewhere.
+        num_images: Images of the copy.
+        num_templates: Its templates.
+        num_pairs: Its pairs to compare.
+        num_mated: Those of one person.
+
+    Returns:
+        The sentence; None where all is checked.
+    """
+    counts = PUBLISHED_COUNTS.get(dataset)
+    if counts is None or counts.num_images is not None:
+        return None
+    return (
+        f"Whether this copy is whole: the published numbers of {_TITLES[dataset]} are not confirmed here, so "
+        f"nothing was checked. It holds {num_images:,} images, {num_templates:,} templates and "
+        f"{num_pairs:,} pairs, {num_mated:,} of them mated; recalled are {_RECALLED[dataset]}."
+    )
 
 
 def ijb_layout(dataset: str) -> str:

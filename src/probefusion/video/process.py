@@ -286,7 +286,7 @@ class _Run:
             self._take(frame, detector)
             yield from self._told()
             if progress is not None:
-                progress(self._reader.num_read, self._reader.facts.num_frames)
+                progress(self._reader.num_read, self._reader.num_expected)
             if should_stop is not None and should_stop():
                 self.stopped_at = frame.time
                 break

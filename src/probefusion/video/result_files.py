@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from probefusion.errors import MissingFileError, OutputExistsError
-from probefusion.files import check_name, replace_file, replace_folder_content
+from probefusion.files import check_name, replace_file, replace_folder_content, try_to_write
 from probefusion.gallery import Match
 from probefusion.types import TemplateSet
 from probefusion.video.clip import Clip, Person
@@ -44,6 +44,7 @@ def check_folder(folder: str | Path, *, force: bool = False) -> list[Path]:
     Raises:
         OutputExistsError: If it is a file, or results stand in it and `force` is False.
         MissingFileError: If it cannot be made.
+        PermissionError, OSError: If no file can be made there, as on a read-only disk.
         ConfigError: If its name is too long or no Unicode.
     """
     check_name(folder)
@@ -55,6 +56,7 @@ def check_folder(folder: str | Path, *, force: bool = False) -> list[Path]:
         raise MissingFileError(
             f"output {str(folder)!r} cannot be made: {str(nearest)!r} is no folder that may be written to."
         )
+    try_to_write(folder, nearest)
     standing = [folder / name for name in _NAMES if (folder / name).exists()]
     standing += [
         item for name, pattern in _FOLDERS.items() for item in (folder / name).glob(pattern)
@@ -165,12 +167,18 @@ def person_facts(explanation: Explanation) -> dict[str, Any]:
 
 
 def event_facts(event: VideoEvent) -> dict[str, Any]:
-    """An event for a line of JSON: without template and state, which are in `event.person`."""
+    """An event for a line of JSON: without template and state, which are in `event.person`.
+
+    The names are those of `VideoEvent` and `PersonSnapshot`, and stay: `kind`, `time`, `number`,
+    `num_images`, `first_time`, `last_time` and `match`, which is null without a gallery and else holds
+    `name` (of the match, or null), `is_match`, `threshold`, `false_match_rate` and `candidates`, each
+    with `name` and `similarity`. Names are only added.
+    """
     person = event.person
     return {
-        "event": event.kind,
+        "kind": event.kind,
         "time": round(event.time, 4),
-        "track": person.number,
+        "number": person.number,
         "num_images": person.num_images,
         "first_time": round(person.first_time, 4),
         "last_time": round(person.last_time, 4),

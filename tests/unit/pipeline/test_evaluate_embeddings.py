@@ -197,6 +197,28 @@ def test_settings_that_mean_nothing_are_refused(tmp_path, ijb) -> None:
         report.tar(1e-1, num_images=4)
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"mix": "clean"},
+        {"folds": [0, 1]},
+        {"set_sizes": (1,)},
+        {"num_sets": 2},
+        {"seed": 1},
+        {"num_replicates": 100},
+    ],
+)
+def test_settings_of_the_other_protocol_are_refused(tmp_path, setting) -> None:
+    (name,) = setting
+    with pytest.raises(ConfigError, match=f"{name}: belongs to degraded-folder"):
+        evaluate("ijbc", tmp_path, **setting)
+
+
+def test_a_detector_has_nothing_to_find_in_embeddings(tmp_path) -> None:
+    with pytest.raises(ConfigError, match="no image is read"):
+        evaluate("tinyface", tmp_path, embeddings=tmp_path / "e.npy", detector=tmp_path / "d.onnx")
+
+
 def test_the_device_reaches_the_fusers(tmp_path, ijb, fuser_folders) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
