@@ -13,7 +13,7 @@ from probefusion.video.result_files import check_folder
 def test_a_file_system_that_takes_no_files_is_told_before_the_work() -> None:
     if not Path("/proc/self").exists():
         pytest.skip("this system has no /proc")
-    with pytest.raises((OSError, MissingFileError), match="^output '/proc/vid' cannot be"):
+    with pytest.raises((OSError, MissingFileError), match=r"^output '/proc/vid' cannot be"):
         check_folder("/proc/vid")
 
 
