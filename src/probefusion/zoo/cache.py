@@ -234,7 +234,7 @@ def _wrong_hash(entry: KnownModel, path: Path, expected: str, found: str | None)
     step = (
         f"install the package again: {REINSTALL}"
         if is_bundled(entry.file)
-        else f"fetch it again: probefusion models pull {entry.name}"
+        else f"fetch it again: probefusion models pull {entry.name}, or give the path of the file that you mean"
     )
     return IntegrityError(
         f"model {str(path)!r}: expected SHA-256 {expected}, got {found or 'no file'}. The file is "
