@@ -148,14 +148,15 @@ def test_weights_of_several_sets(command, tmp_path, make_set) -> None:
 
 
 def test_every_short_name_of_a_fuser_stands_in_the_help(command, monkeypatch) -> None:
-    from probefusion.cli.options import FUSERS
     from probefusion.zoo import known_models
+    from probefusion.zoo.fuser_names import fuser_choices
     from probefusion.zoo.fusers import trained_fusers
 
     known = [name for name, entry in known_models().items() if entry.kind == "fuser"]
     short = {name.split(".")[0] for name in (*trained_fusers(), *known)}
     exported = {name for name in short if name.startswith(("exact", "official"))}
-    assert exported <= set(FUSERS)
+    names = [name for name in fuser_choices() if name not in ("auto", "NAME", "DIR")]
+    assert exported <= set(names)
     monkeypatch.setenv("COLUMNS", "500")  # no name is broken at its hyphen
     help_text = " ".join(command("fuse", "--help")[1].split())
-    assert f"{', '.join(FUSERS)} or a fuser folder" in help_text
+    assert f"{', '.join(names)} or a fuser folder" in help_text
