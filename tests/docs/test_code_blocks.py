@@ -28,7 +28,7 @@ REASONS = {
 UNRUN: dict[tuple[str, str], int] = {
     ("CONTRIBUTING.md", "hours"): 1,
     ("CONTRIBUTING.md", "installs"): 1,
-    ("README.md", "installs"): 1,
+    ("README.md", "installs"): 2,
     ("README.md", "network"): 1,
     ("docs/how-to/checkpoints.md", "checkpoint"): 1,
     ("docs/how-to/choose-a-fuser.md", "network"): 1,
