@@ -131,7 +131,7 @@ def test_settings_of_the_wrong_type(tmp_path, command, tiny_embedder, people_fol
         "--embedder",
         tiny_embedder,
         "-o",
-        "x",
+        tmp_path / "x.npz",
     )
     assert code == 1
     assert "got both" in err
