@@ -48,7 +48,7 @@ def test_commands_and_paths_named_exist(path) -> None:
     text = path.read_text(encoding="utf-8")
     for module in re.findall(r"python -m (research[\w.]*\w)", text):
         assert importlib.util.find_spec(module) is not None, module
-    for name in re.findall(r"(?:research|benchmarks)/[\w/]+\.py\b", text):
+    for name in re.findall(r"(?<![\w/])(?:(?:tests/)?research|benchmarks)/[\w/]+\.py\b", text):
         assert (REPOSITORY / name).is_file(), name
     for name in re.findall(r"python (benchmarks/\S+\.py|research/\S+\.py)", text):
         assert name.startswith("benchmarks/"), f"{name}: run research as a module"
