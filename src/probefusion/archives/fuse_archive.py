@@ -179,7 +179,7 @@ class _Run:
             done = rows.start + len(rows.ids)
             if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
                 self.vectors.flush()
-                self.checkpoint.save(group, done, self.remaining, self.store)
+                self.checkpoint.save(group, done, self.remaining, self.store, self.vectors)
                 saved = time.monotonic()
             if progress is not None:
                 progress(group * self.archive.num_images + done, total)
