@@ -67,9 +67,7 @@ class VectorFile:
             self._file.write(data)
             self.checksums[row] = zlib.crc32(data)
 
-    def take_up(
-        self, checksums: npt.NDArray[np.uint32], finished: npt.NDArray[np.int64]
-    ) -> None:
+    def take_up(self, checksums: npt.NDArray[np.uint32], finished: npt.NDArray[np.int64]) -> None:
         """Goes on from rows that an interrupted run wrote.
 
         Args:
@@ -157,7 +155,9 @@ class Checkpoint:
             )
             with reading(saved, "a checkpoint", step=_STEP):
                 checkpoint.checksums = arrays.get(_CHECKSUMS)
-                shapes = {arrays[name].shape for name in ("remaining", _CHECKSUMS) if name in arrays}
+                shapes = {
+                    arrays[name].shape for name in ("remaining", _CHECKSUMS) if name in arrays
+                }
                 if shapes != {num_images.shape}:
                     raise ValueError("it is of another number of templates")
                 checkpoint.group, checkpoint.row = int(arrays["group"]), int(arrays["row"])

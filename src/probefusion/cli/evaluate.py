@@ -11,6 +11,7 @@ from probefusion.cli.options import (
     add_device_option,
     add_embedder_option,
     add_output_options,
+    add_trust_option,
     number_list,
     positive,
 )
@@ -99,6 +100,7 @@ def add_parser(commands: Any) -> None:
         help="where embeddings are kept (default: OUTPUT.work); an interrupted run goes on from there",
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
+    add_trust_option(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -134,6 +136,7 @@ def run(options: argparse.Namespace) -> int:
             device=options.device,
             num_threads=options.threads,
             force=options.force,
+            trust_alignment=options.trust_alignment,
             on_embed=phase("embedding", "images"),
             on_score=phase("scoring", steps),
         )

@@ -15,6 +15,7 @@ __all__ = [
     "add_fuser_option",
     "add_output_options",
     "add_preprocessing_option",
+    "add_trust_option",
     "name_list",
     "number_list",
     "positive",
@@ -107,6 +108,15 @@ def add_preprocessing_option(parser: Any) -> None:
         "--preprocessing",
         choices=("arcface",),
         help="for an unknown embedder without a MODEL.json beside it: RGB, (x/255 - .5)/.5",
+    )
+
+
+def add_trust_option(parser: Any) -> None:
+    """What says that images are aligned crops, whatever a look at them says."""
+    parser.add_argument(
+        "--trust-alignment",
+        action="store_true",
+        help="take the images for aligned crops; otherwise a face detector that was pulled looks at up to 64",
     )
 
 

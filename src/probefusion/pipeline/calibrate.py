@@ -16,7 +16,11 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 from probefusion.pipeline.chosen_embedder import open_embedder
-from probefusion.pipeline.folder_people import check_measurable, embed_folder
+from probefusion.pipeline.folder_people import (
+    check_measurable,
+    check_people_aligned,
+    embed_folder,
+)
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
@@ -69,6 +73,7 @@ def calibrate(
     device: str = "cpu",
     num_threads: int | None = None,
     force: bool = False,
+    trust_alignment: bool = False,
     on_embed: Callable[[int, int], None] | None = None,
 ) -> Calibration:
     """Measures similarities of different people and stores thresholds in the fuser's card.
@@ -90,11 +95,13 @@ def calibrate(
         device: "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
         force: Whether thresholds that the card holds may be replaced.
+        trust_alignment: Whether the images are taken for aligned crops without a look at them.
         on_embed: Called with (images embedded, in all).
 
     Raises:
         UnsupportedOperationError: If `fuser` is one that has no folder, as "mean".
-        ConfigError: If `fuser` names a fuser of the package, whose card is not rewritten.
+        ConfigError: If `fuser` names a fuser of the package, whose card is not rewritten, or the images are
+            not aligned crops.
         MissingFileError, FileFormatError: If `fuser` is no fuser folder.
         OutputExistsError: If its card holds thresholds and `force` is False.
         EmbedderMismatchError: If it was made for another embedder.
@@ -127,6 +134,7 @@ def calibrate(
             f"{network.fingerprint}. Calibrate with that model: --embedder "
             f"{opened.embedder.partition('@')[0]} (its name or its file)"
         )
+    check_people_aligned(people, network, is_trusted=trust_alignment)
     embedded = embed_folder(protocol, network, max(set_sizes), cache, on_embed)
     thresholds = measure(
         embedded,

@@ -13,6 +13,7 @@ from probefusion.errors import (
     ShapeError,
     UnknownNameError,
 )
+from probefusion.pipeline.alignment_check import check_data_aligned
 from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
 from probefusion.pipeline.evaluate_checks import (
     FOLDER_PROTOCOL,
@@ -21,7 +22,11 @@ from probefusion.pipeline.evaluate_checks import (
     refuse_folder_settings,
 )
 from probefusion.pipeline.evaluation import Evaluation
-from probefusion.pipeline.folder_people import check_measurable, embed_folder
+from probefusion.pipeline.folder_people import (
+    check_measurable,
+    check_people_aligned,
+    embed_folder,
+)
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
@@ -62,6 +67,7 @@ def evaluate(
     preprocessing: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
+    trust_alignment: bool = False,
     on_embed: Progress | None = None,
     on_score: Progress | None = None,
 ) -> Evaluation:
@@ -97,6 +103,7 @@ def evaluate(
         preprocessing: How images go into an embedder that is not known ("arcface").
         device: "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
+        trust_alignment: Whether images that must be aligned crops are taken without a look at them.
         on_embed: Called with (images embedded, in all).
         on_score: Called with (steps scored, in all).
 
@@ -105,7 +112,8 @@ def evaluate(
 
     Raises:
         UnknownNameError: If there is no such protocol or fuser.
-        ConfigError: If a setting does not belong to the protocol or is out of range.
+        ConfigError: If a setting does not belong to the protocol or is out of range, or images that must be
+            aligned crops are not.
         EmptySetError: If the data leave nothing to measure.
         EmbedderMismatchError: If a fuser was made for another embedder.
         MissingStyleError: If a fuser needs style and the embeddings come without.
@@ -147,6 +155,7 @@ def evaluate(
         device=device,
         num_threads=num_threads,
         cache=cache,
+        trust_alignment=trust_alignment,
         on_embed=on_embed,
         on_score=on_score,
     )
@@ -190,6 +199,7 @@ class _Source:
         device: str,
         num_threads: int | None,
         cache: StrPath | None,
+        trust_alignment: bool,
         on_embed: Progress | None,
         on_score: Progress | None,
     ) -> None:
@@ -199,7 +209,7 @@ class _Source:
         self._num_threads = num_threads
         self._device = device
         self.embedder, self.preprocessing = embedder, preprocessing
-        self.cache = cache
+        self.cache, self.trust_alignment = cache, trust_alignment
         self.on_embed, self.on_score = on_embed, on_score
 
     def load_fusers(self, embedder: str | None) -> list[Fuser]:
@@ -253,6 +263,7 @@ def _on_folder(
     check_measurable(protocol)
     plan = FolderPlan(set_sizes=set_sizes, num_replicates=replicates, seed=seed)
     embedder, fusers = source.open()
+    check_people_aligned(people, embedder, is_trusted=source.trust_alignment)
     embedded = embed_folder(protocol, embedder, max(set_sizes), source.cache, source.on_embed)
     result = evaluate_folder(embedded, fusers, plan, progress=source.on_score)
     return Evaluation(
@@ -297,6 +308,14 @@ def _on_benchmark(
         benchmark = open_benchmark(
             name, os.fspath(data), detector=_open_detector(detector), **common
         )
+        if benchmark.takes_crops:
+            check_data_aligned(
+                benchmark.row_paths,
+                Path.read_bytes,
+                name="--images" if images is not None else "--data",
+                input_size=embedder.spec.input_size,
+                is_trusted=source.trust_alignment,
+            )
         rows = embed_rows(
             benchmark,
             embedder,

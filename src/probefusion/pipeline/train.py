@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from probefusion.errors import ConfigError, ProbeFusionError, UnknownNameError
 from probefusion.extras import import_extra
 from probefusion.files import check_existing, check_not_input, check_output
+from probefusion.pipeline.folder_people import check_people_aligned
 from probefusion.settings import check_settings, read_settings_file
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def train(
     preprocessing: str | None = None,
     plugins: Sequence[str] = (),
     force: bool = False,
+    trust_alignment: bool = False,
     progress: TrainingProgress | None = None,
     **settings: Any,
 ) -> Fuser:
@@ -60,6 +62,7 @@ def train(
         preprocessing: How images go into an embedder that is not known ("arcface").
         plugins: Modules that register further architectures when they are imported.
         force: Whether existing output may be replaced.
+        trust_alignment: Whether the images are taken for aligned crops without a look at them.
         progress: Told how far the training is.
         **settings: Any field of `probefusion.training.config.TrainingConfig` and `RunSettings`, such as
             `steps`, `margin_weight`, `network` (a dictionary), `folds`, `name`, `licence`.
@@ -68,7 +71,8 @@ def train(
         The fuser, opened from `output`.
 
     Raises:
-        ConfigError: If a setting is unknown (a close one is suggested), of another type or out of range.
+        ConfigError: If a setting is unknown (a close one is suggested), of another type or out of range, or
+            the images are not aligned crops.
         EmbedderMismatchError: If `start_from` was made for another embedder.
         OutputExistsError: If `output` exists and `force` is False.
         MissingExtraError: If PyTorch is not installed.
@@ -87,6 +91,7 @@ def train(
         preprocessing=preprocessing,
         plugins=plugins,
         force=force,
+        trust_alignment=trust_alignment,
         progress=progress,
         settings=settings,
     )
@@ -113,6 +118,7 @@ def run_training(
     preprocessing: str | None = None,
     plugins: Sequence[str] = (),
     force: bool = False,
+    trust_alignment: bool = False,
     progress: TrainingProgress | None = None,
     should_stop: Callable[[], bool] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -129,6 +135,7 @@ def run_training(
         preprocessing: See `train`.
         plugins: See `train`.
         force: See `train`.
+        trust_alignment: See `train`.
         progress: See `train`.
         should_stop: Asked after every training step; True keeps a checkpoint and ends the run.
         settings: The further settings by name.
@@ -151,6 +158,7 @@ def run_training(
     named = {} if architecture is None else {"architecture": architecture}
     given = _given({**(settings or {}), **named}, config)
     opened = _open_embedder(embedder, preprocessing, given.get("threads"))
+    check_people_aligned(people, opened, is_trusted=trust_alignment, name="--images")
     start = None if start_from is None else _starting_point(start_from, opened.fingerprint)
     chosen, run = _resolve(given, start)
     _check_device(run.device)
