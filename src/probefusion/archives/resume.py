@@ -173,7 +173,11 @@ class Checkpoint:
         """
         vectors = VectorFile(self._folder / "vectors.npy", num_templates, dim)
         if self.checksums is not None:
-            vectors.take_up(self.checksums, np.flatnonzero(self.remaining == 0))
+            try:
+                vectors.take_up(self.checksums, np.flatnonzero(self.remaining == 0))
+            except BaseException:
+                vectors.close()
+                raise
         return vectors
 
     def save(

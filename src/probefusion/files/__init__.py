@@ -18,6 +18,8 @@ from probefusion.files.paths import (
 from probefusion.files.places import bundled_folder, home_path
 from probefusion.files.replacing import (
     DRAFT_PREFIX,
+    making_folders,
+    replace_at_once,
     replace_file,
     replace_folder,
     replace_folder_content,
@@ -38,8 +40,10 @@ __all__ = [
     "check_output_file",
     "home_path",
     "lfs_oid",
+    "making_folders",
     "optional_text",
     "read_npz",
+    "replace_at_once",
     "replace_file",
     "replace_folder",
     "replace_folder_content",
