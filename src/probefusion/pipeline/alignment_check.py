@@ -136,9 +136,14 @@ class AlignmentCheck:
             )
 
     @property
+    def has_looked(self) -> bool:
+        """Whether there was a detector to look with."""
+        return self._detector_used is not None
+
+    @property
     def doubt(self) -> str | None:
         """What is strange about the images seen though they were not refused, or None."""
-        if self._num_seen < _LARGEST[0][0] or self._detector_used is None:
+        if self._num_seen < _LARGEST[0][0] or not self.has_looked:
             return None
         share = len(self._offsets) / self._num_seen
         if share >= _FEWEST_FACES:
@@ -160,9 +165,10 @@ def check_data_aligned(
 ) -> None:
     """Refuses a data set whose images are not aligned as ArcFace's crops are; at most 64 are looked at.
 
-    Nothing is checked without a detector that was pulled, and for embedders whose crops are aligned in
-    another way, which is known by their size. Images that cannot be read are passed over: they are
-    refused or listed by whoever uses them. Images of few pixels are looked at as all others.
+    Nothing is checked without a detector that was pulled, which is noted in the log, and for embedders
+    whose crops are aligned in another way, which is known by their size. Images that cannot be read are
+    passed over: they are refused or listed by whoever uses them. Images of few pixels are looked at as all
+    others.
 
     Args:
         items: What stands for the images.
@@ -179,7 +185,13 @@ def check_data_aligned(
         return
     check = AlignmentCheck(detector, num_images=_IMAGES_OF_DATA, name=name, step=_DATA_STEP)
     check.look_at(_readable(spread(items, _IMAGES_OF_DATA), read))
-    if check.doubt is not None:
+    if not check.has_looked:
+        _log.info(
+            "%s: not checked whether these are aligned crops, as no face detector is here (get one: "
+            "probefusion models pull yunet_2023mar)",
+            name,
+        )
+    elif check.doubt is not None:
         _log.warning("%s", check.doubt)
 
 
