@@ -22,6 +22,7 @@ from probefusion.errors import (
 from probefusion.fusion import Fuser
 from probefusion.pipeline.alignment_check import AlignmentCheck
 from probefusion.pipeline.chosen_embedder import is_fingerprint, open_embedder
+from probefusion.pipeline.image_files import refuse_embeddings
 from probefusion.types import EmbeddingSet, FusionState
 
 if TYPE_CHECKING:
@@ -160,21 +161,21 @@ class Models:
 
         Args:
             paths: Images, folders and zip archives.
-            kept: As for `judge`.
-            made_by: As for `judge`.
+            kept, made_by: As for `judge`.
             progress: Called with the number of images done and in all.
 
         Raises:
             ConfigError: If there is neither a detector nor aligned images, or images that are said to be
                 aligned are not.
-            ProbeFusionError: As for `embed_images`.
+            ProbeFusionError: As for `refuse_embeddings` and `embed_images`.
         """
         from probefusion.embedders import embed_images
         from probefusion.faces import ImageSource
 
-        self.check_can_crop()
         if not isinstance(paths, str | os.PathLike | ImageSource):
             paths = list(paths)
+        refuse_embeddings(paths)
+        self.check_can_crop()
         if self.aligned:
             self.check_aligned(self._alignment.chosen(paths))
         return embed_images(
@@ -193,14 +194,13 @@ class Models:
         Raises:
             ConfigError: As for `AlignmentCheck`.
         """
-        if self.aligned and self.embedder.spec.input_size == _ARCFACE_SIDE:
-            wanted = self._alignment.num_wanted
-            if wanted > 0:
-                self._alignment.look_at(islice(images, wanted))
+        wanted = self._alignment.num_wanted
+        if self.aligned and wanted > 0 and self.embedder.spec.input_size == _ARCFACE_SIDE:
+            self._alignment.look_at(islice(images, wanted))
 
     @property
     def crop_detector(self) -> Detector | None:
-        """What finds the face in an image: the detector, or None where images are crops already."""
+        """What finds the face in an image, or None where images are crops already."""
         return None if self.aligned else self.detector
 
     def judge(self, *, kept: bool, made_by: str | None = None) -> CropQuality | None:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import (
-    MissingStyleError,
-    ShapeError,
     UnknownNameError,
 )
-from probefusion.pipeline.alignment_check import check_data_aligned
 from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
 from probefusion.pipeline.evaluate_checks import (
     FOLDER_PROTOCOL,
+    check_crops,
+    check_fits,
     check_report,
     check_settings,
     refuse_folder_settings,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from probefusion.fusion import Fuser
     from probefusion.protocols.degraded_folder import Mix
     from probefusion.protocols.licensed import Benchmark
-    from probefusion.types import EmbeddingSet
 
 __all__ = ["FOLDER_PROTOCOL", "evaluate"]
 
@@ -308,14 +306,7 @@ def _on_benchmark(
         benchmark = open_benchmark(
             name, os.fspath(data), detector=_open_detector(detector), **common
         )
-        if benchmark.takes_crops:
-            check_data_aligned(
-                benchmark.row_paths,
-                Path.read_bytes,
-                name="--images" if images is not None else "--data",
-                input_size=embedder.spec.input_size,
-                is_trusted=source.trust_alignment,
-            )
+        check_crops(benchmark, embedder, images=images, is_trusted=source.trust_alignment)
         rows = embed_rows(
             benchmark,
             embedder,
@@ -328,7 +319,7 @@ def _on_benchmark(
         stated = stated_fingerprint(source.embedder, preprocessing=source.preprocessing)
         made = read_made_embeddings(os.fspath(embeddings), embedder=stated, flipped=flipped)
         fusers = source.load_fusers(made.images.embedder)
-        _check_fits(fusers, made.images)
+        check_fits(fusers, made.images)
         names = made.names if name == "ijbs" else None
         benchmark = open_benchmark(
             name, os.fspath(data), check_images=False, row_names=names, **common
@@ -384,22 +375,3 @@ def _open_detector(detector: StrPath | Detector | None) -> Detector | None:
     from probefusion.zoo import load_detector
 
     return load_detector(detector) if isinstance(detector, str | os.PathLike) else detector
-
-
-def _check_fits(fusers: Sequence[Fuser], images: EmbeddingSet) -> None:
-    """Refuses embeddings that a fuser cannot take, before anything is scored."""
-    for fuser in fusers:
-        try:
-            fuser.check_fits(images)
-        except MissingStyleError as error:
-            raise MissingStyleError(
-                f"{error} Embeddings made elsewhere can bring it as style (R, C, 2) in an .npz; without "
-                f"it take 'exact-embedding', which looks at embedding and length alone."
-            ) from error
-        except ShapeError as error:
-            if fuser.dim is not None and images.dim == 2 * fuser.dim:
-                raise ShapeError(
-                    f"{error} Rows of twice the length hold image and mirror image, as InsightFace's "
-                    f"helper saves them: give --flipped (flipped=True), and they are added."
-                ) from error
-            raise

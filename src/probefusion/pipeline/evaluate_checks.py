@@ -1,16 +1,31 @@
-"""What may be asked of an evaluation, looked at before anything is read."""
+"""What may be asked of an evaluation, looked at before anything is computed."""
 
 from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from probefusion.errors import ConfigError, OutputExistsError
+from probefusion.errors import ConfigError, MissingStyleError, OutputExistsError, ShapeError
 from probefusion.files import check_name, check_output
+from probefusion.pipeline.alignment_check import check_data_aligned
 
-__all__ = ["FOLDER_PROTOCOL", "check_report", "check_settings", "refuse_folder_settings"]
+if TYPE_CHECKING:
+    from probefusion.embedders import Embedder
+    from probefusion.fusion import Fuser
+    from probefusion.protocols.licensed import Benchmark
+    from probefusion.types import EmbeddingSet
+
+__all__ = [
+    "FOLDER_PROTOCOL",
+    "check_crops",
+    "check_fits",
+    "check_report",
+    "check_settings",
+    "refuse_folder_settings",
+]
 
 FOLDER_PROTOCOL = "degraded-folder"
 """The open protocol, on any folder of people; the others are benchmarks under licence."""
@@ -70,3 +85,40 @@ def check_report(output: str | os.PathLike[str], *, force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"output {str(folder)!r} is a file, expected a folder.")
     check_output(folder / "report.json" if folder.is_dir() else folder, force=force)
+
+
+def check_fits(fusers: Sequence[Fuser], images: EmbeddingSet) -> None:
+    """Refuses embeddings that a fuser cannot take, before anything is scored."""
+    for fuser in fusers:
+        try:
+            fuser.check_fits(images)
+        except MissingStyleError as error:
+            raise MissingStyleError(
+                f"{error} Embeddings made elsewhere can bring it as style (R, C, 2) in an .npz; without "
+                f"it take 'exact-embedding', which looks at embedding and length alone."
+            ) from error
+        except ShapeError as error:
+            if fuser.dim is not None and images.dim == 2 * fuser.dim:
+                raise ShapeError(
+                    f"{error} Rows of twice the length hold image and mirror image, as InsightFace's "
+                    f"helper saves them: give --flipped (flipped=True), and they are added."
+                ) from error
+            raise
+
+
+def check_crops(
+    benchmark: Benchmark, embedder: Embedder, *, images: object, is_trusted: bool
+) -> None:
+    """Refuses a benchmark whose images must be aligned crops and are not.
+
+    Raises:
+        ConfigError: As for `check_data_aligned`.
+    """
+    if benchmark.takes_crops:
+        check_data_aligned(
+            benchmark.row_paths,
+            Path.read_bytes,
+            name="--data" if images is None else "--images",
+            input_size=embedder.spec.input_size,
+            is_trusted=is_trusted,
+        )
