@@ -161,7 +161,8 @@ class Models:
 
         Args:
             paths: Images, folders and zip archives.
-            kept, made_by: As for `judge`.
+            kept: As for `judge`.
+            made_by: As for `judge`.
             progress: Called with the number of images done and in all.
 
         Raises:
