@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from probefusion.files.containers import optional_text, read_npz, write_npz
+from probefusion.files.hashed_json import renew_hash
 from probefusion.files.paths import (
     as_path,
     check_ending,
@@ -43,6 +44,7 @@ __all__ = [
     "making_folders",
     "optional_text",
     "read_npz",
+    "renew_hash",
     "replace_at_once",
     "replace_file",
     "replace_folder",

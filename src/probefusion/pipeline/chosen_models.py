@@ -392,9 +392,8 @@ def _better_than(name: str, embedder: str | None) -> str:
     """A note that a fuser made for this embedder is known but not here, or ""."""
     from probefusion.zoo.fusers import absent_fusers
 
-    if embedder is None or name not in ("mean", "universal"):
-        return ""
-    known = [entry.name for entry in absent_fusers(embedder)]
+    is_asked = embedder is not None and name in ("mean", "universal")
+    known = [entry.name for entry in absent_fusers(embedder)] if is_asked else []
     if not known:
         return ""
     best = next((item for item in known if item.startswith("exact.")), known[0])

@@ -143,7 +143,7 @@ def test_a_changed_manifest_is_refused_until_its_hash_is_taken_out(home):
 
 
 def test_the_manifest_of_the_package_has_its_hash():
-    """After a change: python -c "from probefusion.files.hashed_json import renew_hash; renew_hash(FILE)"."""
+    """After a change: python -c "from probefusion.files import renew_hash; renew_hash(FILE)"."""
     path = Path(manifest.__file__).with_name("manifest.json")
     content = json.loads(path.read_text())
     assert content["content_sha256"] == json_hash(content)
