@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hashed_files import (
     make_archive_work,
@@ -64,3 +65,48 @@ def test_files_of_older_releases_without_a_hash_are_read(tmp_path) -> None:
             found = [each for each in found if each[0] != "format_version"]
             right = [each for each in right if each[0] != "format_version"]
         assert found == right, name
+
+
+def test_what_older_releases_left_unfinished_is_gone_on_with(tmp_path) -> None:
+    """Without hashes of JSON, rows and checkpoint."""
+    pytest.importorskip("torch")
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+    from variant_stores import PEOPLE, CountingEmbedder, draw_variants, read_image
+
+    from probefusion.training.variant_store import VariantStore, extract_variants
+
+    files = {**make_archive_work(tmp_path), **make_training_checkpoint(tmp_path)}
+    right = {name: file.read() for name, file in files.items()}
+    job = json.loads(files["archive job.json"].path.read_text())
+    del job["content_sha256"]
+    files["archive job.json"].path.write_text(json.dumps(job))
+    saved = files["archive checkpoint.npz"].path
+    with np.load(saved) as archive:
+        arrays = {key: archive[key] for key in archive.files if key != "checksums"}
+    np.savez(saved, **arrays | {"format_version": np.asarray(1)})
+    path = files["checkpoint.safetensors"].path
+    with safe_open(path, framework="pt") as file:
+        metadata = {key: value for key, value in file.metadata().items() if key != "sha256"}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, metadata=metadata)
+    assert {name: file.read() for name, file in files.items()} == right
+
+    whole = extract_variants(
+        PEOPLE, read_image, CountingEmbedder(), draw_variants, tmp_path / "whole", recipe="test"
+    )
+    old = tmp_path / "old"
+    with pytest.raises(KeyboardInterrupt):
+        extract_variants(
+            PEOPLE, read_image, CountingEmbedder(10), draw_variants, old, recipe="test"
+        )
+    facts = json.loads((old / "store.json").read_text()) | {"format_version": 1}
+    done = json.loads((old / "progress.json").read_text())["done"]
+    assert done == 8
+    del facts["content_sha256"]
+    (old / "store.json").write_text(json.dumps(facts))
+    (old / "progress.json").write_text(json.dumps({"done": done}))
+    extract_variants(PEOPLE, read_image, CountingEmbedder(), draw_variants, old, recipe="test")
+    assert np.array_equal(VariantStore.open(old).embeddings, whole.embeddings)
+    blocks = json.loads((old / "progress.json").read_text())["blocks"]
+    assert [(block["start"], block["end"]) for block in blocks] == [(8, len(whole.sources))]
