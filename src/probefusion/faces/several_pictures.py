@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 __all__ = ["several_pictures"]
@@ -19,7 +20,7 @@ def several_pictures(data: bytes, kind: str | None) -> str | None:
 
     Args:
         data: The file's bytes.
-        kind: As `image_kind` gives it; "TIFF", "WebP" and "PNG" are looked at.
+        kind: As `image_kind` gives it; "TIFF", "WebP", "PNG" and binary "PNM" are looked at.
     """
     try:
         if kind == "TIFF":
@@ -28,6 +29,8 @@ def several_pictures(data: bytes, kind: str | None) -> str | None:
             return moving(_num_webp(data))
         if kind == "PNG":
             return moving(_num_png(data))
+        if kind == "PNM":
+            return moving(_num_pnm(data))
     except (struct.error, IndexError):
         return None  # cut off or damaged, which is told when it is decoded
     return None
@@ -94,3 +97,16 @@ def _num_png(data: bytes) -> int:
             break
         offset += 12 + int(length)
     return 1
+
+
+_PNM_HEADER = re.compile(rb"P([56])" + rb"(?:\s|#[^\n]*\n)+(\d{1,9})" * 3 + rb"\s")
+
+
+def _num_pnm(data: bytes) -> int:
+    offset = found = 0
+    while header := _PNM_HEADER.match(data, offset):
+        kind, width, height, maximum = (int(field) for field in header.groups())
+        num_bytes = width * height * (3 if kind == 6 else 1) * (2 if maximum > 255 else 1)
+        offset = header.end() + num_bytes
+        found += 1
+    return max(1, found)

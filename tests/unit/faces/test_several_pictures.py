@@ -99,6 +99,22 @@ def test_frames_of_moving_pictures_are_counted(frames, kind) -> None:
     assert still.shape == (40, 30, 3)
 
 
+def test_pictures_behind_each_other_in_a_pnm_are_counted(frames) -> None:
+    one = saved(frames[:1], "PPM")
+    assert "of 2 frames" in decode_or_reason(one + saved(frames[1:2], "PPM"))
+    assert "of 3 frames" in decode_or_reason(b"P5\n2 1\n255\n\1\2" * 3)
+    assert "of 2 frames" in decode_or_reason(b"P5 2 1 65535\n\xff\xf1\xff\xf2" * 2)
+    assert np.array_equal(decode_image(one), np.asarray(frames[0]))
+    assert np.array_equal(decode_image(one + b"\n"), np.asarray(frames[0]))
+
+
+@pytest.mark.parametrize("start", [b"P6", b"P6 1", b"P5 1 1", b"P5 #a\n 1 1"])
+def test_a_pnm_header_of_blanks_is_no_hang(start) -> None:
+    """Such a header of forty blanks was tried in 2^40 groupings."""
+    for blanks in (b" " * 5000, b"#\n" * 5000, b" #\n" * 5000):
+        assert isinstance(decode_or_reason(start + blanks + b"x"), str)
+
+
 def test_a_burst_of_heic_pictures_is_counted(monkeypatch) -> None:
     plugin = pytest.importorskip("pi_heif.as_plugin")
     assert isinstance(decode_or_reason(RED_OVER_BLUE_HEIC), np.ndarray)
