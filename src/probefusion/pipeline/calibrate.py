@@ -98,9 +98,11 @@ def calibrate(
         MissingFileError, FileFormatError: If `fuser` is no fuser folder.
         OutputExistsError: If its card holds thresholds and `force` is False.
         EmbedderMismatchError: If it was made for another embedder.
+        MissingNormsError: If it needs lengths, and the embedder gives embeddings of length 1.
         EmptySetError: If the people leave nothing to compare.
         InvalidInputError: If no rate can be resolved; the card is kept.
     """
+    from probefusion.evaluation.scoring import check_fusers
     from probefusion.evaluation.sweep import calibrate as measure
     from probefusion.fusion.folder import with_thresholds
     from probefusion.fusion.learned import open_fuser
@@ -127,6 +129,7 @@ def calibrate(
             f"{network.fingerprint}. Calibrate with that model: --embedder "
             f"{opened.embedder.partition('@')[0]} (its name or its file)"
         )
+    check_fusers([opened], network.fingerprint, norms_known=network.norms_known)
     embedded = embed_folder(protocol, network, max(set_sizes), cache, on_embed)
     thresholds = measure(
         embedded,

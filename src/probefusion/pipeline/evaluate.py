@@ -8,17 +8,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.errors import (
-    MissingStyleError,
-    ShapeError,
-    UnknownNameError,
-)
+from probefusion.errors import UnknownNameError
 from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
 from probefusion.pipeline.evaluate_checks import (
     FOLDER_PROTOCOL,
+    WITHOUT_LENGTHS,
+    check_embeddings,
     check_report,
     check_settings,
     refuse_folder_settings,
+    usual_fusers,
 )
 from probefusion.pipeline.evaluation import Evaluation
 from probefusion.pipeline.folder_people import check_measurable, embed_folder
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from probefusion.fusion import Fuser
     from probefusion.protocols.degraded_folder import Mix
     from probefusion.protocols.licensed import Benchmark
-    from probefusion.types import EmbeddingSet
 
 __all__ = ["FOLDER_PROTOCOL", "evaluate"]
 
@@ -42,7 +40,7 @@ def evaluate(
     protocol: str,
     data: StrPath,
     *,
-    fusers: Sequence[StrPath | Fuser] = ("mean", "norm-weighted"),
+    fusers: Sequence[StrPath | Fuser] | None = None,
     embedder: StrPath | Embedder | None = None,
     embeddings: StrPath | None = None,
     flipped: bool = False,
@@ -71,7 +69,8 @@ def evaluate(
         protocol: "degraded-folder", which works on any folder of people, or a benchmark of which you
             have a copy under licence: "ijbb", "ijbc", "ijbs", "tinyface", "ytf".
         data: Folder (or zip) of aligned 112x112 crops, one folder per person; or the benchmark's folder.
-        fusers: Names, fuser folders or fusers, each once. In the degraded-folder protocol the first is
+        fusers: Names, fuser folders or fusers, each once. None takes "mean" and "norm-weighted", or, where
+            the embeddings are all of length 1, "mean" alone, which `limits` then says. In the degraded-folder protocol the first is
             the one that the others are compared with.
         embedder: A known name, an ONNX file or an embedder; None takes the one inside the package. Beside
             `embeddings` it only states what made them (a fingerprint will do too); None: not known.
@@ -108,6 +107,7 @@ def evaluate(
         ConfigError: If a setting does not belong to the protocol or is out of range.
         EmptySetError: If the data leave nothing to measure.
         EmbedderMismatchError: If a fuser was made for another embedder.
+        MissingNormsError: If a fuser that was named needs lengths and the embeddings are of length 1.
         MissingStyleError: If a fuser needs style and the embeddings come without.
         ShapeError: If embeddings are not of the benchmark's number.
         OutputExistsError: If a report stands in `output` and `force` is False.
@@ -184,7 +184,7 @@ class _Source:
     def __init__(
         self,
         *,
-        fusers: Sequence[StrPath | Fuser],
+        fusers: Sequence[StrPath | Fuser] | None,
         embedder: StrPath | Embedder | None,
         preprocessing: str | None,
         device: str,
@@ -196,20 +196,25 @@ class _Source:
         if isinstance(fusers, str | os.PathLike):
             fusers = (fusers,)
         self._fusers = fusers
+        self.left_out: tuple[str, ...] = ()
         self._num_threads = num_threads
         self._device = device
         self.embedder, self.preprocessing = embedder, preprocessing
         self.cache = cache
         self.on_embed, self.on_score = on_embed, on_score
 
-    def load_fusers(self, embedder: str | None) -> list[Fuser]:
-        """The fusers, none of which was made for another embedder."""
+    def load_fusers(self, embedder: str | None, *, norms_known: bool) -> list[Fuser]:
+        """The fusers, none of which was made for another embedder; the usual ones where none was named."""
         from probefusion.evaluation.scoring import check_fusers
         from probefusion.zoo import load_fuser
 
+        chosen = self._fusers
+        if chosen is None:
+            chosen = usual_fusers(norms_known)
+            self.left_out = () if norms_known else (WITHOUT_LENGTHS,)
         fusers = [
             load_fuser(fuser, num_threads=self._num_threads, embedder=embedder, device=self._device)
-            for fuser in self._fusers
+            for fuser in chosen
         ]
         check_fusers(fusers, embedder)
         return fusers
@@ -217,6 +222,7 @@ class _Source:
     def open(self) -> tuple[Embedder, list[Fuser]]:
         """The embedder, which judges crops too where a fuser needs that, and the fusers."""
         from probefusion.embedders import CropQuality, JudgedEmbedder
+        from probefusion.evaluation.scoring import check_fusers
 
         embedder = open_embedder(
             self.embedder,
@@ -224,7 +230,8 @@ class _Source:
             num_threads=self._num_threads,
             device=self._device,
         )
-        fusers = self.load_fusers(embedder.fingerprint)
+        fusers = self.load_fusers(embedder.fingerprint, norms_known=embedder.norms_known)
+        check_fusers(fusers, embedder.fingerprint, norms_known=embedder.norms_known)
         if any(fuser.needs_quality for fuser in fusers):
             judge = CropQuality(num_threads=self._num_threads, device=self._device)
             embedder = JudgedEmbedder(embedder, judge)
@@ -267,7 +274,7 @@ def _on_folder(
         },
         result=result,
         skipped=tuple(people.skipped),
-        limits=folder_limits(result),
+        limits=(*source.left_out, *folder_limits(result)),
     )
 
 
@@ -308,8 +315,8 @@ def _on_benchmark(
     else:
         stated = stated_fingerprint(source.embedder, preprocessing=source.preprocessing)
         made = read_made_embeddings(os.fspath(embeddings), embedder=stated, flipped=flipped)
-        fusers = source.load_fusers(made.images.embedder)
-        _check_fits(fusers, made.images)
+        fusers = source.load_fusers(made.images.embedder, norms_known=bool(made.images.norms_known))
+        check_embeddings(fusers, made.images)
         names = made.names if name == "ijbs" else None
         benchmark = open_benchmark(
             name, os.fspath(data), check_images=False, row_names=names, **common
@@ -336,7 +343,11 @@ def _on_benchmark(
         },
         result=results,
         skipped=tuple(SkippedImage(source=entry, reason=reason) for entry in faceless),
-        limits=(*(() if unchecked is None else (unchecked,)), *benchmark_limits(results)),
+        limits=(
+            *source.left_out,
+            *(() if unchecked is None else (unchecked,)),
+            *benchmark_limits(results),
+        ),
     )
 
 
@@ -365,22 +376,3 @@ def _open_detector(detector: StrPath | Detector | None) -> Detector | None:
     from probefusion.zoo import load_detector
 
     return load_detector(detector) if isinstance(detector, str | os.PathLike) else detector
-
-
-def _check_fits(fusers: Sequence[Fuser], images: EmbeddingSet) -> None:
-    """Refuses embeddings that a fuser cannot take, before anything is scored."""
-    for fuser in fusers:
-        try:
-            fuser.check_fits(images)
-        except MissingStyleError as error:
-            raise MissingStyleError(
-                f"{error} Embeddings made elsewhere can bring it as style (R, C, 2) in an .npz; without "
-                f"it take 'exact-embedding', which looks at embedding and length alone."
-            ) from error
-        except ShapeError as error:
-            if fuser.dim is not None and images.dim == 2 * fuser.dim:
-                raise ShapeError(
-                    f"{error} Rows of twice the length hold image and mirror image, as InsightFace's "
-                    f"helper saves them: give --flipped (flipped=True), and they are added."
-                ) from error
-            raise

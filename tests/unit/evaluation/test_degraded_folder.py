@@ -168,3 +168,15 @@ def test_fusers_of_another_embedder_are_refused_before_the_work(fuser_folders) -
     assert check_fusers(fusers, "net@1")[0] == "mean"
     with pytest.raises(EmbedderMismatchError, match="other@1"):
         check_fusers(fusers, "other@1")
+
+
+def test_fusers_without_the_lengths_they_need_are_refused_before_the_work(data) -> None:
+    from probefusion.errors import MissingNormsError
+    from probefusion.evaluation.scoring import check_fusers
+    from probefusion.zoo import load_fuser
+
+    fusers = [MeanFuser(), load_fuser("norm-weighted")]
+    assert check_fusers(fusers, "net@1", norms_known=True) == ["mean", "norm-weighted"]
+    assert check_fusers(fusers[:1], "net@1", norms_known=False) == ["mean"]
+    with pytest.raises(MissingNormsError, match=r"'norm-weighted'.*net@1 are all of length 1"):
+        check_fusers(fusers, "net@1", norms_known=False)
