@@ -117,6 +117,7 @@ def run(options: argparse.Namespace) -> int:
             fusers=options.fuser or None,
             embedder=options.embedder,
             preprocessing=options.preprocessing,
+            norm_output=options.norm_output,
             embeddings=options.embeddings,
             flipped=options.flipped,
             chunks=options.chunks,

@@ -49,11 +49,15 @@ def run(options: argparse.Namespace) -> int:
 
     crops, skipped = gather_faces(options.faces) if options.faces else (None, [])
     inspection = inspect_model(
-        options.model, crops=crops, dim=options.dim, num_threads=options.threads
+        options.model,
+        crops=crops,
+        dim=options.dim,
+        norm_output=options.norm_output,
+        num_threads=options.threads,
     )
     entry = None
     if options.save is not None:
-        settings: dict[str, Any] = dict(embedder_settings(options) or {})
+        settings: dict[str, Any] = dict(embedder_settings(options))
         if options.dim is not None:
             settings["dim"] = options.dim
         entry = save_inspection(
@@ -112,6 +116,7 @@ def _print(inspection: ModelInspection) -> None:
         print(f"8-bit form of {inspection.form_of}; its description is the .json file made with it")
     print(f"input: {facts.input_name} {layout}, {size}; batch: {batch}; opset {facts.opset}")
     print(f"embedding: {dims}; outputs: {facts.outputs}")
+    _print_norm(inspection)
     if inspection.tap_shapes:
         taps = ", ".join(f"{name} {shape}" for name, shape in inspection.tap_shapes.items())
         print(f"style taps: {taps}")
@@ -127,7 +132,7 @@ def _print(inspection: ModelInspection) -> None:
     for feeding in guess.feedings:
         print(f"  {feeding.channel_order} {feeding.scaling}: gap {feeding.gap:.3f}")
     if guess.norm_falls is None:
-        print("norm: the network gives unit vectors")
+        print("norm: the network gives unit vectors; their lengths are lost")
     else:
         tells = {
             True: "tells quality",
@@ -135,3 +140,17 @@ def _print(inspection: ModelInspection) -> None:
             None: "is not a clear sign",
         }[guess.norm_is_quality]
         print(f"norm: {tells} (shorter for {guess.norm_falls:.1%} of degraded copies)")
+
+
+def _print_norm(inspection: ModelInspection) -> None:
+    facts = inspection.facts
+    if facts.norm_output is not None:
+        print(
+            f"norm output: {facts.norm_output}, the length of the embedding, which is multiplied in"
+        )
+    elif facts.norm_candidates:
+        names = ", ".join(facts.norm_candidates)
+        print(
+            f"norm output: perhaps {names} (one number an image; the embedding is of length 1). If it is the "
+            f"length, say so: --norm-output {facts.norm_candidates[0]}"
+        )

@@ -161,6 +161,7 @@ def guess_preprocessing(
                 sha256=facts.sha256,
                 dim=dim or facts.dims[0],
                 input_size=size,
+                norm_output=facts.norm_output,
                 **trial.settings,  # type: ignore[arg-type]
             )
             embedder = OnnxEmbedder(path, spec, num_threads=num_threads)

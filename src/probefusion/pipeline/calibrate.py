@@ -66,6 +66,7 @@ def calibrate(
     num_sets: int = 4,
     cache: StrPath | None = None,
     preprocessing: str | None = None,
+    norm_output: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
     force: bool = False,
@@ -87,6 +88,7 @@ def calibrate(
         num_sets: Probe sets per person.
         cache: Folder that keeps embeddings; None keeps none.
         preprocessing: How images go into an embedder that is not known ("arcface").
+        norm_output: Output of it that holds the length of an embedding that it normalises; "" for none.
         device: "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
         force: Whether thresholds that the card holds may be replaced.
@@ -121,7 +123,11 @@ def calibrate(
     )
     check_measurable(protocol)
     network = open_embedder(
-        embedder, preprocessing=preprocessing, num_threads=num_threads, device=device
+        embedder,
+        preprocessing=preprocessing,
+        norm_output=norm_output,
+        num_threads=num_threads,
+        device=device,
     )
     if opened.embedder not in (None, network.fingerprint):
         raise EmbedderMismatchError(

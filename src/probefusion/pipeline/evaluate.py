@@ -58,6 +58,7 @@ def evaluate(
     force: bool = False,
     cache: StrPath | None = None,
     preprocessing: str | None = None,
+    norm_output: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
     on_embed: Progress | None = None,
@@ -70,8 +71,8 @@ def evaluate(
             have a copy under licence: "ijbb", "ijbc", "ijbs", "tinyface", "ytf".
         data: Folder (or zip) of aligned 112x112 crops, one folder per person; or the benchmark's folder.
         fusers: Names, fuser folders or fusers, each once. None takes "mean" and "norm-weighted", or, where
-            the embeddings are all of length 1, "mean" alone, which `limits` then says. In the degraded-folder protocol the first is
-            the one that the others are compared with.
+            the embeddings are all of length 1, "mean" alone, which `limits` then says. In the degraded-folder
+            protocol the first is the one that the others are compared with.
         embedder: A known name, an ONNX file or an embedder; None takes the one inside the package. Beside
             `embeddings` it only states what made them (a fingerprint will do too); None: not known.
         embeddings: `.npy` or `.npz` with the embedding of every image of a benchmark, in the order that
@@ -94,6 +95,7 @@ def evaluate(
         cache: Folder that keeps embeddings, so that an interrupted run goes on; None is `output` with
             ".work" behind it, or none.
         preprocessing: How images go into an embedder that is not known ("arcface").
+        norm_output: Output of it that holds the length of an embedding that it normalises; "" for none.
         device: "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
         on_embed: Called with (images embedded, in all).
@@ -144,6 +146,7 @@ def evaluate(
         fusers=fusers,
         embedder=embedder,
         preprocessing=preprocessing,
+        norm_output=norm_output,
         device=device,
         num_threads=num_threads,
         cache=cache,
@@ -187,6 +190,7 @@ class _Source:
         fusers: Sequence[StrPath | Fuser] | None,
         embedder: StrPath | Embedder | None,
         preprocessing: str | None,
+        norm_output: str | None,
         device: str,
         num_threads: int | None,
         cache: StrPath | None,
@@ -199,7 +203,8 @@ class _Source:
         self.left_out: tuple[str, ...] = ()
         self._num_threads = num_threads
         self._device = device
-        self.embedder, self.preprocessing = embedder, preprocessing
+        self.embedder = embedder
+        self.described = {"preprocessing": preprocessing, "norm_output": norm_output}
         self.cache = cache
         self.on_embed, self.on_score = on_embed, on_score
 
@@ -226,7 +231,7 @@ class _Source:
 
         embedder = open_embedder(
             self.embedder,
-            preprocessing=self.preprocessing,
+            **self.described,
             num_threads=self._num_threads,
             device=self._device,
         )
@@ -313,7 +318,7 @@ def _on_benchmark(
         made_by = embedder.own_fingerprint
         reason, title = "no face found", embedder.spec.name
     else:
-        stated = stated_fingerprint(source.embedder, preprocessing=source.preprocessing)
+        stated = stated_fingerprint(source.embedder, **source.described)
         made = read_made_embeddings(os.fspath(embeddings), embedder=stated, flipped=flipped)
         fusers = source.load_fusers(made.images.embedder, norms_known=bool(made.images.norms_known))
         check_embeddings(fusers, made.images)
