@@ -94,6 +94,10 @@ def _facts(inspection: ModelInspection, saved: str | None) -> dict[str, Any]:
             "scaling_agreement": guess.scaling_agreement,
             "order_agreement": guess.order_agreement,
             "num_faces": guess.num_faces,
+            "num_people": guess.num_people,
+            "gain_elsewhere": guess.gain_elsewhere,
+            "doubts": list(guess.doubts),
+            "near_equals": [asdict(feeding) for feeding in guess.near_equals],
             "norm_is_quality": guess.norm_is_quality,
             "norm_falls": guess.norm_falls,
             "tried": [asdict(feeding) for feeding in guess.feedings],
@@ -127,8 +131,13 @@ def _print(inspection: ModelInspection) -> None:
         return
     best = guess.best
     print(f"channel order and scaling: {best.channel_order}, {best.scaling} ({guess.confidence}: of "
-          f"1000 resamples of {guess.num_faces} faces {guess.scaling_agreement:.1%} prefer this "
-          f"scaling, {guess.order_agreement:.1%} this order)")  # fmt: skip
+          f"1000 resamples of {guess.num_faces} faces of {guess.num_people} people "
+          f"{guess.scaling_agreement:.1%} prefer this scaling, {guess.order_agreement:.1%} this order)")  # fmt: skip
+    for doubt in guess.doubts:
+        print(f"unsure because {doubt}")
+    if guess.near_equals:
+        names = "; ".join(f"{other.channel_order} {other.scaling}" for other in guess.near_equals)
+        print(f"as good within a trifle: {names}")
     for feeding in guess.feedings:
         print(f"  {feeding.channel_order} {feeding.scaling}: gap {feeding.gap:.3f}")
     if guess.norm_falls is None:

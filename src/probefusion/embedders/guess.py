@@ -3,12 +3,18 @@
 A network fed as it was trained finds a face alike with blurred, turned and mirrored copies of itself,
 and unlike other faces; fed wrongly it confuses them. So each usual way of feeding is tried on a few
 faces, and the one with the widest gap is proposed, together with how often resampled faces agree.
+
+That rests on three things, which are looked at too. The faces must be of different people: those that
+are as alike as a face is with copies of itself count as one. The proposal must be better than the next
+one by more than a trifle. And it must not become better by a shift or a stretch of its scale, which would
+mean that the network was trained on a scale that was not tried.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +36,14 @@ SCALINGS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]
     "x/255": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "x, 0 to 255": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
     "ImageNet mean and std": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "x less VGGFace2 mean": (
+        (131.0912 / 255, 103.8827 / 255, 91.4953 / 255),
+        (1 / 255, 1 / 255, 1 / 255),
+    ),
+    "x less Caffe's ImageNet mean": (
+        (123.68 / 255, 116.779 / 255, 103.939 / 255),
+        (1 / 255, 1 / 255, 1 / 255),
+    ),
 }
 """Usual scalings: mean and std in units of pixel / 255, in the order red, green, blue.
 
@@ -49,8 +63,20 @@ _SURE, _LIKELY = 0.95, 0.8
 _NORM_SAYS_QUALITY, _NORM_SAYS_NOTHING = 0.85, 0.75
 _MIN_GAP = 0.2
 """A network with a smaller gap hardly tells faces apart, however it is fed."""
+_NEAR = 0.005
+"""Gaps that differ by less are as good as equal."""
+_BETTER = 0.01
+"""A shifted or stretched scale whose gap is wider by more says that the right one was not tried."""
+_SHIFT, _STRETCH = 0.2, 1.4
+_SAME_PERSON = 0.65
+"""Faces at least this share as alike as a face is with its own copies count as one person."""
+_NEARLY_BEST = 0.9
+"""People are counted as each feeding sees them whose gap is this share of the widest; the fewest count."""
 
 Crops = npt.NDArray[np.uint8]
+_Triple: TypeAlias = tuple[float, float, float]
+_Scale: TypeAlias = tuple[_Triple, _Triple]
+"""Mean and std in units of pixel / 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +97,8 @@ class Feeding:
     @property
     def settings(self) -> dict[str, object]:
         """As fields of `EmbedderSpec`."""
-        mean, std = SCALINGS[self.scaling]
-        step = 1 if self.channel_order == "RGB" else -1
-        return {"channel_order": self.channel_order, "mean": mean[::step], "std": std[::step]}
+        mean, std = _mean_and_std(self.scaling, self.channel_order)
+        return {"channel_order": self.channel_order, "mean": mean, "std": std}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +107,11 @@ class PreprocessingGuess:
 
     Args:
         feedings: All that were tried, the best first.
-        num_faces: Faces it rests on.
+        num_faces: Faces that were given.
+        num_people: Different people among them, as the network sees them; the figures rest on one face of
+            each, or on all faces where there are fewer than `MIN_FACES` people.
+        gain_elsewhere: How much wider the gap becomes where the proposed scale is shifted or stretched, at
+            most; below 0 where it becomes narrower everywhere.
         scaling_agreement: Share of the resamples of the faces that prefer the proposed scaling.
         order_agreement: Share of them that prefer the proposed channel order, at that scaling.
         norm_falls: Share of the worse copies whose embedding is shorter than their face's, or None
@@ -91,6 +120,8 @@ class PreprocessingGuess:
 
     feedings: tuple[Feeding, ...]
     num_faces: int
+    num_people: int
+    gain_elsewhere: float
     scaling_agreement: float
     order_agreement: float
     norm_falls: float | None
@@ -101,15 +132,41 @@ class PreprocessingGuess:
         return self.feedings[0]
 
     @property
-    def confidence(self) -> str:
-        """`"sure"`, `"likely"` or `"unsure"`, by the weaker of the two agreements.
+    def near_equals(self) -> tuple[Feeding, ...]:
+        """Other feedings that do as well as the proposal, within a trifle."""
+        return tuple(
+            feeding for feeding in self.feedings[1:] if self.best.gap - feeding.gap < _NEAR
+        )
 
-        Also unsure if even the best feeding hardly tells faces apart.
+    @property
+    def confidence(self) -> str:
+        """`"sure"`, `"likely"` or `"unsure"`.
+
+        Sure: both agreements are high and no other feeding does as well. Unsure: an agreement is low, or one of
+        the `doubts` holds.
         """
         agreement = min(self.scaling_agreement, self.order_agreement)
-        if self.best.gap < _MIN_GAP:
+        if self.doubts or agreement < _LIKELY:
             return "unsure"
-        return "sure" if agreement >= _SURE else "likely" if agreement >= _LIKELY else "unsure"
+        return "likely" if agreement < _SURE or self.near_equals else "sure"
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why nothing can be said with any certainty, in words; () where nothing speaks against it."""
+        found = []
+        if self.num_people < MIN_FACES:
+            found.append(
+                f"the {self.num_faces} faces look like {self.num_people} different people, expected at least "
+                f"{MIN_FACES}: give one face each of different people"
+            )
+        if self.best.gap < _MIN_GAP:
+            found.append(f"even so it hardly tells faces apart (gap {self.best.gap:.2f})")
+        if self.gain_elsewhere > _BETTER:
+            found.append(
+                f"with its scale shifted or stretched it tells faces apart better still (gap wider by "
+                f"{self.gain_elsewhere:.3f}), so it was probably trained on one that was not tried"
+            )
+        return tuple(found)
 
     @property
     def norm_is_quality(self) -> bool | None:
@@ -148,39 +205,121 @@ def guess_preprocessing(
             f"{Path(path).name}: expected one output that can be the embedding, got the outputs "
             f"{facts.outputs}. Say its dimension with dim."
         )
-    size = facts.input_size or 112
-    clean = _scaled(crops, size)
-    copies = [_scaled(_worse(crops, *copy), size) for copy in _COPIES]
-    gaps: dict[tuple[str, str], FloatArray] = {}
-    falls: dict[tuple[str, str], float | None] = {}
-    for scaling in SCALINGS:
-        for order in ("RGB", "BGR"):
-            trial = Feeding(scaling=scaling, channel_order=order, gap=0.0)
-            spec = EmbedderSpec(
-                name="trial",
-                sha256=facts.sha256,
-                dim=dim or facts.dims[0],
-                input_size=size,
-                norm_output=facts.norm_output,
-                **trial.settings,  # type: ignore[arg-type]
-            )
-            embedder = OnnxEmbedder(path, spec, num_threads=num_threads)
-            faces = embedder.embed(clean)[0]
-            others = [embedder.embed(copy)[0] for copy in copies]
-            gaps[scaling, order] = np.mean([_gaps(faces, worse) for worse in others], axis=0)
-            falls[scaling, order] = _norm_falls(faces, others)
+    views = _Views(path, facts, crops, dim=dim, num_threads=num_threads)
+    seen = {
+        (scaling, order): views.embed(_mean_and_std(scaling, order), order)
+        for scaling in SCALINGS
+        for order in ("RGB", "BGR")
+    }
+    everybody = np.arange(len(crops))
+    people = _one_of_each(seen, everybody)
+    rows = people if len(people) >= MIN_FACES else everybody
+    gaps = {key: view.gaps(rows) for key, view in seen.items()}
     ranked = sorted(gaps, key=lambda key: -float(gaps[key].mean()))
-    scaling_agreement, order_agreement = _agreements(gaps, ranked[0])
+    best = ranked[0]
+    scaling_agreement, order_agreement = _agreements(gaps, best)
+    elsewhere = [views.embed(scale, best[1]) for scale in _around(*_mean_and_std(*best))]
     return PreprocessingGuess(
         feedings=tuple(
             Feeding(scaling=scaling, channel_order=order, gap=float(gaps[scaling, order].mean()))
             for scaling, order in ranked
         ),
         num_faces=len(crops),
+        num_people=len(people),
+        gain_elsewhere=max(float((view.gaps(rows) - gaps[best]).mean()) for view in elsewhere),
         scaling_agreement=scaling_agreement,
         order_agreement=order_agreement,
-        norm_falls=falls[ranked[0]],
+        norm_falls=_norm_falls(seen[best]),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """Embeddings of the faces (N, D) and of each kind of worse copies, for one way of feeding."""
+
+    faces: FloatArray
+    copies: list[FloatArray]
+
+    def gaps(self, rows: npt.NDArray[np.intp]) -> FloatArray:
+        """(n,) similarity of each face with its own copies, less the mean of that with others'."""
+        faces = self.faces[rows]
+        gaps: FloatArray = np.mean([_gaps(faces, copy[rows]) for copy in self.copies], axis=0)
+        return gaps
+
+    def people(self) -> list[int]:
+        """The first face of each group of faces that look like one person."""
+        units = _units(self.faces)
+        own = float(np.mean([(units * _units(copy)).sum(axis=1) for copy in self.copies]))
+        alike = units @ units.T >= _SAME_PERSON * own
+        first = np.arange(len(units))
+        for _ in first:  # the smallest number spreads through each group
+            spread = np.where(alike, first, len(units)).min(axis=1)
+            first = np.minimum(first, spread)
+        return sorted(set(first.tolist()))
+
+
+class _Views:
+    """A network, and the faces and copies that it is to look at in several ways."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        facts: EmbedderFacts,
+        crops: Crops,
+        *,
+        dim: int | None,
+        num_threads: int | None,
+    ) -> None:
+        self._path, self._facts, self._num_threads = path, facts, num_threads
+        self._dim = dim or facts.dims[0]
+        self._size = facts.input_size or 112
+        self._faces = _scaled(crops, self._size)
+        self._copies = [_scaled(_worse(crops, *copy), self._size) for copy in _COPIES]
+
+    def embed(self, scale: _Scale, order: str) -> _View:
+        """What it makes of them; `scale` in the network's channel order."""
+        spec = EmbedderSpec(
+            name="trial",
+            sha256=self._facts.sha256,
+            dim=self._dim,
+            input_size=self._size,
+            norm_output=self._facts.norm_output,
+            channel_order=order,
+            mean=scale[0],
+            std=scale[1],
+        )
+        embedder = OnnxEmbedder(self._path, spec, num_threads=self._num_threads)
+        return _View(
+            embedder.embed(self._faces)[0], [embedder.embed(copy)[0] for copy in self._copies]
+        )
+
+
+def _mean_and_std(scaling: str, order: str) -> _Scale:
+    """A scaling in the network's channel order."""
+    mean, std = SCALINGS[scaling]
+    return (mean, std) if order == "RGB" else (mean[::-1], std[::-1])
+
+
+def _around(mean: _Triple, std: _Triple) -> list[_Scale]:
+    """A scale shifted and stretched both ways."""
+    shifted = [(_moved(mean, step, 1.0), std) for step in (_SHIFT, -_SHIFT)]
+    stretched = [(mean, _moved(std, 0.0, factor)) for factor in (_STRETCH, 1 / _STRETCH)]
+    return shifted + stretched
+
+
+def _moved(values: _Triple, step: float, factor: float) -> _Triple:
+    first, second, third = (value * factor + step for value in values)
+    return first, second, third
+
+
+def _one_of_each(
+    seen: dict[tuple[str, str], _View], everybody: npt.NDArray[np.intp]
+) -> npt.NDArray[np.intp]:
+    """One face of each person, by that feeding among the nearly best ones that sees the fewest people."""
+    gaps = {key: float(view.gaps(everybody).mean()) for key, view in seen.items()}
+    least = _NEARLY_BEST * max(gaps.values())
+    people = [view.people() for key, view in seen.items() if gaps[key] >= least]
+    return np.array(min(people, key=len))
 
 
 def _check(crops: Crops) -> None:
@@ -249,8 +388,9 @@ def _agreements(
     return scaling, float((means[keys.index(best)] > means[keys.index(other)]).mean())
 
 
-def _norm_falls(faces: FloatArray, copies: list[FloatArray]) -> float | None:
-    before, after = row_norms(faces), np.stack([row_norms(copy) for copy in copies])
+def _norm_falls(view: _View) -> float | None:
+    before = row_norms(view.faces)
+    after = np.stack([row_norms(copy) for copy in view.copies])
     if np.abs(np.concatenate([before, after.ravel()]) - 1).max() <= UNIT_TOLERANCE:
         return None
     return float((after < before).mean())

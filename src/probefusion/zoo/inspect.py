@@ -173,9 +173,12 @@ def save_inspection(
     found["norm_output"] = found.get("norm_output") or None  # '' says that there is none
     missing = [key for key in ("dim", "channel_order", "mean", "std") if key not in found]
     if missing:
+        doubts = "" if guess is None else "".join(f" ({doubt})" for doubt in guess.doubts)
         raise ConfigError(
             f"{inspection.path.name}: {', '.join(missing)} not known with certainty, so nothing is "
-            f"stored. Give more faces (--faces DIR), or say it: --preprocessing arcface."
+            f"stored{doubts}. Give one face each of more people (--faces DIR), or say it: --preprocessing "
+            f"arcface. Or describe it in {inspection.path.with_suffix('.json').name} beside it (channel_order, mean, "
+            f"std) and use it by its path."
         )
     entry = KnownModel(
         name=name,

@@ -37,7 +37,7 @@ def data() -> ProbeData:
     probes = images * (1.05 - severities)[..., None]
     names = np.array([f"p{k:02d}" for k in range(60)])
     return ProbeData(
-        gallery=EmbeddingSet(embeddings=people),
+        gallery=EmbeddingSet(embeddings=people, norms_known=True),
         gallery_subjects=names,
         probes=EmbeddingSet(embeddings=probes.reshape(240, 24)),
         probe_subjects=names[owners],

@@ -78,7 +78,9 @@ def test_save_writes_it(adaface_like, home, crops):
     entry = save_inspection(without, "ada", settings=ARCFACE, force=True)
     assert "norm_output" not in entry.settings
     assert load_embedder("ada").norms_known is False
-    with pytest.raises(ConfigError, match=r"norm_output: expected one of the outputs embedding, norm"):
+    with pytest.raises(
+        ConfigError, match=r"norm_output: expected one of the outputs embedding, norm"
+    ):
         inspect_model(adaface_like, norm_output="length")
 
 
