@@ -14,16 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import row_norms
-from probefusion.embedders import EmbedderFacts, EmbedderSpec, OnnxEmbedder
+from probefusion.embedders.face_views import Crops, FaceView, FaceViews, Scale, Triple
+from probefusion.embedders.inspection import EmbedderFacts
 from probefusion.errors import DtypeError, FileFormatError, InvalidInputError, ShapeError
-from probefusion.extras import import_cv2
-from probefusion.faces.images import scale_square
 from probefusion.types import UNIT_TOLERANCE, FloatArray
 
 __all__ = ["MIN_FACES", "SCALINGS", "Feeding", "PreprocessingGuess", "guess_preprocessing"]
@@ -50,14 +48,6 @@ SCALINGS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]
 (x - 127.5)/128 is so near to the first that they cannot be told apart, and need not be.
 """
 
-_COPIES = (
-    # turn in degrees, zoom, shift right, shift down, pixels to go through, mirrored
-    (6.0, 1.05, 3.0, 0.0, 28, False),
-    (6.0, 1.05, 3.0, 0.0, 28, True),
-    (0.0, 1.00, 0.0, 0.0, 20, False),
-    (-8.0, 0.92, -3.0, 2.0, 36, True),
-    (4.0, 1.10, 0.0, -4.0, 24, False),
-)
 _ROUNDS = 1000
 _SURE, _LIKELY = 0.95, 0.8
 _NORM_SAYS_QUALITY, _NORM_SAYS_NOTHING = 0.85, 0.75
@@ -68,15 +58,8 @@ _NEAR = 0.005
 _BETTER = 0.01
 """A shifted or stretched scale whose gap is wider by more says that the right one was not tried."""
 _SHIFT, _STRETCH = 0.2, 1.4
-_SAME_PERSON = 0.65
-"""Faces at least this share as alike as a face is with its own copies count as one person."""
 _NEARLY_BEST = 0.9
 """People are counted as each feeding sees them whose gap is this share of the widest; the fewest count."""
-
-Crops = npt.NDArray[np.uint8]
-_Triple: TypeAlias = tuple[float, float, float]
-_Scale: TypeAlias = tuple[_Triple, _Triple]
-"""Mean and std in units of pixel / 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +188,7 @@ def guess_preprocessing(
             f"{Path(path).name}: expected one output that can be the embedding, got the outputs "
             f"{facts.outputs}. Say its dimension with dim."
         )
-    views = _Views(path, facts, crops, dim=dim, num_threads=num_threads)
+    views = FaceViews(path, facts, crops, dim=dim, num_threads=num_threads)
     seen = {
         (scaling, order): views.embed(_mean_and_std(scaling, order), order)
         for scaling in SCALINGS
@@ -233,91 +216,31 @@ def guess_preprocessing(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """Embeddings of the faces (N, D) and of each kind of worse copies, for one way of feeding."""
-
-    faces: FloatArray
-    copies: list[FloatArray]
-
-    def gaps(self, rows: npt.NDArray[np.intp]) -> FloatArray:
-        """(n,) similarity of each face with its own copies, less the mean of that with others'."""
-        faces = self.faces[rows]
-        gaps: FloatArray = np.mean([_gaps(faces, copy[rows]) for copy in self.copies], axis=0)
-        return gaps
-
-    def people(self) -> list[int]:
-        """The first face of each group of faces that look like one person."""
-        units = _units(self.faces)
-        own = float(np.mean([(units * _units(copy)).sum(axis=1) for copy in self.copies]))
-        alike = units @ units.T >= _SAME_PERSON * own
-        first = np.arange(len(units))
-        for _ in first:  # the smallest number spreads through each group
-            spread = np.where(alike, first, len(units)).min(axis=1)
-            first = np.minimum(first, spread)
-        return sorted(set(first.tolist()))
-
-
-class _Views:
-    """A network, and the faces and copies that it is to look at in several ways."""
-
-    def __init__(
-        self,
-        path: str | Path,
-        facts: EmbedderFacts,
-        crops: Crops,
-        *,
-        dim: int | None,
-        num_threads: int | None,
-    ) -> None:
-        self._path, self._facts, self._num_threads = path, facts, num_threads
-        self._dim = dim or facts.dims[0]
-        self._size = facts.input_size or 112
-        self._faces = _scaled(crops, self._size)
-        self._copies = [_scaled(_worse(crops, *copy), self._size) for copy in _COPIES]
-
-    def embed(self, scale: _Scale, order: str) -> _View:
-        """What it makes of them; `scale` in the network's channel order."""
-        spec = EmbedderSpec(
-            name="trial",
-            sha256=self._facts.sha256,
-            dim=self._dim,
-            input_size=self._size,
-            norm_output=self._facts.norm_output,
-            channel_order=order,
-            mean=scale[0],
-            std=scale[1],
-        )
-        embedder = OnnxEmbedder(self._path, spec, num_threads=self._num_threads)
-        return _View(
-            embedder.embed(self._faces)[0], [embedder.embed(copy)[0] for copy in self._copies]
-        )
-
-
-def _mean_and_std(scaling: str, order: str) -> _Scale:
+def _mean_and_std(scaling: str, order: str) -> Scale:
     """A scaling in the network's channel order."""
     mean, std = SCALINGS[scaling]
     return (mean, std) if order == "RGB" else (mean[::-1], std[::-1])
 
 
-def _around(mean: _Triple, std: _Triple) -> list[_Scale]:
+def _around(mean: Triple, std: Triple) -> list[Scale]:
     """A scale shifted and stretched both ways."""
     shifted = [(_moved(mean, step, 1.0), std) for step in (_SHIFT, -_SHIFT)]
     stretched = [(mean, _moved(std, 0.0, factor)) for factor in (_STRETCH, 1 / _STRETCH)]
     return shifted + stretched
 
 
-def _moved(values: _Triple, step: float, factor: float) -> _Triple:
+def _moved(values: Triple, step: float, factor: float) -> Triple:
     first, second, third = (value * factor + step for value in values)
     return first, second, third
 
 
 def _one_of_each(
-    seen: dict[tuple[str, str], _View], everybody: npt.NDArray[np.intp]
+    seen: dict[tuple[str, str], FaceView], everybody: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.intp]:
     """One face of each person, by that feeding among the nearly best ones that sees the fewest people."""
     gaps = {key: float(view.gaps(everybody).mean()) for key, view in seen.items()}
-    least = _NEARLY_BEST * max(gaps.values())
+    widest = max(gaps.values())
+    least = widest - (1 - _NEARLY_BEST) * abs(widest)
     people = [view.people() for key, view in seen.items() if gaps[key] >= least]
     return np.array(min(people, key=len))
 
@@ -335,45 +258,6 @@ def _check(crops: Crops) -> None:
         )
 
 
-def _scaled(crops: Crops, size: int) -> Crops:
-    if size == crops.shape[1]:
-        return np.ascontiguousarray(crops)
-    return np.stack([scale_square(crop, size) for crop in crops])
-
-
-def _worse(
-    crops: Crops, turn: float, zoom: float, right: float, down: float, pixels: int, mirrored: bool
-) -> Crops:
-    """Turned, zoomed and shifted copies that went through few pixels."""
-    cv2 = import_cv2("trying how a network wants its images")
-    side = crops.shape[1]
-    matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), turn, zoom)
-    matrix[:, 2] += (right, down)
-    copies = []
-    for crop in crops:
-        moved = cv2.warpAffine(crop, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
-        small = cv2.resize(moved, (pixels, pixels), interpolation=cv2.INTER_AREA)
-        blurred = cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
-        copies.append(blurred[:, ::-1] if mirrored else blurred)
-    return np.stack(copies)
-
-
-def _gaps(faces: FloatArray, worse: FloatArray) -> FloatArray:
-    """(N,) similarity of each face with its own copy, less the mean of that with the others'."""
-    first, second = _units(faces), _units(worse)
-    cosines = first @ second.T
-    own = np.diag(cosines)
-    gaps: FloatArray = (own - (cosines.sum(axis=1) - own) / (len(cosines) - 1)).astype(np.float32)
-    return gaps
-
-
-def _units(embeddings: FloatArray) -> npt.NDArray[np.float64]:
-    """Rows of unit length; zero where a row is not finite or has no length (it was fed wrongly)."""
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        units = embeddings.astype(np.float64) / row_norms(embeddings)[:, None]
-    return np.where(np.isfinite(units).all(axis=1, keepdims=True), units, 0)
-
-
 def _agreements(
     gaps: dict[tuple[str, str], FloatArray], best: tuple[str, str]
 ) -> tuple[float, float]:
@@ -388,7 +272,7 @@ def _agreements(
     return scaling, float((means[keys.index(best)] > means[keys.index(other)]).mean())
 
 
-def _norm_falls(view: _View) -> float | None:
+def _norm_falls(view: FaceView) -> float | None:
     before = row_norms(view.faces)
     after = np.stack([row_norms(copy) for copy in view.copies])
     if np.abs(np.concatenate([before, after.ravel()]) - 1).max() <= UNIT_TOLERANCE:

@@ -96,6 +96,16 @@ def test_crops_of_one_person_are_seen_to_be_of_one(bundled) -> None:
     assert guess.confidence == "unsure"
 
 
+def test_a_network_that_sees_nothing_is_unsure(save_network, rng) -> None:
+    """Embeddings that are all alike, or worse: no gap is above 0."""
+    path, _ = save_network(offset=50.0)
+    crops = rng.integers(0, 256, (8, 112, 112, 3), dtype=np.uint8)
+    guess = guess_preprocessing(path, inspect_embedder(path), crops)
+    assert guess.best.gap < 0.2
+    assert guess.num_people < MIN_FACES
+    assert guess.confidence == "unsure"
+
+
 def refed(path, target, *, mean, is_bgr):
     """The bundled network, which takes (x/255 - .5)/.5 in RGB, made to be fed x less a mean."""
     model = onnx.load(path)

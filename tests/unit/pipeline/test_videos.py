@@ -90,7 +90,7 @@ def test_a_video_without_lengths_is_not_weighed_by_them(clip_file, detector, emb
     )
     for door in doors:
         with pytest.raises(
-            MissingNormsError, match="'norm-weighted'.*the row is of length 1.*mean"
+            MissingNormsError, match=r"'norm-weighted'.*the row is of length 1.*mean"
         ):
             door()
     assert frames == []
