@@ -90,7 +90,7 @@ def test_inspect_save_use_forget(command, home, tiny_embedder, people_folder, tm
     assert code == 0
     facts = json.loads(out)
     assert facts["guess"]["num_faces"] == 24
-    assert len(facts["guess"]["tried"]) == 12
+    assert len(facts["guess"]["tried"]) == 14
     assert facts["guess"]["num_people"] <= 24
     assert facts["guess"]["doubts"] == [] or facts["guess"]["confidence"] == "unsure"
     assert facts["norm_output"] is None

@@ -34,6 +34,7 @@ SCALINGS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]
     "x/255": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "x, 0 to 255": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
     "ImageNet mean and std": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "x less 127.5": ((0.5, 0.5, 0.5), (1 / 255, 1 / 255, 1 / 255)),
     "x less VGGFace2 mean": (
         (131.0912 / 255, 103.8827 / 255, 91.4953 / 255),
         (1 / 255, 1 / 255, 1 / 255),
@@ -45,7 +46,8 @@ SCALINGS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]
 }
 """Usual scalings: mean and std in units of pixel / 255, in the order red, green, blue.
 
-(x - 127.5)/128 is so near to the first that they cannot be told apart, and need not be.
+(x - 127.5)/128 is so near to the first that they cannot be told apart, and need not be. The three means
+that are taken from x as it is are near to each other too: mostly they do as well within a trifle.
 """
 
 _ROUNDS = 1000
@@ -125,13 +127,15 @@ class PreprocessingGuess:
     def confidence(self) -> str:
         """`"sure"`, `"likely"` or `"unsure"`.
 
-        Sure: both agreements are high and no other feeding does as well. Unsure: an agreement is low, or one of
+        Sure: both agreements are high, and neither does another feeding as well nor a shifted or stretched scale
+        better. Unsure: an agreement is low, or one of
         the `doubts` holds.
         """
         agreement = min(self.scaling_agreement, self.order_agreement)
         if self.doubts or agreement < _LIKELY:
             return "unsure"
-        return "likely" if agreement < _SURE or self.near_equals else "sure"
+        is_clear = not self.near_equals and self.gain_elsewhere < _NEAR
+        return "sure" if agreement >= _SURE and is_clear else "likely"
 
     @property
     def doubts(self) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ def test_lengths_that_are_needed_and_lost_are_told_before_the_work(
 
 
 def test_the_mean_alone_is_evaluated_where_lengths_are_lost(people, without_lengths) -> None:
-    small = {"folds": (0, 1, 2, 3), "set_sizes": (1, 2), "num_sets": 2, "num_replicates": 50}
+    small = {"folds": (0, 1, 2, 3), "set_sizes": (1, 2), "num_sets": 2, "num_replicates": 100}
     report = evaluate("degraded-folder", people, embedder=without_lengths, **small)
     assert report.evaluated["fusers"] == ["mean@1"]
     assert "norm-weighted was left out" in report.limits[0]
