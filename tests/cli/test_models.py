@@ -146,7 +146,7 @@ def test_a_second_output_with_the_length_is_found_said_and_used(
     assert code == 1
     code, _, err = command("embed", *person, *flags, "--norm-output", "x", "-o", tmp_path / "e.npz")
     assert code == 1
-    assert "norm_output of norm: expected one of ['norm', 'unit'], got 'x'" in err
+    assert "norm_output of kept: expected one of ['norm', 'unit'], got 'x'" in err
 
 
 def test_convert_refuses_what_is_no_checkpoint(command, home, tmp_path):

@@ -17,7 +17,7 @@ from probefusion.errors import ConfigError, IntegrityError
 from probefusion.files.records import read_record
 from probefusion.zoo.bundled import DEFAULT_EMBEDDER
 from probefusion.zoo.cache import locate
-from probefusion.zoo.manifest import find_by_sha256
+from probefusion.zoo.manifest import KnownModel, find_by_sha256, known_models
 
 if TYPE_CHECKING:
     import onnx
@@ -93,7 +93,7 @@ def resolve_embedder(
         ConfigError: If the preprocessing is not known, or a setting is unknown or wrong.
     """
     path, sha256 = locate(model, kind="embedder")
-    entry = find_by_sha256(sha256)
+    entry = _known_as(model, sha256)
     if entry is not None and entry.kind != "embedder":
         raise ConfigError(
             f"model {str(path)!r}: expected an embedder, got the {entry.kind} {entry.name!r}."
@@ -195,6 +195,14 @@ def _fill_from_network(merged: dict[str, Any], facts: EmbedderFacts, *, is_known
                 f"{facts.outputs}. Say which with the setting dim."
             )
         merged["dim"] = facts.dims[0]
+
+
+def _known_as(model: str | Path, sha256: str) -> KnownModel | None:
+    """The entry of that name where one was given, as a file may be kept under several; else of that file."""
+    named = known_models().get(model) if isinstance(model, str) else None
+    if named is not None and named.kind == "embedder" and named.sha256 == sha256:
+        return named
+    return find_by_sha256(sha256)
 
 
 def _has_more_outputs(path: Path) -> bool:

@@ -12,8 +12,9 @@ onnx = pytest.importorskip("onnx")
 from probefusion import Pipeline, load_fuser  # noqa: E402
 from probefusion.errors import ConfigError, MissingNormsError  # noqa: E402
 from probefusion.pipeline.chosen_embedder import stated_fingerprint  # noqa: E402
-from probefusion.zoo import load_embedder, resolve_embedder  # noqa: E402
+from probefusion.zoo import known_models, load_embedder, resolve_embedder  # noqa: E402
 from probefusion.zoo.inspect import inspect_model, save_inspection  # noqa: E402
+from probefusion.zoo.manifest import forget_model  # noqa: E402
 
 ARCFACE = {"preprocessing": "arcface"}
 
@@ -97,3 +98,18 @@ def test_the_pipeline_and_the_statement_take_it(adaface_like, crops):
         Pipeline(usual.embedder, norm_output="norm")
     with pytest.raises(ConfigError, match="norm_output of ada"):
         _ = Pipeline(adaface_like, preprocessing="arcface", norm_output="nothing").embedder
+
+
+def test_a_second_model_is_kept_beside_the_first(adaface_like, home):
+    """What the manifest of the user holds already was read from a file without all its keys."""
+    inspection = inspect_model(adaface_like)
+    first = save_inspection(inspection, "one", settings=ARCFACE)
+    save_inspection(inspection, "two", settings={**ARCFACE, "norm_output": ""})
+    assert known_models()["one"].settings == first.settings
+    assert "norm_output" not in known_models()["two"].settings
+    assert load_embedder("one").spec.norm_output == "norm"
+    assert load_embedder("two").spec.norm_output is None
+    assert [load_embedder(name).spec.name for name in ("one", "two")] == ["one", "two"]
+    forget_model("two")
+    assert "one" in known_models()
+    assert "two" not in known_models()
