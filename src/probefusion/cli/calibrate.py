@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
             options.data,
             embedder=options.embedder,
             preprocessing=options.preprocessing,
+            norm_output=options.norm_output,
             mix=options.mix,
             folds=options.folds,
             set_sizes=options.sizes,

@@ -49,7 +49,7 @@ def add_parser(commands: Any) -> None:
         "--fuser",
         action="append",
         metavar="NAME|DIR",
-        help="may be given several times (default: mean, norm-weighted)",
+        help="may be given several times (default: mean, and norm-weighted where embeddings keep their length)",
     )
     parser.add_argument("-o", "--output", required=True, metavar="DIR")
     licensed = parser.add_argument_group("ijbb, ijbc, ijbs, tinyface, ytf")
@@ -116,9 +116,10 @@ def run(options: argparse.Namespace) -> int:
         result = evaluate(
             options.protocol,
             options.data,
-            fusers=options.fuser or ("mean", "norm-weighted"),
+            fusers=options.fuser or None,
             embedder=options.embedder,
             preprocessing=options.preprocessing,
+            norm_output=options.norm_output,
             embeddings=options.embeddings,
             flipped=options.flipped,
             chunks=options.chunks,

@@ -103,11 +103,17 @@ def add_embedder_option(parser: Any, *, labels: bool = False) -> None:
 
 
 def add_preprocessing_option(parser: Any) -> None:
-    """How images go into an embedder that is not known."""
+    """How images go into an embedder that is not known, and where it gives the length."""
     parser.add_argument(
         "--preprocessing",
         choices=("arcface",),
         help="for an unknown embedder without a MODEL.json beside it: RGB, (x/255 - .5)/.5",
+    )
+    parser.add_argument(
+        "--norm-output",
+        metavar="NAME",
+        help="output that holds the length of an embedding that the network itself brings to length 1, where "
+        "that is not found (AdaFace exports: found); '' for none",
     )
 
 

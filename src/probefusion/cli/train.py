@@ -78,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
             start_from=options.start_from,
             config=options.config,
             preprocessing=options.preprocessing,
+            norm_output=options.norm_output,
             plugins=options.plugin,
             force=options.force,
             trust_alignment=options.trust_alignment,

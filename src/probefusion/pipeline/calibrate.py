@@ -70,6 +70,7 @@ def calibrate(
     num_sets: int = 4,
     cache: StrPath | None = None,
     preprocessing: str | None = None,
+    norm_output: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
     force: bool = False,
@@ -92,6 +93,7 @@ def calibrate(
         num_sets: Probe sets per person.
         cache: Folder that keeps embeddings; None keeps none.
         preprocessing: How images go into an embedder that is not known ("arcface").
+        norm_output: Output of it that holds the length of an embedding that it normalises; "" for none.
         device: "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
         force: Whether thresholds that the card holds may be replaced.
@@ -105,9 +107,11 @@ def calibrate(
         MissingFileError, FileFormatError: If `fuser` is no fuser folder.
         OutputExistsError: If its card holds thresholds and `force` is False.
         EmbedderMismatchError: If it was made for another embedder.
+        MissingNormsError: If it needs lengths, and the embedder gives embeddings of length 1.
         EmptySetError: If the people leave nothing to compare.
         InvalidInputError: If no rate can be resolved; the card is kept.
     """
+    from probefusion.evaluation.scoring import check_fusers
     from probefusion.evaluation.sweep import calibrate as measure
     from probefusion.fusion.folder import with_thresholds
     from probefusion.fusion.learned import open_fuser
@@ -126,7 +130,11 @@ def calibrate(
     )
     check_measurable(protocol)
     network = open_embedder(
-        embedder, preprocessing=preprocessing, num_threads=num_threads, device=device
+        embedder,
+        preprocessing=preprocessing,
+        norm_output=norm_output,
+        num_threads=num_threads,
+        device=device,
     )
     if opened.embedder not in (None, network.fingerprint):
         raise EmbedderMismatchError(
@@ -135,6 +143,7 @@ def calibrate(
             f"{opened.embedder.partition('@')[0]} (its name or its file)"
         )
     check_people_aligned(people, network, is_trusted=trust_alignment)
+    check_fusers([opened], network.fingerprint, norms_known=network.norms_known)
     embedded = embed_folder(protocol, network, max(set_sizes), cache, on_embed)
     thresholds = measure(
         embedded,

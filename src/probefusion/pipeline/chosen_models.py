@@ -51,6 +51,7 @@ class Models:
         fuser: As for `Pipeline`.
         aligned: As for `Pipeline`.
         preprocessing: As for `Pipeline`.
+        norm_output: As for `Pipeline`.
         device: As for `Pipeline`.
         num_threads: As for `Pipeline`.
         chunk_size: As for `Pipeline`.
@@ -68,6 +69,7 @@ class Models:
         fuser: str | os.PathLike[str] | Fuser,
         aligned: bool,
         preprocessing: str | None,
+        norm_output: str | None,
         device: str,
         num_threads: int | None,
         chunk_size: int | None,
@@ -80,14 +82,15 @@ class Models:
                 "--aligned, --detector: expected one of the two, got both. Aligned crops are not searched "
                 "for faces: leave --detector out, or --aligned if these are photos."
             )
-        if preprocessing is not None and not _is_name(embedder, may_be_none=True):
-            raise ConfigError(
-                "preprocessing: expected None beside a ready embedder, which knows its own. Give the "
-                "embedder's name or file instead."
-            )
+        self._described = {"preprocessing": preprocessing, "norm_output": norm_output}
+        for name, given in self._described.items():
+            if given is not None and not _is_name(embedder, may_be_none=True):
+                raise ConfigError(
+                    f"{name}: expected None beside a ready embedder, which knows its own. Give the "
+                    f"embedder's name or file instead."
+                )
         self.aligned = aligned
         self._embedder, self._detector, self._fuser = embedder, detector, fuser
-        self._preprocessing = preprocessing
         self.num_threads, self.chunk_size = num_threads, chunk_size
         if isinstance(ignore_columns, str):
             ignore_columns = (ignore_columns,)
@@ -109,7 +112,7 @@ class Models:
         if self._ready_embedder is None:
             self._ready_embedder = open_embedder(
                 self._embedder,
-                preprocessing=self._preprocessing,
+                **self._described,
                 num_threads=self.num_threads,
                 device=self._device,
             )
@@ -344,10 +347,7 @@ class Models:
         if isinstance(given, str) and is_fingerprint(given):
             return given, None
         if isinstance(given, str | os.PathLike) and self._ready_embedder is None:
-            settings = None
-            if self._preprocessing is not None:
-                settings = {"preprocessing": self._preprocessing}
-            _, spec = resolve_embedder(os.fspath(given), settings=settings)
+            _, spec = resolve_embedder(os.fspath(given), settings=self._described)
             return spec.fingerprint, spec.dim
         return self.embedder.fingerprint, self.embedder.spec.dim
 

@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.errors import (
-    UnknownNameError,
-)
+from probefusion.errors import UnknownNameError
 from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
 from probefusion.pipeline.evaluate_checks import (
     FOLDER_PROTOCOL,
+    WITHOUT_LENGTHS,
     check_crops,
-    check_fits,
+    check_embeddings,
     check_report,
     check_settings,
     refuse_folder_settings,
+    usual_fusers,
 )
 from probefusion.pipeline.evaluation import Evaluation
 from probefusion.pipeline.folder_people import (
@@ -45,7 +45,7 @@ def evaluate(
     protocol: str,
     data: StrPath,
     *,
-    fusers: Sequence[StrPath | Fuser] = ("mean", "norm-weighted"),
+    fusers: Sequence[StrPath | Fuser] | None = None,
     embedder: StrPath | Embedder | None = None,
     embeddings: StrPath | None = None,
     flipped: bool = False,
@@ -63,6 +63,7 @@ def evaluate(
     force: bool = False,
     cache: StrPath | None = None,
     preprocessing: str | None = None,
+    norm_output: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
     trust_alignment: bool = False,
@@ -75,8 +76,9 @@ def evaluate(
         protocol: "degraded-folder", which works on any folder of people, or a benchmark of which you
             have a copy under licence: "ijbb", "ijbc", "ijbs", "tinyface", "ytf".
         data: Folder (or zip) of aligned 112x112 crops, one folder per person; or the benchmark's folder.
-        fusers: Names, fuser folders or fusers, each once. In the degraded-folder protocol the first is
-            the one that the others are compared with.
+        fusers: Names, fuser folders or fusers, each once. None takes "mean" and "norm-weighted", or, where
+            the embeddings are all of length 1, "mean" alone, which `limits` then says. In the degraded-folder
+            protocol the first is the one that the others are compared with.
         embedder: A known name, an ONNX file or an embedder; None takes the one inside the package. Beside
             `embeddings` it only states what made them (a fingerprint will do too); None: not known.
         embeddings: `.npy` or `.npz` with the embedding of every image of a benchmark, in the order that
@@ -99,6 +101,7 @@ def evaluate(
         cache: Folder that keeps embeddings, so that an interrupted run goes on; None is `output` with
             ".work" behind it, or none.
         preprocessing: How images go into an embedder that is not known ("arcface").
+        norm_output: Output of it that holds the length of an embedding that it normalises; "" for none.
         device: "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
         trust_alignment: Whether images that must be aligned crops are taken without a look at them.
@@ -114,6 +117,7 @@ def evaluate(
             aligned crops are not.
         EmptySetError: If the data leave nothing to measure.
         EmbedderMismatchError: If a fuser was made for another embedder.
+        MissingNormsError: If a fuser that was named needs lengths and the embeddings are of length 1.
         MissingStyleError: If a fuser needs style and the embeddings come without.
         ShapeError: If embeddings are not of the benchmark's number.
         OutputExistsError: If a report stands in `output` and `force` is False.
@@ -150,6 +154,7 @@ def evaluate(
         fusers=fusers,
         embedder=embedder,
         preprocessing=preprocessing,
+        norm_output=norm_output,
         device=device,
         num_threads=num_threads,
         cache=cache,
@@ -191,9 +196,10 @@ class _Source:
     def __init__(
         self,
         *,
-        fusers: Sequence[StrPath | Fuser],
+        fusers: Sequence[StrPath | Fuser] | None,
         embedder: StrPath | Embedder | None,
         preprocessing: str | None,
+        norm_output: str | None,
         device: str,
         num_threads: int | None,
         cache: StrPath | None,
@@ -204,20 +210,26 @@ class _Source:
         if isinstance(fusers, str | os.PathLike):
             fusers = (fusers,)
         self._fusers = fusers
+        self.left_out: tuple[str, ...] = ()
         self._num_threads = num_threads
         self._device = device
-        self.embedder, self.preprocessing = embedder, preprocessing
+        self.embedder = embedder
+        self.described = {"preprocessing": preprocessing, "norm_output": norm_output}
         self.cache, self.trust_alignment = cache, trust_alignment
         self.on_embed, self.on_score = on_embed, on_score
 
-    def load_fusers(self, embedder: str | None) -> list[Fuser]:
-        """The fusers, none of which was made for another embedder."""
+    def load_fusers(self, embedder: str | None, *, norms_known: bool) -> list[Fuser]:
+        """The fusers, none of which was made for another embedder; the usual ones where none was named."""
         from probefusion.evaluation.scoring import check_fusers
         from probefusion.zoo import load_fuser
 
+        chosen = self._fusers
+        if chosen is None:
+            chosen = usual_fusers(norms_known)
+            self.left_out = () if norms_known else (WITHOUT_LENGTHS,)
         fusers = [
             load_fuser(fuser, num_threads=self._num_threads, embedder=embedder, device=self._device)
-            for fuser in self._fusers
+            for fuser in chosen
         ]
         check_fusers(fusers, embedder)
         return fusers
@@ -225,14 +237,16 @@ class _Source:
     def open(self) -> tuple[Embedder, list[Fuser]]:
         """The embedder, which judges crops too where a fuser needs that, and the fusers."""
         from probefusion.embedders import CropQuality, JudgedEmbedder
+        from probefusion.evaluation.scoring import check_fusers
 
         embedder = open_embedder(
             self.embedder,
-            preprocessing=self.preprocessing,
+            **self.described,
             num_threads=self._num_threads,
             device=self._device,
         )
-        fusers = self.load_fusers(embedder.fingerprint)
+        fusers = self.load_fusers(embedder.fingerprint, norms_known=embedder.norms_known)
+        check_fusers(fusers, embedder.fingerprint, norms_known=embedder.norms_known)
         if any(fuser.needs_quality for fuser in fusers):
             judge = CropQuality(num_threads=self._num_threads, device=self._device)
             embedder = JudgedEmbedder(embedder, judge)
@@ -276,7 +290,7 @@ def _on_folder(
         },
         result=result,
         skipped=tuple(people.skipped),
-        limits=folder_limits(result),
+        limits=(*source.left_out, *folder_limits(result)),
     )
 
 
@@ -316,10 +330,10 @@ def _on_benchmark(
         made_by = embedder.own_fingerprint
         reason, title = "no face found", embedder.spec.name
     else:
-        stated = stated_fingerprint(source.embedder, preprocessing=source.preprocessing)
+        stated = stated_fingerprint(source.embedder, **source.described)
         made = read_made_embeddings(os.fspath(embeddings), embedder=stated, flipped=flipped)
-        fusers = source.load_fusers(made.images.embedder)
-        check_fits(fusers, made.images)
+        fusers = source.load_fusers(made.images.embedder, norms_known=bool(made.images.norms_known))
+        check_embeddings(fusers, made.images)
         names = made.names if name == "ijbs" else None
         benchmark = open_benchmark(
             name, os.fspath(data), check_images=False, row_names=names, **common
@@ -346,7 +360,11 @@ def _on_benchmark(
         },
         result=results,
         skipped=tuple(SkippedImage(source=entry, reason=reason) for entry in faceless),
-        limits=(*(() if unchecked is None else (unchecked,)), *benchmark_limits(results)),
+        limits=(
+            *source.left_out,
+            *(() if unchecked is None else (unchecked,)),
+            *benchmark_limits(results),
+        ),
     )
 
 

@@ -20,15 +20,33 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOLDER_PROTOCOL",
+    "WITHOUT_LENGTHS",
     "check_crops",
-    "check_fits",
+    "check_embeddings",
     "check_report",
     "check_settings",
     "refuse_folder_settings",
+    "usual_fusers",
 ]
 
 FOLDER_PROTOCOL = "degraded-folder"
 """The open protocol, on any folder of people; the others are benchmarks under licence."""
+
+
+WITHOUT_LENGTHS = (
+    "norm-weighted was left out: the embeddings are all of length 1, so it could weigh nothing. Give them as "
+    "the network made them, or their lengths, to have it measured."
+)
+"""What is told where the usual fusers are not all taken."""
+
+
+def usual_fusers(norms_known: bool) -> tuple[str, ...]:
+    """The fusers that are evaluated where none is named: those that can be for these embeddings.
+
+    Args:
+        norms_known: Whether the embeddings come with their own lengths.
+    """
+    return ("mean", "norm-weighted") if norms_known else ("mean",)
 
 
 def check_settings(is_folder: bool, **benchmark_settings: Any) -> None:
@@ -87,8 +105,12 @@ def check_report(output: str | os.PathLike[str], *, force: bool) -> None:
     check_output(folder / "report.json" if folder.is_dir() else folder, force=force)
 
 
-def check_fits(fusers: Sequence[Fuser], images: EmbeddingSet) -> None:
-    """Refuses embeddings that a fuser cannot take, before anything is scored."""
+def check_embeddings(fusers: Sequence[Fuser], images: EmbeddingSet) -> None:
+    """Refuses embeddings made elsewhere that a fuser cannot take, before anything is scored.
+
+    Raises:
+        ProbeFusionError: As for `Fuser.check_fits`; says what to do with such files.
+    """
     for fuser in fusers:
         try:
             fuser.check_fits(images)

@@ -37,6 +37,7 @@ def train(
     start_from: Source | None = None,
     config: Source | None = None,
     preprocessing: str | None = None,
+    norm_output: str | None = None,
     plugins: Sequence[str] = (),
     force: bool = False,
     trust_alignment: bool = False,
@@ -60,6 +61,7 @@ def train(
             made for. The learning rate is then lower unless given.
         config: TOML file with settings; those given as arguments go before it.
         preprocessing: How images go into an embedder that is not known ("arcface").
+        norm_output: Output of it that holds the length of an embedding that it normalises; "" for none.
         plugins: Modules that register further architectures when they are imported.
         force: Whether existing output may be replaced.
         trust_alignment: Whether the images are taken for aligned crops without a look at them.
@@ -89,6 +91,7 @@ def train(
         start_from=start_from,
         config=config,
         preprocessing=preprocessing,
+        norm_output=norm_output,
         plugins=plugins,
         force=force,
         trust_alignment=trust_alignment,
@@ -116,6 +119,7 @@ def run_training(
     start_from: Source | None = None,
     config: Source | None = None,
     preprocessing: str | None = None,
+    norm_output: str | None = None,
     plugins: Sequence[str] = (),
     force: bool = False,
     trust_alignment: bool = False,
@@ -133,6 +137,7 @@ def run_training(
         start_from: See `train`.
         config: See `train`.
         preprocessing: See `train`.
+        norm_output: See `train`.
         plugins: See `train`.
         force: See `train`.
         trust_alignment: See `train`.
@@ -157,7 +162,7 @@ def run_training(
     people = read_people(check_existing(Path(images), name="images"))
     named = {} if architecture is None else {"architecture": architecture}
     given = _given({**(settings or {}), **named}, config)
-    opened = _open_embedder(embedder, preprocessing, given.get("threads"))
+    opened = _open_embedder(embedder, preprocessing, norm_output, given.get("threads"))
     check_people_aligned(people, opened, is_trusted=trust_alignment, name="--images")
     start = None if start_from is None else _starting_point(start_from, opened.fingerprint)
     chosen, run = _resolve(given, start)
@@ -180,12 +185,17 @@ def run_training(
 
 
 def _open_embedder(
-    embedder: Source | Embedder | None, preprocessing: str | None, threads: int | None
+    embedder: Source | Embedder | None,
+    preprocessing: str | None,
+    norm_output: str | None,
+    threads: int | None,
 ) -> OnnxEmbedder:
     from probefusion.embedders import OnnxEmbedder
     from probefusion.pipeline.chosen_embedder import open_embedder
 
-    opened = open_embedder(embedder, preprocessing=preprocessing, num_threads=threads)
+    opened = open_embedder(
+        embedder, preprocessing=preprocessing, norm_output=norm_output, num_threads=threads
+    )
     if not isinstance(opened, OnnxEmbedder):
         raise ConfigError(
             f"embedder: expected an ONNX file, a known name or what load_embedder gives, got "

@@ -341,7 +341,7 @@ def _plain(entry: KnownModel) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(entry, enc_hook=dict)
     del plain["name"]
     if not entry.files:
-        plain.pop("files", None)  # not there in an entry that was read
+        plain.pop("files", None)  # a key that older releases do not know, absent if read without it
     return plain
 
 
