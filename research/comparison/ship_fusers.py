@@ -8,6 +8,7 @@ Thresholds and figures in the cards are measured on fold 3, mix 'hard'.
 from __future__ import annotations
 
 import argparse
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.sweep import calibrate, sweep
 from probefusion.fusion import MeanFuser
 from probefusion.fusion.learned import open_fuser
-from probefusion.nn.architectures import build_network
+from probefusion.nn.architectures import Network, build_network
+from probefusion.nn.exact import ExactFuser
 from probefusion.training.export.fuser_folder import export_fuser
 from research.comparison.compare_fusers import probes_path
 from research.comparison.contenders import CONTENDERS, training_config, without_style
@@ -61,41 +63,77 @@ def ship(options: argparse.Namespace, name: str, data: ProbeData) -> None:
     network.load_state_dict(load_file(trained))
     short = options.label or ("official" if known.architecture == "official" else name)
     label = f"{short}.{embedder.split('@')[0]}-lfw112.r{options.revision}"
-    arguments: dict[str, Any] = {
-        "name": label,
-        "architecture": known.architecture,
-        "embedder": embedder,
-        "licence": LICENCE,
-        "needs_norms": known.network.get("sees_norm", True),
-        "training": {
-            "data": "lfw112, folds 0, 1 and 2 of degraded-folder/v1",
-            "config": asdict(training_config(name, 0, common)),
-        },
+    training = {
+        "data": "lfw112, folds 0, 1 and 2 of degraded-folder/v1",
+        "config": asdict(training_config(name, 0, common)),
     }
-    draft = options.work / "draft.fuser"
-    export_fuser(network, draft, force=True, **arguments)
-    fuser = open_fuser(draft, num_threads=1)
-    source = f"{data.protocol}, fold {FOLD}, {options.num_sets} probe sets of each person"
-    points = [
-        {
-            "fuser": "mean" if point.fuser == "mean" else "this",
-            "num_images": point.num_images,
-            "rank1": round(point.rank1, 4),
-            "tar": {f"{v.target:g}": round(v.tar, 4) for v in point.verification if v.resolved},
-        }
-        for point in sweep(data, [MeanFuser(num_threads=1), fuser])
-    ]
+    export_measured(
+        network,
+        data,
+        options.output / label,
+        architecture=known.architecture,
+        training=training,
+        num_sets=options.num_sets,
+        licence=LICENCE,
+    )
+
+
+def export_measured(
+    network: Network,
+    data: ProbeData,
+    folder: Path,
+    *,
+    architecture: str,
+    training: dict[str, Any],
+    num_sets: int,
+    licence: str,
+) -> None:
+    """Writes a fuser folder whose card holds figures and thresholds measured on `data`, and prints the figures.
+
+    Args:
+        network: The trained network.
+        data: Probes of fold 3, mix 'hard'; without style if the network looks at none.
+        folder: The folder; its name is the fuser's.
+        architecture: Its name.
+        training: Facts for the card.
+        num_sets: Probe sets of each person in `data`.
+        licence: Of the weights.
+    """
+    arguments: dict[str, Any] = {
+        "name": folder.name,
+        "architecture": architecture,
+        "embedder": data.gallery.embedder,
+        "licence": licence,
+        "needs_norms": network.config.sees_norm if isinstance(network, ExactFuser) else True,
+        "training": training,
+    }
+    with tempfile.TemporaryDirectory() as work:
+        draft = Path(work) / "draft.fuser"
+        export_fuser(network, draft, **arguments)
+        fuser = open_fuser(draft, num_threads=1)
+        source = f"{data.protocol}, fold {FOLD}, {num_sets} probe sets of each person"
+        points = [
+            {
+                "fuser": "mean" if point.fuser == "mean" else "this",
+                "num_images": point.num_images,
+                "rank1": round(point.rank1, 4),
+                "tar": {f"{v.target:g}": round(v.tar, 4) for v in point.verification if v.resolved},
+            }
+            for point in sweep(data, [MeanFuser(num_threads=1), fuser])
+        ]
+        thresholds = calibrate(
+            data, fuser, false_match_rates=(1e-2, 1e-3, 1e-4, 1e-5), source=source
+        )
     export_fuser(
         network,
-        options.output / label,
+        folder,
         force=True,
         metrics={"protocol": source, "points": points},
-        thresholds=calibrate(
-            data, fuser, false_match_rates=(1e-2, 1e-3, 1e-4, 1e-5), source=source
-        ),
+        thresholds=thresholds,
         **arguments,
     )
-    print(label, {p["num_images"]: p["tar"]["0.0001"] for p in points if p["fuser"] == "this"})
+    tar = {p["num_images"]: p["tar"]["0.0001"] for p in points if p["fuser"] == "this"}
+    print(folder.name, tar)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,9 @@ class ExactFuserConfig:
             adds a last correction; it runs once a template, not once an image.
         sees_embedding: Whether an image is judged from its unit embedding too, or its token alone.
         sees_norm: Whether the length of the embeddings is looked at.
+        correction_share: How much of both corrections counts once the network is trained. They learn
+            whither poor images of the training people drift, which holds in part for others, so half
+            of it is better on real images than all. In training mode all of it counts.
         per_dimension_gains: Whether a cluster has one gain per output dimension or a single one.
         dropout: Rate on the hidden layer, training mode only.
 
@@ -67,6 +70,7 @@ class ExactFuserConfig:
     refines: bool = True
     sees_embedding: bool = True
     sees_norm: bool = True
+    correction_share: float = 0.5
     per_dimension_gains: bool = True
     dropout: float = 0.0
 
@@ -85,6 +89,10 @@ class ExactFuserConfig:
             raise ConfigError(
                 "style_channels, sees_norm, sees_embedding: expected something to judge images by, "
                 "got none of the three."
+            )
+        if not 0 <= self.correction_share <= 1:
+            raise ConfigError(
+                f"correction_share: expected a share from 0 to 1, got {self.correction_share!r}."
             )
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout: expected a rate in [0, 1), got {self.dropout!r}.")
@@ -227,9 +235,10 @@ class ExactFuser(ImagewiseNetwork):
         else:
             gains = torch.ones_like(means[..., :1])
             fused = means[:, 0]
+        share = 1.0 if self.training else self.config.correction_share
         if self.config.corrects:
-            fused = fused + self.correction(mean_style)
+            fused = fused + share * self.correction(mean_style)
         if self.config.refines:
             scaled = fused * math.sqrt(self.config.dim)
-            fused = fused + self.refinement(torch.cat([scaled, mean_style], dim=-1))
+            fused = fused + share * self.refinement(torch.cat([scaled, mean_style], dim=-1))
         return fused, gains.mean(dim=-1)

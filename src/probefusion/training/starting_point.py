@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ WEIGHTS_NAME = "weights.safetensors"
 """File of a fuser folder with the weights under their training names."""
 
 _FROM_THE_STORE = ("dim", "style_channels")
+_BEFORE = {"correction_share": 1.0}
+"""What settings were before cards named them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,7 +57,13 @@ class StartingPoint:
     @property
     def network_settings(self) -> dict[str, Any]:
         """Settings of its architecture, without those that the data decide."""
-        return {k: v for k, v in self.card.config.items() if k not in _FROM_THE_STORE}
+        return {k: v for k, v in self._config.items() if k not in _FROM_THE_STORE}
+
+    @property
+    def _config(self) -> dict[str, Any]:
+        """Settings of its network, with those that older cards leave out because they had no choice."""
+        known = {entry.name for entry in fields(ARCHITECTURES[self.card.architecture].config)}
+        return {**{k: v for k, v in _BEFORE.items() if k in known}, **self.card.config}
 
     @property
     def facts(self) -> dict[str, str]:
@@ -89,7 +97,7 @@ class StartingPoint:
 
     def network(self) -> Network:
         """The fuser's network as it is, in evaluation mode."""
-        network = build_network(self.card.architecture, self.card.config)
+        network = build_network(self.card.architecture, self._config)
         self.load_into(network)
         return network.eval()
 

@@ -163,3 +163,19 @@ def test_no_mixer_block_is_allowed_and_less_is_not() -> None:
     assert ExactFuserConfig(depth=0).depth == 0
     with pytest.raises(ConfigError, match="depth: expected an integer of at least 0"):
         ExactFuserConfig(depth=-1)
+
+
+@torch.no_grad()
+def test_half_of_the_correction_counts_once_trained_and_all_of_it_in_training() -> None:
+    settings = {"num_clusters": 1, "refines": False}
+    half = shaken(**settings)
+    whole, nothing = (shaken(**settings, correction_share=share) for share in (1.0, 0.0))
+    found, all_of_it, none = (network(*images(4)) for network in (half, whole, nothing))
+    assert deviation(found, (all_of_it + none) / 2) < TOLERANCE
+    assert deviation(half.train()(*images(4)), whole.train()(*images(4))) < TOLERANCE
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_a_correction_share_out_of_range_is_refused(share) -> None:
+    with pytest.raises(ConfigError, match="correction_share: expected a share from 0 to 1"):
+        ExactFuserConfig(**SIZES, correction_share=share)

@@ -15,6 +15,7 @@ from probefusion.errors import (
     IntegrityError,
     MissingFileError,
 )
+from probefusion.files import renew_hash
 from probefusion.fusion.learned import open_fuser
 from probefusion.nn.architectures import network_config
 from probefusion.training.config import TrainingConfig
@@ -146,3 +147,16 @@ def test_a_table_that_an_older_release_halved_is_made_whole(fuser_folders) -> No
     start.weights[name] = whole.half().float()
     assert not torch.equal(start.weights[name], whole)
     assert torch.equal(start.network().state_dict()[name], whole)
+
+
+def test_a_card_that_names_no_share_of_the_correction_means_all_of_it(fuser_folders, tmp_path) -> None:
+    folder = tmp_path / "older"
+    shutil.copytree(fuser_folders["exact-fast"], folder)
+    card = json.loads((folder / "fuser.json").read_text())
+    assert card["config"].pop("correction_share") == 0.5
+    (folder / "fuser.json").write_text(json.dumps(card))
+    renew_hash(folder / "fuser.json")
+    start = read_starting_point(folder)
+    assert start.network_settings["correction_share"] == 1.0
+    assert start.network().config.correction_share == 1.0
+    assert read_starting_point(fuser_folders["exact-fast"]).network().config.correction_share == 0.5
