@@ -3,7 +3,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-WORKERS ?=  # processes that run tests side by side; empty: as many as there are cores, up to 8
+WORKERS ?= auto
+# Processes that run tests side by side: one per core, of one thread each; 0 is plain pytest.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile
 
 .PHONY: demo test kernels check docs clean
 
@@ -11,7 +13,7 @@ demo: $(VENV)/.demo  ## set up, then fuse the bundled real embeddings: table and
 	$(BIN)/probefusion demo -o demo-output --force
 
 test: $(VENV)/.dev  ## set up, then run all tests
-	$(BIN)/python tests/side_by_side.py $(if $(WORKERS),--workers $(WORKERS)) $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 kernels: $(VENV)/.dev  ## set up, then run the tests that compare numbers as on three older processors
 	$(BIN)/python tests/other_kernels.py $(PYTEST_ARGS)

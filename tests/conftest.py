@@ -81,10 +81,10 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Gives a folder by its name, filled by the first process of the run that asks for it.
 
     `made_once("fusers", fill)` calls `fill(folder)` at most once, however many processes run tests side
-    by side (see side_by_side.py); nobody may change what is in it.
+    by side; nobody may change what is in it.
     """
-    run = os.environ.get("TESTS_RUN_FOLDER")
-    root = (Path(run) if run else tmp_path_factory.getbasetemp()) / "made"
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "made"
     root.mkdir(exist_ok=True)
 
     def give(name: str, fill: Callable[[Path], object]) -> Path:
