@@ -68,7 +68,17 @@ def main(arguments: list[str]) -> int:
     for name, environment in SETTINGS.items():
         sys.stdout.write(f"==== newest instructions: {name} ====\n")
         sys.stdout.flush()
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile", *chosen]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "auto",
+            "--dist",
+            "loadfile",
+            *chosen,
+        ]
         if subprocess.call(command, env=os.environ | environment) != 0:
             failed.append(name)
     sys.stdout.write(

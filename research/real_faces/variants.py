@@ -1,10 +1,10 @@
 """Embeds training images in sixteen variants of two families of degradations, for one embedder.
 
-    python -m research.real_faces.variants --lfw lfw112/ --fiw fiw112/ --embedder MODEL -o WORK/NAME
+    python -m research.real_faces.variants --lfw lfw112/ --embedder MODEL -o WORK/NAME
 
-LFW gives up to eight images of each person who has two or more, Families in the Wild two of each (three
-of people with more than five). The images are shuffled, and the first `--num-images` of them are taken. A
-killed run goes on where it was; the draws of an image come from its name alone.
+LFW gives up to eight images of each person who has two or more, Families in the Wild (`--fiw`, if wanted) two of
+each (three of people with more than five). The images are shuffled, and the first `--num-images` of them are
+taken. A killed run goes on where it was; the draws of an image come from its name alone.
 """
 
 from __future__ import annotations
@@ -110,9 +110,9 @@ class Variants:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lfw", required=True, type=Path, metavar="DIR", help="folder per person")
-    parser.add_argument("--fiw", required=True, type=Path, metavar="DIR", help="folder per person")
+    parser.add_argument("--fiw", type=Path, metavar="DIR", help="folder per person")
     parser.add_argument("--embedder", required=True, metavar="MODEL")
-    parser.add_argument("--num-images", type=int, default=5500)
+    parser.add_argument("--num-images", type=int, default=2313)
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -140,13 +140,13 @@ def main() -> None:
             print(f"{start + len(found)} of {len(images)}", flush=True)
 
 
-def training_images(lfw: Path, fiw: Path) -> Iterator[tuple[str, Path]]:
+def training_images(lfw: Path, fiw: Path | None) -> Iterator[tuple[str, Path]]:
     """Source and path of all images that may be taken, people and images by name."""
     for folder in sorted(path for path in lfw.iterdir() if path.is_dir()):
         files = sorted(folder.iterdir())
         if len(files) >= 2:
             yield from (("lfw", path) for path in files[:_PER_PERSON_LFW])
-    for folder in sorted(path for path in fiw.iterdir() if path.is_dir()):
+    for folder in sorted(path for path in fiw.iterdir() if path.is_dir()) if fiw else ():
         files = sorted(folder.iterdir())
         yield from (("fiw", path) for path in files[: 2 + (len(files) > 5)])
 

@@ -8,13 +8,14 @@ import torch
 
 pytest.importorskip("cv2", reason="the variants need OpenCV")
 
+from research.real_faces.refit import grown, halved, refit
+from research.real_faces.sets import DEV_FOLD, PersonSets
+from research.real_faces.variants import NUM_MILD, NUM_SEVERE, Variants, draw_families
+
 from probefusion.nn.architectures import build_network
 from probefusion.protocols.degraded_folder import fold_of
 from probefusion.training.export.fuser_folder import export_fuser
 from probefusion.training.starting_point import StartingPoint, read_starting_point
-from research.real_faces.refit import grown, halved, refit
-from research.real_faces.sets import DEV_FOLD, PersonSets
-from research.real_faces.variants import NUM_MILD, NUM_SEVERE, Variants, draw_families
 
 DIM, CHANNELS = 16, 6
 
@@ -95,9 +96,11 @@ def test_sets_leave_out_the_gallery_image_and_the_people_kept_for_measuring(vari
         batch = sets.draw(4)
         for probes, gallery, clean in zip(batch.probes, batch.gallery, batch.clean, strict=True):
             assert gallery[0] not in probes[:, 0]
-            assert set(probes[:, 0]) <= set(clean) and gallery[0] in clean
+            assert set(probes[:, 0]) <= set(clean)
+            assert gallery[0] in clean
             names = {variants.people[row] for row in clean}
-            assert len(names) == 1 and names <= others
+            assert len(names) == 1
+            assert names <= others
             assert probes[:, 1].max() < NUM_MILD + NUM_SEVERE
 
 
@@ -105,7 +108,8 @@ def test_variants_go_from_mild_to_severe_and_end_with_the_clean_pair(rng) -> Non
     image = rng.integers(60, 196, (14, 14, 3)).astype(np.uint8).repeat(8, 0).repeat(8, 1)
     found = draw_families(image, np.random.default_rng(2))
     assert found.shape == (18, 112, 112, 3)
-    assert np.array_equal(found[-2], image) and np.array_equal(found[-1], image[:, ::-1])
+    assert np.array_equal(found[-2], image)
+    assert np.array_equal(found[-1], image[:, ::-1])
 
     def far(some: np.ndarray) -> float:
         pairs = np.stack([some - image.astype(float), some - image[:, ::-1].astype(float)])

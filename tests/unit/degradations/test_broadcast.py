@@ -48,7 +48,8 @@ def test_severity_zero_changes_nothing_and_draws_nothing(image) -> None:
     generator = np.random.default_rng(3)
     before = generator.bit_generator.state
     found = broadcast(image, 0, generator)
-    assert np.array_equal(found, image) and found is not image
+    assert np.array_equal(found, image)
+    assert found is not image
     assert generator.bit_generator.state == before
 
 
@@ -58,12 +59,18 @@ def test_the_same_generator_gives_the_same_image(image) -> None:
     assert np.array_equal(first, second)
     assert not np.array_equal(first, broadcast(image, 0.8, np.random.default_rng(5)))
     assert np.array_equal(image, kept)
-    assert first.dtype == np.uint8 and first.shape == image.shape
+    assert first.dtype == np.uint8
+    assert first.shape == image.shape
 
 
 def test_the_more_severe_the_farther_from_the_original(image) -> None:
     levels = [
-        np.mean([mean_difference(broadcast(image, s, np.random.default_rng(k)), image) for k in range(12)])
+        np.mean(
+            [
+                mean_difference(broadcast(image, s, np.random.default_rng(k)), image)
+                for k in range(12)
+            ]
+        )
         for s in (0.1, 0.4, 0.7, 1.0)
     ]
     assert levels == sorted(levels)
@@ -90,7 +97,9 @@ def test_fading_takes_the_colours(image) -> None:
     def colour(found: np.ndarray) -> float:
         return float(found.astype(float).std(axis=2).mean())
 
-    assert colour(broadcast(image, 1, Script(u14=0.0))) < 0.2 * colour(broadcast(image, 1, Script()))
+    assert colour(broadcast(image, 1, Script(u14=0.0))) < 0.2 * colour(
+        broadcast(image, 1, Script())
+    )
 
 
 def test_a_comb_shifts_every_second_row() -> None:
@@ -111,7 +120,9 @@ def test_a_frame_is_black_outside_the_rectangle_and_unchanged_inside(image) -> N
     framed = frame(image, np.array([0.0, 0.0, 0.5, 0.5, 0.5]))
     # 112 * .6 = 67.2 pixels around the middle 55.5: from 22 to 89
     assert np.array_equal(framed[22:90, 22:90], image[22:90, 22:90])
-    assert framed[:22].max() == framed[90:].max() == framed[:, :22].max() == framed[:, 90:].max() == 0
+    assert (
+        framed[:22].max() == framed[90:].max() == framed[:, :22].max() == framed[:, 90:].max() == 0
+    )
 
 
 @pytest.mark.parametrize("severity", [-0.1, 1.1, float("nan")])

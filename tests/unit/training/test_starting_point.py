@@ -149,7 +149,9 @@ def test_a_table_that_an_older_release_halved_is_made_whole(fuser_folders) -> No
     assert torch.equal(start.network().state_dict()[name], whole)
 
 
-def test_a_card_that_names_no_share_of_the_correction_means_all_of_it(fuser_folders, tmp_path) -> None:
+def test_a_card_that_names_no_share_of_the_correction_means_all_of_it(
+    fuser_folders, tmp_path
+) -> None:
     folder = tmp_path / "older"
     shutil.copytree(fuser_folders["exact-fast"], folder)
     card = json.loads((folder / "fuser.json").read_text())
