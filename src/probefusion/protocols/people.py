@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -21,7 +21,14 @@ from probefusion.faces.images import MAX_FILE_BYTES, SkippedImage, list_images
 from probefusion.files import check_existing
 from probefusion.files.reading import READ_ERRORS, open_zip, reason_of
 
-__all__ = ["People", "composed", "read_people"]
+__all__ = [
+    "People",
+    "check_unicode",
+    "composed",
+    "namesake_key",
+    "read_people",
+    "refuse_namesakes",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,7 +62,7 @@ class People:
                 raise EmptySetError(
                     f"images: {subject!r} has no images. Leave people without images out."
                 )
-            _check_unicode(subject)
+            check_unicode(subject)
             if len(set(names)) < len(names):
                 raise InvalidInputError(f"images: {subject!r} has the same image more than once.")
             ordered[subject] = names
@@ -187,12 +194,22 @@ def read_people(path: str | Path) -> People:
     )
 
 
-def _check_unicode(name: str) -> None:
+def check_unicode(name: str, *, what: str = "person names") -> None:
+    """Refuses a name that cannot be hashed.
+
+    Args:
+        name: The name, as the operating system gave it.
+        what: What such names are of, for the message.
+
+    Raises:
+        InvalidInputError: If it holds bytes of another encoding.
+    """
     try:
         name.encode()
     except UnicodeEncodeError as error:
+        of = "file" if what == "image names" else "folder"
         raise InvalidInputError(
-            f"images: expected person names in Unicode, got {name!r}. Rename that folder in UTF-8."
+            f"images: expected {what} in Unicode, got {name!r}. Rename that {of} in UTF-8."
         ) from error
 
 
@@ -207,3 +224,24 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 def composed(text: str) -> str:
     """The text in Unicode's composed form NFC: one spelling on every file system."""
     return unicodedata.normalize("NFC", text)
+
+
+def namesake_key(name: str) -> str:
+    """What the names of one person have in common: NFC, case-folded, with `_` read as a space."""
+    return composed(composed(name).casefold()).replace("_", " ")
+
+
+def refuse_namesakes(subjects: Iterable[str]) -> None:
+    """Refuses two people of one name.
+
+    Raises:
+        InvalidInputError: If there are two.
+    """
+    seen: dict[str, str] = {}
+    for subject in subjects:
+        other = seen.setdefault(namesake_key(subject), subject)
+        if other != subject:
+            raise InvalidInputError(
+                f"people: {other!r} and {subject!r} are one name, taken for one person. "
+                f"Put their images into one folder, or rename one of two different people."
+            )
