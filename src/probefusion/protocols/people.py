@@ -27,6 +27,7 @@ __all__ = [
     "composed",
     "namesake_key",
     "read_people",
+    "read_people_and_media",
     "refuse_namesakes",
 ]
 
@@ -145,6 +146,26 @@ def read_people(path: str | Path) -> People:
         FileFormatError: If it is neither a folder nor a readable zip archive, has no person
             folders or any without images, or the archive has a member twice.
     """
+    return _listed(path, "<person>/<file>")
+
+
+def read_people_and_media(path: str | Path) -> People:
+    """The same of a folder with a folder per person, and in it one per medium: `<person>/<medium>/<file>`.
+
+    Args:
+        path: The folder or the `.zip` file.
+
+    Returns:
+        The people, with names such as `Ann_Lee/holiday/0001.jpg`.
+
+    Raises:
+        MissingFileError: If there is nothing at `path`.
+        FileFormatError: As for `read_people`.
+    """
+    return _listed(path, "<person>/<medium>/<file>")
+
+
+def _listed(path: str | Path, layout: str) -> People:
     path = check_existing(path, name="image folder")
     if path.is_dir():
         relative = [item.relative_to(path) for item in path.iterdir() if item.is_dir()]
@@ -170,10 +191,10 @@ def read_people(path: str | Path) -> People:
     for image in found:
         name = image.member or image.path.relative_to(path).as_posix()
         parts = PurePosixPath(name).parts
-        if len(parts) == 2:
+        if len(parts) == layout.count("/") + 1:
             images[parts[0]].append(name)
         else:
-            reason = f"expected <person>/<file>, got {len(parts) - 1} folders above the file"
+            reason = f"expected {layout}, got {len(parts) - 1} folders above the file"
             skipped.append(SkippedImage(source=image.name, reason=reason))
     empty = sorted(name for name, names in images.items() if not names)
     if empty or not images:
@@ -184,7 +205,7 @@ def read_people(path: str | Path) -> People:
         )
         deeper = f" {len(skipped)} images lie elsewhere or cannot be read." if skipped else ""
         raise FileFormatError(
-            f"{str(path)!r}: expected images as <person>/<file>, got {problem}.{deeper} "
+            f"{str(path)!r}: expected images as {layout}, got {problem}.{deeper} "
             f"Remove such folders, or give the folder that holds the person folders."
         )
     return People(
