@@ -8,18 +8,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.errors import (
-    MissingStyleError,
-    ShapeError,
-    UnknownNameError,
-)
-from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
+from probefusion.errors import UnknownNameError
+from probefusion.pipeline.chosen_embedder import stated_fingerprint
 from probefusion.pipeline.evaluate_checks import (
     FOLDER_PROTOCOL,
+    MEDIA_PROTOCOL,
     check_report,
     check_settings,
-    refuse_folder_settings,
 )
+from probefusion.pipeline.evaluate_media import evaluate_on_media
+from probefusion.pipeline.evaluate_source import EvaluationSource, check_fits
 from probefusion.pipeline.evaluation import Evaluation
 from probefusion.pipeline.folder_people import check_measurable, embed_folder
 
@@ -30,12 +28,13 @@ if TYPE_CHECKING:
     from probefusion.fusion import Fuser
     from probefusion.protocols.degraded_folder import Mix
     from probefusion.protocols.licensed import Benchmark
-    from probefusion.types import EmbeddingSet
 
-__all__ = ["FOLDER_PROTOCOL", "evaluate"]
+__all__ = ["FOLDER_PROTOCOL", "MEDIA_PROTOCOL", "evaluate"]
 
 StrPath = str | Path
 Progress = Callable[[int, int], None]
+
+_FOLDER_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 def evaluate(
@@ -51,11 +50,17 @@ def evaluate(
     detector: StrPath | Detector | None = None,
     check_counts: bool = True,
     mix: Mix = "hard",
-    folds: Sequence[int] = (3,),
-    set_sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64),
-    num_sets: int = 4,
+    folds: Sequence[int] | None = None,
+    set_sizes: Sequence[int] | None = None,
+    num_sets: int | None = None,
     seed: int = 0,
     num_replicates: int = 1000,
+    media_from: str | None = None,
+    faces: StrPath | None = None,
+    face_px: Sequence[str] = (),
+    relatives: str | None = None,
+    leave_out: Sequence[str] = (),
+    ignore: Sequence[str] = (),
     output: StrPath | None = None,
     force: bool = False,
     cache: StrPath | None = None,
@@ -68,27 +73,40 @@ def evaluate(
     """Embeds a protocol's images once, or takes embeddings made before, and scores every fuser on them.
 
     Args:
-        protocol: "degraded-folder", which works on any folder of people, or a benchmark of which you
-            have a copy under licence: "ijbb", "ijbc", "ijbs", "tinyface", "ytf".
+        protocol: "degraded-folder", which works on any folder of people; "media-folder", where it is known
+            which film, camera or day each image is from; or a benchmark of which you have a copy under
+            licence: "ijbb", "ijbc", "ijbs", "tinyface", "ytf".
         data: Folder (or zip) of aligned 112x112 crops, one folder per person; or the benchmark's folder.
-        fusers: Names, fuser folders or fusers, each once. In the degraded-folder protocol the first is
-            the one that the others are compared with.
+        fusers: Names, fuser folders or fusers, each once. In the two folder protocols the first is the one
+            that the others are compared with.
         embedder: A known name, an ONNX file or an embedder; None takes the one inside the package. Beside
             `embeddings` it only states what made them (a fingerprint will do too); None: not known.
         embeddings: `.npy` or `.npz` with the embedding of every image of a benchmark, in the order that
             `probefusion.protocols.licensed.open_benchmark` states, or named; see
-            `probefusion.evaluation.made_embeddings.read_made_embeddings`. No image is then read.
+            `probefusion.evaluation.made_embeddings.read_made_embeddings`. "media-folder": `.npz` with
+            names. No image is then read.
         flipped: Whether the rows of `embeddings` hold image and mirror image, (R, 2 D), to be added.
         chunks: Benchmarks: how many images at a time each template is fused from, beside all at once.
         images: "ijbs": folder of aligned face crops.
         detector: "tinyface", "ytf": what finds the face; None if the images are aligned crops.
         check_counts: Benchmarks: whether the copy must have the published numbers.
-        mix: "degraded-folder" only, as all that follow to `num_replicates`: how many images are bad.
-        folds: Whom to test on, of folds 0 to 3.
-        set_sizes: Images in a probe set.
-        num_sets: Probe sets per person.
-        seed: Of the degradations and the bootstrap.
+        mix: "degraded-folder": how many images are bad.
+        folds: Folder protocols, as all that follow to `num_replicates`: whom to test on, of folds 0 to 3;
+            None is fold 3 for "degraded-folder", all for "media-folder".
+        set_sizes: Images in a probe set; None is 1, 2, 4, ... 64, for "media-folder" to 32.
+        num_sets: Probe sets per person, 4 if None; for "media-folder" replicates of gallery and
+            probes, 16 if None.
+        seed: Of the degradations, the draws and the bootstrap.
         num_replicates: Of the bootstrap over people.
+        media_from: "media-folder", as all that follow to `ignore`: regular expression whose group `medium` is
+            searched in the files' names; None where each medium is a folder, `PERSON/MEDIUM/IMAGE`.
+        faces: Table of the widths of faces, see `probefusion.io.face_table`: a file, or the name of one
+            in the data.
+        face_px: Size classes beside all images: "..60", "60..", "20..60" (pixels, the upper one excluded).
+        relatives: Regular expression whose group `family` is searched in people's names: people of one
+            family are never each other's non-mates.
+        leave_out: People who are not used, by name.
+        ignore: Columns of `faces` that are passed over.
         output: Folder for report.json, report.md and report.html; None writes nothing
             (`Evaluation.save` does it later).
         force: Whether an existing report may be replaced.
@@ -115,32 +133,34 @@ def evaluate(
     """
     from probefusion.protocols.licensed import BENCHMARKS
 
-    known = (FOLDER_PROTOCOL, *BENCHMARKS)
+    known = (FOLDER_PROTOCOL, MEDIA_PROTOCOL, *BENCHMARKS)
     if protocol not in known:
         raise UnknownNameError("protocol", protocol, known)
-    is_folder = protocol == FOLDER_PROTOCOL
     check_settings(
-        is_folder,
+        protocol,
+        inspect.signature(evaluate),
         embeddings=embeddings,
         flipped=flipped,
         chunks=chunks,
         images=images,
         detector=detector,
+        mix=mix,
+        folds=folds,
+        set_sizes=set_sizes,
+        num_sets=num_sets,
+        seed=seed,
+        num_replicates=num_replicates,
+        media_from=media_from,
+        faces=faces,
+        face_px=face_px,
+        relatives=relatives,
+        leave_out=leave_out,
+        ignore=ignore,
     )
-    if not is_folder:
-        refuse_folder_settings(
-            inspect.signature(evaluate),
-            mix=mix,
-            folds=folds,
-            set_sizes=set_sizes,
-            num_sets=num_sets,
-            seed=seed,
-            num_replicates=num_replicates,
-        )
     if output is not None:
         check_report(output, force=force)
         cache = cache or f"{os.fspath(output)}.work"
-    source = _Source(
+    source = EvaluationSource(
         fusers=fusers,
         embedder=embedder,
         preprocessing=preprocessing,
@@ -150,16 +170,34 @@ def evaluate(
         on_embed=on_embed,
         on_score=on_score,
     )
-    if is_folder:
-        settings = {"folds": tuple(folds), "set_sizes": tuple(set_sizes)}
+    if protocol == FOLDER_PROTOCOL:
         found = _on_folder(
             data,
             source,
             mix=mix,
+            folds=(3,) if folds is None else tuple(folds),
+            set_sizes=_FOLDER_SIZES if set_sizes is None else tuple(set_sizes),
+            num_sets=4 if num_sets is None else num_sets,
+            seed=seed,
+            replicates=num_replicates,
+        )
+    elif protocol == MEDIA_PROTOCOL:
+        found = evaluate_on_media(
+            data,
+            source,
+            embeddings=embeddings,
+            flipped=flipped,
+            folds=folds,
+            set_sizes=set_sizes,
             num_sets=num_sets,
             seed=seed,
             replicates=num_replicates,
-            **settings,
+            media_from=media_from,
+            faces=faces,
+            face_px=face_px,
+            relatives=relatives,
+            leave_out=leave_out,
+            ignore=ignore,
         )
     else:
         found = _on_benchmark(
@@ -178,62 +216,9 @@ def evaluate(
     return found
 
 
-class _Source:
-    """Where fusers and embeddings come from, the same for all protocols."""
-
-    def __init__(
-        self,
-        *,
-        fusers: Sequence[StrPath | Fuser],
-        embedder: StrPath | Embedder | None,
-        preprocessing: str | None,
-        device: str,
-        num_threads: int | None,
-        cache: StrPath | None,
-        on_embed: Progress | None,
-        on_score: Progress | None,
-    ) -> None:
-        if isinstance(fusers, str | os.PathLike):
-            fusers = (fusers,)
-        self._fusers = fusers
-        self._num_threads = num_threads
-        self._device = device
-        self.embedder, self.preprocessing = embedder, preprocessing
-        self.cache = cache
-        self.on_embed, self.on_score = on_embed, on_score
-
-    def load_fusers(self, embedder: str | None) -> list[Fuser]:
-        """The fusers, none of which was made for another embedder."""
-        from probefusion.evaluation.scoring import check_fusers
-        from probefusion.zoo import load_fuser
-
-        fusers = [
-            load_fuser(fuser, num_threads=self._num_threads, embedder=embedder, device=self._device)
-            for fuser in self._fusers
-        ]
-        check_fusers(fusers, embedder)
-        return fusers
-
-    def open(self) -> tuple[Embedder, list[Fuser]]:
-        """The embedder, which judges crops too where a fuser needs that, and the fusers."""
-        from probefusion.embedders import CropQuality, JudgedEmbedder
-
-        embedder = open_embedder(
-            self.embedder,
-            preprocessing=self.preprocessing,
-            num_threads=self._num_threads,
-            device=self._device,
-        )
-        fusers = self.load_fusers(embedder.fingerprint)
-        if any(fuser.needs_quality for fuser in fusers):
-            judge = CropQuality(num_threads=self._num_threads, device=self._device)
-            embedder = JudgedEmbedder(embedder, judge)
-        return embedder, fusers
-
-
 def _on_folder(
     data: StrPath,
-    source: _Source,
+    source: EvaluationSource,
     *,
     mix: Mix,
     folds: tuple[int, ...],
@@ -274,7 +259,7 @@ def _on_folder(
 def _on_benchmark(
     name: str,
     data: StrPath,
-    source: _Source,
+    source: EvaluationSource,
     *,
     embeddings: StrPath | None,
     flipped: bool,
@@ -309,7 +294,7 @@ def _on_benchmark(
         stated = stated_fingerprint(source.embedder, preprocessing=source.preprocessing)
         made = read_made_embeddings(os.fspath(embeddings), embedder=stated, flipped=flipped)
         fusers = source.load_fusers(made.images.embedder)
-        _check_fits(fusers, made.images)
+        check_fits(fusers, made.images)
         names = made.names if name == "ijbs" else None
         benchmark = open_benchmark(
             name, os.fspath(data), check_images=False, row_names=names, **common
@@ -365,22 +350,3 @@ def _open_detector(detector: StrPath | Detector | None) -> Detector | None:
     from probefusion.zoo import load_detector
 
     return load_detector(detector) if isinstance(detector, str | os.PathLike) else detector
-
-
-def _check_fits(fusers: Sequence[Fuser], images: EmbeddingSet) -> None:
-    """Refuses embeddings that a fuser cannot take, before anything is scored."""
-    for fuser in fusers:
-        try:
-            fuser.check_fits(images)
-        except MissingStyleError as error:
-            raise MissingStyleError(
-                f"{error} Embeddings made elsewhere can bring it as style (R, C, 2) in an .npz; without "
-                f"it take 'exact-embedding', which looks at embedding and length alone."
-            ) from error
-        except ShapeError as error:
-            if fuser.dim is not None and images.dim == 2 * fuser.dim:
-                raise ShapeError(
-                    f"{error} Rows of twice the length hold image and mirror image, as InsightFace's "
-                    f"helper saves them: give --flipped (flipped=True), and they are added."
-                ) from error
-            raise
