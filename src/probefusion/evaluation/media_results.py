@@ -89,6 +89,7 @@ class MediaPoint:
             against the gallery without its own person.
         rank1: Rank-1 rate with its interval.
         curve: The ROC, thinned.
+        num_searches: Probe sets searched for, in all replicates together.
     """
 
     fuser: str
@@ -101,6 +102,7 @@ class MediaPoint:
     tpir: tuple[BootstrapInterval, ...]
     rank1: BootstrapInterval
     curve: RocCurve
+    num_searches: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
