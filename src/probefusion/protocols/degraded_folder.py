@@ -305,7 +305,7 @@ class DegradedFolderProtocol:
             "probes": [[subject, *images] for subject, images in self._probe_images.items()],
         }
         text = composed(json.dumps(content, sort_keys=True, ensure_ascii=False))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def render(
