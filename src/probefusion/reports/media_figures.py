@@ -75,21 +75,27 @@ def _rates(result: MediaEvaluation, columns: list[MediaColumn], rate: float) -> 
             (right, [point.rank1 for point in mine]),
         ):
             _draw(axes, places, intervals, is_number, line_style(number), name, shift)
-    labels = [
-        f"medium\n({column.quartiles[1]:.0f})"
-        if column.num_images == MEDIUM
-        else str(column.num_images)
-        for column in columns
-    ]
+    labels = [f"{_middle(column)}\n{column.num_people}" for column in columns]
     for axes, label in ((left, f"TAR at FAR {rate:g}"), (right, "rank-1 rate")):
         axes.set_xticks(places, labels)
         axes.set_xlim(-0.4, places[-1] + 0.5)
-        axes.set_xlabel("images in the probe (medium: the median)")
+        axes.set_xlabel("images in the probe; below: probe people")
         axes.set_ylabel(label)
         axes.grid(visible=True, alpha=0.3)
         axes.set_ylim(bottom=0)
+    point = result.point(result.fusers[0], columns[0].size_class, columns[0].num_images)
+    if point is not None and not point.verification[index].resolved:
+        left.text(
+            0.5, 0.5, "unresolved: too few comparisons", transform=left.transAxes, ha="center"
+        )
     left.legend(loc="best", frameon=False, fontsize=9)
     return figure
+
+
+def _middle(column: MediaColumn) -> str:
+    if column.num_images == MEDIUM:
+        return f"medium, median {column.quartiles[1]:.0f}"
+    return str(column.num_images)
 
 
 def _draw(
