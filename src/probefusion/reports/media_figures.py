@@ -82,7 +82,6 @@ def _rates(result: MediaEvaluation, columns: list[MediaColumn], rate: float) -> 
         axes.set_xlabel("images in the probe; below: probe people")
         axes.set_ylabel(label)
         axes.grid(visible=True, alpha=0.3)
-        axes.set_ylim(bottom=0)
     point = result.point(result.fusers[0], columns[0].size_class, columns[0].num_images)
     if point is not None and not point.verification[index].resolved:
         left.text(
