@@ -39,7 +39,7 @@ class SizeClass:
         ascending = all(a < b for a, b in pairwise(bounds))
         if not (ascending and all(0 < bound < math.inf for bound in bounds)):
             raise ConfigError(
-                f"size class: expected bounds in pixels, above 0 and ascending, got {self.text}."
+                f"face_px: expected bounds in pixels, above 0 and ascending, got {self.text}."
             )
 
     @staticmethod
@@ -58,7 +58,7 @@ class SizeClass:
         found = _RANGE.fullmatch(text)
         if found is None or text == "..":
             raise ConfigError(
-                f"size class: expected all, ..60, 60.. or 20..60 (pixels of the face's width), got {text!r}."
+                f"face_px: expected ..60, 60.., 20..60 or all (pixels of the face's width), got {text!r}."
             )
         low, high = (None if bound is None else float(bound) for bound in found.groups())
         return SizeClass(low=low, high=high)
@@ -100,7 +100,7 @@ def with_all_sizes(size_classes: Sequence[SizeClass]) -> tuple[SizeClass, ...]:
     classes = (ALL_SIZES, *(entry for entry in size_classes if entry != ALL_SIZES))
     if len(set(classes)) < len(classes):
         shown = ", ".join(entry.text for entry in classes)
-        raise ConfigError(f"size_classes: expected each class once, got {shown}.")
+        raise ConfigError(f"face_px: expected each size class once, got {shown}.")
     return classes
 
 

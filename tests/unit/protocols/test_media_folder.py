@@ -312,7 +312,7 @@ def test_a_class_holds_its_lower_bound_and_not_its_upper():
     "text", ["", "..", "60", "60..20", "60..60", "0..", "-5..", "a..b", "nan..", "..٦٠"]
 )
 def test_texts_that_are_no_class_are_refused(text):
-    with pytest.raises(ConfigError, match="size class: expected"):
+    with pytest.raises(ConfigError, match="face_px: expected"):
         SizeClass.parse(text)
 
 
@@ -328,7 +328,7 @@ def test_texts_that_are_no_class_are_refused(text):
         ({"set_sizes": (1.5,)}, "set_sizes: expected whole numbers"),
         ({"num_replicates": 0}, "num_replicates: expected at least 1"),
         ({"seed": -1}, "seed: expected 0 or more"),
-        ({"size_classes": [SizeClass(low=60)] * 2}, "each class once, got all, 60.., 60.."),
+        ({"size_classes": [SizeClass(low=60)] * 2}, "each size class once, got all, 60.., 60.."),
     ],
 )
 def test_settings_out_of_range_are_refused(options, words):
