@@ -230,8 +230,15 @@ def csv_rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
     delimiter = next((mark for mark in (";", "\t") if mark in first_line), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
+        is_first = True
         for fields in reader:
             if fields:
+                if is_first and any(len(field.splitlines()) > 1 for field in fields):
+                    raise FileFormatError(
+                        f"{name}, line {reader.line_num}: expected the first row in one line, got a field of "
+                        f"several: a quote is open."
+                    )
+                is_first = False
                 yield reader.line_num, fields
     except csv.Error as error:
         raise FileFormatError(f"{name}, line {reader.line_num}: no valid CSV ({error}).") from error

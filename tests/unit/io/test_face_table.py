@@ -67,3 +67,9 @@ def test_damaged_tables_are_refused_by_line(text, words):
 def test_bytes_that_are_no_text_are_refused():
     with pytest.raises(FileFormatError, match=r"faces.csv: expected UTF-8 text"):
         read_face_table(b"file,face_px\n\xff\xfe,3\n", origin="faces.csv")
+
+
+def test_an_open_quote_in_the_first_line_is_one_line():
+    with pytest.raises(FileFormatError, match=r"line 2: .*a quote is open") as refusal:
+        read('"file,face_px\na/b,10\n')
+    assert "\n" not in str(refusal.value)
