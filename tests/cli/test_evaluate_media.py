@@ -68,6 +68,7 @@ def test_a_folder_with_all_options(evaluate, stills):
     assert evaluated["protocol"]["folds"] == [0, 1, 2, 3]
     assert evaluated["content"].startswith("media-folder/v1@")
     assert evaluated["media_from"] == FILM
+    assert evaluated["repeated_images"] == []
     assert evaluated["faces"]["num_rows"] == 31
     assert evaluated["faces"]["num_rows_of_no_image"] == 0
     assert evaluated["counts"] == {
@@ -223,6 +224,21 @@ def test_unusable_tables_are_one_line(evaluate, stills, tmp_path, text, words):
     assert words in err
     assert len(err.strip().splitlines()) == 1
     assert not folder.exists()
+
+
+def test_an_image_in_two_media_is_told(evaluate, stills, tmp_path):
+    shutil.copytree(stills, tmp_path / "data")
+    image = tmp_path / "data" / "F0_p0" / "film0__0.png"
+    shutil.copy(image, image.with_name("film1__9.png"))
+    shutil.copy(image, image.with_name("film0__9.png"))  # twice in one medium
+    code, out, err, folder = evaluate(tmp_path / "data", "--media-from", FILM, *FEW)
+    assert code == 0, err
+    assert "1 image is there byte for byte in several media" in out
+    assert "'F0_p0/film0__0.png' and 'F0_p0/film0__9.png'" in out
+    facts = json.loads((folder / "report.json").read_text())
+    assert facts["evaluated"]["repeated_images"] == [
+        ["F0_p0/film0__0.png", "F0_p0/film0__9.png", "F0_p0/film1__9.png"]
+    ]
 
 
 def test_a_damaged_image_is_named(evaluate, stills, tmp_path):

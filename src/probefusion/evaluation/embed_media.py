@@ -16,7 +16,7 @@ from probefusion.evaluation.licensed import EmbeddedRows
 from probefusion.faces.images import read_crop
 from probefusion.protocols.media_protocol import MediaFolderProtocol
 
-__all__ = ["embed_media", "rows_used"]
+__all__ = ["embed_media", "repeated_images", "rows_used"]
 
 
 def rows_used(protocol: MediaFolderProtocol) -> npt.NDArray[np.int64]:
@@ -25,6 +25,32 @@ def rows_used(protocol: MediaFolderProtocol) -> npt.NDArray[np.int64]:
     parts = [split.gallery.ravel(), *(draw.rows.ravel() for draw in split.draws)]
     parts += [probes.rows for probes in split.medium_probes]
     return np.unique(np.concatenate(parts))
+
+
+def repeated_images(protocol: MediaFolderProtocol) -> list[tuple[str, ...]]:
+    """Images that are there byte for byte in several media, or of several people.
+
+    With one of them in the gallery a probe may hold the gallery's own image.
+
+    Args:
+        protocol: Whose images are looked at, `protocol.sources`.
+
+    Returns:
+        The names of each such image, sorted, in the order of the first ones; [] if there are none.
+
+    Raises:
+        FileFormatError: If an image cannot be read.
+    """
+    images = protocol.images
+    places: dict[bytes, list[str]] = {}
+    for source in protocol.sources:
+        digest = hashlib.sha256(images.people.read(source)).digest()
+        places.setdefault(digest, []).append(source)
+    return [
+        tuple(names)
+        for names in places.values()
+        if len({(name.partition("/")[0], images.media[name]) for name in names}) > 1
+    ]
 
 
 def embed_media(

@@ -11,7 +11,7 @@ from probefusion.evaluation.media_results import MediaColumn, MediaEvaluation, M
 from probefusion.metrics import TarAtFar
 from probefusion.protocols.media_folder import MediaSplit
 
-__all__ = ["benchmark_limits", "folder_limits", "media_limits"]
+__all__ = ["benchmark_limits", "folder_limits", "media_limits", "repeated_limits"]
 
 _FEW_PEOPLE = 30
 """Fewer probe people than these make intervals that mean little."""
@@ -91,6 +91,22 @@ def media_limits(result: MediaEvaluation, split: MediaSplit) -> tuple[str, ...]:
         columns = [column for column in result.columns if column.size_class == size_class]
         found += _of_class(result, size_class, columns)
     return tuple(found)
+
+
+def repeated_limits(repeated: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """What images that stand in several media mean.
+
+    Args:
+        repeated: The names of each, as `repeated_images` gives them.
+    """
+    if not repeated:
+        return ()
+    first = " and ".join(map(repr, repeated[0][:2]))
+    number = "1 image is" if len(repeated) == 1 else f"{len(repeated)} images are"
+    return (
+        f"Images: {number} there byte for byte in several media or of several people, the first as {first}. A "
+        f"probe may hold the gallery's own image. Keep one of each; report.json lists them.",
+    )
 
 
 def _of_class(

@@ -40,8 +40,8 @@ def evaluate_on_media(
     **settings: Any,
 ) -> Evaluation:
     """What `probefusion.evaluate` does for "media-folder"; its arguments are explained there."""
-    from probefusion.evaluation.embed_media import embed_media
-    from probefusion.evaluation.limits import media_limits
+    from probefusion.evaluation.embed_media import embed_media, repeated_images
+    from probefusion.evaluation.limits import media_limits, repeated_limits
     from probefusion.evaluation.media_folder import evaluate_media
     from probefusion.evaluation.media_results import MediaPlan
     from probefusion.protocols.media_images import read_media_images
@@ -53,12 +53,18 @@ def evaluate_on_media(
         raise InvalidInputError("ignore: names columns of faces, and no faces are given.")
     plan = MediaPlan(num_replicates=replicates, seed=settings["seed"])
     made: dict[str, Any]
+    repeated: list[tuple[str, ...]] = []
     if embeddings is None:
         protocol = _protocol(images, **settings)
         embedder, fusers = source.open()
+        repeated = repeated_images(protocol)
         cache = None if source.cache is None else os.fspath(source.cache)
         rows = embed_media(protocol, embedder, cache=cache, progress=source.on_embed)
-        made = {"embedder": embedder.fingerprint, "embedder_form": embedder.own_fingerprint}
+        made = {
+            "repeated_images": [list(names) for names in repeated],
+            "embedder": embedder.fingerprint,
+            "embedder_form": embedder.own_fingerprint,
+        }
         title = embedder.spec.name
     else:
         read = _read_embeddings(embeddings, source, flipped=flipped)
@@ -80,7 +86,7 @@ def evaluate_on_media(
         evaluated=_evaluated(protocol, made, fusers),
         result=result,
         skipped=tuple(protocol.images.skipped),
-        limits=media_limits(result, protocol.split),
+        limits=(*repeated_limits(repeated), *media_limits(result, protocol.split)),
     )
 
 
