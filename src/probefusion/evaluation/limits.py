@@ -5,13 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from probefusion.evaluation.degraded_folder import FolderEvaluation
+from probefusion.evaluation.degraded_folder import FolderEvaluation, FuserDifference
 from probefusion.evaluation.licensed import BenchmarkResult
-from probefusion.evaluation.media_results import MediaColumn, MediaEvaluation, MediaPoint
+from probefusion.evaluation.media_results import (
+    MediaColumn,
+    MediaDifference,
+    MediaEvaluation,
+    MediaPoint,
+)
 from probefusion.metrics import TarAtFar
 from probefusion.protocols.media_folder import MediaSplit
 
 __all__ = ["benchmark_limits", "folder_limits", "media_limits", "repeated_limits"]
+
+_SIGNIFICANT = 0.05
+"""Family-wise level at which a difference is called one."""
 
 _FEW_PEOPLE = 30
 """Fewer probe people than these make intervals that mean little."""
@@ -44,6 +52,7 @@ def folder_limits(result: FolderEvaluation) -> tuple[str, ...]:
             f"TPIR at FPIR {_listed(open_rates)}: {result.num_probe_sets:,} searches; FPIR "
             f"{min(open_rates):g} needs {_needed(min(open_rates)):,}. Give more people or probe sets."
         )
+    found += _few_replicates(result.differences, result.plan.num_replicates)
     if result.num_people < _FEW_PEOPLE:
         who = "1 person" if result.num_people == 1 else f"{result.num_people} people"
         found.append(
@@ -87,10 +96,26 @@ def media_limits(result: MediaEvaluation, split: MediaSplit) -> tuple[str, ...]:
         f"all of them together, but they are of at most {pairs:,} pairs of probe person and other "
         f"person: rates far below {1 / max(pairs, 1):.1g} rest on few pairs."
     )
+    found += _few_replicates(result.differences, result.plan.num_replicates)
     for size_class in dict.fromkeys(column.size_class for column in result.columns):
         columns = [column for column in result.columns if column.size_class == size_class]
         found += _of_class(result, size_class, columns)
     return tuple(found)
+
+
+def _few_replicates(
+    differences: Sequence[FuserDifference] | Sequence[MediaDifference], num_replicates: int
+) -> list[str]:
+    """Whether the bootstrap is too coarse for so many differences: its least p-value is 2 / (R + 1)."""
+    count = sum(difference.paired.resolved for difference in differences)
+    needed = math.ceil(round(2 * count / _SIGNIFICANT, 6)) - 1
+    if num_replicates >= needed:
+        return []
+    return [
+        f"Differences: there are {count}, each from {num_replicates:,} replicates of the bootstrap. After "
+        f"Holm's correction none can reach the level of .05. Give {needed:,} replicates or more "
+        f"(--replicates), or fewer fusers, sizes or classes."
+    ]
 
 
 def repeated_limits(repeated: Sequence[Sequence[str]]) -> tuple[str, ...]:

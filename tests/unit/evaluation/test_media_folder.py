@@ -205,6 +205,18 @@ def test_a_column_without_people_is_not_measured():
     assert "Faces all, N = 500: fewer than two people" in limits
 
 
+def test_a_bootstrap_too_coarse_for_so_many_differences_is_told(data, result):
+    """With 100 replicates no p-value is below 2 / 101, too much for Holm over three or more."""
+    protocol, _ = data
+    resolved = sum(difference.paired.resolved for difference in result.differences)
+    assert resolved > 2
+    least = min(d.adjusted_p_value for d in result.differences if d.paired.resolved)
+    assert least > 0.05
+    limits = " ".join(media_limits(result, protocol.split))
+    assert f"Differences: there are {resolved}, each from 100 replicates" in limits
+    assert f"Give {40 * resolved - 1:,} replicates or more" in limits
+
+
 def test_limits_say_what_is_open(data, result):
     protocol, _ = data
     limits = media_limits(result, protocol.split)
