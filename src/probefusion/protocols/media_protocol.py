@@ -201,4 +201,4 @@ class MediaFolderProtocol:
             "families": self.families.tolist(),
         }
         text = composed(json.dumps(content, sort_keys=True, ensure_ascii=False))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

@@ -142,3 +142,8 @@ def test_definition_and_hash_hold_all_that_decides():
     )
     assert unknown.content_hash != protocol.content_hash
     assert np.isnan(unknown.face_px).all()
+
+
+def test_a_pattern_in_another_encoding_has_a_hash():
+    protocol = MediaFolderProtocol(images=make_images(), relatives="^(?P<family>F.)|caf\udce9")
+    assert len(protocol.content_hash) == 64
