@@ -3,13 +3,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: demo test check docs clean
+WORKERS ?= auto
+# Processes that run tests side by side: one per core, of one thread each; 0 is plain pytest.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 --dist loadfile
+
+.PHONY: demo test kernels check docs clean
 
 demo: $(VENV)/.demo  ## set up, then fuse the bundled real embeddings: table and plots
 	$(BIN)/probefusion demo -o demo-output --force
 
 test: $(VENV)/.dev  ## set up, then run all tests
-	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+kernels: $(VENV)/.dev  ## set up, then run the tests that compare numbers as on three older processors
+	$(BIN)/python tests/other_kernels.py $(PYTEST_ARGS)
 
 check: $(VENV)/.dev  ## style, types, import direction, then all tests
 	$(BIN)/ruff format --check .

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from probefusion.types import EmbeddingSet
@@ -74,16 +77,46 @@ def make_set(rng: np.random.Generator):
 
 
 @pytest.fixture(scope="session")
-def fuser_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Gives a folder by its name, filled by the first process of the run that asks for it.
+
+    `made_once("fusers", fill)` calls `fill(folder)` at most once, however many processes run tests side
+    by side; nobody may change what is in it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "made"
+    root.mkdir(exist_ok=True)
+
+    def give(name: str, fill: Callable[[Path], object]) -> Path:
+        with FileLock(root / f"{name}.lock"):
+            if not (root / name).exists():
+                draft = Path(tempfile.mkdtemp(dir=root))
+                fill(draft)
+                draft.rename(root / name)
+        return root / name
+
+    return give
+
+
+EXPORTABLE = ("exact", "exact-fast", "official")
+"""Tests may have registered other architectures."""
+
+
+@pytest.fixture(scope="session")
+def fuser_folders(made_once: Callable[..., Path]) -> dict[str, Path]:
     """Small untrained fusers of every architecture, exported with random weights."""
-    torch = pytest.importorskip("torch")
+    pytest.importorskip("torch")
+    root = made_once("fusers", _export_random_fusers)
+    return {architecture: root / architecture for architecture in EXPORTABLE}
+
+
+def _export_random_fusers(root: Path) -> None:
+    import torch
+
     from probefusion.nn.architectures import build_network
     from probefusion.training.export.fuser_folder import export_fuser
 
-    root = tmp_path_factory.mktemp("fusers")
-    folders = {}
-    exportable = ("exact", "exact-fast", "official")  # tests may have registered others
-    for number, architecture in enumerate(exportable):
+    for number, architecture in enumerate(EXPORTABLE):
         network = build_network(
             architecture, {"dim": 16, "style_channels": 6}, rng=np.random.default_rng(number)
         )
@@ -91,17 +124,15 @@ def fuser_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         with torch.no_grad():  # zero-initialised heads would make the fuser a plain mean
             for parameter in network.parameters():
                 parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
-        folders[architecture] = root / architecture
         export_fuser(
             network,
-            folders[architecture],
+            root / architecture,
             name=f"{architecture}.test-random.r1",
             architecture=architecture,
             embedder="net@1",
             licence="none",
             training={},
         )
-    return folders
 
 
 @pytest.fixture(

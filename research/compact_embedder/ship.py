@@ -28,6 +28,7 @@ from probefusion.embedders.embedder import OnnxEmbedder
 from probefusion.embedders.spec import EmbedderSpec
 from probefusion.faces.images import read_crop
 from probefusion.files import replace_file, sha256_of
+from probefusion.files.hashed_json import hashed_json
 from probefusion.metrics import tar_at_far
 from probefusion.protocols import read_people
 from probefusion.protocols.degraded_folder import fold_of
@@ -142,7 +143,7 @@ def main() -> None:
         "forbidden_uses": FORBIDDEN,
         "not_measured": NOT_MEASURED,
     }
-    write(options.output / CARD_NAME, json.dumps(card, indent=2) + "\n")
+    write(options.output / CARD_NAME, hashed_json(card, indent=2).decode())
     card = json.loads((options.output / CARD_NAME).read_text())
     write(options.output / "MODEL_CARD.md", model_card(card))
     changed = [] if options.keep_pages else refresh_pages(card, REPOSITORY)

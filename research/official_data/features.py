@@ -7,7 +7,6 @@ channel 1, and so on (released: V = 16, D = 512, C = 384, thus 1,280 a row).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +23,7 @@ from probefusion.errors import (
 from probefusion.extras import import_extra
 from probefusion.files import check_existing, replace_file
 from probefusion.training.convert.foreign_checkpoint import read_foreign_checkpoint
+from probefusion.training.store_files import StoreProgress, write_facts
 from probefusion.training.variant_store import VariantStore
 from probefusion.types import FloatArray
 from research.official_data.record_files import ListEntry, Record, RecordFile, read_record_list
@@ -111,8 +111,8 @@ def import_features(
                 progress(index + 1, len(entries))
         for file in files.values():
             file.flush()
+        done = StoreProgress(done=0).grown(len(entries), files)
     facts = {
-        "format_version": 1,
         "embedder": embedder,
         "recipe": "official features",
         "content": f"clean embeddings stand for: {'variants' if centres is None else 'class centres'}",
@@ -121,9 +121,8 @@ def import_features(
         "subjects": [place[name] for name in people],
         "sources": [entry.path for entry in entries],
     }
-    for name, content in (("store.json", facts), ("progress.json", {"done": len(entries)})):
-        with replace_file(output / name) as stream:
-            stream.write(json.dumps(content).encode())
+    write_facts(output, facts)
+    done.write(output)
     return VariantStore.open(output)
 
 

@@ -66,27 +66,31 @@ def probe(assets, models):
     """The low-quality clip with MobileFaceNet-128d."""
     from probefusion.zoo import load_embedder
 
-    return processed_probe(assets, models, load_embedder(models[1]))
+    return processed_probe(assets, models, load_embedder(models[1]), ("whole", *HALVES))
 
 
-def processed_probe(assets, models, embedder):
-    """State and mean state of the whole low-quality clip and of its halves; its images."""
+HALVES = ("first", "second")
+
+
+def processed_probe(assets, models, embedder, parts):
+    """State and mean state of the low-quality clip, whole or its halves; the images of the whole."""
     from probefusion.fusion import MeanFuser
     from probefusion.video import process_video
     from probefusion.zoo import load_detector
 
     detector = load_detector(models[3])
     fuser = load_fuser("exact", embedder=embedder.fingerprint)
-    found = {}
-    for name, part in (("whole", {}), ("first", {"stop": 13.05}), ("second", {"start": 13.05})):
-        reader = VideoReader(assets / "video" / "caface_probe.mp4", **part)
+    times = {"whole": {}, "first": {"stop": 13.05}, "second": {"start": 13.05}}
+    found = {"fuser": fuser, "mean": MeanFuser(), "embedder": embedder}
+    for name in parts:
+        reader = VideoReader(assets / "video" / "caface_probe.mp4", **times[name])
         with reader, process_video(reader, detector, embedder, fuser) as clip:
             people, _ = merge_people(clip.people, fuser, 0.38)
             rows, weights = zip(*people[0].blocks(), strict=True)
             found[name] = (people[0].state, people[0].mean_state)
             if name == "whole":
-                images = (np.concatenate(rows), np.concatenate(weights), clip.counts)
-    return {"fuser": fuser, "mean": MeanFuser(), "images": images, "embedder": embedder, **found}
+                found["images"] = np.concatenate(rows), np.concatenate(weights), clip.counts
+    return found
 
 
 def test_the_low_quality_clip_is_processed_whole(probe) -> None:
@@ -127,7 +131,8 @@ def test_one_half_finds_the_other_among_500_people(probe, assets) -> None:
 def test_so_it_does_with_the_embedder_inside(assets, models) -> None:
     from probefusion.zoo import load_embedder
 
-    margins = margins_of_halves(processed_probe(assets, models, load_embedder()), assets)
+    inside = processed_probe(assets, models, load_embedder(), HALVES)
+    margins = margins_of_halves(inside, assets)
     assert margins["fuser"] > 0.4
     assert margins["mean"] > 0.4
 
@@ -145,7 +150,7 @@ def margins_of_halves(probe, assets) -> dict[str, float]:
     margins = {}
     for name, place in (("fuser", 0), ("mean", 1)):
         fuser = probe[name]
-        first, second = (fuser.finish(probe[half][place]).vector for half in ("first", "second"))
+        first, second = (fuser.finish(probe[half][place]).vector for half in HALVES)
         others = fuser.fuse_many(images, offsets)
         rivals = max(float((others @ first).max()), float((others @ second).max()))
         margins[name] = float(first @ second) - rivals

@@ -28,6 +28,33 @@ def test_crops_can_be_fused_at_once(tmp_path, command) -> None:
     assert "--force" in err
 
 
+def test_all_crops_are_written_or_none(tmp_path, monkeypatch) -> None:
+    pytest.importorskip("cv2")
+    from probefusion.evaluation import drawn_people
+
+    def fail_late(person, number, draw=drawn_people.draw_crop):
+        if number == 4:
+            raise OSError(28, "the disk is full")
+        return draw(person, number)
+
+    (tmp_path / "kept").mkdir()
+    old = tmp_path / "kept" / "person-1"
+    old.mkdir()
+    (old / "1.png").write_bytes(b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(drawn_people, "draw_crop", fail_late)
+        for folder in ("new", "kept"):
+            with pytest.raises(OSError, match="full"):
+                drawn_people.write_crops(tmp_path / folder, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert [path.relative_to(tmp_path / "kept").as_posix() for path in (tmp_path / "kept").rglob("*")] == [
+        "person-1", "person-1/1.png",
+    ]  # fmt: skip
+    assert (old / "1.png").read_bytes() == b"old"
+    assert len(drawn_people.write_crops(tmp_path / "kept", force=True)) == 18
+    assert (old / "1.png").read_bytes() != b"old"
+
+
 @pytest.mark.parametrize("width", [36, 60, 120])
 def test_tables_fit_the_terminal_and_lose_nothing(monkeypatch, capsys, width) -> None:
     monkeypatch.setenv("COLUMNS", str(width))

@@ -90,7 +90,10 @@ def test_inspect_save_use_forget(command, home, tiny_embedder, people_folder, tm
     assert code == 0
     facts = json.loads(out)
     assert facts["guess"]["num_faces"] == 24
-    assert len(facts["guess"]["tried"]) == 8
+    assert len(facts["guess"]["tried"]) == 14
+    assert facts["guess"]["num_people"] <= 24
+    assert facts["guess"]["doubts"] == [] or facts["guess"]["confidence"] == "unsure"
+    assert facts["norm_output"] is None
     assert facts["saved_as"] == "mine"
     code, out, _ = command(
         "embed", people_folder / "person_03", "--aligned", "--embedder", "mine",
@@ -102,6 +105,48 @@ def test_inspect_save_use_forget(command, home, tiny_embedder, people_folder, tm
     code, _, err = command("models", "forget", "mine")
     assert code == 1
     assert "unknown model of your own 'mine'" in err
+
+
+def test_a_second_output_with_the_length_is_found_said_and_used(
+    command, home, tiny_embedder, people_folder, tmp_path
+):
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(tiny_embedder)
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    source = model.graph.output[0].name
+    model.graph.node.append(helper.make_node("ReduceL2", [source], ["norm"], axes=[1], keepdims=1))
+    model.graph.node.append(helper.make_node("Div", [source, "norm"], ["unit"]))
+    model.graph.node.append(helper.make_node("Sqrt", ["norm"], ["root"]))
+    for second in ("norm", "root"):
+        del model.graph.output[:]
+        for name, width in (("unit", 16), (second, 1)):
+            model.graph.output.append(helper.make_tensor_value_info(name, kind, ["N", width]))
+        onnx.save(model, tmp_path / f"{second}.onnx")
+    code, out, _ = command("models", "inspect", tmp_path / "norm.onnx")
+    assert code == 0
+    assert "norm output: norm, the length of the embedding" in out
+    code, out, _ = command("models", "inspect", tmp_path / "root.onnx")
+    assert "norm output: perhaps root" in out
+    assert "say so: --norm-output root" in out
+    saving = ("--preprocessing", "arcface", "--save")
+    for name, flags in (("kept", ()), ("lost", ("--norm-output", ""))):
+        code, _, _ = command("models", "inspect", tmp_path / "norm.onnx", *saving, name, *flags)
+        assert code == 0
+    person = (people_folder / "person_03", "--aligned")
+    weighted = (*person, "--fuser", "norm-weighted", "-o")
+    code, _, _ = command("fuse", *weighted, tmp_path / "a.npz", "--embedder", "kept")
+    assert code == 0
+    code, _, err = command("fuse", *weighted, tmp_path / "b.npz", "--embedder", "lost")
+    assert code == 1
+    assert "'norm-weighted' judges images by the length" in err
+    assert "mean" in err
+    flags = ("--embedder", tmp_path / "norm.onnx", "--preprocessing", "arcface")
+    assert command("fuse", *weighted, tmp_path / "c.npz", *flags)[0] == 0
+    code, _, err = command("fuse", *weighted, tmp_path / "d.npz", *flags, "--norm-output", "")
+    assert code == 1
+    code, _, err = command("embed", *person, *flags, "--norm-output", "x", "-o", tmp_path / "e.npz")
+    assert code == 1
+    assert "norm_output of kept: expected one of ['norm', 'unit'], got 'x'" in err
 
 
 def test_convert_refuses_what_is_no_checkpoint(command, home, tmp_path):

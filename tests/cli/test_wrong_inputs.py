@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
 
@@ -39,3 +40,18 @@ def test_why_a_folder_holds_no_people(tmp_path, command, people_folder, kind, wo
     assert words in err
     assert ("stray.png" in err) == (kind == "outside")
     assert ("leave --people out" in err) == (kind != "none")
+
+
+@pytest.mark.parametrize("options", [(), ("--aligned",)])
+def test_embeddings_need_no_embedding(tmp_path, command, options) -> None:
+    np.savez(tmp_path / "set.npz", embeddings=np.eye(3, dtype=np.float32))
+    (tmp_path / "state.safetensors").write_bytes(b"x")
+    for name in ("set.npz", "state.safetensors"):
+        code, _, err = command("embed", tmp_path / name, *options, "-o", tmp_path / "o.npz")
+        assert code == 1
+        assert f"{name}: expected images, got a file of embeddings or a state" in err
+        assert "probefusion fuse" in err
+    (tmp_path / "rows.json").write_text("{}")
+    code, _, err = command("embed", tmp_path / "rows.json", *options, "-o", tmp_path / "o.npz")
+    assert code == 1
+    assert "rows.json: a JSON file has no one layout" in err

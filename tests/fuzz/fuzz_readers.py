@@ -38,7 +38,7 @@ from probefusion.errors import ProbeFusionError
 from probefusion.faces import decode_image, list_images, read_images
 from probefusion.files.records import read_record
 from probefusion.fusion import MeanFuser
-from probefusion.fusion.folder import read_card
+from probefusion.fusion.folder import _card_of, read_card
 from probefusion.io import kind_of, read_embeddings, read_templates
 from probefusion.io.face_table import read_face_table
 from probefusion.protocols import open_face_table, read_media_images, read_people
@@ -115,6 +115,7 @@ def in_folder(name: str, others: dict[str, bytes], read: Callable[[Path], Any]) 
         for other, data in others.items():
             (folder / other).write_bytes(data)
         (folder / name).write_bytes(path.read_bytes())
+        _card_of.cache_clear()  # files are changed within one tick of the clock
         return read(folder)
 
     return read_folder
@@ -180,7 +181,7 @@ def make_targets() -> list[Target]:
         Target("rows.csv", text.encode(), read_embeddings, False),
         Target("kind.npz", saved(images, "s.npz"), kind_of, False),
         Target("kind.safetensors", saved(states["ann"], "s.safetensors"), kind_of, False),
-        Target("fuser.json", (folder / "fuser.json").read_bytes(), in_folder("fuser.json", graphs, read_card), False),
+        Target("fuser.json", (folder / "fuser.json").read_bytes(), in_folder("fuser.json", graphs, read_card), True),
         Target("record.json", json.dumps({"a": [1, {"b": None}]}).encode(), lambda path: read_record(path, dict[str, Any]), False),
         Target("settings.toml", toml, lambda path: read_settings_file(path, VideoSettings), False),
         Target("table.txt", b"1 2 3\n4 5 6\n\n7 8 9\n", lambda path: told(read_integer_columns(path, columns=("a", "b", "c"))), False),

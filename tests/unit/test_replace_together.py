@@ -14,6 +14,8 @@ from probefusion.files import (
     check_name,
     check_not_input,
     check_output_file,
+    making_folders,
+    replace_at_once,
     replace_file,
     replace_folder,
     replace_folder_content,
@@ -168,3 +170,68 @@ def test_a_folder_gives_way_to_its_successor_only_when_that_stands(tmp_path) -> 
     (tmp_path / "next").mkdir()
     replace_folder(tmp_path / "next", tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "old"]
+
+
+def make_draft(folder: Path, name: str, text: str) -> Path:
+    draft = folder / name
+    draft.mkdir()
+    write(draft / "card", text)
+    return draft
+
+
+def test_a_folder_takes_its_name_with_the_files_or_not_at_all(tmp_path) -> None:
+    make_draft(tmp_path, "fuser", "old")
+    with replace_together():
+        write(tmp_path / "report", "new")
+        with replace_at_once():
+            draft = make_draft(tmp_path, "draft", "new")
+        replace_folder(draft, tmp_path / "fuser")
+        assert (tmp_path / "fuser/card").read_text() == "old"
+    assert contents(tmp_path) == {"fuser/card": "new", "report": "new"}
+
+    def fail() -> None:
+        with replace_together():
+            write(tmp_path / "report", "newer", force=True)
+            with replace_at_once():
+                draft = make_draft(tmp_path, "draft", "newer")
+            replace_folder(draft, tmp_path / "fuser")
+            raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert contents(tmp_path) == {"fuser/card": "new", "report": "new"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fuser", "report"]
+
+
+def test_a_folder_goes_back_where_a_later_file_cannot_take_its_name(tmp_path) -> None:
+    make_draft(tmp_path, "fuser", "old")
+
+    def fail() -> None:
+        with replace_together():
+            with replace_at_once():
+                draft = make_draft(tmp_path, "draft", "new")
+            replace_folder(draft, tmp_path / "fuser")
+            write(tmp_path / "report", "new")
+            (tmp_path / "report").mkdir()
+
+    with pytest.raises(OutputExistsError, match="folder"):
+        fail()
+    assert contents(tmp_path) == {"fuser/card": "old"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fuser", "report"]
+
+
+def test_folders_that_were_made_for_nothing_go_again(tmp_path) -> None:
+    (tmp_path / "stood").mkdir()
+
+    def fail() -> None:
+        with making_folders(tmp_path / "a/b", tmp_path / "stood/c"):
+            assert (tmp_path / "a/b").is_dir()
+            raise ConfigError("no")
+
+    with pytest.raises(ConfigError):
+        fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["stood"]
+    assert not any((tmp_path / "stood").iterdir())
+    with making_folders(tmp_path / "a/b"):
+        pass
+    assert (tmp_path / "a/b").is_dir()

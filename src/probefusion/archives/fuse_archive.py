@@ -18,7 +18,7 @@ from probefusion.errors import ConfigError, UnsupportedOperationError
 from probefusion.files import check_name, check_not_input, check_output_file
 from probefusion.fusion import Fuser
 from probefusion.fusion.contributions import Sums
-from probefusion.types import EmbeddingSet
+from probefusion.types import UNIT_TOLERANCE, EmbeddingSet
 from probefusion.types.template_files import (
     TemplateColumns,
     check_template_path,
@@ -90,6 +90,7 @@ def fuse_archive(
         EmptySetError: If the archive holds no rows.
         MismatchError: If `OUTPUT.work` belongs to another archive or fuser, or the archive's embedder
             is not the fuser's, or not known where the fuser was made for one.
+        MissingNormsError: If the fuser weighs by length and the first rows are all of length 1.
         InvalidInputError: If a row is not valid; the message names it.
     """
     if not fuser.is_exact:
@@ -101,7 +102,8 @@ def fuse_archive(
     check_not_input(output, archive.files)
     check_name(output.with_name(output.name + ".work"))
     table = scan_templates(archive)
-    one = _one_state(archive, fuser)
+    norms_known = _has_lengths(archive)
+    one = _one_state(archive, fuser, norms_known)
     size = sum(array.nbytes for array in one)
     if memory < size:
         raise ConfigError(f"memory: expected at least {size} bytes, one state, got {memory}.")
@@ -118,7 +120,7 @@ def fuse_archive(
     checkpoint = Checkpoint.open(work, job, store=store, num_images=table.num_images)
     resumed_at = checkpoint.group * archive.num_images + checkpoint.row
     vectors = checkpoint.vectors(table.num_templates, one.sums.shape[2])
-    run = _Run(fuser, archive, table, checkpoint, store, vectors)
+    run = _Run(fuser, archive, table, checkpoint, store, vectors, norms_known)
     try:
         for group in range(checkpoint.group, len(groups)):
             run.fuse_group(group, groups, progress)
@@ -154,6 +156,7 @@ class _Run:
         checkpoint: Checkpoint,
         store: StateStore,
         vectors: VectorFile,
+        norms_known: bool,
     ) -> None:
         self.fuser = fuser
         self.archive = archive
@@ -161,6 +164,7 @@ class _Run:
         self.checkpoint = checkpoint
         self.store = store
         self.vectors = vectors
+        self.norms_known = norms_known
         self.remaining = checkpoint.remaining
 
     def fuse_group(
@@ -179,7 +183,7 @@ class _Run:
             done = rows.start + len(rows.ids)
             if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
                 self.vectors.flush()
-                self.checkpoint.save(group, done, self.remaining, self.store)
+                self.checkpoint.save(group, done, self.remaining, self.store, self.vectors)
                 saved = time.monotonic()
             if progress is not None:
                 progress(group * self.archive.num_images + done, total)
@@ -198,6 +202,7 @@ class _Run:
             embeddings=embeddings,
             style=style,
             embedder=self.archive.embedder,
+            norms_known=self.norms_known,
             origin=f"{self.archive.name}, counted from row {rows.start}",
         )
         if not len(chosen):
@@ -213,10 +218,24 @@ class _Run:
         self.store.add(owners[~ends], Sums(*(part[~ends] for part in sums)))
 
 
-def _one_state(archive: Archive, fuser: Fuser) -> Sums:
+def _has_lengths(archive: Archive) -> bool:
+    """Whether the lengths of an archive's embeddings are the network's own, by its first rows together.
+
+    One row, or a small part, may be of length 1 by chance.
+    """
+    rows = next(iter(archive.rows(0, _ROWS_AT_ONCE, with_style=False)))
+    lengths = np.linalg.norm(rows.embeddings.astype(np.float64), axis=-1)
+    return not bool((np.abs(lengths - 1) <= UNIT_TOLERANCE).all())
+
+
+def _one_state(archive: Archive, fuser: Fuser, norms_known: bool) -> Sums:
     """The state of the first row, for its sizes."""
     rows = next(iter(archive.rows(0, 1, with_style=fuser.style_channels > 0)))
     images = EmbeddingSet(
-        embeddings=rows.embeddings, style=rows.style, embedder=archive.embedder, origin=archive.name
+        embeddings=rows.embeddings,
+        style=rows.style,
+        embedder=archive.embedder,
+        norms_known=norms_known,
+        origin=archive.name,
     )
     return fuser.encode_many(images, (0, 1))

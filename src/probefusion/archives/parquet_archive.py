@@ -33,7 +33,8 @@ class ParquetArchive(Archive):
         name: For messages.
 
     Raises:
-        FileFormatError: If a file is no Parquet file, lacks a column, or the files name several embedders.
+        FileFormatError: If a file is no Parquet file, is a template set, lacks a column, or the files name
+            several embedders.
         DtypeError: If a column has another type than is needed, or not the same in all files.
         ShapeError: If the embeddings of the files differ in length.
         MissingExtraError: If pyarrow is not installed.
@@ -50,6 +51,7 @@ class ParquetArchive(Archive):
         for path in self.files:
             with open_parquet(path) as file:
                 schema = file.schema_arrow
+                _refuse_templates(schema, path)
                 missing = [column for column in ("embedding", by) if column not in schema.names]
                 if missing:
                     raise FileFormatError(
@@ -123,6 +125,20 @@ class ParquetArchive(Archive):
                         if skipped < batch.num_rows:
                             yield done + skipped, batch.slice(skipped)
                         done += batch.num_rows
+
+
+def _refuse_templates(schema: Any, path: Path) -> None:
+    """Refuses a template set: its rows are finished templates, not embeddings of images.
+
+    Raises:
+        FileFormatError: If the file is one.
+    """
+    fuser = metadata_text(schema, "fuser")
+    if fuser is not None and {"template_id", "num_images"} <= set(schema.names):
+        raise FileFormatError(
+            f"{path}: these are finished templates of {fuser}, to which no images can be added. Give the "
+            f"embeddings that they were made of."
+        )
 
 
 def _kind_of_column(kind: Any, column: str, by: str, file: str) -> str:

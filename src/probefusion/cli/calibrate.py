@@ -11,6 +11,7 @@ from probefusion.cli.options import (
     add_device_option,
     add_embedder_option,
     add_output_options,
+    add_trust_option,
     number_list,
     positive,
 )
@@ -41,6 +42,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--num-sets", type=positive, default=4, metavar="N", help="per person")
     parser.add_argument("--cache", metavar="DIR", help="where embeddings are kept")
     parser.add_argument("--threads", type=positive, metavar="N")
+    add_trust_option(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -56,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
             options.data,
             embedder=options.embedder,
             preprocessing=options.preprocessing,
+            norm_output=options.norm_output,
             mix=options.mix,
             folds=options.folds,
             set_sizes=options.sizes,
@@ -64,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
             device=options.device,
             num_threads=options.threads,
             force=options.force,
+            trust_alignment=options.trust_alignment,
             on_embed=embedding,
         )
     for warning in result.warnings:

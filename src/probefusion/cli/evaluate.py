@@ -11,6 +11,7 @@ from probefusion.cli.options import (
     add_device_option,
     add_embedder_option,
     add_output_options,
+    add_trust_option,
     name_list,
     number_list,
     positive,
@@ -50,7 +51,7 @@ def add_parser(commands: Any) -> None:
         "--fuser",
         action="append",
         metavar="NAME|DIR",
-        help="may be given several times (default: mean, norm-weighted)",
+        help="may be given several times (default: mean, and norm-weighted where embeddings keep their length)",
     )
     parser.add_argument("-o", "--output", required=True, metavar="DIR")
     _add_embeddings_options(parser)
@@ -63,6 +64,7 @@ def add_parser(commands: Any) -> None:
         help="where embeddings are kept (default: OUTPUT.work); an interrupted run goes on from there",
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
+    add_trust_option(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -186,9 +188,10 @@ def run(options: argparse.Namespace) -> int:
         result = evaluate(
             options.protocol,
             options.data,
-            fusers=options.fuser or ("mean", "norm-weighted"),
+            fusers=options.fuser or None,
             embedder=options.embedder,
             preprocessing=options.preprocessing,
+            norm_output=options.norm_output,
             embeddings=options.embeddings,
             flipped=options.flipped,
             chunks=options.chunks,
@@ -212,6 +215,7 @@ def run(options: argparse.Namespace) -> int:
             device=options.device,
             num_threads=options.threads,
             force=options.force,
+            trust_alignment=options.trust_alignment,
             on_embed=phase("embedding", "images"),
             on_score=phase("scoring", steps),
         )

@@ -49,11 +49,15 @@ def run(options: argparse.Namespace) -> int:
 
     crops, skipped = gather_faces(options.faces) if options.faces else (None, [])
     inspection = inspect_model(
-        options.model, crops=crops, dim=options.dim, num_threads=options.threads
+        options.model,
+        crops=crops,
+        dim=options.dim,
+        norm_output=options.norm_output,
+        num_threads=options.threads,
     )
     entry = None
     if options.save is not None:
-        settings: dict[str, Any] = dict(embedder_settings(options) or {})
+        settings: dict[str, Any] = dict(embedder_settings(options))
         if options.dim is not None:
             settings["dim"] = options.dim
         entry = save_inspection(
@@ -90,6 +94,10 @@ def _facts(inspection: ModelInspection, saved: str | None) -> dict[str, Any]:
             "scaling_agreement": guess.scaling_agreement,
             "order_agreement": guess.order_agreement,
             "num_faces": guess.num_faces,
+            "num_people": guess.num_people,
+            "gain_elsewhere": guess.gain_elsewhere,
+            "doubts": list(guess.doubts),
+            "near_equals": [asdict(feeding) for feeding in guess.near_equals],
             "norm_is_quality": guess.norm_is_quality,
             "norm_falls": guess.norm_falls,
             "tried": [asdict(feeding) for feeding in guess.feedings],
@@ -112,6 +120,7 @@ def _print(inspection: ModelInspection) -> None:
         print(f"8-bit form of {inspection.form_of}; its description is the .json file made with it")
     print(f"input: {facts.input_name} {layout}, {size}; batch: {batch}; opset {facts.opset}")
     print(f"embedding: {dims}; outputs: {facts.outputs}")
+    _print_norm(inspection)
     if inspection.tap_shapes:
         taps = ", ".join(f"{name} {shape}" for name, shape in inspection.tap_shapes.items())
         print(f"style taps: {taps}")
@@ -122,12 +131,17 @@ def _print(inspection: ModelInspection) -> None:
         return
     best = guess.best
     print(f"channel order and scaling: {best.channel_order}, {best.scaling} ({guess.confidence}: of "
-          f"1000 resamples of {guess.num_faces} faces {guess.scaling_agreement:.1%} prefer this "
-          f"scaling, {guess.order_agreement:.1%} this order)")  # fmt: skip
+          f"1000 resamples of {guess.num_faces} faces of {guess.num_people} people "
+          f"{guess.scaling_agreement:.1%} prefer this scaling, {guess.order_agreement:.1%} this order)")  # fmt: skip
+    for doubt in guess.doubts:
+        print(f"unsure because {doubt}")
+    if guess.near_equals:
+        names = "; ".join(f"{other.channel_order} {other.scaling}" for other in guess.near_equals)
+        print(f"as good within a trifle: {names}")
     for feeding in guess.feedings:
         print(f"  {feeding.channel_order} {feeding.scaling}: gap {feeding.gap:.3f}")
     if guess.norm_falls is None:
-        print("norm: the network gives unit vectors")
+        print("norm: the network gives unit vectors; their lengths are lost")
     else:
         tells = {
             True: "tells quality",
@@ -135,3 +149,17 @@ def _print(inspection: ModelInspection) -> None:
             None: "is not a clear sign",
         }[guess.norm_is_quality]
         print(f"norm: {tells} (shorter for {guess.norm_falls:.1%} of degraded copies)")
+
+
+def _print_norm(inspection: ModelInspection) -> None:
+    facts = inspection.facts
+    if facts.norm_output is not None:
+        print(
+            f"norm output: {facts.norm_output}, the length of the embedding, which is multiplied in"
+        )
+    elif facts.norm_candidates:
+        names = ", ".join(facts.norm_candidates)
+        print(
+            f"norm output: perhaps {names} (one number an image; the embedding is of length 1). If it is the "
+            f"length, say so: --norm-output {facts.norm_candidates[0]}"
+        )

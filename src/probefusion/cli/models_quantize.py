@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.options import add_preprocessing_option, positive
+from probefusion.cli.options import add_preprocessing_option, add_trust_option, positive
 from probefusion.cli.pipeline_options import embedder_settings, report_skipped
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def add_parser(actions: Any) -> None:
         metavar="N",
         help="threads to compare and time with; calibrating takes all cores",
     )
+    add_trust_option(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--force", action="store_true", help="replace existing output files")
     parser.set_defaults(run=run)
@@ -64,6 +65,7 @@ def add_parser(actions: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Quantises and tells how both forms compare; 3 if images were skipped."""
     from probefusion.faces.images import list_images, read_crops
+    from probefusion.pipeline.alignment_check import check_data_aligned
     from probefusion.zoo import resolve_embedder
     from probefusion.zoo.quantize import check_targets, quantize_embedder
 
@@ -74,6 +76,13 @@ def run(options: argparse.Namespace) -> int:
     crops, unread = read_crops(sources, count=options.num_images, size=spec.input_size)
     skipped += unread
     report_skipped(skipped)
+    check_data_aligned(
+        list(crops),
+        lambda crop: crop,
+        name="--images",
+        input_size=spec.input_size,
+        is_trusted=options.trust_alignment,
+    )
     result = quantize_embedder(
         options.model,
         options.output,

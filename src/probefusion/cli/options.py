@@ -15,6 +15,7 @@ __all__ = [
     "add_fuser_option",
     "add_output_options",
     "add_preprocessing_option",
+    "add_trust_option",
     "name_list",
     "number_list",
     "positive",
@@ -102,11 +103,26 @@ def add_embedder_option(parser: Any, *, labels: bool = False) -> None:
 
 
 def add_preprocessing_option(parser: Any) -> None:
-    """How images go into an embedder that is not known."""
+    """How images go into an embedder that is not known, and where it gives the length."""
     parser.add_argument(
         "--preprocessing",
         choices=("arcface",),
         help="for an unknown embedder without a MODEL.json beside it: RGB, (x/255 - .5)/.5",
+    )
+    parser.add_argument(
+        "--norm-output",
+        metavar="NAME",
+        help="output that holds the length of an embedding that the network itself brings to length 1, where "
+        "that is not found (AdaFace exports: found); '' for none",
+    )
+
+
+def add_trust_option(parser: Any) -> None:
+    """What says that images are aligned crops, whatever a look at them says."""
+    parser.add_argument(
+        "--trust-alignment",
+        action="store_true",
+        help="take the images for aligned crops; otherwise a face detector that was pulled looks at up to 64",
     )
 
 

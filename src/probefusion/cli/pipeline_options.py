@@ -45,6 +45,7 @@ def pipeline_of(options: argparse.Namespace, **changes: Any) -> Pipeline:
         "fuser": "fuser",
         "aligned": "aligned",
         "preprocessing": "preprocessing",
+        "norm_output": "norm_output",
         "device": "device",
         "num_threads": "threads",
         "chunk_size": "chunk",
@@ -76,9 +77,10 @@ def extract_of(options: argparse.Namespace) -> Extract:
     return Extract(every=options.every, start=options.start, stop=options.stop)
 
 
-def embedder_settings(options: argparse.Namespace) -> dict[str, str] | None:
+def embedder_settings(options: argparse.Namespace) -> dict[str, str]:
     """What the options say about an embedder beyond its file."""
-    return None if options.preprocessing is None else {"preprocessing": options.preprocessing}
+    said = {"preprocessing": options.preprocessing, "norm_output": options.norm_output}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def report_skipped(skipped: Sequence[SkippedImage]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.options import add_embedder_option, add_output_options
+from probefusion.cli.options import add_embedder_option, add_output_options, add_trust_option
 from probefusion.cli.setting_flags import add_setting_flags, given_settings
 from probefusion.training.config import RunSettings, TrainingConfig
 
@@ -59,6 +59,7 @@ def add_parser(commands: Any) -> None:
     )
     add_setting_flags(parser.add_argument_group("network and training"), TrainingConfig)
     add_setting_flags(parser.add_argument_group("run"), RunSettings)
+    add_trust_option(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -77,8 +78,10 @@ def run(options: argparse.Namespace) -> int:
             start_from=options.start_from,
             config=options.config,
             preprocessing=options.preprocessing,
+            norm_output=options.norm_output,
             plugins=options.plugin,
             force=options.force,
+            trust_alignment=options.trust_alignment,
             progress=progress,
             should_stop=stop,
             settings=given_settings(options, TrainingConfig, RunSettings),

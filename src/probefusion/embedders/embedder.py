@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_not_empty
+from probefusion.checks import check_not_empty, row_norms
+from probefusion.embedders.norm_output import lengths_of
 from probefusion.embedders.onnx_graph import free_batch_axis, image_input, read_model
 from probefusion.embedders.side_by_side import SideBySide
 from probefusion.embedders.spec import EmbedderSpec
@@ -25,6 +26,9 @@ __all__ = ["BATCH_TOLERANCE", "Embedder", "OnnxEmbedder"]
 
 BATCH_TOLERANCE = 1e-4
 """How far (max|a-b| / max|b|) a batch may be from single runs before batching is given up."""
+
+_NORMALISED = 1e-2
+"""How far from 1 the length of a normalised embedding may be, of 16-bit networks too."""
 
 _Outputs = tuple[FloatArray, "FloatArray | None"]
 
@@ -113,7 +117,9 @@ class OnnxEmbedder:
         self._device = device
         self._batch_size, self._is_batched, outputs = self._choose_batching(model, batch_size)
         lengths = np.linalg.norm(outputs[0].astype(np.float64), axis=1)
-        self._norms_known = bool(np.abs(lengths - 1).max() > UNIT_TOLERANCE)
+        self._norms_known = spec.norm_output is not None or bool(
+            np.abs(lengths - 1).max() > UNIT_TOLERANCE
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy, also in another process, is opened anew from the file, whose hash must be the same."""
@@ -294,10 +300,28 @@ class OnnxEmbedder:
             )
         embeddings = np.array(raw.reshape(len(crops), self._spec.dim), np.float32)
         if self._spec.norm_output is not None:
-            norms = outputs[self._spec.norm_output].reshape(len(crops), 1)
-            embeddings *= norms.astype(np.float32)
+            embeddings *= self._lengths(outputs[self._spec.norm_output], embeddings)
         style = outputs.get(STYLE_OUTPUT)
         return embeddings[:count], None if style is None else style[:count]
+
+    def _lengths(self, output: npt.NDArray[Any], embeddings: FloatArray) -> FloatArray:
+        """(N, 1) lengths of embeddings that the network has brought to length 1."""
+        name = self._spec.norm_output
+        lengths = lengths_of(output, len(embeddings))
+        if lengths is None:
+            raise ConfigError(
+                f"norm_output of {self._spec.name}: expected an output of one length per image in"
+                f"{self._where}, got {name!r} of shape {output.shape} and type {output.dtype}. Leave it "
+                f"out, or name the right one."
+            )
+        own = row_norms(embeddings)
+        if np.abs(own - 1).max() > _NORMALISED:
+            raise ConfigError(
+                f"norm_output of {self._spec.name}: {name!r} is to give back the length of embeddings of "
+                f"length 1, but those of{self._where} have lengths of {own.min():.3g} to {own.max():.3g}, "
+                f"which are kept already. Leave it out."
+            )
+        return lengths
 
     def prepare(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """What the network is fed for (N, S, S, 3) uint8 RGB crops: its layout, order, scale and type."""

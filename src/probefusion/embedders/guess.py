@@ -3,6 +3,11 @@
 A network fed as it was trained finds a face alike with blurred, turned and mirrored copies of itself,
 and unlike other faces; fed wrongly it confuses them. So each usual way of feeding is tried on a few
 faces, and the one with the widest gap is proposed, together with how often resampled faces agree.
+
+That rests on three things, which are looked at too. The faces must be of different people: those that
+are as alike as a face is with copies of itself count as one. The proposal must be better than the next
+one by more than a trifle. And it must not become better by a shift or a stretch of its scale, which would
+mean that the network was trained on a scale that was not tried.
 """
 
 from __future__ import annotations
@@ -14,10 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import row_norms
-from probefusion.embedders import EmbedderFacts, EmbedderSpec, OnnxEmbedder
+from probefusion.embedders.face_views import Crops, FaceView, FaceViews, Scale, Triple
+from probefusion.embedders.inspection import EmbedderFacts
 from probefusion.errors import DtypeError, FileFormatError, InvalidInputError, ShapeError
-from probefusion.extras import import_cv2
-from probefusion.faces.images import scale_square
 from probefusion.types import UNIT_TOLERANCE, FloatArray
 
 __all__ = ["MIN_FACES", "SCALINGS", "Feeding", "PreprocessingGuess", "guess_preprocessing"]
@@ -30,27 +34,34 @@ SCALINGS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]
     "x/255": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "x, 0 to 255": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
     "ImageNet mean and std": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "x less 127.5": ((0.5, 0.5, 0.5), (1 / 255, 1 / 255, 1 / 255)),
+    "x less VGGFace2 mean": (
+        (131.0912 / 255, 103.8827 / 255, 91.4953 / 255),
+        (1 / 255, 1 / 255, 1 / 255),
+    ),
+    "x less Caffe's ImageNet mean": (
+        (123.68 / 255, 116.779 / 255, 103.939 / 255),
+        (1 / 255, 1 / 255, 1 / 255),
+    ),
 }
 """Usual scalings: mean and std in units of pixel / 255, in the order red, green, blue.
 
-(x - 127.5)/128 is so near to the first that they cannot be told apart, and need not be.
+(x - 127.5)/128 is so near to the first that they cannot be told apart, and need not be. The three means
+that are taken from x as it is are near to each other too: mostly they do as well within a trifle.
 """
 
-_COPIES = (
-    # turn in degrees, zoom, shift right, shift down, pixels to go through, mirrored
-    (6.0, 1.05, 3.0, 0.0, 28, False),
-    (6.0, 1.05, 3.0, 0.0, 28, True),
-    (0.0, 1.00, 0.0, 0.0, 20, False),
-    (-8.0, 0.92, -3.0, 2.0, 36, True),
-    (4.0, 1.10, 0.0, -4.0, 24, False),
-)
 _ROUNDS = 1000
 _SURE, _LIKELY = 0.95, 0.8
 _NORM_SAYS_QUALITY, _NORM_SAYS_NOTHING = 0.85, 0.75
 _MIN_GAP = 0.2
 """A network with a smaller gap hardly tells faces apart, however it is fed."""
-
-Crops = npt.NDArray[np.uint8]
+_NEAR = 0.005
+"""Gaps that differ by less are as good as equal."""
+_BETTER = 0.01
+"""A shifted or stretched scale whose gap is wider by more says that the right one was not tried."""
+_SHIFT, _STRETCH = 0.2, 1.4
+_NEARLY_BEST = 0.9
+"""People are counted as each feeding sees them whose gap is this share of the widest; the fewest count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +82,8 @@ class Feeding:
     @property
     def settings(self) -> dict[str, object]:
         """As fields of `EmbedderSpec`."""
-        mean, std = SCALINGS[self.scaling]
-        step = 1 if self.channel_order == "RGB" else -1
-        return {"channel_order": self.channel_order, "mean": mean[::step], "std": std[::step]}
+        mean, std = _mean_and_std(self.scaling, self.channel_order)
+        return {"channel_order": self.channel_order, "mean": mean, "std": std}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +92,11 @@ class PreprocessingGuess:
 
     Args:
         feedings: All that were tried, the best first.
-        num_faces: Faces it rests on.
+        num_faces: Faces that were given.
+        num_people: Different people among them, as the network sees them; the figures rest on one face of
+            each, or on all faces where there are fewer than `MIN_FACES` people.
+        gain_elsewhere: How much wider the gap becomes where the proposed scale is shifted or stretched, at
+            most; below 0 where it becomes narrower everywhere.
         scaling_agreement: Share of the resamples of the faces that prefer the proposed scaling.
         order_agreement: Share of them that prefer the proposed channel order, at that scaling.
         norm_falls: Share of the worse copies whose embedding is shorter than their face's, or None
@@ -91,6 +105,8 @@ class PreprocessingGuess:
 
     feedings: tuple[Feeding, ...]
     num_faces: int
+    num_people: int
+    gain_elsewhere: float
     scaling_agreement: float
     order_agreement: float
     norm_falls: float | None
@@ -101,15 +117,43 @@ class PreprocessingGuess:
         return self.feedings[0]
 
     @property
-    def confidence(self) -> str:
-        """`"sure"`, `"likely"` or `"unsure"`, by the weaker of the two agreements.
+    def near_equals(self) -> tuple[Feeding, ...]:
+        """Other feedings that do as well as the proposal, within a trifle."""
+        return tuple(
+            feeding for feeding in self.feedings[1:] if self.best.gap - feeding.gap < _NEAR
+        )
 
-        Also unsure if even the best feeding hardly tells faces apart.
+    @property
+    def confidence(self) -> str:
+        """`"sure"`, `"likely"` or `"unsure"`.
+
+        Sure: both agreements are high, and neither does another feeding as well nor a shifted or stretched scale
+        better. Unsure: an agreement is low, or one of
+        the `doubts` holds.
         """
         agreement = min(self.scaling_agreement, self.order_agreement)
-        if self.best.gap < _MIN_GAP:
+        if self.doubts or agreement < _LIKELY:
             return "unsure"
-        return "sure" if agreement >= _SURE else "likely" if agreement >= _LIKELY else "unsure"
+        is_clear = not self.near_equals and self.gain_elsewhere < _NEAR
+        return "sure" if agreement >= _SURE and is_clear else "likely"
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why nothing can be said with any certainty, in words; () where nothing speaks against it."""
+        found = []
+        if self.num_people < MIN_FACES:
+            found.append(
+                f"the {self.num_faces} faces look like {self.num_people} different people, expected at least "
+                f"{MIN_FACES}: give one face each of different people"
+            )
+        if self.best.gap < _MIN_GAP:
+            found.append(f"even so it hardly tells faces apart (gap {self.best.gap:.2f})")
+        if self.gain_elsewhere > _BETTER:
+            found.append(
+                f"with its scale shifted or stretched it tells faces apart better still (gap wider by "
+                f"{self.gain_elsewhere:.3f}), so it was probably trained on one that was not tried"
+            )
+        return tuple(found)
 
     @property
     def norm_is_quality(self) -> bool | None:
@@ -148,38 +192,61 @@ def guess_preprocessing(
             f"{Path(path).name}: expected one output that can be the embedding, got the outputs "
             f"{facts.outputs}. Say its dimension with dim."
         )
-    size = facts.input_size or 112
-    clean = _scaled(crops, size)
-    copies = [_scaled(_worse(crops, *copy), size) for copy in _COPIES]
-    gaps: dict[tuple[str, str], FloatArray] = {}
-    falls: dict[tuple[str, str], float | None] = {}
-    for scaling in SCALINGS:
-        for order in ("RGB", "BGR"):
-            trial = Feeding(scaling=scaling, channel_order=order, gap=0.0)
-            spec = EmbedderSpec(
-                name="trial",
-                sha256=facts.sha256,
-                dim=dim or facts.dims[0],
-                input_size=size,
-                **trial.settings,  # type: ignore[arg-type]
-            )
-            embedder = OnnxEmbedder(path, spec, num_threads=num_threads)
-            faces = embedder.embed(clean)[0]
-            others = [embedder.embed(copy)[0] for copy in copies]
-            gaps[scaling, order] = np.mean([_gaps(faces, worse) for worse in others], axis=0)
-            falls[scaling, order] = _norm_falls(faces, others)
+    views = FaceViews(path, facts, crops, dim=dim, num_threads=num_threads)
+    seen = {
+        (scaling, order): views.embed(_mean_and_std(scaling, order), order)
+        for scaling in SCALINGS
+        for order in ("RGB", "BGR")
+    }
+    everybody = np.arange(len(crops))
+    people = _one_of_each(seen, everybody)
+    rows = people if len(people) >= MIN_FACES else everybody
+    gaps = {key: view.gaps(rows) for key, view in seen.items()}
     ranked = sorted(gaps, key=lambda key: -float(gaps[key].mean()))
-    scaling_agreement, order_agreement = _agreements(gaps, ranked[0])
+    best = ranked[0]
+    scaling_agreement, order_agreement = _agreements(gaps, best)
+    elsewhere = [views.embed(scale, best[1]) for scale in _around(*_mean_and_std(*best))]
     return PreprocessingGuess(
         feedings=tuple(
             Feeding(scaling=scaling, channel_order=order, gap=float(gaps[scaling, order].mean()))
             for scaling, order in ranked
         ),
         num_faces=len(crops),
+        num_people=len(people),
+        gain_elsewhere=max(float((view.gaps(rows) - gaps[best]).mean()) for view in elsewhere),
         scaling_agreement=scaling_agreement,
         order_agreement=order_agreement,
-        norm_falls=falls[ranked[0]],
+        norm_falls=_norm_falls(seen[best]),
     )
+
+
+def _mean_and_std(scaling: str, order: str) -> Scale:
+    """A scaling in the network's channel order."""
+    mean, std = SCALINGS[scaling]
+    return (mean, std) if order == "RGB" else (mean[::-1], std[::-1])
+
+
+def _around(mean: Triple, std: Triple) -> list[Scale]:
+    """A scale shifted and stretched both ways."""
+    shifted = [(_moved(mean, step, 1.0), std) for step in (_SHIFT, -_SHIFT)]
+    stretched = [(mean, _moved(std, 0.0, factor)) for factor in (_STRETCH, 1 / _STRETCH)]
+    return shifted + stretched
+
+
+def _moved(values: Triple, step: float, factor: float) -> Triple:
+    first, second, third = (value * factor + step for value in values)
+    return first, second, third
+
+
+def _one_of_each(
+    seen: dict[tuple[str, str], FaceView], everybody: npt.NDArray[np.intp]
+) -> npt.NDArray[np.intp]:
+    """One face of each person, by that feeding among the nearly best ones that sees the fewest people."""
+    gaps = {key: float(view.gaps(everybody).mean()) for key, view in seen.items()}
+    widest = max(gaps.values())
+    least = widest - (1 - _NEARLY_BEST) * abs(widest)
+    people = [view.people() for key, view in seen.items() if gaps[key] >= least]
+    return np.array(min(people, key=len))
 
 
 def _check(crops: Crops) -> None:
@@ -193,45 +260,6 @@ def _check(crops: Crops) -> None:
             f"crops: expected at least {MIN_FACES} different faces, got {num_different}. Give "
             f"aligned 112x112 crops of different people."
         )
-
-
-def _scaled(crops: Crops, size: int) -> Crops:
-    if size == crops.shape[1]:
-        return np.ascontiguousarray(crops)
-    return np.stack([scale_square(crop, size) for crop in crops])
-
-
-def _worse(
-    crops: Crops, turn: float, zoom: float, right: float, down: float, pixels: int, mirrored: bool
-) -> Crops:
-    """Turned, zoomed and shifted copies that went through few pixels."""
-    cv2 = import_cv2("trying how a network wants its images")
-    side = crops.shape[1]
-    matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), turn, zoom)
-    matrix[:, 2] += (right, down)
-    copies = []
-    for crop in crops:
-        moved = cv2.warpAffine(crop, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
-        small = cv2.resize(moved, (pixels, pixels), interpolation=cv2.INTER_AREA)
-        blurred = cv2.resize(small, (side, side), interpolation=cv2.INTER_CUBIC)
-        copies.append(blurred[:, ::-1] if mirrored else blurred)
-    return np.stack(copies)
-
-
-def _gaps(faces: FloatArray, worse: FloatArray) -> FloatArray:
-    """(N,) similarity of each face with its own copy, less the mean of that with the others'."""
-    first, second = _units(faces), _units(worse)
-    cosines = first @ second.T
-    own = np.diag(cosines)
-    gaps: FloatArray = (own - (cosines.sum(axis=1) - own) / (len(cosines) - 1)).astype(np.float32)
-    return gaps
-
-
-def _units(embeddings: FloatArray) -> npt.NDArray[np.float64]:
-    """Rows of unit length; zero where a row is not finite or has no length (it was fed wrongly)."""
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        units = embeddings.astype(np.float64) / row_norms(embeddings)[:, None]
-    return np.where(np.isfinite(units).all(axis=1, keepdims=True), units, 0)
 
 
 def _agreements(
@@ -248,8 +276,9 @@ def _agreements(
     return scaling, float((means[keys.index(best)] > means[keys.index(other)]).mean())
 
 
-def _norm_falls(faces: FloatArray, copies: list[FloatArray]) -> float | None:
-    before, after = row_norms(faces), np.stack([row_norms(copy) for copy in copies])
+def _norm_falls(view: FaceView) -> float | None:
+    before = row_norms(view.faces)
+    after = np.stack([row_norms(copy) for copy in view.copies])
     if np.abs(np.concatenate([before, after.ravel()]) - 1).max() <= UNIT_TOLERANCE:
         return None
     return float((after < before).mean())

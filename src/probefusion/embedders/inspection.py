@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from probefusion.embedders.norm_output import find_norm_output
 from probefusion.embedders.onnx_graph import (
     image_input,
     opset_version,
@@ -36,6 +37,10 @@ class EmbedderFacts:
         outputs: Shape by name of each output, for a batch of one.
         dims: Sizes of those outputs that could be the embedding.
         style_taps: Proposed taps, see `find_style_taps`, or ().
+        norm_output: Output that holds the length of an embedding which the network normalises, proved by
+            the graph (see `find_norm_output`) or stated; None where there is none.
+        norm_candidates: Outputs of one number an image beside such an embedding that are perhaps its length;
+            whoever knows must say it.
     """
 
     sha256: str
@@ -47,6 +52,8 @@ class EmbedderFacts:
     outputs: dict[str, tuple[int, ...]]
     dims: tuple[int, ...]
     style_taps: tuple[str, ...]
+    norm_output: str | None = None
+    norm_candidates: tuple[str, ...] = ()
 
 
 def inspect_embedder(
@@ -75,6 +82,7 @@ def inspect_embedder(
         for shape in outputs.values()
         if len(shape) in (2, 4) and shape[0] == batch and shape[1] > 1 and set(shape[2:]) <= {1}
     )
+    norm_output, possible = find_norm_output(model, outputs, input_size=size)
     return EmbedderFacts(
         sha256=sha256,
         input_name=facts.name,
@@ -85,6 +93,8 @@ def inspect_embedder(
         outputs=outputs,
         dims=dims,
         style_taps=find_style_taps(model, input_size=size) if search_taps else (),
+        norm_output=norm_output,
+        norm_candidates=() if norm_output is not None else possible,
     )
 
 

@@ -22,6 +22,7 @@ from probefusion.types import EmbeddingSet, FloatArray
 __all__ = ["CropQuality", "JudgedEmbedder", "embedding_key"]
 
 _FILE = "quality.compact_128d-lfw112.r3/quality.onnx"
+_SHA256 = "8c935008ad72a6ad1e01dd7085bdbefc08439342968897895b53f148e3360a65"
 _SIDE = 112
 _BATCH = 64
 
@@ -41,6 +42,7 @@ class CropQuality:
     Raises:
         MissingFileError: If there is no such file.
         FileFormatError: If ONNX Runtime refuses it.
+        IntegrityError: If the one inside the package is damaged.
         ConfigError: If a number is out of range, or there is no such device.
     """
 
@@ -54,7 +56,13 @@ class CropQuality:
         path = bundled_folder() / _FILE if model is None else Path(model)
         path = check_file(path, name="quality network")
         self._opened = (path.absolute(), num_threads, device)
-        self.fingerprint = f"{path.parent.name}@{sha256_of(path)[:12]}"
+        found = sha256_of(path)
+        if model is None and found != _SHA256:
+            raise IntegrityError(
+                f"quality network {str(path)!r}: expected SHA-256 {_SHA256}, got {found}. The file is damaged; "
+                f"install probefusion again."
+            )
+        self.fingerprint = f"{path.parent.name}@{found[:12]}"
         self._where = f" {path.name!r}"
         self._network = SideBySide(
             path.read_bytes(), num_threads=num_threads, device=device, where=self._where

@@ -94,6 +94,13 @@ class EmbedderSpec:
                 f"stage 2, then stage 3), got {given!r}."
             )
         object.__setattr__(self, "style_taps", taps)
+        if self.norm_output is not None and not (
+            isinstance(self.norm_output, str) and self.norm_output
+        ):
+            raise ConfigError(
+                f"norm_output of {self.name}: expected the name of an output or None, "
+                f"got {self.norm_output!r}."
+            )
         if self.norm_is_quality not in (True, False, None):
             raise ConfigError(
                 f"norm_is_quality of {self.name}: expected True, False or None, "

@@ -161,7 +161,7 @@ def evaluate_folder(
         InvalidInputError: If there is no fuser, two have one name, or a size is larger than the
             stored sets.
     """
-    names = check_fusers(fusers, data.gallery.embedder)
+    names = check_fusers(fusers, data.gallery.embedder, norms_known=bool(data.gallery.norms_known))
     points: list[FuserAtSize] = []
     total = len(fusers) * len(plan.set_sizes)
     units = data.gallery.embeddings / data.gallery.norms[:, None]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from probefusion.degradations.degrade import degrade
 from probefusion.errors import ConfigError
 from probefusion.extras import import_cv2
-from probefusion.files import check_output, replace_file
+from probefusion.files import check_output, making_folders, replace_file, replace_together
 
 __all__ = ["draw_crop", "write_crops"]
 
@@ -84,7 +84,7 @@ def draw_crop(person: int, number: int) -> npt.NDArray[np.uint8]:
 
 
 def write_crops(folder: str | Path, *, num_crops: int = 6, force: bool = False) -> list[Path]:
-    """Writes drawn crops of three people as PNG; the last crop of each is of poor quality.
+    """Writes drawn crops of three people as PNG, all or none; the last crop of each is of poor quality.
 
     Args:
         folder: Folder to make or to write into: `person-1/1.png` and so on, to `person-3`.
@@ -107,16 +107,15 @@ def write_crops(folder: str | Path, *, num_crops: int = 6, force: bool = False) 
         for name, person in _CAST.items()
         for number in range(num_crops)
     }
-    for parent in dict.fromkeys(path.parent for path in places):
-        parent.mkdir(parents=True, exist_ok=True)
-    for path in places:
-        check_output(path, force=force)
-    for path, (person, number) in places.items():
-        crop = draw_crop(person, number)
-        if number == num_crops - 1:
-            crop = degrade(crop, _SEVERITY, np.random.default_rng([person, 2]))
-        with replace_file(path, force=force) as stream:
-            stream.write(cv2.imencode(".png", crop[..., ::-1])[1].tobytes())
+    with making_folders(*dict.fromkeys(path.parent for path in places)), replace_together():
+        for path in places:
+            check_output(path, force=force)
+        for path, (person, number) in places.items():
+            crop = draw_crop(person, number)
+            if number == num_crops - 1:
+                crop = degrade(crop, _SEVERITY, np.random.default_rng([person, 2]))
+            with replace_file(path, force=force) as stream:
+                stream.write(cv2.imencode(".png", crop[..., ::-1])[1].tobytes())
     return list(places)
 
 

@@ -132,7 +132,7 @@ def read_made_embeddings(
     images = EmbeddingSet(
         embeddings=embeddings if has_face.all() else embeddings[has_face],
         embedder=embedder or stated,
-        norms_known=None if known is None or lengths is not None else bool(known),
+        norms_known=True if lengths is not None else None if known is None else bool(known),
         origin=path.name,
         **columns,
     )

@@ -92,8 +92,10 @@ def evaluate_media(
 
     Raises:
         InvalidInputError: If there is no fuser, or two have one name.
+        EmbedderMismatchError: If one was made for another embedder.
+        MissingNormsError: If one needs lengths and the embeddings have lost theirs.
     """
-    names = check_fusers(fusers, rows.images.embedder)
+    names = check_fusers(fusers, rows.images.embedder, norms_known=bool(rows.images.norms_known))
     columns = media_columns(protocol.split)
     measurable = [column for column in columns if column.is_measured]
     scorers = [_Scorer(protocol, rows, fuser) for fuser in fusers]

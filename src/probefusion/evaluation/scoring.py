@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import EmbedderMismatchError, EmptySetError, InvalidInputError
+from probefusion.errors import (
+    EmbedderMismatchError,
+    EmptySetError,
+    InvalidInputError,
+    MissingNormsError,
+)
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.fusion import Fuser
 from probefusion.metrics import ComparisonScores, TarAtFar, tar_at_far
@@ -218,12 +223,20 @@ def pool_searches(parts: Sequence[ProbeScores]) -> ComparisonScores:
     )
 
 
-def check_fusers(fusers: Sequence[Fuser], embedder: str | None) -> list[str]:
+def check_fusers(
+    fusers: Sequence[Fuser], embedder: str | None, *, norms_known: bool = True
+) -> list[str]:
     """The names of the fusers; to be called before anything is embedded.
+
+    Args:
+        fusers: The fusers.
+        embedder: Fingerprint of the embedder, or None when unknown.
+        norms_known: Whether its embeddings come with their own lengths.
 
     Raises:
         InvalidInputError: If there is none, or two have one name.
         EmbedderMismatchError: If one was made for another embedder.
+        MissingNormsError: If one needs lengths and there are none.
     """
     names = [fuser.name for fuser in fusers]
     if not names or len(set(names)) < len(names):
@@ -234,5 +247,11 @@ def check_fusers(fusers: Sequence[Fuser], embedder: str | None) -> list[str]:
                 f"fuser {fuser.name!r} was trained for the embedder {fuser.embedder}, got {embedder}. "
                 f"Leave it out, or evaluate with that embedder: --embedder "
                 f"{str(fuser.embedder).partition('@')[0]} (its name or its file)"
+            )
+        if fuser.needs_norms and not norms_known:
+            raise MissingNormsError(
+                f"fuser {fuser.name!r} judges images by the length of their embeddings, and those of "
+                f"{embedder or 'this embedder'} are all of length 1. Leave it out (mean needs no lengths), or "
+                f"give embeddings as the network made them, before they were brought to length 1."
             )
     return names

@@ -12,6 +12,8 @@ from probefusion.extras import import_cv2, quiet_cv2
 from probefusion.faces.image_header import image_kind, pixel_size, png_damage, stated_maximum
 from probefusion.faces.jpeg_damage import jpeg_damage
 from probefusion.faces.other_formats import OTHER_KINDS, decode_other
+from probefusion.faces.several_pictures import several_pictures
+from probefusion.files.paths import pointer_oid
 
 __all__ = ["MAX_PIXELS", "decode_image", "decode_or_reason"]
 
@@ -28,8 +30,8 @@ def decode_image(data: bytes, *, source: str = "image") -> Image:
     """Decodes the bytes of an image file.
 
     Grey images become colour ones, more than 8 bits per channel become 8, transparency is dropped, and
-    the rotation that a camera noted (EXIF) is applied. Of files with several pictures (motion photos,
-    TIFF pages) the first is taken.
+    the rotation that a camera noted (EXIF) is applied. Files with several pictures (pages of a TIFF, frames
+    of an animation, bursts) are refused; what a JPEG carries behind its picture (motion photos) is passed over.
 
     Args:
         data: The file's bytes: JPEG, PNG, BMP, WebP, TIFF or PNM; with the extra `heif` also HEIC, AVIF,
@@ -41,7 +43,7 @@ def decode_image(data: bytes, *, source: str = "image") -> Image:
 
     Raises:
         FileFormatError: If it is no such image, is damaged or cut off, has more than `MAX_PIXELS`
-            pixels, moves, or holds 16-bit values so small that they look like values of fewer bits.
+            pixels, holds several pictures or 16-bit values so small that they look like values of fewer bits.
         MissingExtraError: If OpenCV or simplejpeg is not installed.
     """
     result = decode_or_reason(data)
@@ -57,6 +59,12 @@ def decode_or_reason(data: bytes) -> Image | str:
     kind = image_kind(data[:64])
     if kind in OTHER_KINDS:
         return decode_other(data, str(kind), MAX_PIXELS)
+    oid = pointer_oid(data)
+    if oid is not None:
+        return (
+            f"a Git LFS pointer, not the image itself, whose SHA-256 is {oid}: run git lfs pull in a clone of "
+            f"the repository that it comes from"
+        )
     size = pixel_size(data)
     if size is None:
         return (
@@ -72,6 +80,9 @@ def decode_or_reason(data: bytes) -> Image | str:
     damage = find_damage(data) if find_damage is not None else None
     if damage is not None:
         return f"damaged: {damage}"
+    several = several_pictures(data, kind)
+    if several is not None:
+        return several
     cv2 = import_cv2("reading images")
     try:
         with quiet_cv2(cv2):

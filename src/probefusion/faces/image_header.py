@@ -23,6 +23,9 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """JPEG markers whose segment states the size: start of frame of every coding process."""
+_PNM_NUMBER = rb"(?:\s|#[^\n]*\n)+(\d{1,9})"
+"""A number of a PNM header, after blanks and comments; blank by blank, as many in a row must not be tried in
+every grouping."""
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 """JPEG markers without a segment."""
 
@@ -76,7 +79,7 @@ def stated_maximum(data: bytes) -> int | None:
                 return None
             offset += 12 + int(length)
         return None
-    fields = re.match(rb"P[2356]" + rb"(?:\s+|#[^\n]*\n)+(\d{1,9})" * 3 + rb"\s", data)
+    fields = re.match(rb"P[2356]" + _PNM_NUMBER * 3 + rb"\s", data)
     return int(fields.group(3)) if fields else None
 
 
@@ -194,5 +197,5 @@ def _tiff(data: bytes) -> tuple[int, int] | None:
 
 
 def _pnm(data: bytes) -> tuple[int, int] | None:
-    fields = re.match(rb"P[1-6]((?:\s+|#[^\n]*\n)+)(\d{1,9})((?:\s+|#[^\n]*\n)+)(\d{1,9})\s", data)
-    return (int(fields.group(2)), int(fields.group(4))) if fields else None
+    fields = re.match(rb"P[1-6]" + _PNM_NUMBER * 2 + rb"\s", data)
+    return (int(fields.group(1)), int(fields.group(2))) if fields else None

@@ -19,6 +19,7 @@ from probefusion.faces.endings import (
 )
 from probefusion.faces.image_header import image_kind
 from probefusion.files import check_existing
+from probefusion.files.paths import pointer_oid
 from probefusion.files.reading import READ_ERRORS, open_zip, reason_of
 
 __all__ = [
@@ -137,6 +138,8 @@ def judge_file(name: str, read_head: Callable[[], bytes]) -> str | bool:
         return describe_error(error)
     if image_kind(head) is not None:
         return True
+    if pointer_oid(head) is not None:
+        return "a Git LFS pointer: run git lfs pull in a clone of the repository that it comes from"
     return "no image: neither its ending nor its first bytes are those of an image"
 
 

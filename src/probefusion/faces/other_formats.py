@@ -42,7 +42,12 @@ def decode_other(data: bytes, kind: str, max_pixels: int) -> npt.NDArray[np.uint
             width, height = image.size
             if width * height > max_pixels:
                 return f"{width}x{height} pixels, expected at most {max_pixels:,} in all"
-            num_frames = getattr(image, "n_frames", 1) if kind in ("GIF", "AVIF") else 1
+            num_frames = getattr(image, "n_frames", 1)
+            if num_frames > 1 and kind == "HEIC":
+                return (
+                    f"a HEIC file of {num_frames} pictures, of which one only could be taken: save each as a "
+                    f"file of its own"
+                )
             if num_frames > 1:
                 return f"a moving picture of {num_frames} frames: give its own path, as a video"
             upright = ImageOps.exif_transpose(image)

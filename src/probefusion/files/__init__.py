@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from probefusion.files.containers import optional_text, read_npz, write_npz
+from probefusion.files.hashed_json import renew_hash
 from probefusion.files.paths import (
     as_path,
     check_ending,
@@ -18,6 +19,8 @@ from probefusion.files.paths import (
 from probefusion.files.places import bundled_folder, home_path
 from probefusion.files.replacing import (
     DRAFT_PREFIX,
+    making_folders,
+    replace_at_once,
     replace_file,
     replace_folder,
     replace_folder_content,
@@ -38,8 +41,11 @@ __all__ = [
     "check_output_file",
     "home_path",
     "lfs_oid",
+    "making_folders",
     "optional_text",
     "read_npz",
+    "renew_hash",
+    "replace_at_once",
     "replace_file",
     "replace_folder",
     "replace_folder_content",

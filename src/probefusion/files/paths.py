@@ -28,6 +28,7 @@ __all__ = [
     "check_output",
     "check_output_file",
     "lfs_oid",
+    "pointer_oid",
     "try_to_write",
 ]
 
@@ -133,10 +134,14 @@ def lfs_oid(path: Path) -> str | None:
     if not path.is_file() or path.stat().st_size > _LONGEST_POINTER or not os.access(path, os.R_OK):
         return None
     with path.open("rb") as stream:
-        text = stream.read(_LONGEST_POINTER)
-    if not text.startswith(_LFS_FIRST_LINE):
+        return pointer_oid(stream.read(_LONGEST_POINTER))
+
+
+def pointer_oid(data: bytes) -> str | None:
+    """As `lfs_oid`, of the bytes of a file; "unknown" for a pointer that names none."""
+    if not data.startswith(_LFS_FIRST_LINE) or len(data) > _LONGEST_POINTER:
         return None
-    lines = [line.split(b" ", 1) for line in text.splitlines() if b" " in line]
+    lines = [line.split(b" ", 1) for line in data.splitlines() if b" " in line]
     oid = next((value for key, value in lines if key == b"oid"), b"unknown")
     return oid.removeprefix(b"sha256:").decode("ascii", errors="replace")
 

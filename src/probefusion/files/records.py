@@ -11,14 +11,12 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from probefusion.errors import FileFormatError, UnknownNameError
+from probefusion.files.hashed_json import LARGEST_JSON, check_json_hash
 from probefusion.files.reading import read_bytes, reading
 
 __all__ = ["decode_record", "read_record", "record_of"]
 
 Record = TypeVar("Record")
-
-_LARGEST = 1 << 28
-"""Bytes of a JSON file at most."""
 
 _WORDS = {
     "object": "an object",
@@ -32,31 +30,47 @@ _WORDS = {
 
 
 def read_record(
-    path: Path, kind: type[Record], *, newest: int | None = None, step: str = ""
+    path: Path,
+    kind: type[Record],
+    *,
+    newest: int | None = None,
+    hashed_from: int | None = None,
+    step: str = "",
 ) -> Record:
     """Reads a JSON file, see `decode_record`; messages name the file.
 
     Raises:
         MissingFileError: If there is no such file.
+        IntegrityError: As for `decode_record`.
         FileFormatError: If it cannot be read, or is not what it must be.
     """
-    content = read_bytes(path, at_most=_LARGEST)
-    return decode_record(content, kind, where=str(path), newest=newest, step=step)
+    content = read_bytes(path, at_most=LARGEST_JSON)
+    return decode_record(
+        content, kind, where=str(path), newest=newest, hashed_from=hashed_from, step=step
+    )
 
 
 def decode_record(
-    content: bytes, kind: type[Record], *, where: str, newest: int | None = None, step: str = ""
+    content: bytes,
+    kind: type[Record],
+    *,
+    where: str,
+    newest: int | None = None,
+    hashed_from: int | None = None,
+    step: str = "",
 ) -> Record:
-    """Decodes a JSON text.
+    """Decodes a JSON text; the hash that it may carry is compared and left out.
 
     Args:
         content: The text.
         kind: What it must hold: a dataclass, a TypedDict, or a mapping type.
         where: The file, for messages.
         newest: The newest `format_version` that this release reads; None where the format has none.
+        hashed_from: The `format_version` from which on there must be a hash; None: there need not be one.
         step: What to do about a wrong file, as a sentence.
 
     Raises:
+        IntegrityError: If it is not what the hash inside was made of.
         FileFormatError: If it is no JSON, of a newer format, has an unknown key (a close one is
             suggested), lacks one, or holds a value of another type or out of its range.
     """
@@ -78,6 +92,9 @@ def decode_record(
                 f"{where}: format_version: expected at most {newest}, got {version!r}. "
                 f"Upgrade probefusion."
             )
+    version = plain.get("format_version")
+    is_needed = hashed_from is not None and type(version) is int and version >= hashed_from
+    plain = check_json_hash(plain, where=where, step=step, is_needed=is_needed)
     return record_of(plain, kind, where=where, step=step)
 
 

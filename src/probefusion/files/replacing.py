@@ -19,6 +19,8 @@ from probefusion.files.paths import DRAFT_PREFIX, check_file, check_output_file
 
 __all__ = [
     "DRAFT_PREFIX",
+    "making_folders",
+    "replace_at_once",
     "replace_file",
     "replace_folder",
     "replace_folder_content",
@@ -83,7 +85,7 @@ def _named(error: OSError, path: Path) -> OSError:
 
 @contextmanager
 def replace_together() -> Iterator[None]:
-    """Files written by `replace_file` inside the block take their names together at its end, or none does.
+    """Files of `replace_file` and folders of `replace_folder` take their names together at the block's end, or none.
 
     Where the block fails, or a file cannot take its name, what stood there before stands there again.
     Blocks inside belong to the outermost one.
@@ -108,20 +110,58 @@ def replace_together() -> Iterator[None]:
         yield
     except BaseException:
         for draft, _ in moves:
-            draft.unlink(missing_ok=True)
+            _remove(draft)
         raise
     finally:
         _waiting.reset(token)
     _move_all(moves)
 
 
+@contextmanager
+def replace_at_once() -> Iterator[None]:
+    """Files written inside take their names at once, also inside `replace_together`: for files of a draft."""
+    token = _waiting.set(None)
+    try:
+        yield
+    finally:
+        _waiting.reset(token)
+
+
+@contextmanager
+def making_folders(*folders: str | Path) -> Iterator[None]:
+    """Makes folders, with those they lie in; if the block fails, the empty ones among the new go again.
+
+    Args:
+        folders: The folders; those that exist stay whatever happens.
+    """
+    wanted = {place: None for folder in folders for place in (Path(folder), *Path(folder).parents)}
+    made = sorted((place for place in wanted if not place.exists()), reverse=True)
+    try:
+        for folder in folders:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for place in made:
+            with suppress(OSError):
+                place.rmdir()
+        raise
+
+
 def replace_folder(draft: Path, folder: Path) -> None:
     """Gives a finished folder its name; what stood there goes only when the new one stands.
+
+    Inside `replace_together` the folder takes its name with the files, at the end of the block.
 
     Args:
         draft: The finished folder, on the same disk.
         folder: Its name; a folder that stands there is removed with all that it holds.
     """
+    waiting = _waiting.get()
+    if waiting is not None:
+        hidden = folder.with_name(f"{DRAFT_PREFIX}{secrets.token_hex(8)}")
+        draft.replace(hidden)
+        waiting.append((hidden, folder))
+        return
     if not folder.exists():
         draft.replace(folder)
         return
@@ -178,7 +218,7 @@ def _move_all(moves: _Moves) -> None:
         for draft, target in moves:
             place = draft if target is None else target
             kept = place.with_name(f"{DRAFT_PREFIX}{len(done)}.{os.getpid()}.old")
-            if place.is_dir():
+            if place.is_dir() and not draft.is_dir():
                 raise OutputExistsError(f"output {str(place)!r} is a folder, expected a file name.")
             if place.exists():
                 _keep(place, kept, is_going=target is None)
@@ -189,22 +229,30 @@ def _move_all(moves: _Moves) -> None:
                 draft.replace(target)
     except BaseException:
         for place, before in reversed(done):
-            if before is None:
-                place.unlink(missing_ok=True)
-            else:
+            if before is None or before.is_dir():
+                _remove(place)
+            if before is not None:
                 before.replace(place)
         for draft, target in moves:
             if target is not None:
-                draft.unlink(missing_ok=True)
+                _remove(draft)
         raise
     for _, before in done:
         if before is not None:
-            before.unlink(missing_ok=True)
+            _remove(before)
+
+
+def _remove(path: Path) -> None:
+    """Removes a file, or a folder with all that it holds, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _keep(place: Path, kept: Path, *, is_going: bool) -> None:
     """Gives a file a second name, or only that one where it goes or a file system knows no second names."""
-    if not is_going:
+    if not is_going and not place.is_dir():
         with suppress(OSError):
             kept.hardlink_to(place)
             return

@@ -17,7 +17,7 @@ from probefusion.errors import (
     MissingStyleError,
     ShapeError,
 )
-from probefusion.types import EmbeddingSet
+from probefusion.types import UNIT_TOLERANCE, EmbeddingSet
 from probefusion.types.fusion_state import FusionState
 from probefusion.types.state_checks import check_possible
 
@@ -114,33 +114,53 @@ def check_fits(fuser: Needs, images: EmbeddingSet) -> None:
     if fuser.dim is not None and images.dim != fuser.dim:
         raise ShapeError(
             f"embeddings{where}: fuser {fuser.name!r} expects dimension {fuser.dim}, got {images.dim}. "
-            f"Use a fuser trained for this embedder, or one that takes any: mean, norm-weighted."
+            f"Use a fuser trained for this embedder, or one that takes any: {_takers_of_any(images)}."
         )
     if fuser.embedder is not None and images.embedder is None:
         name = fuser.embedder.partition("@")[0]
         raise EmbedderMismatchError(
             f"embeddings{where}: nothing says which network made them, and fuser {fuser.name!r} is right "
             f"only for those of {fuser.embedder}. If that made them, say so: --embedder {name} "
-            f"(embedder={fuser.embedder!r}); otherwise use a fuser that takes any: mean, norm-weighted."
+            f"(embedder={fuser.embedder!r}); otherwise use a fuser that takes any: {_takers_of_any(images)}."
         )
     if fuser.needs_norms and not images.norms_known:
-        raise MissingNormsError(
-            f"embeddings{where}: fuser {fuser.name!r} judges images by the length of their "
-            f"embeddings, which these have lost (all are of length 1). Give the embeddings as the "
-            f"network gave them, or use a fuser that needs no lengths: mean."
-        )
+        raise MissingNormsError(_lost_lengths(fuser.name, images, where))
     if fuser.style_channels:
         if images.style is None:
             raise MissingStyleError(
                 f"embeddings{where}: fuser {fuser.name!r} needs style statistics (N, "
                 f"{fuser.style_channels}, 2), got none. Embed the crops with: probefusion embed "
-                f"PATHS --embedder MODEL -o set.npz, or use a fuser that needs none: mean, norm-weighted."
+                f"PATHS --embedder MODEL -o set.npz, or use a fuser that needs none: {_takers_of_any(images)}."
             )
         if images.style.shape[1] != fuser.style_channels:
             raise ShapeError(
                 f"style{where}: fuser {fuser.name!r} expects {fuser.style_channels} channels, got "
                 f"{images.style.shape[1]}. Use the embedder and taps it was trained with."
             )
+
+
+def _takers_of_any(images: EmbeddingSet) -> str:
+    """Fusers for embeddings of any network that take these."""
+    return "mean, norm-weighted" if images.norms_known else "mean"
+
+
+def _lost_lengths(fuser: str, images: EmbeddingSet, where: str) -> str:
+    count = int((np.abs(images.norms - 1) <= UNIT_TOLERANCE).sum())
+    what = (
+        f"all {count} rows are of length 1"
+        if 1 < count == images.num_images
+        else "the row is of length 1"
+        if count == images.num_images
+        else f"{count} of {images.num_images} rows are of length 1"
+        if count
+        else "the set says that its lengths are not the network's own"
+    )
+    return (
+        f"embeddings{where}: fuser {fuser!r} judges images by the length of their embeddings, which is lost "
+        f"here: {what}. Use a fuser that needs no lengths: mean; or give embeddings as the network made them, "
+        f"before they were brought to length 1 (a network that does so itself may give the length as a second "
+        f"output: --norm-output NAME, norm_output=NAME)."
+    )
 
 
 def check_state(fuser: Needs, state: FusionState) -> None:

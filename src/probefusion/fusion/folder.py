@@ -21,19 +21,21 @@ Inputs and outputs of the two graphs, for use from other languages (N images, B 
         -> fused (B, D) float32, to be normalised; cluster_weights (B, M) float32, by which the share of
            an image in a cluster is multiplied to give its (unnormalised) weight
 
-Format 2 added `values`; a card of format 1 has none, which means "graph".
+Format 2 added `values`; a card of format 1 has none, which means "graph". Format 3 added
+`content_sha256`, the hash of all else in the card (`probefusion.files.hashed_json`); cards without it are
+read unchecked. It is no part of the fingerprint, which is made of the graphs alone.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from probefusion.errors import ConfigError, FileFormatError, IntegrityError
 from probefusion.files import check_existing, replace_file, sha256_of
+from probefusion.files.hashed_json import HASH_KEY, hashed_json
 from probefusion.files.records import read_record
 from probefusion.fusion.threshold import Threshold, find_threshold
 
@@ -48,10 +50,14 @@ __all__ = [
 ]
 
 CARD_NAME = "fuser.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 KINDS = ("imagewise", "setwise")
 VALUES = ("unit", "graph")
 GRAPHS = ("encode.onnx", "finish.onnx")
+
+_STEP = (
+    f"Copy the fuser folder again. If the change is meant, take the key {HASH_KEY} out of the card."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,13 +139,16 @@ def encode_outputs(kind: str, values: str) -> tuple[str, ...]:
 
 
 def write_card(card: FuserCard, folder: Path, *, force: bool = False) -> None:
-    """Writes `fuser.json` into `folder`, atomically.
+    """Writes `fuser.json` into `folder`, atomically, in the newest format and with its hash.
+
+    Written anew, a card that was read from an older file gets its hash; the fuser keeps its fingerprint.
 
     Raises:
         OutputExistsError: If there is one and `force` is False.
     """
+    plain = {**asdict(card), "format_version": FORMAT_VERSION}
     with replace_file(folder / CARD_NAME, force=force) as stream:
-        stream.write((json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n").encode())
+        stream.write(hashed_json(plain, indent=2))
     _card_of.cache_clear()
 
 
@@ -167,7 +176,7 @@ def read_card(folder: str | Path, *, verify: bool = True) -> FuserCard:
     Raises:
         MissingFileError: If folder, card or a graph is missing.
         FileFormatError: If the card is not valid; an unknown key is an error with a suggestion.
-        IntegrityError: If a file is not the one the card was written for.
+        IntegrityError: If the card is not what was written, or a file is not the one it was written for.
     """
     folder = check_existing(folder, name="fuser folder")
     path = check_existing(folder / CARD_NAME, name="fuser card")
@@ -187,7 +196,7 @@ def read_card(folder: str | Path, *, verify: bool = True) -> FuserCard:
 def _card_of(path: Path, version: tuple[int, int, int]) -> FuserCard:
     """The card in a file, read once for each version of the file (inode, time, size)."""
     del version
-    card = read_record(path, FuserCard, newest=FORMAT_VERSION)
+    card = read_record(path, FuserCard, newest=FORMAT_VERSION, step=_STEP)
     for name in GRAPHS:
         if name not in card.files:
             raise FileFormatError(f"{path}: files.{name}: expected its SHA-256, it is missing.")

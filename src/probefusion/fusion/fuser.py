@@ -80,7 +80,8 @@ class Fuser(ABC):
 
         Raises:
             DtypeError: If it is neither a set nor an array of floating-point numbers.
-            EmbedderMismatchError, ShapeError, MissingStyleError: If the set does not fit the fuser.
+            EmbedderMismatchError, ShapeError, MissingNormsError, MissingStyleError: If the set does not
+                fit the fuser.
         """
         images = as_set(images, self)
         return self._state(self._contribute(images), images)
@@ -101,7 +102,8 @@ class Fuser(ABC):
 
         Raises:
             DtypeError: If it is neither a set nor an array of floating-point numbers.
-            EmbedderMismatchError, ShapeError, MissingStyleError: If the set does not fit the fuser.
+            EmbedderMismatchError, ShapeError, MissingNormsError, MissingStyleError: If the set does not
+                fit the fuser.
         """
         images = as_set(images, self)
         part = self._contribute(images)
@@ -155,7 +157,8 @@ class Fuser(ABC):
 
         Raises:
             DtypeError: If it is neither a set nor an array of floating-point numbers.
-            EmbedderMismatchError, ShapeError, MissingStyleError: If the set does not fit the fuser.
+            EmbedderMismatchError, ShapeError, MissingNormsError, MissingStyleError: If the set does not
+                fit the fuser.
             InvalidInputError: If `chunk_size` is below 1.
         """
         images = as_set(images, self)

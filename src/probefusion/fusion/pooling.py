@@ -61,11 +61,13 @@ class MeanFuser(PoolingFuser):
 class NormWeightedFuser(PoolingFuser):
     """Mean of the raw embeddings: each image counts by its norm.
 
-    Sensible for embedders whose norm grows with image quality (AdaFace, ArcFace). With unit
-    embeddings it equals the mean. Exact in any order and split; cost linear in N.
+    Sensible for embedders whose norm grows with image quality (AdaFace, ArcFace). Embeddings whose
+    lengths are lost are refused, since nothing could be weighed by. Exact in any order and split;
+    cost linear in N.
     """
 
     name = "norm-weighted"
+    needs_norms = True
     max_weight = MAX_NORM
 
     def _terms(

@@ -16,7 +16,11 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 from probefusion.pipeline.chosen_embedder import open_embedder
-from probefusion.pipeline.folder_people import check_measurable, embed_folder
+from probefusion.pipeline.folder_people import (
+    check_measurable,
+    check_people_aligned,
+    embed_folder,
+)
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
@@ -66,9 +70,11 @@ def calibrate(
     num_sets: int = 4,
     cache: StrPath | None = None,
     preprocessing: str | None = None,
+    norm_output: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
     force: bool = False,
+    trust_alignment: bool = False,
     on_embed: Callable[[int, int], None] | None = None,
 ) -> Calibration:
     """Measures similarities of different people and stores thresholds in the fuser's card.
@@ -87,20 +93,25 @@ def calibrate(
         num_sets: Probe sets per person.
         cache: Folder that keeps embeddings; None keeps none.
         preprocessing: How images go into an embedder that is not known ("arcface").
+        norm_output: Output of it that holds the length of an embedding that it normalises; "" for none.
         device: "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
         force: Whether thresholds that the card holds may be replaced.
+        trust_alignment: Whether the images are taken for aligned crops without a look at them.
         on_embed: Called with (images embedded, in all).
 
     Raises:
         UnsupportedOperationError: If `fuser` is one that has no folder, as "mean".
-        ConfigError: If `fuser` names a fuser of the package, whose card is not rewritten.
+        ConfigError: If `fuser` names a fuser of the package, whose card is not rewritten, or the images are
+            not aligned crops.
         MissingFileError, FileFormatError: If `fuser` is no fuser folder.
         OutputExistsError: If its card holds thresholds and `force` is False.
         EmbedderMismatchError: If it was made for another embedder.
+        MissingNormsError: If it needs lengths, and the embedder gives embeddings of length 1.
         EmptySetError: If the people leave nothing to compare.
         InvalidInputError: If no rate can be resolved; the card is kept.
     """
+    from probefusion.evaluation.scoring import check_fusers
     from probefusion.evaluation.sweep import calibrate as measure
     from probefusion.fusion.folder import with_thresholds
     from probefusion.fusion.learned import open_fuser
@@ -119,7 +130,11 @@ def calibrate(
     )
     check_measurable(protocol)
     network = open_embedder(
-        embedder, preprocessing=preprocessing, num_threads=num_threads, device=device
+        embedder,
+        preprocessing=preprocessing,
+        norm_output=norm_output,
+        num_threads=num_threads,
+        device=device,
     )
     if opened.embedder not in (None, network.fingerprint):
         raise EmbedderMismatchError(
@@ -127,6 +142,8 @@ def calibrate(
             f"{network.fingerprint}. Calibrate with that model: --embedder "
             f"{opened.embedder.partition('@')[0]} (its name or its file)"
         )
+    check_people_aligned(people, network, is_trusted=trust_alignment)
+    check_fusers([opened], network.fingerprint, norms_known=network.norms_known)
     embedded = embed_folder(protocol, network, max(set_sizes), cache, on_embed)
     thresholds = measure(
         embedded,

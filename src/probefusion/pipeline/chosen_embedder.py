@@ -20,6 +20,7 @@ def open_embedder(
     embedder: str | os.PathLike[str] | Embedder | None,
     *,
     preprocessing: str | None = None,
+    norm_output: str | None = None,
     num_threads: int | None = None,
     device: str = "cpu",
 ) -> Embedder:
@@ -28,20 +29,22 @@ def open_embedder(
     Args:
         embedder: A known name, an ONNX file, an embedder (given back), or None.
         preprocessing: "arcface" for a file that nothing describes.
+        norm_output: Output with the length of an embedding that the network normalises; "" for none.
         num_threads: Threads to use; None for one per core.
         device: "cpu" or "cuda".
 
     Raises:
-        ConfigError: If `preprocessing` is given beside a ready embedder.
+        ConfigError: If `preprocessing` or `norm_output` is given beside a ready embedder.
         ProbeFusionError: As for `probefusion.zoo.load_embedder`.
     """
     from probefusion.zoo import DEFAULT_EMBEDDER, find_entry, load_embedder
 
     if embedder is not None and not isinstance(embedder, str | os.PathLike):
-        if preprocessing is not None:
-            raise ConfigError(
-                "preprocessing: expected None beside a ready embedder, which knows its own."
-            )
+        for name, given in (("preprocessing", preprocessing), ("norm_output", norm_output)):
+            if given is not None:
+                raise ConfigError(
+                    f"{name}: expected None beside a ready embedder, which knows its own."
+                )
         return embedder
     if embedder is None:
         embedder = DEFAULT_EMBEDDER
@@ -55,9 +58,11 @@ def open_embedder(
             f"--embedder: {os.fspath(embedder)!r} is a fingerprint, which says what made embeddings but "
             f"cannot embed images. Give the model's name or its ONNX file."
         )
-    settings = None if preprocessing is None else {"preprocessing": preprocessing}
     return load_embedder(
-        os.fspath(embedder), settings=settings, num_threads=num_threads, device=device
+        os.fspath(embedder),
+        settings={"preprocessing": preprocessing, "norm_output": norm_output},
+        num_threads=num_threads,
+        device=device,
     )
 
 
@@ -67,7 +72,10 @@ def is_fingerprint(text: str) -> bool:
 
 
 def stated_fingerprint(
-    embedder: str | os.PathLike[str] | Embedder | None, *, preprocessing: str | None = None
+    embedder: str | os.PathLike[str] | Embedder | None,
+    *,
+    preprocessing: str | None = None,
+    norm_output: str | None = None,
 ) -> str | None:
     """The fingerprint of what made embeddings, as a user states it; nothing is run.
 
@@ -75,6 +83,7 @@ def stated_fingerprint(
         embedder: A fingerprint (`name@` and 12 hexadecimal digits), a known name, an ONNX file, an
             embedder, or None where it is not known.
         preprocessing: "arcface" for a file that nothing describes.
+        norm_output: As for `open_embedder`.
 
     Raises:
         ConfigError: If it is none of these.
@@ -89,9 +98,7 @@ def stated_fingerprint(
     name = os.fspath(embedder)
     if is_fingerprint(name):
         return name
-    settings: dict[str, Any] | None = (
-        None if preprocessing is None else {"preprocessing": preprocessing}
-    )
+    settings: dict[str, Any] = {"preprocessing": preprocessing, "norm_output": norm_output}
     try:
         return resolve_embedder(name, settings=settings)[1].fingerprint
     except UnknownNameError as error:

@@ -22,6 +22,7 @@ from probefusion.errors import (
 from probefusion.fusion import Fuser
 from probefusion.pipeline.alignment_check import AlignmentCheck
 from probefusion.pipeline.chosen_embedder import is_fingerprint, open_embedder
+from probefusion.pipeline.image_files import refuse_embeddings
 from probefusion.types import EmbeddingSet, FusionState
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Models:
         fuser: As for `Pipeline`.
         aligned: As for `Pipeline`.
         preprocessing: As for `Pipeline`.
+        norm_output: As for `Pipeline`.
         device: As for `Pipeline`.
         num_threads: As for `Pipeline`.
         chunk_size: As for `Pipeline`.
@@ -67,6 +69,7 @@ class Models:
         fuser: str | os.PathLike[str] | Fuser,
         aligned: bool,
         preprocessing: str | None,
+        norm_output: str | None,
         device: str,
         num_threads: int | None,
         chunk_size: int | None,
@@ -79,14 +82,15 @@ class Models:
                 "--aligned, --detector: expected one of the two, got both. Aligned crops are not searched "
                 "for faces: leave --detector out, or --aligned if these are photos."
             )
-        if preprocessing is not None and not _is_name(embedder, may_be_none=True):
-            raise ConfigError(
-                "preprocessing: expected None beside a ready embedder, which knows its own. Give the "
-                "embedder's name or file instead."
-            )
+        self._described = {"preprocessing": preprocessing, "norm_output": norm_output}
+        for name, given in self._described.items():
+            if given is not None and not _is_name(embedder, may_be_none=True):
+                raise ConfigError(
+                    f"{name}: expected None beside a ready embedder, which knows its own. Give the "
+                    f"embedder's name or file instead."
+                )
         self.aligned = aligned
         self._embedder, self._detector, self._fuser = embedder, detector, fuser
-        self._preprocessing = preprocessing
         self.num_threads, self.chunk_size = num_threads, chunk_size
         if isinstance(ignore_columns, str):
             ignore_columns = (ignore_columns,)
@@ -108,7 +112,7 @@ class Models:
         if self._ready_embedder is None:
             self._ready_embedder = open_embedder(
                 self._embedder,
-                preprocessing=self._preprocessing,
+                **self._described,
                 num_threads=self.num_threads,
                 device=self._device,
             )
@@ -167,14 +171,15 @@ class Models:
         Raises:
             ConfigError: If there is neither a detector nor aligned images, or images that are said to be
                 aligned are not.
-            ProbeFusionError: As for `embed_images`.
+            ProbeFusionError: As for `refuse_embeddings` and `embed_images`.
         """
         from probefusion.embedders import embed_images
         from probefusion.faces import ImageSource
 
-        self.check_can_crop()
         if not isinstance(paths, str | os.PathLike | ImageSource):
             paths = list(paths)
+        refuse_embeddings(paths)
+        self.check_can_crop()
         if self.aligned:
             self.check_aligned(self._alignment.chosen(paths))
         return embed_images(
@@ -193,14 +198,13 @@ class Models:
         Raises:
             ConfigError: As for `AlignmentCheck`.
         """
-        if self.aligned and self.embedder.spec.input_size == _ARCFACE_SIDE:
-            wanted = self._alignment.num_wanted
-            if wanted > 0:
-                self._alignment.look_at(islice(images, wanted))
+        wanted = self._alignment.num_wanted
+        if self.aligned and wanted > 0 and self.embedder.spec.input_size == _ARCFACE_SIDE:
+            self._alignment.look_at(islice(images, wanted))
 
     @property
     def crop_detector(self) -> Detector | None:
-        """What finds the face in an image: the detector, or None where images are crops already."""
+        """What finds the face in an image, or None where images are crops already."""
         return None if self.aligned else self.detector
 
     def judge(self, *, kept: bool, made_by: str | None = None) -> CropQuality | None:
@@ -343,10 +347,7 @@ class Models:
         if isinstance(given, str) and is_fingerprint(given):
             return given, None
         if isinstance(given, str | os.PathLike) and self._ready_embedder is None:
-            settings = None
-            if self._preprocessing is not None:
-                settings = {"preprocessing": self._preprocessing}
-            _, spec = resolve_embedder(os.fspath(given), settings=settings)
+            _, spec = resolve_embedder(os.fspath(given), settings=self._described)
             return spec.fingerprint, spec.dim
         return self.embedder.fingerprint, self.embedder.spec.dim
 
@@ -391,9 +392,8 @@ def _better_than(name: str, embedder: str | None) -> str:
     """A note that a fuser made for this embedder is known but not here, or ""."""
     from probefusion.zoo.fusers import absent_fusers
 
-    if embedder is None or name not in ("mean", "universal"):
-        return ""
-    known = [entry.name for entry in absent_fusers(embedder)]
+    is_asked = embedder is not None and name in ("mean", "universal")
+    known = [entry.name for entry in absent_fusers(embedder)] if is_asked else []
     if not known:
         return ""
     best = next((item for item in known if item.startswith("exact.")), known[0])

@@ -13,13 +13,19 @@ from probefusion.pipeline.chosen_embedder import stated_fingerprint
 from probefusion.pipeline.evaluate_checks import (
     FOLDER_PROTOCOL,
     MEDIA_PROTOCOL,
+    check_crops,
+    check_embeddings,
     check_report,
     check_settings,
 )
 from probefusion.pipeline.evaluate_media import evaluate_on_media
-from probefusion.pipeline.evaluate_source import EvaluationSource, check_fits
+from probefusion.pipeline.evaluate_source import EvaluationSource
 from probefusion.pipeline.evaluation import Evaluation
-from probefusion.pipeline.folder_people import check_measurable, embed_folder
+from probefusion.pipeline.folder_people import (
+    check_measurable,
+    check_people_aligned,
+    embed_folder,
+)
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
@@ -41,7 +47,7 @@ def evaluate(
     protocol: str,
     data: StrPath,
     *,
-    fusers: Sequence[StrPath | Fuser] = ("mean", "norm-weighted"),
+    fusers: Sequence[StrPath | Fuser] | None = None,
     embedder: StrPath | Embedder | None = None,
     embeddings: StrPath | None = None,
     flipped: bool = False,
@@ -65,8 +71,10 @@ def evaluate(
     force: bool = False,
     cache: StrPath | None = None,
     preprocessing: str | None = None,
+    norm_output: str | None = None,
     device: str = "cpu",
     num_threads: int | None = None,
+    trust_alignment: bool = False,
     on_embed: Progress | None = None,
     on_score: Progress | None = None,
 ) -> Evaluation:
@@ -77,8 +85,9 @@ def evaluate(
             which film, camera or day each image is from; or a benchmark of which you have a copy under
             licence: "ijbb", "ijbc", "ijbs", "tinyface", "ytf".
         data: Folder (or zip) of aligned 112x112 crops, one folder per person; or the benchmark's folder.
-        fusers: Names, fuser folders or fusers, each once. In the two folder protocols the first is the one
-            that the others are compared with.
+        fusers: Names, fuser folders or fusers, each once. None takes "mean" and "norm-weighted", or, where
+            the embeddings are all of length 1, "mean" alone, which `limits` then says. In the two folder
+            protocols the first is the one that the others are compared with.
         embedder: A known name, an ONNX file or an embedder; None takes the one inside the package. Beside
             `embeddings` it only states what made them (a fingerprint will do too); None: not known.
         embeddings: `.npy` or `.npz` with the embedding of every image of a benchmark, in the order that
@@ -113,8 +122,10 @@ def evaluate(
         cache: Folder that keeps embeddings, so that an interrupted run goes on; None is `output` with
             ".work" behind it, or none.
         preprocessing: How images go into an embedder that is not known ("arcface").
+        norm_output: Output of it that holds the length of an embedding that it normalises; "" for none.
         device: "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
+        trust_alignment: Whether images that must be aligned crops are taken without a look at them.
         on_embed: Called with (images embedded, in all).
         on_score: Called with (steps scored, in all).
 
@@ -123,9 +134,11 @@ def evaluate(
 
     Raises:
         UnknownNameError: If there is no such protocol or fuser.
-        ConfigError: If a setting does not belong to the protocol or is out of range.
+        ConfigError: If a setting does not belong to the protocol or is out of range, or images that must be
+            aligned crops are not.
         EmptySetError: If the data leave nothing to measure.
         EmbedderMismatchError: If a fuser was made for another embedder.
+        MissingNormsError: If a fuser that was named needs lengths and the embeddings are of length 1.
         MissingStyleError: If a fuser needs style and the embeddings come without.
         ShapeError: If embeddings are not of the benchmark's number.
         OutputExistsError: If a report stands in `output` and `force` is False.
@@ -164,9 +177,11 @@ def evaluate(
         fusers=fusers,
         embedder=embedder,
         preprocessing=preprocessing,
+        norm_output=norm_output,
         device=device,
         num_threads=num_threads,
         cache=cache,
+        trust_alignment=trust_alignment,
         on_embed=on_embed,
         on_score=on_score,
     )
@@ -238,6 +253,7 @@ def _on_folder(
     check_measurable(protocol)
     plan = FolderPlan(set_sizes=set_sizes, num_replicates=replicates, seed=seed)
     embedder, fusers = source.open()
+    check_people_aligned(people, embedder, is_trusted=source.trust_alignment)
     embedded = embed_folder(protocol, embedder, max(set_sizes), source.cache, source.on_embed)
     result = evaluate_folder(embedded, fusers, plan, progress=source.on_score)
     return Evaluation(
@@ -252,7 +268,7 @@ def _on_folder(
         },
         result=result,
         skipped=tuple(people.skipped),
-        limits=folder_limits(result),
+        limits=(*source.left_out, *folder_limits(result)),
     )
 
 
@@ -282,6 +298,7 @@ def _on_benchmark(
         benchmark = open_benchmark(
             name, os.fspath(data), detector=_open_detector(detector), **common
         )
+        check_crops(benchmark, embedder, images=images, is_trusted=source.trust_alignment)
         rows = embed_rows(
             benchmark,
             embedder,
@@ -291,10 +308,10 @@ def _on_benchmark(
         made_by = embedder.own_fingerprint
         reason, title = "no face found", embedder.spec.name
     else:
-        stated = stated_fingerprint(source.embedder, preprocessing=source.preprocessing)
+        stated = stated_fingerprint(source.embedder, **source.described)
         made = read_made_embeddings(os.fspath(embeddings), embedder=stated, flipped=flipped)
-        fusers = source.load_fusers(made.images.embedder)
-        check_fits(fusers, made.images)
+        fusers = source.load_fusers(made.images.embedder, norms_known=bool(made.images.norms_known))
+        check_embeddings(fusers, made.images)
         names = made.names if name == "ijbs" else None
         benchmark = open_benchmark(
             name, os.fspath(data), check_images=False, row_names=names, **common
@@ -321,7 +338,11 @@ def _on_benchmark(
         },
         result=results,
         skipped=tuple(SkippedImage(source=entry, reason=reason) for entry in faceless),
-        limits=(*(() if unchecked is None else (unchecked,)), *benchmark_limits(results)),
+        limits=(
+            *source.left_out,
+            *(() if unchecked is None else (unchecked,)),
+            *benchmark_limits(results),
+        ),
     )
 
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from probefusion.errors import InvalidInputError
 from probefusion.pipeline.chosen_embedder import stated_fingerprint
-from probefusion.pipeline.evaluate_checks import MEDIA_PROTOCOL
-from probefusion.pipeline.evaluate_source import EvaluationSource, check_fits
+from probefusion.pipeline.evaluate_checks import MEDIA_PROTOCOL, check_embeddings
+from probefusion.pipeline.evaluate_source import EvaluationSource
 from probefusion.pipeline.evaluation import Evaluation
+from probefusion.pipeline.folder_people import check_people_aligned
 
 if TYPE_CHECKING:
     from probefusion.evaluation.licensed import EmbeddedRows
@@ -57,6 +58,7 @@ def evaluate_on_media(
     if embeddings is None:
         protocol = _protocol(images, **settings)
         embedder, fusers = source.open()
+        check_people_aligned(protocol.images.people, embedder, is_trusted=source.trust_alignment)
         repeated = repeated_images(protocol)
         cache = None if source.cache is None else os.fspath(source.cache)
         rows = embed_media(protocol, embedder, cache=cache, progress=source.on_embed)
@@ -68,8 +70,8 @@ def evaluate_on_media(
         title = embedder.spec.name
     else:
         read = _read_embeddings(embeddings, source, flipped=flipped)
-        fusers = source.load_fusers(read.images.embedder)
-        check_fits(fusers, read.images)
+        fusers = source.load_fusers(read.images.embedder, norms_known=bool(read.images.norms_known))
+        check_embeddings(fusers, read.images)
         images, positions = _embedded_images(images, read)
         protocol = _protocol(images, **settings)
         rows = _rows(protocol, read, positions)
@@ -86,7 +88,11 @@ def evaluate_on_media(
         evaluated=_evaluated(protocol, made, fusers),
         result=result,
         skipped=tuple(protocol.images.skipped),
-        limits=(*repeated_limits(repeated), *media_limits(result, protocol.split)),
+        limits=(
+            *source.left_out,
+            *repeated_limits(repeated),
+            *media_limits(result, protocol.split),
+        ),
     )
 
 
@@ -137,7 +143,7 @@ def _read_embeddings(
 ) -> MadeEmbeddings:
     from probefusion.evaluation.made_embeddings import read_made_embeddings
 
-    stated = stated_fingerprint(source.embedder, preprocessing=source.preprocessing)
+    stated = stated_fingerprint(source.embedder, **source.described)
     made = read_made_embeddings(os.fspath(embeddings), embedder=stated, flipped=flipped)
     if made.names is None:
         raise InvalidInputError(

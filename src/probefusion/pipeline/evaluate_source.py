@@ -7,15 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probefusion.errors import MissingStyleError, ShapeError
 from probefusion.pipeline.chosen_embedder import open_embedder
+from probefusion.pipeline.evaluate_checks import WITHOUT_LENGTHS, usual_fusers
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
     from probefusion.fusion import Fuser
-    from probefusion.types import EmbeddingSet
 
-__all__ = ["EvaluationSource", "check_fits"]
+__all__ = ["EvaluationSource"]
 
 StrPath = str | Path
 Progress = Callable[[int, int], None]
@@ -27,32 +26,40 @@ class EvaluationSource:
     def __init__(
         self,
         *,
-        fusers: Sequence[StrPath | Fuser],
+        fusers: Sequence[StrPath | Fuser] | None,
         embedder: StrPath | Embedder | None,
         preprocessing: str | None,
+        norm_output: str | None,
         device: str,
         num_threads: int | None,
         cache: StrPath | None,
+        trust_alignment: bool,
         on_embed: Progress | None,
         on_score: Progress | None,
     ) -> None:
         if isinstance(fusers, str | os.PathLike):
             fusers = (fusers,)
         self._fusers = fusers
+        self.left_out: tuple[str, ...] = ()
         self._num_threads = num_threads
         self._device = device
-        self.embedder, self.preprocessing = embedder, preprocessing
-        self.cache = cache
+        self.embedder = embedder
+        self.described = {"preprocessing": preprocessing, "norm_output": norm_output}
+        self.cache, self.trust_alignment = cache, trust_alignment
         self.on_embed, self.on_score = on_embed, on_score
 
-    def load_fusers(self, embedder: str | None) -> list[Fuser]:
-        """The fusers, none of which was made for another embedder."""
+    def load_fusers(self, embedder: str | None, *, norms_known: bool) -> list[Fuser]:
+        """The fusers, none of which was made for another embedder; the usual ones where none was named."""
         from probefusion.evaluation.scoring import check_fusers
         from probefusion.zoo import load_fuser
 
+        chosen = self._fusers
+        if chosen is None:
+            chosen = usual_fusers(norms_known)
+            self.left_out = () if norms_known else (WITHOUT_LENGTHS,)
         fusers = [
             load_fuser(fuser, num_threads=self._num_threads, embedder=embedder, device=self._device)
-            for fuser in self._fusers
+            for fuser in chosen
         ]
         check_fusers(fusers, embedder)
         return fusers
@@ -60,39 +67,17 @@ class EvaluationSource:
     def open(self) -> tuple[Embedder, list[Fuser]]:
         """The embedder, which judges crops too where a fuser needs that, and the fusers."""
         from probefusion.embedders import CropQuality, JudgedEmbedder
+        from probefusion.evaluation.scoring import check_fusers
 
         embedder = open_embedder(
             self.embedder,
-            preprocessing=self.preprocessing,
+            **self.described,
             num_threads=self._num_threads,
             device=self._device,
         )
-        fusers = self.load_fusers(embedder.fingerprint)
+        fusers = self.load_fusers(embedder.fingerprint, norms_known=embedder.norms_known)
+        check_fusers(fusers, embedder.fingerprint, norms_known=embedder.norms_known)
         if any(fuser.needs_quality for fuser in fusers):
             judge = CropQuality(num_threads=self._num_threads, device=self._device)
             embedder = JudgedEmbedder(embedder, judge)
         return embedder, fusers
-
-
-def check_fits(fusers: Sequence[Fuser], images: EmbeddingSet) -> None:
-    """Refuses embeddings that a fuser cannot take, before anything is scored.
-
-    Raises:
-        MissingStyleError: If a fuser needs style and the embeddings come without.
-        ShapeError: If the embeddings have another length than a fuser takes.
-    """
-    for fuser in fusers:
-        try:
-            fuser.check_fits(images)
-        except MissingStyleError as error:
-            raise MissingStyleError(
-                f"{error} Embeddings made elsewhere can bring it as style (R, C, 2) in an .npz; without "
-                f"it take 'exact-embedding', which looks at embedding and length alone."
-            ) from error
-        except ShapeError as error:
-            if fuser.dim is not None and images.dim == 2 * fuser.dim:
-                raise ShapeError(
-                    f"{error} Rows of twice the length hold image and mirror image, as InsightFace's "
-                    f"helper saves them: give --flipped (flipped=True), and they are added."
-                ) from error
-            raise

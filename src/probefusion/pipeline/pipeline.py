@@ -44,6 +44,8 @@ class Pipeline:
         fuser: Name or folder of a fuser, or a fuser. "auto" takes the one that fits the embedder.
         aligned: Whether images are aligned square face crops; not together with a detector.
         preprocessing: "arcface" for an embedder that is not known and takes RGB, (x/255 - .5)/.5.
+        norm_output: Output of the embedder that holds the length of an embedding that it normalises, where
+            that is not found by itself; "" for none.
         device: Where the models run, "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
         chunk_size: Images encoded at a time; None takes all of a set at once. Changes nothing for exact
@@ -69,6 +71,7 @@ class Pipeline:
         fuser: str | os.PathLike[str] | Fuser = "auto",
         aligned: bool = False,
         preprocessing: str | None = None,
+        norm_output: str | None = None,
         device: str = "cpu",
         num_threads: int | None = None,
         chunk_size: int | None = None,
@@ -80,6 +83,7 @@ class Pipeline:
             fuser=fuser,
             aligned=aligned,
             preprocessing=preprocessing,
+            norm_output=norm_output,
             device=device,
             num_threads=num_threads,
             chunk_size=chunk_size,

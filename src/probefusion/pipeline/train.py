@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from probefusion.errors import ConfigError, ProbeFusionError, UnknownNameError
 from probefusion.extras import import_extra
 from probefusion.files import check_existing, check_not_input, check_output
+from probefusion.pipeline.folder_people import check_people_aligned
 from probefusion.settings import check_settings, read_settings_file
 
 if TYPE_CHECKING:
@@ -36,8 +37,10 @@ def train(
     start_from: Source | None = None,
     config: Source | None = None,
     preprocessing: str | None = None,
+    norm_output: str | None = None,
     plugins: Sequence[str] = (),
     force: bool = False,
+    trust_alignment: bool = False,
     progress: TrainingProgress | None = None,
     **settings: Any,
 ) -> Fuser:
@@ -58,8 +61,10 @@ def train(
             made for. The learning rate is then lower unless given.
         config: TOML file with settings; those given as arguments go before it.
         preprocessing: How images go into an embedder that is not known ("arcface").
+        norm_output: Output of it that holds the length of an embedding that it normalises; "" for none.
         plugins: Modules that register further architectures when they are imported.
         force: Whether existing output may be replaced.
+        trust_alignment: Whether the images are taken for aligned crops without a look at them.
         progress: Told how far the training is.
         **settings: Any field of `probefusion.training.config.TrainingConfig` and `RunSettings`, such as
             `steps`, `margin_weight`, `network` (a dictionary), `folds`, `name`, `licence`.
@@ -68,7 +73,8 @@ def train(
         The fuser, opened from `output`.
 
     Raises:
-        ConfigError: If a setting is unknown (a close one is suggested), of another type or out of range.
+        ConfigError: If a setting is unknown (a close one is suggested), of another type or out of range, or
+            the images are not aligned crops.
         EmbedderMismatchError: If `start_from` was made for another embedder.
         OutputExistsError: If `output` exists and `force` is False.
         MissingExtraError: If PyTorch is not installed.
@@ -85,8 +91,10 @@ def train(
         start_from=start_from,
         config=config,
         preprocessing=preprocessing,
+        norm_output=norm_output,
         plugins=plugins,
         force=force,
+        trust_alignment=trust_alignment,
         progress=progress,
         settings=settings,
     )
@@ -111,8 +119,10 @@ def run_training(
     start_from: Source | None = None,
     config: Source | None = None,
     preprocessing: str | None = None,
+    norm_output: str | None = None,
     plugins: Sequence[str] = (),
     force: bool = False,
+    trust_alignment: bool = False,
     progress: TrainingProgress | None = None,
     should_stop: Callable[[], bool] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -127,8 +137,10 @@ def run_training(
         start_from: See `train`.
         config: See `train`.
         preprocessing: See `train`.
+        norm_output: See `train`.
         plugins: See `train`.
         force: See `train`.
+        trust_alignment: See `train`.
         progress: See `train`.
         should_stop: Asked after every training step; True keeps a checkpoint and ends the run.
         settings: The further settings by name.
@@ -150,7 +162,8 @@ def run_training(
     people = read_people(check_existing(Path(images), name="images"))
     named = {} if architecture is None else {"architecture": architecture}
     given = _given({**(settings or {}), **named}, config)
-    opened = _open_embedder(embedder, preprocessing, given.get("threads"))
+    opened = _open_embedder(embedder, preprocessing, norm_output, given.get("threads"))
+    check_people_aligned(people, opened, is_trusted=trust_alignment, name="--images")
     start = None if start_from is None else _starting_point(start_from, opened.fingerprint)
     chosen, run = _resolve(given, start)
     _check_device(run.device)
@@ -172,12 +185,17 @@ def run_training(
 
 
 def _open_embedder(
-    embedder: Source | Embedder | None, preprocessing: str | None, threads: int | None
+    embedder: Source | Embedder | None,
+    preprocessing: str | None,
+    norm_output: str | None,
+    threads: int | None,
 ) -> OnnxEmbedder:
     from probefusion.embedders import OnnxEmbedder
     from probefusion.pipeline.chosen_embedder import open_embedder
 
-    opened = open_embedder(embedder, preprocessing=preprocessing, num_threads=threads)
+    opened = open_embedder(
+        embedder, preprocessing=preprocessing, norm_output=norm_output, num_threads=threads
+    )
     if not isinstance(opened, OnnxEmbedder):
         raise ConfigError(
             f"embedder: expected an ONNX file, a known name or what load_embedder gives, got "

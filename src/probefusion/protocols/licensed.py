@@ -54,6 +54,7 @@ class Benchmark:
         detector_scores: (R,) the detector's score of each row's face, where the benchmark has one.
         found_by: What finds the faces in the images, "" where they are aligned or the benchmark says where
             they are. Crops found by one detector are not taken for those of another.
+        takes_crops: Whether the images are taken for aligned crops as they are.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Benchmark:
     ranks_among: Literal["subjects", "templates"] = "subjects"
     detector_scores: npt.NDArray[np.float32] | None = None
     found_by: str = ""
+    takes_crops: bool = False
 
 
 def open_benchmark(
@@ -177,6 +179,7 @@ def _open_ijb_s(
         pairs=None,
         searches=tuple(data.tasks.values()),
         joins_galleries=True,
+        takes_crops=True,
         facts={
             "num_images": len(names),
             "num_templates": data.num_templates,
@@ -223,6 +226,7 @@ def _open_tinyface(
         },
         ranks_among="templates",
         found_by=_name_of(detector),
+        takes_crops=detector is None,
     )
 
 
@@ -245,6 +249,7 @@ def _open_ytf(root: Path, detector: Detector | None, check_counts: bool) -> Benc
         joins_galleries=False,
         facts={"num_images": len(names), "num_videos": len(data.videos)},
         found_by=_name_of(detector),
+        takes_crops=detector is None,
     )
 
 

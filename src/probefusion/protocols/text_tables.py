@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import FileFormatError, MissingFileError
+from probefusion.files import check_file
 
 __all__ = [
     "MAX_INTEGER",
@@ -348,9 +349,7 @@ def _parse_lines(
 
 
 def _open(path: Path) -> BinaryIO:
-    if not path.is_file():
-        raise MissingFileError(f"file {str(path)!r} does not exist (looked in {Path.cwd()}).")
-    return path.open("rb")
+    return check_file(path).open("rb")
 
 
 def _without_mark(data: bytes, path: Path) -> bytes:

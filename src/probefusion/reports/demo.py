@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from probefusion.evaluation.demo import DemoResult
-from probefusion.files import replace_together
+from probefusion.files import making_folders, replace_together
 from probefusion.reports.plots import plot_person, plot_sweep
 
 __all__ = ["draw_demo"]
@@ -27,10 +27,9 @@ def draw_demo(result: DemoResult, output: str | Path, *, force: bool = False) ->
         MissingExtraError: If matplotlib is not installed.
     """
     output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
     pictures = [output / "sweep.png", output / "person.png"]
     view = result.person
-    with replace_together():
+    with making_folders(output), replace_together():
         plot_sweep(
             result.points,
             pictures[0],

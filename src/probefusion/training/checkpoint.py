@@ -1,4 +1,4 @@
-"""Checkpoints of a running training: safetensors, written atomically."""
+"""Checkpoints of a running training: safetensors with a hash of all that they hold, written atomically."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from probefusion.errors import FileFormatError, MismatchError
+from probefusion.errors import FileFormatError, IntegrityError, MismatchError
 from probefusion.files import replace_file
+from probefusion.files.content_hash import content_hash
 from probefusion.files.reading import reading
 from probefusion.training.config import TrainingConfig
 from probefusion.training.early_stopping import EarlyStopping
@@ -23,6 +24,10 @@ from probefusion.training.variant_store import VariantStore
 __all__ = ["load_checkpoint", "run_identity", "save_checkpoint"]
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+_HASH_KEY = "sha256"
+_METADATA = {"kind", "step", "run", "best_loss", "best_step", "waited", _HASH_KEY}
+_STEP = "Remove it: the training then begins anew, with what was embedded before."
 
 
 def run_identity(
@@ -73,6 +78,7 @@ def save_checkpoint(
         best, facts = stopping.state()
         tensors |= best
         metadata |= facts
+    metadata[_HASH_KEY] = _hash_of(tensors, metadata)
     with replace_file(path, force=True) as stream:
         stream.write(save(tensors, metadata=metadata))
 
@@ -86,26 +92,59 @@ def load_checkpoint(
 ) -> int:
     """Puts a checkpoint into network, optimiser and early stopping.
 
+    Checkpoints of older releases carry no hash and are read unchecked.
+
     Returns:
         Steps done.
 
     Raises:
-        FileFormatError: If the file is no checkpoint.
+        FileFormatError: If the file is no checkpoint, or lacks a part.
+        IntegrityError: If its content is not what was written.
         MismatchError: If it belongs to another run.
     """
-    with (
-        reading(path, "a checkpoint", also=(SafetensorError,)),
-        safe_open(path, framework="pt") as file,
-    ):
-        metadata = file.metadata() or {}
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if metadata.get("kind") != "checkpoint":
-        raise FileFormatError(f"{path}: expected a training checkpoint, got another file.")
+    tensors, metadata = _read(path)
     if metadata["run"] != run:
         raise MismatchError(
             f"{path}: this checkpoint belongs to a run with other settings or data. "
             f"Use the same settings, or remove it to start anew."
         )
+    with reading(path, "a checkpoint of this network", step=_STEP):
+        return _put(tensors, metadata, network, optimizer, stopping)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    with (
+        reading(path, "a checkpoint", step=_STEP, also=(SafetensorError,)),
+        safe_open(path, framework="pt") as file,
+    ):
+        metadata: dict[str, str] = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    found = metadata.get(_HASH_KEY)
+    rest = {key: value for key, value in metadata.items() if key != _HASH_KEY}
+    if found is not None and found != _hash_of(tensors, rest):
+        raise IntegrityError(
+            f"{path}: its content is not what was written (another SHA-256). It was changed or damaged. "
+            f"{_STEP}"
+        )
+    if metadata.get("kind") != "checkpoint" or not metadata.keys() >= {"run", "step"}:
+        raise FileFormatError(f"{path}: expected a training checkpoint, got another file.")
+    unknown = sorted(metadata.keys() - _METADATA)
+    if unknown:
+        raise FileFormatError(f"{path}: holds the unknown key {unknown[0]!r}. {_STEP}")
+    return tensors, metadata
+
+
+def _hash_of(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    return content_hash({**metadata, **{name: value.numpy() for name, value in tensors.items()}})
+
+
+def _put(
+    tensors: dict[str, Tensor],
+    metadata: dict[str, str],
+    network: nn.Module,
+    optimizer: torch.optim.AdamW,
+    stopping: EarlyStopping | None,
+) -> int:
     prefix = "network."
     network.load_state_dict(
         {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}

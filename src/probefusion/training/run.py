@@ -14,7 +14,13 @@ import torch
 
 from probefusion.errors import ConfigError
 from probefusion.faces.images import SkippedImage
-from probefusion.files import check_name, check_output, replace_file
+from probefusion.files import (
+    check_name,
+    check_output,
+    making_folders,
+    replace_file,
+    replace_together,
+)
 from probefusion.fusion.folder import FuserCard
 from probefusion.fusion.learned import open_fuser
 from probefusion.nn.architectures import check_exportable
@@ -270,15 +276,19 @@ def _finish(
         force=True,
     )
     measured: dict[str, Any] = {}
+    data = None
     if run.held_out_folds:
         data = embed_held_out(
             crops, run.held_out_folds, run.embedder, run.work, run.progress.on_calibrate
         )
-        if data is not None:
-            fuser = open_fuser(draft)
-            measured = measure(data, fuser)
+    if data is None:
+        card = publish_fuser(draft, run.folder, force=run.force)
+    else:
+        fuser = open_fuser(draft)
+        measured = measure(data, fuser)
+        with making_folders(run.report), replace_together():  # fuser and report, or neither
             report_on(data, fuser, run.report, facts, force=run.force)
-    card = publish_fuser(draft, run.folder, force=run.force, **measured)
+            card = publish_fuser(draft, run.folder, force=run.force, **measured)
     return replace(outcome, card=card, report=run.report if measured else None)
 
 

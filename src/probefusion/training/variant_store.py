@@ -4,13 +4,12 @@ DIR/store.json       facts: embedder, seed, people, images, counts
 DIR/embeddings.npy   (I, V, D) float16, raw embeddings of V variants of I images
 DIR/style.npy        (I, V, C, 2) float16, their style; absent for embedders without taps
 DIR/clean.npy        (I, 2, D) float32, raw embeddings of each image and its mirror image
-DIR/progress.json    how many images are done; a killed extraction goes on from there
+DIR/progress.json    how many images are done, with hashes of their rows; a killed extraction goes on from there
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import ConfigError, EmptySetError, FileFormatError, MismatchError
-from probefusion.files import check_existing, replace_file
+from probefusion.files import check_existing
 from probefusion.files.npy import map_npy, read_npy
-from probefusion.files.records import read_record
+from probefusion.training.store_files import StoreProgress, read_facts, write_facts
 from probefusion.types import FloatArray
 from probefusion.workers import available_threads, map_in_order
 
 __all__ = ["Embeds", "VariantStore", "class_centres", "extract_variants"]
 
-_FORMAT_VERSION = 1
 _FLUSH_EVERY = 200
 
 _DRAWN_AHEAD = 4
@@ -134,20 +132,27 @@ class VariantStore:
         Raises:
             MissingFileError: If the folder or a file is missing.
             FileFormatError: If it is not finished or not consistent.
+            IntegrityError: If its files do not hold what was written to them.
         """
         folder = check_existing(folder, name="variant store")
-        facts = _read_json(check_existing(folder / "store.json", name="variant store card"))
-        done = _read_json(check_existing(folder / "progress.json", name="progress file"))["done"]
-        if done != len(facts["sources"]):
+        facts = read_facts(folder)
+        progress = StoreProgress.read(folder)
+        if progress.done != len(facts["sources"]):
             raise FileFormatError(
-                f"{folder}: only {done} of {len(facts['sources'])} images are embedded. "
+                f"{folder}: only {progress.done} of {len(facts['sources'])} images are embedded. "
                 f"Run the same training command again to finish it."
             )
-        style = folder / "style.npy"
+        files = {
+            "embeddings.npy": map_npy(folder / "embeddings.npy"),
+            "clean.npy": read_npy(folder / "clean.npy"),
+        }
+        if (folder / "style.npy").exists():
+            files["style.npy"] = map_npy(folder / "style.npy")
+        progress.check(folder, files)
         return VariantStore(
-            embeddings=map_npy(folder / "embeddings.npy"),
-            style=map_npy(style) if style.exists() else None,
-            clean=read_npy(folder / "clean.npy"),
+            embeddings=files["embeddings.npy"],
+            style=files.get("style.npy"),
+            clean=files["clean.npy"],
             subjects=np.asarray(facts["subjects"], dtype=np.int64),
             subject_ids=tuple(facts["subject_ids"]),
             sources=tuple(facts["sources"]),
@@ -190,6 +195,7 @@ def extract_variants(
     Raises:
         EmptySetError: If there are no images.
         MismatchError: If the folder holds a store of other images, another embedder or seed.
+        IntegrityError: If its files do not hold what was written to them.
 
     Source: Kim et al. 2022, supplementary; METHOD of the official training: 16 variants an image.
     """
@@ -203,7 +209,6 @@ def extract_variants(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
-        "format_version": _FORMAT_VERSION,
         "embedder": embedder.fingerprint,
         "recipe": recipe,
         "content": content,
@@ -214,9 +219,8 @@ def extract_variants(
     }
     if embedder.own_fingerprint != embedder.fingerprint:
         facts["embedder_form"] = embedder.own_fingerprint
-    card = folder / "store.json"
-    if card.exists():
-        found = _read_json(card)
+    if (folder / "store.json").exists():
+        found = read_facts(folder)
         keys = [*facts, *({"embedder_form"} - facts.keys())]
         differing = [key for key in keys if found.get(key) != facts.get(key)]
         if differing:
@@ -224,12 +228,12 @@ def extract_variants(
                 f"{folder}: holds a store that differs in {', '.join(differing)}. "
                 f"Choose another folder for this run, or remove that one."
             )
-        done = int(_read_json(folder / "progress.json")["done"])
+        done = StoreProgress.read(folder).done
     else:
         done = 0
         _start(folder, facts, read_image, embedder, draw_variants)
     if done < len(sources):
-        _embed_from(done, folder, sources, read_image, embedder, draw_variants, seed, progress)
+        _embed_rest(folder, sources, read_image, embedder, draw_variants, seed, progress)
     return VariantStore.open(folder)
 
 
@@ -253,12 +257,11 @@ def _start(
         shapes["style.npy"] = ((count, *style.shape), np.float16)
     for name, (shape, dtype) in shapes.items():
         np.lib.format.open_memmap(folder / name, mode="w+", dtype=dtype, shape=shape).flush()
-    _write_json(folder / "progress.json", {"done": 0})
-    _write_json(folder / "store.json", facts)
+    StoreProgress(done=0).write(folder)
+    write_facts(folder, facts)
 
 
-def _embed_from(
-    done: int,
+def _embed_rest(
     folder: Path,
     sources: list[str],
     read_image: Callable[[str], npt.NDArray[np.uint8]],
@@ -269,11 +272,16 @@ def _embed_from(
 ) -> None:
     names = [path.name for path in folder.glob("*.npy")]
     files = {name: np.lib.format.open_memmap(folder / name, mode="r+") for name in names}
+    reached = StoreProgress.read(folder)
+    reached.check(folder, files)
+    done = reached.done
 
     def keep(count: int) -> None:
+        nonlocal reached
         for file in files.values():
             file.flush()
-        _write_json(folder / "progress.json", {"done": count})
+        reached = reached.grown(count, files)
+        reached.write(folder)
 
     def draw(source: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         image = read_image(source)
@@ -330,12 +338,3 @@ def _generator(seed: int, source: str) -> np.random.Generator:
     """The generator that an image's variants are drawn with, from seed and name alone."""
     digest = hashlib.sha256(f"{seed}/{source}".encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return read_record(path, dict[str, Any])
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with replace_file(path, force=True) as stream:
-        stream.write(json.dumps(content).encode())

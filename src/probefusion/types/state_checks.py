@@ -16,6 +16,9 @@ MAX_WEIGHT = 1e12
 """No image weighs more, whatever the fuser: embeddings longer than 1e6 are refused, and so are states
 whose images would have to weigh more than this."""
 
+_LONGEST_TOKEN = 1e6
+"""No number of an image's style token is larger, whatever the fuser: they are normalised, as embeddings are not."""
+
 _LENGTH_TOLERANCE = 1e-3
 """Share of the mass by which a sum of unit vectors may be longer than it, for rounding."""
 
@@ -98,7 +101,7 @@ def check_possible(state: StateSums, *, adds_directions: bool = False) -> None:
 
     Raises:
         InvalidInputError: If the images weigh nothing, or more than they can; if there are none and
-            yet sums; if the sums are zero, or longer than the weights allow.
+            yet sums; if the sums are zero, or longer than the weights allow; if style sums are.
     """
     mass, sums, count = state.mass, state.sums, state.num_images
     if (mass < 0).any():
@@ -114,6 +117,11 @@ def check_possible(state: StateSums, *, adds_directions: bool = False) -> None:
         raise InvalidInputError(
             f"state: {count} images cannot weigh {whole:.3g}, at most {MAX_WEIGHT:g} each. The state "
             f"is damaged."
+        )
+    if state.style_sums.size and np.abs(state.style_sums).max() > _LONGEST_TOKEN * whole:
+        raise InvalidInputError(
+            f"state: the style sums of images of weight {whole:.3g} cannot reach "
+            f"{np.abs(state.style_sums).max():.3g}. The state is damaged."
         )
     if not sums.any():
         raise InvalidInputError(

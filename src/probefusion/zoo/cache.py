@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from probefusion.errors import (
     UnknownNameError,
 )
 from probefusion.files import check_existing, home_path, lfs_oid, replace_file, sha256_of
+from probefusion.files.hashed_json import HASH_KEY, hashed_json
 from probefusion.files.records import read_record
 from probefusion.zoo.bundled import is_bundled
 from probefusion.zoo.fuser_folders import find_wrong_file, folder_sha256, fuser_roots
@@ -260,11 +260,11 @@ def pin(entry: KnownModel, sha256: str) -> None:
     if before is not None:
         raise IntegrityError(
             f"model {entry.name!r}: SHA-256 was {before} when it was first used, is now {sha256}. "
-            f"If the new file is meant, remove the entry from {str(models_folder() / _PINS)!r}."
+            f"If the new file is meant, remove its entry and {HASH_KEY} from {str(models_folder() / _PINS)!r}."
         )
     models_folder().mkdir(parents=True, exist_ok=True)
     with replace_file(models_folder() / _PINS, force=True) as stream:
-        stream.write((json.dumps({**pins, entry.name: sha256}, indent=2) + "\n").encode())
+        stream.write(hashed_json({**pins, entry.name: sha256}, indent=2))
 
 
 def _read_pins() -> dict[str, str]:

@@ -17,7 +17,7 @@ from probefusion.errors import ConfigError, IntegrityError
 from probefusion.files.records import read_record
 from probefusion.zoo.bundled import DEFAULT_EMBEDDER
 from probefusion.zoo.cache import locate
-from probefusion.zoo.manifest import find_by_sha256
+from probefusion.zoo.manifest import KnownModel, find_by_sha256, known_models
 
 if TYPE_CHECKING:
     import onnx
@@ -70,15 +70,16 @@ def resolve_embedder(
 
     What is known comes from the manifest (the file is recognised by its SHA-256, whatever it is
     called), then from a sidecar file `MODEL.json` beside `MODEL.onnx`, then from `settings`; what
-    comes later wins. Dimension, input size and style taps are read from the network where nothing
-    says them. Channel order and normalisation cannot be read from it and are never guessed.
+    comes later wins. Dimension, input size, style taps and, of a file that the manifest does not know, the
+    output with the embedding's length are read from the network where nothing says them.
+    Channel order and normalisation cannot be read from it and are never guessed.
 
     Args:
         model: Path of an `.onnx` file, or a name of the manifest, which is looked for in
             `models_folder()`.
         settings: Fields of `EmbedderSpec` by name. `preprocessing="arcface"` stands for RGB and
             (pixel / 255 - 0.5) / 0.5; `style_taps` may be `"auto"` (the default for a network of
-            which no taps are known) or () for none. None stands for "not given".
+            which no taps are known) or () for none; `norm_output` may be "" for none. None stands for "not given".
 
     Returns:
         The path and the spec.
@@ -92,7 +93,7 @@ def resolve_embedder(
         ConfigError: If the preprocessing is not known, or a setting is unknown or wrong.
     """
     path, sha256 = locate(model, kind="embedder")
-    entry = find_by_sha256(sha256)
+    entry = _known_as(model, sha256)
     if entry is not None and entry.kind != "embedder":
         raise ConfigError(
             f"model {str(path)!r}: expected an embedder, got the {entry.kind} {entry.name!r}."
@@ -119,9 +120,12 @@ def resolve_embedder(
     merged.setdefault("name", re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem) or "embedder")
     merged.setdefault("style_taps", "auto")
     search_taps = merged["style_taps"] == "auto"
-    if search_taps or "dim" not in merged or "input_size" not in merged:
+    is_open = "norm_output" not in merged and entry is None and _has_more_outputs(path)
+    if search_taps or is_open or "dim" not in merged or "input_size" not in merged:
         size = merged.get("input_size")
-        _fill_from_network(merged, inspect_embedder(path, input_size=size, search_taps=search_taps))
+        facts = inspect_embedder(path, input_size=size, search_taps=search_taps)
+        _fill_from_network(merged, facts, is_known=entry is not None)
+    merged["norm_output"] = merged.get("norm_output") or None
     spec = EmbedderSpec(sha256=sha256, stands_for=form.get("stands_for"), **merged)
     if any(form.values()) and form.get("own_fingerprint") != spec.own_fingerprint:
         raise ConfigError(
@@ -177,9 +181,11 @@ def _expand(settings: Mapping[str, Any], *, origin: str) -> dict[str, Any]:
     return {**ARCFACE_PREPROCESSING, **expanded}
 
 
-def _fill_from_network(merged: dict[str, Any], facts: EmbedderFacts) -> None:
+def _fill_from_network(merged: dict[str, Any], facts: EmbedderFacts, *, is_known: bool) -> None:
     if merged["style_taps"] == "auto":
         merged["style_taps"] = facts.style_taps
+    if facts.norm_output is not None and not is_known:
+        merged.setdefault("norm_output", facts.norm_output)
     if "input_size" not in merged:
         merged["input_size"] = facts.input_size or 112
     if "dim" not in merged:
@@ -189,6 +195,18 @@ def _fill_from_network(merged: dict[str, Any], facts: EmbedderFacts) -> None:
                 f"{facts.outputs}. Say which with the setting dim."
             )
         merged["dim"] = facts.dims[0]
+
+
+def _known_as(model: str | Path, sha256: str) -> KnownModel | None:
+    """The entry of that name where one was given, as a file may be kept under several; else of that file."""
+    named = known_models().get(model) if isinstance(model, str) else None
+    if named is not None and named.kind == "embedder" and named.sha256 == sha256:
+        return named
+    return find_by_sha256(sha256)
+
+
+def _has_more_outputs(path: Path) -> bool:
+    return len(read_model(path)[0].graph.output) > 1
 
 
 def form_of(model: onnx.ModelProto) -> str | None:

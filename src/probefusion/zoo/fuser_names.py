@@ -11,7 +11,7 @@ _CHOICES = MappingProxyType(
     {
         "auto": "the best one that fits the images; told on standard error",
         "mean": "mean of the unit embeddings, for any embedder",
-        "norm-weighted": "weighted by the length of the embeddings, for any embedder",
+        "norm-weighted": "weighted by the length of the embeddings, for any embedder that keeps it",
         "universal": "weighted by the look of the crops, for any embedder",
         "exact": "trained, judges style, length and embedding; exact in any order and split",
         "exact-fast": "the small size of it: judges style and length",

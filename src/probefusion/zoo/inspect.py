@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ def inspect_model(
     *,
     crops: npt.NDArray[np.uint8] | None = None,
     dim: int | None = None,
+    norm_output: str | None = None,
     num_threads: int | None = None,
 ) -> ModelInspection:
     """Inspects an ONNX face network.
@@ -61,14 +62,17 @@ def inspect_model(
         crops: (N, 112, 112, 3) uint8 RGB, aligned faces of different people, to guess how the
             network wants to be fed; None leaves that out.
         dim: D, where the file has several outputs that could be the embedding.
+        norm_output: Output with the length of the embedding, where it is known better than what the graph
+            shows; "" for none.
         num_threads: Threads to use; None for one per core.
 
     Raises:
         MissingFileError, FileFormatError, MissingExtraError: As for `inspect_embedder`.
+        ConfigError: If there is no output `norm_output`.
         InvalidInputError: As for `guess_preprocessing`.
     """
     path = Path(path)
-    facts = inspect_embedder(path)
+    facts = _stated_norm(inspect_embedder(path), norm_output)
     model, _ = read_model(path, sha256=facts.sha256)
     shapes = map_shapes(model, input_size=facts.input_size or 112, names=facts.style_taps)
     guess = None
@@ -82,6 +86,17 @@ def inspect_model(
         guess=guess,
         form_of=form_of(model),
     )
+
+
+def _stated_norm(facts: EmbedderFacts, name: str | None) -> EmbedderFacts:
+    if name is None:
+        return facts
+    if name and name not in facts.outputs:
+        raise ConfigError(
+            f"norm_output: expected one of the outputs {', '.join(facts.outputs)}, or '' for none, "
+            f"got {name!r}."
+        )
+    return replace(facts, norm_output=name or None, norm_candidates=())
 
 
 def gather_faces(path: str | Path) -> tuple[npt.NDArray[np.uint8], list[SkippedImage]]:
@@ -141,23 +156,29 @@ def save_inspection(
             f"model {str(inspection.path)!r}: is an 8-bit form of {inspection.form_of} and stands for it only by "
             f"its file and description. Use it by its path, with the description beside it."
         )
-    stated = dict(settings or {})
+    stated = {key: value for key, value in (settings or {}).items() if value is not None}
     if stated.pop("preprocessing", None) == "arcface":
         stated = {**ARCFACE_PREPROCESSING, **stated}
     found: dict[str, Any] = {
         "input_size": facts.input_size or 112,
         "style_taps": list(facts.style_taps),
     }
+    if facts.norm_output is not None:
+        found["norm_output"] = facts.norm_output
     if len(facts.dims) == 1:
         found["dim"] = facts.dims[0]
     if guess is not None and guess.confidence != "unsure":
         found |= {**guess.best.settings, "norm_is_quality": guess.norm_is_quality}
     found |= stated
+    found["norm_output"] = found.get("norm_output") or None  # '' says that there is none
     missing = [key for key in ("dim", "channel_order", "mean", "std") if key not in found]
     if missing:
+        doubts = "" if guess is None else "".join(f" ({doubt})" for doubt in guess.doubts)
         raise ConfigError(
             f"{inspection.path.name}: {', '.join(missing)} not known with certainty, so nothing is "
-            f"stored. Give more faces (--faces DIR), or say it: --preprocessing arcface."
+            f"stored{doubts}. Give one face each of more people (--faces DIR), or say it: --preprocessing "
+            f"arcface. Or describe it in {inspection.path.with_suffix('.json').name} beside it (channel_order, mean, "
+            f"std) and use it by its path."
         )
     entry = KnownModel(
         name=name,
@@ -167,7 +188,11 @@ def save_inspection(
         size=inspection.path.stat().st_size,
         licence=licence,
         origin=f"own file {inspection.path.name}",
-        settings={k: list(v) if isinstance(v, tuple) else v for k, v in found.items()},
+        settings={
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in found.items()
+            if value is not None
+        },
     )
     remember_model(entry, force=force)
     return entry

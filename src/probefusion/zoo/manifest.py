@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import platformdirs
 
 from probefusion.errors import ConfigError, FileFormatError, OutputExistsError, UnknownNameError
 from probefusion.files import home_path, replace_file
+from probefusion.files.hashed_json import HASH_KEY, hashed_json
 from probefusion.files.records import decode_record, read_record, record_of
 from probefusion.zoo.bundled import bundled_entries
 
@@ -35,11 +35,13 @@ __all__ = [
     "user_manifest_path",
 ]
 
-FORMAT_VERSION = 3
-USER_FORMAT_VERSION = 2
-"""Format of the user's manifest: entries of theirs are single files, which older releases read too."""
+FORMAT_VERSION = 4
+"""Format 4 added the hash `content_sha256`; manifests without one are read unchecked."""
 
-_LAYOUT = 'It holds {"format_version": 2, "models": {NAME: {...}}}.'
+_LAYOUT = (
+    f'It holds {{"format_version": {FORMAT_VERSION}, "models": {{NAME: {{...}}}}}}. Where it was changed by hand, '
+    f"take the key {HASH_KEY} out: it is made anew with the next entry."
+)
 KINDS = ("embedder", "detector", "fuser", "pack")
 FORMATS = ("onnx", "checkpoint", "zip", "folder")
 _SHA256 = r"[0-9a-f]{64}"
@@ -238,7 +240,12 @@ def _built_in() -> Mapping[str, KnownModel]:
     source = importlib.resources.files("probefusion.zoo").joinpath("manifest.json")
     listed = _entries(
         decode_record(
-            source.read_bytes(), _Manifest, where="the package's manifest", newest=FORMAT_VERSION
+            source.read_bytes(),
+            _Manifest,
+            where="the package's manifest",
+            newest=FORMAT_VERSION,
+            hashed_from=FORMAT_VERSION,
+            step="Install probefusion again.",
         ),
         where="the package's manifest",
     )
@@ -324,9 +331,9 @@ def _write_user(entries: Mapping[str, KnownModel]) -> Path:
     path = user_manifest_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     models = {name: _plain(entry) for name, entry in entries.items()}
-    content = {"format_version": USER_FORMAT_VERSION, "models": models}
+    content = {"format_version": FORMAT_VERSION, "models": models}
     with replace_file(path, force=True) as stream:
-        stream.write((json.dumps(content, indent=2) + "\n").encode())
+        stream.write(hashed_json(content, indent=2))
     return path
 
 
@@ -334,7 +341,7 @@ def _plain(entry: KnownModel) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(entry, enc_hook=dict)
     del plain["name"]
     if not entry.files:
-        del plain["files"]  # a key that older releases do not know
+        plain.pop("files", None)  # a key that older releases do not know, absent if read without it
     return plain
 
 

@@ -159,7 +159,11 @@ def quantize_embedder(
             **_compare(original, small, comparing),
         )
         _refuse_another_embedder(original, small, result, weight_bits)
-        content = {**asdict(described), "own_fingerprint": described.own_fingerprint}
+        content = {
+            **asdict(described),
+            "norm_output": described.norm_output or "",  # null would be looked for anew
+            "own_fingerprint": described.own_fingerprint,
+        }
         with replace_together():
             with replace_file(card, force=force) as page:
                 page.write((json.dumps(content, indent=2) + "\n").encode())

@@ -243,3 +243,12 @@ def test_damaged_parquet(tmp_path, rng) -> None:
         open_archive(tmp_path / "cut.parquet")
     with pytest.raises(FileFormatError, match="person_id"):
         open_archive(tmp_path / "a.parquet", by="person_id")
+
+
+def test_finished_templates_are_no_archive(tmp_path, rng, fuser) -> None:
+    pytest.importorskip("pyarrow")
+    ids, embeddings, style = make_rows(rng, 60, 5)
+    path = write_memmap(tmp_path / "archive", ids, embeddings, style)
+    fuse_archive(open_archive(path), fuser, tmp_path / "templates.parquet")
+    with pytest.raises(FileFormatError, match=r"templates\.parquet: these are finished templates"):
+        open_archive(tmp_path / "templates.parquet")

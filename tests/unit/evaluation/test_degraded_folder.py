@@ -37,7 +37,7 @@ def data() -> ProbeData:
     probes = images * (1.05 - severities)[..., None]
     names = np.array([f"p{k:02d}" for k in range(60)])
     return ProbeData(
-        gallery=EmbeddingSet(embeddings=people),
+        gallery=EmbeddingSet(embeddings=people, norms_known=True),
         gallery_subjects=names,
         probes=EmbeddingSet(embeddings=probes.reshape(240, 24)),
         probe_subjects=names[owners],
@@ -185,3 +185,15 @@ def test_a_bootstrap_too_coarse_for_so_many_differences_is_told(data) -> None:
         assert (least <= 0.05) == (replicates == 119)
         assert len(told) == (replicates == 118)
         assert all("Give 119 replicates or more" in limit for limit in told)
+
+
+def test_fusers_without_the_lengths_they_need_are_refused_before_the_work(data) -> None:
+    from probefusion.errors import MissingNormsError
+    from probefusion.evaluation.scoring import check_fusers
+    from probefusion.zoo import load_fuser
+
+    fusers = [MeanFuser(), load_fuser("norm-weighted")]
+    assert check_fusers(fusers, "net@1", norms_known=True) == ["mean", "norm-weighted"]
+    assert check_fusers(fusers[:1], "net@1", norms_known=False) == ["mean"]
+    with pytest.raises(MissingNormsError, match=r"'norm-weighted'.*net@1 are all of length 1"):
+        check_fusers(fusers, "net@1", norms_known=False)

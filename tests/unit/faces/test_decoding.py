@@ -1,6 +1,5 @@
 """Damaged, many-bit and phones' images: read right, or refused with the reason."""
 
-import base64
 import io
 import struct
 import zipfile
@@ -10,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from small_heic import RED_OVER_BLUE_HEIC
 
 from probefusion.errors import FileFormatError, MissingExtraError
 from probefusion.faces import decode_image
@@ -17,14 +17,6 @@ from probefusion.faces.decoding import decode_or_reason
 from probefusion.faces.image_header import image_kind
 from probefusion.faces.jpeg_damage import jpeg_damage
 
-RED_OVER_BLUE_HEIC = base64.b64decode(
-    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAVZtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJp"
-    "bG9jAAAAAERAAAEAAQAAAAABegABAAAAAAAAACUAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAAB"
-    "AAAA1mlwcnAAAAC3aXBjbwAAAHhodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEA"
-    "AQArQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbqSSmubgIaDAgAAAMAyAAAAwAIQGIAAQAHRAHBcrAiQAAAABNjb2xybmNseAABAA0ABoAA"
-    "AAAUaXNwZQAAAAAAAABAAAAAQAAAABBwaXhpAAAAAAMICAgAAAAXaXBtYQAAAAAAAAABAAEEgQIDBAAAAC1tZGF0AAAAISgBr1j5DpJf"
-    "//Vt3/990kPpUaQ4b/+rXQz89od/uEDRPw=="
-)
 """64x64 pixels, the upper half red (220, 0, 0), the lower blue (0, 0, 200)."""
 
 

@@ -12,6 +12,7 @@ from probefusion.errors import (
     IntegrityError,
     MissingFileError,
 )
+from probefusion.files.hashed_json import renew_hash
 from probefusion.fusion.folder import FuserCard, read_card
 from probefusion.fusion.threshold import Threshold
 from probefusion.zoo import load_fuser
@@ -27,6 +28,7 @@ def folder(tmp_path, fuser_folders):
 def change_card(folder, **changes) -> None:
     path = folder / "fuser.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    renew_hash(path)
 
 
 def test_self_test_repeats_the_answer_of_the_card(folder) -> None:
@@ -166,7 +168,7 @@ def test_lost_lengths_are_refused_where_they_matter(folder, make_set) -> None:
 
 def test_unit_values_are_not_given_by_the_graph(folder) -> None:
     card = read_card(folder)
-    assert (card.format_version, card.values) == (2, "unit")
+    assert (card.format_version, card.values) == (3, "unit")
     names = [output.name for output in load_fuser(folder)._encode_graph.get_outputs()]
     assert names == ["shares", "style_tokens"]
     change_card(folder, values="graph")
@@ -215,7 +217,7 @@ def test_a_network_with_values_of_its_own_gives_them(tmp_path, make_set) -> None
     assert np.abs(fuser.fuse(images).vector - (fused / fused.norm()).numpy()).max() < 1e-5
     # Format 1 knew no other kind: its cards have no key `values`.
     card = json.loads((tmp_path / "fuser" / "fuser.json").read_text())
-    del card["values"]
+    del card["values"], card["content_sha256"]
     (tmp_path / "fuser" / "fuser.json").write_text(json.dumps(card | {"format_version": 1}))
     old = load_fuser(tmp_path / "fuser")
     assert old.card.values == "graph"

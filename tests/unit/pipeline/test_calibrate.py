@@ -6,10 +6,16 @@ import shutil
 
 import pytest
 
-from probefusion.errors import EmbedderMismatchError, InvalidInputError, OutputExistsError
+from probefusion.errors import (
+    EmbedderMismatchError,
+    InvalidInputError,
+    MissingNormsError,
+    OutputExistsError,
+)
 from probefusion.evaluation.drawn_people import draw_crop, write_crops
 from probefusion.fusion.folder import read_card
 from probefusion.pipeline.calibrate import calibrate
+from probefusion.pipeline.evaluate import evaluate
 from probefusion.zoo import load_embedder
 
 cv2 = pytest.importorskip("cv2")
@@ -70,3 +76,47 @@ def test_too_few_people_leave_the_card_as_it_was(fuser, tmp_path) -> None:
 def test_another_embedder_is_refused(fuser, people, tiny_embedder) -> None:
     with pytest.raises(EmbedderMismatchError, match="compact_128d"):
         calibrate(fuser, people, embedder=tiny_embedder, folds=(0, 1, 2, 3))
+
+
+@pytest.fixture
+def without_lengths(monkeypatch):
+    """The embedder inside the package as if it brought its embeddings to length 1."""
+    embedder = load_embedder(num_threads=1)
+    monkeypatch.setattr(embedder, "_norms_known", False)
+    embed = embedder.embed
+
+    def unit(crops):
+        rows, style = embed(crops)
+        return rows / (rows**2).sum(axis=1, keepdims=True) ** 0.5, style
+
+    monkeypatch.setattr(embedder, "embed", unit)
+    return embedder
+
+
+def test_lengths_that_are_needed_and_lost_are_told_before_the_work(
+    fuser, people, without_lengths
+) -> None:
+    counted = []
+    before = (fuser / "fuser.json").read_bytes()
+    with pytest.raises(MissingNormsError, match="all of length 1"):
+        calibrate(fuser, people, embedder=without_lengths, on_embed=lambda *n: counted.append(n))
+    with pytest.raises(MissingNormsError, match=r"'norm-weighted'.*all of length 1.*mean"):
+        evaluate(
+            "degraded-folder",
+            people,
+            fusers=["mean", "norm-weighted"],
+            embedder=without_lengths,
+            on_embed=lambda *n: counted.append(n),
+        )
+    assert counted == []
+    assert (fuser / "fuser.json").read_bytes() == before
+
+
+def test_the_mean_alone_is_evaluated_where_lengths_are_lost(people, without_lengths) -> None:
+    small = {"folds": (0, 1, 2, 3), "set_sizes": (1, 2), "num_sets": 2, "num_replicates": 100}
+    report = evaluate("degraded-folder", people, embedder=without_lengths, **small)
+    assert report.evaluated["fusers"] == ["mean@1"]
+    assert "norm-weighted was left out" in report.limits[0]
+    usual = evaluate("degraded-folder", people, embedder=load_embedder(num_threads=1), **small)
+    assert usual.evaluated["fusers"] == ["mean@1", "norm-weighted@1"]
+    assert not any("norm-weighted" in limit for limit in usual.limits)

@@ -13,6 +13,7 @@ from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
     InvalidInputError,
+    MissingNormsError,
     MissingStyleError,
     ShapeError,
     UnknownNameError,
@@ -122,10 +123,27 @@ def test_lengths_that_were_kept_apart_are_given_back(tmp_path, ijb) -> None:
         for report in (raw, unit)
     ]
     assert thresholds[0] == pytest.approx(thresholds[1], abs=1e-6)
-    bare = evaluate(
-        "ijbc", root, fusers=["mean", "norm-weighted"], embeddings=tmp_path / "unit.npy"
-    )
-    assert counts(bare.result[-1]) == counts(bare.result[-2])  # there is nothing to weight by
+
+
+def test_unit_features_have_nothing_to_weigh_by(tmp_path, ijb) -> None:
+    root, rows = ijb
+    lengths = np.linalg.norm(rows, axis=1)
+    np.save(tmp_path / "raw.npy", rows)
+    np.save(tmp_path / "unit.npy", rows / lengths[:, None])
+    np.savez(tmp_path / "unit.npz", embeddings=rows / lengths[:, None], norms=lengths)
+    named = {"fusers": ["mean", "norm-weighted"]}
+    with pytest.raises(MissingNormsError, match=r"unit\.npy.*'norm-weighted'.*60 rows.*mean"):
+        evaluate("ijbc", root, embeddings=tmp_path / "unit.npy", **named)
+    usual = evaluate("ijbc", root, embeddings=tmp_path / "unit.npy")
+    assert usual.result[-1].fuser == "mean"
+    assert "norm-weighted" not in {way.fuser for way in usual.result}
+    told = [limit for limit in usual.limits if "norm-weighted was left out" in limit]
+    assert len(told) == 1
+    assert told[0] in usual.facts["limits"]
+    for kept in ("raw.npy", "unit.npz"):
+        report = evaluate("ijbc", root, embeddings=tmp_path / kept)
+        assert [way.fuser for way in report.result][-2:] == ["mean", "norm-weighted"]
+        assert not any("norm-weighted" in limit for limit in report.limits)
 
 
 def test_flipped_halves_are_added(tmp_path, ijb) -> None:

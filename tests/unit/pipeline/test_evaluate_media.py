@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_up_people import write_image
 
-from probefusion.errors import ConfigError, InvalidInputError, UnknownNameError
+from probefusion.errors import (
+    ConfigError,
+    InvalidInputError,
+    MissingNormsError,
+    UnknownNameError,
+)
 from probefusion.fusion import MeanFuser, NormWeightedFuser
 from probefusion.pipeline.evaluate import evaluate
 from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_embedder
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +132,9 @@ def test_summary_and_report(evaluation, tmp_path):
 
 
 def test_embeddings_of_other_images_are_refused(folder, tmp_path):
-    np.savez(tmp_path / "other.npz", embeddings=np.eye(2, 12), names=np.array(["a/b/c", "d/e/f"]))
+    np.savez(
+        tmp_path / "other.npz", embeddings=2 * np.eye(2, 12), names=np.array(["a/b/c", "d/e/f"])
+    )
     with pytest.raises(InvalidInputError, match="media-folder has no image 'a/b/c'"):
         evaluate("media-folder", folder / "data", embeddings=tmp_path / "other.npz", **OPTIONS)
     EmbeddingSet(embeddings=np.eye(2, 12)).save(tmp_path / "plain.npz")
@@ -135,3 +145,73 @@ def test_embeddings_of_other_images_are_refused(folder, tmp_path):
 def test_a_table_of_columns_to_ignore_needs_a_table(folder):
     with pytest.raises(InvalidInputError, match="ignore: names columns of faces"):
         evaluate("media-folder", folder / "data", ignore=["yaw"])
+
+
+def test_unit_features_take_the_mean_alone_and_say_so(folder, tmp_path):
+    with np.load(folder / "made.npz") as made:
+        names, rows = made["names"], made["embeddings"]
+    lengths = np.linalg.norm(rows, axis=1)
+    unit = rows / lengths[:, None]
+    np.savez(tmp_path / "unit.npz", embeddings=unit, names=names)
+    np.savez(tmp_path / "kept.npz", embeddings=unit, names=names, norms=lengths)
+
+    def run(file, **settings):
+        return evaluate(
+            "media-folder",
+            folder / "data",
+            embeddings=tmp_path / file,
+            num_replicates=100,
+            **settings,
+        )
+
+    usual = run("unit.npz")
+    assert usual.result.fusers == ("mean",)
+    told = [limit for limit in usual.limits if "norm-weighted was left out" in limit]
+    assert len(told) == 1
+    assert told[0] in usual.facts["limits"]
+    with pytest.raises(MissingNormsError, match=r"unit\.npz.*'norm-weighted'.*60 rows.*mean"):
+        run("unit.npz", fusers=["mean", "norm-weighted"])
+    named = run("unit.npz", fusers="mean")
+    assert not any("norm-weighted" in limit for limit in named.limits)
+    kept = run("kept.npz")
+    assert kept.result.fusers == ("mean", "norm-weighted")
+    assert not any("norm-weighted was left out" in limit for limit in kept.limits)
+    assert kept.rank1("mean") == usual.rank1("mean")
+
+
+class UnitEmbedder:
+    """Another embedder's embeddings brought to length 1, as of a network that does so itself."""
+
+    norms_known = False
+
+    def __init__(self, embedder):
+        self._embedder = embedder
+
+    def __getattr__(self, name):
+        return getattr(self._embedder, name)
+
+    def embed_set(self, *arguments):
+        images = self._embedder.embed_set(*arguments)
+        unit = images.embeddings / images.norms[:, None]
+        return replace(images, embeddings=unit, norms_known=False)
+
+
+def test_an_embedder_of_unit_embeddings_takes_the_mean_alone(people_folder, tiny_embedder):
+    options = {
+        "media_from": r"^(?P<medium>[0-9])",
+        "set_sizes": (1, 2),
+        "num_sets": 2,
+        "num_replicates": 100,
+        "trust_alignment": True,
+    }
+    embedder = load_embedder(tiny_embedder)
+    usual = evaluate("media-folder", people_folder, embedder=embedder, **options)
+    assert usual.result.fusers == ("mean", "norm-weighted")
+    assert not any("norm-weighted was left out" in limit for limit in usual.limits)
+    unit = UnitEmbedder(embedder)
+    alone = evaluate("media-folder", people_folder, embedder=unit, **options)
+    assert alone.result.fusers == ("mean",)
+    assert sum("norm-weighted was left out" in limit for limit in alone.limits) == 1
+    assert alone.rank1("mean") == usual.rank1("mean")
+    with pytest.raises(MissingNormsError, match=r"'norm-weighted'.*all of length 1"):
+        evaluate("media-folder", people_folder, embedder=unit, fusers="norm-weighted", **options)

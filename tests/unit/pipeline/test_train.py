@@ -75,6 +75,31 @@ def test_each_image_is_decoded_once_and_each_graph_exported_once(trained, people
     assert len(exported) == 2
 
 
+def test_fuser_and_report_appear_together_or_not_at_all(
+    tmp_path, monkeypatch, people_folder, tiny_embedder
+) -> None:
+    from probefusion.training import held_out
+    from probefusion.training import run as room
+
+    def fail(*given, **settings):
+        raise OSError(28, "the disk is full")
+
+    def train():
+        output = tmp_path / "mine"
+        return pf.train(people_folder, embedder=tiny_embedder, output=output, folds=(0, 1), **SMALL)
+
+    monkeypatch.setattr(held_out, "MIN_HELD_OUT", 2)
+    for place in ("publish_fuser", "report_on"):
+        with monkeypatch.context() as patch:
+            patch.setattr(room, place, fail)
+            with pytest.raises(OSError, match="full"):
+                train()
+        assert [path.name for path in tmp_path.iterdir()] == ["mine.work"]
+    assert train().self_test() < 1e-4
+    assert (tmp_path / "mine.report" / "report.json").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "mine.report", "mine.work"]
+
+
 def test_it_goes_on_from_a_fuser(tmp_path, trained, people_folder, tiny_embedder) -> None:
     _, old, _, _ = trained
     new = pf.train(

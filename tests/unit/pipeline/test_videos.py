@@ -7,8 +7,9 @@ import logging
 import numpy as np
 import pytest
 
-from probefusion.errors import ConfigError, MissingFileError
+from probefusion.errors import ConfigError, MissingFileError, MissingNormsError
 from probefusion.pipeline import Extract, Pipeline
+from probefusion.types import EmbeddingSet
 
 pytest.importorskip("av")
 pytest.importorskip("edgefirst.tracker")
@@ -66,6 +67,34 @@ def test_the_fuser_is_that_of_images(clip_file, detector, embedder) -> None:
     """The same embedder and "auto": crops of a video are judged as those of photos are."""
     fused = Pipeline(embedder, detector=detector).fuse(clip_file)
     assert fused.template.fuser.startswith("universal@")
+
+
+def test_a_video_without_lengths_is_not_weighed_by_them(clip_file, detector, embedder) -> None:
+    class Unit(type(embedder)):
+        norms_known = False
+
+        def embed(self, crops):
+            rows, style = super().embed(crops)
+            return rows / np.linalg.norm(rows, axis=1, keepdims=True), style
+
+        def embed_set(self, crops, sources=None, media_ids=None):
+            rows = self.embed(crops)[0]
+            return EmbeddingSet(embeddings=rows, embedder=self.fingerprint, norms_known=False)
+
+    frames = []
+    weighing = Pipeline(Unit(), detector=detector, fuser="norm-weighted")
+    doors = (
+        lambda: weighing.fuse(clip_file, progress=lambda *given: frames.append(given)),
+        lambda: weighing.read_video(clip_file, progress=lambda *given: frames.append(given)),
+        lambda: weighing.watch(clip_file),
+    )
+    for door in doors:
+        with pytest.raises(
+            MissingNormsError, match=r"'norm-weighted'.*the row is of length 1.*mean"
+        ):
+            door()
+    assert frames == []
+    assert Pipeline(Unit(), detector=detector, fuser="mean").fuse(clip_file).num_images == 30
 
 
 def test_read_video_gives_everybody(pipeline, clip_file) -> None:

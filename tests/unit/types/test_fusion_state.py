@@ -146,3 +146,15 @@ def test_damaged_facts_are_refused(facts) -> None:
 def test_adding_something_else_is_a_type_error() -> None:
     with pytest.raises(TypeError):
         make_state() + None
+
+
+def test_style_sums_that_no_images_give_are_refused() -> None:
+    """As one flipped bit of an exponent makes them, in a state of a release that wrote no hash."""
+    from probefusion.types.state_checks import check_possible
+
+    style = np.full((1, 3), 40.0)
+    parts = {"mass": np.ones(1) * 2, "sums": np.ones((1, 4)), "num_images": 2, "fuser": "f@1"}
+    check_possible(FusionState(**parts, style_sums=style, embedder=None))
+    style[0, 1] = 3.7e11
+    with pytest.raises(InvalidInputError, match=r"style sums .* 3\.7e\+11\. The state is damaged"):
+        check_possible(FusionState(**parts, style_sums=style, embedder=None))

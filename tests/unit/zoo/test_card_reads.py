@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from probefusion.files import records
+from probefusion.files.hashed_json import renew_hash
 from probefusion.fusion import folder as folder_room
 from probefusion.fusion.folder import read_card, with_thresholds
 from probefusion.fusion.threshold import Threshold
@@ -65,6 +66,7 @@ def test_a_changed_card_is_read_again(reads, fuser_folders, tmp_path) -> None:
     assert load_fuser(folder).threshold_for(1e-5, 9) is None
     assert load_fuser("mean").threshold_for(1e-3, 9) is None
     path.write_text(json.dumps(json.loads(path.read_text()) | {"licence": "another"}))
+    renew_hash(path)
     os.utime(path, ns=(0, 0))
     assert read_card(folder).licence == "another"
     assert reads[path] == 3

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from probefusion.archives import open_archive
+from probefusion.embedders import CropQuality
 from probefusion.errors import FileFormatError
+from probefusion.faces import list_images
+from probefusion.faces.frames import VideoReader
+from probefusion.files.npy import map_npy
+from probefusion.files.records import read_record
+from probefusion.fusion import MeanFuser
+from probefusion.gallery import read_stills
 from probefusion.io import kind_of, read_embeddings
+from probefusion.protocols import read_people
+from probefusion.protocols.text_tables import read_integer_columns
+from probefusion.settings import read_settings_file
 from probefusion.types import FusionState, TemplateSet
+from probefusion.video import VideoSettings
 from probefusion.zoo import find_entry, load_detector, load_embedder
 
 TEXT = "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 232589\n"
@@ -37,6 +49,19 @@ def test_a_known_model_is_named(tmp_path) -> None:
         ("set.npz", kind_of),
         ("state.safetensors", FusionState.load),
         ("people.npz", TemplateSet.load),
+        ("set.h5", read_embeddings),
+        ("embeddings.npy", map_npy),
+        ("people.zip", read_people),
+        ("people.zip", list_images),
+        ("still.jpg", list_images),
+        ("video.mp4", VideoReader),
+        ("gallery.jpg", lambda path: read_stills(path, None, None, MeanFuser())),
+        ("table.txt", lambda path: read_integer_columns(path, columns=("a",))),
+        ("table.mat", lambda path: read_people(path)),
+        ("settings.toml", lambda path: read_settings_file(path, VideoSettings)),
+        ("card.json", lambda path: read_record(path, dict)),
+        ("quality.onnx", CropQuality),
+        ("archive.parquet", open_archive),
     ],
 )
 def test_any_other_file_tells_what_it_is(tmp_path, name, read) -> None:

@@ -10,14 +10,17 @@ from probefusion.embedders import EmbedderSpec
 from probefusion.errors import (
     ConfigError,
     FileFormatError,
+    IntegrityError,
     OutputExistsError,
     UnknownNameError,
 )
+from probefusion.files.hashed_json import json_hash
 from probefusion.zoo import (
     KnownModel,
     find_by_sha256,
     forget_model,
     known_models,
+    manifest,
     models_folder,
     remember_model,
 )
@@ -110,14 +113,40 @@ def test_models_of_older_releases_stay_where_they_are(monkeypatch, tmp_path):
     assert models_folder() == usual
 
 
-def test_older_releases_can_read_what_is_remembered(home):
-    """Their manifest is format 2, and knows no key `files`."""
-    content = json.loads(remember_model(own_entry()).read_text())
-    assert content["format_version"] == 2
+def test_what_is_remembered_has_a_hash_and_no_key_files(home):
+    """Of format 4; manifests of the formats 2 and 3, which have no hash, are read."""
+    path = remember_model(own_entry())
+    content = json.loads(path.read_text())
+    assert set(content) == {"format_version", "models", "content_sha256"}
+    assert content["format_version"] == 4
     assert set(content["models"]["mine"]) == {
         "kind", "file", "format", "sha256", "size", "licence", "non_commercial", "origin", "urls",
         "page", "huggingface", "packs", "accuracy", "settings",
     }  # fmt: skip
+    del content["content_sha256"]
+    for version in (2, 3, 4):
+        path.write_text(json.dumps(content | {"format_version": version}))
+        assert known_models()["mine"] == own_entry()
+
+
+def test_a_changed_manifest_is_refused_until_its_hash_is_taken_out(home):
+    path = remember_model(own_entry())
+    path.write_text(path.read_text().replace("0.5", "0.4", 1))
+    with pytest.raises(IntegrityError, match=r"manifest\.json: .*take the key content_sha256 out"):
+        known_models()
+    content = json.loads(path.read_text())
+    del content["content_sha256"]
+    path.write_text(json.dumps(content))
+    assert known_models()["mine"].settings["mean"] == [0.4, 0.5, 0.5]
+    remember_model(own_entry(name="another"))
+    assert "content_sha256" in json.loads(path.read_text())
+
+
+def test_the_manifest_of_the_package_has_its_hash():
+    """After a change: python -c "from probefusion.files import renew_hash; renew_hash(FILE)"."""
+    path = Path(manifest.__file__).with_name("manifest.json")
+    content = json.loads(path.read_text())
+    assert content["content_sha256"] == json_hash(content)
 
 
 def own_entry(**settings):

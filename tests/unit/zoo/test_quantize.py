@@ -308,3 +308,29 @@ def test_logging_is_left_as_it_was(tmp_path, caplog) -> None:
     quantize_embedder(path, tmp_path / "small.onnx", make_crops(64), settings=SETTINGS)
     assert (list(root.handlers), list(root.filters), root.manager.disable) == before
     assert not caplog.records
+
+
+@pytest.mark.parametrize("stated", [None, ""])
+def test_the_small_form_keeps_the_output_of_the_length(tmp_path, stated) -> None:
+    """AdaFace's two outputs: both forms multiply the length in, or neither does."""
+    model = onnx.load(str(make_network(tmp_path / "plain.onnx")))
+    helper, graph = onnx.helper, model.graph
+    graph.node.append(helper.make_node("ReduceL2", ["embedding"], ["norm"], axes=[1], keepdims=1))
+    graph.node.append(helper.make_node("Div", ["embedding", "norm"], ["unit"]))
+    del graph.output[:]
+    for name, width in (("unit", 16), ("norm", 1)):
+        kind = onnx.TensorProto.FLOAT
+        graph.output.append(helper.make_tensor_value_info(name, kind, ["N", width]))
+    onnx.save(model, str(tmp_path / "ada.onnx"))
+    settings = {**SETTINGS, "style_taps": (), "norm_output": stated}
+    original = load_embedder(tmp_path / "ada.onnx", settings=settings)
+    assert original.spec.norm_output == ("norm" if stated is None else None)
+    crops = make_crops(64)
+    quantize_embedder(tmp_path / "ada.onnx", tmp_path / "small.onnx", crops, settings=settings)
+    small = load_embedder(tmp_path / "small.onnx")
+    assert small.spec.norm_output == original.spec.norm_output
+    assert small.norms_known == original.norms_known == (stated is None)
+    assert small.fingerprint == original.fingerprint
+    one, other = small.embed(crops[:8])[0], original.embed(crops[:8])[0]
+    ratios = np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    assert np.abs(ratios - 1).max() < 0.1

@@ -18,7 +18,14 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from probefusion.errors import ConfigError, ProbeFusionError
-from probefusion.files import DRAFT_PREFIX, check_output, replace_file, replace_folder, sha256_of
+from probefusion.files import (
+    DRAFT_PREFIX,
+    check_output,
+    replace_at_once,
+    replace_file,
+    replace_folder,
+    sha256_of,
+)
 from probefusion.fusion.folder import (
     CARD_NAME,
     FuserCard,
@@ -243,7 +250,8 @@ def publish_fuser(
     card = replace(read_card(draft), metrics=metrics or {}, thresholds=tuple(thresholds))
     with tempfile.TemporaryDirectory(prefix=DRAFT_PREFIX, dir=folder.parent) as temporary:
         copy = Path(shutil.copytree(draft, Path(temporary) / folder.name))
-        write_card(card, copy, force=True)
+        with replace_at_once():
+            write_card(card, copy, force=True)
         _move(copy, folder)
     shutil.rmtree(draft)
     return card

@@ -1,0 +1,119 @@
+"""The hash that JSON files of ours carry: SHA-256 over what they say, not over their bytes.
+
+It stands under the key `content_sha256` of the outermost object and is taken over all other keys, in
+the canonical form of `json_hash`: another order of keys, other blanks and other ways to write one number
+are the same content. It finds damage and changes; it is no signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from probefusion.errors import FileFormatError, IntegrityError
+from probefusion.files.reading import read_bytes, reading, reading_step
+from probefusion.files.replacing import replace_file
+
+__all__ = ["HASH_KEY", "LARGEST_JSON", "check_json_hash", "hashed_json", "json_hash", "renew_hash"]
+
+HASH_KEY = "content_sha256"
+"""Key of the hash in the outermost object."""
+
+LARGEST_JSON = 1 << 28
+"""Bytes of a JSON file at most."""
+
+
+def json_hash(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of what a JSON object says, without the key of the hash.
+
+    Args:
+        content: Whatever `json.dumps` takes; tuples count as lists.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Example:
+        >>> json_hash({"a": 1, "b": (2.0,)}) == json_hash({"b": [2.00], "a": 1})
+        True
+    """
+    rest = {key: value for key, value in content.items() if key != HASH_KEY}
+    plain = json.loads(json.dumps(rest))
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hashed_json(content: Mapping[str, Any], *, indent: int | None = None) -> bytes:
+    """The bytes of a JSON file with the hash as its last key.
+
+    Args:
+        content: The object; a hash that it holds already is made anew.
+        indent: As for `json.dumps`.
+    """
+    rest = {key: value for key, value in content.items() if key != HASH_KEY}
+    whole = {**rest, HASH_KEY: json_hash(rest)}
+    return (json.dumps(whole, indent=indent, ensure_ascii=indent is None) + "\n").encode()
+
+
+def check_json_hash(
+    plain: dict[str, Any], *, where: str, step: str = "", is_needed: bool = False
+) -> dict[str, Any]:
+    """Compares the hash with the rest, where there is one.
+
+    Args:
+        plain: What a JSON file holds.
+        where: The file, for messages.
+        step: What to do about a wrong file, as a sentence.
+        is_needed: Whether there must be one.
+
+    Returns:
+        The object without its hash.
+
+    Raises:
+        IntegrityError: If the content is not what was written.
+        FileFormatError: If a hash must be there and is not.
+    """
+    if HASH_KEY not in plain:
+        if is_needed:
+            raise FileFormatError(
+                f"{where}: {HASH_KEY}: expected the SHA-256 of what it says, it is missing."
+                f"{reading_step(step)}"
+            )
+        return plain
+    rest = {key: value for key, value in plain.items() if key != HASH_KEY}
+    with reading(where, "JSON", step=step):
+        found = json_hash(rest)
+    if plain[HASH_KEY] != found:
+        raise IntegrityError(
+            f"{where}: what it says is not what was written to it (another SHA-256). It was changed or "
+            f"damaged.{reading_step(step)}"
+        )
+    return rest
+
+
+def renew_hash(path: str | Path) -> None:
+    """Gives a JSON file the hash of what it says now, for files that were changed on purpose.
+
+    Args:
+        path: The file; it is replaced whole or not at all. All but the hash stays as it is, blanks too.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        FileFormatError: If it is no JSON object, or an empty one.
+    """
+    data = read_bytes(path, at_most=LARGEST_JSON)
+    with reading(path, "JSON"):
+        plain, text = json.loads(data), data.decode()
+    if not isinstance(plain, dict) or not plain.keys() - {HASH_KEY}:
+        raise FileFormatError(f"{path}: expected a JSON object with at least one key of its own.")
+    line = f'"{HASH_KEY}": "{json_hash(plain)}"'
+    if HASH_KEY in plain:
+        text = re.sub(rf'"{HASH_KEY}"\s*:\s*"[^"]*"', line, text, count=1)
+    else:
+        text = re.sub(r"\s*\}\s*$", f",\n  {line}\n}}\n", text)
+    check_json_hash(json.loads(text), where=str(path), is_needed=True)
+    with replace_file(path, force=True) as stream:
+        stream.write(text.encode())
