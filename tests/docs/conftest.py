@@ -72,6 +72,29 @@ def faces(assets: Path, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def films(assets: Path, tmp_path_factory) -> Path:
+    """`films.zip`: stills of 14 people, four of each of up to three films, with a table of widths."""
+    given = assets / "data" / "imfdb112_dev.zip"
+    if not given.is_file():
+        pytest.skip(f"PROBEFUSION_ASSETS: no {given.name} in {given.parent}")
+    target = tmp_path_factory.mktemp("films") / "films.zip"
+    with zipfile.ZipFile(given) as source, zipfile.ZipFile(target, "w") as archive:
+        people: dict[str, dict[str, list[str]]] = {}
+        for name in sorted(source.namelist()):
+            if name.endswith(".jpg"):
+                person, _, file = name.partition("/")
+                people.setdefault(person, {}).setdefault(file.partition("__")[0], []).append(name)
+        several = [list(media.values())[:3] for media in people.values() if len(media) > 1][:14]
+        chosen = [name for media in several for stills in media for name in stills[:4]]
+        for name in chosen:
+            archive.writestr(name, source.read(name))
+        table = source.read("faces.csv").decode().splitlines()
+        kept = [row for row in table[1:] if row.partition(",")[0] in chosen]
+        archive.writestr("faces.csv", "\n".join([table[0], *kept]) + "\n")
+    return target
+
+
+@pytest.fixture(scope="session")
 def mine(tmp_path_factory) -> Path:
     """`mine`: a fuser folder for the embedder inside."""
     from probefusion.zoo import load_fuser

@@ -40,7 +40,8 @@ from probefusion.files.records import read_record
 from probefusion.fusion import MeanFuser
 from probefusion.fusion.folder import _card_of, read_card
 from probefusion.io import kind_of, read_embeddings, read_templates
-from probefusion.protocols import read_people
+from probefusion.io.face_table import read_face_table
+from probefusion.protocols import open_face_table, read_media_images, read_people
 from probefusion.protocols.text_tables import read_fields, read_integer_columns
 from probefusion.settings import read_settings_file
 from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
@@ -137,6 +138,17 @@ def people(path: Path) -> Any:
     return [told(found.read(name)) for names in found.images.values() for name in names]
 
 
+def media(path: Path) -> Any:
+    images = read_media_images(path, media_from="^(?P<medium>[0-9])")
+    with_faces = images.with_faces(open_face_table("faces.csv", path))
+    return sorted(with_faces.media.items()), sorted(with_faces.face_px.items())
+
+
+def faces(path: Path) -> Any:
+    table = read_face_table(path.read_bytes(), origin=path.name)
+    return table.files, told(table.face_px)
+
+
 def make_targets() -> list[Target]:
     """A sound file of each kind; those whose extra is not installed are left out."""
     rng = np.random.default_rng(7)
@@ -174,6 +186,7 @@ def make_targets() -> list[Target]:
         Target("settings.toml", toml, lambda path: read_settings_file(path, VideoSettings), False),
         Target("table.txt", b"1 2 3\n4 5 6\n\n7 8 9\n", lambda path: told(read_integer_columns(path, columns=("a", "b", "c"))), False),
         Target("fields.csv", b"a,b\n1,x\n2,y\n", lambda path: list(read_fields(path, columns=("a", "b"), delimiter=",", header=True)), False),
+        Target("faces.csv", b"file,face_px,yaw\na/1.jpg,30.5,0\na/2.jpg,,\nb/1.jpg,7,-1\n", faces, False),
         Target("embeddings.npy", npy(rows), in_folder("embeddings.npy", {"template_ids.npy": npy(np.array([1, 1, 2, 2]))}, archive_rows), False),
         Target("template_ids.npy", npy(np.array(["a", "a", "b", "b"])), in_folder("template_ids.npy", {"embeddings.npy": npy(rows)}, archive_rows), False),
     ]  # fmt: skip
@@ -235,6 +248,7 @@ def _picture_targets(rows: np.ndarray, many: TemplateSet) -> list[Target]:
         ),
         Target("pictures.zip", zipped(members), pictures, False),
         Target("people.zip", zipped(members, zipfile.ZIP_STORED), people, False),
+        Target("media.zip", zipped({**members, "faces.csv": b"file,face_px\nann/1.jpg,9\n"}, zipfile.ZIP_STORED), media, False),
     ]  # fmt: skip
 
 

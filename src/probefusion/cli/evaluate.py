@@ -12,6 +12,7 @@ from probefusion.cli.options import (
     add_embedder_option,
     add_output_options,
     add_trust_option,
+    name_list,
     number_list,
     positive,
 )
@@ -23,18 +24,19 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-_PROTOCOLS = ("degraded-folder", "ijbb", "ijbc", "ijbs", "tinyface", "ytf")
+_PROTOCOLS = ("degraded-folder", "media-folder", "ijbb", "ijbc", "ijbs", "tinyface", "ytf")
 
 
 def add_parser(commands: Any) -> None:
     """Declares the command."""
-    command = parser = commands.add_parser(
+    parser = commands.add_parser(
         "evaluate",
         help="evaluate fusers on a protocol and write a report",
         description="Embeds gallery and probes once, fuses them with every fuser named, and writes "
         "report.json, report.md and report.html. The first fuser is the reference of the others. "
-        "degraded-folder works on any folder of aligned crops; ijbb, ijbc, ijbs, tinyface and ytf need "
-        "your own licensed copy, and take embeddings that you have already.",
+        "degraded-folder works on any folder of aligned crops and degrades them; media-folder takes them as they "
+        "are, with a film, camera or day for each; ijbb, ijbc, ijbs, tinyface and ytf need your own licensed "
+        "copy. All but degraded-folder take embeddings that you have already.",
     )
     parser.add_argument("protocol", choices=_PROTOCOLS)
     parser.add_argument(
@@ -52,48 +54,10 @@ def add_parser(commands: Any) -> None:
         help="may be given several times (default: mean, and norm-weighted where embeddings keep their length)",
     )
     parser.add_argument("-o", "--output", required=True, metavar="DIR")
-    licensed = parser.add_argument_group("ijbb, ijbc, ijbs, tinyface, ytf")
-    licensed.add_argument(
-        "--chunks",
-        type=number_list,
-        default=(),
-        metavar="LIST",
-        help="fuse this many images at a time too, as 4,8,32,64,128,256 in the official table",
-    )
-    licensed.add_argument(
-        "--embeddings",
-        metavar="FILE",
-        help="embeddings made before: .npy with a row per image in the benchmark's order (ijbb, ijbc: the "
-        "loose-crop list), or .npz with embeddings and names; --embedder then states what made them",
-    )
-    licensed.add_argument(
-        "--flipped",
-        action="store_true",
-        help="rows of --embeddings hold image and mirror image one after the other; they are added",
-    )
-    licensed.add_argument("--images", metavar="DIR", help="face crops of ijbs")
-    licensed.add_argument("--detector", metavar="MODEL", help="YuNet, for tinyface and ytf")
-    licensed.add_argument(
-        "--any-counts",
-        action="store_true",
-        help="accept copies of other than the published size (that of ijbc is told and not checked)",
-    )
-    parser = parser.add_argument_group("degraded-folder")
-    parser.add_argument("--mix", choices=("hard", "mixed", "clean"), default="hard")
-    parser.add_argument(
-        "--folds",
-        type=number_list,
-        default=(3,),
-        metavar="LIST",
-        help="people to test on (default 3)",
-    )
-    parser.add_argument(
-        "--sizes", type=number_list, default=(1, 2, 4, 8, 16, 32, 64), metavar="LIST"
-    )
-    parser.add_argument("--num-sets", type=positive, default=4, metavar="N", help="per person")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--replicates", type=positive, default=1000, metavar="N")
-    parser = command
+    _add_embeddings_options(parser)
+    _add_licensed_options(parser)
+    _add_folder_options(parser)
+    _add_media_options(parser)
     parser.add_argument(
         "--cache",
         metavar="DIR",
@@ -105,12 +69,120 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def _add_embeddings_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("embeddings made before (all but degraded-folder)")
+    group.add_argument(
+        "--embeddings",
+        metavar="FILE",
+        help=".npy with a row per image in the benchmark's order (ijbb, ijbc: the loose-crop list), or .npz with "
+        "embeddings and names (media-folder: PERSON/...); --embedder then states what made them",
+    )
+    group.add_argument(
+        "--flipped",
+        action="store_true",
+        help="rows of --embeddings hold image and mirror image one after the other; they are added",
+    )
+
+
+def _add_licensed_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("ijbb, ijbc, ijbs, tinyface, ytf")
+    group.add_argument(
+        "--chunks",
+        type=number_list,
+        default=(),
+        metavar="LIST",
+        help="fuse this many images at a time too, as 4,8,32,64,128,256 in the official table",
+    )
+    group.add_argument("--images", metavar="DIR", help="face crops of ijbs")
+    group.add_argument("--detector", metavar="MODEL", help="YuNet, for tinyface and ytf")
+    group.add_argument(
+        "--any-counts",
+        action="store_true",
+        help="accept copies of other than the published size (that of ijbc is told and not checked)",
+    )
+
+
+def _add_folder_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("degraded-folder, media-folder")
+    group.add_argument(
+        "--mix",
+        choices=("hard", "mixed", "clean"),
+        default="hard",
+        help="degraded-folder: how many images are bad (default hard)",
+    )
+    group.add_argument(
+        "--folds",
+        type=number_list,
+        metavar="LIST",
+        help="people to test on (default: 3, of which no bundled fuser saw anybody; media-folder: all, 0,1,2,3)",
+    )
+    group.add_argument(
+        "--sizes",
+        type=number_list,
+        metavar="LIST",
+        help="images in a probe set (default 1,2,4,8,16,32,64; media-folder: to 32)",
+    )
+    group.add_argument(
+        "--num-sets",
+        type=positive,
+        metavar="N",
+        help="probe sets per person (default 4; media-folder: replicates of gallery and probes, 16)",
+    )
+    group.add_argument("--seed", type=int, default=0)
+    group.add_argument(
+        "--replicates", type=positive, default=1000, metavar="N", help="of the bootstrap"
+    )
+
+
+def _add_media_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("media-folder")
+    group.add_argument(
+        "--media-from",
+        metavar="PATTERN",
+        help="regular expression with a group 'medium', searched in the files' names, as "
+        "'^(?P<medium>.+?)__'; without it each medium is a folder: PERSON/MEDIUM/IMAGE",
+    )
+    group.add_argument(
+        "--faces",
+        metavar="FILE.csv",
+        help="table with the columns file and face_px, the width of the face in the original in pixels: a "
+        "file, or its name in the data",
+    )
+    group.add_argument(
+        "--face-px",
+        action="append",
+        default=[],
+        metavar="A..B",
+        help="size class beside all images, as ..60 or 60.. or 20..60; may be given several times",
+    )
+    group.add_argument(
+        "--ignore-columns",
+        type=name_list,
+        default=(),
+        metavar="A,B",
+        help="columns of --faces that are passed over",
+    )
+    group.add_argument(
+        "--relatives",
+        metavar="PATTERN",
+        help="regular expression with a group 'family', searched in people's names: people of one family are "
+        "never each other's non-mates",
+    )
+    group.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="PERSON",
+        help="somebody who is not used; may be given several times",
+    )
+
+
 def run(options: argparse.Namespace) -> int:
     """Evaluates and writes the report; 3 if images of the data were skipped."""
     from probefusion.cli.phases import progress_of_phases
-    from probefusion.pipeline.evaluate import FOLDER_PROTOCOL, evaluate
+    from probefusion.pipeline.evaluate import FOLDER_PROTOCOL, MEDIA_PROTOCOL, evaluate
 
-    is_folder = options.protocol == FOLDER_PROTOCOL
+    is_folder = options.protocol in (FOLDER_PROTOCOL, MEDIA_PROTOCOL)
     steps = "fusers x sizes" if is_folder else "fusers x chunks"
     with progress_of_phases() as phase:
         result = evaluate(
@@ -132,6 +204,12 @@ def run(options: argparse.Namespace) -> int:
             num_sets=options.num_sets,
             seed=options.seed,
             num_replicates=options.replicates,
+            media_from=options.media_from,
+            faces=options.faces,
+            face_px=tuple(options.face_px),
+            relatives=options.relatives,
+            leave_out=tuple(options.leave_out),
+            ignore=options.ignore_columns,
             output=options.output,
             cache=options.cache,
             device=options.device,

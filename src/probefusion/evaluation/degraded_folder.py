@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import ConfigError
+from probefusion.evaluation.measuring import RatePlan, compared_rate, holm_adjusted, measured
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.scoring import (
     ProbeScores,
     check_fusers,
     gallery_templates,
-    pool_scores,
     probe_templates,
     score_templates,
 )
@@ -23,13 +21,9 @@ from probefusion.fusion import Fuser
 from probefusion.metrics import (
     BootstrapInterval,
     ComparisonScores,
-    HolmCorrection,
     PairedDifference,
     TarAtFar,
-    bootstrap_mean_over_people,
-    bootstrap_over_people,
     compare_over_people,
-    holm,
 )
 
 __all__ = [
@@ -45,7 +39,7 @@ SEVERITY_EDGES = np.linspace(0, 1, 11)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FolderPlan:
+class FolderPlan(RatePlan):
     """What is measured.
 
     Args:
@@ -63,16 +57,6 @@ class FolderPlan:
     decision_rate: float = 1e-4
     false_positive_rates: tuple[float, ...] = (0.01,)
     max_rank: int = 20
-    num_replicates: int = 1000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.num_replicates < 100:
-            raise ConfigError(f"num_replicates: expected at least 100, got {self.num_replicates}.")
-        if self.decision_rate not in self.false_accept_rates:
-            raise ConfigError(
-                f"decision_rate: expected one of {self.false_accept_rates}, got {self.decision_rate}."
-            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,7 +136,7 @@ class FolderEvaluation:
     @property
     def compared_rate(self) -> float:
         """The false accept rate at which fusers are compared."""
-        return _compared_rate(self.points[0], self.plan)
+        return compared_rate(self.points[0].verification, self.plan)
 
 
 def evaluate_folder(
@@ -221,40 +205,18 @@ def _weight_by_severity(data: ProbeData, fuser: Fuser, size: int) -> npt.NDArray
 def _measure(
     fuser: Fuser, size: int, scores: ProbeScores, raw: ProbeScores, plan: FolderPlan
 ) -> FuserAtSize:
-    comparisons = pool_scores([scores])
-    people = np.unique(scores.subjects, return_inverse=True)[1]
-    ranks = scores.ranks
-    searches = ComparisonScores.from_subjects(
-        np.where(ranks == 1, scores.mated, -np.inf),
-        scores.non_mated.max(axis=1),
-        mated_subjects=people,
-        non_mated_subjects=people,
-    )
-    settings: dict[str, Any] = {"num_replicates": plan.num_replicates, "seed": plan.seed}
+    found = measured([scores], plan)
     return FuserAtSize(
         fuser=fuser.name,
         fingerprint=fuser.fingerprint,
         num_images=size,
-        verification=scores.tar_at_far(plan.false_accept_rates),
-        verification_intervals=bootstrap_over_people(
-            comparisons, plan.false_accept_rates, **settings
-        ),
+        verification=found.verification,
+        verification_intervals=found.verification_intervals,
         raw_gallery=raw.tar_at_far(plan.false_accept_rates),
-        tpir=bootstrap_over_people(searches, plan.false_positive_rates, **settings),
-        rank1=bootstrap_mean_over_people((ranks == 1).astype(np.float64), people, **settings),
-        cmc=(ranks[:, None] <= np.arange(1, plan.max_rank + 1)).mean(axis=0),
-        scores=comparisons,
-    )
-
-
-def _compared_rate(point: FuserAtSize, plan: FolderPlan) -> float:
-    """The planned rate, or the strictest rate above it that is resolved; the planned one if none is.
-
-    It depends on how many comparisons there are, never on how a fuser does.
-    """
-    resolved = [rate.target for rate in point.verification if rate.resolved]
-    return min(
-        (rate for rate in resolved if rate >= plan.decision_rate), default=plan.decision_rate
+        tpir=found.tpir,
+        rank1=found.rank1,
+        cmc=(found.ranks[:, None] <= np.arange(1, plan.max_rank + 1)).mean(axis=0),
+        scores=found.scores,
     )
 
 
@@ -262,7 +224,7 @@ def _differences(
     points: Sequence[FuserAtSize], names: Sequence[str], plan: FolderPlan
 ) -> tuple[FuserDifference, ...]:
     at = {(point.fuser, point.num_images): point for point in points}
-    rate = _compared_rate(points[0], plan)
+    rate = compared_rate(points[0].verification, plan)
     found = []
     for name in names[1:]:
         for size in plan.set_sizes:
@@ -274,16 +236,14 @@ def _differences(
                 seed=plan.seed,
             )
             found.append((name, size, paired))
-    resolved = [paired.p_value for _, _, paired in found if paired.resolved]
-    correction: HolmCorrection | None = holm(resolved) if resolved else None
-    adjusted = iter(() if correction is None else correction.adjusted.tolist())
+    adjusted = holm_adjusted([paired for _, _, paired in found])
     return tuple(
         FuserDifference(
             fuser=name,
             reference=names[0],
             num_images=size,
             paired=paired,
-            adjusted_p_value=next(adjusted) if paired.resolved else float("nan"),
+            adjusted_p_value=p_value,
         )
-        for name, size, paired in found
+        for (name, size, paired), p_value in zip(found, adjusted, strict=True)
     )

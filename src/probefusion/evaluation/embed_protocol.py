@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,19 +12,12 @@ import numpy.typing as npt
 
 from probefusion.embedders.embedder import Embedder
 from probefusion.embedders.quality import embedding_key
-from probefusion.errors import FileFormatError, InvalidInputError
+from probefusion.evaluation.blocks import embed_in_blocks
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.faces.images import read_crop
 from probefusion.protocols.degraded_folder import DegradedFolderProtocol, ProbeImage, render
-from probefusion.types import EmbeddingSet
-from probefusion.workers import available_threads, map_in_order
 
 __all__ = ["embed_protocol"]
-
-_BATCH = 32
-
-_BLOCK = 512
-"""Images per cache file: what an interruption may cost."""
 
 
 def embed_protocol(
@@ -66,17 +58,26 @@ def embed_protocol(
     # An image that is not degraded is the same wherever it is drawn; it is embedded once.
     different = list(dict.fromkeys(map(_without_idle_seed, images)))
     total = len(sources) + len(different)
-    embedded = _embed(
+
+    def told(before: int) -> Callable[[int], None] | None:
+        return None if progress is None else lambda done: progress(before + done, total)
+
+    embedded = embed_in_blocks(
         embedder,
         different,
         lambda image: render(image, read),
         kept,
         "probes",
-        0,
-        total,
-        progress,
+        progress=told(0),
     )
-    gallery = _embed(embedder, sources, read, kept, "gallery", len(different), total, progress)
+    gallery = embed_in_blocks(
+        embedder,
+        sources,
+        read,
+        kept,
+        "gallery",
+        progress=told(len(different)),
+    )
     place = {image: index for index, image in enumerate(different)}
     probes = embedded[np.array([place[_without_idle_seed(image)] for image in images])]
     return ProbeData(
@@ -119,47 +120,3 @@ class _Crops:
 
 def _cache_name(crops: _Crops, embedder: Embedder, num_images: int) -> str:
     return f"{crops.digest()[:16]}-{embedding_key(embedder)}-{num_images}"
-
-
-def _embed(
-    embedder: Embedder,
-    items: Sequence[str] | Sequence[ProbeImage],
-    draw: Callable[..., npt.NDArray[np.uint8]],
-    cache: Path | None,
-    part: str,
-    done: int,
-    total: int,
-    progress: Callable[[int, int], None] | None,
-) -> EmbeddingSet:
-    """Draws crops while others are embedded, block by block; cached blocks are not done again."""
-    blocks = []
-    for start in range(0, len(items), _BLOCK):
-        kept = None if cache is None else cache / f"{part}-{start:08d}.npz"
-        if kept is not None and kept.exists():
-            try:
-                block = EmbeddingSet.load(kept)
-            except InvalidInputError as error:
-                raise FileFormatError(
-                    f"{kept}: damaged cache file. Delete it and run the same command again."
-                ) from error
-        else:
-            wanted = items[start : start + _BLOCK]
-            crops = map_in_order(draw, wanted, available_threads(), ahead=2 * _BATCH)
-            block = EmbeddingSet.concatenate(
-                embedder.embed_set(np.stack(batch)) for batch in _batches(crops)
-            )
-            if kept is not None:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                block.save(kept, force=True)
-        blocks.append(block)
-        if progress is not None:
-            progress(done + min(start + _BLOCK, len(items)), total)
-    return EmbeddingSet.concatenate(blocks)
-
-
-def _batches(
-    crops: Iterable[npt.NDArray[np.uint8]], size: int = _BATCH
-) -> Iterator[list[npt.NDArray[np.uint8]]]:
-    iterator = iter(crops)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch

@@ -161,7 +161,8 @@ def _files_digest(protocol: Benchmark) -> str:
     digest = hashlib.sha256(protocol.found_by.encode())
     for name, path in zip(protocol.row_names, protocol.row_paths, strict=True):
         facts = path.stat()
-        digest.update(f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+        line = f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
+        digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

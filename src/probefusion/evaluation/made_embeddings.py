@@ -1,4 +1,4 @@
-"""The door for embeddings made elsewhere: one row per image of a benchmark, as `.npy` or `.npz`."""
+"""The door for embeddings made elsewhere: one row per image of a protocol, as `.npy` or `.npz`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from probefusion.io.columns import check_quality
 from probefusion.protocols.licensed import Benchmark
 from probefusion.types import EmbeddingSet
 
-__all__ = ["MadeEmbeddings", "read_made_embeddings", "rows_of_benchmark"]
+__all__ = ["MadeEmbeddings", "find_names", "read_made_embeddings", "rows_of_benchmark"]
 
 _log = logging.getLogger("probefusion")
 
@@ -161,15 +161,30 @@ def rows_of_benchmark(benchmark: Benchmark, made: MadeEmbeddings) -> EmbeddedRow
                 f"images (zeros where no face was found), or an .npz with names beside embeddings."
             )
         return EmbeddedRows(images=made.images, position=place)
-    found = _find_names(made.names, benchmark, made.origin)
+    found = find_names(made.names, benchmark.row_names, what=benchmark.name, origin=made.origin)
     position = np.full(total, -1, dtype=np.int64)
     position[found] = place
     return EmbeddedRows(images=made.images, position=position)
 
 
-def _find_names(names: Sequence[str], benchmark: Benchmark, origin: str) -> npt.NDArray[np.int64]:
-    """(R,) the benchmark's row of each name."""
-    rows = {name: row for row, name in enumerate(benchmark.row_names)}
+def find_names(
+    names: Sequence[str], row_names: Sequence[str], *, what: str, origin: str
+) -> npt.NDArray[np.int64]:
+    """Which row each name of a file is of; a name may stand with folders before it.
+
+    Args:
+        names: R names that the file holds.
+        row_names: Names of all rows.
+        what: What the rows are of, for messages.
+        origin: Name of the file, for messages.
+
+    Returns:
+        (R,) int64.
+
+    Raises:
+        InvalidInputError: If a name is of no row, or a row comes twice.
+    """
+    rows = {name: row for row, name in enumerate(row_names)}
     found = np.full(len(names), -1, dtype=np.int64)
     for index, name in enumerate(names):
         parts = name.replace("\\", "/").split("/")
@@ -178,12 +193,12 @@ def _find_names(names: Sequence[str], benchmark: Benchmark, origin: str) -> npt.
     strange = np.flatnonzero(found < 0)
     if len(strange):
         raise InvalidInputError(
-            f"names of {origin}: {benchmark.name} has no image {names[strange[0]]!r} ({len(strange)} "
-            f"such of {len(names)}); its first one is {benchmark.row_names[0]!r}. Rename them."
+            f"names of {origin}: {what} has no image {names[strange[0]]!r} ({len(strange)} "
+            f"such of {len(names)}); its first one is {row_names[0]!r}. Rename them."
         )
     different, counts = np.unique(found, return_counts=True)
     if (counts > 1).any():
-        name = benchmark.row_names[int(different[np.argmax(counts > 1)])]
+        name = row_names[int(different[np.argmax(counts > 1)])]
         raise InvalidInputError(
             f"names of {origin}: expected each image once, got {name!r} {counts.max()} times."
         )

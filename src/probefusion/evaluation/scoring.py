@@ -24,6 +24,7 @@ __all__ = [
     "check_fusers",
     "gallery_templates",
     "pool_scores",
+    "pool_searches",
     "probe_templates",
     "score_probes",
     "score_templates",
@@ -36,13 +37,29 @@ class ProbeScores:
 
     Args:
         mated: (P,) similarity of each probe set to its own gallery entry.
-        non_mated: (P, G - 1) similarities to all others.
+        non_mated: (P, G - 1) similarities to all others; -inf to those left out.
         subjects: (P,) subject of each probe set.
+        left_out: (P, G - 1) whether an entry is no non-mate either, being of a relative: no comparison,
+            no rival in a search. None: all are non-mates.
     """
 
     mated: npt.NDArray[np.float32]
     non_mated: npt.NDArray[np.float32]
     subjects: npt.NDArray[np.str_]
+    left_out: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def compared(self) -> npt.NDArray[np.float32]:
+        """(m,) similarities to all non-mates, probe set by probe set."""
+        return self.non_mated.ravel() if self.left_out is None else self.non_mated[~self.left_out]
+
+    @property
+    def num_compared(self) -> npt.NDArray[np.int64]:
+        """(P,) int64, non-mates of each probe set."""
+        if self.left_out is None:
+            return np.full(len(self.mated), self.non_mated.shape[1], dtype=np.int64)
+        counts: npt.NDArray[np.int64] = (~self.left_out).sum(axis=1)
+        return counts
 
     @property
     def ranks(self) -> npt.NDArray[np.int64]:
@@ -67,7 +84,7 @@ class ProbeScores:
         Raises:
             EmptySetError: If the gallery holds one person only.
         """
-        return tar_at_far(self.mated, self.non_mated.ravel(), false_accept_rates)
+        return tar_at_far(self.mated, self.compared, false_accept_rates)
 
 
 def score_templates(
@@ -75,6 +92,8 @@ def score_templates(
     gallery: FloatArray,
     subjects: npt.NDArray[np.str_],
     gallery_subjects: npt.NDArray[np.str_],
+    *,
+    relatives: npt.NDArray[np.bool_] | None = None,
 ) -> ProbeScores:
     """Compares every probe template with every gallery template.
 
@@ -83,13 +102,18 @@ def score_templates(
         gallery: (G, D) unit templates.
         subjects: (P,) subject of each probe template; each stands in the gallery.
         gallery_subjects: (G,) subject of each gallery template, all different.
+        relatives: (P, G) which gallery entries are of the probe's family, and so not compared; the own
+            person's entry always is. None: nobody is related.
     """
     similarities = templates @ gallery.T
     own = subjects[:, None] == gallery_subjects
+    non_mated = similarities[~own].reshape(len(subjects), -1)
+    left_out = None
+    if relatives is not None:
+        left_out = relatives[~own].reshape(len(subjects), -1)
+        non_mated[left_out] = -np.inf
     return ProbeScores(
-        mated=similarities[own],
-        non_mated=similarities[~own].reshape(len(subjects), -1),
-        subjects=subjects,
+        mated=similarities[own], non_mated=non_mated, subjects=subjects, left_out=left_out
     )
 
 
@@ -170,14 +194,32 @@ def pool_scores(parts: Sequence[ProbeScores]) -> ComparisonScores:
     if not parts:
         raise EmptySetError("parts: expected the scores of at least one gallery, got none.")
     people = np.unique(np.concatenate([part.subjects for part in parts]), return_inverse=True)[1]
-    repeats = np.repeat(
-        [part.non_mated.shape[1] for part in parts], [len(part.subjects) for part in parts]
-    )
+    repeats = np.concatenate([part.num_compared for part in parts])
     return ComparisonScores.from_subjects(
         np.concatenate([part.mated for part in parts]),
-        np.concatenate([part.non_mated.ravel() for part in parts]),
+        np.concatenate([part.compared for part in parts]),
         mated_subjects=people,
         non_mated_subjects=np.repeat(people, repeats),
+    )
+
+
+def pool_searches(parts: Sequence[ProbeScores]) -> ComparisonScores:
+    """The searches of several galleries under one threshold, for TPIR at FPIR.
+
+    A mated search has the own entry's similarity if that is the most similar, else -inf. A non-mated
+    one is the probe set against the gallery without its own person.
+
+    Raises:
+        EmptySetError: If there are none.
+    """
+    if not parts:
+        raise EmptySetError("parts: expected the searches of at least one gallery, got none.")
+    people = np.unique(np.concatenate([part.subjects for part in parts]), return_inverse=True)[1]
+    return ComparisonScores.from_subjects(
+        np.concatenate([np.where(part.is_first, part.mated, -np.inf) for part in parts]),
+        np.concatenate([part.non_mated.max(axis=1) for part in parts]),
+        mated_subjects=people,
+        non_mated_subjects=people,
     )
 
 

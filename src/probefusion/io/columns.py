@@ -256,7 +256,8 @@ def _refusal(names: Sequence[str], unknown: Sequence[str], *, has_runs: bool, or
 
 
 def _listed(names: Sequence[str], *, separator: str = ", ") -> str:
-    shown = [name if separator == "," else (name or "''") for name in names]
+    plain = [name if len(name.splitlines()) < 2 else repr(name) for name in names]
+    shown = [name if separator == "," else (name or "''") for name in plain]
     if len(shown) <= _LONGEST_LIST:
         return separator.join(shown)
     return separator.join([*shown[: _LONGEST_LIST - 2], "...", shown[-1]])

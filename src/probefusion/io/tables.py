@@ -20,7 +20,7 @@ from probefusion.io.columns import UNNAMED, Columns, counts_rows, set_of_columns
 from probefusion.io.doubts import question_columns, question_shape
 from probefusion.types import EmbeddingSet
 
-__all__ = ["read_csv", "read_parquet", "read_text"]
+__all__ = ["csv_rows", "is_number", "read_csv", "read_parquet", "read_text"]
 
 _LARGEST_CSV = 1 << 31
 """Bytes of a text file at most: more is no single person's."""
@@ -49,7 +49,7 @@ def read_csv(path: Path, *, ignore: Iterable[str] = ()) -> EmbeddingSet:
         EmptySetError: If there are no rows.
         InvalidInputError: If a table without names looks like something else.
     """
-    rows = list(_rows(_decoded(path), path.name))
+    rows = list(csv_rows(_decoded(path), path.name))
     if not rows:
         raise EmptySetError(f"{path.name} holds no rows: expected at least one image.")
     _, first = rows[0]
@@ -88,13 +88,13 @@ def read_text(path: Path) -> EmbeddingSet:
     if not lines:
         raise EmptySetError(f"{path.name} holds no lines: expected at least one image.")
     is_prose = any(len(fields) > 1 for _, fields in lines)
-    if is_prose and not any(_is_number(field) for _, fields in lines for field in fields):
+    if is_prose and not any(is_number(field) for _, fields in lines for field in fields):
         raise FileFormatError(
             f"{path.name}: expected embeddings, numbers separated by blanks, found no number in it. Embeddings "
             f"are read from .npy, .npz, .csv, .tsv, .txt, .list, .h5, .hdf5 and .parquet files; states from "
             f".safetensors."
         )
-    has_names = not _is_number(lines[0][1][0])
+    has_names = not is_number(lines[0][1][0])
     rows, names = [], []
     for number, fields in lines:
         if len(fields) != len(lines[0][1]):
@@ -189,7 +189,7 @@ def _of_named(
         )
     if columns.index is not None:
         texts = [row[columns.index] for _, row in rows]
-        are_numbers = all(_is_number(text) for text in texts)
+        are_numbers = all(is_number(text) for text in texts)
         found = np.asarray([float(text) for text in texts] if are_numbers else texts)
         _check_index(found, header[columns.index], origin, len(header))
     return set_of_columns(values, embedder=None, origin=origin)
@@ -216,14 +216,29 @@ def _decoded(path: Path) -> str:
         return read_bytes(path, at_most=_LARGEST_CSV).decode("utf-8-sig")
 
 
-def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that hold something, with their line numbers."""
+def csv_rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV text that hold something, with their line numbers.
+
+    Args:
+        text: The text; comma, semicolon or tab separates, whichever the first line shows.
+        name: The file's name, for messages.
+
+    Raises:
+        FileFormatError: For a row that is no valid CSV, naming its line.
+    """
     first_line = text.split("\n", 1)[0]
     delimiter = next((mark for mark in (";", "\t") if mark in first_line), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
+        is_first = True
         for fields in reader:
             if fields:
+                if is_first and any(len(field.splitlines()) > 1 for field in fields):
+                    raise FileFormatError(
+                        f"{name}, line {reader.line_num}: expected the first row in one line, got a field of "
+                        f"several: a quote is open."
+                    )
+                is_first = False
                 yield reader.line_num, fields
     except csv.Error as error:
         raise FileFormatError(f"{name}, line {reader.line_num}: no valid CSV ({error}).") from error
@@ -231,7 +246,7 @@ def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
 
 def _is_header(fields: Sequence[str]) -> bool:
     """Whether a first row holds names: no number, or numbers that only count the columns."""
-    numbers = [text.strip() for text in fields if _is_number(text)]
+    numbers = [text.strip() for text in fields if is_number(text)]
     if not numbers:
         return True
     if not all(re.fullmatch(r"\d{1,6}", text) for text in numbers):
@@ -248,7 +263,7 @@ def _numbers(fields: Sequence[str], origin: str, line: int) -> list[float]:
 
 
 def _number(text: str, origin: str, line: int, place: int) -> float:
-    if not _is_number(text):
+    if not is_number(text):
         raise FileFormatError(
             f"{origin}, line {line}, column {place + 1}: expected a number, got {text[:40]!r}. Columns of "
             f"other things need names in the first line, as source,e0,e1,..."
@@ -256,7 +271,8 @@ def _number(text: str, origin: str, line: int, place: int) -> float:
     return float(text)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a field is a number; 1_0 is none."""
     if "_" in text:  # Python reads 1_0 as 10; a table means something else
         return False
     try:

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import UnknownNameError
-from probefusion.pipeline.chosen_embedder import open_embedder, stated_fingerprint
+from probefusion.pipeline.chosen_embedder import stated_fingerprint
 from probefusion.pipeline.evaluate_checks import (
     FOLDER_PROTOCOL,
-    WITHOUT_LENGTHS,
+    MEDIA_PROTOCOL,
     check_crops,
     check_embeddings,
     check_report,
     check_settings,
-    refuse_folder_settings,
-    usual_fusers,
 )
+from probefusion.pipeline.evaluate_media import evaluate_on_media
+from probefusion.pipeline.evaluate_source import EvaluationSource
 from probefusion.pipeline.evaluation import Evaluation
 from probefusion.pipeline.folder_people import (
     check_measurable,
@@ -35,10 +35,12 @@ if TYPE_CHECKING:
     from probefusion.protocols.degraded_folder import Mix
     from probefusion.protocols.licensed import Benchmark
 
-__all__ = ["FOLDER_PROTOCOL", "evaluate"]
+__all__ = ["FOLDER_PROTOCOL", "MEDIA_PROTOCOL", "evaluate"]
 
 StrPath = str | Path
 Progress = Callable[[int, int], None]
+
+_FOLDER_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 def evaluate(
@@ -54,11 +56,17 @@ def evaluate(
     detector: StrPath | Detector | None = None,
     check_counts: bool = True,
     mix: Mix = "hard",
-    folds: Sequence[int] = (3,),
-    set_sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64),
-    num_sets: int = 4,
+    folds: Sequence[int] | None = None,
+    set_sizes: Sequence[int] | None = None,
+    num_sets: int | None = None,
     seed: int = 0,
     num_replicates: int = 1000,
+    media_from: str | None = None,
+    faces: StrPath | None = None,
+    face_px: Sequence[str] = (),
+    relatives: str | None = None,
+    leave_out: Sequence[str] = (),
+    ignore: Sequence[str] = (),
     output: StrPath | None = None,
     force: bool = False,
     cache: StrPath | None = None,
@@ -73,28 +81,41 @@ def evaluate(
     """Embeds a protocol's images once, or takes embeddings made before, and scores every fuser on them.
 
     Args:
-        protocol: "degraded-folder", which works on any folder of people, or a benchmark of which you
-            have a copy under licence: "ijbb", "ijbc", "ijbs", "tinyface", "ytf".
+        protocol: "degraded-folder", which works on any folder of people; "media-folder", where it is known
+            which film, camera or day each image is from; or a benchmark of which you have a copy under
+            licence: "ijbb", "ijbc", "ijbs", "tinyface", "ytf".
         data: Folder (or zip) of aligned 112x112 crops, one folder per person; or the benchmark's folder.
         fusers: Names, fuser folders or fusers, each once. None takes "mean" and "norm-weighted", or, where
-            the embeddings are all of length 1, "mean" alone, which `limits` then says. In the degraded-folder
-            protocol the first is the one that the others are compared with.
+            the embeddings are all of length 1, "mean" alone, which `limits` then says. In the two folder
+            protocols the first is the one that the others are compared with.
         embedder: A known name, an ONNX file or an embedder; None takes the one inside the package. Beside
             `embeddings` it only states what made them (a fingerprint will do too); None: not known.
         embeddings: `.npy` or `.npz` with the embedding of every image of a benchmark, in the order that
             `probefusion.protocols.licensed.open_benchmark` states, or named; see
-            `probefusion.evaluation.made_embeddings.read_made_embeddings`. No image is then read.
+            `probefusion.evaluation.made_embeddings.read_made_embeddings`. "media-folder": `.npz` with
+            names. No image is then read.
         flipped: Whether the rows of `embeddings` hold image and mirror image, (R, 2 D), to be added.
         chunks: Benchmarks: how many images at a time each template is fused from, beside all at once.
         images: "ijbs": folder of aligned face crops.
         detector: "tinyface", "ytf": what finds the face; None if the images are aligned crops.
         check_counts: Benchmarks: whether the copy must have the published numbers.
-        mix: "degraded-folder" only, as all that follow to `num_replicates`: how many images are bad.
-        folds: Whom to test on, of folds 0 to 3.
-        set_sizes: Images in a probe set.
-        num_sets: Probe sets per person.
-        seed: Of the degradations and the bootstrap.
+        mix: "degraded-folder": how many images are bad.
+        folds: Folder protocols, as all that follow to `num_replicates`: whom to test on, of folds 0 to 3;
+            None is fold 3 for "degraded-folder", all for "media-folder".
+        set_sizes: Images in a probe set; None is 1, 2, 4, ... 64, for "media-folder" to 32.
+        num_sets: Probe sets per person, 4 if None; for "media-folder" replicates of gallery and
+            probes, 16 if None.
+        seed: Of the degradations, the draws and the bootstrap.
         num_replicates: Of the bootstrap over people.
+        media_from: "media-folder", as all that follow to `ignore`: regular expression whose group `medium` is
+            searched in the files' names; None where each medium is a folder, `PERSON/MEDIUM/IMAGE`.
+        faces: Table of the widths of faces, see `probefusion.io.face_table`: a file, or the name of one
+            in the data.
+        face_px: Size classes beside all images: "..60", "60..", "20..60" (pixels, the upper one excluded).
+        relatives: Regular expression whose group `family` is searched in people's names: people of one
+            family are never each other's non-mates.
+        leave_out: People who are not used, by name.
+        ignore: Columns of `faces` that are passed over.
         output: Folder for report.json, report.md and report.html; None writes nothing
             (`Evaluation.save` does it later).
         force: Whether an existing report may be replaced.
@@ -125,32 +146,34 @@ def evaluate(
     """
     from probefusion.protocols.licensed import BENCHMARKS
 
-    known = (FOLDER_PROTOCOL, *BENCHMARKS)
+    known = (FOLDER_PROTOCOL, MEDIA_PROTOCOL, *BENCHMARKS)
     if protocol not in known:
         raise UnknownNameError("protocol", protocol, known)
-    is_folder = protocol == FOLDER_PROTOCOL
     check_settings(
-        is_folder,
+        protocol,
+        inspect.signature(evaluate),
         embeddings=embeddings,
         flipped=flipped,
         chunks=chunks,
         images=images,
         detector=detector,
+        mix=mix,
+        folds=folds,
+        set_sizes=set_sizes,
+        num_sets=num_sets,
+        seed=seed,
+        num_replicates=num_replicates,
+        media_from=media_from,
+        faces=faces,
+        face_px=face_px,
+        relatives=relatives,
+        leave_out=leave_out,
+        ignore=ignore,
     )
-    if not is_folder:
-        refuse_folder_settings(
-            inspect.signature(evaluate),
-            mix=mix,
-            folds=folds,
-            set_sizes=set_sizes,
-            num_sets=num_sets,
-            seed=seed,
-            num_replicates=num_replicates,
-        )
     if output is not None:
         check_report(output, force=force)
         cache = cache or f"{os.fspath(output)}.work"
-    source = _Source(
+    source = EvaluationSource(
         fusers=fusers,
         embedder=embedder,
         preprocessing=preprocessing,
@@ -162,16 +185,34 @@ def evaluate(
         on_embed=on_embed,
         on_score=on_score,
     )
-    if is_folder:
-        settings = {"folds": tuple(folds), "set_sizes": tuple(set_sizes)}
+    if protocol == FOLDER_PROTOCOL:
         found = _on_folder(
             data,
             source,
             mix=mix,
+            folds=(3,) if folds is None else tuple(folds),
+            set_sizes=_FOLDER_SIZES if set_sizes is None else tuple(set_sizes),
+            num_sets=4 if num_sets is None else num_sets,
+            seed=seed,
+            replicates=num_replicates,
+        )
+    elif protocol == MEDIA_PROTOCOL:
+        found = evaluate_on_media(
+            data,
+            source,
+            embeddings=embeddings,
+            flipped=flipped,
+            folds=folds,
+            set_sizes=set_sizes,
             num_sets=num_sets,
             seed=seed,
             replicates=num_replicates,
-            **settings,
+            media_from=media_from,
+            faces=faces,
+            face_px=face_px,
+            relatives=relatives,
+            leave_out=leave_out,
+            ignore=ignore,
         )
     else:
         found = _on_benchmark(
@@ -190,72 +231,9 @@ def evaluate(
     return found
 
 
-class _Source:
-    """Where fusers and embeddings come from, the same for all protocols."""
-
-    def __init__(
-        self,
-        *,
-        fusers: Sequence[StrPath | Fuser] | None,
-        embedder: StrPath | Embedder | None,
-        preprocessing: str | None,
-        norm_output: str | None,
-        device: str,
-        num_threads: int | None,
-        cache: StrPath | None,
-        trust_alignment: bool,
-        on_embed: Progress | None,
-        on_score: Progress | None,
-    ) -> None:
-        if isinstance(fusers, str | os.PathLike):
-            fusers = (fusers,)
-        self._fusers = fusers
-        self.left_out: tuple[str, ...] = ()
-        self._num_threads = num_threads
-        self._device = device
-        self.embedder = embedder
-        self.described = {"preprocessing": preprocessing, "norm_output": norm_output}
-        self.cache, self.trust_alignment = cache, trust_alignment
-        self.on_embed, self.on_score = on_embed, on_score
-
-    def load_fusers(self, embedder: str | None, *, norms_known: bool) -> list[Fuser]:
-        """The fusers, none of which was made for another embedder; the usual ones where none was named."""
-        from probefusion.evaluation.scoring import check_fusers
-        from probefusion.zoo import load_fuser
-
-        chosen = self._fusers
-        if chosen is None:
-            chosen = usual_fusers(norms_known)
-            self.left_out = () if norms_known else (WITHOUT_LENGTHS,)
-        fusers = [
-            load_fuser(fuser, num_threads=self._num_threads, embedder=embedder, device=self._device)
-            for fuser in chosen
-        ]
-        check_fusers(fusers, embedder)
-        return fusers
-
-    def open(self) -> tuple[Embedder, list[Fuser]]:
-        """The embedder, which judges crops too where a fuser needs that, and the fusers."""
-        from probefusion.embedders import CropQuality, JudgedEmbedder
-        from probefusion.evaluation.scoring import check_fusers
-
-        embedder = open_embedder(
-            self.embedder,
-            **self.described,
-            num_threads=self._num_threads,
-            device=self._device,
-        )
-        fusers = self.load_fusers(embedder.fingerprint, norms_known=embedder.norms_known)
-        check_fusers(fusers, embedder.fingerprint, norms_known=embedder.norms_known)
-        if any(fuser.needs_quality for fuser in fusers):
-            judge = CropQuality(num_threads=self._num_threads, device=self._device)
-            embedder = JudgedEmbedder(embedder, judge)
-        return embedder, fusers
-
-
 def _on_folder(
     data: StrPath,
-    source: _Source,
+    source: EvaluationSource,
     *,
     mix: Mix,
     folds: tuple[int, ...],
@@ -297,7 +275,7 @@ def _on_folder(
 def _on_benchmark(
     name: str,
     data: StrPath,
-    source: _Source,
+    source: EvaluationSource,
     *,
     embeddings: StrPath | None,
     flipped: bool,

@@ -20,17 +20,44 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FOLDER_PROTOCOL",
+    "MEDIA_PROTOCOL",
     "WITHOUT_LENGTHS",
     "check_crops",
     "check_embeddings",
     "check_report",
     "check_settings",
-    "refuse_folder_settings",
     "usual_fusers",
 ]
 
 FOLDER_PROTOCOL = "degraded-folder"
-"""The open protocol, on any folder of people; the others are benchmarks under licence."""
+"""The open protocol that degrades images, on any folder of people."""
+
+MEDIA_PROTOCOL = "media-folder"
+"""The open protocol on real images whose media are known; all others are benchmarks under licence."""
+
+_BENCHMARKS = "the benchmarks"
+_FOLDERS = (FOLDER_PROTOCOL, MEDIA_PROTOCOL)
+
+_OWNERS: dict[str, tuple[str, ...]] = {
+    "embeddings": (MEDIA_PROTOCOL, _BENCHMARKS),
+    "flipped": (MEDIA_PROTOCOL, _BENCHMARKS),
+    "chunks": (_BENCHMARKS,),
+    "images": (_BENCHMARKS,),
+    "detector": (_BENCHMARKS,),
+    "mix": (FOLDER_PROTOCOL,),
+    "folds": _FOLDERS,
+    "set_sizes": _FOLDERS,
+    "num_sets": _FOLDERS,
+    "seed": _FOLDERS,
+    "num_replicates": _FOLDERS,
+    "media_from": (MEDIA_PROTOCOL,),
+    "faces": (MEDIA_PROTOCOL,),
+    "face_px": (MEDIA_PROTOCOL,),
+    "relatives": (MEDIA_PROTOCOL,),
+    "leave_out": (MEDIA_PROTOCOL,),
+    "ignore": (MEDIA_PROTOCOL,),
+}
+"""Which protocols a setting belongs to."""
 
 
 WITHOUT_LENGTHS = (
@@ -49,47 +76,45 @@ def usual_fusers(norms_known: bool) -> tuple[str, ...]:
     return ("mean", "norm-weighted") if norms_known else ("mean",)
 
 
-def check_settings(is_folder: bool, **benchmark_settings: Any) -> None:
-    """Refuses settings of the benchmarks beside the degraded-folder protocol, and such that mean nothing.
+def check_settings(protocol: str, usual_ones: inspect.Signature, **settings: Any) -> None:
+    """Refuses settings of other protocols, unless they are left as they are, and such that mean nothing.
+
+    Args:
+        protocol: Name of the protocol, a known one.
+        usual_ones: Where the settings' defaults stand.
+        settings: What was given.
 
     Raises:
         ConfigError: If there is one.
     """
-    given = [name for name, value in benchmark_settings.items() if value not in (None, False)]
-    given = [name for name in given if name != "chunks" or len(benchmark_settings["chunks"])]
-    if is_folder and "embeddings" in given:
-        raise ConfigError(
-            "embeddings: the degraded-folder protocol degrades the images itself, so their embeddings "
-            "cannot exist before. Leave embeddings out and name the embedder."
-        )
-    if is_folder and given:
-        raise ConfigError(
-            f"{given[0]}: belongs to the benchmarks, not to {FOLDER_PROTOCOL}. Leave it out."
-        )
-    if benchmark_settings["flipped"] and benchmark_settings["embeddings"] is None:
+    kind = protocol if protocol in _FOLDERS else _BENCHMARKS
+    for name, value in settings.items():
+        if not _is_given(value, usual_ones.parameters[name].default):
+            continue
+        if name == "embeddings" and kind == FOLDER_PROTOCOL:
+            raise ConfigError(
+                "embeddings: the degraded-folder protocol degrades the images itself, so their embeddings "
+                "cannot exist before. Leave embeddings out and name the embedder."
+            )
+        if kind not in _OWNERS[name]:
+            raise ConfigError(
+                f"{name}: belongs to {' and '.join(_OWNERS[name])}, not to {kind}. Leave it out."
+            )
+    if settings["flipped"] and settings["embeddings"] is None:
         raise ConfigError("flipped: says what the rows of embeddings hold, and none are given.")
-    if benchmark_settings["detector"] is not None and benchmark_settings["embeddings"] is not None:
+    if settings["detector"] is not None and settings["embeddings"] is not None:
         raise ConfigError(
             "detector: finds faces in images, and with embeddings no image is read. Leave one of them out."
         )
-    chunks = benchmark_settings["chunks"]
+    chunks = settings["chunks"]
     if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in chunks):
         raise ConfigError(f"chunks: expected whole numbers of at least 1, got {tuple(chunks)}.")
 
 
-def refuse_folder_settings(usual_ones: inspect.Signature, **settings: Any) -> None:
-    """Refuses settings of the degraded-folder protocol beside a benchmark, unless they are left as they are.
-
-    Raises:
-        ConfigError: If there is one.
-    """
-    defaults = usual_ones.parameters
-    for name, value in settings.items():
-        usual = defaults[name].default
-        if (tuple(value) if isinstance(usual, tuple) else value) != usual:
-            raise ConfigError(
-                f"{name}: belongs to {FOLDER_PROTOCOL}, not to the benchmarks. Leave it out."
-            )
+def _is_given(value: Any, usual: Any) -> bool:
+    if usual is None or value is None:
+        return value is not usual
+    return bool((tuple(value) if isinstance(usual, tuple) else value) != usual)
 
 
 def check_report(output: str | os.PathLike[str], *, force: bool) -> None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, overload
 from probefusion.errors import ConfigError, UnknownNameError
 from probefusion.evaluation.degraded_folder import FolderEvaluation
 from probefusion.evaluation.licensed import BenchmarkResult, SearchResult
+from probefusion.evaluation.media_results import MEDIUM, MediaEvaluation, MediaPoint, ProbeSize
 
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
-    from probefusion.metrics import TarAtFar
     from probefusion.reports.pages import Table
 
 __all__ = ["Evaluation"]
@@ -28,8 +28,8 @@ class Evaluation:
         protocol: Its name.
         title: Headline of the report.
         evaluated: What was evaluated: definition of the protocol, embedder, fusers.
-        result: The measurements: of the degraded-folder protocol, or one per way of making templates
-            of a benchmark.
+        result: The measurements: of degraded-folder, of media-folder, or one per way of making
+            templates of a benchmark.
         skipped: Images that were left out, and why.
         limits: What could not be measured, and why, in words.
     """
@@ -37,7 +37,7 @@ class Evaluation:
     protocol: str
     title: str
     evaluated: dict[str, Any]
-    result: FolderEvaluation | tuple[BenchmarkResult, ...]
+    result: FolderEvaluation | MediaEvaluation | tuple[BenchmarkResult, ...]
     skipped: tuple[SkippedImage, ...]
     limits: tuple[str, ...]
 
@@ -46,8 +46,9 @@ class Evaluation:
         self,
         far: float = ...,
         fuser: None = ...,
-        num_images: int | None = ...,
+        num_images: ProbeSize | None = ...,
         chunk: int | None = ...,
+        size_class: str | None = ...,
     ) -> dict[str, float]: ...
 
     @overload
@@ -55,37 +56,41 @@ class Evaluation:
         self,
         far: float,
         fuser: str,
-        num_images: int | None = ...,
+        num_images: ProbeSize | None = ...,
         chunk: int | None = ...,
+        size_class: str | None = ...,
     ) -> float: ...
 
     def tar(
         self,
         far: float = 1e-4,
         fuser: str | None = None,
-        num_images: int | None = None,
+        num_images: ProbeSize | None = None,
         chunk: int | None = None,
+        size_class: str | None = None,
     ) -> float | dict[str, float]:
         """True accept rate at a false accept rate.
 
         Args:
             far: One of the rates that were measured.
             fuser: Its name, or the part before the first dot ("exact"); None gives all.
-            num_images: Degraded-folder: images in a probe set; None is the largest size.
+            num_images: Folder protocols: images in a probe set; None is the largest size that was
+                measured. Media-folder: or "medium", all images of one medium.
             chunk: Benchmarks: images fused at a time; None is all at once, and where `fuser` is None
                 every way.
+            size_class: Media-folder: which size class, as "..60"; None is "all".
 
         Returns:
             The rate of one fuser, or the rates by name; NaN where the comparisons are too few for the
             false accept rate (`limits` says how many there are).
 
         Raises:
-            ConfigError: If `far`, `num_images` or `chunk` was not measured.
+            ConfigError: If `far`, `num_images`, `chunk` or `size_class` was not measured.
             UnknownNameError: If there is no such fuser.
         """
         rates = {
             label: _at_rate(verification, far)
-            for label, verification in self._verification(num_images, chunk, fuser)
+            for label, verification in self._verification(num_images, chunk, fuser, size_class)
         }
         return rates if fuser is None else self._one(rates, fuser)
 
@@ -93,26 +98,29 @@ class Evaluation:
     def rank1(
         self,
         fuser: None = ...,
-        num_images: int | None = ...,
+        num_images: ProbeSize | None = ...,
         chunk: int | None = ...,
         search: str | None = ...,
+        size_class: str | None = ...,
     ) -> dict[str, float]: ...
 
     @overload
     def rank1(
         self,
         fuser: str,
-        num_images: int | None = ...,
+        num_images: ProbeSize | None = ...,
         chunk: int | None = ...,
         search: str | None = ...,
+        size_class: str | None = ...,
     ) -> float: ...
 
     def rank1(
         self,
         fuser: str | None = None,
-        num_images: int | None = None,
+        num_images: ProbeSize | None = None,
         chunk: int | None = None,
         search: str | None = None,
+        size_class: str | None = None,
     ) -> float | dict[str, float]:
         """Share of searches whose own gallery entry is the most similar; a tie is a miss.
 
@@ -122,6 +130,7 @@ class Evaluation:
             chunk: As for `tar`.
             search: Benchmarks with several searches: which. Of galleries that are searched apart the
                 mean is given; where they are also searched as one, that rate.
+            size_class: As for `tar`.
 
         Returns:
             As for `tar`.
@@ -131,8 +140,11 @@ class Evaluation:
                 `search` is None.
             UnknownNameError: If there is no such fuser or search.
         """
-        if isinstance(self.result, FolderEvaluation):
-            size = self._size(num_images)
+        if isinstance(self.result, MediaEvaluation):
+            points = _media_points(self.result, num_images, size_class)
+            rates = {point.fuser: point.rank1.estimate for point in points}
+        elif isinstance(self.result, FolderEvaluation):
+            size = self._size(num_images, size_class)
             rates = {
                 point.fuser: point.rank1.estimate
                 for point in self.result.points
@@ -141,7 +153,7 @@ class Evaluation:
         else:
             rates = {
                 way.label: _rank1(way.searches, search, self.protocol)
-                for way in self._ways(num_images, chunk, fuser)
+                for way in self._ways(num_images, chunk, fuser, size_class)
             }
         return rates if fuser is None else self._one(rates, fuser)
 
@@ -150,9 +162,12 @@ class Evaluation:
         """The content of `report.json`: every figure with its counts; unresolved ones are None."""
         from probefusion.reports.degraded_folder import report_facts
         from probefusion.reports.licensed import benchmark_report_facts
+        from probefusion.reports.media_folder import media_report_facts
 
         if isinstance(self.result, FolderEvaluation):
             content = report_facts(self.result, self.evaluated)
+        elif isinstance(self.result, MediaEvaluation):
+            content = media_report_facts(self.result, self.evaluated)
         else:
             content = benchmark_report_facts(self.result, self.evaluated)
         skipped = [{"source": image.source, "reason": image.reason} for image in self.skipped]
@@ -160,10 +175,16 @@ class Evaluation:
 
     def summary(self) -> list[Table]:
         """The main figures as small tables: title, header and rows of texts."""
-        from probefusion.reports.summary import summary_of_benchmark, summary_of_folder
+        from probefusion.reports.summary import (
+            summary_of_benchmark,
+            summary_of_folder,
+            summary_of_media,
+        )
 
         if isinstance(self.result, FolderEvaluation):
             return summary_of_folder(self.result)
+        if isinstance(self.result, MediaEvaluation):
+            return summary_of_media(self.result)
         return summary_of_benchmark(self.result)
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> None:
@@ -179,6 +200,7 @@ class Evaluation:
         """
         from probefusion.reports.degraded_folder import write_report
         from probefusion.reports.licensed import write_benchmark_report
+        from probefusion.reports.media_folder import write_media_report
 
         settings: dict[str, Any] = {
             "title": self.title,
@@ -189,34 +211,55 @@ class Evaluation:
         }
         if isinstance(self.result, FolderEvaluation):
             write_report(self.result, os.fspath(folder), **settings)
+        elif isinstance(self.result, MediaEvaluation):
+            write_media_report(self.result, os.fspath(folder), **settings)
         else:
             write_benchmark_report(self.result, os.fspath(folder), **settings)
 
     def _verification(
-        self, num_images: int | None, chunk: int | None, fuser: str | None
-    ) -> Iterator[tuple[str, tuple[TarAtFar, ...]]]:
-        if isinstance(self.result, FolderEvaluation):
-            if chunk is not None:
-                raise ConfigError("chunk: belongs to the benchmarks. Leave it out.")
-            size = self._size(num_images)
+        self,
+        num_images: ProbeSize | None,
+        chunk: int | None,
+        fuser: str | None,
+        size_class: str | None,
+    ) -> Iterator[tuple[str, dict[float, float]]]:
+        """The label and the TAR by false accept rate of each fuser, or way of a benchmark."""
+        if not isinstance(self.result, tuple) and chunk is not None:
+            raise ConfigError("chunk: belongs to the benchmarks. Leave it out.")
+        if isinstance(self.result, MediaEvaluation):
+            for media_point in _media_points(self.result, num_images, size_class):
+                intervals = media_point.verification_intervals
+                rates = self.result.plan.false_accept_rates
+                yield (
+                    media_point.fuser,
+                    {rate: entry.estimate for rate, entry in zip(rates, intervals, strict=True)},
+                )
+        elif isinstance(self.result, FolderEvaluation):
+            size = self._size(num_images, size_class)
             for point in self.result.points:
                 if point.num_images == size:
-                    yield point.fuser, point.verification
-            return
-        for way in self._ways(num_images, chunk, fuser):
-            if not way.verification:
-                raise ConfigError(
-                    f"{self.protocol} has no one-to-one comparisons, so no TAR. Ask for rank1."
-                )
-            yield way.label, way.verification
+                    yield point.fuser, {rate.target: rate.tar for rate in point.verification}
+        else:
+            for way in self._ways(num_images, chunk, fuser, size_class):
+                if not way.verification:
+                    raise ConfigError(
+                        f"{self.protocol} has no one-to-one comparisons, so no TAR. Ask for rank1."
+                    )
+                yield way.label, {rate.target: rate.tar for rate in way.verification}
 
     def _ways(
-        self, num_images: int | None, chunk: int | None, fuser: str | None
+        self,
+        num_images: ProbeSize | None,
+        chunk: int | None,
+        fuser: str | None,
+        size_class: str | None,
     ) -> list[BenchmarkResult]:
-        if isinstance(self.result, FolderEvaluation):
+        if not isinstance(self.result, tuple):
             return []
         if num_images is not None:
             raise ConfigError("num_images: benchmarks have templates of all sizes. Leave it out.")
+        if size_class is not None:
+            raise ConfigError("size_class: belongs to media-folder. Leave it out.")
         if chunk is None and fuser is None:
             return list(self.result)
         found = [way for way in self.result if way.chunk == chunk]
@@ -225,8 +268,10 @@ class Evaluation:
             raise ConfigError(f"chunk: expected one of {sizes} or None, got {chunk}.")
         return found
 
-    def _size(self, num_images: int | None) -> int:
+    def _size(self, num_images: ProbeSize | None, size_class: str | None) -> ProbeSize:
         sizes = self.result.plan.set_sizes if isinstance(self.result, FolderEvaluation) else ()
+        if size_class is not None:
+            raise ConfigError("size_class: belongs to media-folder. Leave it out.")
         if num_images is not None and num_images not in sizes:
             raise ConfigError(f"num_images: expected one of {sizes}, got {num_images}.")
         return max(sizes) if num_images is None else num_images
@@ -242,12 +287,40 @@ class Evaluation:
         return rates[short[0]]
 
 
-def _at_rate(verification: Sequence[TarAtFar], far: float) -> float:
-    for rate in verification:
-        if math.isclose(rate.target, far, rel_tol=1e-9):
-            return float(rate.tar)
-    known = ", ".join(f"{rate.target:g}" for rate in verification)
+def _at_rate(rates: dict[float, float], far: float) -> float:
+    for target, rate in rates.items():
+        if math.isclose(target, far, rel_tol=1e-9):
+            return float(rate)
+    known = ", ".join(f"{target:g}" for target in rates)
     raise ConfigError(f"far: expected one of {known}, which were measured, got {far!r}.")
+
+
+def _media_points(
+    result: MediaEvaluation, num_images: ProbeSize | None, size_class: str | None
+) -> list[MediaPoint]:
+    """All fusers at one size class and number of images."""
+    classes = list(dict.fromkeys(column.size_class for column in result.columns))
+    wanted = classes[0] if size_class is None else size_class
+    if wanted not in classes:
+        raise ConfigError(f"size_class: expected one of {', '.join(classes)}, got {size_class!r}.")
+    sizes = [
+        column.num_images
+        for column in result.columns
+        if column.size_class == wanted and column.is_measured
+    ]
+    numbers = [size for size in sizes if size != MEDIUM]
+    if num_images is None and numbers:
+        num_images = numbers[-1]
+    if num_images not in sizes:
+        raise ConfigError(
+            f"num_images: {', '.join(map(str, sizes)) or 'none'} was measured of the faces {wanted}, got "
+            f"{num_images!r}. The report says how many people have so many images."
+        )
+    return [
+        point
+        for point in result.points
+        if (point.size_class, point.num_images) == (wanted, num_images)
+    ]
 
 
 def _rank1(searches: Sequence[SearchResult], name: str | None, protocol: str) -> float:

@@ -30,11 +30,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -42,7 +40,14 @@ import numpy.typing as npt
 
 from probefusion.degradations.degrade import degradation_definition, degrade
 from probefusion.errors import ConfigError, EmptySetError, InvalidInputError, UnknownNameError
-from probefusion.protocols.people import People, composed, read_people
+from probefusion.protocols.draw_settings import checked_folds, checked_number, checked_sizes
+from probefusion.protocols.people import (
+    People,
+    composed,
+    namesake_key,
+    read_people,
+    refuse_namesakes,
+)
 
 __all__ = [
     "MIN_PROBE_PERSON_IMAGES",
@@ -175,12 +180,12 @@ class DegradedFolderProtocol:
             for subject, names in self.people.images.items()
             if fold_of(subject) in self.folds
         }
-        _refuse_namesakes(used)
-        banned = {_namesake_key(name) for name in self.exclude}
+        refuse_namesakes(used)
+        banned = {namesake_key(name) for name in self.exclude}
         gallery, excluded = [], []
         for subject, names in used.items():
             is_distractor = len(names) < MIN_PROBE_PERSON_IMAGES
-            if is_distractor and _namesake_key(subject) in banned:
+            if is_distractor and namesake_key(subject) in banned:
                 excluded.append(subject)
                 continue
             gallery.append(
@@ -197,27 +202,16 @@ class DegradedFolderProtocol:
         object.__setattr__(self, "excluded", tuple(excluded))
 
     def _check_settings(self) -> None:
-        folds = tuple(_whole_number(fold, "folds") for fold in self.folds)
-        sizes = tuple(_whole_number(size, "set_sizes") for size in self.set_sizes)
         if isinstance(self.exclude, str):
             raise ConfigError(f"exclude: expected a list of names, got the text {self.exclude!r}.")
-        object.__setattr__(self, "folds", tuple(sorted(folds)))
-        object.__setattr__(self, "set_sizes", sizes)
-        object.__setattr__(self, "num_sets", _whole_number(self.num_sets, "num_sets"))
-        object.__setattr__(self, "seed", _whole_number(self.seed, "seed"))
-        object.__setattr__(self, "exclude", tuple(self.exclude))
-        if not folds or len(set(folds)) < len(folds) or not set(folds) <= set(range(NUM_FOLDS)):
-            raise ConfigError(
-                f"folds: expected different ones of 0 to {NUM_FOLDS - 1}, got {folds}."
-            )
+        folds = checked_folds(self.folds, NUM_FOLDS)
         if self.mix not in get_args(Mix):
             raise UnknownNameError("mix", self.mix, get_args(Mix))
-        if not sizes or sizes[0] < 1 or any(a >= b for a, b in pairwise(sizes)):
-            raise ConfigError(f"set_sizes: expected ascending numbers from 1 on, got {sizes}.")
-        if self.num_sets < 1:
-            raise ConfigError(f"num_sets: expected at least 1, got {self.num_sets}.")
-        if self.seed < 0:
-            raise ConfigError(f"seed: expected 0 or more, got {self.seed}.")
+        object.__setattr__(self, "folds", folds)
+        object.__setattr__(self, "set_sizes", checked_sizes(self.set_sizes))
+        object.__setattr__(self, "num_sets", checked_number(self.num_sets, "num_sets", minimum=1))
+        object.__setattr__(self, "seed", checked_number(self.seed, "seed", minimum=0))
+        object.__setattr__(self, "exclude", tuple(self.exclude))
 
     def probe_set(self, subject_id: str, set_index: int, num_images: int) -> ProbeSet:
         """One probe set; a smaller one is the beginning of a larger one.
@@ -311,7 +305,7 @@ class DegradedFolderProtocol:
             "probes": [[subject, *images] for subject, images in self._probe_images.items()],
         }
         text = composed(json.dumps(content, sort_keys=True, ensure_ascii=False))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def render(
@@ -332,25 +326,3 @@ def render(
     """
     rng = np.random.Generator(np.random.PCG64(probe_image.seed))
     return degrade(read_image(probe_image.source), probe_image.severity, rng)
-
-
-def _namesake_key(name: str) -> str:
-    return composed(composed(name).casefold()).replace("_", " ")
-
-
-def _refuse_namesakes(subjects: Iterable[str]) -> None:
-    seen: dict[str, str] = {}
-    for subject in subjects:
-        other = seen.setdefault(_namesake_key(subject), subject)
-        if other != subject:
-            raise InvalidInputError(
-                f"people: {other!r} and {subject!r} are one name, taken for one person. "
-                f"Put their images into one folder, or rename one of two different people."
-            )
-
-
-def _whole_number(value: object, name: str) -> int:
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise ConfigError(f"{name}: expected whole numbers, got {value!r}.") from error

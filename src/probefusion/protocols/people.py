@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -21,7 +21,15 @@ from probefusion.faces.images import MAX_FILE_BYTES, SkippedImage, list_images
 from probefusion.files import check_existing
 from probefusion.files.reading import READ_ERRORS, open_zip, reason_of
 
-__all__ = ["People", "composed", "read_people"]
+__all__ = [
+    "People",
+    "check_unicode",
+    "composed",
+    "namesake_key",
+    "read_people",
+    "read_people_and_media",
+    "refuse_namesakes",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,7 +63,7 @@ class People:
                 raise EmptySetError(
                     f"images: {subject!r} has no images. Leave people without images out."
                 )
-            _check_unicode(subject)
+            check_unicode(subject)
             if len(set(names)) < len(names):
                 raise InvalidInputError(f"images: {subject!r} has the same image more than once.")
             ordered[subject] = names
@@ -138,6 +146,26 @@ def read_people(path: str | Path) -> People:
         FileFormatError: If it is neither a folder nor a readable zip archive, has no person
             folders or any without images, or the archive has a member twice.
     """
+    return _listed(path, "<person>/<file>")
+
+
+def read_people_and_media(path: str | Path) -> People:
+    """The same of a folder with a folder per person, and in it one per medium: `<person>/<medium>/<file>`.
+
+    Args:
+        path: The folder or the `.zip` file.
+
+    Returns:
+        The people, with names such as `Ann_Lee/holiday/0001.jpg`.
+
+    Raises:
+        MissingFileError: If there is nothing at `path`.
+        FileFormatError: As for `read_people`.
+    """
+    return _listed(path, "<person>/<medium>/<file>")
+
+
+def _listed(path: str | Path, layout: str) -> People:
     path = check_existing(path, name="image folder")
     if path.is_dir():
         relative = [item.relative_to(path) for item in path.iterdir() if item.is_dir()]
@@ -163,10 +191,10 @@ def read_people(path: str | Path) -> People:
     for image in found:
         name = image.member or image.path.relative_to(path).as_posix()
         parts = PurePosixPath(name).parts
-        if len(parts) == 2:
+        if len(parts) == layout.count("/") + 1:
             images[parts[0]].append(name)
         else:
-            reason = f"expected <person>/<file>, got {len(parts) - 1} folders above the file"
+            reason = f"expected {layout}, got {len(parts) - 1} folders above the file"
             skipped.append(SkippedImage(source=image.name, reason=reason))
     empty = sorted(name for name, names in images.items() if not names)
     if empty or not images:
@@ -177,7 +205,7 @@ def read_people(path: str | Path) -> People:
         )
         deeper = f" {len(skipped)} images lie elsewhere or cannot be read." if skipped else ""
         raise FileFormatError(
-            f"{str(path)!r}: expected images as <person>/<file>, got {problem}.{deeper} "
+            f"{str(path)!r}: expected images as {layout}, got {problem}.{deeper} "
             f"Remove such folders, or give the folder that holds the person folders."
         )
     return People(
@@ -187,12 +215,22 @@ def read_people(path: str | Path) -> People:
     )
 
 
-def _check_unicode(name: str) -> None:
+def check_unicode(name: str, *, what: str = "person names") -> None:
+    """Refuses a name that cannot be hashed.
+
+    Args:
+        name: The name, as the operating system gave it.
+        what: What such names are of, for the message.
+
+    Raises:
+        InvalidInputError: If it holds bytes of another encoding.
+    """
     try:
         name.encode()
     except UnicodeEncodeError as error:
+        of = "file" if what == "image names" else "folder"
         raise InvalidInputError(
-            f"images: expected person names in Unicode, got {name!r}. Rename that folder in UTF-8."
+            f"images: expected {what} in Unicode, got {name!r}. Rename that {of} in UTF-8."
         ) from error
 
 
@@ -207,3 +245,24 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 def composed(text: str) -> str:
     """The text in Unicode's composed form NFC: one spelling on every file system."""
     return unicodedata.normalize("NFC", text)
+
+
+def namesake_key(name: str) -> str:
+    """What the names of one person have in common: NFC, case-folded, with `_` read as a space."""
+    return composed(composed(name).casefold()).replace("_", " ")
+
+
+def refuse_namesakes(subjects: Iterable[str]) -> None:
+    """Refuses two people of one name.
+
+    Raises:
+        InvalidInputError: If there are two.
+    """
+    seen: dict[str, str] = {}
+    for subject in subjects:
+        other = seen.setdefault(namesake_key(subject), subject)
+        if other != subject:
+            raise InvalidInputError(
+                f"people: {other!r} and {subject!r} are one name, taken for one person. "
+                f"Put their images into one folder, or rename one of two different people."
+            )

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from probefusion.evaluation.degraded_folder import FolderEvaluation, FuserAtSize, FuserDifference
-from probefusion.metrics import BootstrapInterval, TarAtFar
+from probefusion.metrics import TarAtFar
+from probefusion.reports.cells import (
+    INTERVAL_NOTE,
+    UNRESOLVED,
+    change_cell,
+    change_facts,
+    interval_cell,
+    interval_facts,
+    is_empty,
+    number,
+    rate_cell,
+    rate_facts,
+)
 from probefusion.reports.figures import folder_figures
 from probefusion.reports.pages import Figure, Table, png, report_folder, write_pages
 from probefusion.version import __version__
@@ -17,9 +28,6 @@ __all__ = ["REPORT_VERSION", "report_facts", "write_report"]
 
 REPORT_VERSION = 1
 """Version of the schema of `report.json`."""
-
-_UNRESOLVED = "unresolved"
-"""A cell without a figure, for want of comparisons."""
 
 
 def write_report(
@@ -55,7 +63,7 @@ def write_report(
         folder,
         content=report_facts(result, facts) if content is None else content,
         title=title,
-        notes=(_counts(result), _NOTE),
+        notes=(_counts(result), INTERVAL_NOTE),
         limits=limits,
         tables=_tables(result),
         figures=figures,
@@ -78,7 +86,7 @@ def report_facts(result: FolderEvaluation, facts: dict[str, Any]) -> dict[str, A
         "compared_far": result.compared_rate,
         "severity_edges": [round(float(edge), 6) for edge in result.severity_edges],
         "weight_by_severity": {
-            name: [_number(value) for value in values]
+            name: [number(value) for value in values]
             for name, values in result.weight_by_severity.items()
         },
     }
@@ -90,58 +98,26 @@ def _point(point: FuserAtSize) -> dict[str, Any]:
         "fingerprint": point.fingerprint,
         "num_images": point.num_images,
         "tar_at_far": [
-            {
-                "far": rate.target,
-                "resolved": rate.resolved,
-                "tar": _number(rate.tar),
-                "low": _number(interval.low),
-                "high": _number(interval.high),
-                "achieved_far": _number(rate.far),
-                "threshold": _number(rate.threshold),
-                "num_false_accepts": rate.num_false_accepts,
-                "budget": rate.budget,
-                "num_mated": rate.num_mated,
-                "num_non_mated": rate.num_non_mated,
-            }
+            rate_facts(rate, interval)
             for rate, interval in zip(point.verification, point.verification_intervals, strict=True)
         ],
         "raw_gallery": [
-            {"far": rate.target, "resolved": rate.resolved, "tar": _number(rate.tar)}
+            {"far": rate.target, "resolved": rate.resolved, "tar": number(rate.tar)}
             for rate in point.raw_gallery
         ],
-        "rank1": _interval(point.rank1),
-        "tpir_at_fpir": [{"fpir": entry.target, **_interval(entry)} for entry in point.tpir],
+        "rank1": interval_facts(point.rank1),
+        "tpir_at_fpir": [{"fpir": entry.target, **interval_facts(entry)} for entry in point.tpir],
         "cmc": [round(float(value), 6) for value in point.cmc],
     }
 
 
-def _interval(interval: BootstrapInterval) -> dict[str, Any]:
-    return {
-        "resolved": interval.resolved,
-        "estimate": _number(interval.estimate),
-        "low": _number(interval.low),
-        "high": _number(interval.high),
-    }
-
-
 def _difference(difference: FuserDifference) -> dict[str, Any]:
-    paired = difference.paired
     return {
         "fuser": difference.fuser,
         "reference": difference.reference,
         "num_images": difference.num_images,
-        "far": paired.target,
-        "resolved": paired.resolved,
-        "difference": _number(paired.difference),
-        "low": _number(paired.low),
-        "high": _number(paired.high),
-        "p_value": _number(paired.p_value),
-        "holm_p_value": _number(difference.adjusted_p_value),
+        **change_facts(difference.paired, difference.adjusted_p_value),
     }
-
-
-def _number(value: float) -> float | None:
-    return round(float(value), 6) if math.isfinite(value) else None
 
 
 def _tables(result: FolderEvaluation) -> list[Table]:
@@ -155,7 +131,9 @@ def _tables(result: FolderEvaluation) -> list[Table]:
         rows = [[name, *(_rate_cell(at[name, size], index) for size in sizes)] for name in names]
         tables.append(Table(f"TAR at FAR {rate:g}", header, rows))
     for index, rate in enumerate(result.plan.false_positive_rates):
-        rows = [[name, *(_cell(at[name, size].tpir[index]) for size in sizes)] for name in names]
+        rows = [
+            [name, *(interval_cell(at[name, size].tpir[index]) for size in sizes)] for name in names
+        ]
         tables.append(Table(f"TPIR at FPIR {rate:g}", header, rows))
     compared = result.compared_rate
     index = result.plan.false_accept_rates.index(compared)
@@ -165,52 +143,31 @@ def _tables(result: FolderEvaluation) -> list[Table]:
     ]
     title = f"TAR at FAR {compared:g}, gallery embeddings not fused"
     tables.append(Table(title, header, rows))
-    rows = [[name, *(_cell(at[name, size].rank1) for size in sizes)] for name in names]
+    rows = [[name, *(interval_cell(at[name, size].rank1) for size in sizes)] for name in names]
     tables.append(Table("Rank-1 identification rate", header, rows))
     changes = {(d.fuser, d.num_images): d for d in result.differences}
     if changes:
         rows = [
-            [name, *(_change_cell(changes[name, size]) for size in sizes)] for name in names[1:]
+            [
+                name,
+                *(
+                    change_cell(changes[name, size].paired, changes[name, size].adjusted_p_value)
+                    for size in sizes
+                ),
+            ]
+            for name in names[1:]
         ]
         title = f"TAR at FAR {compared:g} minus that of {names[0]}"
         tables.append(Table(title, header, rows))
-    return [table for table in tables if not _is_unresolved(table)]
-
-
-def _is_unresolved(table: Table) -> bool:
-    """Whether no cell holds a figure; which rates those are, and why, the limits say."""
-    return all(cell == _UNRESOLVED for row in table.rows for cell in row[1:])
-
-
-def _cell(interval: BootstrapInterval) -> str:
-    if not interval.resolved:
-        return _UNRESOLVED
-    return f"{interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+    return [table for table in tables if not is_empty(table)]
 
 
 def _plain_rate(rate: TarAtFar) -> str:
-    return f"{rate.tar:.3f}" if rate.resolved else _UNRESOLVED
+    return f"{rate.tar:.3f}" if rate.resolved else UNRESOLVED
 
 
 def _rate_cell(point: FuserAtSize, index: int) -> str:
-    """The rate with its interval; with its few false accepts where they are fewer than ten."""
-    cell = _cell(point.verification_intervals[index])
-    accepted = point.verification[index].num_false_accepts
-    return cell if accepted is None or accepted >= 10 else f"{cell} ({accepted} FA)"
-
-
-def _change_cell(difference: FuserDifference) -> str:
-    paired = difference.paired
-    if not paired.resolved:
-        return _UNRESOLVED
-    star = "*" if difference.adjusted_p_value <= 0.05 else ""
-    return f"{paired.difference:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}]{star}"
-
-
-_NOTE = (
-    "Brackets: 95 % bootstrap intervals over people. FA: false accepts at that threshold. "
-    "*: differs from the reference at a family-wise level of .05 (Holm over all differences)."
-)
+    return rate_cell(point.verification[index], point.verification_intervals[index])
 
 
 def _counts(result: FolderEvaluation) -> str:

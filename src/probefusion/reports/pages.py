@@ -92,7 +92,11 @@ def write_pages(
         "".join(page),
     )
     contents = {f"{figure.name}.png": figure.data for figure in figures}
-    contents |= {name: text.encode() for name, text in zip(_PAGES, texts, strict=True)}
+    # Names of files may hold bytes of another encoding; in JSON they are escapes, too.
+    contents |= {
+        name: text.encode(errors="backslashreplace")
+        for name, text in zip(_PAGES, texts, strict=True)
+    }
     with replace_together():
         for name, content_of in contents.items():
             with replace_file(folder / name, force=True) as stream:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from probefusion.evaluation.degraded_folder import FolderEvaluation
 from probefusion.evaluation.licensed import BenchmarkResult
-from probefusion.metrics import TarAtFar
+from probefusion.evaluation.media_results import MediaEvaluation
+from probefusion.metrics import BootstrapInterval, TarAtFar
 from probefusion.reports.pages import Table
 
-__all__ = ["summary_of_benchmark", "summary_of_folder"]
+__all__ = ["summary_of_benchmark", "summary_of_folder", "summary_of_media"]
 
 
 def summary_of_folder(result: FolderEvaluation) -> list[Table]:
@@ -29,6 +30,40 @@ def summary_of_folder(result: FolderEvaluation) -> list[Table]:
     rows = [[name, *(f"{at[name, size].rank1.estimate:.3f}" for size in sizes)] for name in names]
     tables.append(Table(f"rank 1 among {result.num_gallery}", header, rows))
     return tables
+
+
+def summary_of_media(result: MediaEvaluation) -> list[Table]:
+    """By size class TAR at the false accept rate at which fusers are compared, and rank 1."""
+    tables: list[Table] = []
+    for size_class in dict.fromkeys(column.size_class for column in result.columns):
+        columns = [
+            column
+            for column in result.columns
+            if column.size_class == size_class and column.is_measured
+        ]
+        if not columns:
+            continue
+        faces = "all faces" if size_class == "all" else f"faces {size_class} px"
+        header = ["fuser"]
+        header += [
+            f"N={c.num_images}" if isinstance(c.num_images, int) else "medium" for c in columns
+        ]
+        rate = max(result.compared_rate(size_class, column.num_images) for column in columns)
+        index = result.plan.false_accept_rates.index(rate)
+        rates, ranks = [], []
+        for name in result.fusers:
+            points = [result.point(name, size_class, column.num_images) for column in columns]
+            mine = [point for point in points if point is not None]
+            rates.append([name, *(_estimate(p.verification_intervals[index]) for p in mine)])
+            ranks.append([name, *(f"{point.rank1.estimate:.3f}" for point in mine)])
+        people = ["probe people", *(str(column.num_people) for column in columns)]
+        tables.append(Table(f"{faces}: TAR at FAR {rate:g}", header, [*rates, people]))
+        tables.append(Table(f"{faces}: rank 1 among {result.num_gallery}", header, ranks))
+    return tables
+
+
+def _estimate(interval: BootstrapInterval) -> str:
+    return f"{interval.estimate:.4f}" if interval.resolved else "unresolved"
 
 
 def summary_of_benchmark(results: Sequence[BenchmarkResult]) -> list[Table]:

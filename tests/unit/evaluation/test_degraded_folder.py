@@ -170,6 +170,23 @@ def test_fusers_of_another_embedder_are_refused_before_the_work(fuser_folders) -
         check_fusers(fusers, "other@1")
 
 
+def test_a_bootstrap_too_coarse_for_so_many_differences_is_told(data) -> None:
+    """Three differences need 119 replicates: 3 x 2 / 120 = .05."""
+    for replicates in (118, 119):
+        plan = FolderPlan(
+            set_sizes=(1, 4, 8),
+            false_accept_rates=(1e-2,),
+            decision_rate=1e-2,
+            num_replicates=replicates,
+        )
+        found = evaluate_folder(data, [MeanFuser(), NormWeightedFuser()], plan)
+        least = min(difference.adjusted_p_value for difference in found.differences)
+        told = [limit for limit in folder_limits(found) if limit.startswith("Differences: ")]
+        assert (least <= 0.05) == (replicates == 119)
+        assert len(told) == (replicates == 118)
+        assert all("Give 119 replicates or more" in limit for limit in told)
+
+
 def test_fusers_without_the_lengths_they_need_are_refused_before_the_work(data) -> None:
     from probefusion.errors import MissingNormsError
     from probefusion.evaluation.scoring import check_fusers

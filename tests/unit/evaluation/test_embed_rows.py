@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from drawn_video import COLOURS, ColourEmbedder
@@ -75,3 +77,11 @@ def test_crops_of_another_detector_are_not_taken(benchmark, tmp_path) -> None:
     for detector in (first, again, other):
         embed_rows(benchmark(detector), Embedder(), cache=cache)
     assert (first.num_seen, again.num_seen, other.num_seen) == (2, 0, 2)
+
+
+def test_rows_with_names_in_another_encoding_are_kept(benchmark, tmp_path) -> None:
+    made = replace(benchmark(Detector()), row_names=["caf\udce9.png", "dark.png"])
+    first = embed_rows(made, Embedder(), cache=tmp_path / "kept")
+    again = embed_rows(made, Embedder(), cache=tmp_path / "kept")
+    assert len(list((tmp_path / "kept").rglob("*.npz"))) == 1
+    assert np.array_equal(first.images.embeddings, again.images.embeddings)

@@ -9,7 +9,12 @@ from research.comparison.cross_fit import CrossFitPlan, summarise
 from probefusion.errors import EmptySetError
 from probefusion.evaluation.degraded_folder import FolderPlan, evaluate_folder
 from probefusion.evaluation.probe_data import ProbeData
-from probefusion.evaluation.scoring import pool_scores, score_probes, score_templates
+from probefusion.evaluation.scoring import (
+    pool_scores,
+    pool_searches,
+    score_probes,
+    score_templates,
+)
 from probefusion.evaluation.sweep import calibrate, sweep
 from probefusion.fusion import MeanFuser, NormWeightedFuser
 from probefusion.types import EmbeddingSet
@@ -140,3 +145,30 @@ def test_a_tie_is_a_miss() -> None:
 def test_nothing_pooled_is_refused() -> None:
     with pytest.raises(EmptySetError, match="at least one gallery"):
         pool_scores([])
+
+
+def test_relatives_are_left_out_of_comparisons_and_searches() -> None:
+    """ann's brother is the most similar to her probe: no false accept, no rival."""
+    gallery = np.eye(4, dtype=np.float32)
+    templates = np.array([[0.6, 0.8, 0, 0], [0, 0, 0.8, 0.6]], dtype=np.float32)
+    people = np.array(["ann", "abe", "bob", "cid"])
+    subjects = np.array(["ann", "bob"])
+    relatives = np.array([[True, True, False, False], [False, False, True, False]])
+    plain = score_templates(templates, gallery, subjects, people)
+    scores = score_templates(templates, gallery, subjects, people, relatives=relatives)
+    assert plain.ranks.tolist() == [2, 1]
+    assert scores.ranks.tolist() == [1, 1]
+    assert scores.mated.tolist() == plain.mated.tolist()
+    assert plain.compared.tolist() == pytest.approx([0.8, 0, 0, 0, 0, 0.6])
+    assert scores.compared.tolist() == pytest.approx([0, 0, 0, 0, 0.6])
+    assert (plain.num_compared.tolist(), scores.num_compared.tolist()) == ([3, 3], [2, 3])
+    (rate,) = scores.tar_at_far([0.2])
+    assert (rate.num_non_mated, rate.num_true_accepts, rate.num_false_accepts) == (5, 2, 1)
+    pooled = pool_scores([scores, plain])
+    assert len(pooled.non_mated) == 11
+    assert np.bincount(pooled.non_mated_people).tolist() == [5, 6]
+    searches = pool_searches([scores, plain])
+    assert searches.mated.tolist() == pytest.approx([0.6, 0.8, -np.inf, 0.8])
+    assert searches.non_mated.tolist() == pytest.approx([0, 0.6, 0.8, 0.6])
+    with pytest.raises(EmptySetError, match="at least one gallery"):
+        pool_searches([])

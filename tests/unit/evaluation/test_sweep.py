@@ -12,7 +12,7 @@ from probefusion.types import EmbeddingSet
 
 @pytest.fixture
 def data(rng) -> ProbeData:
-    """40 people, 8 of them with one probe set of 8 images; noise grows as the norm falls."""
+    """40 people, 8 of them with one probe set of 8 images; noise grows as the norm falls from 1.2."""
     people = rng.standard_normal((40, 32))
     people /= np.linalg.norm(people, axis=1, keepdims=True)
     severities = rng.uniform(0, 1, (8, 8))
@@ -20,7 +20,7 @@ def data(rng) -> ProbeData:
     probes = (people[:8, None] + noise) * (1.2 - severities)[..., None]
     names = np.array([f"p{k:02d}" for k in range(40)])
     return ProbeData(
-        gallery=EmbeddingSet(embeddings=people, style=np.zeros((40, 3, 2)), embedder="e@1"),
+        gallery=EmbeddingSet(embeddings=people * 1.2, style=np.zeros((40, 3, 2)), embedder="e@1"),
         gallery_subjects=names,
         probes=EmbeddingSet(
             embeddings=probes.reshape(64, 32), style=np.ones((64, 3, 2)), embedder="e@1"

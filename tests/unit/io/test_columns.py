@@ -227,3 +227,22 @@ def test_tables_that_pandas_and_numpy_wrote(assets, kind) -> None:
         pytest.skip(f"{path} is not there")
     expected = np.loadtxt(path, delimiter=",", skiprows=1)[:, -128:]
     assert np.allclose(read_embeddings(path).embeddings, expected, atol=1e-5)
+
+
+def test_an_open_quote_in_the_first_line_is_one_line(tmp_path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('"source,e0,e1\na.jpg,1,2\nb.jpg,3,4\n')
+    with pytest.raises(FileFormatError, match=r"rows.csv, line 3: .*a quote is open") as refusal:
+        read_embeddings(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_names_with_line_breaks_are_told_in_one_line(tmp_path) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(arrow.table({"embedding": [[1.0, 2.0]], "my\nage": [3]}), path)
+    with pytest.raises(FileFormatError, match="Unknown") as refusal:
+        read_embeddings(path)
+    assert "\n" not in str(refusal.value)

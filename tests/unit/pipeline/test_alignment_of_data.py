@@ -127,6 +127,32 @@ def test_evaluate_and_calibrate(tmp_path, finds, people_folder, tiny_embedder) -
     assert (fuser / "fuser.json").read_bytes() == before
 
 
+def test_media_folder(tmp_path, finds, people_folder, tiny_embedder) -> None:
+    detector = finds(Finds(20))
+    options = {
+        "media_from": r"^(?P<medium>[0-9])",
+        "fusers": ["mean"],
+        "set_sizes": (1, 2),
+        "num_sets": 2,
+        "num_replicates": 100,
+    }
+    with pytest.raises(ConfigError, match=r"--data: in 64 of 64 .*--trust-alignment"):
+        pf.evaluate(
+            "media-folder", people_folder, embedder=tiny_embedder, output=tmp_path / "a", **options
+        )
+    assert not any(tmp_path.iterdir())
+    assert detector.num_seen == 64
+    trusted = pf.evaluate(
+        "media-folder", people_folder, embedder=tiny_embedder, trust_alignment=True, **options
+    )
+    assert trusted.protocol == "media-folder"
+    names = sorted(f"{path.parent.name}/{path.name}" for path in people_folder.glob("*/*.png"))
+    rows = np.random.default_rng(0).standard_normal((len(names), 8))
+    np.savez(tmp_path / "made.npz", embeddings=rows, names=np.array(names))
+    pf.evaluate("media-folder", people_folder, embeddings=tmp_path / "made.npz", **options)
+    assert detector.num_seen == 64, "embeddings made before need no look at the images"
+
+
 def test_train(tmp_path, finds, people_folder, tiny_embedder) -> None:
     pytest.importorskip("torch")
     finds(Finds(20))

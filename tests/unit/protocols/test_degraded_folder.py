@@ -224,3 +224,13 @@ def test_lfw(assets: Path):
     image = dev.probe_set(dev.probe_subjects[0], 0, 1).images[0]
     crop = render(image, lambda name: decode_image(people.read(name), source=name))
     assert crop.shape == (112, 112, 3)
+
+
+def test_image_names_in_another_encoding_have_a_hash():
+    """Only people's names are hashed in the draws, so such images can be used."""
+    people = People(images={"Ann": ("Ann/caf\udce9.png", "Ann/2.png", "Ann/3.png")})
+    other = People(images={"Ann": ("Ann/cafe.png", "Ann/2.png", "Ann/3.png")})
+    hashes = {
+        DegradedFolderProtocol(people=entry, folds=ALL).content_hash for entry in (people, other)
+    }
+    assert len(hashes) == 2
