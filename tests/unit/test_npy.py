@@ -122,3 +122,13 @@ def test_archives_that_are_none(tmp_path: Path) -> None:
         pass
     with pytest.raises(MissingFileError), open_npz(tmp_path / "none.npz"):
         pass
+
+
+def test_an_array_whose_name_breaks_the_line_is_told_in_one(tmp_path) -> None:
+    path = tmp_path / "broken.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("template\nids.npy", b"no array")
+    with open_npz(path) as archive, pytest.raises(FileFormatError) as caught:
+        archive.read_all()
+    assert len(str(caught.value).splitlines()) == 1
+    assert r"'template\nids'" in str(caught.value)

@@ -75,7 +75,8 @@ def read_npz(
     found_version = arrays.pop("format_version", np.asarray(version))
     if found_version.shape != () or found_version.dtype.kind not in "iu":
         raise FileFormatError(
-            f"{path.name}: format_version: expected one whole number, got {found_version!r}."
+            f"{path.name}: format_version: expected one whole number, got "
+            f"{found_version.dtype} of shape {found_version.shape}."
         )
     if int(found_version) > version:
         raise FileFormatError(
@@ -110,5 +111,7 @@ def optional_text(arrays: Mapping[str, npt.NDArray[Any]], key: str) -> str | Non
     if key not in arrays:
         return None
     if arrays[key].shape != () or arrays[key].dtype.kind != "U":
-        raise FileFormatError(f"{key}: expected one text, got {arrays[key]!r}.")
+        raise FileFormatError(
+            f"{key}: expected one text, got {arrays[key].dtype} of shape {arrays[key].shape}."
+        )
     return str(arrays[key])

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from probefusion.errors import FileFormatError
 from probefusion.files.paths import check_file
-from probefusion.files.reading import check_declared_bytes, reading
+from probefusion.files.reading import check_declared_bytes, in_one_line, reading
 
 __all__ = ["NpzFile", "map_npy", "open_npz", "read_npy"]
 
@@ -111,7 +111,7 @@ class NpzFile:
         Raises:
             FileFormatError: If it is damaged, encrypted, or no plain array.
         """
-        origin = f"{self._path}: {name}"
+        origin = f"{self._path}: {in_one_line(name)}"
         member = self._members[name]
         with reading(origin, "a plain array"):
             if member.flag_bits & _ENCRYPTED:

@@ -17,6 +17,7 @@ from probefusion.files.paths import check_file
 __all__ = [
     "READ_ERRORS",
     "check_declared_bytes",
+    "in_one_line",
     "open_zip",
     "read_bytes",
     "reading",
@@ -153,6 +154,11 @@ def _memory_bytes() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def in_one_line(name: str) -> str:
+    """A name that a file gives to something in it, as a message can show it: as it is, or quoted with escapes."""
+    return name if len(name.splitlines()) < 2 else repr(name)
 
 
 def reason_of(error: BaseException) -> str:

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from probefusion.checks import check_float_array, row_norms
 from probefusion.errors import FileFormatError, InvalidInputError, ShapeError, UnknownNameError
+from probefusion.files.reading import in_one_line
 from probefusion.types import EmbeddingSet
 
 __all__ = [
@@ -256,7 +257,7 @@ def _refusal(names: Sequence[str], unknown: Sequence[str], *, has_runs: bool, or
 
 
 def _listed(names: Sequence[str], *, separator: str = ", ") -> str:
-    plain = [name if len(name.splitlines()) < 2 else repr(name) for name in names]
+    plain = [in_one_line(name) for name in names]
     shown = [name if separator == "," else (name or "''") for name in plain]
     if len(shown) <= _LONGEST_LIST:
         return separator.join(shown)

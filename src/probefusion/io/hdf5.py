@@ -12,7 +12,7 @@ import numpy.typing as npt
 from probefusion.errors import FileFormatError, ShapeError, UnknownNameError
 from probefusion.extras import import_extra
 from probefusion.files import check_file
-from probefusion.files.reading import check_declared_bytes, reading
+from probefusion.files.reading import check_declared_bytes, in_one_line, reading
 from probefusion.io.doubts import question_shape
 from probefusion.types import EmbeddingSet
 
@@ -77,11 +77,12 @@ def _refuse_links(h5py: Any, file: Any, origin: str) -> None:
     for name in file:
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
             raise FileFormatError(
-                f"{origin}: {name} is a link, expected the data itself. Copy it into the file."
+                f"{origin}: {in_one_line(name)} is a link, expected the data itself. Copy it into the file."
             )
         if isinstance(file[name], h5py.Dataset) and (file[name].external or file[name].is_virtual):
             raise FileFormatError(
-                f"{origin}: the values of {name} lie in other files, expected them inside. Copy them into it."
+                f"{origin}: the values of {in_one_line(name)} lie in other files, expected them inside. Copy "
+                f"them into it."
             )
 
 
