@@ -71,8 +71,9 @@ def read_model(path: str | Path, *, sha256: str | None = None) -> tuple[onnx.Mod
         sha256: The hash that the file must have, or None.
 
     Returns:
-        The model, with the faults of MXNet's exporter repaired (see
-        `probefusion.embedders.mxnet_export`), and the file's SHA-256 as 64 hexadecimal digits.
+        The model, with the faults of MXNet's exporter repaired (see `probefusion.embedders.mxnet_export`) and
+        without inputs that need no feeding (see `drop_idle_inputs`), and the file's SHA-256 as 64
+        hexadecimal digits.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -114,7 +115,34 @@ def read_model(path: str | Path, *, sha256: str | None = None) -> tuple[onnx.Mod
             f"got {opset_version(model)}. Convert it with onnx.version_converter."
         )
     repair_mxnet_export(model, where=f" {path.name!r}")
+    drop_idle_inputs(model.graph)
     return model, found
+
+
+def drop_idle_inputs(graph: onnx.GraphProto) -> None:
+    """Takes inputs out of a graph that nobody can feed or needs to: those that a node makes, or no node reads.
+
+    Tools that quantise a model's weights leave the old ones behind as such inputs; the runtime then refuses the
+    file. Nothing is taken if no input were left.
+
+    Args:
+        graph: The main graph; changed.
+    """
+    made = {name for node in graph.node for name in node.output}
+    read = {name for node in _nodes(graph) for name in node.input}
+    kept = [entry for entry in graph.input if entry.name in read - made]
+    if kept and len(kept) < len(graph.input):
+        del graph.input[:]
+        graph.input.extend(kept)
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """All nodes, those of inner graphs too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _nodes(inner)
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

@@ -49,6 +49,25 @@ def test_preprocessing_is_the_stated_one(network, save_network, crops, order, ch
     assert relative_error(embeddings, expected) < 1e-5
 
 
+def test_inputs_that_need_no_feeding_are_left_out(network, save_network, crops):
+    """As quantising tools leave them: an old weight that nobody reads, and one that a node makes anew."""
+    whole = network()
+    expected, _ = OnnxEmbedder(*save_network(whole)).embed(crops)
+    model = network()
+    graph, helper = model.graph, onnx.helper
+    weight = next(entry for entry in graph.initializer if entry.name == "head.w")
+    stored = onnx.TensorProto()
+    stored.CopyFrom(weight)
+    stored.name = "head.w.stored"
+    graph.initializer.remove(weight)
+    graph.initializer.append(stored)
+    graph.node.insert(0, helper.make_node("Identity", ["head.w.stored"], ["head.w"]))
+    for name, shape in (("head.w", list(stored.dims)), ("head.w.before", [3, 4])):
+        graph.input.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+    embeddings, _ = OnnxEmbedder(*save_network(model)).embed(crops)
+    assert relative_error(embeddings, expected) < 1e-6
+
+
 @pytest.mark.parametrize("head", ["flatten", "rest", "width"])
 @pytest.mark.parametrize("opset", [11, 17, 18])
 def test_a_fixed_batch_is_freed(network, save_network, crops, head, opset):
