@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from probefusion.cli.terminal_tables import print_result_table, short_name
+from probefusion.cli.terminal_tables import print_result_table, short_name, short_names
 from probefusion.evaluation.demo import demo_data
 
 
@@ -82,6 +82,8 @@ def test_the_data_are_of_the_embedder_inside_and_small() -> None:
 def test_short_names() -> None:
     assert short_name("exact.compact_128d-lfw112.r3, 4 at a time") == "exact, 4 at a time"
     assert short_name("mean") == "mean"
+    two = ["exact.a-lfw.r2", "exact.a-lfw.r3"]
+    assert short_names(["mean", *two, "exact-fast.a-lfw.r3"]) == ["mean", *two, "exact-fast"]
 
 
 def test_the_table_says_what_it_is(tmp_path, command) -> None:

@@ -17,7 +17,7 @@ from probefusion.cli.options import (
     positive,
 )
 from probefusion.cli.pipeline_options import report_skipped
-from probefusion.cli.terminal_tables import print_result_table, short_name
+from probefusion.cli.terminal_tables import print_result_table, short_names
 
 if TYPE_CHECKING:
     from probefusion.pipeline.evaluation import Evaluation
@@ -231,7 +231,9 @@ def run(options: argparse.Namespace) -> int:
 def _print(result: Evaluation) -> None:
     """The main figures, and what could not be measured."""
     for title, header, rows in result.summary():
-        print_result_table(title, header, [[short_name(row[0]), *row[1:]] for row in rows])
+        names = short_names([row[0] for row in rows])
+        lines = [[name, *row[1:]] for name, row in zip(names, rows, strict=True)]
+        print_result_table(title, header, lines)
     if result.limits:
         print("not measured, or not to be relied on:")
         for limit in result.limits:

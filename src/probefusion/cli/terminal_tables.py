@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-__all__ = ["print_result_table", "print_table", "short_name", "table_text"]
+__all__ = ["print_result_table", "print_table", "short_name", "short_names", "table_text"]
 
 _UNLIMITED = 10_000
 """Columns of a file or pipe."""
@@ -73,6 +73,14 @@ def short_name(fuser: str) -> str:
     """A fuser's name without what it was trained on; what stands behind a comma is kept."""
     name, comma, rest = fuser.partition(",")
     return name.partition(".")[0] + comma + rest
+
+
+def short_names(fusers: Sequence[str]) -> list[str]:
+    """Short names of several fusers; those that would be alike are given whole."""
+    short = [short_name(fuser) for fuser in fusers]
+    return [
+        name if short.count(name) == 1 else fuser for name, fuser in zip(short, fusers, strict=True)
+    ]
 
 
 def print_result_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
