@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from probefusion.degradations.broadcast import BROADCAST_VERSION
+from probefusion.degradations.degrade import DEGRADATION_VERSION
 from probefusion.nn.architectures import build_network
 from probefusion.nn.cluster_network import TOKEN_WIDTH
 from probefusion.nn.exact import ExactFuser
@@ -27,14 +30,16 @@ from probefusion.nn.imagewise import ImageTerms
 from probefusion.training.losses import cosine_similarity
 from probefusion.training.starting_point import StartingPoint, read_starting_point
 from research.real_faces.sets import PersonSets, SetBatch
-from research.real_faces.variants import Variants
+from research.real_faces.variants import NUM_MILD, NUM_SEVERE, Variants
 
-__all__ = ["grown", "halved", "refit"]
+__all__ = ["grown", "halved", "refit", "settings_of"]
 
 CORRECTION_SHARE = 0.5
 PREFIXES = (1, 2, 4, 8, 16)
 _SCALE, _MARGIN = 24.0, 0.1
+_LEARNING_RATE = 1e-3
 _WARM_UP = 30
+STEPS, PEOPLE = 300, 96
 
 
 def halved(start: StartingPoint) -> ExactFuser:
@@ -98,7 +103,7 @@ def learns_only(network: nn.Module, parts: tuple[str, ...]) -> None:
 
 
 def refit(
-    network: ExactFuser, variants: Variants, *, steps: int = 300, size: int = 96, seed: int = 0
+    network: ExactFuser, variants: Variants, *, steps: int = STEPS, size: int = PEOPLE, seed: int = 0
 ) -> list[float]:
     """Trains what may learn, in evaluation mode; gives the loss of each step.
 
@@ -108,13 +113,13 @@ def refit(
     torch.manual_seed(seed)
     sets = PersonSets(variants, np.random.default_rng(seed))
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(learning, lr=1e-3, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(learning, lr=_LEARNING_RATE, weight_decay=0.0)
     losses = []
     for step in range(steps):
         rate = min(1, (step + 1) / _WARM_UP)
         rate *= 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps))
         for group in optimizer.param_groups:
-            group["lr"] = 1e-3 * rate
+            group["lr"] = _LEARNING_RATE * rate
         loss = step_loss(network, variants, sets.draw(size))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -123,6 +128,25 @@ def refit(
         if (step + 1) % 50 == 0:
             print(f"step {step + 1} of {steps}: {np.mean(losses[-50:]):.4f}", flush=True)
     return losses
+
+
+def settings_of(units: int) -> dict[str, Any]:
+    """What a run of `main` with its defaults does, for the card of a fuser."""
+    return {
+        "steps": STEPS,
+        "people_a_step": PEOPLE,
+        "prefixes": PREFIXES,
+        "learning_rate": _LEARNING_RATE,
+        "warm_up": _WARM_UP,
+        "scale": _SCALE,
+        "margin": _MARGIN,
+        "seed": 0,
+        "correction_share": CORRECTION_SHARE,
+        "units_added": units,
+        "learned": ["trunk of the added units", "weight"] if units else ["weight"],
+        "variants_of_an_image": {"mild": NUM_MILD, "severe": NUM_SEVERE},
+        "degradations": [DEGRADATION_VERSION, BROADCAST_VERSION],
+    }
 
 
 def step_loss(network: ExactFuser, variants: Variants, batch: SetBatch) -> Tensor:
@@ -177,7 +201,7 @@ def main() -> None:
     parser.add_argument("--variants", required=True, type=Path, metavar="WORK")
     parser.add_argument("--start", required=True, type=Path, metavar="FUSER_FOLDER")
     parser.add_argument("--grow", type=int, default=0, metavar="UNITS")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="STATE")
     options = parser.parse_args()

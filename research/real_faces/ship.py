@@ -18,7 +18,7 @@ from probefusion.evaluation.probe_data import ProbeData
 from probefusion.training.starting_point import read_starting_point
 from research.comparison.contenders import without_style
 from research.comparison.ship_fusers import LICENCE, export_measured
-from research.real_faces.refit import grown, halved
+from research.real_faces.refit import grown, halved, settings_of
 
 
 def main() -> None:
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("state", type=Path, metavar="STATE")
     parser.add_argument("--start", required=True, type=Path, metavar="FUSER_FOLDER")
     parser.add_argument("--grow", type=int, default=0, metavar="UNITS", help="as for refit")
+    parser.add_argument("--num-images", type=int, default=1735, help="images that refit learned from")
     parser.add_argument("--probes", required=True, type=Path, metavar="PROBES.npz")
     parser.add_argument("--num-sets", type=int, default=4, help="probe sets of a person in it")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER")
@@ -41,11 +42,9 @@ def main() -> None:
         options.output,
         architecture="exact" if options.grow else start.card.architecture,
         training={
-            "data": start.card.training["data"],
-            "from": start.facts,
-            "config": start.card.training["config"],
-            "refit": "weights learned again under half of the correction, on variants of two families of "
-            "degradations of the same people",
+            "data": f"{options.num_images} images of lfw112, people of folds 0, 1 and 2 of degraded-folder/v1",
+            "config": settings_of(options.grow),
+            "from": {**start.facts, "training": start.card.training},
         },
         num_sets=options.num_sets,
         licence=LICENCE,

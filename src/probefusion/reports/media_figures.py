@@ -87,7 +87,8 @@ def _rates(result: MediaEvaluation, columns: list[MediaColumn], rate: float) -> 
         left.text(
             0.5, 0.5, "unresolved: too few comparisons", transform=left.transAxes, ha="center"
         )
-    left.legend(loc="best", frameon=False, fontsize=9)
+    handles, names = left.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
