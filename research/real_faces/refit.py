@@ -4,8 +4,7 @@
 
 What is measured on real films says: weights learned on poor images of some people hold for others, the
 correction holds by half. So the correction of the start stays as it is, half of it counts, and only the
-layer that gives an image its weight is learned again. With `--grow 128` as many new hidden units that see the embedding
-are added to it; the start has to be of the fast size then.
+layer that gives an image its weight is learned again.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from torch import Tensor, nn
 from probefusion.degradations.broadcast import BROADCAST_VERSION
 from probefusion.degradations.degrade import DEGRADATION_VERSION
 from probefusion.nn.architectures import build_network
-from probefusion.nn.cluster_network import TOKEN_WIDTH
 from probefusion.nn.exact import ExactFuser
 from probefusion.nn.imagewise import ImageTerms
 from probefusion.training.losses import cosine_similarity
@@ -32,7 +30,7 @@ from probefusion.training.starting_point import StartingPoint, read_starting_poi
 from research.real_faces.sets import PersonSets, SetBatch
 from research.real_faces.variants import NUM_MILD, NUM_SEVERE, Variants
 
-__all__ = ["grown", "halved", "refit", "settings_of"]
+__all__ = ["halved", "refit", "settings_of"]
 
 CORRECTION_SHARE = 0.5
 PREFIXES = (1, 2, 4, 8, 16)
@@ -52,50 +50,6 @@ def halved(start: StartingPoint) -> ExactFuser:
     return network.eval()
 
 
-def grown(start: StartingPoint, units: int) -> ExactFuser:
-    """The same with `units` more hidden units, which see the embedding and have no part in the correction.
-
-    Args:
-        start: A fuser of the fast size.
-        units: How many; zero weight in the first step, so the network begins as the start.
-    """
-    old = halved(start)
-    config = old.config
-    settings = {
-        "dim": config.dim,
-        "style_channels": config.style_channels,
-        "sees_norm": config.sees_norm,
-        "num_clusters": 1,
-        "refines": False,
-        "hidden": config.hidden + units,
-        "correction_share": CORRECTION_SHARE,
-    }
-    network = build_network("exact", settings, rng=np.random.default_rng(0))
-    assert isinstance(network, ExactFuser)  # noqa: S101 - the architecture is named above
-    network.token.load_state_dict(old.token.state_dict())
-    kept, inner = config.hidden, TOKEN_WIDTH + config.hidden
-    with torch.no_grad():
-        network.trunk.weight[:kept] = 0
-        network.trunk.weight[:kept, :TOKEN_WIDTH] = old.trunk.weight
-        network.trunk.bias[:kept] = old.trunk.bias
-        network.weight.weight.zero_()
-        network.weight.weight[:, :kept] = old.weight.weight
-        network.weight.bias.copy_(old.weight.bias)
-        network.correction.weight.zero_()
-        network.correction.weight[:, :inner] = old.correction.weight
-        network.correction.bias.copy_(old.correction.bias)
-    learns_only(network, ("trunk", "weight"))
-
-    def but_the_old(gradient: Tensor) -> Tensor:
-        gradient = gradient.clone()
-        gradient[:kept] = 0
-        return gradient
-
-    network.trunk.weight.register_hook(but_the_old)  # type: ignore[no-untyped-call]
-    network.trunk.bias.register_hook(but_the_old)  # type: ignore[no-untyped-call]
-    return network.eval()
-
-
 def learns_only(network: nn.Module, parts: tuple[str, ...]) -> None:
     """Freezes all parameters but those of the named layers."""
     for name, parameter in network.named_parameters():
@@ -103,7 +57,12 @@ def learns_only(network: nn.Module, parts: tuple[str, ...]) -> None:
 
 
 def refit(
-    network: ExactFuser, variants: Variants, *, steps: int = STEPS, size: int = PEOPLE, seed: int = 0
+    network: ExactFuser,
+    variants: Variants,
+    *,
+    steps: int = STEPS,
+    size: int = PEOPLE,
+    seed: int = 0,
 ) -> list[float]:
     """Trains what may learn, in evaluation mode; gives the loss of each step.
 
@@ -130,7 +89,7 @@ def refit(
     return losses
 
 
-def settings_of(units: int) -> dict[str, Any]:
+def settings_of() -> dict[str, Any]:
     """What a run of `main` with its defaults does, for the card of a fuser."""
     return {
         "steps": STEPS,
@@ -142,8 +101,7 @@ def settings_of(units: int) -> dict[str, Any]:
         "margin": _MARGIN,
         "seed": 0,
         "correction_share": CORRECTION_SHARE,
-        "units_added": units,
-        "learned": ["trunk of the added units", "weight"] if units else ["weight"],
+        "learned": ["weight"],
         "variants_of_an_image": {"mild": NUM_MILD, "severe": NUM_SEVERE},
         "degradations": [DEGRADATION_VERSION, BROADCAST_VERSION],
     }
@@ -200,7 +158,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--variants", required=True, type=Path, metavar="WORK")
     parser.add_argument("--start", required=True, type=Path, metavar="FUSER_FOLDER")
-    parser.add_argument("--grow", type=int, default=0, metavar="UNITS")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="STATE")
@@ -211,7 +168,7 @@ def main() -> None:
     start.check_embedder(variants.embedder)
     if start.card.style_channels == 0:
         variants = variants.without_style()
-    network = grown(start, options.grow) if options.grow else halved(start)
+    network = halved(start)
     refit(network, variants, steps=options.steps, seed=options.seed)
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
     save_file(tensors, options.output)

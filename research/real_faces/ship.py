@@ -1,6 +1,6 @@
-"""Writes a fuser folder from a state of `research.real_faces.refit`.
+"""Writes a fuser folder with half of the correction of another one, and perhaps weights learned again (refit).
 
-    python -m research.real_faces.ship STATE --start FUSER_FOLDER [--grow 128] --probes PROBES.npz -o FOLDER
+    python -m research.real_faces.ship --start FUSER_FOLDER [--state STATE] --probes PROBES.npz -o FOLDER
 
 PROBES are those of fold 3, mix 'hard', that research.comparison.compare_fusers makes for the embedder; figures and
 thresholds in the card are measured on them.
@@ -18,34 +18,39 @@ from probefusion.evaluation.probe_data import ProbeData
 from probefusion.training.starting_point import read_starting_point
 from research.comparison.contenders import without_style
 from research.comparison.ship_fusers import LICENCE, export_measured
-from research.real_faces.refit import grown, halved, settings_of
+from research.real_faces.refit import halved, settings_of
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("state", type=Path, metavar="STATE")
     parser.add_argument("--start", required=True, type=Path, metavar="FUSER_FOLDER")
-    parser.add_argument("--grow", type=int, default=0, metavar="UNITS", help="as for refit")
-    parser.add_argument("--num-images", type=int, default=1735, help="images that refit learned from")
+    parser.add_argument(
+        "--state", type=Path, help="weights learned again (default: those of the start)"
+    )
+    parser.add_argument(
+        "--num-images", type=int, default=1735, help="images that refit learned from"
+    )
     parser.add_argument("--probes", required=True, type=Path, metavar="PROBES.npz")
     parser.add_argument("--num-sets", type=int, default=4, help="probe sets of a person in it")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER")
     options = parser.parse_args()
     torch.set_num_threads(1)
     start = read_starting_point(options.start)
-    network = grown(start, options.grow) if options.grow else halved(start)
-    network.load_state_dict(load_file(options.state))
+    network = halved(start)
+    training = start.card.training
+    if options.state:
+        network.load_state_dict(load_file(options.state))
+        training = {
+            "data": f"{options.num_images} images of lfw112, people of folds 0, 1 and 2 of degraded-folder/v1",
+            "config": settings_of(),
+        }
     data = ProbeData.load(options.probes)
     export_measured(
         network.eval(),
         data if start.card.style_channels else without_style(data),
         options.output,
-        architecture="exact" if options.grow else start.card.architecture,
-        training={
-            "data": f"{options.num_images} images of lfw112, people of folds 0, 1 and 2 of degraded-folder/v1",
-            "config": settings_of(options.grow),
-            "from": {**start.facts, "training": start.card.training},
-        },
+        architecture=start.card.architecture,
+        training={**training, "from": {**start.facts, "training": start.card.training}},
         num_sets=options.num_sets,
         licence=LICENCE,
     )

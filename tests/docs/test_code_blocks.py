@@ -46,6 +46,7 @@ UNRUN: dict[tuple[str, str], int] = {
     ("docs/results/embedder.md", "hours"): 2,
     ("docs/results/other-degradation.md", "hours"): 1,
     ("docs/results/parity.md", "hours"): 1,
+    ("docs/results/real-faces.md", "licensed"): 1,
     ("docs/results/rivals.md", "hours"): 1,
     ("docs/results/scale.md", "hours"): 1,
     ("docs/results/speed.md", "hours"): 1,

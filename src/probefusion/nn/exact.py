@@ -49,8 +49,8 @@ class ExactFuserConfig:
         sees_embedding: Whether an image is judged from its unit embedding too, or its token alone.
         sees_norm: Whether the length of the embeddings is looked at.
         correction_share: How much of both corrections counts once the network is trained. They learn
-            whither poor images of the training people drift, which holds in part for others, so half
-            of it is better on real images than all. In training mode all of it counts.
+            whither poor images of the training people drift, which holds in part for others. In
+            training mode all of it counts.
         per_dimension_gains: Whether a cluster has one gain per output dimension or a single one.
         dropout: Rate on the hidden layer, training mode only.
 
