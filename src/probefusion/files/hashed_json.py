@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ HASH_KEY = "content_sha256"
 
 LARGEST_JSON = 1 << 28
 """Bytes of a JSON file at most."""
+
+_BEFORE_KEY = re.compile(r"[{,}\s]*")
+_BEFORE_VALUE = re.compile(r"[:\s]*")
 
 
 def json_hash(content: Mapping[str, Any]) -> str:
@@ -130,25 +134,17 @@ def renew_hash(path: str | Path) -> None:
 def _place_of_hash(text: str) -> tuple[int, int]:
     """Where the value of the hash begins and ends; of several in the outermost object the last counts."""
     decode = json.JSONDecoder().raw_decode
-    found = (0, 0)
-    place = _after(text, 0, "{")
-    while text[place] == '"':
+    found, place = (0, 0), _end(_BEFORE_KEY, text, 0)
+    while place < len(text):
         key, place = decode(text, place)
-        first = _after(text, place, ":")
+        first = _end(_BEFORE_VALUE, text, place)
         _, last = decode(text, first)
         if key == HASH_KEY:
             found = (first, last)
-        place = _after(text, last, ",}")
-        if place == len(text):
-            break
+        place = _end(_BEFORE_KEY, text, last)
     return found
 
 
-def _after(text: str, place: int, signs: str) -> int:
-    """The place after blanks, one of the signs and blanks again."""
-    blanks = " \t\n\r"
-    while text[place] in blanks + signs:
-        place += 1
-        if place == len(text):
-            break
-    return place
+def _end(pattern: re.Pattern[str], text: str, place: int) -> int:
+    match = pattern.match(text, place)
+    return place if match is None else match.end()
