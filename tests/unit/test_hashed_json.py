@@ -100,7 +100,9 @@ def test_a_byte_order_mark_stays_where_a_hash_is_renewed(tmp_path) -> None:
         renew_hash(path)
 
 
-@pytest.mark.parametrize("value", ["null", "12", '"a\\"b"', '{"content_sha256": "x"}', "[]", '"x" '])
+@pytest.mark.parametrize(
+    "value", ["null", "12", '"a\\"b"', '{"content_sha256": "x"}', "[]", '"x" ']
+)
 def test_whatever_stands_in_place_of_the_hash_is_renewed(tmp_path, value) -> None:
     path = tmp_path / "a.json"
     path.write_text(f'{{"a":  1, "content_sha256" : {value}, "b": {{}}}}')
