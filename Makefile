@@ -16,7 +16,7 @@ test: $(VENV)/.dev  ## set up, then run all tests
 	$(PYTEST) $(PYTEST_ARGS)
 
 kernels: $(VENV)/.dev  ## set up, then run the tests that compare numbers as on three older processors
-	$(BIN)/python tests/other_kernels.py $(PYTEST_ARGS)
+	WORKERS=$(WORKERS) $(BIN)/python tests/other_kernels.py $(PYTEST_ARGS)
 
 check: $(VENV)/.dev  ## style, types, import direction, then all tests
 	$(BIN)/ruff format --check .

@@ -1,6 +1,9 @@
 """Runs tests as on older processors: each library is told to leave newer instructions alone.
 
-    python tests/other_kernels.py [arguments of pytest]
+    [WORKERS=2] python tests/other_kernels.py [arguments of pytest]
+
+WORKERS, as `make test` has it: processes that run tests side by side, of one thread each; one per core if left
+out, at most eight; 0 is plain pytest.
 
 Sums come out in another order there, so a tolerance that holds under all settings holds on other machines.
 ONNX Runtime's own kernels cannot be chosen; everything around them can: OpenBLAS, NumPy, PyTorch, oneDNN.
@@ -63,6 +66,7 @@ def main(arguments: list[str]) -> int:
     if platform.machine().lower() not in ("x86_64", "amd64"):
         sys.stderr.write(f"error: the settings are for x86-64, this is {platform.machine()}\n")
         return 2
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     chosen = arguments or [str(HERE / room) for room in NUMBERS]
     failed = []
     for name, environment in SETTINGS.items():
@@ -74,12 +78,14 @@ def main(arguments: list[str]) -> int:
             "pytest",
             "-q",
             "-n",
-            "auto",
+            os.environ.get("WORKERS") or "auto",
+            "--maxprocesses",
+            "8",
             "--dist",
             "loadfile",
             *chosen,
         ]
-        if subprocess.call(command, env=os.environ | environment) != 0:
+        if subprocess.call(command, env=os.environ | threads | environment) != 0:
             failed.append(name)
     sys.stdout.write(
         f"==== {'failed under ' + ', '.join(failed) if failed else 'all green'} ====\n"

@@ -16,7 +16,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from probefusion.errors import ProbeFusionError
 from probefusion.files import replace_file
 from probefusion.sessions import run_outputs, start_session
-from probefusion.training.export.fuser_folder import embedder_graph, round_weights
+from probefusion.training.export.fuser_folder import round_weights
+from probefusion.training.export.graphs import embedder_graph
 from research.compact_embedder import read_state
 from research.compact_embedder.network import CROP_SIZE, CompactEmbedder, CompactEmbedderConfig
 

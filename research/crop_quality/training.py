@@ -23,7 +23,7 @@ from probefusion.errors import (
 )
 from probefusion.files import replace_file
 from probefusion.sessions import run_outputs, start_session
-from probefusion.training.export.fuser_folder import export_graph
+from probefusion.training.export.graphs import export_graph
 from probefusion.training.variant_store import VariantStore
 from research.compact_embedder.export import store_halves
 from research.compact_embedder.network import CROP_SIZE

@@ -85,3 +85,59 @@ def test_a_hash_is_renewed_and_all_else_stays(tmp_path) -> None:
         with pytest.raises(FileFormatError, match=r"a\.json"):
             renew_hash(path)
         assert path.read_text() == wrong
+
+
+def test_a_byte_order_mark_stays_where_a_hash_is_renewed(tmp_path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b'\xef\xbb\xbf{"a": "\xc3\xa4"}\r\n')
+    for _ in range(2):
+        renew_hash(path)
+        data = path.read_bytes()
+        assert data.startswith(b'\xef\xbb\xbf{"a": "\xc3\xa4",\n  "content_sha256": "')
+        assert decode_record(data, dict, where="a", hashed_from=1) == {"a": "ä"}
+    path.write_bytes('{"a": 1}'.encode("utf-16"))
+    with pytest.raises(FileFormatError, match=r"a\.json: expected JSON in UTF-8"):
+        renew_hash(path)
+
+
+@pytest.mark.parametrize(
+    "value", ["null", "12", '"a\\"b"', '{"content_sha256": "x"}', "[]", '"x" ']
+)
+def test_whatever_stands_in_place_of_the_hash_is_renewed(tmp_path, value) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(f'{{"a":  1, "content_sha256" : {value}, "b": {{}}}}')
+    renew_hash(path)
+    digest = json_hash({"a": 1, "b": {}})
+    left = value[len(value.rstrip()) :]
+    assert path.read_text() == f'{{"a":  1, "content_sha256" : "{digest}"{left}, "b": {{}}}}'
+
+
+def test_hashes_of_what_lies_inside_stay_as_they_are(tmp_path) -> None:
+    path = tmp_path / "a.json"
+    inner = '"part": {"content_sha256": "of the part"}, "text": "\\"content_sha256\\": \\"x\\""'
+    path.write_text(f'{{{inner}, "content_sha256": "old"}}')
+    renew_hash(path)
+    data = path.read_text()
+    assert data.startswith(f'{{{inner}, "content_sha256": "')
+    assert json.loads(data)[HASH_KEY] == json_hash(json.loads(data))
+    path.write_text(f"{{{inner}}}")
+    renew_hash(path)
+    assert json.loads(path.read_text())[HASH_KEY] == json.loads(data)[HASH_KEY]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_half_a_surrogate_pair_is_written_as_its_escape(indent) -> None:
+    for text in ("a\udc80ä", "\ud83d", "\ud83d\ude00"):
+        data = hashed_json({"a": text, text: 1}, indent=indent)
+        whole = json.loads(json.dumps(text))  # a pair that is whole becomes its sign
+        assert decode_record(data, dict, where="a") == {"a": whole, whole: 1}
+        assert ("ä".encode() in data) == (indent == 2 and "ä" in text)
+
+
+def test_other_ways_to_write_a_number() -> None:
+    def of(number: str) -> str:
+        return json_hash(json.loads(f'{{"a": {number}}}'))
+
+    assert of("0.1") == of("1e-1") == of("0.100")
+    assert of("2.0") == of("2.00") == of("2e0")
+    assert of("2") != of("2.0")

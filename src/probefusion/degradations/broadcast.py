@@ -2,7 +2,9 @@
 
 `degrade` is a camera that watches from afar. Here a face is turned, covered by a hand or by hair,
 tinted, grained, interlaced, compressed twice and enlarged. One number, the severity s in [0, 1],
-scales everything. A published version never changes; other numbers need another version.
+scales strengths and most probabilities. Three things do not depend on it and come at any s above 0:
+pictures without colour, JPEG of quality 80 and less, and the frame. A published version never
+changes; other numbers need another version.
 """
 
 from __future__ import annotations
@@ -12,12 +14,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.degradations.augment import Image, check_image
-from probefusion.degradations.degrade import CROP_SIZE
-from probefusion.errors import ConfigError, ShapeError
+from probefusion.degradations.augment import Image
+from probefusion.degradations.degrade import CROP_SIZE, check_crop
 from probefusion.extras import import_cv2
 
-__all__ = ["BROADCAST_VERSION", "broadcast"]
+__all__ = ["BROADCAST_VERSION", "broadcast", "frame"]
 
 BROADCAST_VERSION = "face-broadcast/v1"
 """Name of the degradation that `broadcast` applies."""
@@ -44,25 +45,41 @@ _NUM_DRAWS = 28
 def broadcast(image: Image, severity: float, rng: np.random.Generator) -> Image:
     """Degrades an aligned crop; the same generator state gives the same result.
 
-    With s the severity, the generator first gives u1..u28 = `rng.random(28)`; v_i = 2 u_i - 1.
+    With s the severity, the generator first gives u1..u28 = `rng.random(28)`, uniform in [0, 1);
+    v_i = 2 u_i - 1. "Round" is to the nearest whole number, halves to the even one. Values are whole
+    numbers in 0..255 after stages 1 and 2 and from the end of 7 on; between, they are float32.
 
     1. Pose: the crop lies on an upright cylinder of radius 66 pixels that is turned by 35 s v1
-       degrees; what comes into sight at the edge repeats the edge.
-    2. Cover: if u2 < .35 s, a soft ellipse of one colour (u6, u7, u8) reaches in from the left,
-       right, upper or lower edge (u3), its half axes 56 s (.3 + .7 u4) and 56 s (.3 + .7 u5).
-    3. Colour: each channel times 2^(.35 s v9, v10, v11), then the power 2^(.6 s v12); the colours
-       fade by s u13, and wholly if u14 < .25.
-    4. Resolution: down to c x c pixels, c = round(112 (16/112)^(s (.4 + .6 u15))), by areas.
-    5. Comb: if u16 < .35 s, every second row is shifted by round(.03 c s v17) pixels, as two fields
-       of a moving face are.
-    6. Grain: noise of 8 s u18 levels that one half of all channels share, blurred by .6 pixels,
-       strongest in the middle tones.
-    7. Halo: if u19 < .4, sharpened by 1.5 s u20 of the difference to a blur of one pixel.
-    8. JPEG of quality 80 - round(50 s u21), twice, the second time shifted by half a block.
-    9. Back to 112 x 112 by nearest, linear, cubic or Lanczos interpolation (u22).
-    10. Frame: if u23 < .4, all is black outside a rectangle of width 112 (.6 + .4 u24) and height
-       112 (.6 + .4 u25), its centre 8 v26 pixels right and 8 v27 down of the middle, turned by
-       15 v28 degrees: the photo ended there when the face was aligned.
+       degrees, read bilinearly; what comes into sight at the edge repeats the edge.
+    2. Cover: if u2 < .35 s, an ellipse reaches in from the middle of the left, right, upper or
+       lower edge (number floor(4 u3) of these), its half axis across 56 s (.3 + .7 u4) pixels and
+       its half axis down 56 s (.3 + .7 u5). With r the distance from its centre in half axes, the
+       cover's share is clip((1.15 - r)/.3, 0, 1). Its colour is 255 u6 (1, .75, .6), as of skin, if
+       u7 < .5, and else the grey of level 255 u8.
+    3. Colour: each channel, as a fraction of 255, times 2^(.35 s v9), 2^(.35 s v10), 2^(.35 s v11),
+       clipped to 0..1, then raised to the power 2^(.6 s v12); then mixed with its grey (.299, .587,
+       .114), whose share is s u13, or 1 if u14 < .25: at any s above 0, a quarter of all pictures
+       have no colour.
+    4. Resolution: down to c x c pixels, c = round(112 (16/112)^(s (.4 + .6 u15))), by averaging
+       areas.
+    5. Comb: if u16 < .35 s, every second row, from the second on, is shifted right by
+       round(.03 c s v17) pixels, as two fields of a moving face are; what leaves a row at one end
+       comes in at the other.
+    6. Grain: n = (a + b)/sqrt(2), where a = `rng.standard_normal((c, c, 1))` is one for all channels
+       and b = `rng.standard_normal((c, c, 3))`, blurred by a gaussian of .6 pixels; with x the value
+       as a fraction of 255, clipped to 0..1, 16 s u18 n (.3 + 2.8 x (1 - x)) is added: most in the
+       middle tones.
+    7. Halo: if u19 < .4, 1.5 s u20 times the difference to a gaussian blur of one pixel is added.
+       Rounded and clipped.
+    8. JPEG of quality 80 - round(50 s u21), so 80 at most at any s above 0, chroma subsampled 4:2:0;
+       twice, the second time with the picture moved right and down by four pixels (half a block),
+       around its edges, and then back.
+    9. Back to 112 x 112 by nearest, linear, cubic or Lanczos interpolation (number floor(4 u22) of
+       these).
+    10. Frame: if u23 < .4, at any s above 0 and equally strong, all is black outside a rectangle of
+       width 112 (.6 + .4 u24) and height 112 (.6 + .4 u25), its centre 8 v26 pixels right and 8 v27
+       down of the middle, turned clockwise by 15 v28 degrees: the photo ended there when the face
+       was aligned.
 
     Args:
         image: (112, 112, 3) uint8 RGB; it is not changed.
@@ -78,14 +95,7 @@ def broadcast(image: Image, severity: float, rng: np.random.Generator) -> Image:
         ShapeError: If it is not (112, 112, 3).
         MissingExtraError: If OpenCV is not installed.
     """
-    check_image(image)
-    if image.shape[:2] != (CROP_SIZE, CROP_SIZE):
-        raise ShapeError(
-            f"image: expected shape (112, 112, 3), got {image.shape}. "
-            f"Align the face or scale the crop first."
-        )
-    if not 0 <= severity <= 1:
-        raise ConfigError(f"severity: expected a number from 0 to 1, got {severity}.")
+    check_crop(image, severity)
     if severity == 0:
         return image.copy()
     cv2 = import_cv2("degrading images")

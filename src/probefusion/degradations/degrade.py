@@ -16,13 +16,19 @@ from probefusion.degradations.augment import Image, check_image, line_kernel, wa
 from probefusion.errors import ConfigError, ShapeError
 from probefusion.extras import import_cv2
 
-__all__ = ["CROP_SIZE", "DEGRADATION_VERSION", "degradation_definition", "degrade"]
+__all__ = [
+    "CROP_SIZE",
+    "DEGRADATION_VERSION",
+    "check_crop",
+    "degradation_definition",
+    "degrade",
+]
 
 DEGRADATION_VERSION = "face-degradation/v1"
 """Name of the degradation that `degrade` applies."""
 
 CROP_SIZE = 112
-"""Height and width of the crops that the degradation is defined for, in pixels."""
+"""Height and width of the crops that degradations are defined for, in pixels."""
 
 _ZOOM_OCTAVES = 0.2
 _ROTATION_DEGREES = 10.0
@@ -84,14 +90,7 @@ def degrade(image: Image, severity: float, rng: np.random.Generator) -> Image:
         ShapeError: If it is not (112, 112, 3).
         MissingExtraError: If OpenCV is not installed.
     """
-    check_image(image)
-    if image.shape[:2] != (CROP_SIZE, CROP_SIZE):
-        raise ShapeError(
-            f"image: expected shape (112, 112, 3), got {image.shape}. "
-            f"Align the face or scale the crop first."
-        )
-    if not 0 <= severity <= 1:
-        raise ConfigError(f"severity: expected a number from 0 to 1, got {severity}.")
+    check_crop(image, severity)
     if severity == 0:
         return image.copy()
     s = float(severity)
@@ -104,6 +103,28 @@ def degrade(image: Image, severity: float, rng: np.random.Generator) -> Image:
     image = _add_noise(image, s, draws[16], rng)
     image = _compress(image, s, draws[17])
     return _enlarge(image)
+
+
+def check_crop(image: Image, severity: float) -> None:
+    """Refuses what no degradation is defined for.
+
+    Args:
+        image: To be (112, 112, 3) uint8 RGB.
+        severity: To be in [0, 1].
+
+    Raises:
+        ConfigError: If the severity is not in [0, 1].
+        DtypeError: If the image is not uint8.
+        ShapeError: If it is not (112, 112, 3).
+    """
+    check_image(image)
+    if image.shape[:2] != (CROP_SIZE, CROP_SIZE):
+        raise ShapeError(
+            f"image: expected shape (112, 112, 3), got {image.shape}. "
+            f"Align the face or scale the crop first."
+        )
+    if not 0 <= severity <= 1:
+        raise ConfigError(f"severity: expected a number from 0 to 1, got {severity}.")
 
 
 def degradation_definition() -> dict[str, object]:

@@ -127,9 +127,9 @@ class PreprocessingGuess:
     def confidence(self) -> str:
         """`"sure"`, `"likely"` or `"unsure"`.
 
-        Sure: both agreements are high, and neither does another feeding as well nor a shifted or stretched scale
-        better. Unsure: an agreement is low, or one of
-        the `doubts` holds.
+        Sure: both agreements are high, no other feeding does as well, and a shifted or stretched scale is
+        better by less than .005. Unsure: an agreement is low, or one of the `doubts` holds, as where such a
+        scale is better by more than .01.
         """
         agreement = min(self.scaling_agreement, self.order_agreement)
         if self.doubts or agreement < _LIKELY:

@@ -130,7 +130,8 @@ def drop_idle_inputs(graph: onnx.GraphProto) -> None:
     """
     made = {name for node in graph.node for name in node.output}
     read = {name for node in _nodes(graph) for name in node.input}
-    needed = (read - made) | {tensor.name for tensor in graph.initializer}  # which old files list too
+    weights = {tensor.name for tensor in graph.initializer}  # which older files list as inputs too
+    needed = (read - made) | weights
     kept = [entry for entry in graph.input if entry.name in needed]
     if kept and len(kept) < len(graph.input):
         del graph.input[:]

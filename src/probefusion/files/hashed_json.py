@@ -1,12 +1,14 @@
 """The hash that JSON files of ours carry: SHA-256 over what they say, not over their bytes.
 
 It stands under the key `content_sha256` of the outermost object and is taken over all other keys, in
-the canonical form of `json_hash`: another order of keys, other blanks and other ways to write one number
-are the same content. It finds damage and changes; it is no signature.
+the canonical form of `json_hash`: another order of keys, other blanks and other ways to write one
+floating-point number (0.1, 1e-1) are the same content; a whole number and the same with a point (2, 2.0)
+are two. It finds damage and changes; it is no signature.
 """
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -25,6 +27,9 @@ HASH_KEY = "content_sha256"
 
 LARGEST_JSON = 1 << 28
 """Bytes of a JSON file at most."""
+
+_BEFORE_KEY = re.compile(r"[{,}\s]*")
+_BEFORE_VALUE = re.compile(r"[:\s]*")
 
 
 def json_hash(content: Mapping[str, Any]) -> str:
@@ -49,13 +54,16 @@ def json_hash(content: Mapping[str, Any]) -> str:
 def hashed_json(content: Mapping[str, Any], *, indent: int | None = None) -> bytes:
     """The bytes of a JSON file with the hash as its last key.
 
+    Half a surrogate pair, which no UTF-8 holds, is written as its escape.
+
     Args:
         content: The object; a hash that it holds already is made anew.
         indent: As for `json.dumps`.
     """
     rest = {key: value for key, value in content.items() if key != HASH_KEY}
     whole = {**rest, HASH_KEY: json_hash(rest)}
-    return (json.dumps(whole, indent=indent, ensure_ascii=indent is None) + "\n").encode()
+    text = json.dumps(whole, indent=indent, ensure_ascii=indent is None) + "\n"
+    return text.encode(errors="backslashreplace")  # of a surrogate, that is JSON's own escape
 
 
 def check_json_hash(
@@ -98,22 +106,45 @@ def renew_hash(path: str | Path) -> None:
     """Gives a JSON file the hash of what it says now, for files that were changed on purpose.
 
     Args:
-        path: The file; it is replaced whole or not at all. All but the hash stays as it is, blanks too.
+        path: The file, UTF-8 with or without a byte order mark; it is replaced whole or not at all. All but
+            the hash stays as it is, blanks too.
 
     Raises:
         MissingFileError: If there is no such file.
         FileFormatError: If it is no JSON object, or an empty one.
     """
     data = read_bytes(path, at_most=LARGEST_JSON)
-    with reading(path, "JSON"):
-        plain, text = json.loads(data), data.decode()
+    mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
+    with reading(path, "JSON in UTF-8"):
+        text = data[len(mark) :].decode()
+        plain = json.loads(text)
     if not isinstance(plain, dict) or not plain.keys() - {HASH_KEY}:
         raise FileFormatError(f"{path}: expected a JSON object with at least one key of its own.")
-    line = f'"{HASH_KEY}": "{json_hash(plain)}"'
+    value = f'"{json_hash(plain)}"'
     if HASH_KEY in plain:
-        text = re.sub(rf'"{HASH_KEY}"\s*:\s*"[^"]*"', line, text, count=1)
+        first, last = _place_of_hash(text)
+        text = text[:first] + value + text[last:]
     else:
-        text = re.sub(r"\s*\}\s*$", f",\n  {line}\n}}\n", text)
+        text = f'{text.rstrip()[:-1].rstrip()},\n  "{HASH_KEY}": {value}\n}}\n'
     check_json_hash(json.loads(text), where=str(path), is_needed=True)
     with replace_file(path, force=True) as stream:
-        stream.write(text.encode())
+        stream.write(mark + text.encode())
+
+
+def _place_of_hash(text: str) -> tuple[int, int]:
+    """Where the value of the hash begins and ends; of several in the outermost object the last counts."""
+    decode = json.JSONDecoder().raw_decode
+    found, place = (0, 0), _end(_BEFORE_KEY, text, 0)
+    while place < len(text):
+        key, place = decode(text, place)
+        first = _end(_BEFORE_VALUE, text, place)
+        _, last = decode(text, first)
+        if key == HASH_KEY:
+            found = (first, last)
+        place = _end(_BEFORE_KEY, text, last)
+    return found
+
+
+def _end(pattern: re.Pattern[str], text: str, place: int) -> int:
+    match = pattern.match(text, place)
+    return place if match is None else match.end()

@@ -165,8 +165,8 @@ def check_data_aligned(
 ) -> None:
     """Refuses a data set whose images are not aligned as ArcFace's crops are; at most 64 are looked at.
 
-    Nothing is checked without a detector that was pulled, which is noted in the log, and for embedders
-    whose crops are aligned in another way, which is known by their size. Images that cannot be read are
+    Nothing is checked without a detector that was pulled, and for embedders whose crops are not 112x112
+    pixels, as those are aligned in another way; both are noted in the log. Images that cannot be read are
     passed over: they are refused or listed by whoever uses them. Images of few pixels are looked at as all
     others.
 
@@ -181,7 +181,14 @@ def check_data_aligned(
     Raises:
         ConfigError: If the faces lie elsewhere. Where hardly any face is found, that is noted in the log.
     """
-    if is_trusted or input_size != _SIDE:
+    if is_trusted:
+        return
+    if input_size != _SIDE:
+        _log.info(
+            "%s: not checked whether these are aligned crops: that is known for embedders of %dx%d crops, this "
+            "one takes %dx%d",
+            *(name, _SIDE, _SIDE, input_size, input_size),
+        )
         return
     check = AlignmentCheck(detector, num_images=_IMAGES_OF_DATA, name=name, step=_DATA_STEP)
     check.look_at(_readable(spread(items, _IMAGES_OF_DATA), read))

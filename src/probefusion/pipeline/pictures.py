@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,7 @@ from probefusion.pipeline.results import FoundFace
 from probefusion.types import EmbeddingSet
 
 __all__ = [
+    "Photo",
     "embed_crops",
     "embed_pictures",
     "find_crops",
@@ -47,8 +49,11 @@ _REASONS_SHOWN = 3
 
 Image = npt.NDArray[np.uint8]
 
+Photo: TypeAlias = str | os.PathLike[str] | Image
+"""A file, or (H, W, 3) uint8 RGB."""
 
-def read_photo(photo: str | os.PathLike[str] | Image) -> tuple[str, Image]:
+
+def read_photo(photo: Photo) -> tuple[str, Image]:
     """Name and pixels, (H, W, 3) uint8 RGB, of a photo.
 
     Raises:
@@ -141,7 +146,7 @@ def _crop(image: Image, detector: Detector | None, size: int) -> tuple[Image, in
     return crop if isinstance(crop, str) else (crop, 1)
 
 
-def find_faces(models: Models, photo: str | os.PathLike[str] | Image) -> list[FoundFace]:
+def find_faces(models: Models, photo: Photo) -> list[FoundFace]:
     """Does what `Pipeline.find` promises, with these models."""
     detector = models.detector
     source, image = read_photo(photo)

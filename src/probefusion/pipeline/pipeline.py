@@ -7,23 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from probefusion.fusion import Fuser
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two, search_people
 from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
-from probefusion.pipeline.videos import Extract, read_gallery, read_video, watch_source
+from probefusion.pipeline.videos import Extract, VideoSource, read_gallery, read_video, watch_source
 from probefusion.types import EmbeddingSet, FusionState
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder, EmbeddingReport
     from probefusion.faces import Detector, ImageSource, SkippedImage
-    from probefusion.faces.frames import VideoReader
     from probefusion.gallery.stills import Stills
+    from probefusion.pipeline.pictures import Photo
     from probefusion.types import TemplateSet
     from probefusion.video import Clip, VideoEvent, VideoSettings
 
@@ -138,7 +135,7 @@ class Pipeline:
         """
         return self._models.embed(paths, kept=True, progress=progress)
 
-    def find(self, photo: str | os.PathLike[str] | npt.NDArray[np.uint8]) -> list[FoundFace]:
+    def find(self, photo: Photo) -> list[FoundFace]:
         """Every face of a photo, the largest first, with embedding and template.
 
         A face that cannot be aligned or embedded is left out, with a warning in the log `probefusion`.
@@ -317,7 +314,7 @@ class Pipeline:
 
     def read_video(
         self,
-        source: str | Path | VideoReader,
+        source: VideoSource,
         *,
         settings: VideoSettings | None = None,
         extract: Extract | None = None,
@@ -367,7 +364,7 @@ class Pipeline:
 
     def watch(
         self,
-        source: str | Path | VideoReader,
+        source: VideoSource,
         *,
         gallery: Stills | str | Path | Sequence[str | Path] | None = None,
         settings: VideoSettings | None = None,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from probefusion.pipeline.chosen_models import Models
     from probefusion.video import Clip, VideoEvent, VideoSettings
 
-__all__ = ["Extract", "read_gallery", "read_video", "seen_most", "watch_source"]
+__all__ = ["Extract", "VideoSource", "read_gallery", "read_video", "seen_most", "watch_source"]
+
+VideoSource: TypeAlias = "str | Path | VideoReader"
+"""A file, `webcam:0`, the address of a stream, or an opened video."""
 
 _log = logging.getLogger("probefusion")
 
@@ -45,7 +48,7 @@ class Extract:
 
 def read_video(
     models: Models,
-    source: str | Path | VideoReader,
+    source: VideoSource,
     *,
     fuser: Fuser | None = None,
     settings: VideoSettings | None,
@@ -84,7 +87,7 @@ def read_gallery(models: Models, paths: str | Path | Sequence[str | Path]) -> St
 
 def watch_source(
     models: Models,
-    source: str | Path | VideoReader,
+    source: VideoSource,
     *,
     gallery: Stills | str | Path | Sequence[str | Path] | None,
     settings: VideoSettings | None,
@@ -137,7 +140,7 @@ def _default_settings(models: Models) -> VideoSettings:
 
 @contextmanager
 def _opened(
-    source: str | Path | VideoReader, extract: Extract | None, num_threads: int | None
+    source: VideoSource, extract: Extract | None, num_threads: int | None
 ) -> Iterator[VideoReader]:
     """The opened video; one that was given opened is left open.
 

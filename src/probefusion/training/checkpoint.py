@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,15 @@ from probefusion.errors import FileFormatError, IntegrityError, MismatchError
 from probefusion.files import replace_file
 from probefusion.files.content_hash import content_hash
 from probefusion.files.reading import reading
+from probefusion.nn.architectures import ARCHITECTURES
 from probefusion.training.config import TrainingConfig
 from probefusion.training.early_stopping import EarlyStopping
 from probefusion.training.variant_store import VariantStore
 
 __all__ = ["load_checkpoint", "run_identity", "save_checkpoint"]
+
+_ADDED_LATER = {"correction_share": 1.0}
+"""Network settings that older checkpoints do not know, with the value that every network then had."""
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
@@ -35,17 +39,31 @@ def run_identity(
 ) -> str:
     """Text that two runs share exactly if one may go on from the other's checkpoint.
 
+    A network setting that was added later counts by the value it has, given or by default; one that has the
+    value of old stays out, so that checkpoints from before fit the runs that they come from and no others.
+
     Args:
         config: Settings of the run.
         store: Its variant store.
         started_from: The fuser it went on from, or None.
     """
     facts = {key: value for key, value in store.facts.items() if key != "format_version"}
-    identity: dict[str, Any] = {"config": asdict(config), "store": facts}
+    identity: dict[str, Any] = {"config": _config_facts(config), "store": facts}
     if started_from is not None:
         identity["started_from"] = started_from
     content = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _config_facts(config: TrainingConfig) -> dict[str, Any]:
+    settings = dict(config.network)
+    if config.architecture in ARCHITECTURES:
+        defaults = {e.name: e.default for e in fields(ARCHITECTURES[config.architecture].config)}
+        for name in _ADDED_LATER.keys() & defaults.keys():
+            value = settings.pop(name, defaults[name])
+            if value != _ADDED_LATER[name]:
+                settings[name] = float(value)
+    return {**asdict(config), "network": settings}
 
 
 def save_checkpoint(

@@ -105,6 +105,17 @@ def test_few_faces_and_no_detector_are_noted(finds, caplog) -> None:
     assert "models pull" in caplog.text
 
 
+def test_embedders_of_other_crops_are_noted(finds, caplog) -> None:
+    detector = finds(Finds(20))
+    with caplog.at_level(logging.INFO, "probefusion"):
+        check_data_aligned(range(64), crop, name="--data", input_size=160, is_trusted=True)
+        assert caplog.text == ""
+        check_data_aligned(range(64), crop, name="--data", input_size=160)
+    assert "--data: not checked" in caplog.text
+    assert "embedders of 112x112 crops, this one takes 160x160" in caplog.text
+    assert detector.num_seen == 0
+
+
 def test_evaluate_and_calibrate(tmp_path, finds, people_folder, tiny_embedder) -> None:
     finds(Finds(20))
     options = {"embedder": tiny_embedder, "folds": (0, 1, 2, 3), "set_sizes": (1, 2)}

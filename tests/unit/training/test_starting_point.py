@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -13,11 +15,13 @@ from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
     IntegrityError,
+    MismatchError,
     MissingFileError,
 )
 from probefusion.files import renew_hash
 from probefusion.fusion.learned import open_fuser
 from probefusion.nn.architectures import network_config
+from probefusion.training import loop
 from probefusion.training.config import TrainingConfig
 from probefusion.training.export.fuser_folder import export_fuser
 from probefusion.training.loop import train_network
@@ -162,3 +166,79 @@ def test_a_card_that_names_no_share_of_the_correction_means_all_of_it(
     assert start.network_settings["correction_share"] == 1.0
     assert start.network().config.correction_share == 1.0
     assert read_starting_point(fuser_folders["exact-fast"]).network().config.correction_share == 0.5
+
+
+def former_identity(config, store, started_from=None) -> str:
+    """`run_identity` of the release before `correction_share`."""
+    facts = {key: value for key, value in store.facts.items() if key != "format_version"}
+    network = {k: v for k, v in config.network.items() if k != "correction_share"}
+    identity = {"config": {**asdict(config), "network": network}, "store": facts}
+    if started_from is not None:
+        identity["started_from"] = started_from
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+@pytest.fixture
+def stopped_before(monkeypatch, store, tmp_path):
+    """A checkpoint after two of four steps, as the release before `correction_share` wrote it."""
+
+    def stop(config, start=None):
+        steps = []
+        with monkeypatch.context() as old:
+            old.setattr(loop, "run_identity", former_identity)
+            train_network(
+                store,
+                config,
+                start=start,
+                checkpoint=tmp_path / "c",
+                on_step=steps.append,
+                should_stop=lambda: len(steps) == 2,
+            )
+        return tmp_path / "c"
+
+    return stop
+
+
+@pytest.mark.parametrize("architecture", ["exact", "exact-fast"])
+def test_a_checkpoint_that_knows_no_share_of_the_correction_means_all_of_it(
+    store, stopped_before, architecture
+) -> None:
+    config = TrainingConfig(architecture=architecture, steps=4, **SETTINGS)
+    checkpoint = stopped_before(config)
+    for network in ({}, {"correction_share": 0.5}):
+        other = TrainingConfig(architecture=architecture, network=network, steps=4, **SETTINGS)
+        with pytest.raises(MismatchError, match="other settings"):
+            train_network(store, other, checkpoint=checkpoint)
+    for whole in (1.0, 1):
+        network = {"correction_share": whole}
+        same = TrainingConfig(architecture=architecture, network=network, steps=4, **SETTINGS)
+        gone_on = train_network(store, same, checkpoint=checkpoint)
+    assert gone_on.is_finished
+    assert gone_on.network.config.correction_share == 1.0
+
+
+def test_a_run_from_an_older_fuser_goes_on_from_its_older_checkpoint(
+    store, stopped_before, tmp_path
+) -> None:
+    first = TrainingConfig(architecture="exact", steps=1, **SETTINGS)
+    export(train_network(store, first).network, tmp_path / "old", "exact")
+    card = json.loads((tmp_path / "old" / "fuser.json").read_text())
+    del card["config"]["correction_share"]
+    (tmp_path / "old" / "fuser.json").write_text(json.dumps(card))
+    renew_hash(tmp_path / "old" / "fuser.json")
+    start = read_starting_point(tmp_path / "old")
+    config = TrainingConfig(
+        architecture="exact", network=start.network_settings, steps=4, **SETTINGS
+    )
+    checkpoint = stopped_before(config, start)
+    gone_on = train_network(store, config, start=start, checkpoint=checkpoint)
+    assert (gone_on.step, len(gone_on.centre_losses)) == (4, 2)
+    assert gone_on.network.config.correction_share == 1.0
+    half = {**start.network_settings, "correction_share": 0.5}
+    with pytest.raises(MismatchError, match="other settings"):
+        train_network(
+            store,
+            TrainingConfig(architecture="exact", network=half, steps=4, **SETTINGS),
+            start=start,
+            checkpoint=checkpoint,
+        )

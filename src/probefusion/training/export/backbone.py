@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from probefusion.files import replace_file
 from probefusion.nn import IResNet, IRNetwork
 from probefusion.nn.backbone import IMAGE_SIZE
-from probefusion.training.export.fuser_folder import embedder_graph
+from probefusion.training.export.graphs import embedder_graph
 
 __all__ = ["STAGE_NAMES", "export_backbone"]
 
