@@ -107,7 +107,7 @@ def read_stills(
     Returns:
         The stills. Files without a usable face, and files in folders that are no images, are listed as
         skipped; notes and hidden files are passed over (see `list_images`). Files that do not say what made
-            their embeddings are taken, and noted in the log.
+        their embeddings are taken, and noted in the log.
 
     Raises:
         MissingFileError: If a path does not exist.
