@@ -194,3 +194,54 @@ def test_progress_names_the_sides(command, people_folder, tiny_embedder) -> None
     assert code == 0, err
     assert "embedding A: 4/4 images" in err
     assert "embedding B: 4/4 images" in err
+
+
+def _unstated(images):
+    return EmbeddingSet(embeddings=images.embeddings)
+
+
+def test_one_side_of_a_known_embedder_alone_is_noted(tmp_path, command, people) -> None:
+    people["ann"].save(tmp_path / "known.npz")
+    _unstated(people["bob"]).save(tmp_path / "unknown.npz")
+    expected = MeanFuser().fuse(people["ann"]).similarity(MeanFuser().fuse(people["bob"]))
+    for sides, name in ((("unknown", "known"), "A"), (("known", "unknown"), "B")):
+        paths = [tmp_path / f"{side}.npz" for side in sides]
+        code, out, err = command("compare", *paths, "--fuser", "mean", "--json")
+        assert code == 0
+        assert json.loads(out)["similarity"] == pytest.approx(expected, abs=1e-6)
+        assert err.count("not said what made its embeddings") == 1
+        assert f"warning: {name}: not said" in err
+        assert "those beside it are of net@1" in err
+        assert "say so: --embedder NAME" in err
+    for sides in (("known", "known"), ("unknown", "unknown")):
+        paths = [tmp_path / f"{side}.npz" for side in sides]
+        code, _, err = command("compare", *paths, "--fuser", "mean")
+        assert code == 0
+        assert "not said" not in err
+    stated = ("--fuser", "mean", "--embedder", "net@1")
+    code, _, err = command("compare", tmp_path / "known.npz", tmp_path / "unknown.npz", *stated)
+    assert code == 0
+    assert "not said" not in err
+
+
+def test_templates_of_an_unknown_embedder_are_noted(tmp_path, command, people, enrolled) -> None:
+    fuser = MeanFuser()
+    unknown = {name: fuser.fuse(_unstated(images)) for name, images in people.items()}
+    TemplateSet.of(unknown).save(tmp_path / "many.npz")
+    unknown["ann"].save(tmp_path / "one.npz")
+    people["ann"].save(tmp_path / "ann.npz")
+    for first, second, name in (
+        (tmp_path / "many.npz", enrolled, "A"),
+        (enrolled, tmp_path / "many.npz", "B"),
+        (tmp_path / "one.npz", enrolled, "the person"),
+        (tmp_path / "ann.npz", tmp_path / "many.npz", "the set of templates"),
+        (tmp_path / "one.npz", tmp_path / "ann.npz", "A"),
+    ):
+        code, _, err = command("compare", first, second)
+        assert code == 0, err
+        assert f"warning: {name}: not said what made its embeddings" in err
+        assert err.count("not said") == 1
+        assert "fuse its embeddings anew with --embedder NAME" in err
+    code, _, err = command("compare", tmp_path / "many.npz", tmp_path / "many.npz")
+    assert code == 0
+    assert "not said" not in err

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,8 @@ from probefusion.io import kind_of
 from probefusion.types import EmbeddingSet, FloatArray, Template, TemplateSet
 
 __all__ = ["Candidate", "Match", "Stills", "read_stills", "search_stills"]
+
+_log = logging.getLogger("probefusion")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,7 +106,8 @@ def read_stills(
 
     Returns:
         The stills. Files without a usable face, and files in folders that are no images, are listed as
-        skipped; notes and hidden files are passed over (see `list_images`).
+        skipped; notes and hidden files are passed over (see `list_images`). Files that do not say what made
+        their embeddings are taken, and noted in the log.
 
     Raises:
         MissingFileError: If a path does not exist.
@@ -125,8 +129,9 @@ def read_stills(
             sources.append((path.name, path))
     models = _Models(embedder=embedder, detector=detector, fuser=fuser, quality=quality)
     entries: dict[str, _Vectors] = {}
+    unstated: list[Path] = []
     for file_name, path in sources:
-        for name, vectors in _read(file_name, path, models, skipped):
+        for name, vectors in _read(file_name, path, models, skipped, unstated):
             if name in entries:
                 raise ConfigError(
                     f"gallery: two people are named {name!r} (the second in {path}). Rename one, or put "
@@ -145,6 +150,8 @@ def read_stills(
             f"gallery: nobody could be read{f' ({reasons})' if reasons else ''}. Give images with faces, "
             f"folders of them, or templates."
         )
+    if unstated:
+        _note_unstated(unstated, embedder.fingerprint)
     return Stills(
         names=tuple(entries),
         vectors=np.stack([vectors[0] for vectors in entries.values()]),
@@ -215,21 +222,32 @@ def _is_person(path: Path, skipped: list[SkippedImage]) -> bool:
 
 
 def _read(
-    file_name: str, path: Path, models: _Models, skipped: list[SkippedImage]
+    file_name: str,
+    path: Path,
+    models: _Models,
+    skipped: list[SkippedImage],
+    unstated: list[Path],
 ) -> Iterator[tuple[str, _Vectors]]:
-    """The people of one image, folder or file with their vectors; none where no image can be used."""
+    """The people of one image, folder or file with their vectors; none where no image can be used.
+
+    Notes what was skipped, and files that do not say what made their embeddings.
+    """
     kind = kind_of(path)
     if kind == "templates":
         people = TemplateSet.load(path)
+        unstated += [path] if people.embedder is None else []
         for name in people:
             yield name, _template_vectors(people[name], path, models)
         return
     name = file_name if path.is_dir() else Path(file_name).stem
     if kind == "template":
-        yield name, _template_vectors(Template.load(path), path, models)
+        template = Template.load(path)
+        unstated += [path] if template.embedder is None else []
+        yield name, _template_vectors(template, path, models)
         return
     if path.suffix.lower() == ".npz":
         images = EmbeddingSet.load(path)
+        unstated += [path] if images.embedder is None else []
         if images.embedder not in (None, models.embedder.fingerprint):
             raise EmbedderMismatchError(
                 f"{path}: embeddings of {images.embedder}, expected {models.embedder.fingerprint}. Make "
@@ -246,6 +264,18 @@ def _read(
         skipped.extend(report.skipped)
         images = report.embedding_set
     yield name, (models.fuser.fuse(images).vector, MeanFuser().fuse(images).vector)
+
+
+def _note_unstated(paths: Sequence[Path], embedder: str) -> None:
+    """Notes in the log that nobody says of these files whether they fit the video."""
+    _log.warning(
+        "gallery: %s%s: not said what made the embeddings; those of the video are of %s. Similarities say nothing "
+        "if it was another. If it was the same, make templates that say so: probefusion fuse FILE --embedder NAME "
+        "-o TEMPLATE.npz",
+        paths[0],
+        f" and {len(paths) - 1} more" if len(paths) > 1 else "",
+        embedder,
+    )
 
 
 def _template_vectors(template: Template, path: Path, models: _Models) -> _Vectors:

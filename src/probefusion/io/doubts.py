@@ -22,10 +22,22 @@ _FEW = 16
 _MANY = 64
 """So many images of fewer numbers are no toy example."""
 
+_FAR_OUTSIDE = 8.0
+"""How many times the largest dimension an outer column must be to be no dimension, medians over the rows. Of
+38000 real faces by three networks it was at most 1.5, of single rows too; the largest of all dimensions of a
+single row was up to 2.8 times the next."""
+
+_FEWEST_INNER = 4
+"""So many other columns tell how large a dimension is."""
+
+_ROWS_MEASURED = 1024
+"""Medians are taken over so many rows at most, spread evenly."""
+
 _HOW_TO_INSIST = (
     "If they are right as they are, say so by a name: np.savez('set.npz', embeddings=array), "
     "EmbeddingSet(embeddings=array)."
 )
+_HOW_TO_LEAVE_OUT = f"Take it out, or name the columns in a first line. {_HOW_TO_INSIST}"
 
 
 def question_shape(array: npt.NDArray[Any], *, origin: str) -> None:
@@ -58,9 +70,10 @@ def question_shape(array: npt.NDArray[Any], *, origin: str) -> None:
 
 
 def question_columns(array: npt.NDArray[Any], *, origin: str) -> None:
-    """Refuses a table without names whose first or last column looks like ids, labels or an index.
+    """Refuses a table without names whose first or last column looks like ids, labels, an index or scores.
 
-    That is one of whole numbers, not all 0, where most other columns hold none.
+    That is one of whole numbers, not all 0, where most other columns hold none; or one whose median magnitude
+    is more than 8 times that of every column between the two, where there are at least 4.
 
     Args:
         array: (N, D).
@@ -71,6 +84,11 @@ def question_columns(array: npt.NDArray[Any], *, origin: str) -> None:
     """
     if array.ndim != 2 or array.shape[1] < 3 or not len(array) or not np.isfinite(array).all():
         return
+    _question_whole_numbers(array, origin)
+    _question_magnitudes(array, origin)
+
+
+def _question_whole_numbers(array: npt.NDArray[Any], origin: str) -> None:
     whole = (array == np.floor(array)).all(axis=0)
     if whole.mean() > 0.5:
         return
@@ -78,9 +96,27 @@ def question_columns(array: npt.NDArray[Any], *, origin: str) -> None:
         values = array[:, place]
         is_label = whole[place] and values.any() and (len(values) > 1 or abs(values[0]) >= 2)
         if is_label:
-            shown = ", ".join(f"{value:g}" for value in values[:4])
             raise InvalidInputError(
-                f"{origin}: column {place + 1} of {array.shape[1]} holds whole numbers ({shown}"
-                f"{', ...' if len(values) > 4 else ''}), unlike the others: an id, a label or an index? Take it "
-                f"out, or name the columns in a first line. {_HOW_TO_INSIST}"
+                f"{origin}: column {place + 1} of {array.shape[1]} holds whole numbers ({_shown(values)}), unlike "
+                f"the others: an id, a label or an index? {_HOW_TO_LEAVE_OUT}"
             )
+
+
+def _question_magnitudes(array: npt.NDArray[Any], origin: str) -> None:
+    """Both outer columns are measured by the inner ones alone, so that neither hides the other."""
+    if array.shape[1] < _FEWEST_INNER + 2:
+        return
+    rows = array[:: -(-len(array) // _ROWS_MEASURED)]
+    medians = np.median(np.abs(rows.astype(np.float64)), axis=0)
+    largest = medians[1:-1].max()
+    for place in (0, array.shape[1] - 1):
+        if 0 < _FAR_OUTSIDE * largest < medians[place]:
+            raise InvalidInputError(
+                f"{origin}: column {place + 1} of {array.shape[1]} holds numbers ({_shown(array[:, place])}) of "
+                f"{medians[place]:.3g} at the median, those between first and last at most {largest:.3g}: a "
+                f"score, a quality or a time? {_HOW_TO_LEAVE_OUT}"
+            )
+
+
+def _shown(values: npt.NDArray[Any]) -> str:
+    return ", ".join(f"{value:g}" for value in values[:4]) + (", ..." if len(values) > 4 else "")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -22,9 +23,15 @@ from probefusion.faces import (
     read_images,
 )
 from probefusion.faces.decoding import decode_or_reason
-from probefusion.faces.images import scale_square
+from probefusion.faces.images import CROP_SIZES, scale_square
 
-__all__ = ["AlignmentCheck", "check_data_aligned", "landmark_offset", "spread"]
+__all__ = [
+    "AlignmentCheck",
+    "UnalignedPersonError",
+    "check_data_aligned",
+    "landmark_offset",
+    "spread",
+]
 
 Item = TypeVar("Item")
 
@@ -39,7 +46,7 @@ _MARGIN = 56
 """Pixels set around a crop, in which the detector finds faces better."""
 
 _IMAGES = 12
-"""So many images of a pipeline are looked at."""
+"""So many images of each person are looked at."""
 
 _IMAGES_OF_DATA = 64
 """So many images of a data set are looked at."""
@@ -63,12 +70,19 @@ _DATA_STEP = (
 )
 
 
+class UnalignedPersonError(ConfigError):
+    """The images of one person are not aligned, unlike those that were looked at before."""
+
+
 class AlignmentCheck:
-    """Looks at the first crops of a pipeline, if a detector was pulled; without one nothing is checked.
+    """Looks at some crops of each person, if a detector was pulled.
+
+    Each person is judged alone, and with the images that were looked at last, which tells more where there
+    are few of each. Without a detector, squares of another size than 112x112 are noted in the log, once.
 
     Args:
         detector: The detector; None takes a known one that is on this machine, if there is one.
-        num_images: How many images it wants to see.
+        num_images: How many images of a person it wants to see.
         name: The argument that says that they are aligned, for messages.
         step: What to do where they are not, as sentences.
     """
@@ -82,15 +96,10 @@ class AlignmentCheck:
         step: str = _DETECTOR_STEP,
     ) -> None:
         self._detector = detector
-        self._num_images, self._name, self._step = num_images, name, step
+        self.num_images, self._name, self._step = num_images, name, step
         self._detector_used: Detector | None = None
-        self._num_seen = 0
-        self._offsets: list[float] = []
-
-    @property
-    def num_wanted(self) -> int:
-        """How many more images it wants to see."""
-        return self._num_images - self._num_seen
+        self._is_noted = False
+        self._offsets: deque[float | None] = deque(maxlen=num_images)
 
     def chosen(self, paths: Paths) -> Iterator[npt.NDArray[np.uint8]]:
         """The images that it wants to see of a person's, spread evenly; decoded when asked for.
@@ -98,42 +107,55 @@ class AlignmentCheck:
         Args:
             paths: As for `list_images`.
         """
-        if self.num_wanted <= 0:
-            return
-        sources = list_images(paths)[0]
-        step = max(1, len(sources) // self.num_wanted)
-        for _, image in read_images(sources[::step]):
+        for _, image in read_images(spread(list_images(paths)[0], self.num_images)):
             if not isinstance(image, SkippedImage):
                 yield image
 
     def look_at(self, images: Iterable[npt.NDArray[np.uint8]]) -> None:
-        """Refuses images whose faces do not stand where aligned crops have them.
+        """Refuses images of a person whose faces do not stand where aligned crops have them.
 
         Args:
-            images: (H, W, 3) uint8 RGB; those that are not square are passed over.
+            images: (H, W, 3) uint8 RGB; those that are not square are passed over. What is refused does not
+                count when others are looked at later.
 
         Raises:
-            ConfigError: If the faces of the images seen so far lie elsewhere.
+            ConfigError: If the faces of these and the last images before lie elsewhere.
+            UnalignedPersonError: If those of these images alone do, unlike others before.
         """
         detector = self._detector_used = self._detector or _detector_at_hand()
         if detector is None:
-            self._num_seen = self._num_images
+            if not self._is_noted and any(_is_resized(image) for image in images):
+                self.note_not_looked()
             return
-        for image in images:
-            self._num_seen += 1
-            offset = landmark_offset(image, detector)
-            if offset is not None:
-                self._offsets.append(offset)
-        if not self._offsets:
+        own = [landmark_offset(image, detector) for image in images]
+        recent = deque([*self._offsets, *own], maxlen=self.num_images)
+        has_seen = any(offset is not None for offset in self._offsets)
+        self._judge(own, UnalignedPersonError if has_seen else ConfigError)
+        self._judge(recent, ConfigError)
+        self._offsets = recent
+
+    def _judge(self, offsets: Collection[float | None], refusal: type[ConfigError]) -> None:
+        found = [offset for offset in offsets if offset is not None]
+        if not found:
             return
-        median = float(np.median(self._offsets))
-        largest = next(most for count, most in _LARGEST if len(self._offsets) >= count)
+        median = float(np.median(found))
+        largest = next(most for count, most in _LARGEST if len(found) >= count)
         if median > largest:
-            raise ConfigError(
-                f"{self._name}: in {len(self._offsets)} of {self._num_seen} images that were looked at, eyes, nose "
-                f"and mouth lie {median:.0f} pixels (median) from where aligned crops of 112x112 have them. "
+            raise refusal(
+                f"{self._name}: in {len(found)} of {len(offsets)} images that were looked at, eyes, nose and "
+                f"mouth lie {median:.0f} pixels (median) from where aligned crops of 112x112 have them. "
                 f"{self._step}"
             )
+
+    def note_not_looked(self) -> None:
+        """Notes in the log, once, that nothing was checked."""
+        if not self._is_noted:
+            _log.info(
+                "%s: not checked whether these are aligned crops, as no face detector is here (get one: "
+                "probefusion models pull yunet_2023mar)",
+                self._name,
+            )
+        self._is_noted = True
 
     @property
     def has_looked(self) -> bool:
@@ -143,14 +165,15 @@ class AlignmentCheck:
     @property
     def doubt(self) -> str | None:
         """What is strange about the images seen though they were not refused, or None."""
-        if self._num_seen < _LARGEST[0][0] or not self.has_looked:
+        num_seen = len(self._offsets)
+        if num_seen < _LARGEST[0][0]:
             return None
-        share = len(self._offsets) / self._num_seen
-        if share >= _FEWEST_FACES:
+        num_found = sum(offset is not None for offset in self._offsets)
+        if num_found / num_seen >= _FEWEST_FACES:
             return None
         return (
-            f"{self._name}: a face was found in {len(self._offsets)} of {self._num_seen} images that were looked "
-            f"at; are they aligned face crops, upright? {self._step}"
+            f"{self._name}: a face was found in {num_found} of {num_seen} images that were looked at; "
+            f"are they aligned face crops, upright? {self._step}"
         )
 
 
@@ -193,11 +216,7 @@ def check_data_aligned(
     check = AlignmentCheck(detector, num_images=_IMAGES_OF_DATA, name=name, step=_DATA_STEP)
     check.look_at(_readable(spread(items, _IMAGES_OF_DATA), read))
     if not check.has_looked:
-        _log.info(
-            "%s: not checked whether these are aligned crops, as no face detector is here (get one: "
-            "probefusion models pull yunet_2023mar)",
-            name,
-        )
+        check.note_not_looked()
     elif check.doubt is not None:
         _log.warning("%s", check.doubt)
 
@@ -220,6 +239,12 @@ def _readable(
         pixels = decode_or_reason(image) if isinstance(image, bytes) else image
         if not isinstance(pixels, str):
             yield pixels
+
+
+def _is_resized(image: npt.NDArray[np.uint8]) -> bool:
+    """Whether it is taken as an aligned crop and scaled to 112x112."""
+    height, width = image.shape[:2]
+    return height == width != _SIDE and (height < _SIDE or height in CROP_SIZES)
 
 
 def landmark_offset(image: npt.NDArray[np.uint8], detector: Detector) -> float | None:

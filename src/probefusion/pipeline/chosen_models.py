@@ -193,14 +193,13 @@ class Models:
         )
 
     def check_aligned(self, images: Iterable[npt.NDArray[np.uint8]]) -> None:
-        """Looks at the first images of this pipeline where they are said to be aligned for ArcFace.
+        """Looks at some images of a person where they are said to be aligned for ArcFace.
 
         Raises:
             ConfigError: As for `AlignmentCheck`.
         """
-        wanted = self._alignment.num_wanted
-        if self.aligned and wanted > 0 and self.embedder.spec.input_size == _ARCFACE_SIDE:
-            self._alignment.look_at(islice(images, wanted))
+        if self.aligned and self.embedder.spec.input_size == _ARCFACE_SIDE:
+            self._alignment.look_at(islice(images, self._alignment.num_images))
 
     @property
     def crop_detector(self) -> Detector | None:

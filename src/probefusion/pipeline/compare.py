@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +28,11 @@ __all__ = ["Comparison", "Side", "compare_many", "compare_two", "search_people"]
 Side: TypeAlias = Template | Source | Iterable[Source]
 """One person: a template, `FILE`, `FILE#ID`, or what is to be fused."""
 
+_log = logging.getLogger("probefusion")
+
 _IDS_LISTED = 5
+
+_Made: TypeAlias = Template | TemplateSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +91,10 @@ def compare_two(
         fuser = None if made_by is None else models.fuser_that_made(made_by)
     one, other = (_fused(person, fuser, models.chunk_size) for person in people)
     counts = (one.num_images, other.num_images)
+    similarity = one.similarity(other)
+    _note_unknown(("A", one, given[0] is not None), ("B", other, given[1] is not None))
     return Comparison(
-        similarity=one.similarity(other),
+        similarity=similarity,
         num_images=counts,
         fuser=one.fuser,
         embedder=one.embedder,
@@ -108,11 +115,13 @@ def search_people(
     _check_rate(false_match_rate)
     skipped: list[SkippedImage] = []
     found = _read_template(person)
+    is_given = found is not None
     if found is None:
         images = _read_set(models, person, among.fuser, progress, skipped)
         chosen = models.choose_fuser([images], made_by=among.fuser)
         found = chosen.fuse(images, chunk_size=models.chunk_size)
     similarities = TemplateSet.of({"person": found}).similarities(among)[0]
+    _note_unknown(("the person", found, is_given), ("the set of templates", among, True))
     fuser = None if found.fuser is None else models.fuser_that_made(found.fuser)
     label = os.fspath(person) if isinstance(person, str | os.PathLike) else ""
     return [
@@ -141,6 +150,7 @@ def compare_many(
     _check_rate(false_match_rate)
     places, similarities = first.nearest(second)
     among = first if second is None else second
+    _note_unknown(("A", first, True), ("B", among, True))
     fuser = None if first.fuser is None else models.fuser_that_made(first.fuser)
     found = []
     for row, (name, place) in enumerate(zip(first, places.tolist(), strict=True)):
@@ -155,6 +165,24 @@ def compare_many(
         )
         found.append(comparison)
     return found
+
+
+def _note_unknown(first: tuple[str, _Made, bool], second: tuple[str, _Made, bool]) -> None:
+    """Notes in the log that the embedder of one side alone is known; of a side: name, templates, if so given."""
+    (_, known, _), (name, unknown, is_template) = sorted(
+        (first, second), key=lambda side: side[1].embedder is None
+    )
+    if known.embedder is None or unknown.embedder is not None:
+        return
+    _log.warning(
+        "%s: not said what made its embeddings; those beside it are of %s. The similarity says nothing if it "
+        "was another. If it was the same, %s",
+        name,
+        known.embedder,
+        "fuse its embeddings anew with --embedder NAME (embedder=...)"
+        if is_template
+        else "say so: --embedder NAME (embedder=...)",
+    )
 
 
 def _check_rate(rate: float) -> None:

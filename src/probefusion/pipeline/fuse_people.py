@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from probefusion.errors import EmptySetError, UnsupportedOperationError
+from probefusion.pipeline.alignment_check import UnalignedPersonError
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.folders import check_people
 from probefusion.pipeline.fuse_person import UnitProgress
@@ -27,7 +28,7 @@ def fuse_folders(
     for done, (name, images) in enumerate(people.items(), start=1):
         try:
             report = models.embed(images, kept=False)
-        except EmptySetError as error:
+        except (EmptySetError, UnalignedPersonError) as error:
             problems.append(f"{name}: left out: {error}")
         else:
             skipped += report.skipped

@@ -232,8 +232,8 @@ class Pipeline:
             progress: Called with "people", how many are done, and in all.
 
         Returns:
-            The templates by the names of the folders. Images that cannot be used are listed as skipped, and
-            people without any that can be as problems.
+            The templates by the names of the folders. Images that cannot be used are listed as skipped; people
+            without any that can, or whose crops are less aligned than others', as problems.
 
         Raises:
             MissingFileError: If there is nothing at `folder`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 from drawn_video import COLOURS, ColourEmbedder, SquareDetector
@@ -119,3 +121,31 @@ def test_a_set_of_another_dimension_is_refused(tmp_path) -> None:
         EmbeddingSet(embeddings=rows).save(tmp_path / f"{name}.npz")
     with pytest.raises(ShapeError, match=r"b\.npz: expected dimension 8"):
         read_stills(tmp_path, ColourEmbedder(), SquareDetector(), load_fuser("mean"))
+
+
+@pytest.mark.parametrize("kind", ["set", "template", "templates"])
+def test_files_that_do_not_say_their_embedder_are_noted_once(tmp_path, caplog, kind) -> None:
+    fuser, embedder = load_fuser("mean"), ColourEmbedder()
+
+    def save(name, said):
+        images = EmbeddingSet(embeddings=np.eye(2, 8, dtype=np.float32), embedder=said)
+        path = tmp_path / f"{name}.npz"
+        if kind == "set":
+            images.save(path)
+        elif kind == "template":
+            fuser.fuse(images).save(path)
+        else:
+            TemplateSet.of({f"{name} {k}": fuser.fuse(images) for k in "ab"}).save(path)
+        return path
+
+    known = save("known", embedder.fingerprint)
+    unknown = [save("x", None), save("y", None)]
+    with caplog.at_level(logging.INFO, "probefusion"):
+        read_stills(known, embedder, SquareDetector(), fuser)
+        assert caplog.text == ""
+        stills = read_stills([known, *unknown], embedder, SquareDetector(), fuser)
+    assert len(stills.names) == (6 if kind == "templates" else 3)
+    assert len(caplog.records) == 1
+    assert f"gallery: {unknown[0]} and 1 more: not said what made the embeddings" in caplog.text
+    assert f"those of the video are of {embedder.fingerprint}" in caplog.text
+    assert "probefusion fuse FILE --embedder NAME" in caplog.text

@@ -69,6 +69,53 @@ def test_a_dead_unit_and_whole_numbers_throughout_are_no_labels(tmp_path, rng) -
     assert read_embeddings(tmp_path / "b.csv").dim == 128
 
 
+def _save_in_all(folder, rows):
+    np.save(folder / "a.npy", rows)
+    np.savetxt(folder / "a.csv", rows, delimiter=",")
+    np.savetxt(folder / "a.txt", rows)
+    return [folder / name for name in ("a.npy", "a.csv", "a.txt")]
+
+
+@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("count", [1, 6])
+def test_a_column_of_scores_without_a_name_is_questioned(tmp_path, rng, place, count) -> None:
+    rows = rng.standard_normal((count, 129)) / np.sqrt(128)
+    rows[:, place] = rng.uniform(60, 99, count)
+    for path in _save_in_all(tmp_path, rows):
+        with pytest.raises(InvalidInputError, match=rf"column {129 if place else 1} of 129.*score"):
+            read_embeddings(path)
+    named = np.delete(rows, place, axis=1)
+    np.savez(tmp_path / "named.npz", embeddings=rows)
+    assert read_embeddings(tmp_path / "named.npz").dim == 129
+    for path in _save_in_all(tmp_path, named):
+        assert read_embeddings(path).dim == 128
+
+
+def test_scores_in_both_outer_columns_do_not_hide_each_other(tmp_path, rng) -> None:
+    rows = np.c_[rng.uniform(60, 99, 5), rng.standard_normal((5, 64)), rng.uniform(60, 99, 5)]
+    for path in _save_in_all(tmp_path, rows):
+        with pytest.raises(InvalidInputError, match="column 1 of 66"):
+            read_embeddings(path)
+
+
+@pytest.mark.parametrize("count", [1, 50])
+@pytest.mark.parametrize("length", [1.0, 20.0])
+def test_rows_of_any_length_with_one_large_dimension_are_not(tmp_path, rng, count, length) -> None:
+    rows = rng.standard_normal((count, 128))
+    rows[:, -1] *= 4
+    rows *= length / np.linalg.norm(rows, axis=1, keepdims=True)
+    for path in _save_in_all(tmp_path, rows):
+        assert read_embeddings(path).embeddings.shape == (count, 128)
+
+
+def test_rows_with_zeros_in_most_places_are_not(tmp_path, rng) -> None:
+    rows = np.where(rng.uniform(size=(9, 128)) < 0.9, 0, rng.uniform(0.1, 2, (9, 128)))
+    rows[:, -1] = 1.5
+    rows[0, -1] = 1.25
+    for path in _save_in_all(tmp_path, rows):
+        assert read_embeddings(path).dim == 128
+
+
 def test_text_of_numpy_and_of_magface(tmp_path, rng) -> None:
     rows = rng.standard_normal((4, 32)).round(5)
     np.savetxt(tmp_path / "plain.txt", rows)
