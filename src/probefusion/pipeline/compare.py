@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from probefusion.errors import ConfigError
+from probefusion.errors import ConfigError, DtypeError
+from probefusion.files.paths import brief
+from probefusion.fusion.threshold import check_rate
 from probefusion.io import kind_of, read_templates, split_id
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.fuse_person import UnitProgress, read_sets
@@ -106,6 +108,7 @@ def search_people(
 ) -> list[Comparison]:
     """Does what `Pipeline.search` promises, with these models."""
     _check_rate(false_match_rate)
+    _check_set(among, "among")
     skipped: list[SkippedImage] = []
     found = _read_template(person)
     if found is None:
@@ -139,6 +142,9 @@ def compare_many(
 ) -> list[Comparison]:
     """Does what `Pipeline.compare_people` promises, with these models."""
     _check_rate(false_match_rate)
+    _check_set(first, "first")
+    if second is not None:
+        _check_set(second, "second")
     places, similarities = first.nearest(second)
     among = first if second is None else second
     fuser = None if first.fuser is None else models.fuser_that_made(first.fuser)
@@ -158,8 +164,15 @@ def compare_many(
 
 
 def _check_rate(rate: float) -> None:
-    if not 0 < rate < 1:
-        raise ConfigError(f"--fmr: expected a fraction between 0 and 1, got {rate}.")
+    check_rate(rate, name="--fmr")
+
+
+def _check_set(templates: object, name: str) -> None:
+    if not isinstance(templates, TemplateSet):
+        raise DtypeError(
+            f"{name}: expected a TemplateSet, got {brief(templates)}. Read one with "
+            f"TemplateSet.load, or make one with TemplateSet.of."
+        )
 
 
 def _read_template(side: Side) -> Template | None:

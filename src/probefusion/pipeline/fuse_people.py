@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from probefusion.errors import EmptySetError, UnsupportedOperationError
+from probefusion.files.paths import as_path
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.folders import check_people
 from probefusion.pipeline.fuse_person import UnitProgress
@@ -16,10 +17,14 @@ __all__ = ["fuse_folders"]
 
 
 def fuse_folders(
-    models: Models, folder: Path, *, keep_states: bool, progress: UnitProgress | None
+    models: Models,
+    folder: str | os.PathLike[str],
+    *,
+    keep_states: bool,
+    progress: UnitProgress | None,
 ) -> FusedPeople:
     """Does what `Pipeline.fuse_people` promises, with these models."""
-    people, listed = check_people(Path(folder))
+    people, listed = check_people(as_path(folder, "folder"))
     models.check_can_crop()
     skipped = list(listed)
     problems: list[str] = []

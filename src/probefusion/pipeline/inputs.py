@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from probefusion.errors import ConfigError, DtypeError, EmptySetError, FileFormatError
 from probefusion.files import check_existing
+from probefusion.files.paths import as_list
 from probefusion.io.doubts import question_shape
 from probefusion.pipeline.folders import check_one_person
 from probefusion.pipeline.results import FoundFace
@@ -24,6 +25,8 @@ Source: TypeAlias = (
     str | os.PathLike[str] | EmbeddingSet | FusionState | FoundFace | npt.NDArray[Any]
 )
 """One input: a path or address, or an object."""
+
+_EXPECTED = "a path, an array, an EmbeddingSet, a FusionState or a found face"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -70,7 +73,11 @@ def sort_inputs(
     single = isinstance(
         inputs, str | os.PathLike | EmbeddingSet | FusionState | FoundFace | Template
     )
-    given: list[Any] = [inputs] if single or isinstance(inputs, np.ndarray) else list(inputs)  # type: ignore[arg-type]
+    given: list[Any] = (
+        [inputs]
+        if single or isinstance(inputs, np.ndarray)
+        else as_list(inputs, "inputs", expected=_EXPECTED)
+    )
     if not given:
         raise EmptySetError("inputs: expected at least one, got none.")
     found = Inputs()
@@ -137,7 +144,4 @@ def _sort_object(item: Any, place: int, found: Inputs) -> None:
         question_shape(item, origin=f"input {place}")
         found.sets.append(EmbeddingSet(embeddings=item, origin=f"input {place}"))
     else:
-        raise DtypeError(
-            f"input {place}: expected a path, an array, an EmbeddingSet, a FusionState or a found face, got "
-            f"{type(item).__name__}."
-        )
+        raise DtypeError(f"input {place}: expected {_EXPECTED}, got {type(item).__name__}.")
