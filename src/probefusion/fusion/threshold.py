@@ -119,5 +119,5 @@ def check_rate(rate: object, *, name: str = "false_match_rate") -> None:
             f"{name}: expected a fraction between 0 and 1, got {type(rate).__name__} {rate!r}. Give a number, "
             f"as 0.001."
         )
-    if not 0 < rate < 1:
+    if not 0 < float(rate) < 1:
         raise ConfigError(f"{name}: expected a fraction between 0 and 1, got {rate}.")
