@@ -169,3 +169,25 @@ def test_threads_that_no_machine_has(command, person: Path, given: str) -> None:
     code, _, err = command("fuse", person, "--threads", given, "-o", person.parent / "t.npz")
     assert code == 2
     assert "--threads" in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["compare", "A", "A"]])
+def test_a_full_standard_output_is_named(person: Path, command: list[str], unbuffered: str) -> None:
+    given = [str(person) if word == "A" else word for word in command]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "probefusion", *given],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert done.returncode == 1
+    told = [line for line in done.stderr.splitlines() if not line.startswith("fuser: ")]
+    assert told == [
+        "probefusion: error: standard output cannot be written: no space left on device. Make room there, or "
+        "send it elsewhere."
+    ]
