@@ -191,3 +191,56 @@ def test_a_full_standard_output_is_named(person: Path, command: list[str], unbuf
         "probefusion: error: standard output cannot be written: no space left on device. Make room there, or "
         "send it elsewhere."
     ]
+
+
+LINE_FEED = "a\nprobefusion: error: all fine"
+
+
+@pytest.fixture
+def forging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with files whose names hold a line feed; as some systems take none, it may be skipped."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    try:
+        (folder / f"{LINE_FEED}.jpg").write_bytes(b"no image")
+    except OSError:
+        pytest.skip("no file can have such a name here")
+    (tmp_path / f"{LINE_FEED}.npz").write_bytes(b"no archive")
+    (tmp_path / f"{LINE_FEED}.csv").write_bytes(b"no table")
+    (tmp_path / f"{LINE_FEED}.safetensors").write_bytes(b"no state")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["embed", "folder", "--aligned", "-o", "out.npz"],
+        *(
+            ["fuse", f"{LINE_FEED}{end}", "-o", "out.npz"]
+            for end in (".npz", ".csv", ".safetensors")
+        ),
+        ["fuse", f"{LINE_FEED} absent.npz", "-o", "out.npz"],
+        ["compare", f"{LINE_FEED}.npz", f"{LINE_FEED}.npz"],
+        ["embed", f"{LINE_FEED}.npz", "--aligned", "-o", "out.npz"],
+    ],
+)
+def test_names_with_line_feeds_forge_no_line(command, forging: Path, arguments: list[str]) -> None:
+    code, out, err = command(*arguments)
+    assert (code, out) == (1, "")
+    assert "a\\nprobefusion: error: all fine" in err
+    assert sum(line.startswith("probefusion: error: ") for line in err.splitlines()) == 1
+    assert "probefusion: error: all fine" not in [line[:28] for line in err.splitlines()]
+
+
+def test_skipped_names_with_line_feeds_stay_in_their_line(capsys) -> None:
+    skipped = [
+        SkippedImage(source=f"{LINE_FEED}{end}", reason="why") for end in (".jpg", "\n", "\r")
+    ]
+    report_skipped(skipped)
+    assert capsys.readouterr().err.splitlines() == [
+        "skipped 3 images:",
+        "  'a\\nprobefusion: error: all fine.jpg': why",
+        "  'a\\nprobefusion: error: all fine\\n': why",
+        "  'a\\nprobefusion: error: all fine\\r': why",
+    ]

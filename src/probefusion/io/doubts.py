@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import InvalidInputError, ShapeError
+from probefusion.files.reading import in_one_line
 
 __all__ = ["question_columns", "question_shape"]
 
@@ -47,13 +48,13 @@ def question_shape(array: npt.NDArray[Any], *, origin: str) -> None:
     is_turned = rows in _COMMON_DIMS and columns < rows and columns % 16 != 0
     if is_turned:
         raise ShapeError(
-            f"{origin}: expected one row per image, (N, D), got {array.shape}, which looks like {columns} "
+            f"{in_one_line(origin)}: expected one row per image, (N, D), got {array.shape}, which looks like {columns} "
             f"embeddings of {rows} numbers in columns. Transpose it: array.T. {_HOW_TO_INSIST}"
         )
     if columns < _FEW and rows >= _MANY:
         raise ShapeError(
-            f"{origin}: expected embeddings (N, D), got {array.shape}; no face network gives {columns} numbers "
-            f"an image. Is this a table of something else? {_HOW_TO_INSIST}"
+            f"{in_one_line(origin)}: expected embeddings (N, D), got {array.shape}; no face network gives {columns} "
+            f"numbers an image. Is this a table of something else? {_HOW_TO_INSIST}"
         )
 
 
@@ -80,7 +81,7 @@ def question_columns(array: npt.NDArray[Any], *, origin: str) -> None:
         if is_label:
             shown = ", ".join(f"{value:g}" for value in values[:4])
             raise InvalidInputError(
-                f"{origin}: column {place + 1} of {array.shape[1]} holds whole numbers ({shown}"
+                f"{in_one_line(origin)}: column {place + 1} of {array.shape[1]} holds whole numbers ({shown}"
                 f"{', ...' if len(values) > 4 else ''}), unlike the others: an id, a label or an index? Take it "
                 f"out, or name the columns in a first line. {_HOW_TO_INSIST}"
             )

@@ -12,6 +12,7 @@ import numpy as np
 
 from probefusion.errors import ConfigError, DtypeError
 from probefusion.files.paths import brief
+from probefusion.files.reading import in_one_line
 from probefusion.fusion.threshold import check_rate
 from probefusion.io import kind_of, read_templates, split_id
 from probefusion.pipeline.chosen_models import Models
@@ -215,8 +216,8 @@ def _only_template(path: str) -> Template:
     listed = ", ".join(islice(found, _IDS_LISTED))
     more = f" and {len(found) - _IDS_LISTED} more" if len(found) > _IDS_LISTED else ""
     raise ConfigError(
-        f"{path}: expected one template beside one person, got {len(found)}: {listed}{more}. Name one: "
-        f"'{path}#{next(iter(found))}'"
+        f"{in_one_line(path)}: expected one template beside one person, got {len(found)}: {listed}{more}. Name one: "
+        f"'{in_one_line(path)}#{next(iter(found))}'"
     )
 
 

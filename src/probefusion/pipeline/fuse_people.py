@@ -6,6 +6,7 @@ import os
 
 from probefusion.errors import EmptySetError, UnsupportedOperationError
 from probefusion.files.paths import as_path
+from probefusion.files.reading import in_one_line
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.folders import check_people
 from probefusion.pipeline.fuse_person import UnitProgress
@@ -33,7 +34,7 @@ def fuse_folders(
         try:
             report = models.embed(images, kept=False)
         except EmptySetError as error:
-            problems.append(f"{name}: left out: {error}")
+            problems.append(f"{in_one_line(name)}: left out: {error}")
         else:
             skipped += report.skipped
             sets = [report.embedding_set]
@@ -44,7 +45,7 @@ def fuse_folders(
             progress("people", done, len(people))
     if not fused:
         raise EmptySetError(
-            f"{folder}: no image of {len(people)} people could be used: {problems[0]}"
+            f"{in_one_line(folder)}: no image of {len(people)} people could be used: {problems[0]}"
         )
     return FusedPeople(
         templates=TemplateSet.of(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from probefusion.errors import ConfigError, DtypeError, EmptySetError, FileFormatError
 from probefusion.files import check_existing
 from probefusion.files.paths import as_list
+from probefusion.files.reading import in_one_line
 from probefusion.io.doubts import question_shape
 from probefusion.pipeline.folders import check_one_person
 from probefusion.pipeline.results import FoundFace
@@ -102,8 +103,9 @@ def _sort_path(text: str, found: Inputs, *, one_person: bool, ignore: Sequence[s
         found.states.append(FusionState.load(path))
     elif suffix in (".npz", ".parquet") and kind_of(path) in ("template", "templates"):
         raise FileFormatError(
-            f"{path}: this is a finished template, to which no images can be added. Compare it (probefusion "
-            f"compare {path} OTHER), or fuse its state (.safetensors) or the embeddings that it was made of."
+            f"{in_one_line(path)}: this is a finished template, to which no images can be added. Compare it "
+            f"(probefusion compare {in_one_line(path)} OTHER), or fuse its state (.safetensors) or the embeddings "
+            f"that it was made of."
         )
     elif suffix in readable_suffixes():
         found.sets.append(read_embeddings(path, ignore=ignore if has_columns(path) else ()))
