@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from probefusion.cli import main
+from probefusion.cli.log import log_to_stderr
 from probefusion.cli.pipeline_options import report_skipped
 from probefusion.cli.streams import plain
 from probefusion.faces import SkippedImage
@@ -244,3 +246,9 @@ def test_skipped_names_with_line_feeds_stay_in_their_line(capsys) -> None:
         "  'a\\nprobefusion: error: all fine\\n': why",
         "  'a\\nprobefusion: error: all fine\\r': why",
     ]
+
+
+def test_a_note_of_the_log_stays_in_its_line(capsys) -> None:
+    with log_to_stderr():
+        logging.getLogger("probefusion").warning("%s: left out", f"{LINE_FEED}.jpg")
+    assert capsys.readouterr().err == ("warning: a\\nprobefusion: error: all fine.jpg: left out\n")
