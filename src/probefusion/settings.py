@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from probefusion.errors import ConfigError, UnknownNameError
+from probefusion.files.reading import in_one_line
 
 __all__ = ["Setting", "check_settings", "list_settings", "read_settings_file", "setting"]
 
@@ -109,7 +110,7 @@ def read_settings_file(path: str | os.PathLike[str], *classes: type[Any]) -> dic
     """
     import msgspec
 
-    from probefusion.files.reading import read_bytes, reading  # brings NumPy
+    from probefusion.files.reading import read_bytes, reading  # brings NumPy, in_one_line
 
     path = os.fspath(path) if isinstance(path, os.PathLike) else path
     data = read_bytes(path, at_most=_LARGEST, name="settings file")
@@ -144,7 +145,7 @@ def check_settings(
     checked: dict[str, Any] = {}
     for name, value in given.items():
         if name not in known:
-            raise ConfigError(f"{source}: {UnknownNameError(kind, name, known)}")
+            raise ConfigError(f"{in_one_line(source)}: {UnknownNameError(kind, name, known)}")
         entry = known[name]
         if entry.can_be_none and entry.value_type is not str and value == "none":
             value = None
@@ -154,5 +155,7 @@ def check_settings(
             checked[name] = msgspec.convert(value, entry.type, strict=True)
         except msgspec.ValidationError as error:
             wanted = str(error).replace("`", "").removeprefix("Expected ").split(", got ")[0]
-            raise ConfigError(f"{source}: {name}: expected {wanted}, got {value!r}.") from error
+            raise ConfigError(
+                f"{in_one_line(source)}: {name}: expected {wanted}, got {value!r}."
+            ) from error
     return checked

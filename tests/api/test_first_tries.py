@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +21,11 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.fusion import MeanFuser, NormWeightedFuser
+from probefusion.fusion.universal import UniversalFuser
+from probefusion.io import from_deepface, from_face_recognition, from_insightface, from_uniface
+from probefusion.pipeline import Pipeline
 from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_detector, load_embedder, load_fuser
 
 
 @pytest.fixture
@@ -72,6 +77,94 @@ def test_other_arguments_of_wrong_types(rows: np.ndarray) -> None:
     for threads in (0, -1, 100_000, 2.5, "2"):
         with pytest.raises(ConfigError, match="num_threads"):
             MeanFuser(num_threads=threads)  # type: ignore[arg-type]
+
+
+ROWS = np.eye(3)
+MEAN = functools.partial(Pipeline, fuser="mean", aligned=True)
+TRIES = {
+    "load_fuser": (load_fuser, "fuser: expected a name"),
+    "load_embedder": (load_embedder, "embedder: expected a name"),
+    "load_detector": (load_detector, "detector: expected a name"),
+    "Pipeline.fuse": (lambda given: MEAN().fuse(given), "inputs: expected a path, an array"),
+    "Pipeline.read_sets": (lambda given: MEAN().read_sets(given), "inputs: expected a path"),
+    "Pipeline.embed": (lambda given: MEAN().embed(given), "paths: expected images"),
+    "Pipeline.compare, first": (lambda given: MEAN().compare(given, ROWS), "inputs: expected a"),
+    "Pipeline.compare, second": (lambda given: MEAN().compare(ROWS, given), "inputs: expected a"),
+    "Pipeline.fuse_people": (lambda given: MEAN().fuse_people(given), "folder: expected a path"),
+    "Pipeline.compare_people": (
+        lambda given: MEAN().compare_people(given),
+        "first: expected a TemplateSet",
+    ),
+    "Pipeline.search": (
+        lambda given: MEAN().search(ROWS, given),
+        "among: expected a TemplateSet",
+    ),
+    "from_insightface": (from_insightface, "faces: expected a list"),
+    "from_uniface": (from_uniface, "faces: expected a list"),
+    "from_deepface": (from_deepface, "results: expected a list"),
+    "from_deepface, inside": (
+        lambda given: from_deepface([given]),
+        "result 0 of DeepFace: expected a list",
+    ),
+    "from_face_recognition": (from_face_recognition, "encodings: expected a list"),
+}
+
+
+@pytest.mark.parametrize("given", [None, 3])
+@pytest.mark.parametrize("call", TRIES)
+def test_what_is_of_a_wrong_type_is_named(call: str, given: object) -> None:
+    tried, told = TRIES[call]
+    with pytest.raises(DtypeError) as refused:
+        tried(given)
+    message = str(refused.value)
+    assert message.startswith(told)
+    assert f"got {type(given).__name__} {given}. " in message
+    assert message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({"embedder": 3}, "an embedder or None"),
+        ({"detector": 3}, "a detector or None"),
+        ({"fuser": 3}, "or a fuser"),
+        ({"fuser": None}, "or a fuser"),
+    ],
+)
+def test_what_is_no_model_is_named(model: dict[str, object], expected: str) -> None:
+    ((name, given),) = model.items()
+    with pytest.raises(DtypeError) as refused:
+        Pipeline(**model).fuse(ROWS)  # type: ignore[arg-type]
+    assert str(refused.value).startswith(f"{name}: expected a name, the path of")
+    assert f"{expected}, got {type(given).__name__} {given}. Give one of these" in str(
+        refused.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "num_images", "kind", "told"),
+    [
+        ("x", 1, DtypeError, "false_match_rate: expected a fraction between 0 and 1, got str 'x'"),
+        (None, 1, DtypeError, "false_match_rate: expected a fraction between 0 and 1, got NoneT"),
+        (2, 1, ConfigError, "false_match_rate: expected a fraction between 0 and 1, got 2"),
+        (1e-3, None, DtypeError, "num_images: expected a whole number of images, got NoneType"),
+        (1e-3, 2.5, DtypeError, "num_images: expected a whole number of images, got float 2.5"),
+        (1e-3, 0, ConfigError, "num_images: expected at least 1 image, got 0"),
+    ],
+)
+def test_thresholds_that_cannot_be_asked_for(
+    fuser_folders: dict[str, Path], rate: object, num_images: object, kind: type, told: str
+) -> None:
+    for fuser in (MeanFuser(), UniversalFuser(), load_fuser(fuser_folders["exact"])):
+        with pytest.raises(kind) as refused:
+            fuser.threshold_for(rate, num_images)  # type: ignore[arg-type]
+        assert str(refused.value).startswith(told)
+
+
+@pytest.mark.parametrize("rate", ["x", None])
+def test_rates_that_are_no_numbers_in_a_comparison(rate: object) -> None:
+    with pytest.raises(DtypeError, match="--fmr: expected a fraction between 0 and 1, got"):
+        MEAN().compare(ROWS, ROWS, false_match_rate=rate)  # type: ignore[arg-type]
 
 
 def fuse_there(job: tuple[object, EmbeddingSet]) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from probefusion.cli import main
+from probefusion.cli.log import log_to_stderr
 from probefusion.cli.pipeline_options import report_skipped
 from probefusion.cli.streams import plain
 from probefusion.faces import SkippedImage
@@ -169,3 +171,84 @@ def test_threads_that_no_machine_has(command, person: Path, given: str) -> None:
     code, _, err = command("fuse", person, "--threads", given, "-o", person.parent / "t.npz")
     assert code == 2
     assert "--threads" in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["compare", "A", "A"]])
+def test_a_full_standard_output_is_named(person: Path, command: list[str], unbuffered: str) -> None:
+    given = [str(person) if word == "A" else word for word in command]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "probefusion", *given],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert done.returncode == 1
+    told = [line for line in done.stderr.splitlines() if not line.startswith("fuser: ")]
+    assert told == [
+        "probefusion: error: standard output cannot be written: no space left on device. Make room there, or "
+        "send it elsewhere."
+    ]
+
+
+LINE_FEED = "a\nprobefusion: error: all fine"
+
+
+@pytest.fixture
+def forging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with files whose names hold a line feed; as some systems take none, it may be skipped."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    try:
+        (folder / f"{LINE_FEED}.jpg").write_bytes(b"no image")
+    except OSError:
+        pytest.skip("no file can have such a name here")
+    (tmp_path / f"{LINE_FEED}.npz").write_bytes(b"no archive")
+    (tmp_path / f"{LINE_FEED}.csv").write_bytes(b"no table")
+    (tmp_path / f"{LINE_FEED}.safetensors").write_bytes(b"no state")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["embed", "folder", "--aligned", "-o", "out.npz"],
+        *(
+            ["fuse", f"{LINE_FEED}{end}", "-o", "out.npz"]
+            for end in (".npz", ".csv", ".safetensors")
+        ),
+        ["fuse", f"{LINE_FEED} absent.npz", "-o", "out.npz"],
+        ["compare", f"{LINE_FEED}.npz", f"{LINE_FEED}.npz"],
+        ["embed", f"{LINE_FEED}.npz", "--aligned", "-o", "out.npz"],
+    ],
+)
+def test_names_with_line_feeds_forge_no_line(command, forging: Path, arguments: list[str]) -> None:
+    code, out, err = command(*arguments)
+    assert (code, out) == (1, "")
+    assert "a\\nprobefusion: error: all fine" in err
+    assert sum(line.startswith("probefusion: error: ") for line in err.splitlines()) == 1
+    assert "probefusion: error: all fine" not in [line[:28] for line in err.splitlines()]
+
+
+def test_skipped_names_with_line_feeds_stay_in_their_line(capsys) -> None:
+    skipped = [
+        SkippedImage(source=f"{LINE_FEED}{end}", reason="why") for end in (".jpg", "\n", "\r")
+    ]
+    report_skipped(skipped)
+    assert capsys.readouterr().err.splitlines() == [
+        "skipped 3 images:",
+        "  'a\\nprobefusion: error: all fine.jpg': why",
+        "  'a\\nprobefusion: error: all fine\\n': why",
+        "  'a\\nprobefusion: error: all fine\\r': why",
+    ]
+
+
+def test_a_note_of_the_log_stays_in_its_line(capsys) -> None:
+    with log_to_stderr():
+        logging.getLogger("probefusion").warning("%s: left out", f"{LINE_FEED}.jpg")
+    assert capsys.readouterr().err == ("warning: a\\nprobefusion: error: all fine.jpg: left out\n")

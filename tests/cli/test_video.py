@@ -200,6 +200,28 @@ def test_the_universal_fuser_works_on_videos_where_it_is_named(
     assert last["threshold"] == 0.5
 
 
+def test_people_of_the_gallery_that_cannot_be_used_are_recorded(
+    command, clip, options, tmp_path
+) -> None:
+    """A clip and a damaged image among the stills are told in the results, not on standard error alone."""
+    gallery = tmp_path / "gallery"
+    gallery.mkdir()
+    cv2.imwrite(str(gallery / "ann.png"), next(iter(two_people()))[..., ::-1])
+    (gallery / "bob.mp4").write_bytes(clip.read_bytes())
+    (gallery / "eve.jpg").write_bytes(b"no image")
+    folder = tmp_path / "out"
+    code, out, err = command("video", clip, "-o", folder, "--gallery", gallery, "--json", *options)
+    assert code == 3, err
+    problems = json.loads(out)["problems"]
+    assert [problem.partition(": ")[0] for problem in problems] == ["gallery", "gallery"]
+    assert f"gallery: {gallery}/bob.mp4: a video: give its own path" in problems
+    assert sum(f"{gallery}/eve.jpg" in problem for problem in problems) == 1
+    assert json.loads((folder / "tracks.json").read_text())["problems"] == problems
+    page = (folder / "report.html").read_text()
+    assert page.count("bob.mp4: a video: give its own path.") == 1
+    assert page.count("eve.jpg") >= 1
+
+
 def test_merges_are_told(command, clip, options, tmp_path) -> None:
     """Green has left when blue comes: the only two that may be merged."""
     given = ("--merge-tracks", "-1", "--fuser", "mean", "--min-images", "5")

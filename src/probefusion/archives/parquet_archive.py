@@ -18,6 +18,7 @@ from probefusion.files.parquet import (
     open_parquet,
     reading_parquet,
 )
+from probefusion.files.reading import in_one_line
 
 __all__ = ["ParquetArchive"]
 
@@ -136,7 +137,7 @@ def _refuse_templates(schema: Any, path: Path) -> None:
     fuser = metadata_text(schema, "fuser")
     if fuser is not None and {"template_id", "num_images"} <= set(schema.names):
         raise FileFormatError(
-            f"{path}: these are finished templates of {fuser}, to which no images can be added. Give the "
+            f"{in_one_line(path)}: these are finished templates of {fuser}, to which no images can be added. Give the "
             f"embeddings that they were made of."
         )
 
@@ -155,14 +156,16 @@ def _kind_of_column(kind: Any, column: str, by: str, file: str) -> str:
             return "integers"
         if types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind):
             return "texts"
-        raise DtypeError(f"{file}: column {by!r}: expected integers or texts, got {kind}.")
+        raise DtypeError(
+            f"{in_one_line(file)}: column {by!r}: expected integers or texts, got {kind}."
+        )
     is_list = types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind)
     inner = kind.value_type if is_list else None
     while inner is not None and column == "style" and hasattr(inner, "value_type"):
         inner = inner.value_type
     if inner is None or not types.is_floating(inner):
         raise DtypeError(
-            f"{file}: column {column!r}: expected lists of floating-point numbers, got {kind}."
+            f"{in_one_line(file)}: column {column!r}: expected lists of floating-point numbers, got {kind}."
         )
     return f"lists of {kind.list_size}" if types.is_fixed_size_list(kind) else "lists"
 

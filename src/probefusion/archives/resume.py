@@ -23,7 +23,7 @@ from probefusion.errors import FileFormatError, IntegrityError, MismatchError
 from probefusion.files import read_npz, replace_file, write_npz
 from probefusion.files.hashed_json import hashed_json
 from probefusion.files.npy import map_npy
-from probefusion.files.reading import reading
+from probefusion.files.reading import in_one_line, reading
 from probefusion.files.records import read_record
 from probefusion.fusion.contributions import Sums
 
@@ -54,7 +54,7 @@ class VectorFile:
             np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape).flush()
         mapped = self.read()
         if mapped.shape != (num_rows, dim) or not isinstance(mapped, np.memmap):
-            raise FileFormatError(f"{path}: damaged. {_STEP}")
+            raise FileFormatError(f"{in_one_line(path)}: damaged. {_STEP}")
         self._first, self._stride = int(mapped.offset), dim * 4
         self._file = path.open("r+b")
         self.checksums = np.zeros(num_rows, np.uint32)
@@ -81,7 +81,7 @@ class VectorFile:
         for row in finished.tolist():
             if zlib.crc32(rows[row].tobytes()) != checksums[row]:
                 raise IntegrityError(
-                    f"{self._path}: row {row} is not what was written to it (another checksum). {_STEP}"
+                    f"{in_one_line(self._path)}: row {row} is not what was written to it (another checksum). {_STEP}"
                 )
         self.checksums[:] = checksums
 
@@ -145,7 +145,7 @@ class Checkpoint:
         differing = [key for key in job if found.get(key) != job[key]]
         if differing:
             raise MismatchError(
-                f"{folder}: holds an interrupted run that differs in {', '.join(differing)}. Delete the "
+                f"{in_one_line(folder)}: holds an interrupted run that differs in {', '.join(differing)}. Delete the "
                 f"folder to begin anew, or choose another output."
             )
         saved = folder / "checkpoint.npz"

@@ -13,11 +13,12 @@ __all__ = ["log_to_stderr"]
 
 
 class _Lines(logging.Handler):
-    """Prints messages plainly; warnings are marked. The stream of the moment is used, also behind a bar."""
+    """Prints messages plainly, each in one line; warnings are marked. The stream of the moment is used."""
 
     def emit(self, record: logging.LogRecord) -> None:
         mark = "warning: " if record.levelno >= logging.WARNING else ""
-        print(plain(f"{mark}{record.getMessage()}"), file=sys.stderr)
+        text = record.getMessage().replace("\n", "\\n")
+        print(plain(f"{mark}{text}"), file=sys.stderr)
 
 
 @contextmanager

@@ -56,7 +56,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     _complete(parser)
     try:
         options = parser.parse_args(arguments)
-    except SystemExit as stop:
+    except (
+        SystemExit
+    ) as stop:  # after --help and --version too, whose text may still wait to be written
+        sys.stdout.flush()
         return int(stop.code or 0)
     if not hasattr(options, "run"):  # no command was given
         parser.print_help(sys.stderr)

@@ -89,7 +89,7 @@ def report_skipped(skipped: Sequence[SkippedImage]) -> None:
         return
     print(f"skipped {len(skipped)} images:", file=sys.stderr)
     for image in skipped[:_LISTED]:
-        print(f"  {image.source}: {image.reason}", file=sys.stderr)
+        print(f"  {image}", file=sys.stderr)
     if len(skipped) > _LISTED:
         reasons = Counter(_kind_of_reason(image.reason) for image in skipped[_LISTED:])
         print(f"  and {len(skipped) - _LISTED} more:", file=sys.stderr)

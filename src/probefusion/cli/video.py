@@ -100,6 +100,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Processes and writes, or watches; 3 if something was damaged or skipped, 130 if interrupted."""
     from probefusion.errors import ConfigError
+    from probefusion.files.reading import in_one_line
 
     _check(options)
     with (
@@ -111,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
         work = _watch if options.output is None else _process
         skipped = work(reader, options, stop)
     for problem in reader.problems:
-        print(f"warning: {reader.facts.source}: {problem}", file=sys.stderr)
+        print(f"warning: {in_one_line(reader.facts.source)}: {problem}", file=sys.stderr)
     report_skipped(skipped)
     if stop():
         return 130
@@ -186,6 +187,8 @@ def _process(
     with clip:
         if options.merge_tracks is not None:
             merge_clip(clip, options.merge_tracks)
+        if stills is not None:
+            clip.problems = (*stills.problems, *clip.problems)
         explanations = explain_clip(clip, stills, **search)
         with result_folder(options.output, force=options.force) as draft:
             _write(clip, explanations, draft, options)

@@ -169,7 +169,7 @@ def _why_empty(skipped: list[SkippedImage], num_sources: int) -> str:
             "paths: found no image. In folders and archives files are taken for images by their ending "
             "(.jpg, .png, ...) or their first bytes; notes and tables beside them are passed over."
         )
-    reasons = "; ".join(f"{item.source}: {item.reason}" for item in skipped[:_REASONS_SHOWN])
+    reasons = "; ".join(str(item) for item in skipped[:_REASONS_SHOWN])
     more = len(skipped) - _REASONS_SHOWN
     return (
         f"paths: none of {max(num_sources, len(skipped))} images could be used: {reasons}"

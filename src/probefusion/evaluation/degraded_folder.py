@@ -72,6 +72,8 @@ class FuserAtSize:
         raw_gallery: TAR where the gallery image's unit embedding is taken as it is, not fused.
         tpir: TPIR at each false positive identification rate. Non-mated searches: each probe set
             against the gallery without its own person.
+        num_false_positives: Non-mated searches that return somebody at each of these thresholds; None where
+            the rate is not resolved.
         rank1: Rank-1 rate with its interval.
         cmc: (max_rank,) identification rate at rank 1, 2, ...; ties count against the probe.
         scores: Mated and non-mated similarities, for curves and comparisons.
@@ -84,6 +86,7 @@ class FuserAtSize:
     verification_intervals: tuple[BootstrapInterval, ...]
     raw_gallery: tuple[TarAtFar, ...]
     tpir: tuple[BootstrapInterval, ...]
+    num_false_positives: tuple[int | None, ...]
     rank1: BootstrapInterval
     cmc: npt.NDArray[np.float64]
     scores: ComparisonScores
@@ -214,6 +217,7 @@ def _measure(
         verification_intervals=found.verification_intervals,
         raw_gallery=raw.tar_at_far(plan.false_accept_rates),
         tpir=found.tpir,
+        num_false_positives=found.num_false_positives,
         rank1=found.rank1,
         cmc=(found.ranks[:, None] <= np.arange(1, plan.max_rank + 1)).mean(axis=0),
         scores=found.scores,

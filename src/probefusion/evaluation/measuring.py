@@ -64,6 +64,8 @@ class Measured:
         verification_intervals: The same with intervals over people.
         tpir: TPIR at each false positive identification rate. Non-mated searches: each probe set
             against the gallery without its own person.
+        num_false_positives: Non-mated searches that return somebody at each of these thresholds; None where
+            the rate is not resolved.
         rank1: Rank-1 rate with its interval.
         ranks: (P,) int64, rank of the own entry in each search.
         scores: Mated and non-mated similarities.
@@ -72,6 +74,7 @@ class Measured:
     verification: tuple[TarAtFar, ...]
     verification_intervals: tuple[BootstrapInterval, ...]
     tpir: tuple[BootstrapInterval, ...]
+    num_false_positives: tuple[int | None, ...]
     rank1: BootstrapInterval
     ranks: npt.NDArray[np.int64]
     scores: ComparisonScores
@@ -92,7 +95,7 @@ def measured(
         EmptySetError: If there are none.
         InvalidInputError: If there are fewer than two people.
     """
-    comparisons = pool_scores(parts)
+    comparisons, searches = pool_scores(parts), pool_searches(parts)
     subjects = np.concatenate([part.subjects for part in parts])
     ranks = np.concatenate([part.ranks for part in parts])
     settings: dict[str, Any] = {
@@ -106,7 +109,11 @@ def measured(
         verification_intervals=bootstrap_over_people(
             comparisons, plan.false_accept_rates, **settings
         ),
-        tpir=bootstrap_over_people(pool_searches(parts), plan.false_positive_rates, **settings),
+        tpir=bootstrap_over_people(searches, plan.false_positive_rates, **settings),
+        num_false_positives=tuple(
+            rate.num_false_accepts
+            for rate in tar_at_far(searches.mated, searches.non_mated, plan.false_positive_rates)
+        ),
         rank1=bootstrap_mean_over_people((ranks == 1).astype(np.float64), people, **settings),
         ranks=ranks,
         scores=comparisons,

@@ -202,6 +202,7 @@ def _point(scorer: _Scorer, column: MediaColumn, plan: MediaPlan) -> tuple[Measu
         verification_intervals=found.verification_intervals,
         raw_gallery=raw_gallery,
         tpir=found.tpir,
+        num_false_positives=found.num_false_positives,
         rank1=found.rank1,
         curve=roc(found.scores.mated, found.scores.non_mated, max_points=_CURVE_POINTS),
         num_searches=len(found.ranks),

@@ -87,6 +87,8 @@ class MediaPoint:
         raw_gallery: The same where the gallery image's unit embedding is taken as it is, not fused.
         tpir: TPIR at each false positive identification rate. Non-mated searches: each probe set
             against the gallery without its own person.
+        num_false_positives: Non-mated searches that return somebody at each of these thresholds; None where
+            the rate is not resolved.
         rank1: Rank-1 rate with its interval.
         curve: The ROC, thinned.
         num_searches: Probe sets searched for, in all replicates together.
@@ -100,6 +102,7 @@ class MediaPoint:
     verification_intervals: tuple[BootstrapInterval, ...]
     raw_gallery: tuple[BootstrapInterval, ...]
     tpir: tuple[BootstrapInterval, ...]
+    num_false_positives: tuple[int | None, ...]
     rank1: BootstrapInterval
     curve: RocCurve
     num_searches: int

@@ -14,6 +14,7 @@ from probefusion.faces.jpeg_damage import jpeg_damage
 from probefusion.faces.other_formats import OTHER_KINDS, decode_other
 from probefusion.faces.several_pictures import several_pictures
 from probefusion.files.paths import pointer_oid
+from probefusion.files.reading import in_one_line
 
 __all__ = ["MAX_PIXELS", "decode_image", "decode_or_reason"]
 
@@ -48,7 +49,7 @@ def decode_image(data: bytes, *, source: str = "image") -> Image:
     """
     result = decode_or_reason(data)
     if isinstance(result, str):
-        raise FileFormatError(f"{source}: {result}")
+        raise FileFormatError(f"{in_one_line(source)}: {result}")
     return result
 
 

@@ -19,6 +19,7 @@ from probefusion.faces.decoding import MAX_PIXELS
 from probefusion.faces.endings import VIDEO_SUFFIXES
 from probefusion.faces.listing import as_text
 from probefusion.files import check_existing
+from probefusion.files.reading import in_one_line
 
 __all__ = ["VIDEO_SUFFIXES", "VideoFacts", "VideoFrame", "VideoReader", "is_video"]
 
@@ -264,7 +265,9 @@ class VideoReader:
         else:
             path = check_existing(source, name="video")
             if not path.is_file():
-                raise FileFormatError(f"{source}: expected a video file, got a folder or pipe.")
+                raise FileFormatError(
+                    f"{in_one_line(source)}: expected a video file, got a folder or pipe."
+                )
             target = f"file:{path}"
         try:
             return self._av.open(target, options=options, **settings)

@@ -19,7 +19,7 @@ from probefusion.faces.listing import (
     describe_error,
     list_images,
 )
-from probefusion.files.reading import READ_ERRORS, open_zip
+from probefusion.files.reading import READ_ERRORS, in_one_line, open_zip
 from probefusion.workers import map_in_order
 
 __all__ = [
@@ -118,7 +118,7 @@ def read_crop(data: bytes, *, source: str = "image", size: int = 112) -> Image:
     """
     crop = fit_crop(decode_image(data, source=source), size)
     if isinstance(crop, str):
-        raise FileFormatError(f"{source}: {crop}")
+        raise FileFormatError(f"{in_one_line(source)}: {crop}")
     return crop
 
 

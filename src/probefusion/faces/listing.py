@@ -20,7 +20,7 @@ from probefusion.faces.endings import (
 from probefusion.faces.image_header import image_kind
 from probefusion.files import check_existing
 from probefusion.files.paths import pointer_oid
-from probefusion.files.reading import READ_ERRORS, open_zip, reason_of
+from probefusion.files.reading import READ_ERRORS, in_one_line, open_zip, reason_of
 
 __all__ = [
     "ImageSource",
@@ -48,6 +48,10 @@ class SkippedImage:
 
     source: str
     reason: str
+
+    def __str__(self) -> str:
+        """Name and reason in one line, whatever the name holds."""
+        return f"{in_one_line(self.source)}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)

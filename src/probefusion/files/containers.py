@@ -13,6 +13,7 @@ import numpy.typing as npt
 from probefusion.errors import FileFormatError, IntegrityError
 from probefusion.files.content_hash import content_hash
 from probefusion.files.npy import open_npz
+from probefusion.files.reading import in_one_line
 from probefusion.files.replacing import replace_file
 
 __all__ = [
@@ -97,7 +98,7 @@ def _check_npz_hash(path: Path, comment: bytes, arrays: Mapping[str, npt.NDArray
     mark = _HASH_MARK.encode()
     if comment.startswith(mark) and comment != mark + content_hash(arrays).encode():
         raise IntegrityError(
-            f"{path}: its arrays are not those that were written to it (another SHA-256). The file "
+            f"{in_one_line(path)}: its arrays are not those that were written to it (another SHA-256). The file "
             f"was changed or damaged; take a copy of it, or make it again."
         )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from probefusion.errors import FileFormatError, IntegrityError
-from probefusion.files.reading import read_bytes, reading, reading_step
+from probefusion.files.reading import in_one_line, read_bytes, reading, reading_step
 from probefusion.files.replacing import replace_file
 
 __all__ = ["HASH_KEY", "LARGEST_JSON", "check_json_hash", "hashed_json", "json_hash", "renew_hash"]
@@ -119,7 +119,9 @@ def renew_hash(path: str | Path) -> None:
         text = data[len(mark) :].decode()
         plain = json.loads(text)
     if not isinstance(plain, dict) or not plain.keys() - {HASH_KEY}:
-        raise FileFormatError(f"{path}: expected a JSON object with at least one key of its own.")
+        raise FileFormatError(
+            f"{in_one_line(path)}: expected a JSON object with at least one key of its own."
+        )
     value = f'"{json_hash(plain)}"'
     if HASH_KEY in plain:
         first, last = _place_of_hash(text)

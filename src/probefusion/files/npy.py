@@ -95,7 +95,7 @@ class NpzFile:
             name = member.filename.removesuffix(".npy")
             if name in self._members:
                 raise FileFormatError(
-                    f"{path}: holds two arrays named {name!r}, expected one. Write it again."
+                    f"{in_one_line(path)}: holds two arrays named {name!r}, expected one. Write it again."
                 )
             self._members[name] = member
         self.names = tuple(self._members)
@@ -111,22 +111,22 @@ class NpzFile:
         Raises:
             FileFormatError: If it is damaged, encrypted, or no plain array.
         """
-        origin = f"{self._path}: {in_one_line(name)}"
+        origin = f"{in_one_line(self._path)}: {in_one_line(name)}"
         member = self._members[name]
         with reading(origin, "a plain array"):
             if member.flag_bits & _ENCRYPTED:
                 raise FileFormatError(
-                    f"{origin}: is encrypted, expected an archive without a password."
+                    f"{in_one_line(origin)}: is encrypted, expected an archive without a password."
                 )
             if member.compress_type not in _KNOWN_COMPRESSION:
                 raise FileFormatError(
-                    f"{origin}: is compressed by an unknown method ({member.compress_type}). Write "
+                    f"{in_one_line(origin)}: is compressed by an unknown method ({member.compress_type}). Write "
                     f"it with numpy.savez or numpy.savez_compressed."
                 )
             with self._archive.open(member) as stream:
                 array = _read_array(stream, member.file_size, origin)
                 if stream.read(1):  # also makes zipfile compare the checksum
-                    raise FileFormatError(f"{origin}: is longer than its header says.")
+                    raise FileFormatError(f"{in_one_line(origin)}: is longer than its header says.")
             return array
 
     def read_all(self) -> dict[str, npt.NDArray[Any]]:
@@ -160,7 +160,9 @@ def _check_end(path: Path, comment: bytes) -> None:
         stream.seek(-len(comment) - _END_BYTES, 2)
         end = stream.read(_END_BYTES)
     if end[:4] != b"PK\5\6" or int.from_bytes(end[-2:], "little") != len(comment):
-        raise FileFormatError(f"{path}: is cut off, or goes on behind its end. Write it again.")
+        raise FileFormatError(
+            f"{in_one_line(path)}: is cut off, or goes on behind its end. Write it again."
+        )
 
 
 def _read_array(stream: IO[bytes], size: int, origin: str) -> npt.NDArray[Any]:
@@ -175,7 +177,7 @@ def _read_array(stream: IO[bytes], size: int, origin: str) -> npt.NDArray[Any]:
     while done < header.num_bytes:
         count = source.readinto(raw[done : done + _BLOCK])
         if not count:
-            raise FileFormatError(f"{origin}: is cut off after {done:,} bytes.")
+            raise FileFormatError(f"{in_one_line(origin)}: is cut off after {done:,} bytes.")
         done += count
     if header.is_fortran:
         return flat.reshape(header.shape[::-1]).transpose()
@@ -189,19 +191,23 @@ def _read_header(stream: IO[bytes], origin: str) -> _Header:
         (2, 0): np.lib.format.read_array_header_2_0,
     }
     if version not in readers:
-        raise FileFormatError(f"{origin}: expected an .npy file of version 1 or 2, got {version}.")
+        raise FileFormatError(
+            f"{in_one_line(origin)}: expected an .npy file of version 1 or 2, got {version}."
+        )
     header = _Header(*readers[version](stream))
     if header.dtype.hasobject:
         raise FileFormatError(
-            f"{origin}: it holds object arrays, which are not read: opening them may run programs. "
+            f"{in_one_line(origin)}: it holds object arrays, which are not read: opening them may run programs. "
             f"Save plain arrays of numbers or texts."
         )
     if header.dtype.fields is not None or header.dtype.subdtype is not None:
         raise FileFormatError(
-            f"{origin}: expected one plain array, got records ({header.dtype}). Save each field."
+            f"{in_one_line(origin)}: expected one plain array, got records ({header.dtype}). Save each field."
         )
     if any(length < 0 for length in header.shape):
-        raise FileFormatError(f"{origin}: its header says the shape is {header.shape}.")
+        raise FileFormatError(
+            f"{in_one_line(origin)}: its header says the shape is {header.shape}."
+        )
     return header
 
 
@@ -209,6 +215,6 @@ def _check_length(header: _Header, available: int, origin: str) -> None:
     count = math.prod(header.shape)
     if header.num_bytes != available or count > max(header.num_bytes, 1):
         raise FileFormatError(
-            f"{origin}: its header says shape {header.shape} of {header.dtype}, {header.num_bytes:,} "
+            f"{in_one_line(origin)}: its header says shape {header.shape} of {header.dtype}, {header.num_bytes:,} "
             f"bytes, but {available:,} follow. The file is damaged or cut off; write it again."
         )

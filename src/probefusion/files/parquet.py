@@ -13,7 +13,7 @@ import numpy.typing as npt
 from probefusion.errors import DtypeError, FileFormatError, ShapeError
 from probefusion.extras import import_extra
 from probefusion.files.paths import check_file
-from probefusion.files.reading import check_declared_bytes, reading
+from probefusion.files.reading import check_declared_bytes, in_one_line, reading
 
 __all__ = [
     "label_column",
@@ -128,22 +128,22 @@ def list_matrix(merged: Any, name: str, origin: str) -> npt.NDArray[Any]:
         types.is_floating(kind.value_type) or types.is_integer(kind.value_type)
     ):
         raise DtypeError(
-            f"{origin}: column {name!r} must hold lists of numbers, got {str(kind)[:80]}."
+            f"{in_one_line(origin)}: column {name!r} must hold lists of numbers, got {str(kind)[:80]}."
         )
     with reading_parquet(origin):
         if merged.null_count:
             raise FileFormatError(
-                f"{origin}: column {name!r} has {merged.null_count} missing values."
+                f"{in_one_line(origin)}: column {name!r} has {merged.null_count} missing values."
             )
         lengths = set(merged.value_lengths().unique().to_pylist())
         if len(lengths) > 1:
             raise ShapeError(
-                f"{origin}: column {name!r} has rows of different lengths {sorted(lengths)[:5]}."
+                f"{in_one_line(origin)}: column {name!r} has rows of different lengths {sorted(lengths)[:5]}."
             )
         values = merged.flatten()
         if values.null_count:
             raise FileFormatError(
-                f"{origin}: column {name!r} has {values.null_count} missing numbers."
+                f"{in_one_line(origin)}: column {name!r} has {values.null_count} missing numbers."
             )
         numbers = values.to_numpy(zero_copy_only=False)
         matrix: npt.NDArray[Any] = numbers.reshape(len(merged), *lengths)
@@ -165,7 +165,7 @@ def label_column(column: Any, name: str, origin: str) -> npt.NDArray[Any]:
     with reading_parquet(origin):
         if column.null_count:
             raise FileFormatError(
-                f"{origin}: column {name!r} has {column.null_count} missing values."
+                f"{in_one_line(origin)}: column {name!r} has {column.null_count} missing values."
             )
         labels: npt.NDArray[Any] = np.asarray(column.to_numpy(zero_copy_only=False))
     # All are of one type. An empty column of texts has no first one.

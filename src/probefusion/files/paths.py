@@ -8,6 +8,7 @@ import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from probefusion.errors import (
     ConfigError,
@@ -19,7 +20,9 @@ from probefusion.errors import (
 
 __all__ = [
     "DRAFT_PREFIX",
+    "as_list",
     "as_path",
+    "brief",
     "check_ending",
     "check_existing",
     "check_file",
@@ -101,18 +104,49 @@ def check_file(path: str | Path, *, name: str = "file") -> Path:
     return path
 
 
-def as_path(path: object, name: str) -> Path:
+def as_path(path: object, name: str, *, expected: str = "a path (a text or pathlib.Path)") -> Path:
     """Gives a text or path as a Path.
+
+    Args:
+        path: The text or path.
+        name: What it is called in messages.
+        expected: What it should be, in words.
 
     Raises:
         DtypeError: If it is neither.
     """
     if not isinstance(path, str | os.PathLike):
-        raise DtypeError(f"{name}: expected a path (a text or pathlib.Path), got {_brief(path)}.")
+        raise DtypeError(f"{name}: expected {expected}, got {brief(path)}. Give one.")
     return Path(path)
 
 
-def _brief(value: object) -> str:
+def as_list(
+    values: object,
+    name: str,
+    *,
+    expected: str,
+    step: str = "Give one of these, in a list where they are several.",
+) -> list[Any]:
+    """Gives what somebody gave as several things as a list.
+
+    Args:
+        values: Anything that can be gone through.
+        name: The argument's name, for the message.
+        expected: What it should be, in words.
+        step: What to do, as a sentence.
+
+    Raises:
+        DtypeError: If it cannot be gone through.
+    """
+    try:
+        each = iter(values)  # type: ignore[call-overload]
+    except TypeError as error:
+        raise DtypeError(f"{name}: expected {expected}, got {brief(values)}. {step}") from error
+    return list(each)
+
+
+def brief(value: object) -> str:
+    """Type and value as messages show them, cut where it is long."""
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 

@@ -73,7 +73,7 @@ def reading(
         raise
     except (*READ_ERRORS, *also) as error:
         raise FileFormatError(
-            f"{origin}: expected {expected}, could not read it ({reason_of(error)})."
+            f"{in_one_line(origin)}: expected {expected}, could not read it ({reason_of(error)})."
             f"{reading_step(step)}"
         ) from error
 
@@ -100,7 +100,7 @@ def read_bytes(path: str | Path, *, at_most: int, name: str = "file") -> bytes:
         data = stream.read(at_most + 1)
     if len(data) > at_most:
         raise FileFormatError(
-            f"{path}: expected at most {at_most:,} bytes, the file has more. Check that it is the "
+            f"{in_one_line(path)}: expected at most {at_most:,} bytes, the file has more. Check that it is the "
             f"right one."
         )
     return data
@@ -139,13 +139,13 @@ def check_declared_bytes(
     """
     if declared > max(_SMALL_BYTES, _LARGEST_RATIO * stored):
         raise FileFormatError(
-            f"{origin}: claims to hold {declared:,} bytes in a file of {stored:,}. It is damaged, or "
+            f"{in_one_line(origin)}: claims to hold {declared:,} bytes in a file of {stored:,}. It is damaged, or "
             f"made to exhaust memory; write it again."
         )
     memory = _memory_bytes() if at_once else None
     if memory is not None and declared > memory:
         raise FileFormatError(
-            f"{origin}: holds {declared:,} bytes, this machine has {memory:,} of memory. Split it."
+            f"{in_one_line(origin)}: holds {declared:,} bytes, this machine has {memory:,} of memory. Split it."
         )
 
 
@@ -156,9 +156,10 @@ def _memory_bytes() -> int | None:
         return None
 
 
-def in_one_line(name: str) -> str:
-    """A name that a file gives to something in it, as a message can show it: as it is, or quoted with escapes."""
-    return name if len(name.splitlines()) < 2 else repr(name)
+def in_one_line(name: str | os.PathLike[str]) -> str:
+    """The name of a file, or of something in it, as a message can show it: as it is, or quoted with escapes."""
+    text = os.fspath(name)
+    return text if "".join(text.splitlines()) == text else repr(text)
 
 
 def reason_of(error: BaseException) -> str:

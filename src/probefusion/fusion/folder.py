@@ -36,6 +36,7 @@ from typing import Any
 from probefusion.errors import ConfigError, FileFormatError, IntegrityError
 from probefusion.files import check_existing, replace_file, sha256_of
 from probefusion.files.hashed_json import HASH_KEY, hashed_json
+from probefusion.files.reading import in_one_line
 from probefusion.files.records import read_record
 from probefusion.fusion.threshold import Threshold, find_threshold
 
@@ -199,5 +200,7 @@ def _card_of(path: Path, version: tuple[int, int, int]) -> FuserCard:
     card = read_record(path, FuserCard, newest=FORMAT_VERSION, step=_STEP)
     for name in GRAPHS:
         if name not in card.files:
-            raise FileFormatError(f"{path}: files.{name}: expected its SHA-256, it is missing.")
+            raise FileFormatError(
+                f"{in_one_line(path)}: files.{name}: expected its SHA-256, it is missing."
+            )
     return card

@@ -24,7 +24,7 @@ from probefusion.fusion.contributions import (
     add_up,
     normalize_rows,
 )
-from probefusion.fusion.threshold import Threshold
+from probefusion.fusion.threshold import Threshold, check_wanted
 from probefusion.types import EmbeddingSet, FloatArray, Template
 from probefusion.types.fusion_state import FusionState
 
@@ -265,8 +265,12 @@ class Fuser(ABC):
         Returns:
             The threshold of the largest set size not above `num_images`, or of the smallest measured.
             None for a fuser without calibration, and where there is none at this rate.
+
+        Raises:
+            DtypeError: If an argument is no number.
+            ConfigError: If the rate is not between 0 and 1, or there is no image.
         """
-        del false_match_rate, num_images
+        check_wanted(false_match_rate, num_images)
         return None
 
     @abstractmethod

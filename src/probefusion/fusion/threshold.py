@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from numbers import Integral, Real
 
-from probefusion.errors import ConfigError
+from probefusion.errors import ConfigError, DtypeError
 
-__all__ = ["Threshold", "find_threshold"]
+__all__ = ["Threshold", "check_rate", "check_wanted", "find_threshold"]
 
 _RATE_TOLERANCE = 0.01
 """How far, as a share of it, a calibrated rate may be from the one asked for."""
@@ -70,12 +71,9 @@ def find_threshold(
         there is none at this rate.
 
     Raises:
-        ConfigError: If the rate is no fraction.
+        ConfigError, DtypeError: As for `check_wanted`.
     """
-    if not 0 < false_match_rate < 1:
-        raise ConfigError(
-            f"false_match_rate: expected a fraction between 0 and 1, got {false_match_rate}."
-        )
+    check_wanted(false_match_rate, num_images)
     fitting = sorted(
         (
             threshold
@@ -86,3 +84,40 @@ def find_threshold(
     )
     not_above = [threshold for threshold in fitting if threshold.num_images <= num_images]
     return not_above[-1] if not_above else (fitting[0] if fitting else None)
+
+
+def check_wanted(false_match_rate: object, num_images: object) -> None:
+    """Refuses what no threshold can be asked for with.
+
+    Raises:
+        DtypeError: If the rate is no number, or the number of images no whole one.
+        ConfigError: If the rate is not between 0 and 1, or there is no image.
+    """
+    check_rate(false_match_rate)
+    if isinstance(num_images, bool) or not isinstance(num_images, Integral):
+        raise DtypeError(
+            f"num_images: expected a whole number of images, got {type(num_images).__name__} {num_images!r}. "
+            f"Give that of the larger of the two sets."
+        )
+    if num_images < 1:
+        raise ConfigError(f"num_images: expected at least 1 image, got {num_images}.")
+
+
+def check_rate(rate: object, *, name: str = "false_match_rate") -> None:
+    """Refuses what is no rate of false matches.
+
+    Args:
+        rate: A fraction.
+        name: The argument's name, for the message.
+
+    Raises:
+        DtypeError: If it is no number.
+        ConfigError: If it is not between 0 and 1.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, Real):
+        raise DtypeError(
+            f"{name}: expected a fraction between 0 and 1, got {type(rate).__name__} {rate!r}. Give a number, "
+            f"as 0.001."
+        )
+    if not 0 < float(rate) < 1:
+        raise ConfigError(f"{name}: expected a fraction between 0 and 1, got {rate}.")

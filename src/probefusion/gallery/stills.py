@@ -22,6 +22,7 @@ from probefusion.errors import (
 from probefusion.faces import Detector, SkippedImage
 from probefusion.faces.listing import is_hidden, judge_file, read_head
 from probefusion.files import check_existing
+from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser, MeanFuser
 from probefusion.io import kind_of
 from probefusion.types import EmbeddingSet, FloatArray, Template, TemplateSet
@@ -47,6 +48,11 @@ class Stills:
     vectors: FloatArray
     mean_vectors: FloatArray
     skipped: tuple[SkippedImage, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What was skipped, in words, as for the problems of a `Clip`."""
+        return tuple(f"gallery: {item}".rstrip(".") for item in self.skipped)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,18 +140,18 @@ def read_stills(
         for name, vectors in _read(file_name, path, models, skipped, unstated):
             if name in entries:
                 raise ConfigError(
-                    f"gallery: two people are named {name!r} (the second in {path}). Rename one, or put "
+                    f"gallery: two people are named {name!r} (the second in {in_one_line(path)}). Rename one, or put "
                     f"the images of one person into one folder."
                 )
             dim = len(next(iter(entries.values()), vectors)[0])
             if len(vectors[0]) != dim:
                 raise ShapeError(
-                    f"{path}: expected dimension {dim} as of the people before, got {len(vectors[0])}. "
+                    f"{in_one_line(path)}: expected dimension {dim} as of the people before, got {len(vectors[0])}. "
                     f"Make all with the embedder of the video."
                 )
             entries[name] = vectors
     if not entries:
-        reasons = "; ".join(f"{item.source}: {item.reason}" for item in skipped[:3])
+        reasons = "; ".join(str(item) for item in skipped[:3])
         raise EmptySetError(
             f"gallery: nobody could be read{f' ({reasons})' if reasons else ''}. Give images with faces, "
             f"folders of them, or templates."
@@ -250,7 +256,7 @@ def _read(
         unstated += [path] if images.embedder is None else []
         if images.embedder not in (None, models.embedder.fingerprint):
             raise EmbedderMismatchError(
-                f"{path}: embeddings of {images.embedder}, expected {models.embedder.fingerprint}. Make "
+                f"{in_one_line(path)}: embeddings of {images.embedder}, expected {models.embedder.fingerprint}. Make "
                 f"them with the embedder of the video."
             )
     else:
@@ -282,12 +288,12 @@ def _template_vectors(template: Template, path: Path, models: _Models) -> _Vecto
     embedder, fuser = models.embedder.fingerprint, models.fuser.fingerprint
     if template.embedder not in (None, embedder):
         raise EmbedderMismatchError(
-            f"{path}: template of the embedder {template.embedder}, expected {embedder}. "
+            f"{in_one_line(path)}: template of the embedder {template.embedder}, expected {embedder}. "
             f"Make it with the embedder of the video."
         )
     if template.fuser not in (None, fuser):
         raise FuserMismatchError(
-            f"{path}: template of the fuser {template.fuser}, expected {fuser}. Make it "
+            f"{in_one_line(path)}: template of the fuser {template.fuser}, expected {fuser}. Make it "
             f"with the fuser of the video."
         )
     return template.vector, template.vector

@@ -94,8 +94,8 @@ class Columns:
         for place in open_ones:
             if plain.count(plain[place]) > 1:
                 raise FileFormatError(
-                    f"{origin}: expected each column once, got {names[place]!r} {plain.count(plain[place])} "
-                    f"times. Rename or remove one."
+                    f"{in_one_line(origin)}: expected each column once, got {names[place]!r} "
+                    f"{plain.count(plain[place])} times. Rename or remove one."
                 )
         known = {plain[place]: place for place in open_ones if plain[place] in _KNOWN}
         index = next((place for place in open_ones if plain[place] in _INDEX_NAMES), None)
@@ -176,7 +176,7 @@ def set_of_columns(values: dict[str, Any], *, embedder: str | None, origin: str)
         count = len(np.unique(values[name])) if name in values else 1
         if count > 1:
             raise FileFormatError(
-                f"{origin}: expected the images of one template, got {count} different values of {name}. "
+                f"{in_one_line(origin)}: expected the images of one template, got {count} different values of {name}. "
                 f"Select one person's rows first; fuse-archive fuses all people of a Parquet file."
             )
     style = values.get("style")
@@ -240,8 +240,8 @@ def _ignored(plain: Sequence[str], ignore: Iterable[str]) -> set[int]:
 
 def _refusal(names: Sequence[str], unknown: Sequence[str], *, has_runs: bool, origin: str) -> str:
     text = (
-        f"{origin}: expected the embedding as columns numbered without gaps (e0, e1, ... or 0, 1, ...) or as "
-        f"one column 'embedding', and optionally {', '.join(_KNOWN[1:])}; got the columns {_listed(names)}. "
+        f"{in_one_line(origin)}: expected the embedding as columns numbered without gaps (e0, e1, ... or 0, 1, ...) or "
+        f"as one column 'embedding', and optionally {', '.join(_KNOWN[1:])}; got the columns {_listed(names)}. "
     )
     if has_runs:
         text += "Several kinds are numbered: which is the embedding? "

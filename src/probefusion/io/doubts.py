@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import InvalidInputError, ShapeError
+from probefusion.files.reading import in_one_line
 
 __all__ = ["question_columns", "question_shape"]
 
@@ -59,13 +60,13 @@ def question_shape(array: npt.NDArray[Any], *, origin: str) -> None:
     is_turned = rows in _COMMON_DIMS and columns < rows and columns % 16 != 0
     if is_turned:
         raise ShapeError(
-            f"{origin}: expected one row per image, (N, D), got {array.shape}, which looks like {columns} "
+            f"{in_one_line(origin)}: expected one row per image, (N, D), got {array.shape}, which looks like {columns} "
             f"embeddings of {rows} numbers in columns. Transpose it: array.T. {_HOW_TO_INSIST}"
         )
     if columns < _FEW and rows >= _MANY:
         raise ShapeError(
-            f"{origin}: expected embeddings (N, D), got {array.shape}; no face network gives {columns} numbers "
-            f"an image. Is this a table of something else? {_HOW_TO_INSIST}"
+            f"{in_one_line(origin)}: expected embeddings (N, D), got {array.shape}; no face network gives {columns} "
+            f"numbers an image. Is this a table of something else? {_HOW_TO_INSIST}"
         )
 
 
@@ -97,7 +98,7 @@ def _question_whole_numbers(array: npt.NDArray[Any], origin: str) -> None:
         is_label = whole[place] and values.any() and (len(values) > 1 or abs(values[0]) >= 2)
         if is_label:
             raise InvalidInputError(
-                f"{origin}: column {place + 1} of {array.shape[1]} holds whole numbers ({_shown(values)}), unlike "
+                f"{in_one_line(origin)}: column {place + 1} of {array.shape[1]} holds whole numbers ({_shown(values)}), unlike "
                 f"the others: an id, a label or an index? {_HOW_TO_LEAVE_OUT}"
             )
 
@@ -112,7 +113,7 @@ def _question_magnitudes(array: npt.NDArray[Any], origin: str) -> None:
     for place in (0, array.shape[1] - 1):
         if 0 < _FAR_OUTSIDE * largest < medians[place]:
             raise InvalidInputError(
-                f"{origin}: column {place + 1} of {array.shape[1]} holds numbers ({_shown(array[:, place])}) of "
+                f"{in_one_line(origin)}: column {place + 1} of {array.shape[1]} holds numbers ({_shown(array[:, place])}) of "
                 f"{medians[place]:.3g} at the median, those between first and last at most {largest:.3g}: a "
                 f"score, a quality or a time? {_HOW_TO_LEAVE_OUT}"
             )

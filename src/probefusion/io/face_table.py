@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import FileFormatError, UnknownNameError
-from probefusion.files.reading import reading
+from probefusion.files.reading import in_one_line, reading
 from probefusion.io.tables import csv_rows, is_number
 
 __all__ = ["FaceTable", "read_face_table"]
@@ -67,13 +67,13 @@ def read_face_table(content: bytes, *, origin: str, ignore: Iterable[str] = ()) 
     for line, fields in rows[1:]:
         if len(fields) != len(rows[0][1]):
             raise FileFormatError(
-                f"{origin}, line {line}: expected {len(rows[0][1])} columns, got {len(fields)}."
+                f"{in_one_line(origin)}, line {line}: expected {len(rows[0][1])} columns, got {len(fields)}."
             )
         name = fields[places["file"]].strip()
         if not name or name in files:
             found = f"{name!r} a second time" if name else "none"
             raise FileFormatError(
-                f"{origin}, line {line}: expected a file that has no row yet, got {found}."
+                f"{in_one_line(origin)}, line {line}: expected a file that has no row yet, got {found}."
             )
         numbers = {
             column: _number(fields[place], column, origin, line)
@@ -109,7 +109,7 @@ def _columns(names: Sequence[str], origin: str, ignore: Iterable[str]) -> dict[s
         problem = f"{', '.join(map(repr, unknown[:8]))} is unknown{hint}"
         step = f" What is not needed can be passed over: --ignore-columns {','.join(unknown[:8])} (ignore=[...])."
     raise FileFormatError(
-        f"{origin}: expected a first line with the columns {', '.join(_KNOWN[:2])} and, if there, "
+        f"{in_one_line(origin)}: expected a first line with the columns {', '.join(_KNOWN[:2])} and, if there, "
         f"{', '.join(_KNOWN[2:])}; {problem}.{step}"
     )
 
@@ -122,7 +122,7 @@ def _number(text: str, column: str, origin: str, line: int) -> float:
     if math.isinf(value) or (column == "face_px" and value <= 0):
         kind = "a width in pixels above 0" if column == "face_px" else "a number"
         raise FileFormatError(
-            f"{origin}, line {line}: expected {kind} as {column}, or nothing where it is not known, got "
+            f"{in_one_line(origin)}, line {line}: expected {kind} as {column}, or nothing where it is not known, got "
             f"{text[:40]!r}."
         )
     return value

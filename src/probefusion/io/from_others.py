@@ -18,6 +18,7 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.faces import align_face
+from probefusion.files.paths import as_list
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["from_deepface", "from_face_recognition", "from_insightface", "from_uniface"]
@@ -58,13 +59,21 @@ def from_insightface(
         media_ids: N labels of the still or video each face comes from, or None.
 
     Raises:
+        DtypeError: If it is no list of faces.
         EmptySetError: For no faces.
         FileFormatError: If a face has no embedding or landmarks; names it.
         EmbedderMismatchError: If `network` is not the one that made the embeddings.
         ConfigError, ShapeError, DtypeError: If the arguments do not fit together.
     """
     return _collect(
-        list(faces), "kps", images, network, embedder, sources, media_ids, package="InsightFace"
+        _listed(faces, "faces"),
+        "kps",
+        images,
+        network,
+        embedder,
+        sources,
+        media_ids,
+        package="InsightFace",
     )
 
 
@@ -94,7 +103,14 @@ def from_uniface(
         ProbeFusionError: As for `from_insightface`.
     """
     return _collect(
-        list(faces), "landmarks", images, network, embedder, sources, media_ids, package="uniface"
+        _listed(faces, "faces"),
+        "landmarks",
+        images,
+        network,
+        embedder,
+        sources,
+        media_ids,
+        package="uniface",
     )
 
 
@@ -122,16 +138,17 @@ def from_deepface(
             (`detector_backend="skip"`), for which DeepFace tells a confidence of 0 too.
 
     Raises:
+        DtypeError: If it is no list of results.
         EmptySetError: For no results.
         FileFormatError: If a result has no embedding, or DeepFace found no face in an image, or several;
             names it.
     """
     flat = []
-    for index, result in enumerate(results):
+    for index, result in enumerate(_listed(results, "results")):
         if isinstance(result, Mapping):
             flat.append(result)
             continue
-        inner = list(result)
+        inner = _listed(result, f"result {index} of DeepFace")
         if len(inner) != 1:
             raise FileFormatError(
                 f"result {index} of DeepFace: expected one face, got {len(inner)}. Pick the person's "
@@ -170,9 +187,18 @@ def from_face_recognition(
     """
     arrays = [
         _vector(encoding, f"encoding {index} of face_recognition")
-        for index, encoding in enumerate(encodings)
+        for index, encoding in enumerate(_listed(encodings, "encodings"))
     ]
     return _assemble(arrays, None, embedder, sources, media_ids, norms_known=False)
+
+
+def _listed(faces: object, name: str) -> list[Any]:
+    return as_list(
+        faces,
+        name,
+        expected="a list with an entry for each face of one person",
+        step="Give what the package returned, in a list.",
+    )
 
 
 def _collect(

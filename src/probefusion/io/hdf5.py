@@ -77,12 +77,13 @@ def _refuse_links(h5py: Any, file: Any, origin: str) -> None:
     for name in file:
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
             raise FileFormatError(
-                f"{origin}: {in_one_line(name)} is a link, expected the data itself. Copy it into the file."
+                f"{in_one_line(origin)}: {in_one_line(name)} is a link, expected the data itself. Copy it "
+                f"into the file."
             )
         if isinstance(file[name], h5py.Dataset) and (file[name].external or file[name].is_virtual):
             raise FileFormatError(
-                f"{origin}: the values of {in_one_line(name)} lie in other files, expected them inside. Copy "
-                f"them into it."
+                f"{in_one_line(origin)}: the values of {in_one_line(name)} lie in other files, expected them inside. "
+                f"Copy them into it."
             )
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from probefusion.errors import DtypeError, EmptySetError, FileFormatError, ShapeError
 from probefusion.files.parquet import label_column, list_matrix, metadata_text, read_parquet_table
-from probefusion.files.reading import read_bytes, reading
+from probefusion.files.reading import in_one_line, read_bytes, reading
 from probefusion.io.columns import UNNAMED, Columns, counts_rows, set_of_columns
 from probefusion.io.doubts import question_columns, question_shape
 from probefusion.types import EmbeddingSet
@@ -173,7 +173,7 @@ def _of_named(
 ) -> EmbeddingSet:
     columns = Columns.of(header, origin=origin, ignore=ignore)
     if not rows:
-        raise EmptySetError(f"{origin} holds no rows: expected at least one image.")
+        raise EmptySetError(f"{in_one_line(origin)} holds no rows: expected at least one image.")
     values: dict[str, Any] = {}
     for name, place in columns.known.items():
         fields = [(number, row[place].strip()) for number, row in rows]
@@ -205,8 +205,8 @@ def _check_index(values: npt.NDArray[Any], name: str, origin: str, num_columns: 
     if not counts_rows(values):
         shown = ", ".join(map(str, values[:3].tolist()))
         raise FileFormatError(
-            f"{origin}: the column {name!r} of {num_columns}, as pandas writes an index, does not just count the "
-            f"rows ({shown}, ...). Name it (source, media_id), or leave it out: --ignore-columns "
+            f"{in_one_line(origin)}: the column {name!r} of {num_columns}, as pandas writes an index, does not just "
+            f"count the rows ({shown}, ...). Name it (source, media_id), or leave it out: --ignore-columns "
             f"'{name or UNNAMED}' (ignore=[...])."
         )
 
@@ -265,7 +265,7 @@ def _numbers(fields: Sequence[str], origin: str, line: int) -> list[float]:
 def _number(text: str, origin: str, line: int, place: int) -> float:
     if not is_number(text):
         raise FileFormatError(
-            f"{origin}, line {line}, column {place + 1}: expected a number, got {text[:40]!r}. Columns of "
+            f"{in_one_line(origin)}, line {line}, column {place + 1}: expected a number, got {text[:40]!r}. Columns of "
             f"other things need names in the first line, as source,e0,e1,..."
         )
     return float(text)
@@ -289,25 +289,31 @@ def _lists(fields: Sequence[tuple[int, str]], name: str, origin: str) -> npt.NDA
             row = np.asarray(json.loads(text))
         except (ValueError, RecursionError) as error:
             raise FileFormatError(
-                f"{origin}, line {line}: expected {name} as a list of numbers, [0.1, 0.2, ...], got "
+                f"{in_one_line(origin)}, line {line}: expected {name} as a list of numbers, [0.1, 0.2, ...], got "
                 f"{text[:40]!r}."
             ) from error
         if row.ndim != 1 or row.dtype.kind not in "fi":
             raise FileFormatError(
-                f"{origin}, line {line}: expected {name} as a list of numbers, got {text[:40]!r}."
+                f"{in_one_line(origin)}, line {line}: expected {name} as a list of numbers, got {text[:40]!r}."
             )
         rows.append(row.astype(np.float64))
     lengths = sorted({len(row) for row in rows})
     if len(lengths) > 1:
-        raise ShapeError(f"{origin}: column {name!r} has rows of different lengths {lengths[:5]}.")
+        raise ShapeError(
+            f"{in_one_line(origin)}: column {name!r} has rows of different lengths {lengths[:5]}."
+        )
     return np.stack(rows)
 
 
 def _number_column(column: Any, name: str, origin: str) -> npt.NDArray[np.float64]:
     """A Parquet column of numbers."""
     if column.null_count:
-        raise FileFormatError(f"{origin}: column {name!r} has {column.null_count} missing values.")
+        raise FileFormatError(
+            f"{in_one_line(origin)}: column {name!r} has {column.null_count} missing values."
+        )
     values = np.asarray(column.to_numpy())
     if values.dtype.kind not in "fiu":
-        raise DtypeError(f"{origin}: column {name!r} must hold numbers, got {column.type}.")
+        raise DtypeError(
+            f"{in_one_line(origin)}: column {name!r} must hold numbers, got {column.type}."
+        )
     return values.astype(np.float64)

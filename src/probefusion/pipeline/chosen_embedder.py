@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import ConfigError, UnknownNameError
+from probefusion.pipeline.given_models import check_embedder
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
@@ -34,11 +35,13 @@ def open_embedder(
         device: "cpu" or "cuda".
 
     Raises:
+        DtypeError: If it is of another type than these.
         ConfigError: If `preprocessing` or `norm_output` is given beside a ready embedder.
         ProbeFusionError: As for `probefusion.zoo.load_embedder`.
     """
     from probefusion.zoo import DEFAULT_EMBEDDER, find_entry, load_embedder
 
+    check_embedder(embedder)
     if embedder is not None and not isinstance(embedder, str | os.PathLike):
         for name, given in (("preprocessing", preprocessing), ("norm_output", norm_output)):
             if given is not None:
@@ -86,6 +89,7 @@ def stated_fingerprint(
         norm_output: As for `open_embedder`.
 
     Raises:
+        DtypeError: If it is of another type than these.
         ConfigError: If it is none of these.
         ProbeFusionError: As for `probefusion.zoo.resolve_embedder`.
     """
@@ -93,6 +97,7 @@ def stated_fingerprint(
 
     if embedder is None:
         return None
+    check_embedder(embedder)
     if not isinstance(embedder, str | os.PathLike):
         return embedder.fingerprint
     name = os.fspath(embedder)

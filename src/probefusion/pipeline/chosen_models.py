@@ -19,9 +19,11 @@ from probefusion.errors import (
     ShapeError,
     UnknownNameError,
 )
+from probefusion.files.paths import as_list
 from probefusion.fusion import Fuser
 from probefusion.pipeline.alignment_check import AlignmentCheck
 from probefusion.pipeline.chosen_embedder import is_fingerprint, open_embedder
+from probefusion.pipeline.given_models import check_models
 from probefusion.pipeline.image_files import refuse_embeddings
 from probefusion.types import EmbeddingSet, FusionState
 
@@ -58,7 +60,7 @@ class Models:
         ignore_columns: As for `Pipeline`.
 
     Raises:
-        ConfigError: If the settings contradict each other.
+        ConfigError, DtypeError: As for `Pipeline`.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Models:
         chunk_size: int | None,
         ignore_columns: Sequence[str] = (),
     ) -> None:
+        check_models(embedder, detector, fuser)
         if chunk_size is not None and chunk_size < 1:
             raise ConfigError(f"chunk_size: expected at least 1 image or None, got {chunk_size}.")
         if aligned and detector is not None:
@@ -84,7 +87,7 @@ class Models:
             )
         self._described = {"preprocessing": preprocessing, "norm_output": norm_output}
         for name, given in self._described.items():
-            if given is not None and not _is_name(embedder, may_be_none=True):
+            if given is not None and not isinstance(embedder, str | os.PathLike | None):
                 raise ConfigError(
                     f"{name}: expected None beside a ready embedder, which knows its own. Give the "
                     f"embedder's name or file instead."
@@ -177,7 +180,7 @@ class Models:
         from probefusion.faces import ImageSource
 
         if not isinstance(paths, str | os.PathLike | ImageSource):
-            paths = list(paths)
+            paths = as_list(paths, "paths", expected="images, folders or zip archives")
         refuse_embeddings(paths)
         self.check_can_crop()
         if self.aligned:
@@ -371,10 +374,6 @@ class Models:
         if self._fuser == "auto":
             return not has_fuser_for(self.embedder.fingerprint)
         return self._load_fuser(self._fuser, self.embedder.fingerprint).needs_quality
-
-
-def _is_name(model: object, *, may_be_none: bool) -> bool:
-    return isinstance(model, str | os.PathLike) or (may_be_none and model is None)
 
 
 def _how_to_get(fingerprint: str) -> str:

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from probefusion.errors import ConfigError
+from probefusion.errors import ConfigError, DtypeError
+from probefusion.files.paths import brief
+from probefusion.files.reading import in_one_line
+from probefusion.fusion.threshold import check_rate
 from probefusion.io import kind_of, read_templates, split_id
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.fuse_person import UnitProgress, read_sets
@@ -113,6 +116,7 @@ def search_people(
 ) -> list[Comparison]:
     """Does what `Pipeline.search` promises, with these models."""
     _check_rate(false_match_rate)
+    _check_set(among, "among")
     skipped: list[SkippedImage] = []
     found = _read_template(person)
     is_given = found is not None
@@ -148,6 +152,9 @@ def compare_many(
 ) -> list[Comparison]:
     """Does what `Pipeline.compare_people` promises, with these models."""
     _check_rate(false_match_rate)
+    _check_set(first, "first")
+    if second is not None:
+        _check_set(second, "second")
     places, similarities = first.nearest(second)
     among = first if second is None else second
     _note_unknown(("A", first, True), ("B", among, True))
@@ -186,8 +193,15 @@ def _note_unknown(first: tuple[str, _Made, bool], second: tuple[str, _Made, bool
 
 
 def _check_rate(rate: float) -> None:
-    if not 0 < rate < 1:
-        raise ConfigError(f"--fmr: expected a fraction between 0 and 1, got {rate}.")
+    check_rate(rate, name="--fmr")
+
+
+def _check_set(templates: object, name: str) -> None:
+    if not isinstance(templates, TemplateSet):
+        raise DtypeError(
+            f"{name}: expected a TemplateSet, got {brief(templates)}. Read one with "
+            f"TemplateSet.load, or make one with TemplateSet.of."
+        )
 
 
 def _read_template(side: Side) -> Template | None:
@@ -230,8 +244,8 @@ def _only_template(path: str) -> Template:
     listed = ", ".join(islice(found, _IDS_LISTED))
     more = f" and {len(found) - _IDS_LISTED} more" if len(found) > _IDS_LISTED else ""
     raise ConfigError(
-        f"{path}: expected one template beside one person, got {len(found)}: {listed}{more}. Name one: "
-        f"'{path}#{next(iter(found))}'"
+        f"{in_one_line(path)}: expected one template beside one person, got {len(found)}: {listed}{more}. Name one: "
+        f"'{in_one_line(path)}#{next(iter(found))}'"
     )
 
 

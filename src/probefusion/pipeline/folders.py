@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from probefusion.errors import ConfigError, FileFormatError
 from probefusion.faces import ImageSource, SkippedImage, list_images
+from probefusion.files.reading import in_one_line
 
 __all__ = ["check_one_person", "check_people", "people_inside"]
 
@@ -61,13 +62,17 @@ def check_one_person(path: Path, *, command: str = "fuse", output: str = "TEMPLA
         return
     people = [name for name, images in people_inside(path)[0].items() if images]
     if people:
+        shown = in_one_line(path)
         names = ", ".join(
-            [*people[:_NAMES_SHOWN], *(["..."] if len(people) > _NAMES_SHOWN else [])]
+            [
+                *map(in_one_line, people[:_NAMES_SHOWN]),
+                *(["..."] if len(people) > _NAMES_SHOWN else []),
+            ]
         )
         raise ConfigError(
-            f"{path}: holds {len(people)} folders of images ({names}) and no image of its own: is each folder a "
-            f"person? For a template of each: probefusion fuse {path} --people -o TEMPLATES.npz "
-            f"(Pipeline.fuse_people). If they are all one person: probefusion {command} {path} --one-person "
+            f"{shown}: holds {len(people)} folders of images ({names}) and no image of its own: is each folder "
+            f"a person? For a template of each: probefusion fuse {shown} --people -o TEMPLATES.npz "
+            f"(Pipeline.fuse_people). If they are all one person: probefusion {command} {shown} --one-person "
             f"-o {output} (one_person=True)."
         )
 
@@ -82,8 +87,8 @@ def check_people(path: Path) -> tuple[dict[str, list[ImageSource]], list[Skipped
     people, skipped = people_inside(path)
     if not people:
         raise FileFormatError(
-            f"{path}: expected a folder or .zip archive with a folder of images for each of two or more people, "
-            f"{_why_nobody(path)}"
+            f"{in_one_line(path)}: expected a folder or .zip archive with a folder of images for each of two or more "
+            f"people, {_why_nobody(path)}"
         )
     return people, skipped
 

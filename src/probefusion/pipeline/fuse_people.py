@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from probefusion.errors import EmptySetError, UnsupportedOperationError
+from probefusion.files.paths import as_path
+from probefusion.files.reading import in_one_line
 from probefusion.pipeline.alignment_check import UnalignedPersonError
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.folders import check_people
@@ -17,10 +19,14 @@ __all__ = ["fuse_folders"]
 
 
 def fuse_folders(
-    models: Models, folder: Path, *, keep_states: bool, progress: UnitProgress | None
+    models: Models,
+    folder: str | os.PathLike[str],
+    *,
+    keep_states: bool,
+    progress: UnitProgress | None,
 ) -> FusedPeople:
     """Does what `Pipeline.fuse_people` promises, with these models."""
-    people, listed = check_people(Path(folder))
+    people, listed = check_people(as_path(folder, "folder"))
     models.check_can_crop()
     skipped = list(listed)
     problems: list[str] = []
@@ -29,7 +35,7 @@ def fuse_folders(
         try:
             report = models.embed(images, kept=False)
         except (EmptySetError, UnalignedPersonError) as error:
-            problems.append(f"{name}: left out: {error}")
+            problems.append(f"{in_one_line(name)}: left out: {error}")
         else:
             skipped += report.skipped
             sets = [report.embedding_set]
@@ -40,7 +46,7 @@ def fuse_folders(
             progress("people", done, len(people))
     if not fused:
         raise EmptySetError(
-            f"{folder}: no image of {len(people)} people could be used: {problems[0]}"
+            f"{in_one_line(folder)}: no image of {len(people)} people could be used: {problems[0]}"
         )
     return FusedPeople(
         templates=TemplateSet.of(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import ConfigError
+from probefusion.files.reading import in_one_line
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.inputs import Inputs, Source, sort_inputs
 from probefusion.pipeline.merge import SeenPerson, fuse_parts
@@ -52,7 +53,7 @@ def fuse_person(
         fuser = models.choose_fuser(gathered.sets, states)
     for video in given.videos:
         if gathered.people and should_stop is not None and should_stop():
-            gathered.problems.append(f"{video}: left out: reading was ended before it")
+            gathered.problems.append(f"{in_one_line(video)}: left out: reading was ended before it")
             continue
         with read_video(
             models,
@@ -126,7 +127,9 @@ class _Gathered:
     def take_clip(self, clip: Clip) -> None:
         self.people.append(seen_most(clip))
         self.num_tracks = max(self.num_tracks, len(clip.people))
-        self.problems += [f"{clip.facts.source}: {problem}" for problem in clip.problems]
+        self.problems += [
+            f"{in_one_line(clip.facts.source)}: {problem}" for problem in clip.problems
+        ]
 
     def all_num_faces(self) -> npt.NDArray[np.int64] | None:
         known = [counts for counts in self.num_faces if counts is not None]

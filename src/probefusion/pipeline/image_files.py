@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from probefusion.errors import FileFormatError
+from probefusion.files.reading import in_one_line
 from probefusion.io import advice_for, readable_suffixes
 
 __all__ = ["refuse_embeddings"]
@@ -25,8 +26,8 @@ def refuse_embeddings(paths: Any) -> None:
     for path in (Path(path) for path in given if isinstance(path, str | os.PathLike)):
         if path.suffix.lower() in (*readable_suffixes(), ".safetensors") and path.is_file():
             raise FileFormatError(
-                f"{path}: expected images, got a file of embeddings or a state, which needs no embedding. Fuse "
-                f"it: probefusion fuse {path}"
+                f"{in_one_line(path)}: expected images, got a file of embeddings or a state, which needs no embedding. "
+                f"Fuse it: probefusion fuse {in_one_line(path)}"
             )
         advice = advice_for(path) if path.is_file() else None
         if advice is not None:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from probefusion.errors import ConfigError, DtypeError, EmptySetError, FileFormatError
 from probefusion.files import check_existing
+from probefusion.files.paths import as_list
+from probefusion.files.reading import in_one_line
 from probefusion.io.doubts import question_shape
 from probefusion.pipeline.folders import check_one_person
 from probefusion.pipeline.results import FoundFace
@@ -24,6 +26,8 @@ Source: TypeAlias = (
     str | os.PathLike[str] | EmbeddingSet | FusionState | FoundFace | npt.NDArray[Any]
 )
 """One input: a path or address, or an object."""
+
+_EXPECTED = "a path, an array, an EmbeddingSet, a FusionState or a found face"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -70,7 +74,11 @@ def sort_inputs(
     single = isinstance(
         inputs, str | os.PathLike | EmbeddingSet | FusionState | FoundFace | Template
     )
-    given: list[Any] = [inputs] if single or isinstance(inputs, np.ndarray) else list(inputs)  # type: ignore[arg-type]
+    given: list[Any] = (
+        [inputs]
+        if single or isinstance(inputs, np.ndarray)
+        else as_list(inputs, "inputs", expected=_EXPECTED)
+    )
     if not given:
         raise EmptySetError("inputs: expected at least one, got none.")
     found = Inputs()
@@ -95,8 +103,9 @@ def _sort_path(text: str, found: Inputs, *, one_person: bool, ignore: Sequence[s
         found.states.append(FusionState.load(path))
     elif suffix in (".npz", ".parquet") and kind_of(path) in ("template", "templates"):
         raise FileFormatError(
-            f"{path}: this is a finished template, to which no images can be added. Compare it (probefusion "
-            f"compare {path} OTHER), or fuse its state (.safetensors) or the embeddings that it was made of."
+            f"{in_one_line(path)}: this is a finished template, to which no images can be added. Compare it "
+            f"(probefusion compare {in_one_line(path)} OTHER), or fuse its state (.safetensors) or the embeddings "
+            f"that it was made of."
         )
     elif suffix in readable_suffixes():
         found.sets.append(read_embeddings(path, ignore=ignore if has_columns(path) else ()))
@@ -137,7 +146,4 @@ def _sort_object(item: Any, place: int, found: Inputs) -> None:
         question_shape(item, origin=f"input {place}")
         found.sets.append(EmbeddingSet(embeddings=item, origin=f"input {place}"))
     else:
-        raise DtypeError(
-            f"input {place}: expected a path, an array, an EmbeddingSet, a FusionState or a found face, got "
-            f"{type(item).__name__}."
-        )
+        raise DtypeError(f"input {place}: expected {_EXPECTED}, got {type(item).__name__}.")

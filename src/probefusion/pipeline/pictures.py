@@ -30,6 +30,7 @@ from probefusion.faces import (
 from probefusion.faces.detect import crop_largest_face
 from probefusion.faces.images import fit_crop
 from probefusion.files import check_existing
+from probefusion.files.reading import in_one_line
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.results import FoundFace
 from probefusion.types import EmbeddingSet
@@ -65,7 +66,7 @@ def read_photo(photo: Photo) -> tuple[str, Image]:
         path = check_existing(os.fspath(photo), name="photo")
         ((source, image),) = read_images([ImageSource(path=path)])
         if isinstance(image, SkippedImage):
-            raise FileFormatError(f"{path}: expected a photo: {image.reason}.")
+            raise FileFormatError(f"{in_one_line(path)}: expected a photo: {image.reason}.")
         return source.name, image
     pixels = np.asarray(photo)
     if pixels.dtype != np.uint8:
@@ -129,7 +130,7 @@ def embed_pictures(
         if reason is not None
     ]
     if embedded.images is None:
-        reasons = "; ".join(f"{item.source}: {item.reason}" for item in skipped[:_REASONS_SHOWN])
+        reasons = "; ".join(str(item) for item in skipped[:_REASONS_SHOWN])
         raise EmptySetError(f"inputs: none of {len(pictures)} images could be used: {reasons}.")
     counts = np.asarray(num_faces, np.int64)[embedded.is_usable]
     return EmbeddingReport(

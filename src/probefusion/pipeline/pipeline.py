@@ -51,7 +51,7 @@ class Pipeline:
             no part of the embedding are refused otherwise.
 
     Raises:
-        ConfigError: If the settings contradict each other.
+        ConfigError, DtypeError: If settings contradict each other, or a model is no name, path or model.
 
     Example:
         >>> import numpy as np
@@ -236,7 +236,7 @@ class Pipeline:
             without any that can, or whose crops are less aligned than others', as problems.
 
         Raises:
-            MissingFileError: If there is nothing at `folder`.
+            DtypeError, MissingFileError: If `folder` is no path, or there is nothing there.
             FileFormatError: If there are no people with a folder each.
             EmptySetError: If no image of anybody could be used.
             ConfigError: If it is not said whether the images are photos.
@@ -244,7 +244,7 @@ class Pipeline:
         """
         from probefusion.pipeline.fuse_people import fuse_folders
 
-        return fuse_folders(self._models, Path(folder), keep_states=keep_states, progress=progress)
+        return fuse_folders(self._models, folder, keep_states=keep_states, progress=progress)
 
     def compare(
         self,

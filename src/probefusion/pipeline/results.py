@@ -160,7 +160,7 @@ def _left_out(skipped: tuple[SkippedImage, ...], problems: tuple[str, ...]) -> l
     lines = [f"warning: {problem}" for problem in problems]
     if skipped:
         lines.append("skipped 1 image:" if len(skipped) == 1 else f"skipped {len(skipped)} images:")
-        lines += [f"  {image.source}: {image.reason}" for image in skipped[:_LINES_SHOWN]]
+        lines += [f"  {image}" for image in skipped[:_LINES_SHOWN]]
         if len(skipped) > _LINES_SHOWN:
             lines.append(f"  and {len(skipped) - _LINES_SHOWN} more (all in .skipped)")
     return lines

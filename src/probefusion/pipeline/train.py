@@ -103,7 +103,7 @@ def train(
     if trained.skipped:
         first = trained.skipped[0]
         warnings.warn(
-            f"{len(trained.skipped)} images were left out, the first {first.source}: {first.reason} "
+            f"{len(trained.skipped)} images were left out, the first {first} "
             f"All are listed in {trained.work / 'run.json'}.",
             stacklevel=2,
         )

@@ -19,7 +19,7 @@ from probefusion.errors import (
 )
 from probefusion.faces.images import MAX_FILE_BYTES, SkippedImage, list_images
 from probefusion.files import check_existing
-from probefusion.files.reading import READ_ERRORS, open_zip, reason_of
+from probefusion.files.reading import READ_ERRORS, in_one_line, open_zip, reason_of
 
 __all__ = [
     "People",
@@ -98,13 +98,13 @@ class People:
             num_bytes = self._member(source).file_size
         if num_bytes > MAX_FILE_BYTES:
             raise FileFormatError(
-                f"{source}: expected at most {MAX_FILE_BYTES:,} bytes, got {num_bytes:,}."
+                f"{in_one_line(source)}: expected at most {MAX_FILE_BYTES:,} bytes, got {num_bytes:,}."
             )
         try:
             return path.read_bytes() if self.path.is_dir() else self._archive.read(source)
         except READ_ERRORS as error:
             raise FileFormatError(
-                f"{source} of {str(self.path)!r} could not be read ({reason_of(error)})."
+                f"{in_one_line(source)} of {str(self.path)!r} could not be read ({reason_of(error)})."
             ) from error
 
     @cached_property

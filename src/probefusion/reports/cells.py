@@ -14,19 +14,27 @@ __all__ = [
     "UNRESOLVED",
     "change_cell",
     "change_facts",
+    "false_accepts",
+    "false_positives",
     "interval_cell",
     "interval_facts",
     "is_empty",
     "number",
+    "plain_cell",
     "rate_cell",
     "rate_facts",
+    "search_cell",
 ]
 
 UNRESOLVED = "unresolved"
 """A cell without a figure, for want of comparisons."""
 
+_MANY = 10
+"""So many false accepts or false positives need not be told."""
+
 INTERVAL_NOTE = (
-    "Brackets: 95 % bootstrap intervals over people. FA: false accepts at that threshold. "
+    "Brackets: 95 % bootstrap intervals over people. FA: false accepts at that threshold; FP: "
+    "searches of people who are not there that return somebody. Both are told where fewer than ten. "
     "*: differs from the reference at a family-wise level of .05 (Holm over all differences)."
 )
 """What the marks in the cells mean."""
@@ -41,9 +49,38 @@ def interval_cell(interval: BootstrapInterval) -> str:
 
 def rate_cell(rate: TarAtFar, interval: BootstrapInterval) -> str:
     """The rate with its interval; with its few false accepts where they are fewer than ten."""
-    cell = interval_cell(interval)
-    accepted = rate.num_false_accepts
-    return cell if accepted is None or accepted >= 10 else f"{cell} ({accepted} FA)"
+    return interval_cell(interval) + false_accepts(rate.num_false_accepts)
+
+
+def search_cell(interval: BootstrapInterval, num_false_positives: int | None) -> str:
+    """The rate of searches with its interval; with its few false positives where they are fewer than ten."""
+    return interval_cell(interval) + false_positives(num_false_positives)
+
+
+def plain_cell(rate: float, resolved: bool, mark: str, *, places: int = 4) -> str:
+    """A rate without an interval, and its mark.
+
+    Args:
+        rate: The rate.
+        resolved: Whether there are comparisons enough for it.
+        mark: Of `false_accepts` or `false_positives`.
+        places: After the point.
+    """
+    return f"{rate:.{places}f}{mark}" if resolved else UNRESOLVED
+
+
+def false_accepts(count: int | None) -> str:
+    """How few false accepts a rate stands on, or "" for ten and more and where that is not known."""
+    return _few(count, "FA")
+
+
+def false_positives(count: int | None) -> str:
+    """The same of searches."""
+    return _few(count, "FP")
+
+
+def _few(count: int | None, what: str) -> str:
+    return "" if count is None or count >= _MANY else f" ({count} {what})"
 
 
 def change_cell(paired: PairedDifference, adjusted_p_value: float) -> str:

@@ -10,15 +10,17 @@ from probefusion.evaluation.degraded_folder import FolderEvaluation, FuserAtSize
 from probefusion.metrics import TarAtFar
 from probefusion.reports.cells import (
     INTERVAL_NOTE,
-    UNRESOLVED,
     change_cell,
     change_facts,
+    false_accepts,
     interval_cell,
     interval_facts,
     is_empty,
     number,
+    plain_cell,
     rate_cell,
     rate_facts,
+    search_cell,
 )
 from probefusion.reports.figures import folder_figures
 from probefusion.reports.pages import Figure, Table, png, report_folder, write_pages
@@ -106,7 +108,10 @@ def _point(point: FuserAtSize) -> dict[str, Any]:
             for rate in point.raw_gallery
         ],
         "rank1": interval_facts(point.rank1),
-        "tpir_at_fpir": [{"fpir": entry.target, **interval_facts(entry)} for entry in point.tpir],
+        "tpir_at_fpir": [
+            {"fpir": entry.target, **interval_facts(entry), "num_false_positives": count}
+            for entry, count in zip(point.tpir, point.num_false_positives, strict=True)
+        ],
         "cmc": [round(float(value), 6) for value in point.cmc],
     }
 
@@ -131,9 +136,7 @@ def _tables(result: FolderEvaluation) -> list[Table]:
         rows = [[name, *(_rate_cell(at[name, size], index) for size in sizes)] for name in names]
         tables.append(Table(f"TAR at FAR {rate:g}", header, rows))
     for index, rate in enumerate(result.plan.false_positive_rates):
-        rows = [
-            [name, *(interval_cell(at[name, size].tpir[index]) for size in sizes)] for name in names
-        ]
+        rows = [[name, *(_search_cell(at[name, size], index) for size in sizes)] for name in names]
         tables.append(Table(f"TPIR at FPIR {rate:g}", header, rows))
     compared = result.compared_rate
     index = result.plan.false_accept_rates.index(compared)
@@ -163,11 +166,15 @@ def _tables(result: FolderEvaluation) -> list[Table]:
 
 
 def _plain_rate(rate: TarAtFar) -> str:
-    return f"{rate.tar:.3f}" if rate.resolved else UNRESOLVED
+    return plain_cell(rate.tar, rate.resolved, false_accepts(rate.num_false_accepts), places=3)
 
 
 def _rate_cell(point: FuserAtSize, index: int) -> str:
     return rate_cell(point.verification[index], point.verification_intervals[index])
+
+
+def _search_cell(point: FuserAtSize, index: int) -> str:
+    return search_cell(point.tpir[index], point.num_false_positives[index])
 
 
 def _counts(result: FolderEvaluation) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from probefusion.evaluation.licensed import BenchmarkResult
-from probefusion.metrics import RocCurve, TarAtFar
+from probefusion.metrics import RocCurve, TarAtFar, TpirAtFpir
+from probefusion.reports.cells import false_accepts, false_positives, plain_cell
 from probefusion.reports.figures import curve_figure
 from probefusion.reports.pages import Figure, Table, png, report_folder, write_pages
 from probefusion.version import __version__
@@ -24,7 +25,8 @@ _NOTE = (
     "TAR by the budget rule: the threshold accepts at most floor(FAR x non-mated) non-mated pairs; "
     "'helper' is the nearest point of the ROC, as the InsightFace helper prints it. Galleries are "
     "searched apart; numbers of joined galleries are not comparable. Templates without a face count "
-    "as misses."
+    "as misses. FA: false accepts at that threshold; FP: searches of people who are not there that return "
+    "somebody; both are told where fewer than ten."
 )
 
 
@@ -109,7 +111,7 @@ def _tables(results: Sequence[BenchmarkResult]) -> list[Table]:
         for result in results:
             mine = result.searches[index]
             closed = [f"{value:.4f}" for value in mine.cmc.rates]
-            opened = [f"{e.tpir:.4f}" if e.resolved else "unresolved" for e in mine.tpir]
+            opened = [_search_rate(entry) for entry in mine.tpir]
             opened += [f"{e.tpir:.4f}" for e in mine.upstream_tpir]
             rows.append([result.label, *closed, *opened])
         tables.append(Table(f"1:N, {search.search}, {search.gallery}", header, rows))
@@ -117,7 +119,11 @@ def _tables(results: Sequence[BenchmarkResult]) -> list[Table]:
 
 
 def _rate(rate: TarAtFar) -> str:
-    return f"{rate.tar:.4f}" if rate.resolved else "unresolved"
+    return plain_cell(rate.tar, rate.resolved, false_accepts(rate.num_false_accepts))
+
+
+def _search_rate(rate: TpirAtFpir) -> str:
+    return plain_cell(rate.tpir, rate.resolved, false_positives(rate.num_false_positives))
 
 
 def _plain(value: Any) -> Any:

@@ -24,6 +24,7 @@ from probefusion.reports.cells import (
     number,
     rate_cell,
     rate_facts,
+    search_cell,
 )
 from probefusion.reports.media_figures import media_figures
 from probefusion.reports.pages import Figure, Table, png, report_folder, write_pages
@@ -122,7 +123,10 @@ def _point(point: MediaPoint) -> dict[str, Any]:
             {"far": interval.target, **interval_facts(interval)} for interval in point.raw_gallery
         ],
         "rank1": interval_facts(point.rank1),
-        "tpir_at_fpir": [{"fpir": entry.target, **interval_facts(entry)} for entry in point.tpir],
+        "tpir_at_fpir": [
+            {"fpir": entry.target, **interval_facts(entry), "num_false_positives": count}
+            for entry, count in zip(point.tpir, point.num_false_positives, strict=True)
+        ],
         "num_searches": point.num_searches,
     }
 
@@ -189,7 +193,9 @@ def _class_tables(result: MediaEvaluation, size_class: str) -> list[Table]:
     tables += [
         table(
             f"TPIR at FPIR {rate:g}",
-            lambda point, k=index: interval_cell(point.tpir[k]),  # type: ignore[misc]
+            lambda point, k=index: search_cell(  # type: ignore[misc]
+                point.tpir[k], point.num_false_positives[k]
+            ),
         )
         for index, rate in enumerate(result.plan.false_positive_rates)
     ]

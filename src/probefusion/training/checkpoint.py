@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from probefusion.errors import FileFormatError, IntegrityError, MismatchError
 from probefusion.files import replace_file
 from probefusion.files.content_hash import content_hash
-from probefusion.files.reading import reading
+from probefusion.files.reading import in_one_line, reading
 from probefusion.nn.architectures import ARCHITECTURES
 from probefusion.training.config import TrainingConfig
 from probefusion.training.early_stopping import EarlyStopping
@@ -123,7 +123,7 @@ def load_checkpoint(
     tensors, metadata = _read(path)
     if metadata["run"] != run:
         raise MismatchError(
-            f"{path}: this checkpoint belongs to a run with other settings or data. "
+            f"{in_one_line(path)}: this checkpoint belongs to a run with other settings or data. "
             f"Use the same settings, or remove it to start anew."
         )
     with reading(path, "a checkpoint of this network", step=_STEP):
@@ -141,14 +141,16 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     rest = {key: value for key, value in metadata.items() if key != _HASH_KEY}
     if found is not None and found != _hash_of(tensors, rest):
         raise IntegrityError(
-            f"{path}: its content is not what was written (another SHA-256). It was changed or damaged. "
+            f"{in_one_line(path)}: its content is not what was written (another SHA-256). It was changed or damaged. "
             f"{_STEP}"
         )
     if metadata.get("kind") != "checkpoint" or not metadata.keys() >= {"run", "step"}:
-        raise FileFormatError(f"{path}: expected a training checkpoint, got another file.")
+        raise FileFormatError(
+            f"{in_one_line(path)}: expected a training checkpoint, got another file."
+        )
     unknown = sorted(metadata.keys() - _METADATA)
     if unknown:
-        raise FileFormatError(f"{path}: holds the unknown key {unknown[0]!r}. {_STEP}")
+        raise FileFormatError(f"{in_one_line(path)}: holds the unknown key {unknown[0]!r}. {_STEP}")
     return tensors, metadata
 
 

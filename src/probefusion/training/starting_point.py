@@ -20,6 +20,7 @@ from probefusion.errors import (
     UnknownNameError,
 )
 from probefusion.files import sha256_of
+from probefusion.files.reading import in_one_line
 from probefusion.fusion.folder import FuserCard, read_card
 from probefusion.nn.architectures import ARCHITECTURES, Network, build_network
 
@@ -131,14 +132,14 @@ def read_starting_point(folder: str | Path) -> StartingPoint:
     path = folder / WEIGHTS_NAME
     if not path.exists():
         raise MissingFileError(
-            f"{path}: expected the weights to go on training from, got a fuser folder without them. "
+            f"{in_one_line(path)}: expected the weights to go on training from, got a fuser folder without them. "
             f"Give a fuser that has {WEIGHTS_NAME} (one you trained yourself has), or train from nothing "
             f"without --from (start_from)."
         )
     found = sha256_of(path)
     if found != card.files.get(WEIGHTS_NAME):
         raise IntegrityError(
-            f"{path}: its SHA-256 is not the one in the card. The file was changed or damaged; copy "
+            f"{in_one_line(path)}: its SHA-256 is not the one in the card. The file was changed or damaged; copy "
             f"the fuser folder again."
         )
     try:
@@ -147,10 +148,10 @@ def read_starting_point(folder: str | Path) -> StartingPoint:
             for name, value in load_file(path).items()
         }
     except SafetensorError as error:
-        raise FileFormatError(f"{path}: no safetensors file ({error}).") from error
+        raise FileFormatError(f"{in_one_line(path)}: no safetensors file ({error}).") from error
     if card.architecture not in ARCHITECTURES:
         problem = UnknownNameError("architecture", card.architecture, ARCHITECTURES)
         raise ConfigError(
-            f"{folder}: {problem} If a plugin registers it, name that plugin (--plugin MODULE)."
+            f"{in_one_line(folder)}: {problem} If a plugin registers it, name that plugin (--plugin MODULE)."
         )
     return StartingPoint(card=card, weights=weights, weights_hash=found)

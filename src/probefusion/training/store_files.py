@@ -18,6 +18,7 @@ from probefusion.errors import FileFormatError, IntegrityError
 from probefusion.files import check_existing, replace_file
 from probefusion.files.content_hash import content_hash
 from probefusion.files.hashed_json import hashed_json
+from probefusion.files.reading import in_one_line
 from probefusion.files.records import read_record, record_of
 
 __all__ = ["FORMAT_VERSION", "Block", "StoreProgress", "read_facts", "write_facts"]
@@ -101,8 +102,8 @@ class StoreProgress:
         for block in self.blocks:
             if content_hash(_rows(files, block.start, block.end)) != block.sha256:
                 raise IntegrityError(
-                    f"{folder}: the rows of images {block.start} to {block.end - 1} are not those that were "
-                    f"written (another SHA-256 of {', '.join(sorted(files))}). {_STEP}"
+                    f"{in_one_line(folder)}: the rows of images {block.start} to {block.end - 1} are not those that "
+                    f"were written (another SHA-256 of {', '.join(sorted(files))}). {_STEP}"
                 )
 
 
@@ -126,7 +127,9 @@ def read_facts(folder: Path) -> dict[str, Any]:
     )
     for key in ("embedder", "subject_ids", "subjects", "sources"):
         if key not in facts:
-            raise FileFormatError(f"{path}: {key}: expected this key, it is missing. {_STEP}")
+            raise FileFormatError(
+                f"{in_one_line(path)}: {key}: expected this key, it is missing. {_STEP}"
+            )
     return facts
 
 

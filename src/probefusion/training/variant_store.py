@@ -21,6 +21,7 @@ import numpy.typing as npt
 from probefusion.errors import ConfigError, EmptySetError, FileFormatError, MismatchError
 from probefusion.files import check_existing
 from probefusion.files.npy import map_npy, read_npy
+from probefusion.files.reading import in_one_line
 from probefusion.training.store_files import StoreProgress, read_facts, write_facts
 from probefusion.types import FloatArray
 from probefusion.workers import available_threads, map_in_order
@@ -139,7 +140,7 @@ class VariantStore:
         progress = StoreProgress.read(folder)
         if progress.done != len(facts["sources"]):
             raise FileFormatError(
-                f"{folder}: only {progress.done} of {len(facts['sources'])} images are embedded. "
+                f"{in_one_line(folder)}: only {progress.done} of {len(facts['sources'])} images are embedded. "
                 f"Run the same training command again to finish it."
             )
         files = {
@@ -225,7 +226,7 @@ def extract_variants(
         differing = [key for key in keys if found.get(key) != facts.get(key)]
         if differing:
             raise MismatchError(
-                f"{folder}: holds a store that differs in {', '.join(differing)}. "
+                f"{in_one_line(folder)}: holds a store that differs in {', '.join(differing)}. "
                 f"Choose another folder for this run, or remove that one."
             )
         done = StoreProgress.read(folder).done
@@ -328,7 +329,7 @@ def _half(values: FloatArray, source: str) -> npt.NDArray[np.float16]:
         half: npt.NDArray[np.float16] = values.astype(np.float16)
     if not np.isfinite(half).all():
         raise ConfigError(
-            f"{source}: an embedding or style value does not fit half precision (largest "
+            f"{in_one_line(source)}: an embedding or style value does not fit half precision (largest "
             f"{np.abs(values).max():.3g}, allowed 65504). Check the preprocessing of the embedder."
         )
     return half

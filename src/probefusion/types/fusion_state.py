@@ -18,7 +18,7 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.files import replace_file
-from probefusion.files.reading import read_bytes
+from probefusion.files.reading import in_one_line, read_bytes
 from probefusion.types.state_checks import check_possible, checked_count, checked_sums
 from probefusion.types.state_files import MAX_STATE_BYTES, read_state_bytes, state_bytes
 
@@ -206,7 +206,7 @@ class FusionState:
             fields: dict[str, Any] = {**arrays, **facts}
             return FusionState(**fields)
         except InvalidInputError as error:
-            raise FileFormatError(f"{origin}: {error}") from error
+            raise FileFormatError(f"{in_one_line(origin)}: {error}") from error
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Writes `to_bytes` to a file, atomically.

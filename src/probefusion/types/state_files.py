@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from probefusion.errors import FileFormatError, IntegrityError
 from probefusion.files.content_hash import content_hash
-from probefusion.files.reading import reading
+from probefusion.files.reading import in_one_line, reading
 
 __all__ = ["MAX_STATE_BYTES", "StateFacts", "read_state_bytes", "state_bytes"]
 
@@ -63,12 +63,12 @@ def read_state_bytes(
         metadata = _metadata(data)
         if metadata.get("kind") != _KIND:
             raise FileFormatError(
-                f"{origin}: expected a fusion state, got another safetensors file."
+                f"{in_one_line(origin)}: expected a fusion state, got another safetensors file."
             )
         version = int(metadata["format_version"])
         if version > FORMAT_VERSION:
             raise FileFormatError(
-                f"{origin}: format version {version} is newer than {FORMAT_VERSION}, which this "
+                f"{in_one_line(origin)}: format version {version} is newer than {FORMAT_VERSION}, which this "
                 f"release reads. Upgrade probefusion."
             )
         facts = json.loads(metadata["facts"])
@@ -94,6 +94,6 @@ def _check_hash(
     found = metadata.get("sha256")
     if found is not None and found != content_hash({**rest, **arrays}):
         raise IntegrityError(
-            f"{origin}: its content is not what was written (another SHA-256). The state was changed "
+            f"{in_one_line(origin)}: its content is not what was written (another SHA-256). The state was changed "
             f"or damaged; take a copy of it, or encode the images again."
         )

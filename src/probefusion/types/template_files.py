@@ -39,6 +39,7 @@ from probefusion.extras import import_extra
 from probefusion.files import optional_text, read_npz, replace_file, write_npz
 from probefusion.files.content_hash import content_hash
 from probefusion.files.parquet import label_column, list_matrix, metadata_text, read_parquet_table
+from probefusion.files.reading import in_one_line
 from probefusion.types.fusion_state import FusionState
 
 __all__ = [
@@ -283,5 +284,7 @@ def _state_hash(state: FusionState) -> str:
 def _bytes(column: Any, origin: str) -> list[bytes]:
     values = column.to_pylist()
     if not all(isinstance(value, bytes) for value in values):
-        raise FileFormatError(f"{origin}: expected the bytes of a state in every row of 'state'.")
+        raise FileFormatError(
+            f"{in_one_line(origin)}: expected the bytes of a state in every row of 'state'."
+        )
     return values  # type: ignore[no-any-return]

@@ -188,7 +188,7 @@ class Clip:
         facts: What the video says of itself.
         people: The people found, most images first.
         counts: What became of frames and faces.
-        problems: What went wrong while reading, in words.
+        problems: What went wrong while reading, and which people of a gallery could not be used, in words.
         stopped_at: Second at which reading was ended by hand, or None if the video was read to its end.
         decisions: Splits, re-entries and merges, with similarities and thresholds.
         seconds: How long it took.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from probefusion.faces.frames import VideoReader
+from probefusion.files.reading import in_one_line
 from probefusion.video.clip import Clip
 
 __all__ = ["told_stop", "why_nobody"]
@@ -28,7 +29,7 @@ def why_nobody(clip: Clip, *, min_size: float, min_images: int) -> str:
         min_images: Least number of images of a person that was asked for.
     """
     counts = clip.counts
-    text = f"{clip.facts.source}: no person found in {counts.frames_used} frames"
+    text = f"{in_one_line(clip.facts.source)}: no person found in {counts.frames_used} frames"
     if not counts.faces_found:
         text += ": they show no face that the detector can see"
     else:

@@ -17,6 +17,7 @@ from probefusion.errors import (
 )
 from probefusion.files import check_existing, home_path, lfs_oid, replace_file, sha256_of
 from probefusion.files.hashed_json import HASH_KEY, hashed_json
+from probefusion.files.paths import as_path
 from probefusion.files.records import read_record
 from probefusion.zoo.bundled import is_bundled
 from probefusion.zoo.fuser_folders import find_wrong_file, folder_sha256, fuser_roots
@@ -190,11 +191,14 @@ def locate(model: str | Path, *, kind: str) -> tuple[Path, str]:
         kind: What it must be: `"embedder"`, `"detector"` or `"fuser"`. Checked for names only.
 
     Raises:
+        DtypeError: If it is neither a text nor a path.
         UnknownNameError, ConfigError, MissingFileError: As for `find_file`.
         MissingFileError: If the path does not exist.
         FileFormatError: If the path is a folder, or a Git LFS pointer.
         IntegrityError: If a known name's file has another hash.
     """
+    if not isinstance(model, str):
+        model = as_path(model, kind, expected="a name, or the path of a file")
     if isinstance(model, Path) or model.endswith(".onnx") or Path(model).is_file():
         path = home_path(model)
         _refuse_pointer_of_known(path)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from probefusion.errors import MissingFileError, UnknownNameError
+from probefusion.files.paths import as_path
 from probefusion.fusion.folder import FuserCard, read_card
 from probefusion.fusion.fuser import Fuser
 from probefusion.fusion.learned import open_fuser
@@ -33,6 +34,8 @@ _POOLING: dict[str, type[MeanFuser] | type[NormWeightedFuser] | type[UniversalFu
 
 POOLING_NAMES = tuple(_POOLING)
 """Fusers that are sums and have no folder."""
+
+_EXPECTED = "a name (as 'mean' or 'exact'), the path of a fuser folder, or a fuser"
 
 _BEST_FIRST = ("exact", "exact-embedding", "exact-unit")
 """Architectures that are suggested, the one that sees most first."""
@@ -111,6 +114,7 @@ def load_fuser(
             onnxruntime-gpu). The others are sums, which the processor forms.
 
     Raises:
+        DtypeError: If it is none of these.
         UnknownNameError: If there is neither such a name nor such a folder.
         MissingFileError: If the fuser is known but not here; says how to get it.
         MissingFileError, FileFormatError, IntegrityError: If the folder is not a valid fuser.
@@ -118,7 +122,9 @@ def load_fuser(
     """
     if isinstance(fuser, Fuser):
         return fuser
-    name = os.fspath(fuser)
+    if not isinstance(fuser, str):
+        fuser = str(as_path(fuser, "fuser", expected=_EXPECTED))
+    name = fuser
     if name in _POOLING:
         return _POOLING[name](num_threads=num_threads)
     folder = find_fuser_folder(name, embedder=embedder)

@@ -121,7 +121,7 @@ def gather_faces(path: str | Path) -> tuple[npt.NDArray[np.uint8], list[SkippedI
     crops, unread = read_crops(chosen, count=MAX_FACES)
     skipped += unread
     if not len(crops):
-        reason = f": {skipped[0].source}: {skipped[0].reason}" if skipped else ""
+        reason = f": {skipped[0]}" if skipped else ""
         raise EmptySetError(f"faces {str(path)!r}: found no aligned face crop{reason}.")
     return crops, skipped
 

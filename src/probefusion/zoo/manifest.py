@@ -18,6 +18,7 @@ import platformdirs
 from probefusion.errors import ConfigError, FileFormatError, OutputExistsError, UnknownNameError
 from probefusion.files import home_path, replace_file
 from probefusion.files.hashed_json import HASH_KEY, hashed_json
+from probefusion.files.reading import in_one_line
 from probefusion.files.records import decode_record, read_record, record_of
 from probefusion.zoo.bundled import bundled_entries
 
@@ -275,7 +276,7 @@ def _of_user() -> Mapping[str, KnownModel]:
     for name in entries:
         if name in _built_in():
             raise FileFormatError(
-                f"{path}: the name {name!r} belongs to a model of the package. Rename the entry."
+                f"{in_one_line(path)}: the name {name!r} belongs to a model of the package. Rename the entry."
             )
     return entries
 

@@ -18,6 +18,7 @@ PLAN = FolderPlan(
     set_sizes=(1, 4, 8),
     false_accept_rates=(1e-5, 1e-2, 1e-1),
     decision_rate=1e-2,
+    false_positive_rates=(0.01, 0.1),
     max_rank=5,
     num_replicates=200,
 )
@@ -88,7 +89,8 @@ def test_searches_without_the_own_person_set_the_threshold(data, assessment) -> 
     entry = assessment.points[0].tpir[0]
     assert not entry.resolved
     facts = report_facts(assessment, {})["points"][0]["tpir_at_fpir"][0]
-    assert facts == {"fpir": 0.01, "resolved": False, "estimate": None, "low": None, "high": None}
+    nothing = {"estimate": None, "low": None, "high": None, "num_false_positives": None}
+    assert facts == {"fpir": 0.01, "resolved": False, **nothing}
 
 
 def test_report_files(tmp_path, assessment) -> None:
@@ -113,6 +115,10 @@ def test_report_files(tmp_path, assessment) -> None:
     assert "TAR at FAR 1e-05: 1,770 comparisons of different people" in table
     assert "Tables without any figure are left out." in table
     assert "| norm-weighted |" in table
+    searches = table.split("## TPIR at FPIR 0.1\n")[1].split("##")[0]
+    assert (
+        searches.count("] (3 FP) |") == 6
+    )  # 30 searches permit three, for two fusers at three sizes
     for name in ("tar", "roc", "cmc", "severity"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(OutputExistsError):

@@ -255,6 +255,20 @@ def test_report_files(tmp_path, data, result):
     assert "## Faces ..60 px: rank-1 identification rate" in table
     assert "## All faces: TAR at FAR 0.0001" not in table  # no figure in it
     assert "14 people in the gallery, 1 of them with one medium only" in table
+    for point in content["points"]:
+        count = point["tpir_at_fpir"][1]["num_false_positives"]
+        assert (
+            0 < count <= point["num_searches"] // 5
+        )  # fewer where equal searches are one too many
+    searches = table.split("## Faces ..60 px: TPIR at FPIR 0.2\n")[1].split("##")[0]
+    few = [
+        point["tpir_at_fpir"][1]["num_false_positives"]
+        for point in content["points"]
+        if point["size_class"] == "..60" and point["tpir_at_fpir"][1]["num_false_positives"] < 10
+    ]
+    assert few
+    for count in set(few):
+        assert searches.count(f"] ({count} FP) |") == few.count(count)
     for name in ("tar-0", "tar-1", "tar-2", "roc"):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(OutputExistsError):

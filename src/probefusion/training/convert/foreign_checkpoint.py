@@ -25,6 +25,7 @@ from torch import Tensor
 
 from probefusion.errors import FileFormatError, IntegrityError
 from probefusion.files import check_existing
+from probefusion.files.reading import in_one_line
 
 __all__ = ["ForeignCheckpoint", "read_foreign_checkpoint"]
 
@@ -86,7 +87,9 @@ def read_foreign_checkpoint(path: str | Path, *, extra: tuple[str, ...] = ()) ->
         try:
             return ForeignCheckpoint(state=load_file(path), settings={})
         except SafetensorError as error:
-            raise FileFormatError(f"{path}: expected a safetensors file ({error}).") from error
+            raise FileFormatError(
+                f"{in_one_line(path)}: expected a safetensors file ({error})."
+            ) from error
     return _interpret(_load(path), path, extra)
 
 
@@ -100,14 +103,14 @@ def _load(path: Path) -> Any:
         reason = _shortened(str(error))
         if reason.startswith(_NO_PICKLE):
             raise FileFormatError(
-                f"{path}: expected a PyTorch checkpoint, got a file that torch.save did not write "
+                f"{in_one_line(path)}: expected a PyTorch checkpoint, got a file that torch.save did not write "
                 f"({reason})."
             ) from error
         raise IntegrityError(_refusal(path, reason)) from error
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError,
             IndexError, OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:  # fmt: skip
         raise FileFormatError(
-            f"{path}: expected a PyTorch checkpoint, could not read it ({error}). Fetch it again."
+            f"{in_one_line(path)}: expected a PyTorch checkpoint, could not read it ({error}). Fetch it again."
         ) from error
 
 
@@ -140,7 +143,7 @@ def _stand_in_names(path: Path) -> list[str]:
 
 def _refusal(path: Path, reason: str) -> str:
     return (
-        f"{path}: refused, nothing of it was run: {reason}. A checkpoint holds tensors and plain "
+        f"{in_one_line(path)}: refused, nothing of it was run: {reason}. A checkpoint holds tensors and plain "
         f"values; this one holds more, as malicious files do. If you trust its origin, load it there "
         f"with the program that wrote it and save only its state_dict."
     )
@@ -149,7 +152,7 @@ def _refusal(path: Path, reason: str) -> str:
 def _interpret(content: Any, path: Path, extra: tuple[str, ...]) -> ForeignCheckpoint:
     if not isinstance(content, Mapping):
         raise FileFormatError(
-            f"{path}: expected a state dict or a checkpoint with one, got {type(content).__name__}."
+            f"{in_one_line(path)}: expected a state dict or a checkpoint with one, got {type(content).__name__}."
         )
     key = next((key for key in _STATE_KEYS if isinstance(content.get(key), Mapping)), None)
     state = content if key is None else content[key]
@@ -157,12 +160,12 @@ def _interpret(content: Any, path: Path, extra: tuple[str, ...]) -> ForeignCheck
     others = [str(name) for name in state if name not in tensors and name not in extra]
     if key is None and others:
         raise FileFormatError(
-            f"{path}: expected one of the entries {', '.join(_STATE_KEYS)}, or tensors only, got "
+            f"{in_one_line(path)}: expected one of the entries {', '.join(_STATE_KEYS)}, or tensors only, got "
             f"{', '.join(map(str, list(content)[:8]))}."
         )
     if not tensors or others:
         raise FileFormatError(
-            f"{path}: expected tensors by name, got {', '.join(others[:5]) or 'nothing'}."
+            f"{in_one_line(path)}: expected tensors by name, got {', '.join(others[:5]) or 'nothing'}."
         )
     settings = content.get("hyper_parameters", {}) if key is not None else {}
     if not isinstance(settings, Mapping) or (not settings and _attributes(settings)):

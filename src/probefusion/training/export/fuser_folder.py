@@ -22,6 +22,7 @@ from probefusion.files import (
     replace_folder,
     sha256_of,
 )
+from probefusion.files.reading import in_one_line
 from probefusion.fusion.folder import (
     CARD_NAME,
     FuserCard,
@@ -320,6 +321,6 @@ def _self_test(network: Network, folder: Path) -> dict[str, Any]:
 def _move(draft: Path, folder: Path) -> None:
     if folder.exists() and not (folder / CARD_NAME).exists():
         raise ProbeFusionError(
-            f"{folder}: exists and is no fuser folder, so it is not replaced. Choose another name."
+            f"{in_one_line(folder)}: exists and is no fuser folder, so it is not replaced. Choose another name."
         )
     replace_folder(draft, folder)
