@@ -77,9 +77,9 @@ def broadcast(image: Image, severity: float, rng: np.random.Generator) -> Image:
     9. Back to 112 x 112 by nearest, linear, cubic or Lanczos interpolation (number floor(4 u22) of
        these).
     10. Frame: if u23 < .4, at any s above 0 and equally strong, all is black outside a rectangle of
-       width 112 (.6 + .4 u24) and height 112 (.6 + .4 u25), its centre 8 v26 pixels right and 8 v27
-       down of the middle, turned clockwise by 15 v28 degrees: the photo ended there when the face
-       was aligned.
+        width 112 (.6 + .4 u24) and height 112 (.6 + .4 u25), its centre 8 v26 pixels right and 8 v27
+        down of the middle, turned clockwise by 15 v28 degrees: the photo ended there when the face
+        was aligned.
 
     Args:
         image: (112, 112, 3) uint8 RGB; it is not changed.
