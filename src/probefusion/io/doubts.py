@@ -98,8 +98,8 @@ def _question_whole_numbers(array: npt.NDArray[Any], origin: str) -> None:
         is_label = whole[place] and values.any() and (len(values) > 1 or abs(values[0]) >= 2)
         if is_label:
             raise InvalidInputError(
-                f"{in_one_line(origin)}: column {place + 1} of {array.shape[1]} holds whole numbers ({_shown(values)}), unlike "
-                f"the others: an id, a label or an index? {_HOW_TO_LEAVE_OUT}"
+                f"{in_one_line(origin)}: column {place + 1} of {array.shape[1]} holds whole numbers "
+                f"({_shown(values)}), unlike the others: an id, a label or an index? {_HOW_TO_LEAVE_OUT}"
             )
 
 
@@ -113,8 +113,9 @@ def _question_magnitudes(array: npt.NDArray[Any], origin: str) -> None:
     for place in (0, array.shape[1] - 1):
         if 0 < _FAR_OUTSIDE * largest < medians[place]:
             raise InvalidInputError(
-                f"{in_one_line(origin)}: column {place + 1} of {array.shape[1]} holds numbers ({_shown(array[:, place])}) of "
-                f"{medians[place]:.3g} at the median, those between first and last at most {largest:.3g}: a "
+                f"{in_one_line(origin)}: column {place + 1} of {array.shape[1]} holds numbers "
+                f"({_shown(array[:, place])}) of {medians[place]:.3g} at the median, those between "
+                f"first and last at most {largest:.3g}: a "
                 f"score, a quality or a time? {_HOW_TO_LEAVE_OUT}"
             )
 
