@@ -268,14 +268,20 @@ def landmark_offset(image: npt.NDArray[np.uint8], detector: Detector) -> float |
     return float(np.sqrt(squares.mean()))
 
 
-@cache
 def _detector_at_hand() -> Detector | None:
-    """A known detector that is on this machine already."""
-    from probefusion.zoo import load_detector
+    """A known detector that is on this machine already; one that is pulled later is found then."""
+    from probefusion.zoo.detectors import resolve_detector
 
     for name in _DETECTORS:
         try:
-            return load_detector(name)
+            return _opened(resolve_detector(name))
         except ProbeFusionError as error:  # not pulled, or not whole: this check can do without
             _log.debug("alignment is not checked with %s: %s", name, error)
     return None
+
+
+@cache
+def _opened(path: Path) -> Detector:
+    from probefusion.zoo.detectors import load_detector
+
+    return load_detector(path)
