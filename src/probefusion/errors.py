@@ -28,6 +28,7 @@ Every message says which argument or file, what was expected, what came, and wha
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
 __all__ = [
@@ -176,3 +177,9 @@ class MissingExtraError(ProbeFusionError, ImportError):
             f"{purpose} needs the package {package!r}, which is not installed. "
             f"Install it with: pip install 'probefusion[{extra}]'"
         )
+
+
+def in_one_line(name: str | os.PathLike[str]) -> str:
+    """The name of a file, or of something in it, as a message can show it: as it is, or quoted with escapes."""
+    text = os.fspath(name)
+    return text if "".join(text.splitlines()) == text else repr(text)

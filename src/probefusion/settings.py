@@ -13,8 +13,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from probefusion.errors import ConfigError, UnknownNameError
-from probefusion.files.reading import in_one_line
+from probefusion.errors import ConfigError, UnknownNameError, in_one_line
 
 __all__ = ["Setting", "check_settings", "list_settings", "read_settings_file", "setting"]
 
@@ -110,7 +109,7 @@ def read_settings_file(path: str | os.PathLike[str], *classes: type[Any]) -> dic
     """
     import msgspec
 
-    from probefusion.files.reading import read_bytes, reading  # brings NumPy, in_one_line
+    from probefusion.files.reading import read_bytes, reading  # brings NumPy
 
     path = os.fspath(path) if isinstance(path, os.PathLike) else path
     data = read_bytes(path, at_most=_LARGEST, name="settings file")

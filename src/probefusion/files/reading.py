@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
-from probefusion.errors import FileFormatError, ProbeFusionError
+from probefusion.errors import FileFormatError, ProbeFusionError, in_one_line
 from probefusion.files.paths import check_file
 
 __all__ = [
@@ -154,12 +154,6 @@ def _memory_bytes() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
-
-
-def in_one_line(name: str | os.PathLike[str]) -> str:
-    """The name of a file, or of something in it, as a message can show it: as it is, or quoted with escapes."""
-    text = os.fspath(name)
-    return text if "".join(text.splitlines()) == text else repr(text)
 
 
 def reason_of(error: BaseException) -> str:
