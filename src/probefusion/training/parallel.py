@@ -118,7 +118,8 @@ class _SharedBatchNorm(nn.BatchNorm1d):
     """BatchNorm1d over the rows of all processes; PyTorch's own needs a GPU."""
 
     def __init__(self, original: nn.BatchNorm1d) -> None:
-        super().__init__(original.num_features, affine=original.affine)
+        dtype = original.get_buffer("running_mean").dtype
+        super().__init__(original.num_features, affine=original.affine, dtype=dtype)
         self.load_state_dict(original.state_dict())
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - PyTorch's name
