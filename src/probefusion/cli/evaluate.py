@@ -94,7 +94,7 @@ def _add_licensed_options(parser: argparse.ArgumentParser) -> None:
         help="fuse this many images at a time too, as 4,8,32,64,128,256 in the official table",
     )
     group.add_argument("--images", metavar="DIR", help="face crops of ijbs")
-    group.add_argument("--detector", metavar="MODEL", help="YuNet, for tinyface and ytf")
+    group.add_argument("--detector", metavar="MODEL", help="YuNet or SCRFD, for tinyface and ytf")
     group.add_argument(
         "--any-counts",
         action="store_true",
