@@ -96,7 +96,9 @@ def _size(result: AttributeResult) -> int:
 def _value_table(result: AttributeResult, entry: DifferentialErrors) -> Table:
     rows = [_row(value) for value in entry.values]
     if entry.unknown is not None:
-        rows.append(["not known", *_row(entry.unknown)[1:]])
+        rows.append(
+            ["several or not known" if result.num_mixed else "not known", *_row(entry.unknown)[1:]]
+        )
     title = f"{result.attribute}: {result.label}, at the threshold of FAR {entry.overall.target:g}"
     return Table(title, list(_HEADER), rows)
 
