@@ -27,6 +27,9 @@ _KINDS = (_SCORE, _BOX, _LANDMARKS)
 _NEARLY = 1e-3
 """By so much a score may miss 0 to 1, as half-precision rounds."""
 
+_FAR_OFF = 1e6
+"""Pixels from the image; nothing that a network means lies beyond, nor NaN."""
+
 COARSEST = _STRIDES[-1]
 """Height and width of what the network is shown are multiples of this."""
 
@@ -121,7 +124,7 @@ def decode_stride(
         threshold: The least score.
 
     Returns:
-        Those whose score reaches the threshold and whose numbers are finite and span an area.
+        Those whose score reaches the threshold, with numbers that are finite and not absurd, and boxes of some area.
     """
     rows = np.flatnonzero(maps[_SCORE][:, 0] >= threshold)
     place = rows // _ANCHORS
@@ -132,8 +135,10 @@ def decode_stride(
     found = Candidates(
         boxes=boxes, landmarks=landmarks, scores=np.minimum(maps[_SCORE][rows, 0], 1.0)
     )
-    is_finite = np.isfinite(boxes).all(axis=1) & np.isfinite(landmarks).all(axis=(1, 2))
-    return found[is_finite & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
+    is_near = (np.abs(boxes) < _FAR_OFF).all(axis=1) & (np.abs(landmarks) < _FAR_OFF).all(
+        axis=(1, 2)
+    )
+    return found[is_near & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)]
 
 
 def without_overlaps(found: Candidates, *, threshold: float) -> Candidates:

@@ -209,6 +209,8 @@ def test_rows_that_are_no_box_are_left_out(tmp_path):
     maps[8, 1][[0, 1, 2]] = 0.99  # all distances are 0: no area
     maps[32, 1][0], maps[32, 4][0] = 0.95, np.nan
     maps[32, 1][3] = np.nan
+    maps[32, 1][4], maps[32, 4][4] = 0.95, 1e30
+    maps[16, 1][0], maps[16, 4][0], maps[16, 10][0] = 0.9, 1.0, -np.inf
     path = write_maps(tmp_path / "d.onnx", maps, height=160, width=224)
     assert len(ScrfdDetector(path).detect(grey(160, 224))) == 1
 
