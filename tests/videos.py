@@ -51,9 +51,18 @@ def write_video(
 
 def turn_clockwise(path: Path) -> None:
     """Writes the matrix of a phone held upright into an MP4: to be shown turned by 90 degrees."""
+    set_display_matrix(path, (0, 1, -1, 0))
+
+
+def set_display_matrix(
+    path: Path, turn: tuple[float, float, float, float], *, shift: tuple[int, int] = (0, 0)
+) -> None:
+    """Writes a, b, c, d into the track header of an MP4 or MOV: (x, y) is shown at (ax + cy, bx + dy) + shift."""
     data = bytearray(path.read_bytes())
     place = data.find(b"tkhd")
     matrix = data.find(struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30), place)
     assert place > 0 < matrix
-    data[matrix : matrix + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    a, b, c, d = (round(65536 * value) for value in turn)
+    across, down = (65536 * value for value in shift)
+    data[matrix : matrix + 36] = struct.pack(">9i", a, b, 0, c, d, 0, across, down, 1 << 30)
     path.write_bytes(bytes(data))

@@ -40,6 +40,7 @@ from probefusion.files.records import read_record
 from probefusion.fusion import MeanFuser
 from probefusion.fusion.folder import _card_of, read_card
 from probefusion.io import kind_of, read_embeddings, read_templates
+from probefusion.io.attribute_table import open_attribute_table
 from probefusion.io.face_table import read_face_table
 from probefusion.protocols import open_face_table, read_media_images, read_people
 from probefusion.protocols.text_tables import read_fields, read_integer_columns
@@ -149,6 +150,11 @@ def faces(path: Path) -> Any:
     return table.files, told(table.face_px)
 
 
+def attributes(path: Path) -> Any:
+    table = open_attribute_table(path)
+    return table.owner, table.names, sorted(table.columns.items())
+
+
 def make_targets() -> list[Target]:
     """A sound file of each kind; those whose extra is not installed are left out."""
     rng = np.random.default_rng(7)
@@ -187,6 +193,7 @@ def make_targets() -> list[Target]:
         Target("table.txt", b"1 2 3\n4 5 6\n\n7 8 9\n", lambda path: told(read_integer_columns(path, columns=("a", "b", "c"))), False),
         Target("fields.csv", b"a,b\n1,x\n2,y\n", lambda path: list(read_fields(path, columns=("a", "b"), delimiter=",", header=True)), False),
         Target("faces.csv", b"file,face_px,yaw\na/1.jpg,30.5,0\na/2.jpg,,\nb/1.jpg,7,-1\n", faces, False),
+        Target("attributes.csv", b"person,group,site\nann,a,1\nbob,b,\ncid,a,2\n", attributes, False),
         Target("embeddings.npy", npy(rows), in_folder("embeddings.npy", {"template_ids.npy": npy(np.array([1, 1, 2, 2]))}, archive_rows), False),
         Target("template_ids.npy", npy(np.array(["a", "a", "b", "b"])), in_folder("template_ids.npy", {"embeddings.npy": npy(rows)}, archive_rows), False),
     ]  # fmt: skip

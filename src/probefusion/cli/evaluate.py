@@ -54,6 +54,7 @@ def add_parser(commands: Any) -> None:
         help="may be given several times (default: mean, and norm-weighted where embeddings keep their length)",
     )
     parser.add_argument("-o", "--output", required=True, metavar="DIR")
+    _add_attribute_options(parser)
     _add_embeddings_options(parser)
     _add_licensed_options(parser)
     _add_folder_options(parser)
@@ -67,6 +68,23 @@ def add_parser(commands: Any) -> None:
     add_trust_option(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
+
+
+def _add_attribute_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("errors by group or condition")
+    group.add_argument(
+        "--attributes",
+        metavar="FILE.csv",
+        help="table with a column person, image (media-folder) or template (ijbb, ijbc, ytf) and columns of "
+        "values, as group, camera: error rates are told by value, too",
+    )
+    group.add_argument(
+        "--attribute-columns",
+        type=name_list,
+        default=(),
+        metavar="A,B",
+        help="columns of --attributes that are taken (default: all)",
+    )
 
 
 def _add_embeddings_options(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +112,7 @@ def _add_licensed_options(parser: argparse.ArgumentParser) -> None:
         help="fuse this many images at a time too, as 4,8,32,64,128,256 in the official table",
     )
     group.add_argument("--images", metavar="DIR", help="face crops of ijbs")
-    group.add_argument("--detector", metavar="MODEL", help="YuNet, for tinyface and ytf")
+    group.add_argument("--detector", metavar="MODEL", help="YuNet or SCRFD, for tinyface and ytf")
     group.add_argument(
         "--any-counts",
         action="store_true",
@@ -210,6 +228,8 @@ def run(options: argparse.Namespace) -> int:
             relatives=options.relatives,
             leave_out=tuple(options.leave_out),
             ignore=options.ignore_columns,
+            attributes=options.attributes,
+            attribute_columns=options.attribute_columns,
             output=options.output,
             cache=options.cache,
             device=options.device,
@@ -231,7 +251,9 @@ def run(options: argparse.Namespace) -> int:
 def _print(result: Evaluation) -> None:
     """The main figures, and what could not be measured."""
     for title, header, rows in result.summary():
-        names = short_names([row[0] for row in rows])
+        names = [row[0] for row in rows]
+        if header[0] == "fuser":
+            names = short_names(names)
         lines = [[name, *row[1:]] for name, row in zip(names, rows, strict=True)]
         print_result_table(title, header, lines)
     if result.limits:

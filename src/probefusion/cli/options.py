@@ -67,7 +67,10 @@ def add_embedding_options(parser: argparse.ArgumentParser, *, labels: bool = Fal
         "--aligned", action="store_true", help="images are aligned 112x112 crops: detect nothing"
     )
     group.add_argument(
-        "--detector", metavar="MODEL", help="YuNet ONNX model, for images that are not aligned"
+        "--detector",
+        metavar="MODEL",
+        help="face detector for images that are not aligned: name or ONNX file of YuNet (yunet_2023mar) or of SCRFD "
+        "(buffalo_l: non-commercial research only)",
     )
     if labels:
         parser.add_argument(

@@ -63,7 +63,7 @@ def add_parser(commands: Any) -> None:
         "--detector",
         required=True,
         metavar="MODEL",
-        help="YuNet ONNX file or name, as yunet_2023mar (probefusion models pull yunet_2023mar)",
+        help="name or ONNX file of YuNet or SCRFD, as yunet_2023mar (probefusion models pull yunet_2023mar)",
     )
     parser.add_argument(
         "--gallery",

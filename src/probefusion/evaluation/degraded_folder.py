@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.evaluation.attributes import AttributeMeter
 from probefusion.evaluation.measuring import RatePlan, compared_rate, holm_adjusted, measured
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.scoring import (
@@ -147,6 +148,7 @@ def evaluate_folder(
     fusers: Sequence[Fuser],
     plan: FolderPlan,
     *,
+    meter: AttributeMeter | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> FolderEvaluation:
     """Fuses gallery and probes with each fuser, scores them, and compares all with the first.
@@ -158,6 +160,7 @@ def evaluate_folder(
         data: Embedded gallery and probes.
         fusers: The fusers; the first is the reference.
         plan: What to measure.
+        meter: Measures errors by attributes of the gallery's people, too.
         progress: Called with (fuser x size done, in all).
 
     Raises:
@@ -169,6 +172,7 @@ def evaluate_folder(
     total = len(fusers) * len(plan.set_sizes)
     units = data.gallery.embeddings / data.gallery.norms[:, None]
     people = data.gallery_subjects
+    place = {name: row for row, name in enumerate(people.tolist())}
     for fuser in fusers:
         gallery = gallery_templates(data, fuser)
         for size in plan.set_sizes:
@@ -176,6 +180,16 @@ def evaluate_folder(
             scores = score_templates(templates, gallery, subjects, people)
             raw = score_templates(templates, units, subjects, people)
             points.append(_measure(fuser, size, scores, raw, plan))
+            if meter is not None:
+                probes = np.array([place[name] for name in subjects.tolist()], dtype=np.int64)
+                meter.add_searches(
+                    fuser.name,
+                    [scores],
+                    people,
+                    probe_rows=[(probes, np.arange(len(probes) + 1))],
+                    gallery_rows=[np.arange(len(people))],
+                    num_images=size,
+                )
             if progress is not None:
                 progress(len(points), total)
     return FolderEvaluation(

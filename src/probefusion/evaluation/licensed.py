@@ -17,6 +17,7 @@ import numpy.typing as npt
 from probefusion.embedders.embedder import Embedder
 from probefusion.embedders.quality import embedding_key
 from probefusion.errors import EmptySetError, InvalidInputError
+from probefusion.evaluation.attributes import AttributeMeter
 from probefusion.fusion import Fuser
 from probefusion.metrics import (
     Cmc,
@@ -35,6 +36,7 @@ from probefusion.metrics import (
 from probefusion.protocols import IdentificationTask, TemplateIndex
 from probefusion.protocols.licensed import Benchmark
 from probefusion.protocols.media import caface_chunk_offsets, media_mean_then_sum_ragged
+from probefusion.protocols.template_people import template_people
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["BenchmarkResult", "EmbeddedRows", "SearchResult", "embed_rows", "evaluate_benchmark"]
@@ -199,6 +201,7 @@ def evaluate_benchmark(
     false_accept_rates: Sequence[float] = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     false_positive_rates: Sequence[float] = (0.01, 0.1),
     ranks: Sequence[int] = (1, 5, 10, 20),
+    meter: AttributeMeter | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[BenchmarkResult, ...]:
     """Scores every fuser jointly and in chunks, and the helper's media mean beside them.
@@ -214,6 +217,7 @@ def evaluate_benchmark(
         false_accept_rates: Targets of the one-to-one comparisons.
         false_positive_rates: Targets of the open-set searches.
         ranks: Ranks of the closed-set searches.
+        meter: Measures errors by attributes of the templates, too.
         progress: Called with (ways done, in all).
     """
     templates = _acquired(protocol.templates, rows.position)
@@ -229,7 +233,8 @@ def evaluate_benchmark(
             vectors = _fuse(fuser, rows.images, templates, chunk)
         failed = templates.sizes == 0
         vectors[failed] = 1 / np.sqrt(vectors.shape[1])  # stands in; its scores are set to -inf
-        verified = _verify(protocol, vectors, failed, false_accept_rates)
+        tell = None if meter is None else _teller(protocol, meter, fuser, chunk)
+        verified = _verify(protocol, vectors, failed, false_accept_rates, tell)
         results.append(
             BenchmarkResult(
                 fuser=fuser if isinstance(fuser, str) else fuser.name,
@@ -300,6 +305,7 @@ def _verify(
     vectors: FloatArray,
     failed: npt.NDArray[np.bool_],
     rates: Sequence[float],
+    tell: Callable[[FloatArray], None] | None,
 ) -> dict[str, Any]:
     """The fields of a result that come from one-to-one comparisons."""
     pairs = protocol.pairs
@@ -312,6 +318,8 @@ def _verify(
     # The published rule gives a template without a face the zero vector, so similarity 0.
     published = np.where(missed, np.float32(0), similarities)
     similarities = np.where(missed, np.float32(-np.inf), similarities)
+    if tell is not None:
+        tell(similarities)
     mated, non_mated = published[pairs.mated], published[~pairs.mated]
     return {
         "verification": tar_at_far(similarities[pairs.mated], similarities[~pairs.mated], rates),
@@ -321,6 +329,27 @@ def _verify(
         if pairs.folds is None
         else accuracy_over_folds(published, pairs.mated, pairs.folds),
     }
+
+
+def _teller(
+    protocol: Benchmark, meter: AttributeMeter, fuser: Fuser | str, chunk: int | None
+) -> Callable[[FloatArray], None]:
+    """Has the similarities of the pairs measured by attribute; the second template is the probe."""
+
+    def tell(similarities: FloatArray) -> None:
+        pairs = protocol.pairs
+        if pairs is not None:
+            meter.add_pairs(
+                fuser if isinstance(fuser, str) else fuser.name,
+                similarities,
+                pairs.mated,
+                references=pairs.first,
+                probes=pairs.second,
+                people=template_people(protocol),
+                chunk=chunk,
+            )
+
+    return tell
 
 
 def _search(

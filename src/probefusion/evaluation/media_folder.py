@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.evaluation.attributes import AttributeMeter
 from probefusion.evaluation.licensed import EmbeddedRows
 from probefusion.evaluation.measuring import Measured, compared_rate, holm_adjusted, measured
 from probefusion.evaluation.media_results import (
@@ -76,6 +77,7 @@ def evaluate_media(
     fusers: Sequence[Fuser],
     plan: MediaPlan,
     *,
+    meter: AttributeMeter | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> MediaEvaluation:
     """Fuses gallery and probes with each fuser, scores them, and compares all with the first.
@@ -88,6 +90,7 @@ def evaluate_media(
         rows: Embeddings of its images, as `embed_media` gives them.
         fusers: The fusers; the first is the reference.
         plan: What to measure.
+        meter: Measures errors by attributes of the images in `protocol.sources`, too.
         progress: Called with (fuser x column done, in all).
 
     Raises:
@@ -104,7 +107,7 @@ def evaluate_media(
     for column in measurable:
         reference: Measured | None = None
         for scorer in scorers:
-            found, point = _point(scorer, column, plan)
+            found, point = _point(scorer, column, plan, meter)
             points.append(point)
             if reference is None:
                 reference = found
@@ -148,6 +151,21 @@ class _Scorer:
             raw.append(self._score(templates, self._units[entries], people))
         return fused, raw
 
+    def tell(
+        self, meter: AttributeMeter, column: MediaColumn, fused: Sequence[ProbeScores]
+    ) -> None:
+        """Has the scores of a column measured by attribute."""
+        sets = list(self._sets(column))
+        meter.add_searches(
+            self.fuser.name,
+            fused,
+            self._split.subjects,
+            probe_rows=[(rows, offsets) for _, _, rows, offsets in sets],
+            gallery_rows=[self._split.gallery[replicate] for replicate, *_ in sets],
+            num_images=column.num_images,
+            size_class=column.size_class,
+        )
+
     def _score(
         self, templates: FloatArray, gallery: FloatArray, people: npt.NDArray[np.int64]
     ) -> ProbeScores:
@@ -183,9 +201,13 @@ class _Scorer:
             yield replicate, draw.people, sets.ravel(), offsets
 
 
-def _point(scorer: _Scorer, column: MediaColumn, plan: MediaPlan) -> tuple[Measured, MediaPoint]:
+def _point(
+    scorer: _Scorer, column: MediaColumn, plan: MediaPlan, meter: AttributeMeter | None
+) -> tuple[Measured, MediaPoint]:
     fused, raw = scorer.scores(column)
     found = measured(fused, plan, average_per_person=True)
+    if meter is not None:
+        scorer.tell(meter, column, fused)
     raw_gallery = bootstrap_over_people(
         pool_scores(raw),
         plan.false_accept_rates,

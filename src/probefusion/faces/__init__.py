@@ -12,12 +12,14 @@ from probefusion.faces.images import (
     read_crop,
     read_images,
 )
+from probefusion.faces.scrfd import ScrfdDetector
 
 __all__ = [
     "ARCFACE_LANDMARKS",
     "Detector",
     "Face",
     "ImageSource",
+    "ScrfdDetector",
     "SkippedImage",
     "YuNetDetector",
     "align_face",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,23 +15,21 @@ from probefusion.errors import ConfigError, FileFormatError
 from probefusion.extras import import_extra
 from probefusion.faces.cut_off import cut_off
 from probefusion.faces.decoding import MAX_PIXELS
+from probefusion.faces.display_matrix import shown_image
 from probefusion.faces.endings import VIDEO_SUFFIXES
-from probefusion.faces.listing import as_text
-from probefusion.files import check_existing
-from probefusion.files.reading import in_one_line
+from probefusion.faces.video_source import (
+    VideoFacts,
+    choose_stream,
+    failure_reason,
+    is_live,
+    is_video,
+    name_without_password,
+    open_container,
+    read_facts,
+)
 
 __all__ = ["VIDEO_SUFFIXES", "VideoFacts", "VideoFrame", "VideoReader", "is_video"]
 
-_URL = re.compile(r"(?i)^(rtsps?|rtmps?|https?|udp|rtp|tcp|srt)://")
-_WEBCAM = re.compile(r"^webcam:(\d+)$")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
-
-_FILE_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gif,mjpeg,h264,"
-    "hevc,av1,ivf,yuv4mpegpipe,nut,rm,dv,wtv,swf,apng,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"
-)
-"""Containers that may be opened from a file; play lists and scripts, which open others, are not."""
-_NETWORK_PROTOCOLS = "tcp,udp,rtp,rtsp,rtsps,tls,http,https,httpproxy,crypto,srt,rtmp,rtmps,rtmpt"
 _MAX_FAILURES = 50
 """Reading is given up after this many errors in a row."""
 
@@ -52,49 +49,13 @@ class VideoFrame:
     image: npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, kw_only=True)
-class VideoFacts:
-    """What a video says of itself before it is read.
-
-    Args:
-        source: The path or address, without user name and password.
-        container: Short name of the file format.
-        codec: Short name of the compression.
-        width: Pixels across, as stored (before turning).
-        height: Pixels down, as stored.
-        frame_rate: Mean frames per second, or None where unknown.
-        duration: Seconds, or None for a live source.
-        num_frames: Frames promised, possibly estimated from the duration; None where unknown.
-        is_live: Whether it is a camera or a stream instead of a file.
-    """
-
-    source: str
-    container: str
-    codec: str
-    width: int
-    height: int
-    frame_rate: float | None
-    duration: float | None
-    num_frames: int | None
-    is_live: bool
-
-
-def is_video(source: str | Path) -> bool:
-    """Whether a path or address stands for a video: a known suffix, a stream's URL or a webcam.
-
-    Nothing is opened.
-    """
-    text = str(source)
-    has_suffix = Path(text).suffix.lower() in VIDEO_SUFFIXES
-    return _is_live(text) or (has_suffix and not Path(text).is_dir())
-
-
 class VideoReader:
     """The frames of a video, a webcam or a stream, decoded one after the other by FFmpeg (PyAV).
 
     Damaged places are passed over and counted, and what comes before and after them is given. So is
     a file that is cut off. Grey, palette and high-bit-depth video becomes 8-bit RGB, transparency is
-    dropped, and the rotation a phone noted is applied. Times are those of the stream, so a variable frame rate is kept.
+    dropped, and the turn and the
+    mirroring that the file notes are applied. Times are those of the stream, so a variable frame rate is kept.
 
     Use as a context manager and iterate once.
 
@@ -138,14 +99,16 @@ class VideoReader:
         if stop is not None and not stop > start:
             raise ConfigError(f"stop: expected more than the start ({start} s), got {stop}.")
         self._every, self._start, self._stop, self._timeout = every, start, stop, timeout
-        self._name = as_text(_CREDENTIALS.sub("", str(source)))
+        self._name = name_without_password(source)
         self._av = import_extra("av", extra="video", purpose="reading video")
         self._av.logging.set_level(None)
-        self._is_live = _is_live(str(source))
-        self._container = self._open(str(source))
+        self._is_live = is_live(str(source))
+        self._container = open_container(self._av, source, timeout=timeout)
         try:
-            self._stream = self._choose_stream()
-            self.facts = self._read_facts()
+            self._stream = choose_stream(self._av, self._container, name=self._name)
+            self.facts = read_facts(
+                self._av, self._container, self._stream, name=self._name, is_live=self._is_live
+            )
         except BaseException:
             self._container.close()
             raise
@@ -230,7 +193,7 @@ class VideoReader:
                 self._too_large = (frame.width, frame.height)
                 continue
             self.num_given += 1
-            yield VideoFrame(index=index, time=float(time), image=_upright(frame))
+            yield VideoFrame(index=index, time=float(time), image=shown_image(frame))
         if self.num_read == 0:
             raise FileFormatError(
                 f"{self._name}: expected a video, no frame of it could be decoded"
@@ -246,85 +209,6 @@ class VideoReader:
                 end=end,
                 step=max(self._step, (end - self._start) / self.num_read),
             )
-
-    def _open(self, source: str) -> Any:
-        options = {"format_whitelist": _FILE_FORMATS, "protocol_whitelist": "file,pipe,fd"}
-        settings: dict[str, Any] = {"metadata_errors": "replace"}
-        camera = _WEBCAM.match(source)
-        if camera is not None or _is_device(source):
-            target = source if camera is None else f"/dev/video{camera[1]}"
-            check_existing(target, name="webcam", devices=True)
-            settings |= {"format": "v4l2", "timeout": (self._timeout, self._timeout)}
-            options = {}
-        elif _URL.match(source):
-            target = source
-            settings["timeout"] = (self._timeout, self._timeout)
-            options = {"protocol_whitelist": _NETWORK_PROTOCOLS}
-            if source.lower().startswith("rtsp"):
-                options["rtsp_transport"] = "tcp"
-        else:
-            path = check_existing(source, name="video")
-            if not path.is_file():
-                raise FileFormatError(
-                    f"{in_one_line(source)}: expected a video file, got a folder or pipe."
-                )
-            target = f"file:{path}"
-        try:
-            return self._av.open(target, options=options, **settings)
-        except (self._av.FFmpegError, ValueError) as error:
-            hint = (
-                "Check the address and that the camera is on."
-                if self._is_live
-                else "It may be damaged, cut off or another kind of file: check that it plays."
-            )
-            raise FileFormatError(
-                f"{self._name}: expected a video, could not open it ({_reason(error)}). {hint}"
-            ) from error
-
-    def _choose_stream(self) -> Any:
-        attached = self._av.stream.Disposition.attached_pic
-        streams = [
-            stream
-            for stream in self._container.streams.video
-            if not stream.disposition & attached and stream.codec_context is not None
-        ]
-        if not streams:
-            kinds = sorted({stream.type for stream in self._container.streams}) or ["none"]
-            raise FileFormatError(
-                f"{self._name}: expected a video stream, found only: {', '.join(kinds)}."
-            )
-        stream = max(streams, key=lambda stream: (stream.width or 0) * (stream.height or 0))
-        if (stream.width or 0) * (stream.height or 0) > MAX_PIXELS:
-            raise FileFormatError(
-                f"{self._name}: frames of {stream.width}x{stream.height} pixels, expected at most "
-                f"{MAX_PIXELS:,} pixels. Scale the video down first."
-            )
-        return stream
-
-    def _read_facts(self) -> VideoFacts:
-        stream, container = self._stream, self._container
-        rate = stream.average_rate or stream.guessed_rate
-        frame_rate = float(rate) if rate else None
-        duration = None
-        if not self._is_live:
-            if stream.duration is not None and stream.time_base is not None:
-                duration = float(stream.duration * stream.time_base)
-            elif container.duration is not None:
-                duration = container.duration / self._av.time_base
-        num_frames: int | None = stream.frames or None
-        if num_frames is None and duration is not None and frame_rate is not None:
-            num_frames = max(1, round(duration * frame_rate))
-        return VideoFacts(
-            source=self._name,
-            container=container.format.name,
-            codec=stream.codec_context.name,
-            width=stream.width or 0,
-            height=stream.height or 0,
-            frame_rate=frame_rate,
-            duration=duration,
-            num_frames=num_frames,
-            is_live=self._is_live,
-        )
 
     def _shown_for(self, frame: Any) -> float:
         """Seconds for which a frame is shown, as the file says or on average."""
@@ -386,28 +270,6 @@ class VideoReader:
                     continue
                 self._ending = f"given up after {failures} damaged places in a row"
             except self._av.FFmpegError as error:
-                self._ending = f"reading broke off ({_reason(error)})"
+                self._ending = f"reading broke off ({failure_reason(error)})"
             yield None
             return
-
-
-def _is_device(source: str) -> bool:
-    try:
-        return Path(source).is_char_device()
-    except (OSError, ValueError):
-        return False
-
-
-def _is_live(source: str) -> bool:
-    return bool(_URL.match(source) or _WEBCAM.match(source)) or _is_device(source)
-
-
-def _upright(frame: Any) -> npt.NDArray[np.uint8]:
-    image: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)
-    return str(text).split(": '")[0]

@@ -13,6 +13,14 @@ from probefusion.metrics.comparison import (
     compare_over_people,
 )
 from probefusion.metrics.curves import DetCurve, EqualErrorRate, RocCurve, det, eer, roc
+from probefusion.metrics.differentials import (
+    LEAST_PEOPLE,
+    Differential,
+    DifferentialErrors,
+    ErrorRate,
+    GroupedComparisons,
+    ValueErrors,
+)
 from probefusion.metrics.discard import ErrorVersusDiscard, error_versus_discard
 from probefusion.metrics.folds import FoldAccuracy, accuracy_over_folds
 from probefusion.metrics.galleries import (
@@ -47,6 +55,7 @@ from probefusion.metrics.searches import SearchOutcomes, search_outcomes, search
 from probefusion.metrics.similarities import compare_all, iter_similarities, pair_similarities
 from probefusion.metrics.thresholds import FarThreshold, thresholds_at_far
 from probefusion.metrics.validation import Rule, error_budget
+from probefusion.metrics.value_errors import differential_errors
 from probefusion.metrics.verification import (
     TarAtFar,
     VerificationRates,
@@ -55,14 +64,19 @@ from probefusion.metrics.verification import (
 )
 
 __all__ = [
+    "LEAST_PEOPLE",
     "BootstrapInterval",
     "Cmc",
     "ComparisonScores",
     "DetCurve",
+    "Differential",
+    "DifferentialErrors",
     "EqualErrorRate",
+    "ErrorRate",
     "ErrorVersusDiscard",
     "FarThreshold",
     "FoldAccuracy",
+    "GroupedComparisons",
     "HolmCorrection",
     "MeanCmc",
     "MeanTpirAtFpir",
@@ -74,6 +88,7 @@ __all__ = [
     "SearchOutcomes",
     "TarAtFar",
     "TpirAtFpir",
+    "ValueErrors",
     "VerificationRates",
     "accuracy_over_folds",
     "average_differences",
@@ -85,6 +100,7 @@ __all__ = [
     "compare_means_over_people",
     "compare_over_people",
     "det",
+    "differential_errors",
     "eer",
     "error_budget",
     "error_versus_discard",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import UnknownNameError
 from probefusion.pipeline.chosen_embedder import stated_fingerprint
+from probefusion.pipeline.evaluate_attributes import AttributesAsked
 from probefusion.pipeline.evaluate_checks import (
     FOLDER_PROTOCOL,
     MEDIA_PROTOCOL,
@@ -67,6 +68,8 @@ def evaluate(
     relatives: str | None = None,
     leave_out: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    attributes: StrPath | None = None,
+    attribute_columns: Sequence[str] = (),
     output: StrPath | None = None,
     force: bool = False,
     cache: StrPath | None = None,
@@ -116,6 +119,9 @@ def evaluate(
             family are never each other's non-mates.
         leave_out: People who are not used, by name.
         ignore: Columns of `faces` that are passed over.
+        attributes: Table of groups or conditions by person, image (media-folder) or template (ijbb, ijbc,
+            ytf), see `probefusion.io.attribute_table`: errors are told by value, too.
+        attribute_columns: The attributes that are taken of it; () for all.
         output: Folder for report.json, report.md and report.html; None writes nothing
             (`Evaluation.save` does it later).
         force: Whether an existing report may be replaced.
@@ -184,6 +190,7 @@ def evaluate(
         trust_alignment=trust_alignment,
         on_embed=on_embed,
         on_score=on_score,
+        attributes=AttributesAsked(attributes, attribute_columns),
     )
     if protocol == FOLDER_PROTOCOL:
         found = _on_folder(
@@ -242,6 +249,7 @@ def _on_folder(
     seed: int,
     replicates: int,
 ) -> Evaluation:
+    from probefusion.evaluation.attribute_limits import attribute_facts_of_table, attribute_limits
     from probefusion.evaluation.degraded_folder import FolderPlan, evaluate_folder
     from probefusion.evaluation.limits import folder_limits
     from probefusion.protocols import DegradedFolderProtocol, read_people
@@ -252,10 +260,11 @@ def _on_folder(
     )
     check_measurable(protocol)
     plan = FolderPlan(set_sizes=set_sizes, num_replicates=replicates, seed=seed)
+    meter = source.attributes.of_folder(protocol, plan)
     embedder, fusers = source.open()
     check_people_aligned(people, embedder, is_trusted=source.trust_alignment)
     embedded = embed_folder(protocol, embedder, max(set_sizes), source.cache, source.on_embed)
-    result = evaluate_folder(embedded, fusers, plan, progress=source.on_score)
+    result = evaluate_folder(embedded, fusers, plan, meter=meter, progress=source.on_score)
     return Evaluation(
         protocol=FOLDER_PROTOCOL,
         title=f"{FOLDER_PROTOCOL}, mix {mix!r}, {embedder.spec.name}",
@@ -265,10 +274,12 @@ def _on_folder(
             "embedder": embedder.fingerprint,
             "embedder_form": embedder.own_fingerprint,
             "fusers": [fuser.fingerprint for fuser in fusers],
+            **attribute_facts_of_table(meter),
         },
         result=result,
         skipped=tuple(people.skipped),
-        limits=(*source.left_out, *folder_limits(result)),
+        limits=(*source.left_out, *folder_limits(result), *attribute_limits(meter)),
+        attributes=() if meter is None else tuple(meter.results),
     )
 
 
@@ -284,6 +295,7 @@ def _on_benchmark(
     detector: StrPath | Detector | None,
     check_counts: bool,
 ) -> Evaluation:
+    from probefusion.evaluation.attribute_limits import attribute_facts_of_table, attribute_limits
     from probefusion.evaluation.licensed import embed_rows, evaluate_benchmark
     from probefusion.evaluation.limits import benchmark_limits
     from probefusion.evaluation.made_embeddings import read_made_embeddings, rows_of_benchmark
@@ -298,6 +310,7 @@ def _on_benchmark(
         benchmark = open_benchmark(
             name, os.fspath(data), detector=_open_detector(detector), **common
         )
+        meter = source.attributes.of_benchmark(benchmark)
         check_crops(benchmark, embedder, images=images, is_trusted=source.trust_alignment)
         rows = embed_rows(
             benchmark,
@@ -316,11 +329,12 @@ def _on_benchmark(
         benchmark = open_benchmark(
             name, os.fspath(data), check_images=False, row_names=names, **common
         )
+        meter = source.attributes.of_benchmark(benchmark)
         rows = rows_of_benchmark(benchmark, made)
         made_by = made.images.embedder
         reason, title = f"no embedding in {made.origin}", made.origin
     results = evaluate_benchmark(
-        benchmark, rows, fusers, chunks=(None, *chunks), progress=source.on_score
+        benchmark, rows, fusers, chunks=(None, *chunks), meter=meter, progress=source.on_score
     )
     faceless = _faceless(benchmark, rows)
     unchecked = _unchecked(benchmark) if check_counts else None
@@ -335,6 +349,7 @@ def _on_benchmark(
             "embedder_form": made_by,
             "embeddings": None if embeddings is None else Path(embeddings).name,
             "fusers": [fuser.fingerprint for fuser in fusers],
+            **attribute_facts_of_table(meter),
         },
         result=results,
         skipped=tuple(SkippedImage(source=entry, reason=reason) for entry in faceless),
@@ -342,7 +357,9 @@ def _on_benchmark(
             *source.left_out,
             *(() if unchecked is None else (unchecked,)),
             *benchmark_limits(results),
+            *attribute_limits(meter),
         ),
+        attributes=() if meter is None else tuple(meter.results),
     )
 
 

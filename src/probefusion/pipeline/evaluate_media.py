@@ -41,6 +41,7 @@ def evaluate_on_media(
     **settings: Any,
 ) -> Evaluation:
     """What `probefusion.evaluate` does for "media-folder"; its arguments are explained there."""
+    from probefusion.evaluation.attribute_limits import attribute_facts_of_table, attribute_limits
     from probefusion.evaluation.embed_media import embed_media, repeated_images
     from probefusion.evaluation.limits import media_limits, repeated_limits
     from probefusion.evaluation.media_folder import evaluate_media
@@ -53,10 +54,12 @@ def evaluate_on_media(
     elif ignore:
         raise InvalidInputError("ignore: names columns of faces, and no faces are given.")
     plan = MediaPlan(num_replicates=replicates, seed=settings["seed"])
+    everybody = dict(images.people.images)
     made: dict[str, Any]
     repeated: list[tuple[str, ...]] = []
     if embeddings is None:
         protocol = _protocol(images, **settings)
+        meter = source.attributes.of_media(protocol, everybody, plan)
         embedder, fusers = source.open()
         check_people_aligned(protocol.images.people, embedder, is_trusted=source.trust_alignment)
         repeated = repeated_images(protocol)
@@ -74,6 +77,7 @@ def evaluate_on_media(
         check_embeddings(fusers, read.images)
         images, positions = _embedded_images(images, read)
         protocol = _protocol(images, **settings)
+        meter = source.attributes.of_media(protocol, everybody, plan)
         rows = _rows(protocol, read, positions)
         made = {
             "embedder": read.images.embedder,
@@ -81,18 +85,20 @@ def evaluate_on_media(
             "embeddings": Path(embeddings).name,
         }
         title = read.origin
-    result = evaluate_media(protocol, rows, fusers, plan, progress=source.on_score)
+    result = evaluate_media(protocol, rows, fusers, plan, meter=meter, progress=source.on_score)
     return Evaluation(
         protocol=MEDIA_PROTOCOL,
         title=f"{MEDIA_PROTOCOL}, {Path(data).name}, {title}",
-        evaluated=_evaluated(protocol, made, fusers),
+        evaluated={**_evaluated(protocol, made, fusers), **attribute_facts_of_table(meter)},
         result=result,
         skipped=tuple(protocol.images.skipped),
         limits=(
             *source.left_out,
             *repeated_limits(repeated),
             *media_limits(result, protocol.split),
+            *attribute_limits(meter),
         ),
+        attributes=() if meter is None else tuple(meter.results),
     )
 
 

@@ -13,6 +13,7 @@ from probefusion.pipeline.evaluate_checks import WITHOUT_LENGTHS, usual_fusers
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
     from probefusion.fusion import Fuser
+    from probefusion.pipeline.evaluate_attributes import AttributesAsked
 
 __all__ = ["EvaluationSource"]
 
@@ -36,6 +37,7 @@ class EvaluationSource:
         trust_alignment: bool,
         on_embed: Progress | None,
         on_score: Progress | None,
+        attributes: AttributesAsked,
     ) -> None:
         if isinstance(fusers, str | os.PathLike):
             fusers = (fusers,)
@@ -47,6 +49,7 @@ class EvaluationSource:
         self.described = {"preprocessing": preprocessing, "norm_output": norm_output}
         self.cache, self.trust_alignment = cache, trust_alignment
         self.on_embed, self.on_score = on_embed, on_score
+        self.attributes = attributes
 
     def load_fusers(self, embedder: str | None, *, norms_known: bool) -> list[Fuser]:
         """The fusers, none of which was made for another embedder; the usual ones where none was named."""

@@ -14,6 +14,7 @@ from probefusion.evaluation.licensed import BenchmarkResult, SearchResult
 from probefusion.evaluation.media_results import MEDIUM, MediaEvaluation, MediaPoint, ProbeSize
 
 if TYPE_CHECKING:
+    from probefusion.evaluation.attributes import AttributeResult
     from probefusion.faces import SkippedImage
     from probefusion.reports.pages import Table
 
@@ -32,6 +33,8 @@ class Evaluation:
             templates of a benchmark.
         skipped: Images that were left out, and why.
         limits: What could not be measured, and why, in words.
+        attributes: Errors by the values of attributes, of every fuser and number of images; () where none were
+            asked for.
     """
 
     protocol: str
@@ -40,6 +43,7 @@ class Evaluation:
     result: FolderEvaluation | MediaEvaluation | tuple[BenchmarkResult, ...]
     skipped: tuple[SkippedImage, ...]
     limits: tuple[str, ...]
+    attributes: tuple[AttributeResult, ...] = ()
 
     @overload
     def tar(
@@ -160,6 +164,7 @@ class Evaluation:
     @property
     def facts(self) -> dict[str, Any]:
         """The content of `report.json`: every figure with its counts; unresolved ones are None."""
+        from probefusion.reports.attributes import attribute_facts
         from probefusion.reports.degraded_folder import report_facts
         from probefusion.reports.licensed import benchmark_report_facts
         from probefusion.reports.media_folder import media_report_facts
@@ -171,10 +176,13 @@ class Evaluation:
         else:
             content = benchmark_report_facts(self.result, self.evaluated)
         skipped = [{"source": image.source, "reason": image.reason} for image in self.skipped]
+        if self.attributes:
+            content = {**content, "attributes": attribute_facts(self.attributes)}
         return {**content, "limits": list(self.limits), "skipped": skipped}
 
     def summary(self) -> list[Table]:
         """The main figures as small tables: title, header and rows of texts."""
+        from probefusion.reports.attributes import attribute_summary
         from probefusion.reports.summary import (
             summary_of_benchmark,
             summary_of_folder,
@@ -182,10 +190,12 @@ class Evaluation:
         )
 
         if isinstance(self.result, FolderEvaluation):
-            return summary_of_folder(self.result)
-        if isinstance(self.result, MediaEvaluation):
-            return summary_of_media(self.result)
-        return summary_of_benchmark(self.result)
+            tables = summary_of_folder(self.result)
+        elif isinstance(self.result, MediaEvaluation):
+            tables = summary_of_media(self.result)
+        else:
+            tables = summary_of_benchmark(self.result)
+        return [*tables, *attribute_summary(self.attributes)]
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> None:
         """Writes report.json, report.md and report.html with their figures.
@@ -198,6 +208,7 @@ class Evaluation:
             OutputExistsError: If a report stands there and `force` is False.
             MissingExtraError: If matplotlib or Jinja2 is not installed.
         """
+        from probefusion.reports.attributes import ATTRIBUTE_NOTE, attribute_tables
         from probefusion.reports.degraded_folder import write_report
         from probefusion.reports.licensed import write_benchmark_report
         from probefusion.reports.media_folder import write_media_report
@@ -208,6 +219,8 @@ class Evaluation:
             "limits": self.limits,
             "content": self.facts,
             "force": force,
+            "more_notes": (ATTRIBUTE_NOTE,) if self.attributes else (),
+            "more_tables": attribute_tables(self.attributes),
         }
         if isinstance(self.result, FolderEvaluation):
             write_report(self.result, os.fspath(folder), **settings)

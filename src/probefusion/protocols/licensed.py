@@ -55,6 +55,8 @@ class Benchmark:
         found_by: What finds the faces in the images, "" where they are aligned or the benchmark says where
             they are. Crops found by one detector are not taken for those of another.
         takes_crops: Whether the images are taken for aligned crops as they are.
+        template_names: Name of each template where they have other names than their ids.
+        person_of: Who is shown by each template, "" where that is not known; () for what the searches say.
     """
 
     name: str
@@ -71,6 +73,8 @@ class Benchmark:
     detector_scores: npt.NDArray[np.float32] | None = None
     found_by: str = ""
     takes_crops: bool = False
+    template_names: Sequence[str] = ()
+    person_of: Sequence[str] = ()
 
 
 def open_benchmark(
@@ -248,6 +252,8 @@ def _open_ytf(root: Path, detector: Detector | None, check_counts: bool) -> Benc
         searches=(),
         joins_galleries=False,
         facts={"num_images": len(names), "num_videos": len(data.videos)},
+        template_names=data.videos.tolist(),
+        person_of=[video.rpartition("/")[0] for video in data.videos.tolist()],
         found_by=_name_of(detector),
         takes_crops=detector is None,
     )

@@ -41,6 +41,8 @@ def write_report(
     limits: Sequence[str] = (),
     content: dict[str, Any] | None = None,
     force: bool = False,
+    more_notes: Sequence[str] = (),
+    more_tables: Sequence[Table] = (),
 ) -> None:
     """Writes the report.
 
@@ -52,6 +54,8 @@ def write_report(
         limits: What could not be measured, and why, in words.
         content: What report.json holds; None is `report_facts`.
         force: Whether existing report files may be replaced.
+        more_notes: Paragraphs behind its own.
+        more_tables: Tables behind its own.
 
     Raises:
         OutputExistsError: If a report stands there and `force` is False.
@@ -65,9 +69,9 @@ def write_report(
         folder,
         content=report_facts(result, facts) if content is None else content,
         title=title,
-        notes=(_counts(result), INTERVAL_NOTE),
+        notes=(_counts(result), INTERVAL_NOTE, *more_notes),
         limits=limits,
-        tables=_tables(result),
+        tables=[*_tables(result), *more_tables],
         figures=figures,
         facts=facts,
     )

@@ -51,6 +51,8 @@ def write_benchmark_report(
     limits: Sequence[str] = (),
     content: dict[str, Any] | None = None,
     force: bool = False,
+    more_notes: Sequence[str] = (),
+    more_tables: Sequence[Table] = (),
 ) -> None:
     """Writes report.json, report.md and report.html.
 
@@ -62,6 +64,8 @@ def write_benchmark_report(
         limits: What could not be measured, and why, in words.
         content: What report.json holds; None is `benchmark_report_facts`.
         force: Whether an existing report may be replaced.
+        more_notes: Paragraphs behind its own.
+        more_tables: Tables behind its own.
 
     Raises:
         OutputExistsError: If a report stands there and `force` is False.
@@ -72,9 +76,9 @@ def write_benchmark_report(
         folder,
         content=benchmark_report_facts(results, facts) if content is None else content,
         title=title,
-        notes=(_NOTE,),
+        notes=(_NOTE, *more_notes),
         limits=limits,
-        tables=_tables(results),
+        tables=[*_tables(results), *more_tables],
         figures=_figures(results),
         facts=facts,
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from probefusion.errors import ConfigError, FileFormatError, MissingFileError
-from probefusion.faces import frames as video
+from probefusion.faces import video_source as video
 from probefusion.faces.frames import VideoReader, is_video
 
 av = pytest.importorskip("av")

@@ -59,24 +59,6 @@ def test_grey_alpha_and_sixteen_bits_become_plain_colour(rng):
         assert np.abs(decoded.astype(int) - deep // 256).max() <= 1
 
 
-def with_orientation(jpeg, orientation):
-    """A JPEG with an EXIF block that says how the camera was held."""
-    entry = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
-    tiff = b"MM\0*" + struct.pack(">I", 8) + struct.pack(">H", 1) + entry + struct.pack(">I", 0)
-    payload = b"Exif\0\0" + tiff
-    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload + jpeg[2:]
-
-
-@pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, 3), (8, 1)])
-def test_the_rotation_noted_by_the_camera_is_applied(orientation, turns):
-    picture = np.zeros((32, 64, 3), np.uint8)
-    picture[:16, :16] = 255  # the upper left corner tells directions apart
-    decoded = decode_image(with_orientation(encode(picture, ".jpg"), orientation))
-    expected = np.rot90(picture, turns)
-    assert decoded.shape == expected.shape
-    assert np.abs(decoded.astype(int) - expected).mean() < 5
-
-
 @pytest.mark.parametrize(
     "suffix", [".jpg", ".png", ".bmp", ".webp", ".tif", ".ppm", ".pgm", ".pbm"]
 )

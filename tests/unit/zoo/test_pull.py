@@ -13,9 +13,8 @@ from probefusion.errors import (
     FileFormatError,
     IntegrityError,
     UnknownNameError,
-    UnsupportedOperationError,
 )
-from probefusion.zoo import Patience, known_models, locate, pull_model, verify_models
+from probefusion.zoo import Patience, locate, pull_model, verify_models
 from probefusion.zoo import manifest as manifest_room
 from probefusion.zoo.cache import expected_sha256
 from probefusion.zoo.manifest import HuggingFaceFile, KnownModel, PackMember
@@ -204,13 +203,3 @@ def test_verifying(known, home):
     assert verify_models(["weights"])[0].state == "ok"
     with pytest.raises(UnknownNameError):
         verify_models(["nothing"])
-
-
-def test_a_known_detector_that_is_not_run_here_says_so(home, monkeypatch):
-    from probefusion.zoo import load_detector
-
-    entry = known_models()["insightface_scrfd_10g"]
-    (home / entry.file).write_bytes(b"x")
-    monkeypatch.setattr("probefusion.zoo.cache.sha256_of", lambda _: entry.sha256)
-    with pytest.raises(UnsupportedOperationError, match="from_insightface"):
-        load_detector("buffalo_l")
