@@ -30,7 +30,7 @@ from probefusion.degradations.augment import Image, jitter_photometric, warp_ima
 from probefusion.degradations.broadcast import broadcast, frame
 from probefusion.degradations.degrade import degrade
 from probefusion.files import replace_file
-from research.compact_embedder.network import CompactEmbedder
+from research.compact_embedder.network import CompactEmbedder, CompactEmbedderConfig
 from research.compact_embedder.settings import DistillationSettings
 from research.compact_embedder.states import read_state
 from research.compact_embedder.warm_start import open_compact_embedder
@@ -43,6 +43,7 @@ _FRAMED = 0.25
 _SHIFT, _DEGREES, _OCTAVES = 2.0, 4.0, 0.06
 _START_CROPS = 512
 _FIT_CROPS = 3000
+_RIDGE = 1e-5
 
 
 class PoorViews(IterableDataset[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]]):
@@ -109,7 +110,7 @@ def fit_last_layer(network: CompactEmbedder, pixels: Tensor, targets: Tensor) ->
         features = torch.cat(found)
         features = torch.cat([features, torch.ones(len(features), 1).double()], dim=1)
         gram = features.T @ features
-        gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
+        gram += _RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
         solution = torch.linalg.solve(gram, features.T @ targets.double())
         network.embedding.weight.copy_(solution[:-1].T.float())
         network.embedding.bias.copy_(solution[-1].float())
@@ -140,10 +141,18 @@ def as_pixels(crops: npt.NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(crops).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
-def begin(start: str, crops: Any, targets: Tensor, seed: int) -> CompactEmbedder:
+def begin(
+    start: str,
+    crops: npt.NDArray[np.uint8],
+    targets: Tensor,
+    *,
+    seed: int,
+    config: CompactEmbedderConfig | None = None,
+) -> CompactEmbedder:
     """The network of a file, its last layer fitted to the targets."""
     rows = np.random.default_rng([seed, 13]).permutation(len(crops))[:_FIT_CROPS]
-    network = open_compact_embedder(start, as_pixels(crops[np.sort(rows[:_START_CROPS])]))
+    pixels = as_pixels(crops[np.sort(rows[:_START_CROPS])])
+    network = open_compact_embedder(start, pixels, config=config)
     rows = np.sort(rows)
     fit_last_layer(network, as_pixels(crops[rows]), targets[rows])
     return network
@@ -166,8 +175,8 @@ def main() -> None:
     train(options)
 
 
-def train(options: argparse.Namespace) -> None:
-    """Trains to the last step, saving on the way."""
+def train(options: argparse.Namespace, config: CompactEmbedderConfig | None = None) -> None:
+    """Trains to the last step, saving on the way; `config` is the size of the network to start with."""
     settings = DistillationSettings(
         steps=options.steps,
         faces_per_step=options.views,
@@ -185,11 +194,12 @@ def train(options: argparse.Namespace) -> None:
     done, stages, saved = 0, [], None
     if path.exists():
         saved = read_state(path)
-        network = CompactEmbedder()
+        network = CompactEmbedder(CompactEmbedderConfig(**saved["config"]))
         network.load_state_dict(saved["network"])
         done, stages = int(saved["step"]), list(saved["stages"])
     else:
-        network = begin(options.start, np.load(crops_path, mmap_mode="r"), targets, options.seed)
+        crops = np.load(crops_path, mmap_mode="r")
+        network = begin(options.start, crops, targets, seed=options.seed, config=config)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -198,9 +208,7 @@ def train(options: argparse.Namespace) -> None:
         optimizer.load_state_dict(saved["optimizer"])
     stages.append({"from_step": done, **asdict(settings)})
     first = done
-    views = PoorViews(
-        crops_path, views_per_step=options.views, seed=options.seed, first_step=done
-    )
+    views = PoorViews(crops_path, views_per_step=options.views, seed=options.seed, first_step=done)
     loader = DataLoader(
         views,
         batch_size=None,
@@ -221,7 +229,9 @@ def train(options: argparse.Namespace) -> None:
             line = {name: float(np.mean([part[name] for part in recent])) for name in parts}
             line = {"step": done, "seconds": time.monotonic() - started, **line}
             with (options.work / "log.jsonl").open("a") as log:
-                log.write(json.dumps({name: round(value, 4) for name, value in line.items()}) + "\n")
+                log.write(
+                    json.dumps({name: round(value, 4) for name, value in line.items()}) + "\n"
+                )
             recent.clear()
             save(path, network, optimizer, done, stages)
         if done >= settings.steps:

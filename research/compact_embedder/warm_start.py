@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import onnx
 import torch
@@ -48,16 +49,15 @@ def open_compact_embedder(
     }
     network = CompactEmbedder(config).eval()
     modules = dict(network.named_modules())
-    norms: dict[str, nn.BatchNorm2d] = {}
+    norms: list[nn.BatchNorm2d] = []
     with torch.no_grad():
         for name, module in modules.items():
             if isinstance(module, nn.Conv2d):
-                norm = modules[f"{name[:-1]}1"]
-                assert isinstance(norm, nn.BatchNorm2d)
-                norms[name] = norm
+                norm = cast(nn.BatchNorm2d, modules[f"{name[:-1]}1"])
+                norms.append(norm)
                 _copy(stored, f"{name}.weight", module.weight, path)
                 _copy(stored, f"{name}.bias", norm.bias, path)
-                norm.weight.copy_(torch.full_like(norm.weight, (1 + norm.eps) ** 0.5))
+                norm.weight.fill_((1 + norm.eps) ** 0.5)
         _copy(stored, "embedding.weight", network.embedding.weight, path)
         _copy(stored, "embedding.bias", network.embedding.bias, path)
         if stored:
@@ -65,7 +65,7 @@ def open_compact_embedder(
                 f"{path}: expected a compact embedder of {network.config}, got one that also has "
                 f"{', '.join(sorted(stored)[:3])}. Give the file of research/compact_embedder/ship.py."
             )
-        _fit_norms(network, norms.values(), pixels)
+        _fit_norms(network, norms, pixels)
     return network
 
 
@@ -80,24 +80,21 @@ def _copy(stored: dict[str, Tensor], name: str, into: Tensor, path: Path) -> Non
     into.copy_(values)
 
 
-def _fit_norms(network: CompactEmbedder, norms: object, pixels: Tensor) -> None:
+def _fit_norms(network: CompactEmbedder, norms: list[nn.BatchNorm2d], pixels: Tensor) -> None:
     """Gives each BatchNorm the statistics of its input and the affine part that undoes them."""
-    seen: dict[nn.BatchNorm2d, tuple[Tensor, Tensor]] = {}
+    seen: dict[nn.Module, tuple[Tensor, Tensor]] = {}
 
     def look(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        assert isinstance(norm, nn.BatchNorm2d)
-        seen[norm] = (
-            inputs[0].mean(dim=(0, 2, 3)),
-            inputs[0].var(dim=(0, 2, 3), unbiased=False),
-        )
+        entering = inputs[0]
+        seen[norm] = entering.mean(dim=(0, 2, 3)), entering.var(dim=(0, 2, 3), unbiased=False)
 
-    hooks = [norm.register_forward_pre_hook(look) for norm in norms]  # type: ignore[attr-defined]
+    hooks = [norm.register_forward_pre_hook(look) for norm in norms]
     network(pixels)
     for hook in hooks:
         hook.remove()
-    for norm, (mean, variance) in seen.items():
+    for norm in norms:
+        mean, variance = seen[norm]
         norm.bias.add_(mean)
         norm.weight.copy_((variance + norm.eps).sqrt())
-        assert norm.running_mean is not None and norm.running_var is not None
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)
+        norm.register_buffer("running_mean", mean)
+        norm.register_buffer("running_var", variance)
