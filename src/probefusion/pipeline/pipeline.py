@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from probefusion.fusion import Fuser
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two, search_people
+from probefusion.pipeline.face_notes import tell_notes
 from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
@@ -123,7 +124,7 @@ class Pipeline:
         *,
         progress: Callable[[int, int], None] | None = None,
     ) -> EmbeddingReport:
-        """Embeds all images of one person, with what every fuser may need of them.
+        """Embeds all images of one person, with what every fuser may need of them. Notes on photos go to the log.
 
         Args:
             paths: Images, folders and zip archives.
@@ -133,7 +134,9 @@ class Pipeline:
             ConfigError: If there is neither a detector nor aligned images.
             ProbeFusionError: As for `probefusion.embedders.embed_images`.
         """
-        return self._models.embed(paths, kept=True, progress=progress)
+        report = self._models.embed(paths, kept=True, progress=progress)
+        tell_notes(report.faces)
+        return report
 
     def find(self, photo: Photo) -> list[FoundFace]:
         """Every face of a photo, the largest first, with embedding and template.
