@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from probefusion.faces.align import ARCFACE_LANDMARKS, align_face, similarity_transform
-from probefusion.faces.cropping import CroppedFace, FaceFacts, crop_faces, crop_largest_face
+from probefusion.faces.cropping import (
+    CroppedFace,
+    FaceFacts,
+    crop_face,
+    crop_faces,
+    crop_largest_face,
+)
 from probefusion.faces.detect import YuNetDetector
 from probefusion.faces.face import Detector, Face, largest_face
 from probefusion.faces.images import (
@@ -26,6 +32,7 @@ __all__ = [
     "SkippedImage",
     "YuNetDetector",
     "align_face",
+    "crop_face",
     "crop_faces",
     "crop_largest_face",
     "decode_image",

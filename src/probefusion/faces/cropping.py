@@ -76,11 +76,10 @@ def crop_faces(
     cropped, reasons = [], []
     faces = detector.detect(image)
     for face in faces:
-        made = crop_face(image, face, faces, size=size, source=source)
-        if isinstance(made, str):
-            reasons.append(made)
-        else:
-            cropped.append(made)
+        try:
+            cropped.append(crop_face(image, face, faces, size=size, source=source))
+        except InvalidInputError as error:
+            reasons.append(f"a face cannot be aligned ({error})")
     return cropped, reasons
 
 
@@ -99,13 +98,16 @@ def crop_largest_face(
     face = largest_face(faces)
     if face is None:
         return "no face found"
-    return crop_face(image, face, faces, size=size, source=source)
+    try:
+        return crop_face(image, face, faces, size=size, source=source)
+    except InvalidInputError as error:
+        return f"the face cannot be aligned ({error})"
 
 
 def crop_face(
     image: npt.NDArray[np.uint8], face: Face, faces: Sequence[Face], *, size: int, source: str = ""
-) -> CroppedFace | str:
-    """One of the faces that were found in a photo, aligned, or why it cannot be.
+) -> CroppedFace:
+    """One of the faces that were found in a photo, aligned.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -113,11 +115,11 @@ def crop_face(
         faces: All that were found, this one too.
         size: Side of the crop in pixels.
         source: Name of the photo.
+
+    Raises:
+        InvalidInputError: If its landmarks are no face's, as `align_face` says.
     """
-    try:
-        crop = align_face(image, face.landmarks, size=size)
-    except InvalidInputError as error:
-        return f"the face cannot be aligned ({error})"
+    crop = align_face(image, face.landmarks, size=size)
     return CroppedFace(
         face=face, crop=crop, facts=_facts(face, faces, image.shape[:2], source=source)
     )

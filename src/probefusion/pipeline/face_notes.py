@@ -7,23 +7,29 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from probefusion.embedders import EmbeddingReport
     from probefusion.faces import FaceFacts
 
-__all__ = ["tell_notes"]
+__all__ = ["tell_notes", "told"]
 
 _log = logging.getLogger("probefusion")
 
 
-def tell_notes(faces: Sequence[FaceFacts], *, where: str = "") -> None:
+def told(report: EmbeddingReport) -> EmbeddingReport:
+    """The report itself, once the notes on its photos are told."""
+    tell_notes(report.faces)
+    return report
+
+
+def tell_notes(faces: Sequence[FaceFacts]) -> None:
     """Notes in the log `probefusion`, as warnings, what `notes_on_faces` says of the photos that were used.
 
     Args:
         faces: What is known of their faces.
-        where: What they were used for, put before each line.
     """
     if not faces:
         return
     from probefusion.faces import notes_on_faces
 
     for note in notes_on_faces(faces):
-        _log.warning("%s%s", f"{where}: " if where else "", note)
+        _log.warning("%s", note)
