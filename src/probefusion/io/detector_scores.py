@@ -11,7 +11,7 @@ import numpy as np
 from probefusion.errors import DtypeError
 from probefusion.types import FloatArray
 
-__all__ = ["detector_scores", "read_entry"]
+__all__ = ["detector_scores", "read_entry", "tell_low_scores"]
 
 _log = logging.getLogger("probefusion")
 
@@ -22,7 +22,7 @@ _SHOWN = 10
 
 
 def detector_scores(faces: Sequence[Any], name: str, package: str) -> FloatArray | None:
-    """The scores of faces, as a column of a set. Those below one half are noted in the log.
+    """The scores of faces, as a column of a set.
 
     Args:
         faces: N faces: dictionaries or objects.
@@ -35,27 +35,39 @@ def detector_scores(faces: Sequence[Any], name: str, package: str) -> FloatArray
     Raises:
         DtypeError: If one is no finite number.
     """
-    values = [read_entry(face, name) for face in faces]
-    if not values or any(value is None for value in values):
+    scores = [_number(read_entry(face, name), name, package) for face in faces]
+    known = [score for score in scores if score is not None]
+    return np.array(known, np.float32) if known and len(known) == len(scores) else None
+
+
+def _number(value: Any, name: str, package: str) -> float | None:
+    if value is None:
         return None
     try:
-        scores = np.array([np.asarray(value, np.float64).reshape(()) for value in values])
-        is_number = np.isfinite(scores)
+        score = float(np.asarray(value, np.float64).reshape(()))
     except (TypeError, ValueError):
-        is_number = np.zeros(len(values), bool)
-    if not is_number.all():
-        raise DtypeError(
-            f"{name} of {package}: expected a number for each face, got {values[int(np.argmin(is_number))]!r}."
-        )
-    low = np.flatnonzero(scores < _LOW)
-    if len(low):
+        score = np.nan
+    if not np.isfinite(score):
+        raise DtypeError(f"{name} of {package}: expected a number for each face, got {value!r}.")
+    return score
+
+
+def tell_low_scores(scores: FloatArray | None, name: str, package: str) -> None:
+    """Notes in the log scores below one half.
+
+    Args:
+        scores: (N,), or None where they are not known.
+        name: The entry that held them.
+        package: What gave them.
+    """
+    low = [] if scores is None else np.flatnonzero(scores < _LOW).tolist()
+    if scores is not None and low:
         shown = ", ".join(f"face {place} ({scores[place]:.2f})" for place in low[:_SHOWN])
         _log.warning(
             "%s is not sure of %d of %d faces (%s below %g): %s%s. Look at them, or leave them out.",
             *(package, len(low), len(scores), name, _LOW, shown),
             ", ..." if len(low) > _SHOWN else "",
         )
-    return scores.astype(np.float32)
 
 
 def read_entry(face: Any, name: str) -> Any:

@@ -21,7 +21,7 @@ from probefusion.errors import (
 )
 from probefusion.faces import align_face
 from probefusion.files.paths import as_list
-from probefusion.io.detector_scores import detector_scores, read_entry
+from probefusion.io.detector_scores import detector_scores, read_entry, tell_low_scores
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["from_deepface", "from_face_recognition", "from_insightface", "from_uniface"]
@@ -48,8 +48,8 @@ def from_insightface(
 ) -> EmbeddingSet:
     """The `Face` objects that InsightFace's `FaceAnalysis.get` gives, of one person.
 
-    Their `embedding` is raw, its length kept; their `det_score` becomes `detector_scores`. For style statistics
-    give the photos and the network,
+    Their `embedding` is raw, its length kept; their `det_score` becomes `detector_scores`. For style
+    statistics give the photos and the network,
     `load_embedder("buffalo_l")`: every face is aligned by its `kps` and embedded again, which also
     proves that the network is the one that made the embeddings.
 
@@ -163,15 +163,17 @@ def from_deepface(
                 f"face by its facial_area."
             )
         flat.extend(inner)
+    scores = None if are_crops else detector_scores(flat, "face_confidence", "DeepFace")
     if not are_crops:
         _refuse_faceless(flat)
+    tell_low_scores(scores, "face_confidence", "DeepFace")
     return _assemble(
         _embeddings(flat, "DeepFace"),
         embedder,
         sources,
         media_ids,
         norms_known=None,
-        scores=None if are_crops else detector_scores(flat, "face_confidence", "DeepFace"),
+        scores=scores,
     )
 
 
@@ -228,6 +230,7 @@ def _collect(
 ) -> EmbeddingSet:
     arrays = _embeddings(faces, package)
     scores = detector_scores(faces, score, package)
+    tell_low_scores(scores, score, package)
     if (images is None) != (network is None):
         raise ConfigError(
             "images, network: expected both (to add style) or neither, got one of them."
