@@ -39,7 +39,7 @@ _SIDE = 160
 _ENLARGED = 0.75
 """A face is looked at in a square of so many pixels, its landmarks placed as in a crop of 112 times this."""
 _PLACES = ARCFACE_LANDMARKS * _ENLARGED + (_SIDE - 112 * _ENLARGED) / 2
-_WELL_PLACED = 8.0
+_WELL_PLACED = 5.0
 """Landmarks that are seen farther than this from where the first ones were, in pixels of 112, replace them: those
 of faces that lean to the side."""
 

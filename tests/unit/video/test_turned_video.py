@@ -6,13 +6,12 @@ import logging
 
 import numpy as np
 import pytest
-from drawn_video import ColourEmbedder, SquareDetector, two_people
+from drawn_video import ColourEmbedder, SquareDetector
 
 from probefusion.faces import Face
 from probefusion.faces.frames import VideoReader
 from probefusion.fusion import MeanFuser
 from probefusion.video import process_video
-from videos import write_video
 
 pytest.importorskip("av")
 
@@ -40,10 +39,9 @@ class UpsideDown(SquareDetector):
         return tuple(found)
 
 
-def test_frames_are_searched_in_the_turn_of_the_first(tmp_path, caplog) -> None:
-    path = write_video(tmp_path / "clip.mp4", two_people())
+def test_frames_are_searched_in_the_turn_of_the_first(two_people_clip, caplog) -> None:
     detector = UpsideDown()
-    with VideoReader(path) as reader, caplog.at_level(logging.WARNING, "probefusion"):
+    with VideoReader(two_people_clip) as reader, caplog.at_level(logging.WARNING, "probefusion"):
         clip = process_video(reader, detector, ColourEmbedder(), MeanFuser())
     with clip:
         assert clip.counts.faces_turned == clip.counts.faces_found > 60
