@@ -42,6 +42,8 @@ _PLACES = ARCFACE_LANDMARKS * _ENLARGED + (_SIDE - 112 * _ENLARGED) / 2
 _WELL_PLACED = 5.0
 """Landmarks that are seen farther than this from where the first ones were, in pixels of 112, replace them: those
 of faces that lean to the side."""
+_REFINED = 2
+"""So often at most."""
 
 
 def find_in_turns(
@@ -129,10 +131,11 @@ def _stood(image: Image, face: Face, small: Search, clear: float) -> Face | None
         square, back = _square(image, face.landmarks)
     except InvalidInputError:
         return face  # landmarks in one place, which is told when it is aligned
-    own, better = _central(small(square)), face
-    if own is not None and _offset(own) > _WELL_PLACED:
-        better = _moved(own, back[:, :2], back[:, 2])
-        own, _, _ = _look(image, better, small)
+    own, better, way = _central(small(square)), face, back
+    for _ in range(_REFINED):
+        if own is not None and _offset(own) > _WELL_PLACED:
+            better = _moved(own, way[:, :2], way[:, 2])
+            own, way = _look(image, better, small)
     best, score = (None, 0.0) if own is None else (better, own.score)
     if score >= clear:
         return best
@@ -140,18 +143,16 @@ def _stood(image: Image, face: Face, small: Search, clear: float) -> Face | None
         seen = _central(in_turned_photo(square, small, turned))
         if seen is None:
             continue
-        confirmed, linear, shift = _look(image, _moved(seen, back[:, :2], back[:, 2]), small)
+        confirmed, way = _look(image, _moved(seen, back[:, :2], back[:, 2]), small)
         if confirmed is not None and confirmed.score > score:
-            best, score = _moved(confirmed, linear, shift), confirmed.score
+            best, score = _moved(confirmed, way[:, :2], way[:, 2]), confirmed.score
     return best
 
 
-def _look(
-    image: Image, face: Face, small: Search
-) -> tuple[Face | None, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _look(image: Image, face: Face, small: Search) -> tuple[Face | None, npt.NDArray[np.float64]]:
     """The face as it is seen once it is put upright by its landmarks, and the way back to the image."""
     square, back = _square(image, face.landmarks)
-    return _central(small(square)), back[:, :2], back[:, 2]
+    return _central(small(square)), back
 
 
 def _square(image: Image, landmarks: npt.ArrayLike) -> tuple[Image, npt.NDArray[np.float64]]:
