@@ -11,7 +11,7 @@ person = faces.fuse("photos")
 print(person.num_images, "photos used")
 for skipped in person.skipped:
     print("skipped:", skipped.source, skipped.reason)
-if person.num_faces is not None and person.num_faces.max() > 1:
-    print("some photos show several people; the largest face was taken")
+for note in person.notes:  # photos that are turned, or show several people
+    print(note)
 
 person.template.save("template.npz", force=True)

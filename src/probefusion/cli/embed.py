@@ -50,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
     images = report.embedding_set
     images.save(options.output, force=options.force)
     if options.json:
+        from probefusion.faces import faces_to_tell
+
         facts = {
             "output": str(Path(options.output)),
             "num_images": images.num_images,
@@ -57,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
             "style_channels": 0 if images.style is None else images.style.shape[1],
             "embedder": images.embedder,
             "skipped": skipped_facts(report.skipped),
+            "photos": faces_to_tell(report.faces),
         }
         print(json.dumps(facts, indent=2))
     else:

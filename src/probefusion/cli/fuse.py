@@ -211,6 +211,8 @@ def _print_weights(rows: list[ImageWeight]) -> None:
 def _facts(
     fused: Fused, rows: list[ImageWeight] | None, options: argparse.Namespace
 ) -> dict[str, Any]:
+    from probefusion.faces import faces_to_tell
+
     template = fused.template
     weights = template.weights
     facts: dict[str, Any] = {
@@ -225,6 +227,7 @@ def _facts(
         "sources": None if fused.sources is None else list(fused.sources),
         "skipped": skipped_facts(fused.skipped),
         "problems": list(fused.problems),
+        "photos": faces_to_tell(fused.faces),
     }
     if rows is not None:
         facts["images"] = [
@@ -242,6 +245,8 @@ def _run_people(options: argparse.Namespace) -> int:
     templates = fused.templates
     templates.save(options.output, force=options.force)
     if options.json:
+        from probefusion.faces import faces_to_tell
+
         facts = {
             "output": options.output,
             "num_people": len(templates),
@@ -255,6 +260,7 @@ def _run_people(options: argparse.Namespace) -> int:
             ],
             "skipped": skipped_facts(fused.skipped),
             "problems": list(fused.problems),
+            "photos": faces_to_tell(fused.faces),
         }
         print(json.dumps(facts, indent=2))
     else:

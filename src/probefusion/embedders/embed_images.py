@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from probefusion.embedders.crop_batches import embed_crops
 from probefusion.embedders.embedder import Embedder
 from probefusion.embedders.quality import CropQuality
 from probefusion.errors import ConfigError, EmptySetError
-from probefusion.faces.detect import Detector, crop_largest_face
+from probefusion.faces.cropping import FaceFacts, crop_largest_face
+from probefusion.faces.face import Detector
 from probefusion.faces.images import (
     ImageSource,
     SkippedImage,
@@ -24,7 +25,7 @@ from probefusion.faces.images import (
 from probefusion.types import EmbeddingSet
 from probefusion.workers import available_threads
 
-__all__ = ["EmbeddingReport", "embed_images"]
+__all__ = ["EmbeddingReport", "embed_images", "report_of"]
 
 _CROPS_AT_ONCE = 128
 _CROPS_AHEAD = 256
@@ -45,11 +46,14 @@ class EmbeddingReport:
         skipped: The images that could not, with reasons.
         num_faces: (N,) integers, faces found in each used image (the largest was taken), or None if
             the images were aligned crops.
+        faces: N entries, what is to be known of the face that was taken from each used image; () if the
+            images were aligned crops. See `probefusion.faces.notes_on_faces`.
     """
 
     embedding_set: EmbeddingSet
     skipped: tuple[SkippedImage, ...] = ()
     num_faces: npt.NDArray[np.int64] | None = None
+    faces: tuple[FaceFacts, ...] = ()
 
 
 def embed_images(
@@ -66,7 +70,8 @@ def embed_images(
 
     Images are read, aligned and embedded in batches of 128, so memory does not grow with their
     number but for the embeddings; while a batch is embedded the next one is decoded. In a photo
-    with several faces the largest is taken.
+    with several faces the largest is taken; a face in a turned photo is put upright. What is to be known of
+    each face is in `EmbeddingReport.faces`, and the detector's scores are in the set.
 
     Args:
         paths: Images, folders and zip archives, see `list_images`.
@@ -106,7 +111,7 @@ def embed_images(
         if isinstance(image, SkippedImage):
             collected.skipped.append(image)
         elif detector is None:
-            collected.add(source.name, image, 1)
+            collected.add(source.name, image, None)
         else:
             collected.find(source.name, image, detector)
         if progress is not None:
@@ -115,11 +120,28 @@ def embed_images(
     skipped += collected.skipped
     if not collected.parts:
         raise EmptySetError(_why_empty(skipped, len(sources)))
-    num_faces = None if aligned else np.asarray(collected.num_faces, np.int64)
+    images_of_all = EmbeddingSet.concatenate(collected.parts)
+    return report_of(images_of_all, skipped, () if aligned else collected.faces)
+
+
+def report_of(
+    images: EmbeddingSet, skipped: Iterable[SkippedImage], faces: Sequence[FaceFacts]
+) -> EmbeddingReport:
+    """A report on images, with the detector's scores in the set.
+
+    Args:
+        images: N images.
+        skipped: What could not be used.
+        faces: What is to be known of the N faces; none for aligned crops.
+    """
+    if not faces:
+        return EmbeddingReport(embedding_set=images, skipped=tuple(skipped))
+    scores = np.array([face.detector_score for face in faces], np.float32)
     return EmbeddingReport(
-        embedding_set=EmbeddingSet.concatenate(collected.parts),
+        embedding_set=replace(images, detector_scores=scores),
         skipped=tuple(skipped),
-        num_faces=num_faces,
+        num_faces=np.array([face.num_faces for face in faces], np.int64),
+        faces=tuple(faces),
     )
 
 
@@ -129,24 +151,25 @@ class _Collector:
     def __init__(self, embedder: Embedder, quality: CropQuality | None) -> None:
         self._embedder = embedder
         self._quality = quality
-        self._waiting: list[tuple[str, npt.NDArray[np.uint8], int]] = []
+        self._waiting: list[tuple[str, npt.NDArray[np.uint8], FaceFacts | None]] = []
         self.parts: list[EmbeddingSet] = []
-        self.num_faces: list[int] = []
+        self.faces: list[FaceFacts] = []
         self.skipped: list[SkippedImage] = []
 
-    def add(self, source: str, crop: npt.NDArray[np.uint8], num_faces: int) -> None:
+    def add(self, source: str, crop: npt.NDArray[np.uint8], face: FaceFacts | None) -> None:
         """Takes one crop; embeds once enough are together."""
-        self._waiting.append((source, crop, num_faces))
+        self._waiting.append((source, crop, face))
         if len(self._waiting) >= _CROPS_AT_ONCE:
             self.flush()
 
     def find(self, source: str, photo: npt.NDArray[np.uint8], detector: Detector) -> None:
         """Takes the largest face of a photo, or notes why there is none."""
-        crop = crop_largest_face(photo, detector, size=self._embedder.spec.input_size)
-        if isinstance(crop, str):
-            self.skipped.append(SkippedImage(source=source, reason=crop))
+        size = self._embedder.spec.input_size
+        found = crop_largest_face(photo, detector, size=size, source=source)
+        if isinstance(found, str):
+            self.skipped.append(SkippedImage(source=source, reason=found))
         else:
-            self.add(source, *crop)
+            self.add(source, found.crop, found.facts)
 
     def flush(self) -> None:
         """Embeds what is waiting."""
@@ -155,11 +178,11 @@ class _Collector:
         embedded = embed_crops(crops, self._embedder, quality=self._quality, sources=sources)
         if embedded.images is not None:
             self.parts.append(embedded.images)
-        for (source, _, num_faces), reason in zip(self._waiting, embedded.reasons, strict=True):
-            if reason is None:
-                self.num_faces.append(num_faces)
-            else:
+        for (source, _, face), reason in zip(self._waiting, embedded.reasons, strict=True):
+            if reason is not None:
                 self.skipped.append(SkippedImage(source=source, reason=reason))
+            elif face is not None:
+                self.faces.append(face)
         self._waiting.clear()
 
 

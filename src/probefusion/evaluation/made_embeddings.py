@@ -43,6 +43,7 @@ _OPTIONAL = frozenset(
         "style",
         "norms",
         "quality",
+        "detector_scores",
         "media_ids",
         "embedder",
         "norms_known",
@@ -75,7 +76,7 @@ def read_made_embeddings(
     - `.npy`: one floating-point array (R, D), rows in the benchmark's order (`Benchmark.row_order`).
     - `.npz`: `embeddings` (R, D) and, as far as known, `names` (R,) texts, which free the rows from
       the benchmark's order, `norms` (R,) lengths that the embeddings had before they were normalised,
-      `style` (R, C, 2), `quality` (R,), `embedder`. A file of `EmbeddingSet.save` will do: its
+      `style` (R, C, 2), `quality` (R,), `detector_scores` (R,), `embedder`. A file of `EmbeddingSet.save` will do: its
       `sources` are the names.
 
     A row of zeros stands for an image without a face. Keep lengths where you can: fusers see in them
@@ -123,7 +124,7 @@ def read_made_embeddings(
         )
     columns: dict[str, Any] = {
         name: _rows(arrays[name], has_face, name, where)
-        for name in ("style", "quality")
+        for name in ("style", "quality", "detector_scores")
         if name in arrays
     }
     if "quality" in columns and columns["quality"].dtype.kind == "f":

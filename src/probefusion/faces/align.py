@@ -8,7 +8,7 @@ import numpy.typing as npt
 from probefusion.errors import DtypeError, InvalidInputError, NonFiniteError, ShapeError
 from probefusion.extras import import_cv2
 
-__all__ = ["ARCFACE_LANDMARKS", "align_face", "similarity_transform"]
+__all__ = ["ARCFACE_LANDMARKS", "align_face", "landmark_residual", "similarity_transform"]
 
 ARCFACE_LANDMARKS: npt.NDArray[np.float64] = np.array(
     [
@@ -24,10 +24,16 @@ the nose, the mouth corner on the image's left, the one on its right."""
 ARCFACE_LANDMARKS.flags.writeable = False
 
 _MAX_RESIDUAL = 12.0
-"""How far landmarks may stand from their places, of 112 pixels (root mean square), with sides in order."""
+"""How far landmarks may stand from their places, of 112 pixels (root mean square), before another order of
+them is tried. Of 2,786 views of 600 real faces that YuNet found the median was 3.5, and the 99th percentile of the
+1,056 in films 11.4."""
 
-_SWAPS = ((1, 0, 2, 4, 3), (1, 0, 2, 3, 4))
-"""Orders in which left and right are exchanged: of eyes and mouth, of the eyes alone."""
+_NO_FACE = 17.0
+"""From here on landmarks fit no face in any order. A face turned quite to the side stands at 15.8; the most of
+those 2,786 was 16.2."""
+
+_SWAPS = ((1, 0, 2, 4, 3), (1, 0, 2, 3, 4), (0, 1, 2, 4, 3))
+"""Orders in which left and right are exchanged: of eyes and mouth, of the eyes alone, of the mouth alone."""
 
 _MIN_SPREAD = 0.5
 """Landmarks closer together than this, in pixels (root mean square), span no face."""
@@ -96,8 +102,8 @@ def align_face(
         image: (H, W, 3) uint8 RGB; not changed.
         landmarks: (5, 2) x and y in pixels, in the order of `ARCFACE_LANDMARKS`.
         size: Height and width of the crop in pixels; the standard places are scaled with it.
-        check_order: Whether landmarks that fit a face only with left and right exchanged are refused. False
-            for those of a benchmark, which are taken as they were published.
+        check_order: Whether landmarks that fit no face, or one only with left and right exchanged, are refused.
+            False for those of a benchmark, which are taken as they were published.
 
     Returns:
         (size, size, 3) uint8 RGB, a new array. What lies outside the image is black.
@@ -106,8 +112,8 @@ def align_face(
         DtypeError: If the image is not uint8.
         ShapeError: If the image is not (H, W, 3) or the landmarks not (5, 2).
         NonFiniteError: If a landmark is NaN or infinite.
-        InvalidInputError: If the landmarks (nearly) coincide, name left and right the other way round (the
-            person's instead of the image's), or if `size` is below 2.
+        InvalidInputError: If the landmarks (nearly) coincide, fit no face, name left and right the other way
+            round (the person's instead of the image's), or if `size` is below 2.
         MissingExtraError: If OpenCV is not installed.
     """
     image = np.asarray(image)
@@ -126,7 +132,7 @@ def align_face(
             f"landmarks: expected a face, got five points within {_MIN_SPREAD} pixels."
         )
     if check_order:
-        _refuse_swapped(points)
+        _refuse_no_face(points)
     cv2 = import_cv2("aligning faces")
     crop: npt.NDArray[np.uint8] = cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=0
@@ -134,22 +140,36 @@ def align_face(
     return crop
 
 
-def _refuse_swapped(points: npt.NDArray[np.float64]) -> None:
-    """Refuses landmarks that fit no face as they are, and do once left and right are exchanged."""
-    residual = _residual(points)
+def _refuse_no_face(points: npt.NDArray[np.float64]) -> None:
+    """Refuses landmarks that fit no face, and those that do once left and right are exchanged."""
+    residual = landmark_residual(points)
     if residual <= _MAX_RESIDUAL:
         return
-    best = min(_residual(points[list(order)]) for order in _SWAPS)
+    best = min(landmark_residual(points[list(order)]) for order in _SWAPS)
     if best < residual / 2:
         raise InvalidInputError(
             f"landmarks: expected the eye on the image's left first, got points that stand {residual:.0f} of 112 "
-            f"pixels from their places, and {best:.0f} with left and right exchanged: they name the person's left. "
-            f"Give them in the order of the image."
+            f"pixels from their places, and {best:.0f} with left and right exchanged: they name the person's left, "
+            f"or their x and y are exchanged. Give them in the order of the image."
+        )
+    if residual > _NO_FACE:
+        raise InvalidInputError(
+            f"landmarks: expected eyes, nose and mouth corners in this order, got points that stand {residual:.0f} "
+            f"of 112 pixels from the places of a face (at most {_NO_FACE:.0f}). Give them in that order, or leave "
+            f"the face out."
         )
 
 
-def _residual(points: npt.NDArray[np.float64]) -> float:
-    """How far aligned landmarks stand from their places, in a crop of 112 pixels."""
+def landmark_residual(landmarks: npt.ArrayLike) -> float:
+    """How far landmarks stand from their places once they are aligned.
+
+    Args:
+        landmarks: (5, 2) x and y in pixels, in the order of `ARCFACE_LANDMARKS`, not all in one place.
+
+    Returns:
+        The root mean square of the five distances, in pixels of a 112x112 crop.
+    """
+    points = np.asarray(landmarks, np.float64)
     matrix = similarity_transform(points, ARCFACE_LANDMARKS)
     off = points @ matrix[:, :2].T + matrix[:, 2] - ARCFACE_LANDMARKS
     return float(np.sqrt((off**2).sum(axis=1).mean()))

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import (
-    ConfigError,
-    DtypeError,
-    FileFormatError,
-    InvalidInputError,
-    ShapeError,
-)
+from probefusion.errors import ConfigError, DtypeError, FileFormatError, ShapeError
 from probefusion.extras import import_cv2, quiet_cv2
-from probefusion.faces.align import align_face
+from probefusion.faces.face import Detector, Face, largest_face, overlap
+from probefusion.faces.upright import find_in_turns, in_turned_photo
 from probefusion.files import check_file, sha256_of
-from probefusion.types import FloatArray
 
-__all__ = ["Detector", "Face", "YuNetDetector", "crop_largest_face", "largest_face"]
+__all__ = ["Detector", "Face", "YuNetDetector", "largest_face"]
 
 _NMS_THRESHOLD = 0.3
 _TOP_K = 5000
@@ -31,72 +23,6 @@ _SMALLEST_LEVEL = 320
 """Longest side of the smallest copy of an image that is searched, in pixels."""
 _CLEAR_FACE = 96
 """Faces at least this large, in pixels of a smaller copy, are taken from there."""
-_SAME_FACE = 0.5
-"""Boxes that share more than this part of the smaller one show the same face."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Face:
-    """One face found in an image.
-
-    Args:
-        box: (4,) float32: x and y of the upper left corner, width, height, in pixels. May reach
-            beyond the image.
-        landmarks: (5, 2) float32, x and y in pixels: the eye on the image's left, the eye on its
-            right, the tip of the nose, the mouth corner on the image's left, the one on its right.
-        score: How sure the detector is, 0 to 1.
-    """
-
-    box: FloatArray
-    landmarks: FloatArray
-    score: float
-
-    @property
-    def area(self) -> float:
-        """Area of the box in square pixels."""
-        return float(self.box[2] * self.box[3])
-
-
-class Detector(Protocol):
-    """What the rest of the package needs of a face detector."""
-
-    def detect(self, image: npt.NDArray[np.uint8]) -> tuple[Face, ...]:
-        """The faces of an (H, W, 3) uint8 RGB image, the largest first; () if there are none."""
-
-
-def largest_face(faces: Sequence[Face]) -> Face | None:
-    """The face to take from a photo of one person: the one with the largest box.
-
-    People in the background are smaller than the person whom a photo was taken of. Equal areas are
-    decided by the score.
-
-    Args:
-        faces: Faces in any order.
-
-    Returns:
-        The largest, or None if there are none.
-    """
-    return max(faces, key=lambda face: (face.area, face.score), default=None)
-
-
-def crop_largest_face(
-    image: npt.NDArray[np.uint8], detector: Detector, *, size: int
-) -> tuple[npt.NDArray[np.uint8], int] | str:
-    """The aligned crop of the largest face of a photo and how many faces it shows, or why there is none.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        detector: Finds the faces.
-        size: Side of the crop in pixels.
-    """
-    faces = detector.detect(image)
-    face = largest_face(faces)
-    if face is None:
-        return "no face found"
-    try:
-        return align_face(image, face.landmarks, size=size), len(faces)
-    except InvalidInputError as error:
-        return f"the face cannot be aligned ({error})"
 
 
 class YuNetDetector:
@@ -105,6 +31,10 @@ class YuNetDetector:
     The network knows faces of about 10 to 300 pixels; larger ones it misses, or sets their
     landmarks wrongly. So an image is searched in several copies, each half as large as the one
     before, down to 320 pixels, and a face is taken from the smallest copy that shows it clearly.
+
+    It knows upright faces only, and finds faces in turned photos where there are none. So a face whose
+    score leaves a doubt is looked at again in four turns, and the whole image where that says that it is
+    turned, or where no face is found as it stands.
 
     An instance holds OpenCV's network, which is set to the size of each image: use one per thread.
 
@@ -150,23 +80,39 @@ class YuNetDetector:
         return _open_copy, self._opened
 
     def detect(self, image: npt.NDArray[np.uint8]) -> tuple[Face, ...]:
-        """Finds the faces of an image.
+        """Finds the faces of an image, also where it is turned by 90, 180 or 270 degrees.
 
         Args:
             image: (H, W, 3) uint8 RGB; not changed.
 
         Returns:
-            The faces, largest box first, equal ones by falling score; () if there are none.
+            The faces, largest box first, equal ones by falling score; () if there are none. Boxes and
+            landmarks are those of the image as it was given; `Face.turned` tells how a face is turned.
 
         Raises:
             DtypeError: If the image is not uint8.
             ShapeError: If it is not (H, W, 3) or has no pixels.
         """
-        image = np.asarray(image)
-        if image.dtype != np.uint8:
-            raise DtypeError(f"image: expected uint8 pixels 0 to 255, got {image.dtype}.")
-        if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-            raise ShapeError(f"image: expected (H, W, 3) with pixels, got {image.shape}.")
+        image = _checked(image)
+        return _sorted(find_in_turns(image, self._search_all, search_small=self._search_small))
+
+    def detect_turned(self, image: npt.NDArray[np.uint8], turned: int) -> tuple[Face, ...]:
+        """Finds the faces of an image of which it is known how it is turned; they are not looked at again.
+
+        Args:
+            image: (H, W, 3) uint8 RGB; not changed.
+            turned: By how many degrees it is turned counter-clockwise: 0, 90, 180 or 270.
+
+        Returns:
+            As `detect`.
+
+        Raises:
+            DtypeError, ShapeError: As `detect`.
+        """
+        return _sorted(in_turned_photo(_checked(image), self._search_all, turned))
+
+    def _search_all(self, image: npt.NDArray[np.uint8]) -> list[Face]:
+        """The faces of an image that look upright, each from the smallest copy that shows it clearly."""
         side = min(self._max_side, max(image.shape[:2]))
         levels = [side]
         while levels[-1] // 2 >= _SMALLEST_LEVEL:
@@ -177,9 +123,12 @@ class YuNetDetector:
             found += [
                 face
                 for face in self._search(image, level)
-                if max(face.box[2:]) >= smallest and not any(_overlap(face, it) for it in found)
+                if max(face.box[2:]) >= smallest and not any(overlap(face, it) for it in found)
             ]
-        return tuple(sorted(found, key=lambda face: (-face.area, -face.score)))
+        return found
+
+    def _search_small(self, image: npt.NDArray[np.uint8]) -> list[Face]:
+        return self._search(image, max(image.shape[:2]))
 
     def _search(self, image: npt.NDArray[np.uint8], side: int) -> list[Face]:
         """The faces seen in a copy of the image with this longest side, in the image's pixels."""
@@ -210,8 +159,14 @@ def _open_copy(path: Path, score_threshold: float, max_side: int) -> YuNetDetect
     return YuNetDetector(path, score_threshold=score_threshold, max_side=max_side)
 
 
-def _overlap(one: Face, other: Face) -> bool:
-    corner = np.maximum(one.box[:2], other.box[:2])
-    opposite = np.minimum(one.box[:2] + one.box[2:], other.box[:2] + other.box[2:])
-    shared = float(np.prod(np.maximum(opposite - corner, 0)))
-    return shared > _SAME_FACE * min(one.area, other.area)
+def _checked(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        raise DtypeError(f"image: expected uint8 pixels 0 to 255, got {image.dtype}.")
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ShapeError(f"image: expected (H, W, 3) with pixels, got {image.shape}.")
+    return image
+
+
+def _sorted(faces: list[Face]) -> tuple[Face, ...]:
+    return tuple(sorted(faces, key=lambda face: (-face.area, -face.score)))

@@ -17,7 +17,7 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 from probefusion.extras import import_cv2
-from probefusion.faces.detect import Face
+from probefusion.faces.face import Face
 from probefusion.faces.scrfd_maps import (
     COARSEST,
     EXPECTED_OUTPUTS,

@@ -19,7 +19,7 @@ from probefusion.errors import (
     FuserMismatchError,
     ShapeError,
 )
-from probefusion.faces import Detector, SkippedImage
+from probefusion.faces import Detector, SkippedImage, notes_on_faces
 from probefusion.faces.listing import is_hidden, judge_file, read_head
 from probefusion.files import check_existing
 from probefusion.files.reading import in_one_line
@@ -268,6 +268,8 @@ def _read(
             skipped.append(SkippedImage(source=path.as_posix(), reason=str(error)))
             return
         skipped.extend(report.skipped)
+        for note in notes_on_faces(report.faces):
+            _log.warning("gallery: %s", note)
         images = report.embedding_set
     yield name, (models.fuser.fuse(images).vector, MeanFuser().fuse(images).vector)
 

@@ -6,6 +6,7 @@
     source, media_id                name of the image; which still or video it comes from
     norm                            length that the embedding had before it was normalised
     quality                         logarithm of the image's weight, as `CropQuality` judges it
+    detector_score                  how sure the face detector was of the image's face; no fuser weighs by it
     subject_id, template_id         one and the same value in all rows
     an index as pandas writes it    a column without a name, or __index_level_0__, that counts the rows
 
@@ -51,6 +52,7 @@ _KNOWN = (
     "media_id",
     "norm",
     "quality",
+    "detector_score",
     "subject_id",
     "template_id",
 )
@@ -163,8 +165,8 @@ def set_of_columns(values: dict[str, Any], *, embedder: str | None, origin: str)
     """The set of what a table's columns hold.
 
     Args:
-        values: Arrays by column: `embedding` (N, D), and as far as present `style` (N, 2C), `norm` and
-            `quality` (N,), and the others as labels (N,).
+        values: Arrays by column: `embedding` (N, D), and as far as present `style` (N, 2C), `norm`,
+            `quality` and `detector_score` (N,), and the others as labels (N,).
         embedder: Fingerprint of the embedder, if the file says it.
         origin: The file's name, for messages.
 
@@ -196,6 +198,7 @@ def set_of_columns(values: dict[str, Any], *, embedder: str | None, origin: str)
         embeddings=embeddings,
         style=style,
         quality=quality,
+        detector_scores=values.get("detector_score"),
         media_ids=values.get("media_id"),
         sources=values.get("source"),
         embedder=embedder,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ from probefusion.errors import (
     DtypeError,
     EmbedderMismatchError,
     FileFormatError,
+    InvalidInputError,
     ShapeError,
 )
 from probefusion.faces import align_face
 from probefusion.files.paths import as_list
+from probefusion.io.detector_scores import detector_scores, read_entry, tell_low_scores
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["from_deepface", "from_face_recognition", "from_insightface", "from_uniface"]
@@ -45,7 +48,8 @@ def from_insightface(
 ) -> EmbeddingSet:
     """The `Face` objects that InsightFace's `FaceAnalysis.get` gives, of one person.
 
-    Their `embedding` is raw, its length kept. For style statistics give the photos and the network,
+    Their `embedding` is raw, its length kept; their `det_score` becomes `detector_scores`. For style
+    statistics give the photos and the network,
     `load_embedder("buffalo_l")`: every face is aligned by its `kps` and embedded again, which also
     proves that the network is the one that made the embeddings.
 
@@ -74,6 +78,7 @@ def from_insightface(
         sources,
         media_ids,
         package="InsightFace",
+        score="det_score",
     )
 
 
@@ -88,7 +93,8 @@ def from_uniface(
 ) -> EmbeddingSet:
     """The `Face` objects of uniface, of one person, their `embedding` filled in.
 
-    `FaceAnalyzer` gives unit vectors, whose lengths are lost; `get_embedding` raw ones, (1, D) each.
+    `FaceAnalyzer` gives unit vectors, whose lengths are lost; `get_embedding` raw ones, (1, D) each. Their
+    `confidence` becomes `detector_scores`.
     With `images` (BGR) and `network` lengths and style are there again, see `from_insightface`.
 
     Args:
@@ -111,6 +117,7 @@ def from_uniface(
         sources,
         media_ids,
         package="uniface",
+        score="confidence",
     )
 
 
@@ -126,7 +133,8 @@ def from_deepface(
 
     DeepFace aligns faces its own way, so no style is added; embed the images with this package if a
     fuser needs it. With `enforce_detection=False` it embeds the whole picture where it finds no face, and
-    says so by `face_confidence` 0; such pictures of different people are alike, so they are refused.
+    says so by `face_confidence` 0; such pictures of different people are alike, so they are refused. Other
+    confidences become `detector_scores`.
 
     Args:
         results: The list of dictionaries of one call, or a list of such lists (one for each image,
@@ -155,10 +163,17 @@ def from_deepface(
                 f"face by its facial_area."
             )
         flat.extend(inner)
+    scores = None if are_crops else detector_scores(flat, "face_confidence", "DeepFace")
     if not are_crops:
         _refuse_faceless(flat)
+    tell_low_scores(scores, "face_confidence", "DeepFace")
     return _assemble(
-        _embeddings(flat, "DeepFace"), None, embedder, sources, media_ids, norms_known=None
+        _embeddings(flat, "DeepFace"),
+        embedder,
+        sources,
+        media_ids,
+        norms_known=None,
+        scores=scores,
     )
 
 
@@ -189,7 +204,7 @@ def from_face_recognition(
         _vector(encoding, f"encoding {index} of face_recognition")
         for index, encoding in enumerate(_listed(encodings, "encodings"))
     ]
-    return _assemble(arrays, None, embedder, sources, media_ids, norms_known=False)
+    return _assemble(arrays, embedder, sources, media_ids, norms_known=False, scores=None)
 
 
 def _listed(faces: object, name: str) -> list[Any]:
@@ -211,14 +226,17 @@ def _collect(
     media_ids: Sequence[Any] | None,
     *,
     package: str,
+    score: str,
 ) -> EmbeddingSet:
     arrays = _embeddings(faces, package)
+    scores = detector_scores(faces, score, package)
+    tell_low_scores(scores, score, package)
     if (images is None) != (network is None):
         raise ConfigError(
             "images, network: expected both (to add style) or neither, got one of them."
         )
     if images is None or network is None:
-        return _assemble(arrays, None, embedder, sources, media_ids, norms_known=None)
+        return _assemble(arrays, embedder, sources, media_ids, norms_known=None, scores=scores)
     if embedder not in (None, network.fingerprint):
         raise EmbedderMismatchError(
             f"embedder: expected {network.fingerprint}, that of network, got {embedder}. Leave it out."
@@ -230,20 +248,27 @@ def _collect(
     crops = []
     for index, (face, photo) in enumerate(zip(faces, photos, strict=True)):
         what = f"face {index} of {package}"
-        points = _read(face, landmarks)
+        points = read_entry(face, landmarks)
         if points is None:
             raise FileFormatError(f"{what}: expected five landmarks ({landmarks}), got none.")
         _check_photo(photo, index)
         rgb = np.ascontiguousarray(photo[..., ::-1])
-        crops.append(align_face(rgb, np.asarray(points, np.float32), size=size))
+        crops.append(_aligned(rgb, points, size, what))
     made = network.embed_set(np.stack(crops), sources=sources, media_ids=media_ids)
     _check_same_network(arrays, made.embeddings, network, package)
-    return made
+    return replace(made, detector_scores=scores)
+
+
+def _aligned(rgb: Image, points: Any, size: int, what: str) -> Image:
+    try:
+        return align_face(rgb, np.asarray(points, np.float32), size=size)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{what}: {error}") from error
 
 
 def _refuse_faceless(results: Sequence[Any]) -> None:
     """Refuses results of DeepFace that are embeddings of whole pictures."""
-    confidences = [_read(result, "face_confidence") for result in results]
+    confidences = [read_entry(result, "face_confidence") for result in results]
     faceless = [
         index
         for index, confidence in enumerate(confidences)
@@ -288,7 +313,7 @@ def _check_photo(photo: Any, index: int) -> None:
 def _embeddings(faces: Sequence[Any], package: str) -> list[FloatArray]:
     arrays = []
     for index, face in enumerate(faces):
-        value = _read(face, "embedding")
+        value = read_entry(face, "embedding")
         if value is None:
             raise FileFormatError(
                 f"face {index} of {package}: it has no embedding. Run the recognition model on it, or "
@@ -309,20 +334,14 @@ def _vector(value: npt.ArrayLike, what: str) -> FloatArray:
     return array.astype(np.float32)
 
 
-def _read(face: Any, name: str) -> Any:
-    """An entry of a dictionary or an attribute; None where there is neither."""
-    getter: Callable[[str], Any] | None = face.get if isinstance(face, Mapping) else None
-    return getter(name) if getter is not None else getattr(face, name, None)
-
-
 def _assemble(
     arrays: list[FloatArray],
-    style: FloatArray | None,
     embedder: str | None,
     sources: Sequence[str] | None,
     media_ids: Sequence[Any] | None,
     *,
     norms_known: bool | None,
+    scores: FloatArray | None,
 ) -> EmbeddingSet:
     check_not_empty(len(arrays), name="faces")
     lengths = sorted({len(array) for array in arrays})
@@ -332,7 +351,7 @@ def _assemble(
         )
     return EmbeddingSet(
         embeddings=np.stack(arrays),
-        style=style,
+        detector_scores=scores,
         embedder=embedder,
         sources=None if sources is None else np.asarray(sources),
         media_ids=None if media_ids is None else np.asarray(media_ids),

@@ -18,11 +18,11 @@ from probefusion.types import EmbeddingSet
 
 __all__ = ["read_hdf5"]
 
-_OPTIONAL = ("style", "media_ids", "sources")
+_OPTIONAL = ("style", "detector_scores", "media_ids", "sources")
 
 
 def read_hdf5(path: Path, *, ignore: Iterable[str] = ()) -> EmbeddingSet:
-    """Reads the data sets `embeddings`, and where present `style`, `media_ids` and `sources`.
+    """Reads the data sets `embeddings`, and where present `style`, `detector_scores`, `media_ids` and `sources`.
 
     The file attribute `embedder` gives the embedder's fingerprint. A file with a single data set
     of any name is read as the embeddings.

@@ -26,7 +26,7 @@ _LARGEST_CSV = 1 << 31
 """Bytes of a text file at most: more is no single person's."""
 
 _LISTS = ("embedding", "style")
-_NUMBERS = ("norm", "quality")
+_NUMBERS = ("norm", "quality", "detector_score")
 _NUMBERED_HEADER = 16
 """A first row 0, 1, 2, ... of so many fields is a line of names."""
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from probefusion.errors import EmptySetError, UnsupportedOperationError
 from probefusion.files.paths import as_path
 from probefusion.files.reading import in_one_line
 from probefusion.pipeline.alignment_check import UnalignedPersonError
 from probefusion.pipeline.chosen_models import Models
+from probefusion.pipeline.face_notes import tell_notes
 from probefusion.pipeline.folders import check_people
 from probefusion.pipeline.fuse_person import UnitProgress
 from probefusion.pipeline.merge import Merged, fuse_parts
 from probefusion.pipeline.results import FusedPeople
 from probefusion.types import FusionState, TemplateSet
+
+if TYPE_CHECKING:
+    from probefusion.faces import FaceFacts
 
 __all__ = ["fuse_folders"]
 
@@ -30,6 +35,7 @@ def fuse_folders(
     models.check_can_crop()
     skipped = list(listed)
     problems: list[str] = []
+    faces: list[FaceFacts] = []
     fused: dict[str, Merged] = {}
     for done, (name, images) in enumerate(people.items(), start=1):
         try:
@@ -38,6 +44,7 @@ def fuse_folders(
             problems.append(f"{in_one_line(name)}: left out: {error}")
         else:
             skipped += report.skipped
+            faces += report.faces
             sets = [report.embedding_set]
             fused[name] = fuse_parts(
                 models.choose_fuser(sets), sets=sets, chunk_size=models.chunk_size
@@ -48,7 +55,9 @@ def fuse_folders(
         raise EmptySetError(
             f"{in_one_line(folder)}: no image of {len(people)} people could be used: {problems[0]}"
         )
+    tell_notes(faces)
     return FusedPeople(
+        faces=tuple(faces),
         templates=TemplateSet.of(
             {name: merged.template for name, merged in fused.items()},
             states=_states(fused) if keep_states else None,

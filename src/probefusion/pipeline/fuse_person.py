@@ -12,6 +12,7 @@ import numpy.typing as npt
 from probefusion.errors import ConfigError
 from probefusion.files.reading import in_one_line
 from probefusion.pipeline.chosen_models import Models
+from probefusion.pipeline.face_notes import tell_notes
 from probefusion.pipeline.inputs import Inputs, Source, sort_inputs
 from probefusion.pipeline.merge import SeenPerson, fuse_parts
 from probefusion.pipeline.results import Fused
@@ -20,7 +21,7 @@ from probefusion.types import EmbeddingSet
 
 if TYPE_CHECKING:
     from probefusion.embedders import EmbeddingReport
-    from probefusion.faces import SkippedImage
+    from probefusion.faces import FaceFacts, SkippedImage
     from probefusion.video import Clip, VideoSettings
 
 __all__ = ["UnitProgress", "fuse_person", "read_sets"]
@@ -65,6 +66,7 @@ def fuse_person(
             should_stop=should_stop,
         ) as clip:
             gathered.take_clip(clip)
+    tell_notes(gathered.faces)
     merged = fuse_parts(
         fuser,
         states=states,
@@ -79,6 +81,7 @@ def fuse_person(
         skipped=tuple(gathered.skipped),
         problems=tuple(gathered.problems),
         num_faces=None if given.states else gathered.all_num_faces(),
+        faces=tuple(gathered.faces),
         num_tracks=gathered.num_tracks,
         was_stopped=bool(given.videos) and should_stop is not None and should_stop(),
         similarities=merged.similarities,
@@ -105,6 +108,7 @@ def read_sets(
     gathered = _Gathered(sets=[models.state_embedder(images) for images in given.sets])
     for report in _embed_inputs(given, models, progress, made_by):
         gathered.take_report(report)
+    tell_notes(gathered.faces)
     return gathered.sets, gathered.skipped
 
 
@@ -114,6 +118,7 @@ class _Gathered:
 
     sets: list[EmbeddingSet]
     num_faces: list[npt.NDArray[np.int64] | None] = field(default_factory=list)
+    faces: list[FaceFacts] = field(default_factory=list)
     skipped: list[SkippedImage] = field(default_factory=list)
     people: list[SeenPerson] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -123,6 +128,7 @@ class _Gathered:
         self.sets.append(report.embedding_set)
         self.skipped += report.skipped
         self.num_faces.append(report.num_faces)
+        self.faces += report.faces
 
     def take_clip(self, clip: Clip) -> None:
         self.people.append(seen_most(clip))

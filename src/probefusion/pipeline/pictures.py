@@ -12,22 +12,20 @@ import numpy.typing as npt
 
 from probefusion.embedders import CropQuality, Embedder, EmbeddingReport
 from probefusion.embedders.crop_batches import embed_crops
+from probefusion.embedders.embed_images import report_of
 from probefusion.errors import (
     DtypeError,
     EmptySetError,
     FileFormatError,
-    InvalidInputError,
     ShapeError,
 )
 from probefusion.faces import (
     Detector,
-    Face,
     ImageSource,
     SkippedImage,
-    align_face,
     read_images,
 )
-from probefusion.faces.detect import crop_largest_face
+from probefusion.faces.cropping import CroppedFace, FaceFacts, crop_faces, crop_largest_face
 from probefusion.faces.images import fit_crop
 from probefusion.files import check_existing
 from probefusion.files.reading import in_one_line
@@ -39,7 +37,6 @@ __all__ = [
     "Photo",
     "embed_crops",
     "embed_pictures",
-    "find_crops",
     "find_faces",
     "read_photo",
 ]
@@ -76,27 +73,6 @@ def read_photo(photo: Photo) -> tuple[str, Image]:
     return "image", pixels
 
 
-def find_crops(
-    image: Image, detector: Detector, *, size: int
-) -> tuple[list[Face], list[Image], list[str]]:
-    """All faces of a photo that can be aligned, their crops, and why others cannot.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        detector: Finds the faces.
-        size: Side of the crops in pixels.
-    """
-    faces, crops, reasons = [], [], []
-    for face in detector.detect(image):
-        try:
-            crops.append(align_face(image, face.landmarks, size=size))
-        except InvalidInputError as error:
-            reasons.append(f"a face cannot be aligned ({error})")
-        else:
-            faces.append(face)
-    return faces, crops, reasons
-
-
 def embed_pictures(
     pictures: Sequence[tuple[str, Image]],
     embedder: Embedder,
@@ -114,15 +90,16 @@ def embed_pictures(
     Raises:
         EmptySetError: If no image could be used.
     """
-    names, crops, num_faces, skipped = [], [], [], []
+    names, crops, skipped = [], [], []
+    facts: list[FaceFacts] = []
     for name, pixels in pictures:
-        cropped = _crop(pixels, detector, embedder.spec.input_size)
+        cropped = _crop(name, pixels, detector, embedder.spec.input_size)
         if isinstance(cropped, str):
             skipped.append(SkippedImage(source=name, reason=cropped))
             continue
         names.append(name)
-        crops.append(cropped[0])
-        num_faces.append(cropped[1])
+        crops.append(cropped.crop if isinstance(cropped, CroppedFace) else cropped)
+        facts += [cropped.facts] if isinstance(cropped, CroppedFace) else []
     embedded = embed_crops(crops, embedder, quality=quality, sources=names)
     skipped += [
         SkippedImage(source=name, reason=reason)
@@ -132,19 +109,16 @@ def embed_pictures(
     if embedded.images is None:
         reasons = "; ".join(str(item) for item in skipped[:_REASONS_SHOWN])
         raise EmptySetError(f"inputs: none of {len(pictures)} images could be used: {reasons}.")
-    counts = np.asarray(num_faces, np.int64)[embedded.is_usable]
-    return EmbeddingReport(
-        embedding_set=embedded.images,
-        skipped=tuple(skipped),
-        num_faces=None if detector is None else counts,
-    )
+    used = [face for face, is_used in zip(facts, embedded.is_usable, strict=False) if is_used]
+    return report_of(embedded.images, skipped, used)
 
 
-def _crop(image: Image, detector: Detector | None, size: int) -> tuple[Image, int] | str:
+def _crop(
+    name: str, image: Image, detector: Detector | None, size: int
+) -> CroppedFace | Image | str:
     if detector is not None:
-        return crop_largest_face(image, detector, size=size)
-    crop = fit_crop(image, size)
-    return crop if isinstance(crop, str) else (crop, 1)
+        return crop_largest_face(image, detector, size=size, source=name)
+    return fit_crop(image, size)
 
 
 def find_faces(models: Models, photo: Photo) -> list[FoundFace]:
@@ -152,31 +126,36 @@ def find_faces(models: Models, photo: Photo) -> list[FoundFace]:
     detector = models.detector
     source, image = read_photo(photo)
     embedder = models.embedder
-    faces, crops, problems = find_crops(image, detector, size=embedder.spec.input_size)
+    found, problems = crop_faces(image, detector, size=embedder.spec.input_size, source=source)
     embedded = embed_crops(
-        crops, embedder, quality=models.judge(kept=True), sources=[source] * len(crops)
+        [face.crop for face in found],
+        embedder,
+        quality=models.judge(kept=True),
+        sources=[source] * len(found),
     )
     problems += [reason for reason in embedded.reasons if reason is not None]
     for problem in problems:
         _log.warning("%s: left out: %s", source, problem)
     if embedded.images is None:
         return []
-    kept = [face for face, is_usable in zip(faces, embedded.is_usable, strict=True) if is_usable]
-    return _as_found(models, source, kept, embedded.images)
+    kept = [face for face, is_usable in zip(found, embedded.is_usable, strict=True) if is_usable]
+    images = report_of(embedded.images, (), [face.facts for face in kept]).embedding_set
+    return _as_found(models, kept, images)
 
 
 def _as_found(
-    models: Models, source: str, faces: Sequence[Face], images: EmbeddingSet
+    models: Models, faces: Sequence[CroppedFace], images: EmbeddingSet
 ) -> list[FoundFace]:
     fuser = models.choose_fuser([images])
     return [
         FoundFace(
-            source=source,
-            box=face.box,
-            score=face.score,
-            landmarks=face.landmarks,
+            source=found.facts.source,
+            box=found.face.box,
+            score=found.face.score,
+            landmarks=found.face.landmarks,
+            turned=found.facts.turned,
             images=images[row : row + 1],
             template=fuser.fuse(images[row : row + 1]),
         )
-        for row, face in enumerate(faces)
+        for row, found in enumerate(faces)
     ]

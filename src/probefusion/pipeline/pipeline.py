@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from probefusion.fusion import Fuser
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two, search_people
+from probefusion.pipeline.face_notes import told
 from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
@@ -45,8 +46,7 @@ class Pipeline:
             that is not found by itself; "" for none.
         device: Where the models run, "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
-        chunk_size: Images encoded at a time; None takes all of a set at once. Changes nothing for exact
-            fusers.
+        chunk_size: Images encoded at a time; None takes a whole set at once. Exact fusers do not depend on it.
         ignore_columns: Columns of embedding tables (CSV, Parquet, HDF5) that are passed over: those that are
             no part of the embedding are refused otherwise.
 
@@ -133,12 +133,12 @@ class Pipeline:
             ConfigError: If there is neither a detector nor aligned images.
             ProbeFusionError: As for `probefusion.embedders.embed_images`.
         """
-        return self._models.embed(paths, kept=True, progress=progress)
+        return told(self._models.embed(paths, kept=True, progress=progress))
 
     def find(self, photo: Photo) -> list[FoundFace]:
         """Every face of a photo, the largest first, with embedding and template.
 
-        A face that cannot be aligned or embedded is left out, with a warning in the log `probefusion`.
+        One that cannot be aligned or embedded is left out, with a warning in the log; one that is turned put upright.
 
         Args:
             photo: A file, or (H, W, 3) uint8 RGB.
@@ -171,7 +171,7 @@ class Pipeline:
             inputs: One or several of: images, folders, zip archives, embedding files, saved states, videos
                 and addresses of streams; `EmbeddingSet`, `FusionState`, `FoundFace`; arrays, (N, D)
                 floating-point embeddings or (H, W, 3) and (N, H, W, 3) uint8 RGB images. Of a photo the
-                largest face is taken, of a video the person seen most.
+                largest face is taken, put upright, of a video the person seen most.
             one_person: Whether a folder with images in sub-folders only is one person all the same.
             settings: How videos are turned into people; None takes the defaults.
             extract: Which frames of videos are searched; None takes all.

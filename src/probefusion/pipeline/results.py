@@ -13,7 +13,7 @@ from probefusion.errors import UnsupportedOperationError
 from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
 
 if TYPE_CHECKING:
-    from probefusion.faces import SkippedImage
+    from probefusion.faces import FaceFacts, SkippedImage
     from probefusion.types import TemplateSet
 
 __all__ = ["FoundFace", "Fused", "FusedPeople", "ImageWeight"]
@@ -32,6 +32,7 @@ class FoundFace:
         landmarks: (5, 2) float32, x and y in pixels: eyes, nose, mouth corners.
         images: Its embedding, a set of one image.
         template: That image alone through the fuser, to be compared with other templates of it.
+        turned: By how many degrees the face is turned counter-clockwise: 0, 90, 180 or 270.
     """
 
     source: str
@@ -40,11 +41,13 @@ class FoundFace:
     landmarks: FloatArray
     images: EmbeddingSet
     template: Template
+    turned: int = 0
 
     def __repr__(self) -> str:
         """Where it is and how sure the detector is."""
         x, y, width, height = (round(float(value)) for value in self.box)
-        return f"FoundFace({self.source!r}, {width}x{height} at ({x}, {y}), score {self.score:.2f})"
+        turned = f", turned {self.turned}" if self.turned else ""
+        return f"FoundFace({self.source!r}, {width}x{height} at ({x}, {y}), score {self.score:.2f}{turned})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,7 @@ class Fused:
         problems: What went wrong while reading videos, in words.
         num_faces: (N,) integers, faces seen in the photo of each image (the largest was taken); None
             if not all images are photos.
+        faces: What is to be known of the face of each photo, whatever else was among the inputs.
         num_tracks: Most tracks, each of one person, in a video of the inputs (the one with the most images was
             taken); 0 without a video.
         was_stopped: Whether reading was ended early on request.
@@ -85,6 +89,7 @@ class Fused:
     skipped: tuple[SkippedImage, ...] = ()
     problems: tuple[str, ...] = ()
     num_faces: npt.NDArray[np.int64] | None = None
+    faces: tuple[FaceFacts, ...] = ()
     num_tracks: int = 0
     was_stopped: bool = False
     similarities: Callable[[], FloatArray] | None = field(default=None, repr=False)
@@ -94,6 +99,11 @@ class Fused:
     def num_images(self) -> int:
         """How many images are fused."""
         return self.template.num_images
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known of photos that were used, in words, as `notes_on_faces` tells it."""
+        return _notes(self.faces)
 
     def explain(self) -> list[ImageWeight]:
         """What each image counts, the one with the largest weight first.
@@ -128,7 +138,7 @@ class Fused:
             lines.append(
                 f"{self.num_tracks} tracks in the video: taken is the one with the most images"
             )
-        return "\n".join([*lines, *_left_out(self.skipped, self.problems)])
+        return "\n".join([*lines, *self.notes, *_left_out(self.skipped, self.problems)])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,11 +149,18 @@ class FusedPeople:
         templates: The templates, by the names of the folders.
         skipped: Images that were left out, with reasons.
         problems: People of whom no image could be used, in words.
+        faces: What is to be known of the face of each photo that was used.
     """
 
     templates: TemplateSet
     skipped: tuple[SkippedImage, ...] = ()
     problems: tuple[str, ...] = ()
+    faces: tuple[FaceFacts, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """As for `Fused`."""
+        return _notes(self.faces)
 
     def __str__(self) -> str:
         """The people in a line, and a line for each thing to know."""
@@ -153,7 +170,13 @@ class FusedPeople:
             f"{len(templates)} people, {images} images fused by {templates.fuser}, {templates.dim} "
             f"dimensions"
         )
-        return "\n".join([line, *_left_out(self.skipped, self.problems)])
+        return "\n".join([line, *self.notes, *_left_out(self.skipped, self.problems)])
+
+
+def _notes(faces: tuple[FaceFacts, ...]) -> list[str]:
+    from probefusion.faces import notes_on_faces
+
+    return notes_on_faces(faces)
 
 
 def _left_out(skipped: tuple[SkippedImage, ...], problems: tuple[str, ...]) -> list[str]:

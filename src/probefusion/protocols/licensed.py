@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from probefusion.errors import ConfigError, UnknownNameError
 from probefusion.faces.align import align_face
-from probefusion.faces.detect import Detector, crop_largest_face
+from probefusion.faces.cropping import crop_largest_face
+from probefusion.faces.face import Detector
 from probefusion.faces.images import decode_image, list_images, read_crop
 from probefusion.protocols import (
     IdentificationTask,
@@ -265,7 +266,7 @@ def _read_face(path: Path, detector: Detector | None) -> Crop | None:
         return read_crop(path.read_bytes(), source=str(path))
     image = decode_image(path.read_bytes(), source=str(path))
     found = crop_largest_face(image, detector, size=112)
-    return None if isinstance(found, str) else found[0]
+    return None if isinstance(found, str) else found.crop
 
 
 def _name_of(detector: Detector | None) -> str:

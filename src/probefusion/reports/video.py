@@ -156,6 +156,8 @@ def _found_line(clip: Clip, shown: Sequence[Explanation]) -> str:
     text = f"{number} {'track' if number == 1 else 'tracks'}; somebody may have several"
     if len(shown) < number:
         text += f". The {len(shown)} with the most images are shown"
+    if counts.faces_turned:
+        text += f". {counts.faces_turned} turned faces were put upright"
     left_out = [
         (counts.images_in_short_tracks, f"in {counts.tracks_too_short} tracks of too few images"),
         (counts.faces_too_small, "too small"),

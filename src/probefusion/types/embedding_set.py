@@ -36,8 +36,11 @@ FloatArray = npt.NDArray[np.float32]
 UNIT_TOLERANCE = 1e-3
 """Embeddings whose norms all lie within this of 1 are taken for normalised ones."""
 
-_COLUMNS = ("style", "quality", "media_ids", "sources")
+_COLUMNS = ("style", "quality", "detector_scores", "media_ids", "sources")
 """What a set may know of each image beside its embedding."""
+
+_NUMBERS = {"style": (None, None, 2), "quality": (None,), "detector_scores": (None,)}
+"""Those that are floating-point numbers, and their shapes."""
 
 _OPTIONAL_KEYS = (*_COLUMNS, "embedder", "norms_known")
 
@@ -52,6 +55,8 @@ class EmbeddingSet:
             mean and the unbiased standard deviation, stage 2 before stage 3.
         quality: (N,) floating point or None: logarithm of the weight that each image deserves by the
             look of its crop (`probefusion.embedders.CropQuality`), whatever the embedder.
+        detector_scores: (N,) floating point or None: how sure the face detector was of each image's face. No
+            fuser weighs by it; scores of different detectors do not compare.
         media_ids: (N,) integers or text or None: which still or video an image comes from.
         sources: (N,) text or None: file names or anything else that names the image.
         embedder: Fingerprint of the network (`load_embedder(...).fingerprint`), or None when unknown.
@@ -80,6 +85,7 @@ class EmbeddingSet:
     embeddings: FloatArray
     style: FloatArray | None = None
     quality: FloatArray | None = None
+    detector_scores: FloatArray | None = None
     media_ids: npt.NDArray[Any] | None = None
     sources: npt.NDArray[np.str_] | None = None
     embedder: str | None = None
@@ -100,7 +106,7 @@ class EmbeddingSet:
         check_nonzero_rows(norms, name="embedding", where=where)
         self._set("embeddings", read_only(embeddings))
         self._set("norms", read_only(norms))
-        for name, shape in (("style", (None, None, 2)), ("quality", (None,))):
+        for name, shape in _NUMBERS.items():
             if getattr(self, name) is None:
                 continue
             column = check_float_array(getattr(self, name), name=name, shape=shape, where=where)
@@ -201,8 +207,8 @@ class EmbeddingSet:
     def concatenate(sets: Iterable[EmbeddingSet]) -> EmbeddingSet:
         """One set of all images of several sets of the same person.
 
-        Style, quality, media ids and sources are kept only if every part has them, since half a column
-        cannot be kept honestly; mixing parts with and without style is therefore refused.
+        Style, quality, detector scores, media ids and sources are kept only if every part has them, since half
+        a column cannot be kept honestly; mixing parts with and without style is therefore refused.
 
         Raises:
             EmptySetError: If there are no sets.

@@ -34,6 +34,7 @@ class Counts:
         faces_found: Faces found in them.
         faces_too_small: Left out for their size.
         faces_beyond_limit: Left out because a frame showed more than the limit.
+        faces_turned: Turned by 90, 180 or 270 degrees and put upright; not left out.
         faces_unusable: Could not be aligned, or the embedder gave nothing usable.
         faces_untracked: Unsure detections that went on with no moving face.
         tracks_too_short: Tracks left out for having too few images.
@@ -45,6 +46,7 @@ class Counts:
     faces_found: int = 0
     faces_too_small: int = 0
     faces_beyond_limit: int = 0
+    faces_turned: int = 0
     faces_unusable: int = 0
     faces_untracked: int = 0
     tracks_too_short: int = 0

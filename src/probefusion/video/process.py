@@ -14,6 +14,7 @@ from probefusion.embedders import CropQuality, Embedder, embed_crops
 from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
 from probefusion.faces import Detector, Face, align_face
 from probefusion.faces.frames import VideoFrame, VideoReader
+from probefusion.faces.turned_frames import FrameSearch
 from probefusion.fusion import Fuser
 from probefusion.gallery import Match, Stills, search_stills
 from probefusion.types import Template
@@ -23,7 +24,7 @@ from probefusion.video.identities import IdentityThresholds, TrackAssigner
 from probefusion.video.motion import MotionTracker
 from probefusion.video.row_file import RowFile
 from probefusion.video.sighting import Sighting
-from probefusion.video.telling import told_stop, why_nobody
+from probefusion.video.telling import tell_turned, told_stop, why_nobody
 from probefusion.video.track import TrackSettings
 
 __all__ = ["VideoSettings", "process_video", "watch_video"]
@@ -282,8 +283,9 @@ class _Run:
         should_stop: Callable[[], bool] | None,
     ) -> Generator[VideoEvent, None, None]:
         """Reads the video to its end and gives the events on the way, none without a log."""
+        search = FrameSearch(detector)
         for frame in self._reader:
-            self._take(frame, detector)
+            self._take(frame, search)
             yield from self._told()
             if progress is not None:
                 progress(self._reader.num_read, self._reader.num_expected)
@@ -292,6 +294,7 @@ class _Run:
                 break
         self._place()
         self.assigner.finish()
+        tell_turned(self._reader, self.counts)
         yield from self._told()
 
     def people(self) -> list[Person]:
@@ -308,18 +311,19 @@ class _Run:
     def _told(self) -> list[VideoEvent]:
         return [] if self._log is None else self._log.take()
 
-    def _take(self, frame: VideoFrame, detector: Detector) -> None:
+    def _take(self, frame: VideoFrame, search: FrameSearch) -> None:
         """Finds the faces of a frame; goes on with them once enough are together."""
         self.counts.frames_used += 1
         self.last_time = frame.time
         kept = []
-        for face in self._choose(detector.detect(frame.image)):
+        for face in self._choose(search.detect(frame.image)):
             try:
                 size = self._embedder.spec.input_size
                 crop = align_face(frame.image, face.landmarks, size=size)
             except InvalidInputError:
                 self.counts.faces_unusable += 1
                 continue
+            self.counts.faces_turned += face.turned != 0
             kept.append(face)
             self._crops.append(crop)
         self._waiting.append((frame.index, frame.time, kept))

@@ -1,12 +1,16 @@
-"""What is said of a video beside its people: that reading was ended, or why nobody was found."""
+"""What is said of a video beside its people: that reading was ended, that it is turned, or why nobody was found."""
 
 from __future__ import annotations
 
+import logging
+
 from probefusion.faces.frames import VideoReader
 from probefusion.files.reading import in_one_line
-from probefusion.video.clip import Clip
+from probefusion.video.clip import Clip, Counts
 
-__all__ = ["told_stop", "why_nobody"]
+__all__ = ["tell_turned", "told_stop", "why_nobody"]
+
+_log = logging.getLogger("probefusion")
 
 
 def told_stop(reader: VideoReader, moment: float | None) -> tuple[str, ...]:
@@ -18,6 +22,15 @@ def told_stop(reader: VideoReader, moment: float | None) -> tuple[str, ...]:
     return (
         f"reading was ended by hand at {moment:.1f} s{of}: what comes later is not in the results",
     )
+
+
+def tell_turned(reader: VideoReader, counts: Counts) -> None:
+    """Notes in the log that faces of a video were turned, and put upright."""
+    if counts.faces_turned:
+        _log.warning(
+            "%s: %d of %d faces are turned by 90, 180 or 270 degrees; their crops were put upright",
+            *(in_one_line(reader.facts.source), counts.faces_turned, counts.faces_found),
+        )
 
 
 def why_nobody(clip: Clip, *, min_size: float, min_images: int) -> str:

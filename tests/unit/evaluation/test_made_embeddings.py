@@ -7,6 +7,7 @@ import pytest
 
 from probefusion.errors import InvalidInputError
 from probefusion.evaluation.made_embeddings import read_made_embeddings
+from probefusion.types import EmbeddingSet
 
 
 def test_scores_of_another_kind_are_no_quality(tmp_path, rng) -> None:
@@ -32,3 +33,14 @@ def test_rows_that_hold_image_and_mirror_image_are_told(tmp_path, rng, caplog) -
     assert read_made_embeddings(tmp_path / "doubled.npy").images.dim == 128
     assert "the halves of the 128 columns are alike" in caplog.text
     assert "--flipped" in caplog.text
+
+
+def test_detector_scores_of_a_saved_set_are_taken_along(tmp_path, rng) -> None:
+    """A set of `embed` with the scores of its photos is a file of made embeddings too."""
+    vectors = rng.standard_normal((3, 32)).astype(np.float32)
+    scores = np.array([0.9, 0.7, 0.8], np.float32)
+    images = EmbeddingSet(embeddings=vectors, detector_scores=scores, sources=["a", "b", "c"])
+    images.save(tmp_path / "made.npz")
+    made = read_made_embeddings(tmp_path / "made.npz")
+    assert np.array_equal(made.images.detector_scores, scores)
+    assert made.names == ("a", "b", "c")

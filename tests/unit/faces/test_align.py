@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from probefusion.errors import DtypeError, InvalidInputError, NonFiniteError, ShapeError
 from probefusion.faces import ARCFACE_LANDMARKS, align_face, similarity_transform
+from probefusion.faces.align import landmark_residual
 
 pytest.importorskip("cv2")
 
@@ -172,3 +173,41 @@ def test_shapes_must_fit():
         similarity_transform(np.zeros((5, 2)), np.zeros((4, 2)))
     with pytest.raises(ShapeError):
         similarity_transform(np.zeros((1, 2)), np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize("order", [[2, 0, 1, 3, 4], [0, 1, 3, 4, 2], [3, 4, 2, 0, 1]])
+def test_points_in_another_order_are_refused(order) -> None:
+    """The nose first or last, the mouth above the eyes without being turned."""
+    with pytest.raises(InvalidInputError, match=r"landmarks: expected"):
+        align_face(np.zeros((112, 112, 3), np.uint8), ARCFACE_LANDMARKS[order])
+
+
+def test_exchanged_x_and_y_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="their x and y are exchanged"):
+        align_face(np.zeros((112, 112, 3), np.uint8), ARCFACE_LANDMARKS[:, ::-1])
+
+
+def test_the_mouth_alone_exchanged_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="left and right exchanged"):
+        align_face(np.zeros((112, 112, 3), np.uint8), ARCFACE_LANDMARKS[[0, 1, 2, 4, 3]])
+
+
+def test_points_that_are_no_face_are_refused() -> None:
+    row = np.array([[60, 0], [0, 0], [120, 0], [30, 0], [90, 0]], float)
+    with pytest.raises(InvalidInputError, match="the places of a face"):
+        align_face(np.zeros((112, 130, 3), np.uint8), row)
+    assert align_face(np.zeros((112, 130, 3), np.uint8), row, check_order=False).shape[0] == 112
+
+
+@pytest.mark.parametrize("degrees", range(0, 91, 15))
+def test_faces_turned_to_the_side_are_taken(degrees) -> None:
+    """A head in space, seen from ever farther to the side: eyes 60 apart, the nose 30 before them."""
+    head = np.array([[-30, -30, 0], [30, -30, 0], [0, 5, 30], [-24, 36, 5], [24, 36, 5]], float)
+    yaw = np.radians(degrees)
+    seen = np.stack([np.cos(yaw) * head[:, 0] + np.sin(yaw) * head[:, 2], head[:, 1]], axis=1)
+    assert align_face(np.zeros((112, 112, 3), np.uint8), seen + 56).shape == (112, 112, 3)
+
+
+def test_the_residual_of_landmarks_in_place_is_nothing() -> None:
+    assert landmark_residual(ARCFACE_LANDMARKS * 3 + 8) == pytest.approx(0, abs=1e-6)
+    assert landmark_residual(ARCFACE_LANDMARKS[[1, 0, 2, 4, 3]]) == pytest.approx(22.6, abs=0.1)

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from probefusion.faces import ARCFACE_LANDMARKS, Face, align_face
-from probefusion.faces.detect import crop_largest_face
+from probefusion.faces import ARCFACE_LANDMARKS, Face, align_face, crop_faces, crop_largest_face
 
 pytest.importorskip("cv2")
 
@@ -29,9 +28,58 @@ def face(scale: float, landmarks=ARCFACE_LANDMARKS) -> Face:
 def test_the_largest_face_is_cropped_and_all_are_counted() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (240, 240, 3), np.uint8)
     small, large = face(1.0), face(2.0)
-    crop, count = crop_largest_face(photo, Finds(small, large), size=112)
-    assert count == 2
-    assert np.array_equal(crop, align_face(photo, large.landmarks, size=112))
+    found = crop_largest_face(photo, Finds(small, large), size=112, source="a.jpg")
+    assert found.facts.num_faces == 2
+    assert found.facts.source == "a.jpg"
+    assert found.face is large
+    assert np.array_equal(found.crop, align_face(photo, large.landmarks, size=112))
+
+
+def test_all_faces_are_cropped_by_one_search() -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (240, 240, 3), np.uint8)
+    small, large, none = face(1.0), face(2.0), face(1.0, landmarks=np.ones((5, 2)))
+    found, reasons = crop_faces(photo, Finds(large, small, none), size=112)
+    assert [one.face for one in found] == [large, small]
+    assert [one.facts.num_faces for one in found] == [3, 3]
+    assert np.array_equal(found[1].crop, align_face(photo, small.landmarks, size=112))
+    assert len(reasons) == 1
+    assert "cannot be aligned" in reasons[0]
+
+
+def moved(scale: float, shift, score: float = 1.0) -> Face:
+    one = face(scale)
+    box = one.box + np.array([*shift, 0, 0], np.float32)
+    return Face(box=box, landmarks=one.landmarks + np.float32(shift), score=score)
+
+
+@pytest.mark.parametrize(
+    ("others", "alike"),
+    [([], 1), ([1.9], 2), ([1.9, 1.5], 3), ([1.3], 1)],  # by area: .90, .56, .42 of the largest
+)
+def test_faces_of_about_one_size_are_counted(others, alike) -> None:
+    faces = [face(2.0), *(face(scale) for scale in others)]
+    facts = crop_largest_face(np.zeros((300, 300, 3), np.uint8), Finds(*faces), size=112).facts
+    assert (facts.num_faces, facts.num_alike) == (len(faces), alike)
+
+
+@pytest.mark.parametrize(
+    ("shift", "is_cut_off"),
+    [
+        ((0, 0), False),
+        ((-10, 0), False),  # 9 % of the width
+        ((-13, 0), True),
+        ((0, -13), True),
+        ((200, 0), True),
+        ((0, 195), False),  # 7 pixels below the last row
+        ((0, 201), True),
+    ],
+)
+def test_faces_that_reach_beyond_the_photo(shift, is_cut_off) -> None:
+    photo = np.zeros((300, 300, 3), np.uint8)
+    facts = crop_largest_face(photo, Finds(moved(1.0, shift, 0.83)), size=112).facts
+    assert facts.is_cut_off is is_cut_off
+    assert facts.face_px == 112
+    assert facts.detector_score == pytest.approx(0.83)
 
 
 def test_why_there_is_no_crop() -> None:

@@ -1,0 +1,174 @@
+"""How sure a detector is, from files and other packages, in `EmbeddingSet.detector_scores`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from probefusion.errors import (
+    DtypeError,
+    FileFormatError,
+    InvalidInputError,
+    NonFiniteError,
+    ShapeError,
+)
+from probefusion.io import from_deepface, from_insightface, from_uniface, read_embeddings
+from probefusion.types import EmbeddingSet
+
+SCORES = [0.9, 0.25, 0.75]
+
+
+@pytest.fixture
+def rows(rng):
+    return rng.standard_normal((3, 16)).astype(np.float32)
+
+
+def test_saved_loaded_cut_and_joined(rows, tmp_path) -> None:
+    images = EmbeddingSet(embeddings=rows, detector_scores=np.array(SCORES))
+    assert images.detector_scores.dtype == np.float32
+    assert "detector_scores" in repr(images)
+    images.save(tmp_path / "s.npz")
+    loaded = EmbeddingSet.load(tmp_path / "s.npz")
+    assert np.allclose(loaded.detector_scores, SCORES)
+    assert np.allclose(loaded[1:].detector_scores, SCORES[1:])
+    assert np.allclose(loaded[[2, 0]].detector_scores, [0.75, 0.9])
+    both = EmbeddingSet.concatenate([loaded, loaded[:1]])
+    assert np.allclose(both.detector_scores, [*SCORES, 0.9])
+    without = EmbeddingSet(embeddings=rows)
+    assert EmbeddingSet.concatenate([loaded, without]).detector_scores is None
+
+
+def test_files_without_the_column_are_read(rows, tmp_path) -> None:
+    np.savez(tmp_path / "old.npz", embeddings=rows)
+    assert EmbeddingSet.load(tmp_path / "old.npz").detector_scores is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "error"),
+    [
+        ([0.9, 0.8], ShapeError),
+        ([0.9, np.nan, 0.8], NonFiniteError),
+        ([1, 0, 1], DtypeError),
+        ([[0.9], [0.8], [0.7]], ShapeError),
+    ],
+)
+def test_wrong_scores_are_refused(rows, scores, error) -> None:
+    with pytest.raises(error, match="detector_scores"):
+        EmbeddingSet(embeddings=rows, detector_scores=np.array(scores))
+
+
+@pytest.mark.parametrize("name", ["detector_score", "Detector_Score"])
+def test_a_csv_column(rows, tmp_path, name) -> None:
+    lines = [",".join(["source", name, *(f"e{k}" for k in range(16))])]
+    for place, (row, score) in enumerate(zip(rows, SCORES, strict=True)):
+        lines.append(",".join([f"{place}.jpg", str(score), *map(str, row)]))
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    images = read_embeddings(tmp_path / "t.csv")
+    assert np.allclose(images.detector_scores, SCORES)
+    assert np.allclose(images.embeddings, rows)
+
+
+def test_a_parquet_column(rows, tmp_path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"embedding": rows.tolist(), "detector_score": SCORES})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    assert np.allclose(read_embeddings(tmp_path / "t.parquet").detector_scores, SCORES)
+
+
+def test_an_hdf5_data_set(rows, tmp_path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["embeddings"], file["detector_scores"] = rows, np.array(SCORES)
+    assert np.allclose(read_embeddings(tmp_path / "t.h5").detector_scores, SCORES)
+
+
+def deepface(rows, scores):
+    return [
+        {"embedding": row.tolist(), "facial_area": {}, "face_confidence": score}
+        for row, score in zip(rows, scores, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("read", "entry"), [(from_insightface, "det_score"), (from_uniface, "confidence")]
+)
+def test_faces_of_other_packages(rows, read, entry, caplog) -> None:
+    faces = [
+        SimpleNamespace(embedding=row, **{entry: np.float32(score)})
+        for row, score in zip(rows, SCORES, strict=True)
+    ]
+    with caplog.at_level(logging.WARNING, "probefusion"):
+        assert np.allclose(read(faces).detector_scores, SCORES)
+    assert f"not sure of 1 of 3 faces ({entry} below 0.5): face 1 (0.25)" in caplog.text
+    faces[2] = SimpleNamespace(embedding=rows[2])
+    assert read(faces).detector_scores is None
+
+
+def test_deepface(rows, caplog) -> None:
+    with caplog.at_level(logging.WARNING, "probefusion"):
+        assert np.allclose(from_deepface(deepface(rows, SCORES)).detector_scores, SCORES)
+    assert "DeepFace is not sure of 1 of 3 faces" in caplog.text
+    assert from_deepface(deepface(rows, [0, 0, 0]), are_crops=True).detector_scores is None
+    with pytest.raises(FileFormatError, match="results 1"):
+        from_deepface(deepface(rows, [0.9, 0, 0.8]))
+
+
+def test_sure_faces_are_not_told(rows, caplog) -> None:
+    with caplog.at_level(logging.WARNING, "probefusion"):
+        from_deepface(deepface(rows, [0.5, 0.9, 1.0]))
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("score", ["sure", [0.9, 0.8], float("nan")])
+def test_scores_that_are_none_are_refused(rows, score) -> None:
+    with pytest.raises(DtypeError, match="face_confidence of DeepFace"):
+        from_deepface(deepface(rows, [0.9, score, 0.8]), are_crops=False)
+
+
+def test_the_case_of_results_without_a_face(assets) -> None:
+    folder = assets / "cases" / "01_deepface_no_face"
+    if not folder.is_dir():
+        pytest.skip("the cases are not among the assets")
+    results = json.loads((folder / "represent.json").read_text())
+    with pytest.raises(FileFormatError, match=r"6 of 8.*found no face"):
+        from_deepface(results)
+
+
+class ByColour:
+    """Stands in for a network, 112x112."""
+
+    fingerprint = "colours"
+    norms_known = True
+    spec = SimpleNamespace(input_size=112)
+
+    def embed_set(self, crops, sources=None, media_ids=None):
+        means = crops.mean(axis=(1, 2), dtype=np.float32)
+        return EmbeddingSet(embeddings=means, embedder="colours", norms_known=True)
+
+
+@pytest.mark.parametrize(
+    ("read", "points", "entry"),
+    [(from_insightface, "kps", "det_score"), (from_uniface, "landmarks", "confidence")],
+)
+@pytest.mark.parametrize("order", [[1, 0, 2, 4, 3], [1, 0, 2, 3, 4], [2, 0, 1, 3, 4]])
+def test_landmarks_in_another_order_are_refused_by_the_face(read, points, entry, order) -> None:
+    from probefusion.faces import ARCFACE_LANDMARKS, align_face
+
+    photo = np.random.default_rng(3).integers(0, 256, (112, 112, 3), np.uint8)
+    network = ByColour()
+    embedding = network.embed_set(
+        align_face(photo[..., ::-1].copy(), ARCFACE_LANDMARKS)[None]
+    ).embeddings[0]
+
+    def faces(landmarks):
+        return [SimpleNamespace(embedding=embedding, **{points: landmarks, entry: 0.9})]
+
+    images = read(faces(ARCFACE_LANDMARKS), images=photo, network=network)
+    assert np.allclose(images.detector_scores, [0.9])
+    with pytest.raises(InvalidInputError, match=r"face 0 of .*: landmarks"):
+        read(faces(ARCFACE_LANDMARKS[order]), images=photo, network=network)
