@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from probefusion.pipeline.calibrate import calibrate
     from probefusion.pipeline.evaluate import evaluate
     from probefusion.pipeline.fuse import fuse
+    from probefusion.pipeline.screen import screen
     from probefusion.pipeline.train import train
     from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
     from probefusion.zoo import load_detector, load_embedder, load_fuser
@@ -64,6 +65,7 @@ __all__ = [
     "load_embedder",
     "load_fuser",
     "read_embeddings",
+    "screen",
     "train",
 ]
 
@@ -85,6 +87,7 @@ _PLACES = {
     "probefusion.fusion": ("Fuser",),
     "probefusion.pipeline": ("Pipeline",),
     "probefusion.pipeline.fuse": ("fuse",),
+    "probefusion.pipeline.screen": ("screen",),
     "probefusion.pipeline.evaluate": ("evaluate",),
     "probefusion.pipeline.calibrate": ("calibrate",),
     "probefusion.pipeline.train": ("train",),

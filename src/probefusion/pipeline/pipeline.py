@@ -13,6 +13,7 @@ from probefusion.pipeline.compare import Comparison, Side, compare_many, compare
 from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
+from probefusion.pipeline.strangers import Strangers
 from probefusion.pipeline.videos import Extract, VideoSource, read_gallery, read_video, watch_source
 from probefusion.types import EmbeddingSet, FusionState
 
@@ -164,6 +165,7 @@ class Pipeline:
         extract: Extract | None = None,
         progress: UnitProgress | None = None,
         should_stop: Callable[[], bool] | None = None,
+        strangers: Strangers = "tell",
     ) -> Fused:
         """Fuses everything that there is of one person into one template.
 
@@ -177,8 +179,11 @@ class Pipeline:
             extract: Which frames of videos are searched; None takes all.
             progress: Called with what is counted ("images", "frames"), how many are done, and in all.
             should_stop: Asked after each frame; when it says so, what was read is fused.
+            strangers: What to do where images seem to be of somebody else: "tell", "refuse", "drop-outliers" or
+                "largest-person" (keep the part that weighs more). What is left out is listed as skipped.
 
         Raises:
+            SeveralPeopleError: If that is to be refused.
             ConfigError: If a folder holds a folder of images for each of several people; if images come and
                 it is not said whether they are photos; or if a setting is out of range.
             EmptySetError: If no image could be used.
@@ -193,6 +198,7 @@ class Pipeline:
             extract=extract,
             progress=progress,
             should_stop=should_stop,
+            strangers=strangers,
         )
 
     def read_sets(
@@ -223,6 +229,7 @@ class Pipeline:
         *,
         keep_states: bool = False,
         progress: UnitProgress | None = None,
+        strangers: Strangers = "tell",
     ) -> FusedPeople:
         """Fuses the people of a folder, or zip archive, with a folder of images for each.
 
@@ -230,6 +237,7 @@ class Pipeline:
             folder: The folder or `.zip` file. Images may lie deeper inside a person's folder.
             keep_states: Whether the templates come with their states, to which images can be added later.
             progress: Called with "people", how many are done, and in all.
+            strangers: As for `fuse`; people who are refused are left out, as problems.
 
         Returns:
             The templates by the names of the folders. Images that cannot be used are listed as skipped; people
@@ -244,7 +252,9 @@ class Pipeline:
         """
         from probefusion.pipeline.fuse_people import fuse_folders
 
-        return fuse_folders(self._models, folder, keep_states=keep_states, progress=progress)
+        return fuse_folders(
+            self._models, folder, keep_states=keep_states, progress=progress, strangers=strangers
+        )
 
     def compare(
         self,
