@@ -197,9 +197,9 @@ def _tell(fused: Fused, options: argparse.Namespace) -> None:
         f"{f'{where}: ' if where else ''}{template.num_images} images fused by {template.fuser}, "
         f"{template.dim} dimensions"
     )
-    tell_screening(fused)
     if rows is not None:
         _print_weights(rows)
+    tell_screening(fused)
 
 
 def _print_weights(rows: list[ImageWeight]) -> None:
