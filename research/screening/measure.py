@@ -1,11 +1,11 @@
 """How many sets with a stranger's images are found, what it costs to leave these out, and how many false alarms.
 
-    python -m research.screening.measure --fuser exact --embedder mobilefacenet_128d.onnx --pool PROBES.npz --pool FILM.npz \
+    python -m research.screening.measure --fuser exact --embedder FINGERPRINT --pool PROBES.npz --pool FILM.npz \
       [--without DISOWNED.txt] -o research/reports/screening/NAME
 
-A pool is probe data (`research.comparison`, or the work folder of `probefusion evaluate`) or embeddings of `probefusion embed` whose sources are
-PERSON/FILE. Expectation and threshold are fitted on one half of the people of all pools and judged on the other, both
-ways round. With `--constants` those of all people are printed, as `probefusion.screening.known` holds them.
+A pool is probe data (from the work folder of `probefusion evaluate`) or embeddings of `probefusion embed` whose
+sources are PERSON/FILE. Expectation and threshold are fitted on one half of the people of all pools and judged on the
+other, both ways round. With `--constants` those of all people are printed, as `screening.known` holds them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 SIZES = (8, 12, 16, 24, 32)
 FAR = 1e-3
 LEAST = 3
-_WAYS = ("plain", "outliers dropped", "heavier part kept", "without the stranger")
+_WAYS = ("plain", "outliers dropped", "larger part kept", "without the stranger")
 
 
 def judge(
@@ -52,7 +52,8 @@ def _judged(pool: Pool, planted: Planted, expected: Expectation, share: float) -
     everything = np.ones(len(elements), dtype=bool)
     kept = everything.copy()
     kept[outlying(elements, expected, LEAST)] = False
-    ways = [everything, kept, ~split.part if alarmed else everything, ~planted.is_strange]
+    larger = split.part if split.part.sum() > len(elements) / 2 else ~split.part
+    ways = [everything, kept, larger if alarmed else everything, ~planted.is_strange]
     facts: dict[str, float] = {
         "share": share,
         "score": split.score,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from probefusion.pipeline.fuse import fuse
     from probefusion.pipeline.screen import screen
     from probefusion.pipeline.train import train
+    from probefusion.screening import Screening
     from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
     from probefusion.zoo import load_detector, load_embedder, load_fuser
 
@@ -54,6 +55,7 @@ __all__ = [
     "OutputExistsError",
     "Pipeline",
     "ProbeFusionError",
+    "Screening",
     "Template",
     "TemplateSet",
     "UnknownNameError",
@@ -91,6 +93,7 @@ _PLACES = {
     "probefusion.pipeline.evaluate": ("evaluate",),
     "probefusion.pipeline.calibrate": ("calibrate",),
     "probefusion.pipeline.train": ("train",),
+    "probefusion.screening": ("Screening",),
     "probefusion.io": ("read_embeddings",),
     "probefusion.zoo": ("load_detector", "load_embedder", "load_fuser"),
 }

@@ -19,7 +19,7 @@ def add_strangers_options(parser: argparse.ArgumentParser) -> None:
         (
             "--largest-person",
             "largest-person",
-            "keep the person whose images weigh more; the others are listed as skipped",
+            "keep the person of whom there are more images; the others are listed as skipped",
         ),
         (
             "--drop-outliers",

@@ -180,7 +180,7 @@ class Pipeline:
             progress: Called with what is counted ("images", "frames"), how many are done, and in all.
             should_stop: Asked after each frame; when it says so, what was read is fused.
             strangers: What to do where images seem to be of somebody else: "tell", "refuse", "drop-outliers" or
-                "largest-person" (keep the part that weighs more). What is left out is listed as skipped.
+                "largest-person" (keep the part of more images). What is left out is listed as skipped.
 
         Raises:
             SeveralPeopleError: If that is to be refused.

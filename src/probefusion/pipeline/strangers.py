@@ -89,7 +89,7 @@ def screen_parts(
     if strangers == "refuse" and screening.falls_apart:
         raise SeveralPeopleError(
             f"{name}: {screening}. Take other people's images out, or fuse all the same without --strict "
-            f"(strangers='tell'), or the heavier part alone with --largest-person (strangers='largest-person')."
+            f"(strangers='tell'), or the part with more images alone with --largest-person (strangers='largest-person')."
         )
     dropped, reason = _dropped(whole, fuser, screening, strangers)
     if not len(dropped):
@@ -128,10 +128,11 @@ def _dropped(
         for _ in range(_ROUNDS):
             if not screening.falls_apart:
                 break
-            rows = rows[list(screening.parts[0].rows)]
+            larger = max(screening.parts, key=lambda part: (len(part.rows), part.weight))
+            rows = rows[list(larger.rows)]
             screening = screen(whole[rows], fuser)
     gone = np.setdiff1d(np.arange(len(whole)), rows)
-    return gone, "of somebody else than the heavier part of the images (--largest-person)"
+    return gone, "of somebody else than most of the images (--largest-person)"
 
 
 def _joined(sets: Sequence[EmbeddingSet]) -> EmbeddingSet | None:
