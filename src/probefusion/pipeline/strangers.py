@@ -89,7 +89,8 @@ def screen_parts(
     if strangers == "refuse" and screening.falls_apart:
         raise SeveralPeopleError(
             f"{name}: {screening}. Take other people's images out, or fuse all the same without --strict "
-            f"(strangers='tell'), or the part with more images alone with --largest-person (strangers='largest-person')."
+            f"(strangers='tell'), or the part of more images alone with --largest-person "
+            f"(strangers='largest-person')."
         )
     dropped, reason = _dropped(whole, fuser, screening, strangers)
     if not len(dropped):
