@@ -11,7 +11,7 @@ from planted_people import planted
 from probefusion import Screening
 from probefusion import screen as screen_anything
 from probefusion.errors import MissingQualityError
-from probefusion.fusion import MeanFuser
+from probefusion.fusion import MeanFuser, NormWeightedFuser
 from probefusion.fusion.universal import UniversalFuser
 from probefusion.screening import outliers, screen
 from probefusion.types import EmbeddingSet
@@ -126,10 +126,15 @@ def test_what_was_not_measured_is_said() -> None:
     assert screen(known, FUSER).is_calibrated
 
 
-def test_a_fuser_that_was_not_measured_is_judged_by_another(any_fuser, make_set) -> None:
-    """Its weights are not comparable, so all images count the same."""
-    told = screen(make_set(dim=any_fuser.dim or 128), any_fuser)
-    assert told.verdict in ("one person", "several people", "cannot tell")
+def test_a_fuser_that_was_not_measured_is_judged_by_another() -> None:
+    """Its weights are not comparable, so all images count the same; the shares are its own."""
+    images = planted(10, 6)
+    told = screen(images, NormWeightedFuser(num_threads=1))
+    assert told.score == pytest.approx(screen(images, FUSER).score)
+    assert told.parts[1].rows == tuple(range(10, 16))
+    weights = NormWeightedFuser(num_threads=1).fuse(images).weights
+    assert weights is not None
+    assert told.parts[1].weight == pytest.approx(float(weights[10:].sum()), abs=1e-6)
     assert not told.is_calibrated
 
 
