@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probefusion.errors import EmptySetError, UnsupportedOperationError
+from probefusion.errors import EmptySetError, SeveralPeopleError, UnsupportedOperationError
 from probefusion.files.paths import as_path
 from probefusion.files.reading import in_one_line
 from probefusion.pipeline.alignment_check import UnalignedPersonError
@@ -16,12 +16,7 @@ from probefusion.pipeline.folders import check_people
 from probefusion.pipeline.fuse_person import UnitProgress
 from probefusion.pipeline.merge import Merged, fuse_parts
 from probefusion.pipeline.results import FusedPeople
-from probefusion.pipeline.strangers import (
-    SeveralPeopleError,
-    Strangers,
-    check_strangers,
-    screen_parts,
-)
+from probefusion.pipeline.strangers import Strangers, check_strangers, screen_parts
 from probefusion.types import FusionState, TemplateSet
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import ConfigError, InvalidInputError, ProbeFusionError
+from probefusion.errors import ConfigError, ProbeFusionError, SeveralPeopleError
 from probefusion.fusion import Fuser
 from probefusion.types import EmbeddingSet
 
@@ -17,17 +17,13 @@ if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
     from probefusion.screening import Screening
 
-__all__ = ["Screened", "SeveralPeopleError", "Strangers", "check_strangers", "screen_parts"]
+__all__ = ["Screened", "Strangers", "check_strangers", "screen_parts"]
 
 Strangers: TypeAlias = Literal["tell", "refuse", "drop-outliers", "largest-person"]
 """What to do about images of somebody else."""
 
 _ROUNDS = 4
 """People taken out of one set, at most."""
-
-
-class SeveralPeopleError(InvalidInputError):
-    """Images that are to be of one person seem to be of several."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

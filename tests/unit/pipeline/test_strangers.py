@@ -7,9 +7,8 @@ import pytest
 from planted_people import planted
 
 from probefusion.embedders import EmbedderSpec
-from probefusion.errors import ConfigError, EmptySetError
+from probefusion.errors import ConfigError, EmptySetError, SeveralPeopleError
 from probefusion.pipeline import Pipeline
-from probefusion.pipeline.strangers import SeveralPeopleError
 from probefusion.types import EmbeddingSet
 
 
