@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Screened", "Strangers", "check_strangers", "screen_parts"]
 
 Strangers: TypeAlias = Literal["tell", "refuse", "drop-outliers", "largest-person"]
-"""What to do about images of somebody else."""
+"""What to do about images of somebody else: "tell" it; "refuse" with `SeveralPeopleError`; "drop-outliers", which are
+unlike all other images; or keep the "largest-person", of whom there are more images. What is left out is skipped."""
 
 _ROUNDS = 4
 """People taken out of one set, at most."""
