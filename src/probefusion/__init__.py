@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from probefusion.pipeline.calibrate import calibrate
     from probefusion.pipeline.evaluate import evaluate
     from probefusion.pipeline.fuse import fuse
+    from probefusion.pipeline.screen import screen
     from probefusion.pipeline.train import train
+    from probefusion.screening import Screening
     from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
     from probefusion.zoo import load_detector, load_embedder, load_fuser
 
@@ -53,6 +55,7 @@ __all__ = [
     "OutputExistsError",
     "Pipeline",
     "ProbeFusionError",
+    "Screening",
     "Template",
     "TemplateSet",
     "UnknownNameError",
@@ -64,6 +67,7 @@ __all__ = [
     "load_embedder",
     "load_fuser",
     "read_embeddings",
+    "screen",
     "train",
 ]
 
@@ -85,9 +89,11 @@ _PLACES = {
     "probefusion.fusion": ("Fuser",),
     "probefusion.pipeline": ("Pipeline",),
     "probefusion.pipeline.fuse": ("fuse",),
+    "probefusion.pipeline.screen": ("screen",),
     "probefusion.pipeline.evaluate": ("evaluate",),
     "probefusion.pipeline.calibrate": ("calibrate",),
     "probefusion.pipeline.train": ("train",),
+    "probefusion.screening": ("Screening",),
     "probefusion.io": ("read_embeddings",),
     "probefusion.zoo": ("load_detector", "load_embedder", "load_fuser"),
 }

@@ -7,6 +7,7 @@
     │   ├── DtypeError (also TypeError)        not a floating-point array, not an integer, ...
     │   ├── NonFiniteError                     NaN or infinity
     │   ├── ZeroLengthError                    an embedding without direction
+    │   ├── SeveralPeopleError                 images of one person that seem to be of several
     │   ├── FileFormatError                    a file that does not hold what its format promises
     │   └── ConfigError                        an unknown or contradictory setting
     ├── MismatchError (ValueError)             two things that do not belong together
@@ -50,6 +51,7 @@ __all__ = [
     "NonFiniteError",
     "OutputExistsError",
     "ProbeFusionError",
+    "SeveralPeopleError",
     "ShapeError",
     "UnknownNameError",
     "UnsupportedOperationError",
@@ -70,6 +72,10 @@ class InvalidInputError(ProbeFusionError, ValueError):
 
 class EmptySetError(InvalidInputError):
     """A set of zero images was given where at least one is needed."""
+
+
+class SeveralPeopleError(InvalidInputError):
+    """Images that are to be of one person seem to be of several, and that was to be refused."""
 
 
 class ShapeError(InvalidInputError):

@@ -31,6 +31,7 @@ def test_public_names() -> None:
         "OutputExistsError",
         "Pipeline",
         "ProbeFusionError",
+        "Screening",
         "Template",
         "TemplateSet",
         "UnknownNameError",
@@ -42,6 +43,7 @@ def test_public_names() -> None:
         "load_embedder",
         "load_fuser",
         "read_embeddings",
+        "screen",
         "train",
     ]
     for name in probefusion.__all__:

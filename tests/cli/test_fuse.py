@@ -91,7 +91,8 @@ def test_explain_prints_images_by_falling_weight(command, crops, tiny_embedder) 
     lines = out.splitlines()
     assert lines[0].startswith("4 images fused by universal@")
     assert lines[1].split() == ["WEIGHT", "SIMILARITY", "IMAGE"]
-    shares = [float(line.split()[0]) for line in lines[2:]]
+    shares = [float(line.split()[0]) for line in lines[2:6]]
+    assert lines[6:] == ["one person? cannot be told: embeddings of 16 dimensions, and it takes 64"]
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(100, abs=0.3)
     code, out, _ = command(*arguments, "--json")

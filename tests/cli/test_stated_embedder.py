@@ -12,7 +12,8 @@ from probefusion.types import Template, TemplateSet
 
 @pytest.fixture
 def file(tmp_path, rng):
-    np.save(tmp_path / "rows.npy", 7 * rng.standard_normal((6, 128)).astype(np.float32))
+    person = rng.standard_normal(128) + 0.5 * rng.standard_normal((6, 128))
+    np.save(tmp_path / "rows.npy", 7 * person.astype(np.float32))
     return tmp_path / "rows.npy"
 
 

@@ -18,6 +18,7 @@ from probefusion.cli.pipeline_options import (
     skipped_facts,
     video_settings,
 )
+from probefusion.cli.strangers import add_strangers_options, screening_facts, tell_screening
 
 if TYPE_CHECKING:
     from probefusion.cli.interrupt import Interruption
@@ -69,6 +70,7 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="all folders inside a folder are of one person",
     )
+    add_strangers_options(parser)
     add_fuser_option(parser)
     add_embedding_options(parser, labels=True)
     add_video_options(parser)
@@ -169,6 +171,7 @@ def _fuse(options: argparse.Namespace) -> Fused:
             extract=extract_of(options) if has_videos else None,
             progress=progress,
             should_stop=stop,
+            strangers=options.strangers,
         )
 
 
@@ -196,6 +199,7 @@ def _tell(fused: Fused, options: argparse.Namespace) -> None:
     )
     if rows is not None:
         _print_weights(rows)
+    tell_screening(fused)
 
 
 def _print_weights(rows: list[ImageWeight]) -> None:
@@ -228,6 +232,7 @@ def _facts(
         "skipped": skipped_facts(fused.skipped),
         "problems": list(fused.problems),
         "photos": faces_to_tell(fused.faces),
+        **screening_facts(fused),
     }
     if rows is not None:
         facts["images"] = [
@@ -241,7 +246,9 @@ def _run_people(options: argparse.Namespace) -> int:
     from probefusion.cli.phases import progress_by_unit
 
     with progress_by_unit(_TITLES) as progress:
-        fused = pipeline_of(options).fuse_people(options.paths[0], progress=progress)
+        fused = pipeline_of(options).fuse_people(
+            options.paths[0], progress=progress, strangers=options.strangers
+        )
     templates = fused.templates
     templates.save(options.output, force=options.force)
     if options.json:
@@ -261,6 +268,7 @@ def _run_people(options: argparse.Namespace) -> int:
             "skipped": skipped_facts(fused.skipped),
             "problems": list(fused.problems),
             "photos": faces_to_tell(fused.faces),
+            "screenings": {name: item.facts() for name, item in fused.screenings.items()},
         }
         print(json.dumps(facts, indent=2))
     else:

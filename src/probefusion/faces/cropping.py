@@ -12,9 +12,16 @@ from probefusion.errors import InvalidInputError
 from probefusion.faces.align import align_face
 from probefusion.faces.face import Detector, Face, largest_face
 
-__all__ = ["CroppedFace", "FaceFacts", "crop_face", "crop_faces", "crop_largest_face"]
+__all__ = [
+    "ABOUT_ONE_SIZE",
+    "CroppedFace",
+    "FaceFacts",
+    "crop_face",
+    "crop_faces",
+    "crop_largest_face",
+]
 
-_ALIKE = 0.5
+ABOUT_ONE_SIZE = 0.5
 """Faces of at least this part of the largest one's area are of about its size."""
 
 _MOST_OUTSIDE = 0.1
@@ -33,6 +40,7 @@ class FaceFacts:
         turned: By how many degrees the face is turned counter-clockwise: 0, 90, 180 or 270. The crop is upright.
         face_px: Shorter side of its box in pixels.
         is_cut_off: Whether more than a tenth of its box lies outside the photo.
+        is_common: Whether it was taken for being common to all photos of a person, not for being the largest.
     """
 
     source: str = ""
@@ -42,6 +50,7 @@ class FaceFacts:
     turned: int
     face_px: float
     is_cut_off: bool
+    is_common: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,7 +145,7 @@ def _facts(face: Face, faces: Sequence[Face], shape: tuple[int, ...], *, source:
         source=source,
         detector_score=float(face.score),
         num_faces=len(faces),
-        num_alike=sum(other.area >= _ALIKE * largest for other in faces),
+        num_alike=sum(other.area >= ABOUT_ONE_SIZE * largest for other in faces),
         turned=face.turned,
         face_px=float(face.box[2:].min()),
         is_cut_off=bool((outside / size > _MOST_OUTSIDE).any()),

@@ -12,19 +12,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from probefusion.pipeline.compare import Comparison
     from probefusion.pipeline.pipeline import Pipeline
-    from probefusion.pipeline.results import FoundFace, Fused, FusedPeople, ImageWeight
+    from probefusion.pipeline.results import (
+        FaceChoice,
+        FoundFace,
+        Fused,
+        FusedPeople,
+        ImageWeight,
+    )
+    from probefusion.pipeline.strangers import Strangers
     from probefusion.pipeline.videos import Extract
 
-__all__ = ["Comparison", "Extract", "FoundFace", "Fused", "FusedPeople", "ImageWeight", "Pipeline"]
+__all__ = [
+    "Comparison",
+    "Extract",
+    "FaceChoice",
+    "FoundFace",
+    "Fused",
+    "FusedPeople",
+    "ImageWeight",
+    "Pipeline",
+    "Strangers",
+]
 
 _LAZY = {
     "Comparison": "probefusion.pipeline.compare",
     "Extract": "probefusion.pipeline.videos",
+    "FaceChoice": "probefusion.pipeline.results",
     "FoundFace": "probefusion.pipeline.results",
     "Fused": "probefusion.pipeline.results",
     "FusedPeople": "probefusion.pipeline.results",
     "ImageWeight": "probefusion.pipeline.results",
     "Pipeline": "probefusion.pipeline.pipeline",
+    "Strangers": "probefusion.pipeline.strangers",
 }
 
 

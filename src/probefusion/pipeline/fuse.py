@@ -19,7 +19,7 @@ from probefusion.zoo import load_fuser, suggest_fuser
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
 
-__all__ = ["fuse"]
+__all__ = ["fuse", "prepared"]
 
 
 def fuse(
@@ -61,6 +61,18 @@ def fuse(
         >>> fuse(np.array([[3.0, 0.0], [0.0, 4.0]])).round(3).tolist()
         [0.7070000171661377, 0.7070000171661377]
     """
+    images, chosen = prepared(embeddings, style, crops, fuser, embedder)
+    return chosen.fuse(images).vector
+
+
+def prepared(
+    embeddings: npt.ArrayLike | EmbeddingSet,
+    style: npt.ArrayLike | None,
+    crops: npt.ArrayLike | None,
+    fuser: str | os.PathLike[str] | Fuser,
+    embedder: str | os.PathLike[str] | Embedder | None,
+) -> tuple[EmbeddingSet, Fuser]:
+    """The set and the fuser that are meant; arguments and errors as for `fuse`."""
     if isinstance(embeddings, EmbeddingSet):
         for name, value in (("style", style), ("crops", crops)):
             if value is not None:
@@ -89,4 +101,4 @@ def fuse(
         images = replace(images, embedder=stated)
     if fuser == "auto":
         fuser = suggest_fuser(images)
-    return load_fuser(fuser, embedder=images.embedder).fuse(images).vector
+    return images, load_fuser(fuser, embedder=images.embedder)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probefusion.errors import EmptySetError, UnsupportedOperationError
+from probefusion.errors import EmptySetError, SeveralPeopleError, UnsupportedOperationError
 from probefusion.files.paths import as_path
 from probefusion.files.reading import in_one_line
 from probefusion.pipeline.alignment_check import UnalignedPersonError
 from probefusion.pipeline.chosen_models import Models
+from probefusion.pipeline.common_face import common_face
 from probefusion.pipeline.face_notes import tell_notes
 from probefusion.pipeline.folders import check_people
 from probefusion.pipeline.fuse_person import UnitProgress
 from probefusion.pipeline.merge import Merged, fuse_parts
 from probefusion.pipeline.results import FusedPeople
+from probefusion.pipeline.strangers import Strangers, check_strangers, screen_parts
 from probefusion.types import FusionState, TemplateSet
 
 if TYPE_CHECKING:
-    from probefusion.faces import FaceFacts
+    from probefusion.faces import FaceFacts, ImageSource, SkippedImage
+    from probefusion.screening import Screening
 
 __all__ = ["fuse_folders"]
 
@@ -29,26 +33,28 @@ def fuse_folders(
     *,
     keep_states: bool,
     progress: UnitProgress | None,
+    strangers: str = "tell",
 ) -> FusedPeople:
     """Does what `Pipeline.fuse_people` promises, with these models."""
+    wanted = check_strangers(strangers)
     people, listed = check_people(as_path(folder, "folder"))
     models.check_can_crop()
     skipped = list(listed)
     problems: list[str] = []
     faces: list[FaceFacts] = []
     fused: dict[str, Merged] = {}
+    screenings: dict[str, Screening] = {}
     for done, (name, images) in enumerate(people.items(), start=1):
         try:
-            report = models.embed(images, kept=False)
-        except (EmptySetError, UnalignedPersonError) as error:
+            person = _fuse_one(models, name, images, wanted)
+        except (EmptySetError, UnalignedPersonError, SeveralPeopleError) as error:
             problems.append(f"{in_one_line(name)}: left out: {error}")
         else:
-            skipped += report.skipped
-            faces += report.faces
-            sets = [report.embedding_set]
-            fused[name] = fuse_parts(
-                models.choose_fuser(sets), sets=sets, chunk_size=models.chunk_size
-            )
+            fused[name] = person.merged
+            skipped += person.skipped
+            problems += person.problems
+            faces += person.faces
+            screenings[name] = person.screening
         if progress is not None:
             progress("people", done, len(people))
     if not fused:
@@ -64,6 +70,36 @@ def fuse_folders(
         ),
         skipped=tuple(skipped),
         problems=tuple(problems),
+        screenings=screenings,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Person:
+    """One person fused, and what there is to say of it."""
+
+    merged: Merged
+    skipped: list[SkippedImage]
+    problems: list[str]
+    faces: tuple[FaceFacts, ...]
+    screening: Screening
+
+
+def _fuse_one(
+    models: Models, name: str, images: list[ImageSource], strangers: Strangers
+) -> _Person:
+    report, choice = common_face(models, images, models.embed(images, kept=False))
+    fuser = models.choose_fuser([report.embedding_set])
+    screened = screen_parts(fuser, [report.embedding_set], strangers, name=in_one_line(name))
+    unclear = [] if choice is None or choice.is_clear else [str(choice)]
+    if screened.screening is None:
+        raise EmptySetError(f"{in_one_line(name)}: no image could be used.")
+    return _Person(
+        merged=fuse_parts(fuser, sets=screened.sets, chunk_size=models.chunk_size),
+        skipped=[*report.skipped, *screened.skipped],
+        problems=[f"{in_one_line(name)}: {text}" for text in (*unclear, *screened.problems)],
+        faces=report.faces,
+        screening=screened.screening,
     )
 
 

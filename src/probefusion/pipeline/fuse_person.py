@@ -15,7 +15,8 @@ from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.face_notes import tell_notes
 from probefusion.pipeline.inputs import Inputs, Source, sort_inputs
 from probefusion.pipeline.merge import SeenPerson, fuse_parts
-from probefusion.pipeline.results import Fused
+from probefusion.pipeline.results import FaceChoice, Fused
+from probefusion.pipeline.strangers import Screened, check_strangers, screen_parts
 from probefusion.pipeline.videos import Extract, read_video, seen_most
 from probefusion.types import EmbeddingSet
 
@@ -39,15 +40,17 @@ def fuse_person(
     extract: Extract | None,
     progress: UnitProgress | None,
     should_stop: Callable[[], bool] | None,
+    strangers: str = "tell",
 ) -> Fused:
     """Does what `Pipeline.fuse` promises, with these models."""
+    wanted = check_strangers(strangers)
     given = sort_inputs(inputs, one_person=one_person, ignore_columns=models.ignore_columns)
     _check_can_embed(given, models)
     gathered = _Gathered(sets=[models.state_embedder(images) for images in given.sets])
     states = [models.state_embedder_of(state) for state in given.states]
     gathered.num_faces += [None] * len(gathered.sets)
     for report in _embed_inputs(given, models, progress):
-        gathered.take_report(report)
+        gathered.take_report(*_with_common_face(given, models, report))
     if given.videos and not gathered.sets and not given.states:
         fuser = models.fuser_of_new_images()
     else:
@@ -67,10 +70,12 @@ def fuse_person(
         ) as clip:
             gathered.take_clip(clip)
     tell_notes(gathered.faces)
+    screened = screen_parts(fuser, gathered.sets, wanted)
+    gathered.take_screened(screened)
     merged = fuse_parts(
         fuser,
         states=states,
-        sets=gathered.sets,
+        sets=screened.sets,
         people=gathered.people,
         chunk_size=models.chunk_size,
     )
@@ -85,6 +90,8 @@ def fuse_person(
         num_tracks=gathered.num_tracks,
         was_stopped=bool(given.videos) and should_stop is not None and should_stop(),
         similarities=merged.similarities,
+        screening=screened.screening,
+        face_choice=gathered.face_choice,
     )
 
 
@@ -123,8 +130,20 @@ class _Gathered:
     people: list[SeenPerson] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     num_tracks: int = 0
+    face_choice: FaceChoice | None = None
 
-    def take_report(self, report: EmbeddingReport) -> None:
+    def take_screened(self, screened: Screened) -> None:
+        self.skipped += screened.skipped
+        self.problems += screened.problems
+        self.num_faces = [
+            None if counts is None else counts[rows]
+            for counts, rows in zip(self.num_faces, screened.kept, strict=True)
+        ]
+
+    def take_report(self, report: EmbeddingReport, choice: FaceChoice | None = None) -> None:
+        self.face_choice = self.face_choice or choice
+        if choice is not None and not choice.is_clear:
+            self.problems.append(str(choice))
         self.sets.append(report.embedding_set)
         self.skipped += report.skipped
         self.num_faces.append(report.num_faces)
@@ -168,6 +187,16 @@ def _embed_inputs(
         models.check_aligned(pixels for _, pixels in given.pictures)
         quality = models.judge(kept=False, made_by=made_by)
         yield embed_pictures(given.pictures, models.embedder, models.crop_detector, quality)
+
+
+def _with_common_face(
+    given: Inputs, models: Models, report: EmbeddingReport
+) -> tuple[EmbeddingReport, FaceChoice | None]:
+    if models.aligned or not given.images:
+        return report, None
+    from probefusion.pipeline.common_face import common_face
+
+    return common_face(models, given.images, report)
 
 
 def _counting(unit: str, progress: UnitProgress | None) -> Callable[[int, int | None], None] | None:

@@ -14,6 +14,7 @@ from probefusion.pipeline.face_notes import told
 from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
+from probefusion.pipeline.strangers import Strangers
 from probefusion.pipeline.videos import Extract, VideoSource, read_gallery, read_video, watch_source
 from probefusion.types import EmbeddingSet, FusionState
 
@@ -101,8 +102,7 @@ class Pipeline:
         """The face detector, loaded.
 
         Raises:
-            ConfigError: If none was named.
-            ProbeFusionError: As for `probefusion.load_detector`.
+            ConfigError, ProbeFusionError: As for `probefusion.load_detector`, or if none was named.
         """
         return self._models.detector
 
@@ -112,8 +112,7 @@ class Pipeline:
         """The fuser; where it is "auto" the one that made the states, or else that fits all sets.
 
         Raises:
-            ConfigError: If the fuser of a state is not in the package.
-            ProbeFusionError: As for `probefusion.load_fuser`.
+            ConfigError, ProbeFusionError: As for `load_fuser`, or if the fuser of a state is not in the package.
         """
         return self._models.choose_fuser(sets, states)
 
@@ -130,8 +129,7 @@ class Pipeline:
             progress: Called with the number of images done and in all.
 
         Raises:
-            ConfigError: If there is neither a detector nor aligned images.
-            ProbeFusionError: As for `probefusion.embedders.embed_images`.
+            ConfigError, ProbeFusionError: As for `embed_images`, or if there is neither a detector nor aligned images.
         """
         return told(self._models.embed(paths, kept=True, progress=progress))
 
@@ -148,8 +146,7 @@ class Pipeline:
 
         Raises:
             ConfigError: If no detector was named.
-            MissingFileError, FileFormatError: If the file is not there or no image.
-            DtypeError, ShapeError: If the array is no image.
+            MissingFileError, FileFormatError, DtypeError, ShapeError: If the file or array is no image.
         """
         from probefusion.pipeline.pictures import find_faces
 
@@ -164,6 +161,7 @@ class Pipeline:
         extract: Extract | None = None,
         progress: UnitProgress | None = None,
         should_stop: Callable[[], bool] | None = None,
+        strangers: Strangers = "tell",
     ) -> Fused:
         """Fuses everything that there is of one person into one template.
 
@@ -177,10 +175,12 @@ class Pipeline:
             extract: Which frames of videos are searched; None takes all.
             progress: Called with what is counted ("images", "frames"), how many are done, and in all.
             should_stop: Asked after each frame; when it says so, what was read is fused.
+            strangers: What to do where images seem to be of somebody else, see `Strangers`.
 
         Raises:
-            ConfigError: If a folder holds a folder of images for each of several people; if images come and
-                it is not said whether they are photos; or if a setting is out of range.
+            SeveralPeopleError: If that is to be refused.
+            ConfigError: If a folder holds folders of several people, if it is not said whether images are photos,
+                or if a setting is out of range.
             EmptySetError: If no image could be used.
             MismatchError: If inputs are of different embedders or fusers.
             ProbeFusionError: If a file cannot be read or an input does not fit the fuser.
@@ -193,6 +193,7 @@ class Pipeline:
             extract=extract,
             progress=progress,
             should_stop=should_stop,
+            strangers=strangers,
         )
 
     def read_sets(
@@ -223,6 +224,7 @@ class Pipeline:
         *,
         keep_states: bool = False,
         progress: UnitProgress | None = None,
+        strangers: Strangers = "tell",
     ) -> FusedPeople:
         """Fuses the people of a folder, or zip archive, with a folder of images for each.
 
@@ -230,21 +232,22 @@ class Pipeline:
             folder: The folder or `.zip` file. Images may lie deeper inside a person's folder.
             keep_states: Whether the templates come with their states, to which images can be added later.
             progress: Called with "people", how many are done, and in all.
+            strangers: As for `fuse`; people who are refused are left out, as problems.
 
         Returns:
             The templates by the names of the folders. Images that cannot be used are listed as skipped; people
             without any that can, or whose crops are less aligned than others', as problems.
 
         Raises:
-            DtypeError, MissingFileError: If `folder` is no path, or there is nothing there.
-            FileFormatError: If there are no people with a folder each.
+            DtypeError, MissingFileError, FileFormatError: If `folder` is no path, or holds no folders of people.
             EmptySetError: If no image of anybody could be used.
-            ConfigError: If it is not said whether the images are photos.
-            ProbeFusionError: If the embeddings do not fit the fuser.
+            ConfigError, ProbeFusionError: As for `fuse`.
         """
         from probefusion.pipeline.fuse_people import fuse_folders
 
-        return fuse_folders(self._models, folder, keep_states=keep_states, progress=progress)
+        return fuse_folders(
+            self._models, folder, keep_states=keep_states, progress=progress, strangers=strangers
+        )
 
     def compare(
         self,
@@ -265,8 +268,7 @@ class Pipeline:
 
         Raises:
             ConfigError: If a file holds several templates and no id is named, or the rate is none.
-            MismatchError: If the sides are of different embedders or fusers.
-            ProbeFusionError: If a side cannot be read.
+            MismatchError, ProbeFusionError: If the sides do not go together, or one cannot be read.
         """
         return compare_two(
             self._models, first, second, false_match_rate=false_match_rate, progress=progress
@@ -328,7 +330,7 @@ class Pipeline:
             source: A file, `webcam:0`, the address of a stream, or an opened video.
             settings: How it is turned into people; None takes the defaults.
             extract: Which frames are searched; None takes all. Not for an opened video.
-            progress: Called with the number of frames read, and in all where that is known.
+            progress: Called with the frames read, and in all where that is known.
             should_stop: Asked after each frame; when it says so, what was read is finished and given.
             options: Further arguments of `probefusion.video.process_video`, as `on_event`.
 
@@ -336,8 +338,7 @@ class Pipeline:
             The clip; close it when done.
 
         Raises:
-            ConfigError: If no detector was named.
-            EmptySetError: If no person was found.
+            ConfigError, EmptySetError: If no detector was named, or no person was found.
             ProbeFusionError: If the video cannot be read, or embedder and fuser do not fit.
         """
         return read_video(
@@ -357,8 +358,7 @@ class Pipeline:
             paths: As for `probefusion.gallery.read_stills`.
 
         Raises:
-            ConfigError: If no detector was named, or two people have one name.
-            ProbeFusionError: If nobody can be read, or embedder and fuser do not fit.
+            ConfigError, ProbeFusionError: If no detector was named, two people have one name, or nobody can be read.
         """
         return read_gallery(self._models, paths)
 

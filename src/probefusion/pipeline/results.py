@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,10 @@ from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
 
 if TYPE_CHECKING:
     from probefusion.faces import FaceFacts, SkippedImage
+    from probefusion.screening import Screening
     from probefusion.types import TemplateSet
 
-__all__ = ["FoundFace", "Fused", "FusedPeople", "ImageWeight"]
+__all__ = ["FaceChoice", "FoundFace", "Fused", "FusedPeople", "ImageWeight"]
 
 _LINES_SHOWN = 5
 
@@ -51,6 +52,33 @@ class FoundFace:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FaceChoice:
+    """How faces were chosen in photos that show several of about one size.
+
+    Args:
+        num_photos: How many such photos there are.
+        num_changed: In how many of them another face than the largest was taken.
+        is_clear: Whether one face is common to the photos; otherwise the largest of each was taken.
+        reason: Why none is, in words; "" otherwise.
+    """
+
+    num_photos: int
+    num_changed: int
+    is_clear: bool
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """The choice in words."""
+        photos = "1 photo shows" if self.num_photos == 1 else f"{self.num_photos} photos show"
+        seen = f"{photos} several faces of about one size"
+        if self.is_clear:
+            return f"{seen}: taken is the face common to all photos, in {self.num_changed} not the largest"
+        return (
+            f"{seen}, and who is meant cannot be told ({self.reason}): taken is the largest of each"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageWeight:
     """How much one image counts in a template.
 
@@ -81,6 +109,8 @@ class Fused:
         num_tracks: Most tracks, each of one person, in a video of the inputs (the one with the most images was
             taken); 0 without a video.
         was_stopped: Whether reading was ended early on request.
+        screening: Whether the images, as they were given, are of one person; None if none were there to be judged.
+        face_choice: How faces were chosen in photos of several; None if there were none.
     """
 
     template: Template
@@ -92,6 +122,8 @@ class Fused:
     faces: tuple[FaceFacts, ...] = ()
     num_tracks: int = 0
     was_stopped: bool = False
+    screening: Screening | None = None
+    face_choice: FaceChoice | None = None
     similarities: Callable[[], FloatArray] | None = field(default=None, repr=False)
     """Works out (N,) cosines between each image's own template and that of all; see `explain`."""
 
@@ -138,7 +170,12 @@ class Fused:
             lines.append(
                 f"{self.num_tracks} tracks in the video: taken is the one with the most images"
             )
-        return "\n".join([*lines, *self.notes, *_left_out(self.skipped, self.problems)])
+        lines += self.notes
+        if self.face_choice is not None and self.face_choice.is_clear:
+            lines.append(str(self.face_choice))
+        if self.screening is not None and not self.screening.falls_apart:
+            lines.append(str(self.screening))
+        return "\n".join([*lines, *_left_out(self.skipped, self.problems)])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -148,14 +185,16 @@ class FusedPeople:
     Args:
         templates: The templates, by the names of the folders.
         skipped: Images that were left out, with reasons.
-        problems: People of whom no image could be used, in words.
+        problems: People of whom no image could be used, or whose images seem to be of several, in words.
         faces: What is to be known of the face of each photo that was used.
+        screenings: Whether each person's images, as they were given, are of one person, by name.
     """
 
     templates: TemplateSet
     skipped: tuple[SkippedImage, ...] = ()
     problems: tuple[str, ...] = ()
     faces: tuple[FaceFacts, ...] = ()
+    screenings: Mapping[str, Screening] = field(default_factory=dict, repr=False)
 
     @property
     def notes(self) -> list[str]:

@@ -1,0 +1,94 @@
+"""What to expect of the halves of one person's set, fitted to sets of one person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.screening.elements import Elements
+from probefusion.screening.expectation import Expectation, Halves, terms_of
+from probefusion.screening.judging import Looked, worst_split
+from research.screening.pools import Pool
+
+__all__ = ["SIZES", "fit_expectation", "sets_of_one"]
+
+SIZES = (4, 6, 8, 12, 16, 24, 32, 48)
+FALSE_ALARMS = 0.01
+_FLOOR = 0.02
+"""Keeps the logarithm of a deviation of nothing finite."""
+
+
+def sets_of_one(
+    pool: Pool, rng: np.random.Generator, half: int, count: int, sizes: Sequence[int] = SIZES
+) -> list[tuple[Elements, Looked]]:
+    """Sets of one person each, of sizes drawn, and their splits."""
+    drawn = [
+        pool.elements(pool.plant(rng, half, int(rng.choice(sizes)), 0).rows) for _ in range(count)
+    ]
+    return [(elements, Looked.at(elements)) for elements in drawn]
+
+
+Group = Sequence[tuple[Elements, Looked]]
+
+
+def fit_expectation(groups: Sequence[Group], measured_on: str) -> Expectation:
+    """Fits mean and spread of the halves' cosine, and the threshold that 1 in 100 sets passes.
+
+    Args:
+        groups: Sets of one person each and their splits, of several kinds; each kind counts the same.
+        measured_on: What they are, in words.
+    """
+    found = [_usable(looked) for sets in groups for _, looked in sets]
+    halves = Halves(
+        part_masses=np.concatenate([item.part_masses for item, _ in found]),
+        other_masses=np.concatenate([item.other_masses for item, _ in found]),
+        part_counts=np.concatenate([item.part_counts for item, _ in found]),
+        other_counts=np.concatenate([item.other_counts for item, _ in found]),
+        part_weights=np.concatenate([item.part_weights for item, _ in found]),
+    )
+    cosines = np.concatenate([item for _, item in found])
+    logs = np.log([halves.part_masses, halves.other_masses])
+    limits = (
+        (float(np.quantile(logs, 0.001)), float(np.quantile(logs, 0.999))),
+        (0.0, float(np.log(max(SIZES)))),
+    )
+    terms = terms_of(halves, limits)
+    mean = np.linalg.lstsq(terms, cosines, rcond=1e-9)[0]
+    residuals = cosines - terms @ mean
+    spread = np.linalg.lstsq(terms, np.log(np.abs(residuals) + _FLOOR), rcond=1e-9)[0]
+    scale = float(np.std(residuals / np.exp(terms @ spread)))
+    spread[0] += np.log(scale)
+    fitted = Expectation(
+        cosine=tuple(float(f"{value:.5g}") for value in mean),
+        log_spread=tuple(float(f"{value:.5g}") for value in spread),
+        limits=((round(limits[0][0], 3), round(limits[0][1], 3)), (0.0, round(limits[1][1], 3))),
+        threshold=0.0,
+        measured_on=measured_on,
+    )
+    threshold = _threshold(
+        [[worst_split(*_in_order(item, fitted)).score for item in sets] for sets in groups]
+    )
+    return Expectation(**{**vars(fitted), "threshold": round(threshold, 2)})
+
+
+def _in_order(
+    item: tuple[Elements, Looked], fitted: Expectation
+) -> tuple[Elements, Expectation, Looked]:
+    return item[0], fitted, item[1]
+
+
+def _usable(looked: Looked) -> tuple[Halves, npt.NDArray[np.float64]]:
+    rows = np.isfinite(looked.similarities)
+    halves = Halves(**{name: array[rows] for name, array in vars(looked.halves).items()})
+    return halves, looked.similarities[rows]
+
+
+def _threshold(groups: Sequence[Sequence[float]]) -> float:
+    """The score that 1 % of the sets pass, each group counting the same."""
+    scores = np.concatenate([np.asarray(group) for group in groups])
+    counts = np.concatenate([np.full(len(group), 1 / len(group)) for group in groups])
+    order = np.argsort(-scores)
+    passed = np.cumsum(counts[order]) / len(groups)
+    return float(scores[order][np.searchsorted(passed, FALSE_ALARMS)])

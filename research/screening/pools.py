@@ -1,0 +1,140 @@
+"""Images of many people, encoded once, and sets of one of them with some of another's among them."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.evaluation.probe_data import ProbeData
+from probefusion.fusion import Fuser
+from probefusion.fusion.contributions import Sums
+from probefusion.screening.elements import Elements, FloatRows
+from probefusion.types import EmbeddingSet
+
+__all__ = ["Planted", "Pool", "half_of", "read_pool"]
+
+_AT_ONCE = 4096
+_REFERENCE = 8
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Planted:
+    """A set, and which of its images are another's.
+
+    Args:
+        rows: (N,) places in the pool.
+        is_strange: (N,) which are the stranger's.
+        person: Whose the others are.
+    """
+
+    rows: Rows
+    is_strange: npt.NDArray[np.bool_]
+    person: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pool:
+    """All images of some people.
+
+    Args:
+        name: What they are.
+        fuser: The fuser.
+        sums: One state an image.
+        alone: (N, D) float64, templates of each image alone.
+        people: Names and places of their images.
+        references: (D,) template of each person, of images that are in no set: the gallery image of probe data, or
+            every eighth image.
+    """
+
+    name: str
+    fuser: Fuser
+    sums: Sums
+    alone: FloatRows
+    people: dict[str, Rows]
+    references: dict[str, FloatRows]
+
+    def elements(self, rows: Rows) -> Elements:
+        """The images of a set."""
+        return Elements.from_sums(
+            self.fuser, Sums(*(array[rows] for array in self.sums)), self.alone[rows]
+        )
+
+    def plant(
+        self, rng: np.random.Generator, half: int, num_images: int, num_strange: int
+    ) -> Planted:
+        """A set of one person of a half, some of its images another person's of that half."""
+        names = [name for name in sorted(self.people) if half_of(name) == half]
+        while True:
+            person, stranger = rng.choice(len(names), 2, replace=False)
+            own, other = self.people[names[person]], self.people[names[stranger]]
+            if len(own) >= num_images - num_strange and len(other) >= num_strange:
+                break
+        own = rng.choice(own, num_images - num_strange, replace=False)
+        rows = np.concatenate([own, rng.choice(other, num_strange, replace=False)])
+        return Planted(
+            rows=rows,
+            is_strange=np.arange(num_images) >= num_images - num_strange,
+            person=names[person],
+        )
+
+
+def half_of(name: str) -> int:
+    """0 or 1: people of one half set what people of the other are judged by."""
+    return int(hashlib.sha256(f"screening|{name}".encode()).hexdigest(), 16) % 2
+
+
+def read_pool(path: Path, fuser: Fuser, *, without: frozenset[str] = frozenset()) -> Pool:
+    """Reads probe data (all its probe images) or embeddings whose sources are PERSON/FILE.
+
+    Args:
+        path: `.npz` of `ProbeData` or of an `EmbeddingSet`.
+        fuser: Encodes them.
+        without: Sources that are left out.
+    """
+    with zipfile.ZipFile(path) as archive:
+        is_probes = "probe_subjects.npy" in archive.namelist()
+    if is_probes:
+        data = ProbeData.load(path)
+        images = data.probes
+        owners = np.repeat(data.probe_subjects, data.set_size)
+    else:
+        images = EmbeddingSet.load(path)
+        if images.sources is None:
+            raise SystemExit(f"{path}: expected sources PERSON/FILE, got none.")
+        names = images.sources.tolist()
+        kept = [row for row, name in enumerate(names) if name not in without]
+        images = images[kept]
+        owners = np.array([Path(names[row]).parent.name for row in kept])
+    parts = [
+        fuser.encode_many(batch, np.arange(len(batch) + 1)) for batch in images.chunks(_AT_ONCE)
+    ]
+    sums = Sums(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    alone = np.concatenate([fuser.finish_many(part) for part in parts]).astype(np.float64)
+    people = {str(name): np.flatnonzero(owners == name) for name in np.unique(owners)}
+    if is_probes:
+        gallery = fuser.fuse_many(data.gallery, np.arange(len(data.gallery) + 1))
+        subjects = [str(name) for name in data.gallery_subjects]
+        references = dict(zip(subjects, gallery.astype(np.float64), strict=True))
+    else:
+        references = {
+            name: _fused(fuser, sums, rows[::_REFERENCE]) for name, rows in people.items()
+        }
+        people = {
+            name: np.delete(rows, slice(None, None, _REFERENCE)) for name, rows in people.items()
+        }
+    return Pool(
+        name=path.stem, fuser=fuser, sums=sums, alone=alone, people=people, references=references
+    )
+
+
+def _fused(fuser: Fuser, sums: Sums, rows: Rows) -> FloatRows:
+    whole = Sums(*(array[rows].sum(axis=0, keepdims=True) for array in sums))
+    template: FloatRows = fuser.finish_many(whole)[0].astype(np.float64)
+    return template
