@@ -9,8 +9,10 @@ Writes WORK/fiw-hard.EMBEDDER.npz for each embedder, as `ProbeData`.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,9 @@ from probefusion.protocols.degraded_folder import DegradedFolderProtocol, render
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_embedder
 
-__all__ = ["draw_sets", "embed_crops"]
+__all__ = ["draw_sets", "embed_crops", "main"]
+
+Image = npt.NDArray[np.uint8]
 
 _BLOCK = 128
 
@@ -44,20 +48,15 @@ def draw_sets(
         quality: What judges the crops.
         num_images: K, images of each set.
     """
-
-    def read(source: str) -> npt.NDArray[np.uint8]:
-        return read_crop(protocol.people.read(source), source=source)
-
+    read = partial(_read, protocol)
     sets = list(protocol.probe_sets(num_images))
     images = [image for probe_set in sets for image in probe_set.images]
     keys = [replace(image, seed=0) if image.severity == 0 else image for image in images]
     different = list(dict.fromkeys(keys))
     rows = {image: row for row, image in enumerate(different)}
-    probes = embed_crops([lambda i=i: render(i, read) for i in different], embedders, quality)
-    gallery = embed_crops(
-        [lambda e=e: read(e.source) for e in protocol.gallery], embedders, quality
-    )
     order = np.array([rows[key] for key in keys])
+    probes = embed_crops((render(image, read) for image in different), embedders, quality)
+    gallery = embed_crops((read(entry.source) for entry in protocol.gallery), embedders, quality)
     return [
         ProbeData(
             gallery=mine,
@@ -73,18 +72,24 @@ def draw_sets(
     ]
 
 
-def embed_crops(makers, embedders, quality) -> list[EmbeddingSet]:
-    """The crops that the makers give, by each embedder, with their quality."""
+def embed_crops(
+    crops: Iterable[Image], embedders: Sequence[Embedder], quality: CropQuality
+) -> list[EmbeddingSet]:
+    """The crops by each embedder, with their quality, a block at a time."""
     parts: list[list[EmbeddingSet]] = [[] for _ in embedders]
-    for first in range(0, len(makers), _BLOCK):
-        crops = np.stack([make() for make in makers[first : first + _BLOCK]])
-        judged = quality.judge(crops)
+    rest = iter(crops)
+    while block := list(islice(rest, _BLOCK)):
+        judged = quality.judge(np.stack(block))
         for found, embedder in zip(parts, embedders, strict=True):
-            found.append(replace(embedder.embed_set(crops), quality=judged))
+            found.append(replace(embedder.embed_set(np.stack(block)), quality=judged))
     return [EmbeddingSet.concatenate(found) for found in parts]
 
 
-def main() -> None:
+def _read(protocol: DegradedFolderProtocol, source: str) -> Image:
+    return read_crop(protocol.people.read(source), source=source)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", required=True)
@@ -94,7 +99,7 @@ def main() -> None:
     parser.add_argument("--num-sets", type=int, default=1)
     parser.add_argument("--embedder", action="append", required=True)
     parser.add_argument("-o", "--output", required=True)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     protocol = DegradedFolderProtocol(
         people=read_people(options.images),
         folds=tuple(options.folds),
@@ -102,9 +107,7 @@ def main() -> None:
         num_sets=options.num_sets,
     )
     embedders = [load_embedder(name, num_threads=1) for name in options.embedder]
-    found = draw_sets(
-        protocol, embedders, CropQuality(num_threads=1), num_images=options.set_size
-    )
+    found = draw_sets(protocol, embedders, CropQuality(num_threads=1), num_images=options.set_size)
     for embedder, data in zip(embedders, found, strict=True):
         name = embedder.fingerprint.partition("@")[0]
         data.save(Path(f"{options.output}.{name}.npz"), force=True)

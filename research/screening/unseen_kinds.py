@@ -59,7 +59,11 @@ def scenes(frames: Sequence[Image], boxes, num_images: int, rng: np.random.Gener
 
 def _ground(rng: np.random.Generator) -> Image:
     small = rng.uniform(30, 220, (int(rng.integers(1, 5)), int(rng.integers(1, 5)), 3))
-    return cv2.resize(small, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8)
+    return (
+        cv2.resize(small, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
 
 
 def _skin(rng: np.random.Generator) -> tuple[int, ...]:
@@ -132,7 +136,9 @@ def _writing(rng: np.random.Generator) -> Image:
     colour = tuple(int(value) for value in rng.uniform(0, 255, 3))
     for y in range(15, 120, int(rng.uniform(14, 30))):
         text = "".join(chr(int(letter)) for letter in rng.integers(65, 91, 9))
-        cv2.putText(picture, text, (2, y), cv2.FONT_HERSHEY_SIMPLEX, rng.uniform(0.3, 0.9), colour, 2)
+        cv2.putText(
+            picture, text, (2, y), cv2.FONT_HERSHEY_SIMPLEX, rng.uniform(0.3, 0.9), colour, 2
+        )
     return _finish(picture, rng)
 
 

@@ -15,7 +15,9 @@ from probefusion.cli.pipeline_options import (
     extract_of,
     pipeline_of,
     report_skipped,
+    report_usability,
     skipped_facts,
+    usability_facts,
     video_settings,
 )
 
@@ -77,7 +79,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuses and saves; 3 if something was left out or is damaged, 130 if a video was interrupted."""
+    """Fuses and saves; 3 if something was left out, is damaged or not usable, 130 if a video was interrupted."""
     from probefusion.files import replace_together
 
     _check(options)
@@ -91,9 +93,11 @@ def run(options: argparse.Namespace) -> int:
             fused.template.save(options.output, force=options.force)
     _tell(fused, options)
     _warn(fused)
+    report_usability(fused.usability)
     if fused.was_stopped:
         return 130
-    return 3 if fused.skipped or fused.problems else 0
+    must_be_looked_at = fused.usability is not None and fused.usability.is_not_usable
+    return 3 if fused.skipped or fused.problems or must_be_looked_at else 0
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -194,8 +198,13 @@ def _tell(fused: Fused, options: argparse.Namespace) -> None:
         f"{f'{where}: ' if where else ''}{template.num_images} images fused by {template.fuser}, "
         f"{template.dim} dimensions"
     )
+    if fused.usability is not None:
+        print(fused.usability)
     if rows is not None:
         _print_weights(rows)
+        gain = None if fused.gain is None else fused.gain()
+        if gain is not None:
+            print(f"predicted gain over the plain mean: {gain:+.3f} in similarity to a clean image")
 
 
 def _print_weights(rows: list[ImageWeight]) -> None:
@@ -225,8 +234,10 @@ def _facts(
         "sources": None if fused.sources is None else list(fused.sources),
         "skipped": skipped_facts(fused.skipped),
         "problems": list(fused.problems),
+        "usability": usability_facts(fused.usability),
     }
     if rows is not None:
+        facts["predicted_gain"] = None if fused.gain is None else fused.gain()
         facts["images"] = [
             {"source": row.source, "weight": row.weight, "similarity": row.similarity}
             for row in rows

@@ -14,6 +14,7 @@ from probefusion.pipeline.fuse_person import UnitProgress
 from probefusion.pipeline.merge import Merged, fuse_parts
 from probefusion.pipeline.results import FusedPeople
 from probefusion.types import FusionState, TemplateSet
+from probefusion.zoo.usability import judge_usability
 
 __all__ = ["fuse_folders"]
 
@@ -39,9 +40,11 @@ def fuse_folders(
         else:
             skipped += report.skipped
             sets = [report.embedding_set]
-            fused[name] = fuse_parts(
-                models.choose_fuser(sets), sets=sets, chunk_size=models.chunk_size
-            )
+            fuser = models.choose_fuser(sets)
+            fused[name] = fuse_parts(fuser, sets=sets, chunk_size=models.chunk_size)
+            usability = judge_usability(fuser, fused[name].state)
+            if usability.is_not_usable:
+                problems.append(f"{in_one_line(name)}: {usability}")
         if progress is not None:
             progress("people", done, len(people))
     if not fused:

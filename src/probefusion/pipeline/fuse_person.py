@@ -14,9 +14,11 @@ from probefusion.files.reading import in_one_line
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.inputs import Inputs, Source, sort_inputs
 from probefusion.pipeline.merge import SeenPerson, fuse_parts
+from probefusion.pipeline.predicted_gain import gain_of
 from probefusion.pipeline.results import Fused
 from probefusion.pipeline.videos import Extract, read_video, seen_most
 from probefusion.types import EmbeddingSet
+from probefusion.zoo.usability import judge_usability
 
 if TYPE_CHECKING:
     from probefusion.embedders import EmbeddingReport
@@ -82,6 +84,10 @@ def fuse_person(
         num_tracks=gathered.num_tracks,
         was_stopped=bool(given.videos) and should_stop is not None and should_stop(),
         similarities=merged.similarities,
+        usability=judge_usability(fuser, merged.state),
+        gain=gain_of(
+            fuser, merged.template, gathered.sets, is_whole=not (states or gathered.people)
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
 
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
+    from probefusion.screening.usability import Usability
     from probefusion.types import TemplateSet
 
 __all__ = ["FoundFace", "Fused", "FusedPeople", "ImageWeight"]
@@ -77,6 +78,8 @@ class Fused:
         num_tracks: Most tracks, each of one person, in a video of the inputs (the one with the most images was
             taken); 0 without a video.
         was_stopped: Whether reading was ended early on request.
+        usability: What can be expected of the template, from its state.
+        gain: Predicted gain over the plain mean, in similarity to a clean image; None where it is not known.
     """
 
     template: Template
@@ -89,6 +92,9 @@ class Fused:
     was_stopped: bool = False
     similarities: Callable[[], FloatArray] | None = field(default=None, repr=False)
     """Works out (N,) cosines between each image's own template and that of all; see `explain`."""
+    usability: Usability | None = None
+    gain: Callable[[], float | None] | None = field(default=None, repr=False)
+    """Works out the gain when asked."""
 
     @property
     def num_images(self) -> int:
@@ -124,6 +130,8 @@ class Fused:
         lines = [f"{images} fused by {template.fuser}, {template.dim} dimensions"]
         if template.embedder is not None:
             lines.append(f"embedder: {template.embedder}")
+        if self.usability is not None:
+            lines.append(str(self.usability))
         if self.num_tracks > 1:
             lines.append(
                 f"{self.num_tracks} tracks in the video: taken is the one with the most images"
@@ -138,7 +146,7 @@ class FusedPeople:
     Args:
         templates: The templates, by the names of the folders.
         skipped: Images that were left out, with reasons.
-        problems: People of whom no image could be used, in words.
+        problems: People of whom no image could be used, or whose template is not usable, in words.
     """
 
     templates: TemplateSet

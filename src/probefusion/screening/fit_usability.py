@@ -17,15 +17,18 @@ from probefusion.screening.usability import StateFacts
 from probefusion.screening.usability_record import UsabilityRecord
 from probefusion.types import EmbeddingSet, FloatArray
 
-__all__ = ["LabelledSets", "fit_usability"]
+__all__ = ["LabelledSets", "fit_usability", "measure_sets"]
 
 _Floats = npt.NDArray[np.float64]
 
 COVERAGE = 0.9
 _NUM_PARTS = 4
 """Parts of the people: what the interval is corrected by is measured on people that the formulas do not know."""
-_LOST_GOOD = 0.005
-"""Share of good sets that may be taken for no faces."""
+_FAR_ENDS = (0.999, 0.005)
+"""What is no face ends at this quantile of the other pictures, a face begins at that of good sets; the border lies
+in the middle, so that other cameras and other pictures than those measured have room."""
+_HELD_BACK = 0.3
+"""Strength of the ridge regression on the looks; less fits the cameras of the sets, not faces."""
 _COPIES = 8
 """Sets that hold one image so many times teach that copies are no evidence."""
 _LEAST_PEOPLE = 40
@@ -155,7 +158,7 @@ def fit_usability(
         appearance_offset=float(appearance[-1]),
         likeness=_plain(likeness[:-1]),
         likeness_offset=float(likeness[-1]),
-        least_likeness=float(np.quantile(held_out[1][good], _LOST_GOOD)),
+        least_likeness=_border(others @ likeness[:-1] + likeness[-1], held_out[1][good]),
         lower=_plain(formulas[0] - shifts * _UNIT),
         median=_plain(formulas[1]),
         upper=_plain(formulas[2] + shifts * _UNIT),
@@ -168,6 +171,14 @@ def fit_usability(
 
 
 _UNIT = np.eye(10)[0]
+
+
+def _border(of_others: _Floats, of_good: _Floats) -> float:
+    end, begin = (
+        float(np.quantile(scores, share))
+        for scores, share in zip((of_others, of_good), _FAR_ENDS, strict=True)
+    )
+    return (end + begin) / 2
 
 
 def _plain(values: _Floats) -> tuple[float, ...]:
@@ -214,7 +225,7 @@ def _measure(fuser: Fuser, labelled: LabelledSets, set_sizes: Sequence[int]) -> 
     first = np.arange(num_sets)[:, None] * size
     rows = [first + np.arange(count) for count in _sizes(labelled, set_sizes)]
     rows.append(np.repeat(first, _COPIES, axis=1))
-    found = [_of_size(fuser, labelled.probes, some, clean, plain_clean) for some in rows]
+    found = [measure_sets(fuser, labelled.probes, some, clean, plain_clean) for some in rows]
     return _Measured(
         facts=_join([part[0] for part in found]),
         similarities=np.concatenate([part[1] for part in found]),
@@ -224,11 +235,22 @@ def _measure(fuser: Fuser, labelled: LabelledSets, set_sizes: Sequence[int]) -> 
     )
 
 
-def _of_size(
+def measure_sets(
     fuser: Fuser, images: EmbeddingSet, rows: npt.NDArray[np.int64], clean: FloatArray,
     plain_clean: FloatArray,
 ) -> tuple[StateFacts, _Floats, _Floats, _Floats]:  # fmt: skip
-    """Facts, similarities, terms of the gain and gains of sets given by their rows, (P, n)."""
+    """What sets of equal size give, beside a clean image of each person.
+
+    Args:
+        fuser: The fuser.
+        images: All images.
+        rows: (P, n) which of them each set holds.
+        clean: (P, D) template of the clean image of each set's person.
+        plain_clean: (P, D) its unit embedding.
+
+    Returns:
+        Facts of the states; (P,) similarities; (P, 6) terms of the gain; (P,) gains over the plain mean.
+    """
     count = rows.shape[1]
     chosen = images[rows.ravel()]
     borders = np.arange(len(rows) + 1) * count
@@ -297,7 +319,7 @@ def _fit_looks(
     similar = np.r_[whole.similarities[chosen], np.zeros(len(others))]
     is_face = np.r_[np.ones(len(faces)), -np.ones(len(others))]
     for wanted in (similar, is_face):
-        fitted = fit_ridge(scaled, wanted, strength=0.03, weights=weights, has_offset=True)
+        fitted = fit_ridge(scaled, wanted, strength=_HELD_BACK, weights=weights, has_offset=True)
         plain = fitted[:-1] / scale
         found.append(np.r_[plain, fitted[-1] - plain @ middle])
     return found[0], found[1]

@@ -1,0 +1,274 @@
+r"""How far usability can be believed: on people, cameras and pictures that no record was fitted with.
+
+    python -m research.screening.measure discard --drawn WORK/lfw-hard --embedder compact_128d --fuser exact
+    python -m research.screening.measure discard --filmed WORK/imfdb --media '^(.+?)__' --leave HrithikRoshan ...
+    python -m research.screening.measure gain    --filmed WORK/ytf --media '^(\d)' ...
+
+`discard`: the error-versus-discard characteristic, coverage, and how many good sets are refused. `gain`: predicted
+against real gain over the plain mean. Files are those of `draw_sets` and `embed_folder`. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.evaluation.probe_data import ProbeData
+from probefusion.fusion import Fuser, MeanFuser
+from probefusion.metrics import error_versus_discard
+from probefusion.screening.fit_usability import measure_sets
+from probefusion.screening.gain import predict_gain
+from probefusion.screening.usability import Usability, judge_states
+from probefusion.screening.usability_record import UsabilityRecord
+from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
+from probefusion.zoo.usability import find_usability
+
+__all__ = ["Trials", "drawn_trials", "filmed_trials", "main"]
+
+SIZES = (1, 2, 4, 8, 16)
+ROUNDS = 16
+FRACTIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+FMR = 1e-4
+
+_Floats = npt.NDArray[np.float64]
+_Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trials:
+    """Sets of several sizes, and clean images to compare them with.
+
+    Args:
+        images: All images.
+        sets: For each size (P, n) rows of `images`.
+        mated: For each size (P,) places in the gallery.
+        gallery: (G,) rows of `gallery_images`.
+        owners: (G,) whose they are.
+        people: For each size (P,) whose sets they are.
+        gallery_images: The images that the gallery's rows mean.
+    """
+
+    images: EmbeddingSet
+    sets: list[_Rows]
+    mated: list[_Rows]
+    gallery: _Rows
+    owners: npt.NDArray[np.str_]
+    people: list[npt.NDArray[np.str_]]
+    gallery_images: EmbeddingSet
+
+
+def drawn_trials(data: ProbeData) -> Trials:
+    """Sets of the degraded-folder protocol."""
+    size, count = data.set_size, len(data.probe_subjects)
+    places = {name: row for row, name in enumerate(data.gallery_subjects.tolist())}
+    mated = np.array([places[name] for name in data.probe_subjects.tolist()])
+    sizes = [number for number in SIZES if number <= size]
+    first = np.arange(count)[:, None] * size
+    return Trials(
+        images=data.probes,
+        sets=[first + np.arange(number) for number in sizes],
+        mated=[mated] * len(sizes),
+        gallery=np.arange(len(data.gallery)),
+        owners=data.gallery_subjects,
+        people=[data.probe_subjects] * len(sizes),
+        gallery_images=data.gallery,
+    )
+
+
+def filmed_trials(images: EmbeddingSet, *, media: str, leave: Sequence[str] = ()) -> Trials:
+    """Sets of real images: each from media other than that of the one image they are compared with.
+
+    Args:
+        images: With sources "person/file".
+        media: Pattern whose group 1 in the file's name is the film or clip.
+        leave: People to leave out.
+    """
+    rng = np.random.default_rng(0)
+    where: dict[str, dict[str, list[int]]] = {}
+    for row, source in enumerate(np.asarray(images.sources).tolist()):
+        person, file = source.split("/")
+        found = re.search(media, file)
+        if found is not None and person not in leave:
+            where.setdefault(person, {}).setdefault(found[1], []).append(row)
+    gallery, owners = [], []
+    sets: dict[int, list[_Rows]] = {number: [] for number in SIZES}
+    mated: dict[int, list[int]] = {number: [] for number in SIZES}
+    for person, films in where.items():
+        names = sorted(films)
+        if len(names) < 2:
+            continue
+        for turn in range(ROUNDS):
+            film = names[turn % len(names)]
+            others = np.array([row for name in names if name != film for row in films[name]])
+            gallery.append(int(rng.choice(films[film])))
+            owners.append(person)
+            for number in SIZES:
+                if len(others) >= number:
+                    sets[number].append(rng.choice(others, number, replace=False))
+                    mated[number].append(len(gallery) - 1)
+    sizes = [number for number in SIZES if sets[number]]
+    names_of = np.array(owners)
+    return Trials(
+        images=images,
+        sets=[np.stack(sets[number]) for number in sizes],
+        mated=[np.array(mated[number]) for number in sizes],
+        gallery=np.array(gallery),
+        owners=names_of,
+        people=[names_of[np.array(mated[number])] for number in sizes],
+        gallery_images=images,
+    )
+
+
+def _measure(
+    fuser: Fuser, record: UsabilityRecord, trials: Trials, *, with_others: bool
+) -> dict[str, Any]:
+    """What each set gave, all sizes one after the other; similarities of different people beside them."""
+    alone = np.arange(len(trials.gallery) + 1)
+    chosen = trials.gallery_images[trials.gallery]
+    clean = fuser.fuse_many(chosen, alone)
+    plain = MeanFuser(num_threads=1).fuse_many(chosen, alone)
+    columns: dict[str, list[Any]] = {}
+    for rows, mated, people in zip(trials.sets, trials.mated, trials.people, strict=True):
+        _, similar, terms, gains = measure_sets(
+            fuser, trials.images, rows, clean[mated], plain[mated]
+        )
+        count = rows.shape[1]
+        inside = trials.images[rows.ravel()]
+        borders = np.arange(len(rows) + 1) * count
+        states = fuser.encode_many(inside, borders)
+        found = {
+            "similarity": similar,
+            "usability": judge_states(states, np.full(len(rows), count), record),
+            "gain": gains,
+            "predicted_gain": predict_gain(terms, record),
+            "set size": np.full(len(rows), float(count)),
+            "mean norm": inside.norms.reshape(len(rows), count).mean(axis=1).astype(np.float64),
+        }
+        if inside.quality is not None:
+            judged = inside.quality.reshape(len(rows), count).mean(axis=1)
+            found["mean crop quality"] = judged.astype(np.float64)
+        if with_others:
+            scores = fuser.finish_many(states) @ clean.T
+            found["others"] = scores[people[:, None] != trials.owners[None]]
+        for name, values in found.items():
+            columns.setdefault(name, []).extend(
+                np.asarray(values).tolist() if name != "usability" else values
+            )
+    return columns
+
+
+def _ranks(usability: Sequence[Usability]) -> _Floats:
+    """Predicted similarity; what is no face lies below all else."""
+    return np.array(
+        [-1.0 if one.interval is None else float(one.similarity or 0) for one in usability]
+    )
+
+
+def discard(columns: dict[str, Any], record: UsabilityRecord) -> dict[str, Any]:
+    """Error versus discard of usability and its rivals, and how the verdicts fare."""
+    similar = np.array(columns["similarity"])
+    threshold = float(np.quantile(np.array(columns["others"]), 1 - FMR))
+    judged: list[Usability] = columns["usability"]
+    qualities = {"usability": _ranks(judged)}
+    for name in ("set size", "mean norm", "mean crop quality"):
+        if name in columns:
+            qualities[name] = np.array(columns[name])
+    curves = {}
+    for name, values in qualities.items():
+        curve = error_versus_discard(
+            similar, values, threshold=threshold, fractions=FRACTIONS, limit=0.9
+        )
+        curves[name] = {
+            "fnmr": [round(float(error), 4) for error in curve.errors],
+            "area": round(float(curve.area), 4),
+        }
+    good = similar >= record.level
+    verdicts = np.array([one.verdict for one in judged])
+    inside = [
+        one.interval[0] <= value <= one.interval[1]
+        for one, value in zip(judged, similar.tolist(), strict=True)
+        if one.interval is not None
+    ]
+    misses = (
+        qualities["usability"][qualities["usability"] > -1] - similar[qualities["usability"] > -1]
+    )
+    return {
+        "num_sets": len(similar),
+        "threshold": round(threshold, 4),
+        "curves": curves,
+        "coverage": round(float(np.mean(inside)), 4),
+        "mean_error": round(float(np.abs(misses).mean()), 4),
+        "bias": round(float(misses.mean()), 4),
+        "good": round(float(good.mean()), 4),
+        "share": {
+            name: round(float((verdicts == name).mean()), 4)
+            for name in np.unique(verdicts).tolist()
+        },
+        "good_in": {
+            name: round(float(good[verdicts == name].mean()), 4)
+            for name in np.unique(verdicts).tolist()
+        },
+        "good_not_usable": round(float((verdicts[good] == "not usable").mean()), 4),
+    }
+
+
+def gain(columns: dict[str, Any]) -> dict[str, Any]:
+    """Predicted against real gain, of sets of two images and more."""
+    several = np.array(columns["set size"]) > 1
+    real = np.array(columns["gain"])[several]
+    told = np.array(columns["predicted_gain"])[several]
+    order = np.array_split(np.argsort(told, kind="stable"), 5)
+    return {
+        "num_sets": int(several.sum()),
+        "correlation": round(float(np.corrcoef(real, told)[0, 1]), 3),
+        "slope": round(float(np.polyfit(told, real, 1)[0]), 3),
+        "fifths": [
+            [round(float(told[part].mean()), 3), round(float(real[part].mean()), 3)]
+            for part in order
+        ],
+        "mean": [round(float(told.mean()), 4), round(float(real.mean()), 4)],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("discard", "gain"))
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--drawn")
+    given.add_argument("--filmed")
+    parser.add_argument("--media", default="^(.+?)__")
+    parser.add_argument("--leave", nargs="*", default=[])
+    parser.add_argument("--embedder", required=True, help="name in the files")
+    parser.add_argument("--constants-of", help="embedder whose constants are taken (gain only)")
+    parser.add_argument("--fuser", action="append", required=True)
+    options = parser.parse_args(arguments)
+    path = f"{options.drawn or options.filmed}.{options.embedder}.npz"
+    if options.drawn:
+        trials = drawn_trials(ProbeData.load(path))
+    else:
+        trials = filmed_trials(EmbeddingSet.load(path), media=options.media, leave=options.leave)
+    for name in options.fuser:
+        fuser = load_fuser(name, embedder=trials.images.embedder, num_threads=1)
+        record = find_usability(fuser, options.constants_of or trials.images.embedder)
+        if record is None:
+            raise SystemExit(f"{name}: nothing was fitted for {trials.images.embedder}")
+        is_discard = options.what == "discard"
+        columns = _measure(fuser, record, trials, with_others=is_discard)
+        found = discard(columns, record) if is_discard else gain(columns)
+        print(
+            json.dumps({"fuser": fuser.fingerprint, "data": path.rpartition("/")[2], **found}),
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
