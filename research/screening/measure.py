@@ -86,6 +86,8 @@ def drawn_trials(data: ProbeData) -> Trials:
 def filmed_trials(images: EmbeddingSet, *, media: str, leave: Sequence[str] = ()) -> Trials:
     """Sets of real images: each from media other than that of the one image they are compared with.
 
+    That one is the image of its film with the best crop, where crops were judged, else any.
+
     Args:
         images: With sources "person/file".
         media: Pattern whose group 1 in the file's name is the film or clip.
@@ -108,7 +110,7 @@ def filmed_trials(images: EmbeddingSet, *, media: str, leave: Sequence[str] = ()
         for turn in range(ROUNDS):
             film = names[turn % len(names)]
             others = np.array([row for name in names if name != film for row in films[name]])
-            gallery.append(int(rng.choice(films[film])))
+            gallery.append(_clean_image(images, films[film], rng))
             owners.append(person)
             for number in SIZES:
                 if len(others) >= number:
@@ -125,6 +127,12 @@ def filmed_trials(images: EmbeddingSet, *, media: str, leave: Sequence[str] = ()
         people=[names_of[np.array(mated[number])] for number in sizes],
         gallery_images=images,
     )
+
+
+def _clean_image(images: EmbeddingSet, rows: list[int], rng: np.random.Generator) -> int:
+    if images.quality is None:
+        return int(rng.choice(rows))
+    return rows[int(np.argmax(images.quality[rows]))]
 
 
 def _measure(

@@ -34,7 +34,12 @@ def corners(crops: Sequence[Image], rng: np.random.Generator) -> Image:
     return np.stack(found)
 
 
-def scenes(frames: Sequence[Image], boxes, num_images: int, rng: np.random.Generator) -> Image:
+def scenes(
+    frames: Sequence[Image],
+    boxes: Sequence[Sequence[npt.NDArray[np.float32]]],
+    num_images: int,
+    rng: np.random.Generator,
+) -> Image:
     """Squares of frames that touch no face.
 
     Args:
@@ -53,7 +58,9 @@ def scenes(frames: Sequence[Image], boxes, num_images: int, rng: np.random.Gener
             x + size < left or left + width < x or y + size < top or top + height < y
             for left, top, width, height in boxes[which]
         ):
-            found.append(cv2.resize(frame[y : y + size, x : x + size], (_SIDE, _SIDE)))
+            found.append(
+                np.asarray(cv2.resize(frame[y : y + size, x : x + size], (_SIDE, _SIDE)), np.uint8)
+            )
     return np.stack(found)
 
 
@@ -72,8 +79,8 @@ def _skin(rng: np.random.Generator) -> tuple[int, ...]:
 
 
 def _finish(picture: Image, rng: np.random.Generator) -> Image:
-    picture = cv2.GaussianBlur(picture, (0, 0), 0.4 + 1.5 * rng.random())
-    noisy = picture + rng.normal(0, 5 * rng.random(), picture.shape)
+    blurred = cv2.GaussianBlur(picture, (0, 0), 0.4 + 1.5 * rng.random())
+    noisy = blurred + rng.normal(0, 5 * rng.random(), picture.shape)
     return noisy.clip(0, 255).astype(np.uint8)
 
 

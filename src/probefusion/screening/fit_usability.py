@@ -261,7 +261,7 @@ def measure_sets(
     plain_states = plain.encode_many(chosen, borders)
     mean = plain.finish_many(plain_states)
     effective = [
-        1 / float(np.square(fuser.fuse(chosen[a:b]).weights, dtype=np.float64).sum())
+        1 / float(np.square(np.asarray(fuser.fuse(chosen[a:b]).weights, np.float64)).sum())
         for a, b in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True)
     ]
     similarities = np.einsum("bd,bd->b", fused, clean).astype(np.float64)

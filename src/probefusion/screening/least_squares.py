@@ -36,8 +36,8 @@ def fit_ridge(
     held = np.full(len(products), strength * weights.sum())
     if has_offset:
         held[-1] = 0.0
-    found: _Floats = np.linalg.solve(products + np.diag(held), terms.T @ (weights * values))
-    return found
+    found = np.linalg.solve(products + np.diag(held), terms.T @ (weights * values))
+    return np.asarray(found, np.float64)
 
 
 def fit_quantile(terms: _Floats, values: _Floats, share: float) -> _Floats:
@@ -48,7 +48,7 @@ def fit_quantile(terms: _Floats, values: _Floats, share: float) -> _Floats:
         values: (B,).
         share: Between 0 and 1; 0.5 gives the median.
     """
-    found: _Floats = np.linalg.lstsq(terms, values, rcond=None)[0]
+    found = np.asarray(np.linalg.lstsq(terms, values, rcond=None)[0], np.float64)
     for _ in range(_STEPS):
         rest = values - terms @ found
         pull = np.where(rest > 0, share, 1 - share) / np.maximum(np.abs(rest), _CLOSEST)

@@ -7,14 +7,17 @@ network maps all black images, and nearly all noise, to one place.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.errors import UnknownNameError
+
 __all__ = ["KINDS", "draw_non_faces"]
 
 Image = npt.NDArray[np.uint8]
-_Plane = npt.NDArray[np.float64]
+_Plane: TypeAlias = npt.NDArray[Any]
 
 _SIDE = 112
 
@@ -31,8 +34,10 @@ def draw_non_faces(kind: str, num_images: int, rng: np.random.Generator) -> Imag
         (N, 112, 112, 3) uint8 RGB.
 
     Raises:
-        KeyError: If there is no such kind.
+        UnknownNameError: If there is no such kind.
     """
+    if kind not in KINDS:
+        raise UnknownNameError("kind", kind, KINDS)
     draw = KINDS[kind]
     images = np.zeros((num_images, _SIDE, _SIDE, 3), np.uint8)
     for image in images:
@@ -73,7 +78,8 @@ def _gradient(rng: np.random.Generator) -> _Plane:
     """From one colour to another."""
     share = _ramp(rng)
     share = (share - share.min()) / np.ptp(share)
-    return _colour(rng) * share[..., None] + _colour(rng) * (1 - share[..., None])
+    picture: _Plane = _colour(rng) * share[..., None] + _colour(rng) * (1 - share[..., None])
+    return picture
 
 
 def _stripes(rng: np.random.Generator) -> _Plane:
@@ -81,7 +87,8 @@ def _stripes(rng: np.random.Generator) -> _Plane:
     wave = np.sin(_ramp(rng) * rng.uniform(0.05, 0.9))
     wave = np.sign(wave) if rng.random() < 0.5 else wave
     share = (wave[..., None] + 1) / 2
-    return _colour(rng) * share + _colour(rng) * (1 - share)
+    picture: _Plane = _colour(rng) * share + _colour(rng) * (1 - share)
+    return picture
 
 
 def _tiles(rng: np.random.Generator) -> _Plane:

@@ -104,7 +104,7 @@ def test_verdicts(changes, verdict) -> None:
 def test_what_is_not_usable_can_be_refused() -> None:
     judge_state(state(), record(level=0.7)).refuse()
     Usability.unknown("nobody measured it").refuse()
-    with pytest.raises(InvalidInputError, match="not usable: even the upper end is below 0.85"):
+    with pytest.raises(InvalidInputError, match=r"not usable: even the upper end is below 0\.85"):
         judge_state(state(), record(level=0.85)).refuse()
 
 
