@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from probefusion.pipeline import Fused, FusedPeople, ImageWeight
 
 __all__ = ["add_parser", "run"]
+
+_log = logging.getLogger("probefusion")
 
 _TITLES = {"images": "embedding", "frames": "reading", "people": "fusing"}
 
@@ -198,13 +201,16 @@ def _tell(fused: Fused, options: argparse.Namespace) -> None:
         f"{f'{where}: ' if where else ''}{template.num_images} images fused by {template.fuser}, "
         f"{template.dim} dimensions"
     )
-    if fused.usability is not None:
-        print(fused.usability)
     if rows is not None:
         _print_weights(rows)
         gain = None if fused.gain is None else fused.gain()
         if gain is not None:
             print(f"predicted gain over the plain mean: {gain:+.3f} in similarity to a clean image")
+    usability = fused.usability
+    if usability is not None and usability.verdict != "not known":
+        print(usability)
+    elif usability is not None:
+        _log.info("%s", usability)
 
 
 def _print_weights(rows: list[ImageWeight]) -> None:

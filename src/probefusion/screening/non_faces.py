@@ -71,7 +71,8 @@ def _clouds(rng: np.random.Generator) -> _Plane:
     plane = np.fft.ifft2(np.fft.fft2(rng.normal(size=(_SIDE, _SIDE))) / radius**power).real
     plane = (plane - plane.mean()) / plane.std()
     tint = _colour(rng) / 255
-    return rng.uniform(60, 190) + rng.uniform(15, 70) * plane[..., None] * (0.3 + tint)
+    picture: _Plane = rng.uniform(60, 190) + rng.uniform(15, 70) * plane[..., None] * (0.3 + tint)
+    return picture
 
 
 def _gradient(rng: np.random.Generator) -> _Plane:
@@ -118,6 +119,32 @@ def _shapes(rng: np.random.Generator) -> _Plane:
     return picture + rng.normal(0, 6 * rng.random(), picture.shape)
 
 
+def _mask(rng: np.random.Generator) -> _Plane:
+    """An oval with two dark spots above a bar: as much of a face as a sign or a toy has."""
+    picture = np.ones((_SIDE, _SIDE, 1)) * _colour(rng)
+    if rng.random() < 0.5:
+        picture = _gradient(rng).copy()
+    y, x = rng.uniform(50, 66, 2)
+    _paint(picture, (y, x), rng.uniform((30, 26), (60, 56)), _colour(rng))
+    dark = rng.uniform(0, 90, 3)
+    apart, above = rng.uniform(12, 26), rng.uniform(2, 18)
+    for side in (-1, 1):
+        _paint(picture, (y - above, x + side * apart), rng.uniform(3, 11, 2), dark)
+    _paint(picture, (y + rng.uniform(18, 34), x), rng.uniform((2, 6), (8, 22)), dark)
+    if rng.random() < 0.5:
+        _paint(picture, (y + rng.uniform(4, 14), x), rng.uniform(2, 9, 2), _colour(rng))
+    return picture + rng.normal(0, 6 * rng.random(), picture.shape)
+
+
+def _paint(
+    picture: _Plane, middle: tuple[float, float], radii: npt.NDArray[np.float64], colour: _Plane
+) -> None:
+    """An ellipse into a picture."""
+    rows, columns = np.mgrid[:_SIDE, :_SIDE].astype(np.float64)
+    inside = ((rows - middle[0]) / radii[0]) ** 2 + ((columns - middle[1]) / radii[1]) ** 2 < 1
+    picture[inside] = colour
+
+
 def _ramp(rng: np.random.Generator) -> _Plane:
     turn = rng.uniform(0, 2 * np.pi)
     rows, columns = np.mgrid[:_SIDE, :_SIDE].astype(np.float64)
@@ -133,5 +160,6 @@ KINDS: dict[str, Callable[[np.random.Generator], _Plane]] = {
     "stripes": _stripes,
     "tiles": _tiles,
     "shapes": _shapes,
+    "mask": _mask,
 }
 """What can be drawn, by name."""

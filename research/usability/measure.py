@@ -1,20 +1,22 @@
 r"""How far usability can be believed: on people, cameras and pictures that no record was fitted with.
 
-    python -m research.screening.measure discard --drawn WORK/lfw-hard --embedder compact_128d --fuser exact
-    python -m research.screening.measure discard --filmed WORK/imfdb --media '^(.+?)__' --leave HrithikRoshan ...
-    python -m research.screening.measure gain    --filmed WORK/ytf --media '^(\d)' ...
+    python -m research.usability.measure --drawn WORK/lfw-hard --embedder compact_128d --fuser exact --fuser mean
+    python -m research.usability.measure --filmed WORK/imfdb --leave HrithikRoshan --embedder compact_128d --fuser exact
+    python -m research.usability.measure --filmed WORK/ytf --media '^(\d)' --embedder compact_128d --fuser exact
 
-`discard`: the error-versus-discard characteristic, coverage, and how many good sets are refused. `gain`: predicted
-against real gain over the plain mean. Files are those of `draw_sets` and `embed_folder`. Prints JSON.
+The error-versus-discard characteristic beside rivals, coverage, how many good sets are refused; predicted against
+real gain over the plain mean. Files are those of `draw_sets` and `embed_folder`. Prints JSON, a line a fuser.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,7 @@ class Trials:
         owners: (G,) whose they are.
         people: For each size (P,) whose sets they are.
         gallery_images: The images that the gallery's rows mean.
+        detector_scores: (N,) how sure the detector was of each image, or None.
     """
 
     images: EmbeddingSet
@@ -63,6 +66,7 @@ class Trials:
     owners: npt.NDArray[np.str_]
     people: list[npt.NDArray[np.str_]]
     gallery_images: EmbeddingSet
+    detector_scores: _Floats | None = None
 
 
 def drawn_trials(data: ProbeData) -> Trials:
@@ -83,7 +87,13 @@ def drawn_trials(data: ProbeData) -> Trials:
     )
 
 
-def filmed_trials(images: EmbeddingSet, *, media: str, leave: Sequence[str] = ()) -> Trials:
+def filmed_trials(
+    images: EmbeddingSet,
+    *,
+    media: str,
+    leave: Sequence[str] = (),
+    detector_scores: _Floats | None = None,
+) -> Trials:
     """Sets of real images: each from media other than that of the one image they are compared with.
 
     That one is the image of its film with the best crop, where crops were judged, else any.
@@ -92,6 +102,7 @@ def filmed_trials(images: EmbeddingSet, *, media: str, leave: Sequence[str] = ()
         images: With sources "person/file".
         media: Pattern whose group 1 in the file's name is the film or clip.
         leave: People to leave out.
+        detector_scores: (N,) how sure the detector was of each image, or None.
     """
     rng = np.random.default_rng(0)
     where: dict[str, dict[str, list[int]]] = {}
@@ -126,7 +137,15 @@ def filmed_trials(images: EmbeddingSet, *, media: str, leave: Sequence[str] = ()
         owners=names_of,
         people=[names_of[np.array(mated[number])] for number in sizes],
         gallery_images=images,
+        detector_scores=detector_scores,
     )
+
+
+def _scores(path: Path, sources: Sequence[str]) -> _Floats:
+    """What a table with the columns `file` and `detector_score` says of each image; 0 where nothing."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        said = {row["file"]: row["detector_score"] for row in csv.DictReader(stream)}
+    return np.array([float(said.get(source) or 0) for source in sources])
 
 
 def _clean_image(images: EmbeddingSet, rows: list[int], rng: np.random.Generator) -> int:
@@ -154,7 +173,6 @@ def _measure(
         states = fuser.encode_many(inside, borders)
         found = {
             "similarity": similar,
-            "usability": judge_states(states, np.full(len(rows), count), record),
             "gain": gains,
             "predicted_gain": predict_gain(terms, record),
             "set size": np.full(len(rows), float(count)),
@@ -163,14 +181,20 @@ def _measure(
         if inside.quality is not None:
             judged = inside.quality.reshape(len(rows), count).mean(axis=1)
             found["mean crop quality"] = judged.astype(np.float64)
+        if trials.detector_scores is not None:
+            found["mean detector score"] = trials.detector_scores[rows].mean(axis=1)
         if with_others:
+            columns.setdefault("usability", []).extend(
+                judge_states(states, np.full(len(rows), count), record)
+            )
             scores = fuser.finish_many(states) @ clean.T
             found["others"] = scores[people[:, None] != trials.owners[None]]
         for name, values in found.items():
-            columns.setdefault(name, []).extend(
-                np.asarray(values).tolist() if name != "usability" else values
-            )
-    return columns
+            columns.setdefault(name, []).append(np.asarray(values))
+    return {
+        name: parts if name == "usability" else np.concatenate(parts)
+        for name, parts in columns.items()
+    }
 
 
 def _ranks(usability: Sequence[Usability]) -> _Floats:
@@ -186,7 +210,7 @@ def discard(columns: dict[str, Any], record: UsabilityRecord) -> dict[str, Any]:
     threshold = float(np.quantile(np.array(columns["others"]), 1 - FMR))
     judged: list[Usability] = columns["usability"]
     qualities = {"usability": _ranks(judged)}
-    for name in ("set size", "mean norm", "mean crop quality"):
+    for name in ("set size", "mean norm", "mean detector score", "mean crop quality"):
         if name in columns:
             qualities[name] = np.array(columns[name])
     curves = {}
@@ -229,10 +253,12 @@ def discard(columns: dict[str, Any], record: UsabilityRecord) -> dict[str, Any]:
 
 
 def gain(columns: dict[str, Any]) -> dict[str, Any]:
-    """Predicted against real gain, of sets of two images and more."""
+    """Predicted against real gain, of sets of two images and more; nothing for the plain mean itself."""
     several = np.array(columns["set size"]) > 1
     real = np.array(columns["gain"])[several]
     told = np.array(columns["predicted_gain"])[several]
+    if np.ptp(told) < 1e-3:
+        return {}
     order = np.array_split(np.argsort(told, kind="stable"), 5)
     return {
         "num_sets": int(several.sum()),
@@ -249,29 +275,40 @@ def gain(columns: dict[str, Any]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("discard", "gain"))
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--drawn")
     given.add_argument("--filmed")
     parser.add_argument("--media", default="^(.+?)__")
     parser.add_argument("--leave", nargs="*", default=[])
+    parser.add_argument("--table", type=Path, help="faces.csv with detector scores")
     parser.add_argument("--embedder", required=True, help="name in the files")
-    parser.add_argument("--constants-of", help="embedder whose constants are taken (gain only)")
+    parser.add_argument(
+        "--constants-of",
+        help="embedder whose constants tell the gain, which alone is measured then",
+    )
     parser.add_argument("--fuser", action="append", required=True)
     options = parser.parse_args(arguments)
     path = f"{options.drawn or options.filmed}.{options.embedder}.npz"
     if options.drawn:
         trials = drawn_trials(ProbeData.load(path))
     else:
-        trials = filmed_trials(EmbeddingSet.load(path), media=options.media, leave=options.leave)
+        images = EmbeddingSet.load(path)
+        sources = np.asarray(images.sources).tolist()
+        trials = filmed_trials(
+            images,
+            media=options.media,
+            leave=options.leave,
+            detector_scores=_scores(options.table, sources) if options.table else None,
+        )
     for name in options.fuser:
         fuser = load_fuser(name, embedder=trials.images.embedder, num_threads=1)
         record = find_usability(fuser, options.constants_of or trials.images.embedder)
         if record is None:
             raise SystemExit(f"{name}: nothing was fitted for {trials.images.embedder}")
-        is_discard = options.what == "discard"
-        columns = _measure(fuser, record, trials, with_others=is_discard)
-        found = discard(columns, record) if is_discard else gain(columns)
+        is_own = options.constants_of is None
+        columns = _measure(fuser, record, trials, with_others=is_own)
+        found = {"discard": discard(columns, record)} if is_own else {}
+        found["gain"] = gain(columns)
         print(
             json.dumps({"fuser": fuser.fingerprint, "data": path.rpartition("/")[2], **found}),
             flush=True,

@@ -1,6 +1,6 @@
 r"""Embeds sets of the degraded-folder protocol once for several embedders, with the quality of every crop.
 
-    python -m research.screening.draw_sets --images fiw112.zip --mix hard --folds 0 --set-size 16 \
+    python -m research.usability.draw_sets --images fiw112.zip --mix hard --folds 0 --set-size 16 \
         --embedder mobilefacenet_128d.onnx --embedder compact_128d -o WORK/fiw-hard
 
 Writes WORK/fiw-hard.EMBEDDER.npz for each embedder, as `ProbeData`.

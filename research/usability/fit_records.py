@@ -1,9 +1,9 @@
 r"""Fits the usability records that the package and the fuser folders carry.
 
-    python -m research.screening.draw_sets --images fiw112.zip --mix clean --folds 1 --set-size 8 ... -o WORK/fiw-clean
-    python -m research.screening.draw_sets --images fiw112.zip --mix hard --folds 0 ... -o WORK/fiw-hard
-    python -m research.screening.draw_sets --images fiw112.zip --mix mixed --folds 2 ... -o WORK/fiw-mixed
-    python -m research.screening.fit --sets WORK/fiw-clean WORK/fiw-hard WORK/fiw-mixed --non-faces WORK/drawn \
+    python -m research.usability.draw_sets --images fiw112.zip --mix clean --folds 1 --set-size 8 ... -o WORK/fiw-clean
+    python -m research.usability.draw_sets --images fiw112.zip --mix hard --folds 0 ... -o WORK/fiw-hard
+    python -m research.usability.draw_sets --images fiw112.zip --mix mixed --folds 2 ... -o WORK/fiw-mixed
+    python -m research.usability.fit_records --sets WORK/fiw-clean WORK/fiw-hard WORK/fiw-mixed --non-faces WORK/drawn \
         --embedder compact_128d --fuser exact --fuser mean
 
 Writes each record to its place (`probefusion.zoo.usability.usability_path`). The people are those of FIW, whom no
@@ -26,7 +26,7 @@ from probefusion.screening.usability_record import write_usability
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_embedder, load_fuser
 from probefusion.zoo.usability import usability_path
-from research.screening.draw_sets import embed_crops
+from research.usability.draw_sets import embed_crops
 
 __all__ = ["drawn_non_faces", "labelled_sets", "main"]
 

@@ -1,6 +1,6 @@
 r"""Do sets that show no face end as "not usable"? With pictures that no record was fitted with.
 
-    python -m research.screening.abstain --crops lfw112.zip --video clip.mp4 --detector yunet_2023mar \
+    python -m research.usability.abstain --crops lfw112.zip --video clip.mp4 --detector yunet_2023mar \
         --embedder compact_128d --fuser exact --fuser mean
 
 Drawn hands, animals, writing, noise, black; corners of crops of LFW fold 3; squares of a video's frames without a
@@ -25,8 +25,8 @@ from probefusion.protocols.degraded_folder import fold_of
 from probefusion.screening.usability import judge_states
 from probefusion.zoo import load_detector, load_embedder, load_fuser
 from probefusion.zoo.usability import find_usability
-from research.screening.draw_sets import embed_crops
-from research.screening.unseen_kinds import TEST_KINDS, corners, draw_test_kind, scenes
+from research.usability.draw_sets import embed_crops
+from research.usability.unseen_kinds import TEST_KINDS, corners, draw_test_kind, scenes
 
 __all__ = ["main", "unseen_pictures"]
 

@@ -1,6 +1,6 @@
 r"""Embeds all images of a folder of people once, with the quality of their crops.
 
-    python -m research.screening.embed_folder --images imfdb112_dev.zip --embedder compact_128d -o WORK/imfdb
+    python -m research.usability.embed_folder --images imfdb112_dev.zip --embedder compact_128d -o WORK/imfdb
 
 Writes WORK/imfdb.EMBEDDER.npz, an `EmbeddingSet` whose sources are "person/file".
 """
@@ -18,7 +18,7 @@ from probefusion.embedders import CropQuality
 from probefusion.faces.images import read_crop
 from probefusion.protocols import read_people
 from probefusion.zoo import load_embedder
-from research.screening.draw_sets import embed_crops
+from research.usability.draw_sets import embed_crops
 
 __all__ = ["main"]
 
