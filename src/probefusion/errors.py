@@ -8,6 +8,7 @@
     │   ├── NonFiniteError                     NaN or infinity
     │   ├── ZeroLengthError                    an embedding without direction
     │   ├── SeveralPeopleError                 images of one person that seem to be of several
+    │   ├── NotUsableError                     images too poor for a template that can be used
     │   ├── FileFormatError                    a file that does not hold what its format promises
     │   └── ConfigError                        an unknown or contradictory setting
     ├── MismatchError (ValueError)             two things that do not belong together
@@ -49,6 +50,7 @@ __all__ = [
     "MissingQualityError",
     "MissingStyleError",
     "NonFiniteError",
+    "NotUsableError",
     "OutputExistsError",
     "ProbeFusionError",
     "SeveralPeopleError",
@@ -76,6 +78,10 @@ class EmptySetError(InvalidInputError):
 
 class SeveralPeopleError(InvalidInputError):
     """Images that are to be of one person seem to be of several, and that was to be refused."""
+
+
+class NotUsableError(InvalidInputError):
+    """The images are too poor for a template that can be used, and that was to be refused."""
 
 
 class ShapeError(InvalidInputError):

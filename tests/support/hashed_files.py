@@ -19,6 +19,7 @@ from probefusion.files import bundled_folder
 from probefusion.files.records import read_record
 from probefusion.fusion import MeanFuser
 from probefusion.fusion import folder as fuser_folder
+from probefusion.screening.usability_record import read_usability
 from probefusion.types import EmbeddingSet, TemplateSet
 from probefusion.zoo import cache, manifest
 from probefusion.zoo.bundled import EmbedderCard
@@ -113,6 +114,7 @@ def make_cards(folder: Path) -> dict[str, HashedFile]:
     fuser = Path(
         shutil.copytree(bundled_folder() / "exact-fast.compact_128d-lfw112.r3", folder / "fuser")
     )
+    usability = fuser / "usability.json"
     embedder = folder / "embedder.json"
     shutil.copy(bundled_folder() / "compact_128d.lfw112.r3" / "embedder.json", embedder)
 
@@ -122,6 +124,9 @@ def make_cards(folder: Path) -> dict[str, HashedFile]:
 
     return {
         "fuser.json": HashedFile(fuser / "fuser.json", read_card, "fuser.json"),
+        "usability.json": HashedFile(
+            usability, lambda: told(asdict(read_usability(usability))), "usability.json"
+        ),
         "embedder.json": HashedFile(
             embedder,
             lambda: told(dict(read_record(embedder, EmbedderCard, newest=1))),

@@ -14,7 +14,12 @@ from probefusion.cli.options import (
     add_output_options,
     positive,
 )
-from probefusion.cli.pipeline_options import pipeline_of, report_skipped
+from probefusion.cli.pipeline_options import (
+    pipeline_of,
+    report_skipped,
+    report_usability,
+    usability_facts,
+)
 
 if TYPE_CHECKING:
     from probefusion.pipeline import Comparison, Pipeline
@@ -57,7 +62,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compares and prints; 3 if images were skipped."""
+    """Compares and prints; 3 if images were skipped or a side is not usable."""
     from probefusion.cli.phases import progress_by_unit
 
     pipeline = pipeline_of(options)
@@ -79,7 +84,14 @@ def run(options: argparse.Namespace) -> int:
         )
     _print_comparison(comparison, options)
     report_skipped(comparison.skipped)
-    return 3 if comparison.skipped else 0
+    return 3 if _warn_of(comparison) or comparison.skipped else 0
+
+
+def _warn_of(comparison: Comparison) -> bool:
+    """Says which side is not usable; gives whether one is."""
+    for name, usability in zip("AB", comparison.usability, strict=True):
+        report_usability(usability, side=f"{name}: ")
+    return any(found is not None and found.is_not_usable for found in comparison.usability)
 
 
 def _search(
@@ -102,7 +114,9 @@ def _search(
         if len(found) > len(best):
             print(f"and {len(found) - len(best)} less similar (--top {len(found)} lists all)")
     report_skipped(best[0].skipped)
-    return 3 if best[0].skipped else 0
+    report_usability(best[0].usability[0], side="the person: ")
+    is_not_usable = best[0].usability[0] is not None and best[0].usability[0].is_not_usable
+    return 3 if best[0].skipped or is_not_usable else 0
 
 
 def _id(comparison: Comparison) -> str:
@@ -170,4 +184,5 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
         "false_match_rate": None if threshold is None else threshold.false_match_rate,
         "threshold_source": None if threshold is None else threshold.source,
         "is_match": comparison.is_match,
+        "usability": [usability_facts(found) for found in comparison.usability],
     }

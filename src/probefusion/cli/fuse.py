@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,7 +16,9 @@ from probefusion.cli.pipeline_options import (
     extract_of,
     pipeline_of,
     report_skipped,
+    report_usability,
     skipped_facts,
+    usability_facts,
     video_settings,
 )
 from probefusion.cli.strangers import add_strangers_options, screening_facts, tell_screening
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from probefusion.pipeline import Fused, FusedPeople, ImageWeight
 
 __all__ = ["add_parser", "run"]
+
+_log = logging.getLogger("probefusion")
 
 _TITLES = {"images": "embedding", "frames": "reading", "people": "fusing"}
 
@@ -79,7 +84,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuses and saves; 3 if something was left out or is damaged, 130 if a video was interrupted."""
+    """Fuses and saves; 3 if something was left out, is damaged or not usable, 130 if a video was interrupted."""
     from probefusion.files import replace_together
 
     _check(options)
@@ -93,9 +98,11 @@ def run(options: argparse.Namespace) -> int:
             fused.template.save(options.output, force=options.force)
     _tell(fused, options)
     _warn(fused)
+    report_usability(fused.usability)
     if fused.was_stopped:
         return 130
-    return 3 if fused.skipped or fused.problems else 0
+    must_be_looked_at = fused.usability is not None and fused.usability.is_not_usable
+    return 3 if fused.skipped or fused.problems or must_be_looked_at else 0
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -199,7 +206,15 @@ def _tell(fused: Fused, options: argparse.Namespace) -> None:
     )
     if rows is not None:
         _print_weights(rows)
+        gain = None if fused.gain is None else fused.gain()
+        if gain is not None:
+            print(f"predicted gain over the plain mean: {gain:+.3f} in similarity to a clean image")
     tell_screening(fused)
+    usability = fused.usability
+    if usability is not None and usability.verdict != "not known":
+        print(usability)
+    elif usability is not None:
+        _log.info("%s", usability)
 
 
 def _print_weights(rows: list[ImageWeight]) -> None:
@@ -233,8 +248,10 @@ def _facts(
         "problems": list(fused.problems),
         "photos": faces_to_tell(fused.faces),
         **screening_facts(fused),
+        "usability": usability_facts(fused.usability),
     }
     if rows is not None:
+        facts["predicted_gain"] = None if fused.gain is None else fused.gain()
         facts["images"] = [
             {"source": row.source, "weight": row.weight, "similarity": row.similarity}
             for row in rows

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
     from probefusion.pipeline import Extract, Pipeline
+    from probefusion.screening.usability import Usability
     from probefusion.video import VideoSettings
 
 __all__ = [
@@ -19,7 +20,9 @@ __all__ = [
     "extract_of",
     "pipeline_of",
     "report_skipped",
+    "report_usability",
     "skipped_facts",
+    "usability_facts",
     "video_settings",
 ]
 
@@ -105,3 +108,29 @@ def _kind_of_reason(reason: str) -> str:
 def skipped_facts(skipped: Sequence[SkippedImage]) -> list[dict[str, str]]:
     """The same for JSON."""
     return [{"source": image.source, "reason": image.reason} for image in skipped]
+
+
+def usability_facts(usability: Usability | None) -> dict[str, Any] | None:
+    """What can be expected of a template, for JSON."""
+    if usability is None:
+        return None
+    interval = usability.interval
+    return {
+        "verdict": usability.verdict,
+        "quality": usability.quality,
+        "similarity": usability.similarity,
+        "interval": None if interval is None else list(interval),
+        "level": usability.level,
+        "reason": usability.reason,
+    }
+
+
+def report_usability(usability: Usability | None, side: str = "") -> None:
+    """Warns on standard error of a template that is not usable.
+
+    Args:
+        usability: What can be expected of it.
+        side: Which template, where there are several; ends with ": ".
+    """
+    if usability is not None and usability.is_not_usable:
+        print(f"warning: {side}{usability}", file=sys.stderr)

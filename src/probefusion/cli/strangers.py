@@ -15,7 +15,11 @@ def add_strangers_options(parser: argparse.ArgumentParser) -> None:
     """What to do where the images seem to be of several people; without any it is told."""
     group = parser.add_mutually_exclusive_group()
     for option, value, text in (
-        ("--strict", "refuse", "write nothing where the images seem to be of several people"),
+        (
+            "--strict",
+            "refuse",
+            "write nothing where the images seem to be of several people or the template is not usable",
+        ),
         (
             "--largest-person",
             "largest-person",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from probefusion.errors import ConfigError, DtypeError
+from probefusion.errors import ConfigError, DtypeError, UnsupportedOperationError
 from probefusion.files.paths import brief
 from probefusion.files.reading import in_one_line
 from probefusion.fusion.threshold import check_rate
@@ -20,11 +20,13 @@ from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.fuse_person import UnitProgress, read_sets
 from probefusion.pipeline.inputs import Source
 from probefusion.types import EmbeddingSet, Template, TemplateSet
+from probefusion.zoo.usability import judge_usability
 
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
     from probefusion.fusion import Fuser
     from probefusion.fusion.threshold import Threshold
+    from probefusion.screening.usability import Usability
 
 __all__ = ["Comparison", "Side", "compare_many", "compare_two", "search_people"]
 
@@ -52,6 +54,8 @@ class Comparison:
         ids: Which templates of two sets were compared, or None. Of one person beside a set, that side's
             path, or "" where it is an object.
         skipped: Images that could not be used, with reasons.
+        usability: What can be expected of each side's template; None for one that was fused before, which
+            does not hold its state.
     """
 
     similarity: float
@@ -61,6 +65,7 @@ class Comparison:
     threshold: Threshold | None
     ids: tuple[str, str] | None = None
     skipped: tuple[SkippedImage, ...] = ()
+    usability: tuple[Usability | None, Usability | None] = (None, None)
 
     @property
     def is_match(self) -> bool | None:
@@ -93,6 +98,7 @@ def compare_two(
     else:  # all is fused; the fuser is needed for its threshold only
         fuser = None if made_by is None else models.fuser_that_made(made_by)
     one, other = (_fused(person, fuser, models.chunk_size) for person in people)
+    usability = [_usability(person, fuser, models.chunk_size) for person in people]
     counts = (one.num_images, other.num_images)
     similarity = one.similarity(other)
     _note_unknown(("A", one, given[0] is not None), ("B", other, given[1] is not None))
@@ -103,6 +109,7 @@ def compare_two(
         embedder=one.embedder,
         threshold=_threshold(fuser, one.fuser, false_match_rate, max(counts)),
         skipped=tuple(skipped),
+        usability=(usability[0], usability[1]),
     )
 
 
@@ -120,10 +127,12 @@ def search_people(
     skipped: list[SkippedImage] = []
     found = _read_template(person)
     is_given = found is not None
+    usability = None
     if found is None:
         images = _read_set(models, person, among.fuser, progress, skipped)
         chosen = models.choose_fuser([images], made_by=among.fuser)
         found = chosen.fuse(images, chunk_size=models.chunk_size)
+        usability = _usability(images, chosen, models.chunk_size)
     similarities = TemplateSet.of({"person": found}).similarities(among)[0]
     _note_unknown(("the person", found, is_given), ("the set of templates", among, True))
     fuser = None if found.fuser is None else models.fuser_that_made(found.fuser)
@@ -142,6 +151,7 @@ def search_people(
             ),
             ids=(label, str(among.ids[place])),
             skipped=tuple(skipped),
+            usability=(usability, None),
         )
         for place in np.argsort(-similarities, kind="stable").tolist()
     ]
@@ -255,6 +265,22 @@ def _fused(
     if isinstance(person, Template) or fuser is None:
         return person  # type: ignore[return-value]  # where there is a set, a fuser was chosen
     return fuser.fuse(person, chunk_size=chunk_size)
+
+
+def _usability(
+    person: EmbeddingSet | Template, fuser: Fuser | None, chunk_size: int | None
+) -> Usability | None:
+    """What can be expected of the template of a set; None for a template, whose state is gone."""
+    if isinstance(person, Template) or fuser is None:
+        return None
+    try:
+        chunks = [fuser.encode(part) for part in person.chunks(chunk_size or len(person))]
+    except UnsupportedOperationError:
+        return judge_usability(fuser, None)
+    state = chunks[0]
+    for chunk in chunks[1:]:
+        state = state + chunk
+    return judge_usability(fuser, state)
 
 
 def _threshold(

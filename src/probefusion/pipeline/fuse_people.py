@@ -6,7 +6,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from probefusion.errors import EmptySetError, SeveralPeopleError, UnsupportedOperationError
+from probefusion.errors import (
+    EmptySetError,
+    NotUsableError,
+    SeveralPeopleError,
+    UnsupportedOperationError,
+)
 from probefusion.files.paths import as_path
 from probefusion.files.reading import in_one_line
 from probefusion.pipeline.alignment_check import UnalignedPersonError
@@ -19,12 +24,16 @@ from probefusion.pipeline.merge import Merged, fuse_parts
 from probefusion.pipeline.results import FusedPeople
 from probefusion.pipeline.strangers import Strangers, check_strangers, screen_parts
 from probefusion.types import FusionState, TemplateSet
+from probefusion.zoo.usability import judge_usability
 
 if TYPE_CHECKING:
     from probefusion.faces import FaceFacts, ImageSource, SkippedImage
     from probefusion.screening import Screening
 
 __all__ = ["fuse_folders"]
+
+_LEFT_OUT = (EmptySetError, UnalignedPersonError, SeveralPeopleError, NotUsableError)
+"""What leaves one person out, and not all."""
 
 
 def fuse_folders(
@@ -47,7 +56,7 @@ def fuse_folders(
     for done, (name, images) in enumerate(people.items(), start=1):
         try:
             person = _fuse_one(models, name, images, wanted)
-        except (EmptySetError, UnalignedPersonError, SeveralPeopleError) as error:
+        except _LEFT_OUT as error:
             problems.append(f"{in_one_line(name)}: left out: {error}")
         else:
             fused[name] = person.merged
@@ -94,10 +103,17 @@ def _fuse_one(
     unclear = [] if choice is None or choice.is_clear else [str(choice)]
     if screened.screening is None:
         raise EmptySetError(f"{in_one_line(name)}: no image could be used.")
+    merged = fuse_parts(fuser, sets=screened.sets, chunk_size=models.chunk_size)
+    usability = judge_usability(fuser, merged.state)
+    if strangers == "refuse":
+        usability.refuse()
+    unusable = [str(usability)] if usability.is_not_usable else []
     return _Person(
-        merged=fuse_parts(fuser, sets=screened.sets, chunk_size=models.chunk_size),
+        merged=merged,
         skipped=[*report.skipped, *screened.skipped],
-        problems=[f"{in_one_line(name)}: {text}" for text in (*unclear, *screened.problems)],
+        problems=[
+            f"{in_one_line(name)}: {text}" for text in (*unclear, *screened.problems, *unusable)
+        ],
         faces=report.faces,
         screening=screened.screening,
     )

@@ -15,10 +15,12 @@ from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.face_notes import tell_notes
 from probefusion.pipeline.inputs import Inputs, Source, sort_inputs
 from probefusion.pipeline.merge import SeenPerson, fuse_parts
+from probefusion.pipeline.predicted_gain import gain_of
 from probefusion.pipeline.results import FaceChoice, Fused
 from probefusion.pipeline.strangers import Screened, check_strangers, screen_parts
 from probefusion.pipeline.videos import Extract, read_video, seen_most
 from probefusion.types import EmbeddingSet
+from probefusion.zoo.usability import judge_usability
 
 if TYPE_CHECKING:
     from probefusion.embedders import EmbeddingReport
@@ -79,6 +81,9 @@ def fuse_person(
         people=gathered.people,
         chunk_size=models.chunk_size,
     )
+    usability = judge_usability(fuser, merged.state)
+    if wanted == "refuse":
+        usability.refuse()
     return Fused(
         template=merged.template,
         state=merged.state,
@@ -92,6 +97,10 @@ def fuse_person(
         similarities=merged.similarities,
         screening=screened.screening,
         face_choice=gathered.face_choice,
+        usability=usability,
+        gain=gain_of(
+            fuser, merged.template, screened.sets, is_whole=not (states or gathered.people)
+        ),
     )
 
 

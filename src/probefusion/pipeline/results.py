@@ -15,6 +15,7 @@ from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
 if TYPE_CHECKING:
     from probefusion.faces import FaceFacts, SkippedImage
     from probefusion.screening import Screening
+    from probefusion.screening.usability import Usability
     from probefusion.types import TemplateSet
 
 __all__ = ["FaceChoice", "FoundFace", "Fused", "FusedPeople", "ImageWeight"]
@@ -111,6 +112,8 @@ class Fused:
         was_stopped: Whether reading was ended early on request.
         screening: Whether the images, as they were given, are of one person; None if none were there to be judged.
         face_choice: How faces were chosen in photos of several; None if there were none.
+        usability: What can be expected of the template, from its state.
+        gain: Predicted gain over the plain mean, in similarity to a clean image; None where it is not known.
     """
 
     template: Template
@@ -126,6 +129,9 @@ class Fused:
     face_choice: FaceChoice | None = None
     similarities: Callable[[], FloatArray] | None = field(default=None, repr=False)
     """Works out (N,) cosines between each image's own template and that of all; see `explain`."""
+    usability: Usability | None = None
+    gain: Callable[[], float | None] | None = field(default=None, repr=False)
+    """Works out the gain when asked."""
 
     @property
     def num_images(self) -> int:
@@ -166,6 +172,8 @@ class Fused:
         lines = [f"{images} fused by {template.fuser}, {template.dim} dimensions"]
         if template.embedder is not None:
             lines.append(f"embedder: {template.embedder}")
+        if self.usability is not None:
+            lines.append(str(self.usability))
         if self.num_tracks > 1:
             lines.append(
                 f"{self.num_tracks} tracks in the video: taken is the one with the most images"
@@ -185,7 +193,8 @@ class FusedPeople:
     Args:
         templates: The templates, by the names of the folders.
         skipped: Images that were left out, with reasons.
-        problems: People of whom no image could be used, or whose images seem to be of several, in words.
+        problems: People of whom no image could be used, whose images seem to be of several, or whose template
+            is not usable, in words.
         faces: What is to be known of the face of each photo that was used.
         screenings: Whether each person's images, as they were given, are of one person, by name.
     """

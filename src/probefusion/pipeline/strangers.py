@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import ConfigError, ProbeFusionError, SeveralPeopleError
+from probefusion.errors import (
+    ConfigError,
+    ProbeFusionError,
+    SeveralPeopleError,
+)
 from probefusion.fusion import Fuser
 from probefusion.types import EmbeddingSet
 
@@ -20,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Screened", "Strangers", "check_strangers", "screen_parts"]
 
 Strangers: TypeAlias = Literal["tell", "refuse", "drop-outliers", "largest-person"]
-"""What to do about images of somebody else: "tell" it; "refuse" with `SeveralPeopleError`; "drop-outliers", which are
+"""What to do about images of somebody else: "tell" it; "refuse" with `SeveralPeopleError` (and templates that are not
+usable with `NotUsableError`); "drop-outliers", which are
 unlike all other images; or keep the "largest-person", of whom there are more images. What is left out is skipped."""
 
 _ROUNDS = 4

@@ -1,0 +1,89 @@
+"""Where what was measured about the usability of templates is kept, and the judging of a state by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from probefusion.errors import EmbedderMismatchError, FuserMismatchError
+from probefusion.files import bundled_folder
+from probefusion.files.reading import in_one_line
+from probefusion.fusion import Fuser
+from probefusion.fusion.learned import LearnedFuser
+from probefusion.screening.usability import Usability, judge_state
+from probefusion.screening.usability_record import RECORD_NAME, UsabilityRecord, read_usability
+from probefusion.types.fusion_state import FusionState
+
+__all__ = ["find_usability", "judge_usability", "usability_path"]
+
+_FOLDER = "usability"
+
+
+def usability_path(fuser: Fuser, embedder: str) -> Path:
+    """Where the record of a fuser and an embedder belongs.
+
+    Beside the card of a trained fuser; for others in the package, by their names.
+
+    Args:
+        fuser: The fuser.
+        embedder: Fingerprint of the embedder.
+    """
+    if isinstance(fuser, LearnedFuser):
+        return fuser.folder / RECORD_NAME
+    name = embedder.partition("@")[0]
+    return bundled_folder() / _FOLDER / f"{fuser.name}.{name}.json"
+
+
+def find_usability(fuser: Fuser, embedder: str | None) -> UsabilityRecord | None:
+    """What was measured for a fuser and an embedder, or None if there is nothing.
+
+    Args:
+        fuser: The fuser.
+        embedder: Fingerprint of the embedder, or None if nobody said.
+
+    Raises:
+        FileFormatError, IntegrityError: If there is a damaged file.
+        FuserMismatchError, EmbedderMismatchError: If the file in a fuser's folder is of another fuser or embedder.
+    """
+    if embedder is None:
+        return None
+    path = usability_path(fuser, embedder)
+    if not path.is_file():
+        return None
+    record = read_usability(path)
+    if not isinstance(fuser, LearnedFuser):
+        is_right = (record.fuser, record.embedder) == (fuser.fingerprint, embedder)
+        return record if is_right else None  # another model of the same name
+    if record.fuser != fuser.fingerprint:
+        raise FuserMismatchError(
+            f"{in_one_line(path)}: expected what was measured for {fuser.fingerprint}, got that for "
+            f"{record.fuser}. Copy the fuser folder again."
+        )
+    if record.embedder != embedder:
+        raise EmbedderMismatchError(
+            f"{in_one_line(path)}: was measured with {record.embedder}, the images are of {embedder}. Name the "
+            f"embedder that made them."
+        )
+    return record
+
+
+def judge_usability(fuser: Fuser, state: FusionState | None) -> Usability:
+    """What can be expected of the template of a state; says why where nothing is known.
+
+    Args:
+        fuser: The fuser that made it.
+        state: The state, or None for a fuser that keeps none.
+
+    Raises:
+        FileFormatError, IntegrityError, FuserMismatchError, EmbedderMismatchError: As for `find_usability`.
+        EmptySetError: If the state holds no images.
+    """
+    if state is None:
+        return Usability.unknown(f"the fuser {fuser.name} keeps no state to judge")
+    if state.embedder is None:
+        return Usability.unknown("nobody said which embedder made the embeddings")
+    record = find_usability(fuser, state.embedder)
+    if record is None:
+        return Usability.unknown(
+            f"it was not measured for the fuser {fuser.name} with {state.embedder}"
+        )
+    return judge_state(state, record)

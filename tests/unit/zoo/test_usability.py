@@ -1,0 +1,114 @@
+"""Where records lie, and what is told where there is none or a wrong one."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from probefusion.errors import EmbedderMismatchError, FuserMismatchError, IntegrityError
+from probefusion.files import bundled_folder
+from probefusion.fusion import MeanFuser
+from probefusion.screening.non_faces import KINDS, draw_non_faces
+from probefusion.screening.usability_record import read_usability, write_usability
+from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_embedder, load_fuser, trained_fusers
+from probefusion.zoo.usability import find_usability, judge_usability
+
+COMPACT = "compact_128d@e586df908cc6"
+
+
+def images(count: int = 3, embedder: str | None = COMPACT) -> EmbeddingSet:
+    rng = np.random.default_rng(0)
+    return EmbeddingSet(
+        embeddings=rng.standard_normal((count, 128)).astype(np.float32),
+        style=np.abs(rng.standard_normal((count, 160, 2))).astype(np.float32) + 0.1,
+        quality=np.zeros(count, np.float32),
+        embedder=embedder,
+    )
+
+
+@pytest.mark.parametrize("name", ["exact", "exact-fast", "exact-embedding", "mean", "universal"])
+def test_the_package_knows_the_usability_of_its_own_embedder(name) -> None:
+    fuser = load_fuser(name, embedder=COMPACT)
+    record = find_usability(fuser, COMPACT)
+    assert record is not None
+    assert (record.fuser, record.embedder) == (fuser.fingerprint, COMPACT)
+    assert 0.4 < record.level < 0.7
+    assert -0.5 < record.least_likeness < 0.9
+    assert record.fitted_on["num_people"] > 1000
+    assert judge_usability(fuser, fuser.encode(images())).verdict != "not known"
+
+
+def test_records_of_every_fuser_folder_are_of_that_fuser() -> None:
+    found = 0
+    for folder in set(trained_fusers().values()):
+        if (folder / "usability.json").is_file():
+            fuser = load_fuser(folder)
+            assert find_usability(fuser, fuser.embedder) is not None
+            found += 1
+    assert found >= 6
+
+
+def test_what_was_not_measured_is_said() -> None:
+    fuser = MeanFuser()
+    other = judge_usability(fuser, fuser.encode(images(embedder="net@1")))
+    assert other.verdict == "not known"
+    assert "not measured for the fuser mean with net@1" in str(other)
+    nobody = judge_usability(fuser, fuser.encode(images(embedder=None)))
+    assert "nobody said which embedder" in nobody.reason
+    assert "keeps no state" in judge_usability(fuser, None).reason
+    another = "compact_128d@000000000000"  # of the same name, with other weights
+    assert judge_usability(fuser, fuser.encode(images(embedder=another))).verdict == "not known"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    source = bundled_folder() / "exact-fast.compact_128d-lfw112.r3"
+    return shutil.copytree(source, tmp_path / source.name)
+
+
+def test_a_folder_without_the_file_fuses_as_before(folder) -> None:
+    (folder / "usability.json").unlink()
+    fuser = load_fuser(folder)
+    state = fuser.encode(images())
+    assert fuser.finish(state).num_images == 3
+    assert judge_usability(fuser, state).verdict == "not known"
+
+
+def test_records_of_others_are_refused(folder) -> None:
+    path = folder / "usability.json"
+    sound = read_usability(path)
+    fuser = load_fuser(folder)
+    write_usability(replace(sound, fuser="exact-fast@1"), path, force=True)
+    with pytest.raises(FuserMismatchError, match=r"usability\.json.*exact-fast@1"):
+        find_usability(fuser, COMPACT)
+    write_usability(replace(sound, embedder="net@1"), path, force=True)
+    with pytest.raises(EmbedderMismatchError, match=r"was measured with net@1"):
+        find_usability(fuser, COMPACT)
+    write_usability(sound, path, force=True)
+    path.write_text(path.read_text().replace('"coverage": 0.9', '"coverage": 0.8'))
+    with pytest.raises(IntegrityError, match=r"usability\.json"):
+        find_usability(fuser, COMPACT)
+
+
+def test_the_gain_of_the_mean_over_itself_is_nothing() -> None:
+    record = find_usability(MeanFuser(), COMPACT)
+    assert record is not None
+    assert record.gain == pytest.approx([0] * 6, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["exact", "mean"])
+def test_pictures_without_a_face_are_not_usable_alone_and_as_copies(name) -> None:
+    embedder = load_embedder()
+    fuser = load_fuser(name, embedder=embedder.fingerprint)
+    rng = np.random.default_rng(9)
+    for kind in KINDS:
+        crops = draw_non_faces(kind, 4, rng)
+        seen = embedder.embed_set(crops)
+        for rows in ([0], [0] * 8, [0, 1, 2, 3]):
+            judged = judge_usability(fuser, fuser.encode(seen[np.array(rows)]))
+            assert judged.is_not_usable, (kind, rows)
+            assert judged.quality == 0 or judged.interval is not None
