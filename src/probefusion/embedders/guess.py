@@ -24,7 +24,14 @@ from probefusion.embedders.inspection import EmbedderFacts
 from probefusion.errors import DtypeError, FileFormatError, InvalidInputError, ShapeError
 from probefusion.types import UNIT_TOLERANCE, FloatArray
 
-__all__ = ["MIN_FACES", "SCALINGS", "Feeding", "PreprocessingGuess", "guess_preprocessing"]
+__all__ = [
+    "MIN_FACES",
+    "SCALINGS",
+    "Feeding",
+    "PreprocessingGuess",
+    "guess_preprocessing",
+    "mean_and_std",
+]
 
 MIN_FACES = 8
 """Fewer faces than this say too little."""
@@ -82,7 +89,7 @@ class Feeding:
     @property
     def settings(self) -> dict[str, object]:
         """As fields of `EmbedderSpec`."""
-        mean, std = _mean_and_std(self.scaling, self.channel_order)
+        mean, std = mean_and_std(self.scaling, self.channel_order)
         return {"channel_order": self.channel_order, "mean": mean, "std": std}
 
 
@@ -194,7 +201,7 @@ def guess_preprocessing(
         )
     views = FaceViews(path, facts, crops, dim=dim, num_threads=num_threads)
     seen = {
-        (scaling, order): views.embed(_mean_and_std(scaling, order), order)
+        (scaling, order): views.embed(mean_and_std(scaling, order), order)
         for scaling in SCALINGS
         for order in ("RGB", "BGR")
     }
@@ -205,7 +212,7 @@ def guess_preprocessing(
     ranked = sorted(gaps, key=lambda key: -float(gaps[key].mean()))
     best = ranked[0]
     scaling_agreement, order_agreement = _agreements(gaps, best)
-    elsewhere = [views.embed(scale, best[1]) for scale in _around(*_mean_and_std(*best))]
+    elsewhere = [views.embed(scale, best[1]) for scale in _around(*mean_and_std(*best))]
     return PreprocessingGuess(
         feedings=tuple(
             Feeding(scaling=scaling, channel_order=order, gap=float(gaps[scaling, order].mean()))
@@ -220,7 +227,7 @@ def guess_preprocessing(
     )
 
 
-def _mean_and_std(scaling: str, order: str) -> Scale:
+def mean_and_std(scaling: str, order: str) -> Scale:
     """A scaling in the network's channel order."""
     mean, std = SCALINGS[scaling]
     return (mean, std) if order == "RGB" else (mean[::-1], std[::-1])

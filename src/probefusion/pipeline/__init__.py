@@ -11,20 +11,35 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probefusion.pipeline.compare import Comparison
+    from probefusion.pipeline.doctor import Diagnosis, Finding, diagnose
     from probefusion.pipeline.pipeline import Pipeline
     from probefusion.pipeline.results import FoundFace, Fused, FusedPeople, ImageWeight
     from probefusion.pipeline.videos import Extract
 
-__all__ = ["Comparison", "Extract", "FoundFace", "Fused", "FusedPeople", "ImageWeight", "Pipeline"]
+__all__ = [
+    "Comparison",
+    "Diagnosis",
+    "Extract",
+    "Finding",
+    "FoundFace",
+    "Fused",
+    "FusedPeople",
+    "ImageWeight",
+    "Pipeline",
+    "diagnose",
+]
 
 _LAZY = {
     "Comparison": "probefusion.pipeline.compare",
+    "Diagnosis": "probefusion.pipeline.doctor",
     "Extract": "probefusion.pipeline.videos",
+    "Finding": "probefusion.pipeline.doctor",
     "FoundFace": "probefusion.pipeline.results",
     "Fused": "probefusion.pipeline.results",
     "FusedPeople": "probefusion.pipeline.results",
     "ImageWeight": "probefusion.pipeline.results",
     "Pipeline": "probefusion.pipeline.pipeline",
+    "diagnose": "probefusion.pipeline.doctor",
 }
 
 
