@@ -81,16 +81,27 @@ class FaceViews:
         self._faces = _scaled(crops, self._size)
         self._copies = [_scaled(_worse(crops, *kind), self._size) for kind in _COPIES]
 
+        self._seen: dict[tuple[Scale, str], FaceView] = {}
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
     def few(self, count: int) -> FaceViews:
         """The same network with that many of the faces, spread over all, and the first three kinds of copies."""
         fewer = copy(self)
+        fewer._seen = {}
         rows = np.unique(np.linspace(0, len(self._faces) - 1, count).round().astype(int))
         fewer._faces = self._faces[rows]
         fewer._copies = [each[rows] for each in self._copies[:_FEW_COPIES]]
         return fewer
 
     def embed(self, scale: Scale, order: str) -> FaceView:
-        """What it makes of them; `scale` in the network's channel order."""
+        """What it makes of them, kept for the next time; `scale` in the network's channel order."""
+        if (scale, order) not in self._seen:
+            self._seen[scale, order] = self._embed(scale, order)
+        return self._seen[scale, order]
+
+    def _embed(self, scale: Scale, order: str) -> FaceView:
         spec = EmbedderSpec(
             name="trial",
             sha256=self._facts.sha256,

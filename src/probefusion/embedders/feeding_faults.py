@@ -9,15 +9,13 @@ better, that is said.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.embedders.face_views import Crops, FaceViews, Scale, Triple
+from probefusion.embedders.face_views import FaceViews, Scale, Triple
 from probefusion.embedders.guess import MIN_FACES, SCALINGS, Feeding, mean_and_std
-from probefusion.embedders.inspection import EmbedderFacts
 from probefusion.embedders.spec import EmbedderSpec
 from probefusion.types import FloatArray
 
@@ -106,29 +104,18 @@ class FeedingCheck:
 
 
 def check_feeding(
-    path: str | Path,
-    facts: EmbedderFacts,
-    spec: EmbedderSpec,
-    crops: Crops,
-    *,
-    people: Sequence[str] | None = None,
-    num_threads: int | None = None,
+    views: FaceViews, spec: EmbedderSpec, *, people: Sequence[str] | None = None
 ) -> FeedingCheck:
     """Compares the settings of an embedder with every other usual way of feeding it.
 
     Args:
-        path: The `.onnx` file.
-        facts: What `inspect_embedder` says of it.
+        views: The network with (N, 112, 112, 3) aligned upright faces, N >= 2; mates among them do no harm.
         spec: How it is fed now.
-        crops: (N, 112, 112, 3) uint8 RGB, aligned upright faces, N >= 2; mates among them do no harm.
         people: N names of the people; None counts them as the network sees them.
-        num_threads: Threads to use; None for one per core.
 
     Raises:
         ProbeFusionError: As for `OnnxEmbedder`.
     """
-    facts = replace(facts, norm_output=spec.norm_output)
-    views = FaceViews(path, facts, crops, dim=spec.dim, num_threads=num_threads)
     stated = (_name_of(spec), spec.channel_order)
     ways = _ways(spec, stated)
     few = views.few(_FEW_FACES)
@@ -138,7 +125,7 @@ def check_feeding(
     best_rough = max(rough, key=lambda key: rough[key])
     kept = list(dict.fromkeys([*kept, _exchanged(stated), _exchanged(best_rough)]))
     seen = {key: views.embed(ways[key], key[1]) for key in kept}
-    rows = np.arange(len(crops))
+    rows = np.arange(len(views))
     gaps = {key: view.gaps(rows) for key, view in seen.items()}
     best = max(gaps, key=lambda key: float(gaps[key].mean()))
     if _exchanged(best) not in gaps:
@@ -149,7 +136,7 @@ def check_feeding(
         best=_feeding(best, gaps),
         over_stated=prefers(gaps[best], gaps[stated]),
         over_exchanged=prefers(gaps[best], gaps[_exchanged(best)]),
-        num_faces=len(crops),
+        num_faces=len(views),
         num_people=num_people,
         is_twice=twice(spec.mean, spec.std),
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from probefusion.embedders import CropQuality, OnnxEmbedder, inspect_embedder
-from probefusion.embedders.face_views import Crops, unit_rows
+from probefusion.embedders.face_views import Crops, FaceViews, unit_rows
 from probefusion.embedders.feeding_faults import check_feeding
 from probefusion.embedders.guess import MIN_FACES
 from probefusion.embedders.network_faults import NetworkCheck, check_network
@@ -184,9 +184,9 @@ def _feeding(
         return unseen(checks, "hardly a face is seen in these images")
     spec = network.spec
     facts = inspect_embedder(path, input_size=spec.input_size, search_taps=False)
-    check = check_feeding(
-        path, facts, spec, seen.corrected, people=examined.people, num_threads=num_threads
-    )
+    facts = replace(facts, norm_output=spec.norm_output)
+    views = FaceViews(path, facts, seen.corrected, dim=spec.dim, num_threads=num_threads)
+    check = check_feeding(views, spec, people=examined.people)
     return feeding_findings(check, is_grey=seen.is_grey, network=ran)
 
 

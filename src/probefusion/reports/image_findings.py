@@ -134,12 +134,8 @@ def alignment_finding(
         )
         return unseen(("alignment",), reason)[0]
     if offset is None:
-        seen = "cut evenly as the quality network sees it; whether each is tilted or moved in its own way, only a "
-        return Finding(
-            check="alignment",
-            status="fine",
-            evidence=f"{seen}detector tells (probefusion models pull yunet_2023mar)",
-        )
+        seen = "not better when all are cut anew; whether each is tilted or moved in its own way, only a detector "
+        return unseen(("alignment",), f"{seen}tells: probefusion models pull yunet_2023mar")[0]
     return Finding(
         check="alignment",
         status="fine",
