@@ -19,15 +19,18 @@ import cv2
 import numpy as np
 import onnx
 
-from probefusion.embedders import EmbedderSpec, OnnxEmbedder, inspect_embedder
+from probefusion.embedders import CropQuality, EmbedderSpec, OnnxEmbedder, inspect_embedder
 from probefusion.embedders.face_views import FaceViews
 from probefusion.embedders.feeding_faults import check_feeding
 from probefusion.embedders.guess import SCALINGS, mean_and_std
 from probefusion.embedders.network_faults import check_network
 from probefusion.embedders.onnx_graph import read_model
 from probefusion.pipeline import Finding, diagnose
+from probefusion.pipeline.crops_to_examine import read_images_to_examine
+from probefusion.pipeline.doctor import image_findings
 from probefusion.protocols.degraded_folder import fold_of, read_people
 from probefusion.reports.embedder_findings import feeding_findings
+from probefusion.screening.crop_faults import check_crops
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import resolve_embedder
 from research.setup_faults.planted_images import IMAGE_FAULTS
@@ -84,17 +87,15 @@ def write(folder: Path, crops: Any, whose: Sequence[str]) -> list[str]:
     return names
 
 
-def plant_images(
-    data: str, crops: np.ndarray, whose: Sequence[str], embedder: str
-) -> Iterator[Row]:
-    """The crops as they are, and with each fault of images."""
+def plant_images(data: str, crops: np.ndarray, whose: Sequence[str]) -> Iterator[Row]:
+    """The crops as they are, and with each fault of images; no embedder is needed."""
+    quality = CropQuality()
     for fault, (expected, plant) in {"none": ("", np.asarray), **IMAGE_FAULTS}.items():
         with tempfile.TemporaryDirectory() as folder:
             write(Path(folder), plant(crops), whose)
-            found = diagnose(folder, embedder)
-        yield Row(
-            data=data, embedder=embedder, fault=fault, expected=expected, findings=found.findings
-        )
+            examined = read_images_to_examine(folder, None)
+            found = image_findings(examined, check_crops(examined.crops, quality), None)
+        yield Row(data=data, embedder="any", fault=fault, expected=expected, findings=found)
 
 
 def wrong_settings(spec: EmbedderSpec) -> Iterator[tuple[str, str, EmbedderSpec]]:
@@ -254,7 +255,7 @@ def _plant_all(
     data: str, crops: np.ndarray, whose: Sequence[str], embedders: Sequence[str], only: str | None
 ) -> Iterator[Row]:
     if only in (None, "images"):
-        yield from plant_images(data, crops, whose, embedders[0])
+        yield from plant_images(data, crops, whose)
     for place, embedder in enumerate(embedders):
         other = embedders[place - 1]
         if only in (None, "settings"):

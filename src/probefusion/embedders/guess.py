@@ -108,6 +108,7 @@ class PreprocessingGuess:
         order_agreement: Share of them that prefer the proposed channel order, at that scaling.
         norm_falls: Share of the worse copies whose embedding is shorter than their face's, or None
             where the network gives unit vectors.
+        other_doubts: What was found elsewhere that makes the proposal doubtful, as faces that are turned, in words.
     """
 
     feedings: tuple[Feeding, ...]
@@ -117,6 +118,7 @@ class PreprocessingGuess:
     scaling_agreement: float
     order_agreement: float
     norm_falls: float | None
+    other_doubts: tuple[str, ...] = ()
 
     @property
     def best(self) -> Feeding:
@@ -147,7 +149,7 @@ class PreprocessingGuess:
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why nothing can be said with any certainty, in words; () where nothing speaks against it."""
-        found = []
+        found = list(self.other_doubts)
         if self.num_people < MIN_FACES:
             found.append(
                 f"the {self.num_faces} faces look like {self.num_people} different people, expected at least "

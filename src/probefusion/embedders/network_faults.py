@@ -73,9 +73,21 @@ class NetworkCheck:
         return any(node.startswith("BatchNormalization") for node in self.training_nodes)
 
     @property
-    def is_faulty(self) -> bool:
-        """Whether its embeddings cannot be trusted."""
-        return self.is_random or self.depends_on_batch or self.uses_batch_statistics
+    def doubts(self) -> tuple[str, ...]:
+        """Why its embeddings cannot be trusted, in words; () where nothing speaks against them."""
+        found = []
+        if self.is_random:
+            found.append(
+                f"the same image gives other embeddings each time ({self.repeats_differ:.1%} apart), as in "
+                f"training mode"
+            )
+        if self.depends_on_batch:
+            found.append(
+                f"an embedding changes with the other images of its batch ({self.neighbours_differ:.1%})"
+            )
+        if self.uses_batch_statistics:
+            found.append("it normalises by the statistics of the batch, as in training mode")
+        return tuple(found)
 
 
 def check_network(

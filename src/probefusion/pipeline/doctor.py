@@ -34,7 +34,7 @@ from probefusion.zoo import DEFAULT_EMBEDDER, load_detector, resolve_embedder
 if TYPE_CHECKING:
     from probefusion.faces import Detector, SkippedImage
 
-__all__ = ["Diagnosis", "Finding", "diagnose"]
+__all__ = ["Diagnosis", "Finding", "diagnose", "image_findings"]
 
 StrPath = str | os.PathLike[str]
 
@@ -126,9 +126,7 @@ def diagnose(
     seen = check_crops(examined.crops, CropQuality(num_threads=num_threads), judges_cut=knows_cut)
     stored = None if store is None else compare_store(store, examined, network, path)
     findings = [
-        *examined.findings,
-        *crop_findings(seen, len(examined.crops), knows_cut=knows_cut),
-        _alignment(examined, seen, knows_cut=knows_cut, detector=detector),
+        *image_findings(examined, seen, detector, knows_cut=knows_cut),
         mirror_finding(None if stored is None else stored[0]),
         *_feeding(path, network, examined, seen, ran, num_threads),
         *network_findings(ran),
@@ -143,6 +141,24 @@ def diagnose(
         separation=_separation(network, examined),
         skipped=examined.skipped,
     )
+
+
+def image_findings(
+    examined: ExaminedImages, seen: CropCheck, detector: Detector | None, *, knows_cut: bool = True
+) -> list[Finding]:
+    """What the images show without any embedder.
+
+    Args:
+        examined: The images.
+        seen: What the quality network says of them.
+        detector: What found the faces in photos, or None for crops.
+        knows_cut: Whether they are to be cut as ArcFace's crops.
+    """
+    return [
+        *examined.findings,
+        *crop_findings(seen, len(examined.crops), knows_cut=knows_cut),
+        _alignment(examined, seen, knows_cut=knows_cut, detector=detector),
+    ]
 
 
 def _at_least_two(crops: Crops) -> Crops:
