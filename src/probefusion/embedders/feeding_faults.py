@@ -34,7 +34,6 @@ _HOPELESS = 0.2
 _MIN_GAP = 0.2
 _SAME = 0.05
 """Scales that differ by less than this, in units of their deviation, are one."""
-_TWICE = 255.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,9 +155,7 @@ def prefers(one: FloatArray, other: FloatArray) -> Preference:
 
 
 def twice(mean: Triple, std: Triple) -> bool:
-    """Whether a scale is that of two usual scalings one after the other, or of 1/255 taken twice."""
-    if min(std) >= _TWICE / 2:
-        return True
+    """Whether a scale is that of two usual scalings one after the other."""
     usual = [SCALINGS["(x/255 - .5)/.5"], SCALINGS["ImageNet mean and std"]]
     for first_mean, first_std in usual:
         for second_mean, second_std in usual:

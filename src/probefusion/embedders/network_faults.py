@@ -173,7 +173,8 @@ class _Runner:
 
     def alone(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """What it gives for an image beside nothing but itself."""
-        return self(np.repeat(image[None], self.fixed or 1, axis=0))[0]
+        found: npt.NDArray[np.float64] = self(np.repeat(image[None], self.fixed or 1, axis=0))[0]
+        return found
 
 
 def _repeats_differ(run: _Runner, fed: npt.NDArray[Any]) -> float:

@@ -66,9 +66,12 @@ def read_images_to_examine(paths: Paths, detector: Detector | None) -> ExaminedI
     chosen = spread(sources, _IMAGES)
     crops, sizes, used = [], [], []
     for source, image in read_images(chosen):
-        crop = image if isinstance(image, SkippedImage) else _crop(source, image, detector)
-        if isinstance(crop, SkippedImage) or isinstance(image, SkippedImage):
-            skipped.append(crop if isinstance(crop, SkippedImage) else image)
+        if isinstance(image, SkippedImage):
+            skipped.append(image)
+            continue
+        crop = _crop(source, image, detector)
+        if isinstance(crop, SkippedImage):
+            skipped.append(crop)
             continue
         crops.append(crop)
         sizes.append((image.shape[1], image.shape[0]))

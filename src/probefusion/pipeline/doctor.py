@@ -26,7 +26,7 @@ from probefusion.reports.embedder_findings import (
     network_findings,
     store_finding,
 )
-from probefusion.reports.findings import Finding, unseen
+from probefusion.reports.findings import CHECKS, Finding, unseen
 from probefusion.reports.image_findings import alignment_finding, crop_findings, mirror_finding
 from probefusion.screening.crop_faults import CropCheck, check_crops
 from probefusion.zoo import DEFAULT_EMBEDDER, load_detector, resolve_embedder
@@ -134,7 +134,7 @@ def diagnose(
     if stored is not None:
         findings.append(store_finding(stored[0], made_by=stored[1], embedder=spec.fingerprint))
     return Diagnosis(
-        findings=tuple(findings),
+        findings=tuple(sorted(findings, key=lambda finding: list(CHECKS).index(finding.check))),
         embedder=spec.fingerprint,
         num_images=len(examined.crops),
         num_people=None if examined.people is None else len(set(examined.people)),

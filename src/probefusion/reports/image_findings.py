@@ -107,10 +107,6 @@ def alignment_finding(
     """
     size = _sizes(sizes)
     not_square = sum(width != height for width, height in sizes) if odd_sizes else 0
-    cut = next((one for one in check.geometries if one.fault not in _SQUASHED), None)
-    if cut is not None:
-        gain = check.geometry_gains[check.geometries.index(cut)]
-        return Finding(check="alignment", status="fault", fix=_ALIGN, evidence=_how_cut(cut, gain, size))  # fmt: skip
     if 2 * not_square > len(sizes):
         return Finding(
             check="alignment",
@@ -118,6 +114,10 @@ def alignment_finding(
             evidence=f"{not_square} of {len(sizes)} images are not square ({size})",
             fix=_ALIGN,
         )
+    cut = next((one for one in check.geometries if one.fault not in _SQUASHED), None)
+    if cut is not None:
+        gain = check.geometry_gains[check.geometries.index(cut)]
+        return Finding(check="alignment", status="fault", fix=_ALIGN, evidence=_how_cut(cut, gain, size))  # fmt: skip
     if offset is not None and offset[0] > offset[1]:
         return Finding(
             check="alignment",

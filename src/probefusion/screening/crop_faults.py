@@ -170,7 +170,7 @@ def check_crops(crops: Crops, quality: CropQuality, *, judges_cut: bool = True) 
     is_grey = _is_grey(upright)
     seen = quality.judge(upright) if turns.any() else before
     gain = quality.judge(upright[..., ::-1].copy()) - seen
-    is_exchanged = np.zeros(len(crops), bool) if is_grey else _exchanged(gain)
+    is_exchanged = np.zeros(len(crops), bool) if is_grey else _exchanged(seen, gain)
     coloured = np.where(is_exchanged[:, None, None, None], upright[..., ::-1], upright)
     seen = np.where(is_exchanged, seen + gain, seen)
     geometries, gains, cut = _cut(coloured, seen, quality if judges_cut else None)
@@ -213,14 +213,15 @@ def undo_geometry(crops: Crops, geometry: Geometry) -> Crops:
 def _turns(crops: Crops, before: FloatArray, quality: CropQuality) -> npt.NDArray[np.int64]:
     gains = [np.full(len(crops), _TURN_GAIN)]
     gains += [quality.judge(np.rot90(crops, turn, (1, 2)).copy()) - before for turn in (1, 2, 3)]
-    return np.argmax(gains, axis=0)
+    turns: npt.NDArray[np.int64] = np.argmax(gains, axis=0)
+    return turns
 
 
-def _exchanged(gain: FloatArray) -> npt.NDArray[np.bool_]:
+def _exchanged(seen: FloatArray, gain: FloatArray) -> npt.NDArray[np.bool_]:
     """All images where the average says so, else those that say so each, if they are not too few."""
-    if _is_clear(gain, _EXCHANGE_GAIN):
+    if (seen + gain).mean() > _POOR and _is_clear(gain, _EXCHANGE_GAIN):
         return np.ones(len(gain), bool)
-    each = gain >= _ONE_EXCHANGE_GAIN
+    each = (gain >= _ONE_EXCHANGE_GAIN) & (seen + gain > _POOR)
     is_part = each.sum() >= max(2, _LEAST_SHARE * len(gain))
     return each if is_part else np.zeros(len(gain), bool)
 
@@ -234,7 +235,7 @@ def _cut(
     for _ in range(_ROUNDS):
         best = max(_tried(crops, quality), key=lambda tried: float((tried[1] - seen).mean()))
         geometry, judged, corrected = best
-        if not _is_clear(judged - seen, _GEOMETRY_GAIN):
+        if judged.mean() < _POOR or not _is_clear(judged - seen, _GEOMETRY_GAIN):
             break
         found.append((geometry, float((judged - seen).mean())))
         crops, seen = corrected, judged

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+from research.setup_faults.planted_networks import NETWORK_FAULTS
 
 from probefusion.embedders import inspect_embedder
 from probefusion.embedders.network_faults import (
@@ -14,7 +15,6 @@ from probefusion.embedders.network_faults import (
     normalises_itself,
     training_nodes,
 )
-from research.setup_faults.planted_networks import NETWORK_FAULTS
 
 
 @pytest.fixture
