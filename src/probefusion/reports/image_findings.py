@@ -86,7 +86,11 @@ def _squashed(check: CropCheck) -> Finding:
                 f"{geometry.across:g} across and {geometry.down:g} down",
                 fix="Keep the aspect ratio: cut a square out of the photo, never resize a rectangle to a square",
             )
-    return Finding(check="squashed", status="fine", evidence="not better when stretched either way")
+    return Finding(
+        check="squashed",
+        status="fine",
+        evidence="not better when stretched; less than a fifth is not seen",
+    )
 
 
 def alignment_finding(
