@@ -80,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
         calibrate,
         compare,
         demo,
+        doctor,
         embed,
         evaluate,
         fuse,
@@ -108,6 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
         evaluate,
         calibrate,
         models,
+        doctor,
         demo,
     ):
         command.add_parser(commands)

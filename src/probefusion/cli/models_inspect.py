@@ -83,6 +83,7 @@ def _facts(inspection: ModelInspection, saved: str | None) -> dict[str, Any]:
         "path": str(inspection.path),
         **asdict(inspection.facts),
         "tap_shapes": {name: list(shape) for name, shape in inspection.tap_shapes.items()},
+        "network": {**asdict(inspection.network), "doubts": list(inspection.network.doubts)},
         "form_of": inspection.form_of,
         "known_as": None if inspection.known is None else inspection.known.name,
         "guess": None
@@ -121,6 +122,8 @@ def _print(inspection: ModelInspection) -> None:
     print(f"input: {facts.input_name} {layout}, {size}; batch: {batch}; opset {facts.opset}")
     print(f"embedding: {dims}; outputs: {facts.outputs}")
     _print_norm(inspection)
+    for doubt in inspection.network.doubts:
+        print(f"fault: {doubt}; export it again after model.eval()")
     if inspection.tap_shapes:
         taps = ", ".join(f"{name} {shape}" for name, shape in inspection.tap_shapes.items())
         print(f"style taps: {taps}")

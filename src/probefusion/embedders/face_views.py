@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -17,7 +18,7 @@ from probefusion.extras import import_cv2
 from probefusion.faces.images import scale_square
 from probefusion.types import FloatArray
 
-__all__ = ["Crops", "FaceView", "FaceViews", "Scale", "Triple"]
+__all__ = ["Crops", "FaceView", "FaceViews", "Scale", "Triple", "unit_rows"]
 
 Crops = npt.NDArray[np.uint8]
 Triple: TypeAlias = tuple[float, float, float]
@@ -32,6 +33,7 @@ _COPIES = (
     (-8.0, 0.92, -3.0, 2.0, 36, True),
     (4.0, 1.10, 0.0, -4.0, 24, False),
 )
+_FEW_COPIES = 3
 _SAME_PERSON = 0.65
 """Faces at least this share as alike as a face is with its own copies count as one person."""
 
@@ -51,8 +53,8 @@ class FaceView:
 
     def people(self) -> list[int]:
         """The first face of each group of faces that look like one person."""
-        units = _units(self.faces)
-        own = float(np.mean([(units * _units(copy)).sum(axis=1) for copy in self.copies]))
+        units = unit_rows(self.faces)
+        own = float(np.mean([(units * unit_rows(copy)).sum(axis=1) for copy in self.copies]))
         alike = units @ units.T >= _SAME_PERSON * own
         first = np.arange(len(units))
         for _ in first:  # the smallest number spreads through each group
@@ -77,10 +79,29 @@ class FaceViews:
         self._dim = dim or facts.dims[0]
         self._size = facts.input_size or 112
         self._faces = _scaled(crops, self._size)
-        self._copies = [_scaled(_worse(crops, *copy), self._size) for copy in _COPIES]
+        self._copies = [_scaled(_worse(crops, *kind), self._size) for kind in _COPIES]
+
+        self._seen: dict[tuple[Scale, str], FaceView] = {}
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def few(self, count: int) -> FaceViews:
+        """The same network with that many of the faces, spread over all, and the first three kinds of copies."""
+        fewer = copy(self)
+        fewer._seen = {}
+        rows = np.unique(np.linspace(0, len(self._faces) - 1, count).round().astype(int))
+        fewer._faces = self._faces[rows]
+        fewer._copies = [each[rows] for each in self._copies[:_FEW_COPIES]]
+        return fewer
 
     def embed(self, scale: Scale, order: str) -> FaceView:
-        """What it makes of them; `scale` in the network's channel order."""
+        """What it makes of them, kept for the next time; `scale` in the network's channel order."""
+        if (scale, order) not in self._seen:
+            self._seen[scale, order] = self._embed(scale, order)
+        return self._seen[scale, order]
+
+    def _embed(self, scale: Scale, order: str) -> FaceView:
         spec = EmbedderSpec(
             name="trial",
             sha256=self._facts.sha256,
@@ -93,7 +114,7 @@ class FaceViews:
         )
         embedder = OnnxEmbedder(self._path, spec, num_threads=self._num_threads)
         return FaceView(
-            embedder.embed(self._faces)[0], [embedder.embed(copy)[0] for copy in self._copies]
+            embedder.embed(self._faces)[0], [embedder.embed(each)[0] for each in self._copies]
         )
 
 
@@ -122,14 +143,14 @@ def _worse(
 
 def _gaps(faces: FloatArray, worse: FloatArray) -> FloatArray:
     """(N,) similarity of each face with its own copy, less the mean of that with the others'."""
-    first, second = _units(faces), _units(worse)
+    first, second = unit_rows(faces), unit_rows(worse)
     cosines = first @ second.T
     own = np.diag(cosines)
     gaps: FloatArray = (own - (cosines.sum(axis=1) - own) / (len(cosines) - 1)).astype(np.float32)
     return gaps
 
 
-def _units(embeddings: FloatArray) -> npt.NDArray[np.float64]:
+def unit_rows(embeddings: FloatArray) -> npt.NDArray[np.float64]:
     """Rows of unit length; zero where a row is not finite or has no length (it was fed wrongly)."""
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         units = embeddings.astype(np.float64) / row_norms(embeddings)[:, None]

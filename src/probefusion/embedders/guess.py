@@ -24,7 +24,14 @@ from probefusion.embedders.inspection import EmbedderFacts
 from probefusion.errors import DtypeError, FileFormatError, InvalidInputError, ShapeError
 from probefusion.types import UNIT_TOLERANCE, FloatArray
 
-__all__ = ["MIN_FACES", "SCALINGS", "Feeding", "PreprocessingGuess", "guess_preprocessing"]
+__all__ = [
+    "MIN_FACES",
+    "SCALINGS",
+    "Feeding",
+    "PreprocessingGuess",
+    "guess_preprocessing",
+    "mean_and_std",
+]
 
 MIN_FACES = 8
 """Fewer faces than this say too little."""
@@ -82,7 +89,7 @@ class Feeding:
     @property
     def settings(self) -> dict[str, object]:
         """As fields of `EmbedderSpec`."""
-        mean, std = _mean_and_std(self.scaling, self.channel_order)
+        mean, std = mean_and_std(self.scaling, self.channel_order)
         return {"channel_order": self.channel_order, "mean": mean, "std": std}
 
 
@@ -101,6 +108,7 @@ class PreprocessingGuess:
         order_agreement: Share of them that prefer the proposed channel order, at that scaling.
         norm_falls: Share of the worse copies whose embedding is shorter than their face's, or None
             where the network gives unit vectors.
+        other_doubts: What was found elsewhere that makes the proposal doubtful, as faces that are turned, in words.
     """
 
     feedings: tuple[Feeding, ...]
@@ -110,6 +118,7 @@ class PreprocessingGuess:
     scaling_agreement: float
     order_agreement: float
     norm_falls: float | None
+    other_doubts: tuple[str, ...] = ()
 
     @property
     def best(self) -> Feeding:
@@ -140,7 +149,7 @@ class PreprocessingGuess:
     @property
     def doubts(self) -> tuple[str, ...]:
         """Why nothing can be said with any certainty, in words; () where nothing speaks against it."""
-        found = []
+        found = list(self.other_doubts)
         if self.num_people < MIN_FACES:
             found.append(
                 f"the {self.num_faces} faces look like {self.num_people} different people, expected at least "
@@ -194,7 +203,7 @@ def guess_preprocessing(
         )
     views = FaceViews(path, facts, crops, dim=dim, num_threads=num_threads)
     seen = {
-        (scaling, order): views.embed(_mean_and_std(scaling, order), order)
+        (scaling, order): views.embed(mean_and_std(scaling, order), order)
         for scaling in SCALINGS
         for order in ("RGB", "BGR")
     }
@@ -205,7 +214,7 @@ def guess_preprocessing(
     ranked = sorted(gaps, key=lambda key: -float(gaps[key].mean()))
     best = ranked[0]
     scaling_agreement, order_agreement = _agreements(gaps, best)
-    elsewhere = [views.embed(scale, best[1]) for scale in _around(*_mean_and_std(*best))]
+    elsewhere = [views.embed(scale, best[1]) for scale in _around(*mean_and_std(*best))]
     return PreprocessingGuess(
         feedings=tuple(
             Feeding(scaling=scaling, channel_order=order, gap=float(gaps[scaling, order].mean()))
@@ -220,7 +229,7 @@ def guess_preprocessing(
     )
 
 
-def _mean_and_std(scaling: str, order: str) -> Scale:
+def mean_and_std(scaling: str, order: str) -> Scale:
     """A scaling in the network's channel order."""
     mean, std = SCALINGS[scaling]
     return (mean, std) if order == "RGB" else (mean[::-1], std[::-1])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probefusion.pipeline.compare import Comparison
+    from probefusion.pipeline.doctor import Diagnosis, Finding, diagnose
     from probefusion.pipeline.pipeline import Pipeline
     from probefusion.pipeline.results import (
         FaceChoice,
@@ -24,26 +25,32 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "Diagnosis",
     "Extract",
     "FaceChoice",
+    "Finding",
     "FoundFace",
     "Fused",
     "FusedPeople",
     "ImageWeight",
     "Pipeline",
     "Strangers",
+    "diagnose",
 ]
 
 _LAZY = {
     "Comparison": "probefusion.pipeline.compare",
+    "Diagnosis": "probefusion.pipeline.doctor",
     "Extract": "probefusion.pipeline.videos",
     "FaceChoice": "probefusion.pipeline.results",
+    "Finding": "probefusion.pipeline.doctor",
     "FoundFace": "probefusion.pipeline.results",
     "Fused": "probefusion.pipeline.results",
     "FusedPeople": "probefusion.pipeline.results",
     "ImageWeight": "probefusion.pipeline.results",
     "Pipeline": "probefusion.pipeline.pipeline",
     "Strangers": "probefusion.pipeline.strangers",
+    "diagnose": "probefusion.pipeline.doctor",
 }
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "UnalignedPersonError",
     "check_data_aligned",
     "landmark_offset",
+    "median_offset",
     "spread",
 ]
 
@@ -138,8 +139,7 @@ class AlignmentCheck:
         found = [offset for offset in offsets if offset is not None]
         if not found:
             return
-        median = float(np.median(found))
-        largest = next(most for count, most in _LARGEST if len(found) >= count)
+        median, largest = _median_and_largest(found)
         if median > largest:
             raise refusal(
                 f"{self._name}: in {len(found)} of {len(offsets)} images that were looked at, eyes, nose and "
@@ -266,6 +266,32 @@ def landmark_offset(image: npt.NDArray[np.uint8], detector: Detector) -> float |
         return None
     squares = np.sum((face.landmarks - _MARGIN - ARCFACE_LANDMARKS) ** 2, axis=1)
     return float(np.sqrt(squares.mean()))
+
+
+def median_offset(
+    images: Iterable[npt.NDArray[np.uint8]], detector: Detector | None = None
+) -> tuple[float, float] | None:
+    """How far landmarks are from their places in crops, and how far they may be, without refusing anything.
+
+    Args:
+        images: (S, S, 3) uint8 RGB each.
+        detector: Finds the faces; None takes a known one that is on this machine.
+
+    Returns:
+        The median over the faces that were found and the largest that is usual for so many, both in pixels of
+        a 112x112 crop; None without a detector, or if it finds no face.
+    """
+    detector = detector or _detector_at_hand()
+    if detector is None:
+        return None
+    offsets = [landmark_offset(image, detector) for image in images]
+    found = [offset for offset in offsets if offset is not None]
+    return _median_and_largest(found) if found else None
+
+
+def _median_and_largest(found: Sequence[float]) -> tuple[float, float]:
+    largest = next(most for count, most in _LARGEST if len(found) >= count)
+    return float(np.median(found)), largest
 
 
 def _detector_at_hand() -> Detector | None:

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.embedders import EmbedderFacts, inspect_embedder
+from probefusion.embedders import CropQuality, EmbedderFacts, inspect_embedder
 from probefusion.embedders.guess import PreprocessingGuess, guess_preprocessing
-from probefusion.embedders.onnx_graph import read_model
+from probefusion.embedders.network_faults import NetworkCheck, check_network
+from probefusion.embedders.onnx_graph import image_input, read_model
 from probefusion.embedders.style_taps import map_shapes
 from probefusion.errors import ConfigError, EmptySetError
 from probefusion.faces import list_images
 from probefusion.faces.images import SkippedImage, read_crops
+from probefusion.screening.crop_faults import check_crops
 from probefusion.zoo.embedders import ARCFACE_PREPROCESSING, form_of
 from probefusion.zoo.manifest import KnownModel, find_by_sha256, remember_model
 
@@ -36,6 +38,7 @@ class ModelInspection:
         tap_shapes: Shape (C, H, W) of each proposed style tap by its name.
         known: The manifest's entry of this file, or None.
         guess: How it wants to be fed, or None if no faces were given.
+        network: What running it showed: whether it runs as in training, or images mix in a batch.
         form_of: Fingerprint of the embedder whose 8-bit form it is, as the file says, or None.
     """
 
@@ -44,6 +47,7 @@ class ModelInspection:
     tap_shapes: Mapping[str, tuple[int, ...]]
     known: KnownModel | None
     guess: PreprocessingGuess | None
+    network: NetworkCheck
     form_of: str | None
 
 
@@ -75,17 +79,33 @@ def inspect_model(
     facts = _stated_norm(inspect_embedder(path), norm_output)
     model, _ = read_model(path, sha256=facts.sha256)
     shapes = map_shapes(model, input_size=facts.input_size or 112, names=facts.style_taps)
+    network = check_network(path, facts, _noise(model, facts), norm_output=facts.norm_output)
     guess = None
     if crops is not None:
         guess = guess_preprocessing(path, facts, crops, dim=dim, num_threads=num_threads)
+        seen = check_crops(crops, CropQuality(num_threads=num_threads), judges_cut=_is_112(facts))
+        guess = replace(guess, other_doubts=(*network.doubts, *seen.doubts))
     return ModelInspection(
         path=path,
         facts=facts,
         tap_shapes={name: shape[1:] for name, (shape, _) in shapes.items()},
         known=find_by_sha256(facts.sha256),
         guess=guess,
+        network=network,
         form_of=form_of(model),
     )
+
+
+def _noise(model: Any, facts: EmbedderFacts) -> npt.NDArray[Any]:
+    """Four images of noise as the network takes them, whatever its scale."""
+    size = facts.input_size or 112
+    shape = (4, size, size, 3) if facts.channels_last else (4, 3, size, size)
+    noise = np.random.default_rng(0).uniform(-1, 1, shape)
+    return noise.astype(image_input(model).dtype)
+
+
+def _is_112(facts: EmbedderFacts) -> bool:
+    return facts.input_size in (None, 112)
 
 
 def _stated_norm(facts: EmbedderFacts, name: str | None) -> EmbedderFacts:
