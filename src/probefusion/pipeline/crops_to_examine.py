@@ -13,7 +13,7 @@ from probefusion.embedders.face_views import Crops
 from probefusion.errors import EmptySetError
 from probefusion.extras import import_cv2
 from probefusion.faces import Detector, ImageSource, SkippedImage, list_images, read_images
-from probefusion.faces.detect import crop_largest_face
+from probefusion.faces.cropping import crop_largest_face
 from probefusion.faces.images import scale_square
 from probefusion.pipeline.alignment_check import Paths, spread
 from probefusion.reports.findings import Finding
@@ -101,14 +101,11 @@ def sized(crops: Crops, size: int) -> Crops:
 def _crop(source: ImageSource, image: Image, detector: Detector | None) -> Image | SkippedImage:
     if detector is None:
         return _squeezed(image)
-    found = crop_largest_face(image, detector, size=_SIDE)
-    if not isinstance(found, str):
-        return found[0]
-    for turn in (1, 2, 3):  # a face that lies is found by its turned copy, and shown as it lay
-        again = crop_largest_face(np.rot90(image, turn).copy(), detector, size=_SIDE)
-        if not isinstance(again, str):
-            return np.rot90(again[0], -turn).copy()
-    return SkippedImage(source=source.name, reason=found)
+    found = crop_largest_face(image, detector, size=_SIDE, source=source.name)
+    if isinstance(found, str):
+        return SkippedImage(source=source.name, reason=found)
+    as_it_lay: Image = np.rot90(found.crop, found.facts.turned // 90).copy()
+    return as_it_lay
 
 
 def _squeezed(image: Image) -> Image:
