@@ -2,7 +2,7 @@
 
 The definition, `calibration-sets/v1`. Of each person and medium there is one set of images as they are: the
 images in the order of the SHA-256 of their names, as many as the largest of the sizes that they suffice for. Of the first
-`num_poor` people, in the order of the SHA-256 of their names, there is one poor set a medium: positions
+`num_poor` people, in the order of the SHA-256 of their names, there is one poor set, of the first medium: positions
 0, 1, ... draw an image, with replacement. With w0, w1, w2, w3 the first four big-endian 64-bit numbers of
 the SHA-256 of `calibration-sets/v1|<position>|<person>|<medium>`, the image is number w0 mod K, t1 and t2 are
 w1 and w2 over 2^64, and the severity is 1 - 0.4 t2 if t1 < 0.85, else 0.6 t2. Even w3 are degraded by
@@ -34,7 +34,15 @@ from probefusion.protocols.degraded_folder import ProbeImage
 from probefusion.protocols.people import People, composed, read_people
 from probefusion.types import EmbeddingSet
 
-__all__ = ["SETS_VERSION", "DrawnSet", "EmbeddedSets", "draw_sets", "embed_sets", "read_faces"]
+__all__ = [
+    "SETS_VERSION",
+    "DrawnSet",
+    "EmbeddedSets",
+    "draw_sets",
+    "embed_sets",
+    "in_order_of_hash",
+    "read_faces",
+]
 
 SETS_VERSION = "calibration-sets/v1"
 """Name of the definition in this module."""
@@ -133,21 +141,17 @@ def draw_sets(
         medium_by: Text in the names of files up to which a name says the medium; None: a person's images
             are of one.
     """
-    ordered = sorted(subjects, key=_digest)
     drawn = []
-    for place, person in enumerate(ordered):
+    for place, person in enumerate(in_order_of_hash(subjects)):
         media: dict[str, list[str]] = {}
         for name in people.images[person]:
-            file = name.rpartition("/")[2]
-            media.setdefault(file.partition(medium_by)[0] if medium_by else "", []).append(name)
-        for medium, names in media.items():
-            names.sort(key=_digest)
+            media.setdefault(_medium_of(name, medium_by), []).append(name)
+        for medium, listed in sorted(media.items()):
+            names = in_order_of_hash(listed)
             kept = max(size for size in sizes if size <= len(names))
             clean = [ProbeImage(source=name, severity=0.0, seed=0) for name in names[:kept]]
-            drawn.append(
-                DrawnSet(person=person, medium=medium, is_poor=False, images=tuple(clean))
-            )
-            if place < num_poor:
+            drawn.append(DrawnSet(person=person, medium=medium, is_poor=False, images=tuple(clean)))
+            if place < num_poor and medium == min(media):
                 poor = [_poor(names, f"{at}|{person}|{medium}") for at in range(sizes[-1])]
                 drawn.append(
                     DrawnSet(person=person, medium=medium, is_poor=True, images=tuple(poor))
@@ -202,6 +206,16 @@ def _poor(names: Sequence[str], place: str) -> ProbeImage:
     first, second = (word / 2**64 for word in words[1:3])
     severity = 1 - (1 - _BAD_ABOVE) * second if first < _BAD_SHARE else _BAD_ABOVE * second
     return ProbeImage(source=names[words[0] % len(names)], severity=severity, seed=words[3])
+
+
+def _medium_of(name: str, medium_by: str | None) -> str:
+    file = name.rpartition("/")[2]
+    return file.partition(medium_by)[0] if medium_by and medium_by in file else ""
+
+
+def in_order_of_hash(names: Iterable[str]) -> list[str]:
+    """Names in the order of the SHA-256 of their NFC form: as good as chance, and always the same."""
+    return sorted(names, key=_digest)
 
 
 def _digest(name: str) -> str:

@@ -311,7 +311,9 @@ def _search_in(
             similarities = sets.vectors[searched] @ sets.vectors[gallery].T
             people = sets.people[searched]
             limits = model.thresholds(
-                terms[searched], terms[gallery], [rate_per_comparison(rate, size) for rate in _FPIRS]
+                terms[searched],
+                terms[gallery],
+                [rate_per_comparison(rate, size) for rate in _FPIRS],
             )
             for rate, wanted in zip(_FPIRS, limits, strict=True):
                 hit = (similarities >= wanted).any(axis=1)

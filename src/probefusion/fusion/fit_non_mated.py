@@ -61,9 +61,7 @@ def pairs_of(sets: Sets) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int
     for population in np.unique(sets.populations):
         members = np.flatnonzero(sets.populations == population)
         cells = np.stack([sets.kinds[members], sets.num_images[members]], axis=1)
-        each = [
-            members[(cells == cell).all(axis=1)] for cell in np.unique(cells, axis=0)
-        ]
+        each = [members[(cells == cell).all(axis=1)] for cell in np.unique(cells, axis=0)]
         found += [(each[i], each[j]) for i in range(len(each)) for j in range(i, len(each))]
     return found
 
@@ -100,7 +98,13 @@ def fit_non_mated(sets: Sets, *, seed: int = 0) -> NonMatedModel:
     level = float(np.quantile(z, _LEVEL))
     log_first, log_second = terms[first, -1], terms[second, -1]
     tail = np.stack(
-        [np.ones(len(z)), log_first + log_second, log_first * log_second, similarities - residual, half],
+        [
+            np.ones(len(z)),
+            log_first + log_second,
+            log_first * log_second,
+            similarities - residual,
+            half,
+        ],
         axis=1,
     )
     is_above = z > level
