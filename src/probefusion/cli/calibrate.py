@@ -71,6 +71,13 @@ def add_parser(commands: Any) -> None:
         metavar="TEXT",
         help="files whose names agree up to it are of one film, not compared",
     )
+    parser.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="PERSON",
+        help="not taken, as mislabelled",
+    )
     card = parser.add_argument_group("the card of a fuser folder")
     card.add_argument("--keep-card", action="store_true", help="leave its thresholds as they are")
     card.add_argument("--mix", choices=("hard", "mixed", "clean"), default="hard")
@@ -101,6 +108,7 @@ def run(options: argparse.Namespace) -> int:
             num_poor=options.poor_people,
             related_by=options.related_by,
             medium_by=options.medium_by,
+            leave_out=options.leave_out,
             keep_card=options.keep_card,
             mix=options.mix,
             folds=options.folds,

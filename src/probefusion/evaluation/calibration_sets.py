@@ -1,13 +1,13 @@
 """Sets of images for a calibration: as they are and degraded, of labelled people or of a pile of faces.
 
 The definition, `calibration-sets/v1`. Of each person and medium there is one set of images as they are: the
-images in the order of the SHA-256 of their names, as many as the largest of the sizes that they suffice for. Of the first
-`num_poor` people, in the order of the SHA-256 of their names, there is one poor set, of the first medium: positions
-0, 1, ... draw an image, with replacement. With w0, w1, w2, w3 the first four big-endian 64-bit numbers of
-the SHA-256 of `calibration-sets/v1|<position>|<person>|<medium>`, the image is number w0 mod K, t1 and t2 are
-w1 and w2 over 2^64, and the severity is 1 - 0.4 t2 if t1 < 0.85, else 0.6 t2. Even w3 are degraded by
-`face-degradation/v1`, odd ones by `face-broadcast/v1`, from NumPy's `PCG64(w3)`. Sets are nested: that of N
-images is the first N.
+images in the order of the SHA-256 of their names, as many as the largest of the sizes that they suffice for.
+Of the first `num_poor` people, in the order of the SHA-256 of their names, there is one poor set, of the first
+medium: positions 0, 1, ... draw an image, with replacement. With w0, w1, w2, w3 the first four big-endian
+64-bit numbers of the SHA-256 of `calibration-sets/v1|<position>|<person>|<medium>`, the image is number w0 mod
+K, t1 and t2 are w1 and w2 over 2^64, and the severity is 1 - 0.4 t2 if t1 < 0.85, else 0.6 t2. Even w3 are
+degraded by `face-degradation/v1`, odd ones by `face-broadcast/v1`, from NumPy's `PCG64(w3)`. Sets are nested:
+that of N images is the first N.
 """
 
 from __future__ import annotations

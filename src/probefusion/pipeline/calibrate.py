@@ -79,6 +79,7 @@ def calibrate(
     num_poor: int = 250,
     related_by: str | None = None,
     medium_by: str | None = None,
+    leave_out: Sequence[str] = (),
     keep_card: bool = False,
     cache: StrPath | None = None,
     preprocessing: str | None = None,
@@ -122,6 +123,7 @@ def calibrate(
             compared, as "_MID" for F0001_MID1 and F0001_MID2.
         medium_by: Text in the names of files; images of a person that agree up to it are of one medium, as
             "__" for FILM__12.jpg, and two sets of one medium are never compared.
+        leave_out: Names of people who are not taken, as of mislabelled folders.
         keep_card: Whether the thresholds in the card of a fuser folder stay as they are.
         cache: Folder that keeps embeddings; None keeps none.
         preprocessing: How images go into an embedder that is not known ("arcface").
@@ -192,7 +194,9 @@ def calibrate(
         )
     warnings = list(_warnings(opened, folds))
     record = None
-    why = check_num_people(populations, folds, num_people, related_by, is_needed=not fills_card)
+    why = check_num_people(
+        populations, folds, num_people, related_by, leave_out, is_needed=not fills_card
+    )
     if why is None:
         record = measure(
             opened,
@@ -204,6 +208,7 @@ def calibrate(
             num_poor=num_poor,
             related_by=related_by,
             medium_by=medium_by,
+            leave_out=leave_out,
             cache=cache,
             num_threads=num_threads,
             progress=on_embed,

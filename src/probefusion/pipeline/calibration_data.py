@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,11 @@ from probefusion.protocols.people import namesake_key
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
     from probefusion.fusion import Fuser
-    from probefusion.fusion.calibration import CalibrationRecord
+    from probefusion.fusion.calibration import CalibrationRecord, CalibrationSource
+    from probefusion.fusion.fit_non_mated import Sets
     from probefusion.protocols.people import People
 
-__all__ = ["FALSE_MATCH_RATES", "check_num_people", "measure"]
+__all__ = ["FALSE_MATCH_RATES", "check_num_people", "fused_sets", "measure"]
 
 FALSE_MATCH_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 """Rates that are measured, where the comparisons support them."""
@@ -32,6 +33,7 @@ def check_num_people(
     folds: Sequence[int],
     num_people: int,
     related_by: str | None,
+    leave_out: Sequence[str],
     *,
     is_needed: bool,
 ) -> str | None:
@@ -45,7 +47,7 @@ def check_num_people(
     kinships = {
         (place, _family(person, related_by))
         for place, people in enumerate(populations)
-        for person in _chosen(people, folds if place == 0 else None, num_people)
+        for person in _chosen(people, folds if place == 0 else None, num_people, leave_out)
     }
     if len(kinships) >= MIN_PEOPLE:
         return None
@@ -58,7 +60,7 @@ def check_num_people(
     return why
 
 
-def measure(
+def fused_sets(
     fuser: Fuser,
     embedder: Embedder,
     populations: Sequence[People],
@@ -69,14 +71,19 @@ def measure(
     num_poor: int,
     related_by: str | None,
     medium_by: str | None,
+    leave_out: Sequence[str],
     cache: str | Path | None,
     num_threads: int | None,
     progress: Callable[[int, int], None] | None,
-) -> CalibrationRecord:
-    """Draws, embeds, fuses and compares; arguments as for `probefusion.calibrate`."""
+) -> tuple[Sets, list[CalibrationSource]]:
+    """Draws, embeds and fuses; arguments as for `probefusion.calibrate`.
+
+    Returns:
+        The templates, with kinds 3 p for sets as they are of population p, 3 p + 1 for one poor image of it and
+        3 p + 2 for several; and what each population is.
+    """
     from probefusion.embedders import CropQuality, JudgedEmbedder
-    from probefusion.evaluation.calibration_sets import SETS_VERSION, draw_sets, embed_sets
-    from probefusion.evaluation.threshold_evidence import make_calibration
+    from probefusion.evaluation.calibration_sets import draw_sets, embed_sets
     from probefusion.fusion.calibration import CalibrationSource
     from probefusion.fusion.fit_non_mated import Sets
 
@@ -89,7 +96,7 @@ def measure(
 
     parts, sources = [], []
     for place, people in enumerate(populations):
-        chosen = _chosen(people, folds if place == 0 else None, num_people)
+        chosen = _chosen(people, folds if place == 0 else None, num_people, leave_out)
         drawn = draw_sets(
             people, subjects=chosen, sizes=sizes, num_poor=num_poor, medium_by=medium_by
         )
@@ -113,12 +120,23 @@ def measure(
         )
         name = "data" if people.path is None else people.path.stem
         sources.append(CalibrationSource(name=name, num_people=len(chosen), num_sets=len(drawn)))
-    whole = Sets(
+    return Sets(
         **{
             name: np.concatenate([getattr(part, name) for part in parts])
             for name in Sets.__dataclass_fields__
         }
-    )
+    ), sources
+
+
+def measure(
+    fuser: Fuser, embedder: Embedder, populations: Sequence[People], **settings: Any
+) -> CalibrationRecord:
+    """As `fused_sets`, with its settings; fits and measures."""
+    from probefusion.evaluation.calibration_sets import SETS_VERSION
+    from probefusion.evaluation.threshold_evidence import make_calibration
+    from probefusion.fusion.fit_non_mated import Sets
+
+    whole, sources = fused_sets(fuser, embedder, populations, **settings)
     used, kinds = np.unique(whole.kinds, return_inverse=True)
     return make_calibration(
         Sets(**{**vars(whole), "kinds": kinds}),
@@ -131,12 +149,18 @@ def measure(
     )
 
 
-def _chosen(people: People, folds: Sequence[int] | None, num_people: int) -> list[str]:
+def _chosen(
+    people: People, folds: Sequence[int] | None, num_people: int, leave_out: Sequence[str]
+) -> list[str]:
     """Whom to take: of these folds, in the order of the hash of their names, namesakes once."""
     from probefusion.evaluation.calibration_sets import in_order_of_hash
     from probefusion.protocols.degraded_folder import fold_of
 
-    fitting = [person for person in people.images if folds is None or fold_of(person) in folds]
+    fitting = [
+        person
+        for person in people.images
+        if person not in leave_out and (folds is None or fold_of(person) in folds)
+    ]
     return in_order_of_hash({namesake_key(person): person for person in fitting}.values())[
         :num_people
     ]

@@ -1,0 +1,1 @@
+"""Experiments with what judges sets of images: thresholds, trust."""
