@@ -121,7 +121,8 @@ def _search(
             print(f"{_id(comparison):{width}}  {comparison.similarity:7.4f}{_verdict(comparison)}")
         if len(found) > len(best):
             print(f"and {len(found) - len(best)} less similar (--top {len(found)} lists all)")
-        _print_basis(best[0], options)
+        if best[0].threshold is not None or options.fpir is not None:
+            _print_basis(best[0], options)
     report_skipped(best[0].skipped)
     return 3 if best[0].skipped else 0
 

@@ -95,14 +95,19 @@ class NonMatedModel:
         return np.column_stack([np.ones(len(seen)), seen, numbers])
 
     def thresholds(
-        self, first: Floats, second: Floats, rates: Sequence[float], *, paired: bool = False
+        self,
+        first: Floats,
+        second: Floats,
+        rates: Sequence[float | Floats],
+        *,
+        paired: bool = False,
     ) -> list[Floats]:
         """Similarities from which on different people lie at these rates only.
 
         Args:
             first: (A, k + 2) `terms` of one side.
             second: (B, k + 2) of the other.
-            rates: Fractions.
+            rates: Fractions; for pairs also (A,), one for each.
             paired: Whether row i of one side goes with row i of the other.
 
         Returns:

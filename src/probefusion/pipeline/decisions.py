@@ -44,6 +44,9 @@ Calibrated: TypeAlias = str | os.PathLike[str] | CalibrationRecord | None
 NOT_COVERED = "people filmed by one camera, in one place or on one day, relatives, and people unlike those measured"
 """What no stated rate covers: among these, false matches are more frequent."""
 
+_MOST_CORRECTED = 4.0
+"""By how much at most a rate is corrected by what it came to."""
+
 _MARGIN = 0.02
 """How far outside what was seen a cosine may lie before it is told."""
 
@@ -162,43 +165,64 @@ def decide(
     sides = (first, second)
     terms = [model.terms(side.vectors, side.num_images) for side in sides]
     size = len(second.num_images)
-    rate = false_match_rate
-    if false_positive_rate is not None:
-        rate = rate_per_comparison(false_positive_rate, size)
-    limits = model.thresholds(terms[0], terms[1], [rate], paired=True)[0]
     looks = [
         [LOOKS[int(poor)] for poor in record.poor_looks(side.vectors).tolist()] for side in sides
     ]
-    nearest = [record.nearest_sizes(side.num_images).tolist() for side in sides]
+    pairs = list(zip(*looks, strict=True))
+    if false_positive_rate is None:
+        nearest = zip(
+            *(record.nearest_sizes(side.num_images).tolist() for side in sides), strict=True
+        )
+        bases = [
+            _of_pairs(record, pair, numbers, false_match_rate)
+            for pair, numbers in zip(pairs, nearest, strict=True)
+        ]
+        asked = np.array([basis.asked for basis in bases])
+    else:
+        bases = [_of_searches(record, size, false_positive_rate)] * size
+        asked = np.full(size, rate_per_comparison(bases[0].asked, size))
+    limits = model.thresholds(terms[0], terms[1], [asked], paired=True)[0]
     notes = [_outside(record, side, model.lowest, model.highest) for side in sides]
     found = []
-    for place, similarity in enumerate(limits.tolist()):
-        pair_looks = looks[0][place], looks[1][place]
-        numbers = int(first.num_images[place]), int(second.num_images[place])
-        basis: tuple[MeasuredRate | None, int, int, str]
-        if false_positive_rate is None:
-            basis = _of_pairs(record, pair_looks, (nearest[0][place], nearest[1][place]), rate)
-        else:
-            basis = _of_searches(record, size, false_positive_rate)
-        measured, trials, people, why = basis
+    for place, (similarity, basis) in enumerate(zip(limits.tolist(), bases, strict=True)):
         warnings = (*notes[0][place], *notes[1][place])
-        if measured is None:
-            found.append(Decision(why_none=why, warnings=warnings))
+        if basis.measured is None:
+            found.append(Decision(why_none=basis.why_none, warnings=warnings))
             continue
         threshold = MeasuredThreshold(
-            false_match_rate=measured.stated,
+            false_match_rate=basis.measured.stated,
             similarity=similarity,
-            num_images=max(numbers),
-            num_non_mated=trials,
+            num_images=max(int(side.num_images[place]) for side in sides),
+            num_non_mated=basis.num_trials,
             source=f"{record.sets}, {record.num_people} people",
-            low=measured.low,
-            high=measured.high,
-            num_people=people,
-            looks=pair_looks,
+            low=basis.measured.low,
+            high=basis.measured.high,
+            num_people=basis.num_people,
+            looks=pairs[place],
             gallery_size=None if false_positive_rate is None else size,
         )
         found.append(Decision(threshold=threshold, warnings=warnings))
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Basis:
+    """What a decision rests on.
+
+    Attributes:
+        asked: The rate that the model is asked for: the one wanted, corrected by what it came to on people that
+            were not fitted.
+        measured: The rate wanted with its interval, or None.
+        num_trials: Comparisons or searches it was measured with.
+        num_people: People.
+        why_none: Why it cannot be given.
+    """
+
+    asked: float
+    measured: MeasuredRate | None = None
+    num_trials: int = 0
+    num_people: int = 0
+    why_none: str = ""
 
 
 def _own_file(fuser: Fuser | None, made_by: str, embedder: str | None) -> Path | None:
@@ -213,48 +237,52 @@ def _own_file(fuser: Fuser | None, made_by: str, embedder: str | None) -> Path |
 
 def _of_pairs(
     record: CalibrationRecord, looks: tuple[str, str], sizes: tuple[int, int], rate: float
-) -> tuple[MeasuredRate | None, int, int, str]:
+) -> _Basis:
     """What was measured of such pairs, at the nearest rate that was; or why there is nothing."""
     stratum = record.stratum(looks, sizes)
     if stratum is None:
         why = f"the calibration has no pairs of {looks[0]} and {looks[1]} sets of so many images"
-        return None, 0, 0, why
+        return _Basis(asked=rate, why_none=why)
     return _checked(stratum.rates, rate, stratum.num_comparisons, stratum.num_people, "comparisons")
 
 
-def _of_searches(
-    record: CalibrationRecord, size: int, rate: float
-) -> tuple[MeasuredRate | None, int, int, str]:
+def _of_searches(record: CalibrationRecord, size: int, rate: float) -> _Basis:
     """What was measured of searches in the nearest size of gallery."""
     if not record.searches:
-        return None, 0, 0, "the calibration has too few people to measure searches with"
+        why = "the calibration has too few people to measure searches with"
+        return _Basis(asked=rate, why_none=why)
     nearest: MeasuredSearches = min(
         record.searches, key=lambda each: abs(np.log(each.gallery_size / size))
     )
     smallest, largest = record.searches[0].gallery_size, record.searches[-1].gallery_size
-    if not smallest / 10 <= size <= 2 * largest:
+    if not smallest / 10 <= size <= 4 * largest:
         why = (
             f"the gallery has {size:,} people; the calibration measured searches among {smallest:,} to "
             f"{largest:,}"
         )
-        return None, 0, 0, why
+        return _Basis(asked=rate, why_none=why)
     return _checked(nearest.rates, rate, nearest.num_searches, nearest.num_people, "searches")
 
 
 def _checked(
     rates: Sequence[MeasuredRate], rate: float, trials: int, people: int, what: str
-) -> tuple[MeasuredRate | None, int, int, str]:
+) -> _Basis:
     if not rates or not is_supported(rate, trials):
-        return None, trials, people, why_unsupported(rate, trials, what, people)
+        return _Basis(asked=rate, why_none=why_unsupported(rate, trials, what, people))
     nearest = min(rates, key=lambda each: abs(np.log(each.stated / rate)))
-    factor = rate / nearest.stated
-    scaled = MeasuredRate(
-        stated=rate,
-        achieved=nearest.achieved * factor,
-        low=nearest.low * factor,
-        high=min(1.0, nearest.high * factor),
+    achieved = max(nearest.achieved, nearest.stated / _MOST_CORRECTED)
+    share = rate / achieved
+    return _Basis(
+        asked=min(0.5, rate * min(_MOST_CORRECTED, nearest.stated / achieved)),
+        measured=MeasuredRate(
+            stated=rate,
+            achieved=nearest.achieved * share,
+            low=nearest.low * share,
+            high=min(1.0, nearest.high * share),
+        ),
+        num_trials=trials,
+        num_people=people,
     )
-    return scaled, trials, people, ""
 
 
 def _outside(
