@@ -1,4 +1,4 @@
-"""Do stated rates hold for other people? A model fitted to half of the people decides about the rest.
+"""Do stated rates hold for other people? A calibration made of half of the people decides about the rest.
 
     python -m research.screening.thresholds FUSER --embedder MODEL --data ZIP [--also ZIP ...] --cache DIR
 
@@ -18,9 +18,11 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from probefusion.evaluation.calibration_sets import read_faces
-from probefusion.fusion.fit_non_mated import Sets, fit_non_mated
+from probefusion.evaluation.threshold_evidence import make_calibration
+from probefusion.fusion.fit_non_mated import Sets
 from probefusion.metrics.tails import rate_per_comparison
-from probefusion.pipeline.calibration_data import fused_sets
+from probefusion.pipeline.calibration_data import FALSE_MATCH_RATES, fused_sets
+from probefusion.pipeline.decisions import asked_of_pairs, asked_of_searches
 from probefusion.zoo import load_embedder, load_fuser
 
 RATES = (1e-2, 1e-3, 1e-4)
@@ -62,15 +64,23 @@ def main() -> None:
     halves = [np.flatnonzero(first), np.flatnonzero(~first)]
     counts: dict[tuple[int, ...], np.ndarray] = defaultdict(lambda: np.zeros(1 + 2 * len(RATES)))
     searches: dict[tuple[int, float], list[float]] = defaultdict(list)
-    _, kinds = np.unique(sets.kinds, return_inverse=True)
+    used, kinds = np.unique(sets.kinds, return_inverse=True)
     numbered = Sets(**{**vars(sets), "kinds": kinds})
     for fitted, other in (halves, halves[::-1]):
-        model = fit_non_mated(numbered.part(fitted))
+        record = make_calibration(
+            numbered.part(fitted),
+            [bool(kind % 3) for kind in used],
+            embedder=embedder.fingerprint,
+            fuser=fuser.fingerprint,
+            protocol="half",
+            sources=sources,
+            rates=FALSE_MATCH_RATES,
+        )
         rest = sets.part(other)
-        terms = model.terms(rest.vectors, rest.num_images)
-        _count(model, rest, terms, fuser, counts)
+        terms = record.model.model().terms(rest.vectors, rest.num_images)
+        _count(record, rest, terms, fuser, counts)
         for place in range(len(sources)):
-            _search(model, rest, terms, place, searches, rng)
+            _search(record, rest, terms, place, searches, rng)
     out = sys.stdout.write
     for (population, poor, n, other_poor, m), found in sorted(counts.items()):
         names = [("clean", "poor")[each] for each in (poor, other_poor)]
@@ -82,7 +92,9 @@ def main() -> None:
         out(f"gallery {size} FPIR {rate:g}: {np.mean(shares):.4f}\n")
 
 
-def _count(model, sets, terms, fuser, counts) -> None:
+def _count(record, sets, terms, fuser, counts) -> None:
+    model = record.model.model()
+    looks = record.poor_looks(sets.vectors)
     poor = (sets.kinds % 3 > 0).astype(int)
     for population in np.unique(sets.populations):
         cells = {
@@ -101,7 +113,14 @@ def _count(model, sets, terms, fuser, counts) -> None:
             found = [apart.sum()]
             found += [
                 ((similar >= limit) & apart).sum()
-                for limit in model.thresholds(terms[rows], terms[others], RATES)
+                for limit in model.thresholds(
+                    terms[rows],
+                    terms[others],
+                    [
+                        asked_of_pairs(record, looks[rows], looks[others], (a[1], b[1]), rate)
+                        for rate in RATES
+                    ],
+                )
             ]
             for rate in RATES:
                 card = fuser.threshold_for(rate, max(a[1], b[1]))
@@ -111,8 +130,9 @@ def _count(model, sets, terms, fuser, counts) -> None:
             counts[(int(population), *a, *b)] += np.array(found, dtype=float)
 
 
-def _search(model, sets, terms, population, searches, rng) -> None:
+def _search(record, sets, terms, population, searches, rng) -> None:
     """Searches among clean single images; the population alone, relatives of the searched left out."""
+    model = record.model.model()
     member = sets.populations == population
     entries = np.flatnonzero(member & (sets.num_images == 1) & (sets.kinds % 3 == 0))
     for size in GALLERIES:
@@ -125,7 +145,12 @@ def _search(model, sets, terms, population, searches, rng) -> None:
             probes = np.flatnonzero(member & ~np.isin(sets.people, sets.people[gallery]))
             similar = sets.vectors[probes] @ sets.vectors[gallery].T
             limits = model.thresholds(
-                terms[probes], terms[gallery], [rate_per_comparison(rate, size) for rate in FPIRS]
+                terms[probes],
+                terms[gallery],
+                [
+                    rate_per_comparison(asked_of_searches(record, size, rate), size)
+                    for rate in FPIRS
+                ],
             )
             for rate, limit in zip(FPIRS, limits, strict=True):
                 searches[(size, rate)].append(float((similar >= limit).any(axis=1).mean()))

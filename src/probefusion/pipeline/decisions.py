@@ -34,6 +34,8 @@ __all__ = [
     "Decision",
     "MeasuredThreshold",
     "Side",
+    "asked_of_pairs",
+    "asked_of_searches",
     "decide",
     "find_calibration",
 ]
@@ -233,6 +235,24 @@ def _own_file(fuser: Fuser | None, made_by: str, embedder: str | None) -> Path |
         return None
     name = f"{made_by}.{embedder}".replace("@", "-")
     return bundled_folder() / "calibrations" / f"{name}.json"
+
+
+def asked_of_pairs(
+    record: CalibrationRecord,
+    first: npt.NDArray[np.bool_],
+    second: npt.NDArray[np.bool_],
+    sizes: tuple[int, int],
+    rate: float,
+) -> npt.NDArray[np.float64]:
+    """The rates (A, B) that the model is asked for, by the looks (whether poor) of sets of these sizes."""
+    table = np.array([[_of_pairs(record, (a, b), sizes, rate).asked for b in LOOKS] for a in LOOKS])
+    asked: npt.NDArray[np.float64] = table[first.astype(int)[:, None], second.astype(int)]
+    return asked
+
+
+def asked_of_searches(record: CalibrationRecord, size: int, rate: float) -> float:
+    """The rate of searches that the model is asked for."""
+    return _of_searches(record, size, rate).asked
 
 
 def _of_pairs(
