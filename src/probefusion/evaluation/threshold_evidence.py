@@ -275,7 +275,11 @@ def _search(
     """Tallies searches for people who are not in the gallery: one set as it is of each of the others."""
     is_entry = (sets.num_images == 1) & ~look.are_poor[sets.kinds]
     terms = model.terms(sets.vectors, sets.num_images)
-    groups = [np.unique(sets.populations), *([each] for each in np.unique(sets.populations))]
+    populations = np.unique(sets.populations)
+    groups: list[Whole] = [
+        populations,
+        *(populations[[place]] for place in range(len(populations))),
+    ]
     for whose, group in zip((-1, *range(len(groups) - 1)), groups, strict=True):
         if whose >= 0 and len(groups) == 2:
             continue

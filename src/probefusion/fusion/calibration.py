@@ -232,9 +232,10 @@ class CalibrationRecord:
 
     def nearest_sizes(self, num_images: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """The calibrated numbers of images that are nearest to others, as ratios."""
-        sizes = np.array(self.sizes)
+        sizes = np.array(self.sizes, dtype=np.int64)
         gap = np.abs(np.log(np.atleast_1d(num_images))[:, None] - np.log(sizes))
-        return sizes[gap.argmin(axis=1)]
+        found: npt.NDArray[np.int64] = sizes[gap.argmin(axis=1)]
+        return found
 
     def poor_looks(self, vectors: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Which templates look like those of degraded sets, (T,)."""

@@ -47,12 +47,14 @@ class Sets:
         """Some of them."""
         return Sets(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
 
-    def different(self, rows: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> Floats:
+    def different(
+        self, rows: npt.NDArray[np.int64], others: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
         """(A, B) booleans: whether two are of different people, and may be compared."""
-        apart = self.people[rows][:, None] != self.people[others]
+        apart: npt.NDArray[np.bool_] = self.people[rows][:, None] != self.people[others]
         media = self.media[rows][:, None]
         apart &= (media < 0) | (media != self.media[others])
-        return apart  # type: ignore[no-any-return]
+        return apart
 
 
 def pairs_of(sets: Sets) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
@@ -158,7 +160,7 @@ def _symmetric_columns(first: Floats, second: Floats) -> Floats:
     rows, columns = np.triu_indices(first.shape[1])
     mixed = first[:, rows] * second[:, columns]
     mixed += first[:, columns] * second[:, rows]
-    return mixed  # type: ignore[no-any-return]
+    return mixed
 
 
 def _square(found: Floats, size: int) -> Floats:
