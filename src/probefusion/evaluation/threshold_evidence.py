@@ -40,6 +40,8 @@ MIN_PEOPLE = 50
 _REPLICATES = 300
 _GALLERIES = (100, 200, 500, 1_000, 2_000)
 _FPIRS = (0.1, 0.03, 0.01)
+_GALLERY_SHARE = 0.8
+"""Of the people of a population how many a gallery holds at most."""
 _DRAWS = 4
 """Galleries of one size that are drawn; a search in each of them counts as one of four parts of one search."""
 
@@ -272,20 +274,25 @@ def _search(
     tallies: dict[_Key, _Tally],
     rng: np.random.Generator,
 ) -> None:
-    """Tallies searches for people who are not in the gallery: one set as it is of each of the others."""
+    """Tallies searches for people who are not in the gallery: one set as it is of each of the others.
+
+    Galleries are of one population; of all together only where they are larger than any population.
+    """
     is_entry = (sets.num_images == 1) & ~look.are_poor[sets.kinds]
     terms = model.terms(sets.vectors, sets.num_images)
     populations = np.unique(sets.populations)
-    groups: list[Whole] = [
-        populations,
-        *(populations[[place]] for place in range(len(populations))),
-    ]
-    for whose, group in zip((-1, *range(len(groups) - 1)), groups, strict=True):
-        if whose >= 0 and len(groups) == 2:
-            continue
-        member = np.isin(sets.populations, group)
-        _search_in(model, sets, terms, np.flatnonzero(member & is_entry), np.flatnonzero(member),
-                   whose, draws, tallies, rng)  # fmt: skip
+    parts = [sets.populations == population for population in populations]
+    counts = [len(np.unique(sets.people[part & is_entry])) for part in parts]
+    whole = np.ones(len(sets.people), dtype=bool)
+    num_all = len(np.unique(sets.people[is_entry]))
+    for size in _GALLERIES:
+        fitting = [place for place, count in enumerate(counts) if size <= _GALLERY_SHARE * count]
+        chosen = [(parts[place], (int(populations[place]), -1)) for place in fitting]
+        if not chosen and size <= _GALLERY_SHARE * num_all:
+            chosen = [(whole, (-1,))]
+        for member, whose in chosen:
+            _search_in(model, sets, terms, np.flatnonzero(member & is_entry), np.flatnonzero(member),
+                       size, whose, draws, tallies, rng)  # fmt: skip
 
 
 def _search_in(
@@ -294,35 +301,31 @@ def _search_in(
     terms: Floats,
     entries: Whole,
     probes: Whole,
-    whose: int,
+    size: int,
+    whose: tuple[int, ...],
     draws: Floats,
     tallies: dict[_Key, _Tally],
     rng: np.random.Generator,
 ) -> None:
-    """Searches of the probes in galleries of these entries, one of each person at most."""
-    owners = np.unique(sets.people[entries])
-    for size in _GALLERIES:
-        if size > 0.8 * len(owners):
-            continue
-        for _ in range(_DRAWS):
-            mixed = rng.permutation(entries)
-            _, first = np.unique(sets.people[mixed], return_index=True)
-            gallery = mixed[rng.permutation(first)[:size]]
-            enrolled = np.unique(sets.people[gallery])
-            searched = probes[~np.isin(sets.people[probes], enrolled)]
-            if len(searched) > 2_000:
-                searched = rng.choice(searched, 2_000, replace=False)
-            similarities = sets.vectors[searched] @ sets.vectors[gallery].T
-            people = sets.people[searched]
-            limits = model.thresholds(
-                terms[searched],
-                terms[gallery],
-                [rate_per_comparison(rate, size) for rate in _FPIRS],
-            )
-            for rate, wanted in zip(_FPIRS, limits, strict=True):
-                hit = (similarities >= wanted).any(axis=1)
-                tallies[(whose, size, rate)].add(
-                    draws[:, people[hit]].sum(axis=1) / _DRAWS,
-                    draws[:, people].sum(axis=1) / _DRAWS,
-                    people,
-                )
+    """Searches of the probes in galleries of so many of these entries, one of each person at most."""
+    for _ in range(_DRAWS):
+        mixed = rng.permutation(entries)
+        _, first = np.unique(sets.people[mixed], return_index=True)
+        gallery = mixed[rng.permutation(first)[:size]]
+        enrolled = np.unique(sets.people[gallery])
+        searched = probes[~np.isin(sets.people[probes], enrolled)]
+        if len(searched) > 2_000:
+            searched = rng.choice(searched, 2_000, replace=False)
+        similarities = sets.vectors[searched] @ sets.vectors[gallery].T
+        people = sets.people[searched]
+        limits = model.thresholds(
+            terms[searched],
+            terms[gallery],
+            [rate_per_comparison(rate, size) for rate in _FPIRS],
+        )
+        for rate, wanted in zip(_FPIRS, limits, strict=True):
+            hit = (similarities >= wanted).any(axis=1)
+            errors = draws[:, people[hit]].sum(axis=1) / _DRAWS
+            trials = draws[:, people].sum(axis=1) / _DRAWS
+            for key in whose:
+                tallies[(key, size, rate)].add(errors, trials, people)

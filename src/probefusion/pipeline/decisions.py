@@ -131,7 +131,9 @@ def find_calibration(
         MissingFileError, FileFormatError, IntegrityError: If a file cannot be read.
     """
     if given is not None:
-        record = given if isinstance(given, CalibrationRecord) else read_calibration(os.fspath(given))
+        record = (
+            given if isinstance(given, CalibrationRecord) else read_calibration(os.fspath(given))
+        )
         where = "calibration" if isinstance(given, CalibrationRecord) else os.fspath(given)
         record.check_made_for(made_by, embedder, where=where)
         return record
