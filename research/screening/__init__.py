@@ -1,1 +1,1 @@
-"""How well strangers in a person's images are found: expectations measured on some people, judged on others."""
+"""Experiments with what judges sets of images and pairs of them: strangers among a person's images, thresholds."""

@@ -86,11 +86,12 @@ def test_columns_are_ignored_when_named(command, tmp_path, rng) -> None:
 
 
 @pytest.mark.parametrize("name", ["mean", "norm-weighted", "universal"])
-def test_calibrate_says_that_a_sum_carries_no_card(command, tmp_path, name) -> None:
+def test_calibrate_says_that_a_sum_has_no_folder(command, tmp_path, name) -> None:
     code, _, err = command("calibrate", name, "--data", tmp_path)
     assert code == 1
-    assert f"fuser '{name}': has no folder with a card" in err
-    assert f"--fuser {name} -o REPORT" in err
+    assert f"fuser '{name}': has no folder to keep a calibration in" in err
+    assert "-o calibration.json" in err
+    assert "--calibration calibration.json" in err
     code, _, err = command("calibrate", "exact-embedding", "--data", tmp_path)
     assert code == 1
     assert "expected a fuser folder of your own" in err

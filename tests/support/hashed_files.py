@@ -19,6 +19,15 @@ from probefusion.files import bundled_folder
 from probefusion.files.records import read_record
 from probefusion.fusion import MeanFuser
 from probefusion.fusion import folder as fuser_folder
+from probefusion.fusion.calibration import (
+    CalibrationRecord,
+    CalibrationSource,
+    MeasuredRate,
+    ModelRecord,
+    Stratum,
+    read_calibration,
+    write_calibration,
+)
 from probefusion.screening.usability_record import read_usability
 from probefusion.types import EmbeddingSet, TemplateSet
 from probefusion.zoo import cache, manifest
@@ -118,6 +127,9 @@ def make_cards(folder: Path) -> dict[str, HashedFile]:
     embedder = folder / "embedder.json"
     shutil.copy(bundled_folder() / "compact_128d.lfw112.r3" / "embedder.json", embedder)
 
+    calibration = folder / "calibration.json"
+    write_calibration(_small_calibration(), calibration)
+
     def read_card() -> Any:
         fuser_folder._card_of.cache_clear()  # files are changed within one tick of the clock
         return told(asdict(fuser_folder.read_card(fuser)))
@@ -127,12 +139,52 @@ def make_cards(folder: Path) -> dict[str, HashedFile]:
         "usability.json": HashedFile(
             usability, lambda: told(asdict(read_usability(usability))), "usability.json"
         ),
+        "calibration.json": HashedFile(
+            calibration,
+            lambda: told(asdict(read_calibration(calibration))),
+            "calibration.json",
+        ),
         "embedder.json": HashedFile(
             embedder,
             lambda: told(dict(read_record(embedder, EmbedderCard, newest=1))),
             "embedder.json",
         ),
     }
+
+
+def _small_calibration() -> CalibrationRecord:
+    """A calibration of one direction."""
+    return CalibrationRecord(
+        embedder="net@1",
+        fuser="mean@1",
+        sets="made",
+        sizes=(1, 4),
+        sources=(CalibrationSource(name="made", num_people=60, num_sets=120),),
+        model=ModelRecord(
+            directions=((0.6, 0.8), (0.8, 0.6)),
+            are_poor=(False, True),
+            border=0.1,
+            lowest=(-1.0, -1.0),
+            highest=(1.0, 1.0),
+            most_images=4,
+            location=((0.1,) * 4,) * 4,
+            log_variance=((-1.0,) * 4,) * 4,
+            level=2.0,
+            log_rate=(-3.0, 0.1, 0.1, 0.1, 0.1),
+            log_excess=(-1.0, 0.1, 0.1, 0.1, 0.1),
+            shape=-0.1,
+        ),
+        strata=(
+            Stratum(
+                looks=("clear", "poor"),
+                num_images=(1, 4),
+                num_people=60,
+                num_comparisons=3540,
+                rates=(MeasuredRate(stated=0.01, achieved=0.011, low=0.008, high=0.014),),
+            ),
+        ),
+        searches=(),
+    )
 
 
 def make_models_folder(folder: Path) -> dict[str, HashedFile]:

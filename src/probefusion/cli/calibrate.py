@@ -1,4 +1,4 @@
-"""`probefusion calibrate`: thresholds for a fuser from embedded people it was not trained on."""
+"""`probefusion calibrate`: which similarity decides, measured on people a fuser was not trained on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from probefusion.cli.options import (
 from probefusion.cli.pipeline_options import report_skipped
 
 if TYPE_CHECKING:
+    from probefusion.fusion.calibration import CalibrationRecord, MeasuredRate
     from probefusion.pipeline.calibrate import Calibration
 
 __all__ = ["add_parser", "run"]
@@ -27,19 +28,61 @@ def add_parser(commands: Any) -> None:
     """Declares the command."""
     parser = commands.add_parser(
         "calibrate",
-        help="store decision thresholds with a fuser",
-        description="Measures similarities of different people on the degraded-folder protocol and "
-        "stores thresholds at false match rates 1e-2 to 1e-5, per set size, in the fuser's card. "
-        "Rates that the comparisons cannot resolve are left out. Use people the fuser has not seen.",
+        help="measure which similarity decides, for any fuser and embedder",
+        description="Measures similarities of different people, by the look and number of images of both "
+        "sides, and stores what decides: for a fuser folder in it, for mean, norm-weighted and universal in "
+        "-o FILE, which compare takes by --calibration FILE. Needs people with a folder each, or a pile of "
+        "faces of different people, whom the fuser has not seen. The card of a fuser folder also gets thresholds "
+        "of the degraded-folder protocol at false match rates 1e-2 to 1e-5, per set size, for a poor set beside "
+        "one clean image. Rates that the comparisons cannot resolve are left out.",
     )
-    parser.add_argument("fuser", metavar="FUSER_DIR")
+    parser.add_argument("fuser", metavar="FUSER", help="a fuser folder; with -o also a name")
     parser.add_argument("--data", required=True, metavar="DIR|ZIP")
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="DIR|ZIP",
+        help="more people, of another kind; may be given several times",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="file of the calibration")
     add_embedder_option(parser)
     add_device_option(parser)
-    parser.add_argument("--mix", choices=("hard", "mixed", "clean"), default="hard")
-    parser.add_argument("--folds", type=number_list, default=(3,), metavar="LIST")
-    parser.add_argument("--sizes", type=number_list, default=(1, 2, 4, 8, 16, 32), metavar="LIST")
-    parser.add_argument("--num-sets", type=positive, default=4, metavar="N", help="per person")
+    parser.add_argument(
+        "--folds", type=number_list, metavar="LIST", help="of --data (default 3, or all)"
+    )
+    parser.add_argument(
+        "--people", type=positive, default=1000, metavar="N", help="at most, of each data"
+    )
+    parser.add_argument(
+        "--poor-people",
+        type=positive,
+        default=250,
+        metavar="N",
+        help="of whom degraded sets are made",
+    )
+    parser.add_argument(
+        "--related-by",
+        metavar="TEXT",
+        help="people whose names agree up to it are related, not compared",
+    )
+    parser.add_argument(
+        "--medium-by",
+        metavar="TEXT",
+        help="files whose names agree up to it are of one film, not compared",
+    )
+    parser.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="PERSON",
+        help="not taken, as mislabelled",
+    )
+    card = parser.add_argument_group("the card of a fuser folder")
+    card.add_argument("--keep-card", action="store_true", help="leave its thresholds as they are")
+    card.add_argument("--mix", choices=("hard", "mixed", "clean"), default="hard")
+    card.add_argument("--sizes", type=number_list, default=(1, 2, 4, 8, 16, 32), metavar="LIST")
+    card.add_argument("--num-sets", type=positive, default=4, metavar="N", help="per person")
     parser.add_argument("--cache", metavar="DIR", help="where embeddings are kept")
     parser.add_argument("--threads", type=positive, metavar="N")
     add_trust_option(parser)
@@ -59,6 +102,14 @@ def run(options: argparse.Namespace) -> int:
             embedder=options.embedder,
             preprocessing=options.preprocessing,
             norm_output=options.norm_output,
+            also=options.also,
+            output=options.output,
+            num_people=options.people,
+            num_poor=options.poor_people,
+            related_by=options.related_by,
+            medium_by=options.medium_by,
+            leave_out=options.leave_out,
+            keep_card=options.keep_card,
             mix=options.mix,
             folds=options.folds,
             set_sizes=options.sizes,
@@ -73,11 +124,30 @@ def run(options: argparse.Namespace) -> int:
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if options.json:
-        print(json.dumps(result.facts, indent=2))
+        print(json.dumps(_facts(result, has_card=options.output is None), indent=2))
     else:
         _print(result)
     report_skipped(result.skipped)
     return 3 if result.skipped else 0
+
+
+def _facts(result: Calibration, *, has_card: bool) -> Any:
+    """The card's thresholds, as ever, or all that was measured."""
+    from dataclasses import asdict
+
+    if has_card and result.thresholds:
+        return result.facts
+    record = result.record
+    if record is None:
+        return {}
+    return {
+        "path": None if result.path is None else str(result.path),
+        "fuser": record.fuser,
+        "embedder": record.embedder,
+        "sources": [asdict(source) for source in record.sources],
+        "strata": [asdict(stratum) for stratum in record.strata],
+        "searches": [asdict(searches) for searches in record.searches],
+    }
 
 
 def _print(result: Calibration) -> None:
@@ -88,3 +158,26 @@ def _print(result: Calibration) -> None:
         )
     for size, rate, count in result.unresolved:
         print(f"N={size}: FMR {rate:g} needs {1 / rate:,.0f} comparisons, there are {count:,}")
+    if result.record is not None:
+        _print_record(result.record)
+        print(f"written to {result.path}")
+
+
+def _print_record(record: CalibrationRecord) -> None:
+    """What stated rates came to on people that were not fitted."""
+    for stratum in record.strata:
+        first, second = (
+            f"{look} N={size}" for look, size in zip(stratum.looks, stratum.num_images, strict=True)
+        )
+        rates = ", ".join(_rate(each) for each in stratum.rates) or "too few for any rate"
+        print(f"{first} - {second} ({stratum.num_comparisons:,} comparisons): {rates}")
+    for found in record.searches:
+        rates = ", ".join(_rate(each) for each in found.rates) or "too few for any rate"
+        print(f"gallery of {found.gallery_size:,} ({found.num_searches:,} searches): {rates}")
+
+
+def _rate(measured: MeasuredRate) -> str:
+    return (
+        f"{measured.stated:g} came to {measured.achieved:.2g} "
+        f"({measured.low:.2g} to {measured.high:.2g})"
+    )

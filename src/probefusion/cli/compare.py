@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,17 @@ def add_parser(commands: Any) -> None:
         help="false match rate to decide at, a fraction (default 0.001)",
     )
     parser.add_argument(
+        "--fpir",
+        type=float,
+        metavar="RATE",
+        help="for one person beside a file of many: rate of the whole search to decide at, instead of --fmr",
+    )
+    parser.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="what probefusion calibrate -o FILE measured (default: that of the fuser, where there is one)",
+    )
+    parser.add_argument(
         "--top",
         type=positive,
         default=10,
@@ -68,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
     pipeline = pipeline_of(options)
     sets = [_many_templates(path) for path in (options.first, options.second)]
     if sets[0] is not None and sets[1] is not None:
+        _refuse_search_rate(options)
         is_same = Path(options.first).samefile(options.second)
         among = None if is_same else sets[1]
         found = pipeline.compare_people(sets[0], among, false_match_rate=options.fmr)
@@ -77,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
     if many is not None:
         person = options.second if sets[0] is many else options.first
         return _search(pipeline, person, many, options)
+    _refuse_search_rate(options)
     titles = {f"images of {side}": f"embedding {side}" for side in "AB"}
     with progress_by_unit(titles, units=dict.fromkeys(titles, "images")) as progress:
         comparison = pipeline.compare(
@@ -101,7 +115,13 @@ def _search(
     from probefusion.cli.phases import progress_by_unit
 
     with progress_by_unit({"images": "embedding"}) as progress:
-        found = pipeline.search(person, among, false_match_rate=options.fmr, progress=progress)
+        found = pipeline.search(
+            person,
+            among,
+            false_match_rate=options.fmr,
+            false_positive_rate=options.fpir,
+            progress=progress,
+        )
     best = found[: options.top]
     if options.json:
         candidates = [{"id": _id(comparison), **_facts(comparison)} for comparison in best]
@@ -113,10 +133,15 @@ def _search(
             print(f"{_id(comparison):{width}}  {comparison.similarity:7.4f}{_verdict(comparison)}")
         if len(found) > len(best):
             print(f"and {len(found) - len(best)} less similar (--top {len(found)} lists all)")
+        if best[0].threshold is not None or options.fpir is not None:
+            _print_basis(best[0], options)
     report_skipped(best[0].skipped)
     report_usability(best[0].usability[0], side="the person: ")
     is_not_usable = best[0].usability[0] is not None and best[0].usability[0].is_not_usable
     return 3 if best[0].skipped or is_not_usable else 0
+
+
+_VERDICTS = {None: "", True: "  match", False: "  no match"}
 
 
 def _id(comparison: Comparison) -> str:
@@ -124,7 +149,7 @@ def _id(comparison: Comparison) -> str:
 
 
 def _verdict(comparison: Comparison) -> str:
-    return {None: "", True: "  match", False: "  no match"}[comparison.is_match]
+    return _VERDICTS[comparison.is_match]
 
 
 def _many_templates(text: str) -> TemplateSet | None:
@@ -146,13 +171,39 @@ def _print_comparison(comparison: Comparison, options: argparse.Namespace) -> No
         print(json.dumps({**made_by, **_facts(comparison)}, indent=2))
         return
     print(f"similarity {comparison.similarity:.4f}")
-    if threshold is None:
-        print(f"no decision: {comparison.fuser} carries no threshold at FMR {options.fmr:g}")
-    else:
-        word = "match" if comparison.is_match else "no match"
+    if threshold is not None:
         print(
-            f"{word}: threshold {threshold.similarity:.4f} at false match rate "
-            f"{threshold.false_match_rate:g} ({threshold.measured_on})"
+            f"{_VERDICTS[comparison.is_match].strip()}: threshold {threshold.similarity:.4f}",
+            end="",
+        )
+        print(f" at false match rate {threshold.false_match_rate:g} ({threshold.measured_on})")
+    _print_basis(comparison, options)
+
+
+def _print_basis(comparison: Comparison, options: argparse.Namespace) -> None:
+    """What the decision rests on and does not cover, or why there is none; warnings on standard error."""
+    from probefusion.pipeline.decisions import NOT_COVERED, MeasuredThreshold
+
+    threshold = comparison.threshold
+    if threshold is None:
+        print(f"no decision: {comparison.why_none}")
+    elif isinstance(threshold, MeasuredThreshold):
+        if threshold.gallery_size is not None:
+            print(
+                f"at a false positive rate of {options.fpir:g} of searches ({threshold.measured_on})"
+            )
+        print(f"not covered: {NOT_COVERED}")
+    for warning in comparison.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _refuse_search_rate(options: argparse.Namespace) -> None:
+    from probefusion.errors import ConfigError
+
+    if options.fpir is not None:
+        raise ConfigError(
+            "--fpir: a rate of searches is for one person beside a file of several templates. For two people, or "
+            "two files, give --fmr."
         )
 
 
@@ -176,7 +227,10 @@ def _print_people(
 
 
 def _facts(comparison: Comparison) -> dict[str, Any]:
+    from probefusion.pipeline.decisions import NOT_COVERED, MeasuredThreshold
+
     threshold = comparison.threshold
+    measured = threshold if isinstance(threshold, MeasuredThreshold) else None
     return {
         "similarity": comparison.similarity,
         "num_images": list(comparison.num_images),
@@ -185,4 +239,11 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
         "threshold_source": None if threshold is None else threshold.source,
         "is_match": comparison.is_match,
         "usability": [usability_facts(found) for found in comparison.usability],
+        "why_no_decision": comparison.why_none,
+        "measured_rate": None if measured is None else [measured.low, measured.high],
+        "measured_on": None if threshold is None else threshold.measured_on,
+        "looks": None if measured is None else list(measured.looks),
+        "gallery_size": None if measured is None else measured.gallery_size,
+        "not_covered": None if measured is None else NOT_COVERED,
+        "warnings": list(comparison.warnings),
     }

@@ -53,6 +53,7 @@ def pipeline_of(options: argparse.Namespace, **changes: Any) -> Pipeline:
         "num_threads": "threads",
         "chunk_size": "chunk",
         "ignore_columns": "ignore_columns",
+        "calibration": "calibration",
     }
     given = vars(options)
     settings = {name: given[option] for name, option in names.items() if option in given}

@@ -1,4 +1,4 @@
-"""Decision thresholds for a fuser, measured on people it was not trained on."""
+"""Decision thresholds for any fuser, measured on people it was not trained on."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from probefusion.errors import (
     EmbedderMismatchError,
     InvalidInputError,
     OutputExistsError,
-    UnsupportedOperationError,
 )
+from probefusion.files import check_output
+from probefusion.fusion.calibration import CALIBRATION_NAME, CalibrationRecord, write_calibration
+from probefusion.pipeline.calibration_data import FALSE_MATCH_RATES, check_num_people, measure
 from probefusion.pipeline.chosen_embedder import open_embedder
 from probefusion.pipeline.folder_people import (
     check_measurable,
@@ -25,49 +27,60 @@ from probefusion.pipeline.folder_people import (
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
     from probefusion.faces import SkippedImage
-    from probefusion.fusion.learned import LearnedFuser
+    from probefusion.fusion import Fuser
     from probefusion.fusion.threshold import Threshold
-    from probefusion.protocols.degraded_folder import Mix
+    from probefusion.protocols.degraded_folder import DegradedFolderProtocol, Mix
 
 __all__ = ["FALSE_MATCH_RATES", "Calibration", "calibrate"]
-
-FALSE_MATCH_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
-"""Rates for which thresholds are stored where the comparisons resolve them."""
 
 StrPath = str | Path
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Calibration:
-    """The thresholds that were stored with a fuser.
+    """What was measured and stored.
 
     Args:
-        thresholds: One per set size and false match rate that could be resolved.
+        thresholds: Those of the fuser's card (a poor set beside one clean image), one per set size and false
+            match rate that could be resolved; empty for a fuser without a card.
         unresolved: (set size, false match rate, comparisons of different people) of those that could not.
         skipped: Images that were left out, and why.
         warnings: What makes the thresholds doubtful, in words.
+        record: The calibration that decides about any two templates, or None where the people were too few.
+        path: Its file, or None.
     """
 
-    thresholds: tuple[Threshold, ...]
-    unresolved: tuple[tuple[int, float, int], ...]
-    skipped: tuple[SkippedImage, ...]
-    warnings: tuple[str, ...]
+    thresholds: tuple[Threshold, ...] = ()
+    unresolved: tuple[tuple[int, float, int], ...] = ()
+    skipped: tuple[SkippedImage, ...] = ()
+    warnings: tuple[str, ...] = ()
+    record: CalibrationRecord | None = None
+    path: Path | None = None
 
     @property
     def facts(self) -> list[dict[str, Any]]:
-        """The thresholds as JSON can hold them."""
+        """The card's thresholds as JSON can hold them."""
         return [asdict(threshold) for threshold in self.thresholds]
 
 
 def calibrate(
-    fuser: StrPath,
+    fuser: StrPath | Fuser,
     data: StrPath,
     *,
+    also: Sequence[StrPath] = (),
     embedder: StrPath | Embedder | None = None,
+    output: StrPath | None = None,
     mix: Mix = "hard",
-    folds: Sequence[int] = (3,),
+    folds: Sequence[int] | None = None,
     set_sizes: Sequence[int] = (1, 2, 4, 8, 16, 32),
     num_sets: int = 4,
+    sizes: Sequence[int] = (1, 4, 16),
+    num_people: int = 1000,
+    num_poor: int = 250,
+    related_by: str | None = None,
+    medium_by: str | None = None,
+    leave_out: Sequence[str] = (),
+    keep_card: bool = False,
     cache: StrPath | None = None,
     preprocessing: str | None = None,
     norm_output: str | None = None,
@@ -77,58 +90,85 @@ def calibrate(
     trust_alignment: bool = False,
     on_embed: Callable[[int, int], None] | None = None,
 ) -> Calibration:
-    """Measures similarities of different people and stores thresholds in the fuser's card.
+    """Measures similarities of different people, and stores what decides about two templates.
 
-    The people go through the degraded-folder protocol. Rates that the comparisons cannot resolve
-    (fewer than one expected false match) are left out and counted in `unresolved`.
+    Only non-mates are needed: people with a folder each, or a pile of faces of different people, a file
+    each. Of their images sets are made, as they are and degraded (`probefusion.evaluation.calibration_sets`);
+    a model of the similarities of different people, by the look and number of images of both sides, is fitted
+    to them, and the rates it reaches are measured on people that were not fitted. For a fuser folder both
+    are stored in the folder, as `calibration.json`; for other fusers in `output`.
+
+    The card of a fuser folder gets, as before, thresholds of the degraded-folder protocol, for a poor set
+    beside one clean image. Rates that the comparisons cannot resolve are left out and counted.
 
     Args:
-        fuser: Fuser folder; its card is rewritten.
-        data: Folder or zip of aligned 112x112 crops, one folder per person, whom the fuser has not seen.
-        embedder: A known name, an ONNX file or an embedder: the one that the fuser was made for. None
+        fuser: "mean", "norm-weighted", "universal", the name of a trained fuser with `output`, or a fuser
+            folder, which is changed where no `output` is given.
+        data: Folder or zip of aligned 112x112 crops, whom the fuser has not seen: one folder per person, or
+            a pile of faces, each of another person.
+        also: More such data, of other kinds of people; all people of each are taken. Only people of one are
+            compared with each other.
+        embedder: A known name, an ONNX file or an embedder: the one that the fuser is used with. None
             takes the one inside the package.
-        mix: How many probe images are bad: "hard", "mixed" or "clean".
-        folds: Whom to take, of folds 0 to 3.
-        set_sizes: Images in a probe set.
-        num_sets: Probe sets per person.
+        output: File of the calibration; None for that in the fuser's folder.
+        mix: Of the card's thresholds: how many probe images are bad: "hard", "mixed" or "clean".
+        folds: Whom to take of `data`, of folds 0 to 3; None: fold 3 for a fuser that was trained on the other
+            folds of its data, all people for fusers without training and for a pile.
+        set_sizes: Of the card's thresholds: images in a probe set.
+        num_sets: Of the card's thresholds: probe sets per person.
+        sizes: Numbers of images, ascending from 1, that the calibration sees.
+        num_people: Most people that are taken of each data.
+        num_poor: Of how many of them degraded sets are made as well.
+        related_by: Text in the names of people; those whose names agree up to it are related and never
+            compared, as "_MID" for F0001_MID1 and F0001_MID2.
+        medium_by: Text in the names of files; images of a person that agree up to it are of one medium, as
+            "__" for FILM__12.jpg, and two sets of one medium are never compared.
+        leave_out: Names of people who are not taken, as of mislabelled folders.
+        keep_card: Whether the thresholds in the card of a fuser folder stay as they are.
         cache: Folder that keeps embeddings; None keeps none.
         preprocessing: How images go into an embedder that is not known ("arcface").
         norm_output: Output of it that holds the length of an embedding that it normalises; "" for none.
         device: "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
-        force: Whether thresholds that the card holds may be replaced.
+        force: Whether thresholds and calibrations that are there may be replaced.
         trust_alignment: Whether the images are taken for aligned crops without a look at them.
-        on_embed: Called with (images embedded, in all).
+        on_embed: Called with (images embedded, in all), for each data anew.
 
     Raises:
-        UnsupportedOperationError: If `fuser` is one that has no folder, as "mean".
-        ConfigError: If `fuser` names a fuser of the package, whose card is not rewritten, or the images are
-            not aligned crops.
+        ConfigError: If `fuser` has no folder and no `output` is given, names one of the package, whose
+            folder is not changed, or the images are not aligned crops.
         MissingFileError, FileFormatError: If `fuser` is no fuser folder.
-        OutputExistsError: If its card holds thresholds and `force` is False.
+        OutputExistsError: If there are thresholds or a calibration and `force` is False.
         EmbedderMismatchError: If it was made for another embedder.
         MissingNormsError: If it needs lengths, and the embedder gives embeddings of length 1.
-        EmptySetError: If the people leave nothing to compare.
-        InvalidInputError: If no rate can be resolved; the card is kept.
+        EmptySetError: If the people leave nothing to compare, or are fewer than 50 where no card is filled.
+        InvalidInputError: If no rate of the card can be resolved; the card is kept.
     """
+    from probefusion.evaluation.calibration_sets import read_faces
     from probefusion.evaluation.scoring import check_fusers
-    from probefusion.evaluation.sweep import calibrate as measure
-    from probefusion.fusion.folder import with_thresholds
-    from probefusion.fusion.learned import open_fuser
-    from probefusion.protocols import DegradedFolderProtocol, read_people
+    from probefusion.protocols import DegradedFolderProtocol
 
-    _check_has_card(fuser)
-    opened = open_fuser(fuser, num_threads=num_threads, device=device)
-    _check_card(opened, fuser, force=force)
-    people = read_people(data)
-    protocol = DegradedFolderProtocol(
-        people=people,
-        folds=tuple(folds),
-        mix=mix,
-        set_sizes=tuple(set_sizes),
-        num_sets=num_sets,
-    )
-    check_measurable(protocol)
+    opened, folder = _open(fuser, output, num_threads=num_threads, device=device)
+    fills_card = folder is not None and not keep_card
+    if folder is not None and fills_card:
+        _check_card(opened, folder, force=force)
+    path = Path(output) if folder is None else folder / CALIBRATION_NAME  # type: ignore[arg-type]
+    check_output(path, force=force)
+    people = read_faces(data)
+    is_pile = max(map(len, people.images.values())) == 1
+    if folds is None:
+        was_trained = getattr(opened, "card", None) is not None
+        folds = (3,) if was_trained and not is_pile else (0, 1, 2, 3)
+    protocol: DegradedFolderProtocol | None = None
+    if fills_card:
+        protocol = DegradedFolderProtocol(
+            people=people,
+            folds=tuple(folds),
+            mix=mix,
+            set_sizes=tuple(set_sizes),
+            num_sets=num_sets,
+        )
+        check_measurable(protocol)
     network = open_embedder(
         embedder,
         preprocessing=preprocessing,
@@ -142,10 +182,91 @@ def calibrate(
             f"{network.fingerprint}. Calibrate with that model: --embedder "
             f"{opened.embedder.partition('@')[0]} (its name or its file)"
         )
-    check_people_aligned(people, network, is_trusted=trust_alignment)
+    populations = [people, *(read_faces(other) for other in also)]
+    for given in populations:
+        check_people_aligned(given, network, is_trusted=trust_alignment)
     check_fusers([opened], network.fingerprint, norms_known=network.norms_known)
+    thresholds: tuple[Threshold, ...] = ()
+    unresolved: tuple[tuple[int, float, int], ...] = ()
+    if protocol is not None and folder is not None:
+        thresholds, unresolved = _fill_card(
+            opened, folder, protocol, network, set_sizes, cache, on_embed
+        )
+    warnings = list(_warnings(opened, folds))
+    record = None
+    why = check_num_people(
+        populations, folds, num_people, related_by, leave_out, is_needed=not fills_card
+    )
+    if why is None:
+        record = measure(
+            opened,
+            network,
+            populations,
+            folds=folds,
+            sizes=sizes,
+            num_people=num_people,
+            num_poor=num_poor,
+            related_by=related_by,
+            medium_by=medium_by,
+            leave_out=leave_out,
+            cache=cache,
+            num_threads=num_threads,
+            progress=on_embed,
+        )
+        write_calibration(record, path, force=force)
+    else:
+        warnings.append(why)
+    return Calibration(
+        thresholds=thresholds,
+        unresolved=unresolved,
+        skipped=tuple(image for given in populations for image in given.skipped),
+        warnings=tuple(warnings),
+        record=record,
+        path=None if record is None else path,
+    )
+
+
+def _open(
+    fuser: StrPath | Fuser, output: StrPath | None, *, num_threads: int | None, device: str
+) -> tuple[Fuser, Path | None]:
+    """The fuser, and its folder if the calibration goes there."""
+    from probefusion.fusion import Fuser as AnyFuser
+    from probefusion.fusion.learned import open_fuser
+    from probefusion.zoo import load_fuser
+    from probefusion.zoo.fusers import POOLING_NAMES, trained_fusers
+
+    if output is not None:
+        return load_fuser(fuser, num_threads=num_threads, device=device), None
+    name = fuser.name if isinstance(fuser, AnyFuser) else os.fspath(fuser)
+    if isinstance(fuser, AnyFuser) or (name in POOLING_NAMES and not Path(name).is_dir()):
+        raise ConfigError(
+            f"fuser {name!r}: has no folder to keep a calibration in. Name a file for it: -o calibration.json "
+            f"(output=...); compare takes it by --calibration calibration.json"
+        )
+    if not Path(name).is_dir() and (folder := trained_fusers().get(name)) is not None:
+        raise ConfigError(
+            f"fuser {name!r}: expected a fuser folder of your own, got the name of {folder}, which is not "
+            f"changed. Copy it and calibrate the copy: cp -r {folder} my_fuser; or name a file: -o "
+            f"calibration.json (output=...)"
+        )
+    return open_fuser(fuser, num_threads=num_threads, device=device), Path(fuser)
+
+
+def _fill_card(
+    opened: Fuser,
+    folder: Path,
+    protocol: DegradedFolderProtocol,
+    network: Embedder,
+    set_sizes: Sequence[int],
+    cache: StrPath | None,
+    on_embed: Callable[[int, int], None] | None,
+) -> tuple[tuple[Threshold, ...], tuple[tuple[int, float, int], ...]]:
+    """Measures and stores the card's thresholds; also gives the rates that could not be resolved."""
+    from probefusion.evaluation.sweep import calibrate as measure_card
+    from probefusion.fusion.folder import with_thresholds
+
     embedded = embed_folder(protocol, network, max(set_sizes), cache, on_embed)
-    thresholds = measure(
+    thresholds = measure_card(
         embedded,
         opened,
         set_sizes=tuple(set_sizes),
@@ -160,53 +281,29 @@ def calibrate(
             f"{num_non_mated} comparisons, which resolve no false match rate down from 0.01. Give more "
             f"people or more --num-sets; the card is kept."
         )
-    with_thresholds(fuser, thresholds)
+    with_thresholds(folder, thresholds)
     kept = {(found.num_images, found.false_match_rate) for found in thresholds}
-    return Calibration(
-        thresholds=thresholds,
-        unresolved=tuple(
-            (size, rate, num_non_mated)
-            for size in set_sizes
-            for rate in FALSE_MATCH_RATES
-            if (size, rate) not in kept
-        ),
-        skipped=tuple(people.skipped),
-        warnings=_warnings(opened, folds),
+    open_rates = tuple(
+        (size, rate, num_non_mated)
+        for size in set_sizes
+        for rate in FALSE_MATCH_RATES
+        if (size, rate) not in kept
     )
+    return thresholds, open_rates
 
 
-def _check_has_card(fuser: StrPath) -> None:
-    """Refuses the name of a fuser where its folder is expected; says what to do instead."""
-    from probefusion.zoo.fusers import POOLING_NAMES, trained_fusers
-
-    name = os.fspath(fuser)
-    if Path(name).is_dir():
-        return
-    if name in POOLING_NAMES:
-        raise UnsupportedOperationError(
-            f"fuser {name!r}: has no folder with a card in which thresholds could be kept. Measure one by: "
-            f"probefusion evaluate degraded-folder --data DIR --embedder MODEL --fuser {name} -o REPORT; its "
-            f"report.json has the threshold at each rate. Thresholds are kept with trained fusers only: "
-            f"probefusion train"
-        )
-    folder = trained_fusers().get(name)
-    if folder is not None:
-        raise ConfigError(
-            f"fuser {name!r}: expected a fuser folder of your own, got the name of {folder}, which is not "
-            f"changed. Copy it and calibrate the copy: cp -r {folder} my_fuser"
-        )
-
-
-def _check_card(fuser: LearnedFuser, folder: StrPath, *, force: bool) -> None:
-    if fuser.card.thresholds and not force:
+def _check_card(fuser: Fuser, folder: StrPath, *, force: bool) -> None:
+    card = getattr(fuser, "card", None)
+    if card is not None and card.thresholds and not force:
         raise OutputExistsError(
-            f"{os.fspath(folder)}: carries {len(fuser.card.thresholds)} thresholds. Use --force "
-            f"(force=True) to replace them."
+            f"{os.fspath(folder)}: carries {len(card.thresholds)} thresholds. Use --force "
+            f"(force=True) to replace them, or --keep-card (keep_card=True) to add a calibration."
         )
 
 
-def _warnings(fuser: LearnedFuser, folds: Sequence[int]) -> tuple[str, ...]:
-    seen = set(folds) & set(fuser.card.training.get("train_folds", ()))
+def _warnings(fuser: Fuser, folds: Sequence[int]) -> tuple[str, ...]:
+    card = getattr(fuser, "card", None)
+    seen = set(folds) & set(() if card is None else card.training.get("train_folds", ()))
     if not seen:
         return ()
     return (

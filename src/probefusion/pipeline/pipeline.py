@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from probefusion.fusion import Fuser
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two, search_people
+from probefusion.pipeline.decisions import Calibrated
 from probefusion.pipeline.face_notes import told
 from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
@@ -32,9 +33,8 @@ __all__ = ["Pipeline"]
 class Pipeline:
     """Everything from a photo, a folder or a video to templates, with one choice of models.
 
-    Models are loaded when first needed, and once. Choices that were left to the pipeline (which
-    embedder, which fuser) are noted in the log `probefusion` at level INFO. A pipeline is for one thread: its
-    detector must not be used from two at the same time.
+    Models are loaded when first needed, and once. Choices that were left to the pipeline (which embedder, which
+    fuser) are noted in the log `probefusion` at level INFO. A pipeline and its detector are for one thread.
 
     Args:
         embedder: Name or file of an embedder, or an embedder; None takes the one inside the package. Where
@@ -43,13 +43,12 @@ class Pipeline:
         fuser: Name or folder of a fuser, or a fuser. "auto" takes the one that fits the embedder.
         aligned: Whether images are aligned square face crops; not together with a detector.
         preprocessing: "arcface" for an embedder that is not known and takes RGB, (x/255 - .5)/.5.
-        norm_output: Output of the embedder that holds the length of an embedding that it normalises, where
-            that is not found by itself; "" for none.
+        norm_output: Output that holds the length of an embedding that the network normalises; "" for none.
         device: Where the models run, "cpu" or "cuda".
         num_threads: Threads to use; None for one per core.
         chunk_size: Images encoded at a time; None takes a whole set at once. Exact fusers do not depend on it.
-        ignore_columns: Columns of embedding tables (CSV, Parquet, HDF5) that are passed over: those that are
-            no part of the embedding are refused otherwise.
+        ignore_columns: Columns of embedding tables (CSV, Parquet, HDF5) to pass over; refused otherwise.
+        calibration: A calibration to decide by, or its file; None takes that of the fuser, if there is one.
 
     Raises:
         ConfigError, DtypeError: If settings contradict each other, or a model is no name, path or model.
@@ -74,7 +73,9 @@ class Pipeline:
         num_threads: int | None = None,
         chunk_size: int | None = None,
         ignore_columns: Sequence[str] = (),
+        calibration: Calibrated = None,
     ) -> None:
+        self._calibration = calibration
         self._models = Models(
             embedder=embedder,
             detector=detector,
@@ -90,20 +91,12 @@ class Pipeline:
 
     @property
     def embedder(self) -> Embedder:
-        """The embedder, loaded.
-
-        Raises:
-            ProbeFusionError: As for `probefusion.load_embedder`.
-        """
+        """The embedder, loaded; raises as `probefusion.load_embedder`."""
         return self._models.embedder
 
     @property
     def detector(self) -> Detector:
-        """The face detector, loaded.
-
-        Raises:
-            ConfigError, ProbeFusionError: As for `probefusion.load_detector`, or if none was named.
-        """
+        """The face detector, loaded; raises as `probefusion.load_detector`, and ConfigError if none was named."""
         return self._models.detector
 
     def choose_fuser(
@@ -271,7 +264,7 @@ class Pipeline:
             MismatchError, ProbeFusionError: If the sides do not go together, or one cannot be read.
         """
         return compare_two(
-            self._models, first, second, false_match_rate=false_match_rate, progress=progress
+            self._models, first, second, progress=progress, **self._deciding(false_match_rate)
         )
 
     def search(
@@ -280,16 +273,20 @@ class Pipeline:
         among: TemplateSet,
         *,
         false_match_rate: float = 1e-3,
+        false_positive_rate: float | None = None,
         progress: UnitProgress | None = None,
     ) -> list[Comparison]:
         """Every template of a set beside one person, the most similar first. Arguments as for `compare`; counts images.
+
+        With `false_positive_rate`, thresholds are those at which a search among so many errs at that rate (FPIR).
 
         Raises:
             ConfigError, MismatchError, ProbeFusionError: As for `compare`.
         """
         return search_people(
-            self._models, person, among, false_match_rate=false_match_rate, progress=progress
-        )
+            self._models, person, among, false_positive_rate=false_positive_rate, progress=progress,
+            **self._deciding(false_match_rate),
+        )  # fmt: skip
 
     def compare_people(
         self,
@@ -312,7 +309,10 @@ class Pipeline:
             ConfigError: If the rate is none.
             MismatchError, ShapeError, EmptySetError: As for `TemplateSet.nearest`.
         """
-        return compare_many(self._models, first, second, false_match_rate=false_match_rate)
+        return compare_many(self._models, first, second, **self._deciding(false_match_rate))
+
+    def _deciding(self, false_match_rate: float) -> dict[str, Any]:
+        return {"false_match_rate": false_match_rate, "calibration": self._calibration}
 
     def read_video(
         self,

@@ -1,0 +1,160 @@
+"""Do stated rates hold for other people? A calibration made of half of the people decides about the rest.
+
+    python -m research.screening.thresholds FUSER --embedder MODEL --data ZIP [--also ZIP ...] --cache DIR
+
+Prints, for each population, kind of set and number of images of both sides, the comparisons and what the
+stated rates came to, as multiples of them, both halves together; the same of the threshold in the fuser's
+card; and the share of searches with a candidate at stated rates, for galleries of growing size. The draws are
+those of `probefusion calibrate`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from probefusion.evaluation.calibration_sets import read_faces
+from probefusion.evaluation.threshold_evidence import make_calibration
+from probefusion.fusion.fit_non_mated import Sets
+from probefusion.metrics.tails import rate_per_comparison
+from probefusion.pipeline.calibration_data import FALSE_MATCH_RATES, fused_sets
+from probefusion.pipeline.decisions import asked_of_pairs, asked_of_searches
+from probefusion.zoo import load_embedder, load_fuser
+
+RATES = (1e-2, 1e-3, 1e-4)
+FPIRS = (0.1, 0.03, 0.01)
+GALLERIES = (100, 200, 500, 1000)
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("fuser")
+    parser.add_argument("--embedder", required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--also", action="append", default=[])
+    parser.add_argument("--leave-out", action="append", default=[])
+    parser.add_argument("--cache")
+    parser.add_argument("--threads", type=int)
+    options = parser.parse_args()
+    embedder = load_embedder(options.embedder, num_threads=options.threads)
+    fuser = load_fuser(options.fuser, embedder=embedder.fingerprint, num_threads=options.threads)
+    sets, sources = fused_sets(
+        fuser,
+        embedder,
+        [read_faces(data) for data in (options.data, *options.also)],
+        folds=(3,),
+        sizes=(1, 4, 16),
+        num_people=1000,
+        num_poor=250,
+        related_by="_MID",
+        medium_by="__",
+        leave_out=options.leave_out,
+        cache=options.cache,
+        num_threads=options.threads,
+        progress=None,
+    )
+    rng = np.random.default_rng(1)
+    people = np.unique(sets.people)
+    first = np.isin(sets.people, rng.permutation(people)[: len(people) // 2])
+    halves = [np.flatnonzero(first), np.flatnonzero(~first)]
+    counts: dict[tuple[int, ...], np.ndarray] = defaultdict(lambda: np.zeros(1 + 2 * len(RATES)))
+    searches: dict[tuple[int, float], list[float]] = defaultdict(list)
+    used, kinds = np.unique(sets.kinds, return_inverse=True)
+    numbered = Sets(**{**vars(sets), "kinds": kinds})
+    for fitted, other in (halves, halves[::-1]):
+        record = make_calibration(
+            numbered.part(fitted),
+            [bool(kind % 3) for kind in used],
+            embedder=embedder.fingerprint,
+            fuser=fuser.fingerprint,
+            protocol="half",
+            sources=sources,
+            rates=FALSE_MATCH_RATES,
+        )
+        rest = sets.part(other)
+        terms = record.model.model().terms(rest.vectors, rest.num_images)
+        _count(record, rest, terms, fuser, counts)
+        for place in range(len(sources)):
+            _search(record, rest, terms, place, searches, rng)
+    out = sys.stdout.write
+    for (population, poor, n, other_poor, m), found in sorted(counts.items()):
+        names = [("clean", "poor")[each] for each in (poor, other_poor)]
+        ratios = " ".join(f"{r:6.2f}" for r in found[1:] / found[0] / np.array(RATES * 2))
+        out(
+            f"{sources[population].name} {names[0]} {n} - {names[1]} {m}: {found[0]:9.0f} {ratios}\n"
+        )
+    for (size, rate), shares in sorted(searches.items()):
+        out(f"gallery {size} FPIR {rate:g}: {np.mean(shares):.4f}\n")
+
+
+def _count(record, sets, terms, fuser, counts) -> None:
+    model = record.model.model()
+    looks = record.poor_looks(sets.vectors)
+    poor = (sets.kinds % 3 > 0).astype(int)
+    for population in np.unique(sets.populations):
+        cells = {
+            (each, int(size)): np.flatnonzero(
+                (sets.populations == population) & (poor == each) & (sets.num_images == size)
+            )
+            for each in (0, 1)
+            for size in np.unique(sets.num_images)
+        }
+        for (a, rows), (b, others) in combinations_with_replacement(cells.items(), 2):
+            if min(len(rows), len(others)) < 20:
+                continue
+            apart = sets.different(rows, others)
+            apart = np.triu(apart, 1) if a == b else apart
+            similar = sets.vectors[rows] @ sets.vectors[others].T
+            found = [apart.sum()]
+            found += [
+                ((similar >= limit) & apart).sum()
+                for limit in model.thresholds(
+                    terms[rows],
+                    terms[others],
+                    [
+                        asked_of_pairs(record, looks[rows], looks[others], (a[1], b[1]), rate)
+                        for rate in RATES
+                    ],
+                )
+            ]
+            for rate in RATES:
+                card = fuser.threshold_for(rate, max(a[1], b[1]))
+                found.append(
+                    np.nan if card is None else ((similar >= card.similarity) & apart).sum()
+                )
+            counts[(int(population), *a, *b)] += np.array(found, dtype=float)
+
+
+def _search(record, sets, terms, population, searches, rng) -> None:
+    """Searches among clean single images; the population alone, relatives of the searched left out."""
+    model = record.model.model()
+    member = sets.populations == population
+    entries = np.flatnonzero(member & (sets.num_images == 1) & (sets.kinds % 3 == 0))
+    for size in GALLERIES:
+        for _ in range(4):
+            mixed = rng.permutation(entries)
+            _, one = np.unique(sets.people[mixed], return_index=True)
+            if size > 0.8 * len(one):
+                break
+            gallery = mixed[rng.permutation(one)[:size]]
+            probes = np.flatnonzero(member & ~np.isin(sets.people, sets.people[gallery]))
+            similar = sets.vectors[probes] @ sets.vectors[gallery].T
+            limits = model.thresholds(
+                terms[probes],
+                terms[gallery],
+                [
+                    rate_per_comparison(asked_of_searches(record, size, rate), size)
+                    for rate in FPIRS
+                ],
+            )
+            for rate, limit in zip(FPIRS, limits, strict=True):
+                searches[(size, rate)].append(float((similar >= limit).any(axis=1).mean()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,333 @@
+"""Makes a calibration of templates, and measures what its rates come to on people that were not fitted.
+
+Cross-fitting: the people are split in two; the model that was fitted to one half decides about the other,
+and the other way round. What is stored with the model, which is fitted to all, are the rates of those two.
+Intervals: 95 % percentile intervals of 300 bootstrap replicates that draw people, not pairs: both sides of a
+comparison are weighted by how often their people were drawn.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import EmptySetError
+from probefusion.fusion.calibration import (
+    LOOKS,
+    CalibrationRecord,
+    CalibrationSource,
+    MeasuredRate,
+    MeasuredSearches,
+    ModelRecord,
+    Stratum,
+    poorness,
+)
+from probefusion.fusion.fit_non_mated import Sets, fit_non_mated
+from probefusion.fusion.non_mated import Floats, NonMatedModel
+from probefusion.metrics.tails import is_supported, rate_per_comparison
+
+__all__ = ["MIN_PEOPLE", "make_calibration"]
+
+MIN_PEOPLE = 50
+"""People of whom a calibration can be made; fewer say nothing of others."""
+
+_REPLICATES = 300
+_GALLERIES = (100, 200, 500, 1_000, 2_000)
+_FPIRS = (0.1, 0.03, 0.01)
+_GALLERY_SHARE = 0.8
+"""Of the people of a population how many a gallery holds at most."""
+_DRAWS = 4
+"""Galleries of one size that are drawn; a search in each of them counts as one of four parts of one search."""
+
+Whole: TypeAlias = npt.NDArray[np.int64]
+_Key: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Look:
+    """How looks are told: which kinds are poor, and from where on a template looks so."""
+
+    are_poor: npt.NDArray[np.bool_]
+    border: float
+
+
+class _Tally:
+    """Errors and trials of one kind of comparison, with those of the bootstrap replicates."""
+
+    def __init__(self) -> None:
+        self.errors = np.zeros(1 + _REPLICATES)
+        self.trials = np.zeros(1 + _REPLICATES)
+        self.people: set[int] = set()
+
+    def add(self, errors: Floats, trials: Floats, people: Whole) -> None:
+        self.errors += errors
+        self.trials += trials
+        self.people.update(people.tolist())
+
+    @property
+    def num_trials(self) -> int:
+        return int(self.trials[0])
+
+    def rate(self) -> tuple[float, float, float]:
+        """Rate and its interval."""
+        drawn = self.errors[1:] / np.maximum(self.trials[1:], 1e-12)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        rate = float(self.errors[0] / self.trials[0])
+        return rate, min(float(low), rate), max(float(high), rate, 3 / self.num_trials)
+
+
+def make_calibration(
+    sets: Sets,
+    are_poor: Sequence[bool],
+    *,
+    embedder: str,
+    fuser: str,
+    protocol: str,
+    sources: Sequence[CalibrationSource],
+    rates: Sequence[float],
+    seed: int = 0,
+) -> CalibrationRecord:
+    """Fits the model to all, and measures it by cross-fitting.
+
+    Args:
+        sets: Templates; `kinds` number the kinds from 0, without a gap.
+        are_poor: Which kinds are of degraded sets; at least one is, and one is not.
+        embedder: Fingerprint of the embedder.
+        fuser: Fingerprint of the fuser.
+        protocol: How the sets were made.
+        sources: The people, population by population.
+        rates: False match rates that are measured.
+        seed: Of the halves, the pairs and the replicates.
+
+    Raises:
+        EmptySetError: If there are fewer than `MIN_PEOPLE` people.
+    """
+    people = np.unique(sets.people)
+    if len(people) < MIN_PEOPLE:
+        raise EmptySetError(
+            f"data: expected at least {MIN_PEOPLE} people who are not related, got {len(people)}. Give more "
+            f"people; images of others without a label will do, one file each."
+        )
+    rng = np.random.default_rng(seed)
+    is_first = np.zeros(sets.people.max() + 1, dtype=bool)
+    is_first[rng.permutation(people)[: len(people) // 2]] = True
+    halves = [np.flatnonzero(is_first[sets.people] == half) for half in (True, False)]
+    poor = np.asarray(are_poor, dtype=bool)
+    model = fit_non_mated(sets, seed=seed)
+    look = _Look(are_poor=poor, border=_border(model, sets, poor))
+    draws = np.concatenate(
+        [
+            np.ones((1, len(is_first))),
+            rng.multinomial(len(people), _chances(people, len(is_first)), size=_REPLICATES),
+        ]
+    )
+    comparisons: dict[_Key, _Tally] = defaultdict(_Tally)
+    searches: dict[_Key, _Tally] = defaultdict(_Tally)
+    for fitted, other in (halves, halves[::-1]):
+        half = fit_non_mated(sets.part(fitted), seed=seed)
+        rest = sets.part(other)
+        _compare(half, look, rest, rates, draws, comparisons)
+        _search(half, look, rest, draws, searches, rng)
+    return CalibrationRecord(
+        embedder=embedder,
+        fuser=fuser,
+        sets=protocol,
+        sizes=tuple(int(size) for size in np.unique(sets.num_images)),
+        sources=tuple(sources),
+        model=ModelRecord.of(model, poor, look.border),
+        strata=tuple(
+            Stratum(
+                looks=(LOOKS[a], LOOKS[b]),
+                num_images=(n, m),
+                num_people=len(tally.people),
+                num_comparisons=tally.num_trials,
+                rates=_measured(comparisons, (a, n, b, m), rates),
+            )
+            for (a, n, b, m), tally in _of_all(comparisons, rates)
+        ),
+        searches=tuple(
+            MeasuredSearches(
+                gallery_size=size,
+                num_searches=tally.num_trials,
+                num_people=len(tally.people),
+                rates=_measured(searches, (size,), _FPIRS),
+            )
+            for (size,), tally in _of_all(searches, _FPIRS)
+        ),
+    )
+
+
+def _of_all(tallies: dict[_Key, _Tally], rates: Sequence[float]) -> list[tuple[Any, _Tally]]:
+    """What was tallied of all populations together, in order; any rate gives the same trials."""
+    return sorted(
+        (key[1:-1], tally)
+        for key, tally in tallies.items()
+        if key[0] == -1 and key[-1] == rates[0] and tally.num_trials
+    )
+
+
+def _measured(
+    tallies: dict[_Key, _Tally], key: _Key, rates: Sequence[float]
+) -> tuple[MeasuredRate, ...]:
+    """The rates that all trials support; the interval spans those of the populations that support them."""
+    found = []
+    for rate in rates:
+        whole = tallies[(-1, *key, rate)]
+        if not is_supported(rate, whole.num_trials):
+            continue
+        parts = [
+            tally
+            for other, tally in tallies.items()
+            if other[1:] == (*key, rate) and is_supported(rate, tally.num_trials)
+        ]
+        ranges = [tally.rate() for tally in parts]
+        found.append(
+            MeasuredRate(
+                stated=rate,
+                achieved=float(f"{whole.rate()[0]:.3g}"),
+                low=float(f"{min(low for _, low, _ in ranges):.3g}"),
+                high=float(f"{max(high for _, _, high in ranges):.3g}"),
+            )
+        )
+    return tuple(found)
+
+
+def _chances(people: Whole, length: int) -> Floats:
+    chances = np.zeros(length)
+    chances[people] = 1 / len(people)
+    return chances
+
+
+def _border(model: NonMatedModel, sets: Sets, are_poor: npt.NDArray[np.bool_]) -> float:
+    found = poorness(sets.vectors @ model.directions.T, are_poor)
+    is_poor = are_poor[sets.kinds]
+    return float((found[is_poor].mean() + found[~is_poor].mean()) / 2)
+
+
+def _looks(model: NonMatedModel, look: _Look, sets: Sets) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = (
+        poorness(sets.vectors @ model.directions.T, look.are_poor) >= look.border
+    )
+    return found
+
+
+def _compare(
+    model: NonMatedModel,
+    look: _Look,
+    sets: Sets,
+    rates: Sequence[float],
+    draws: Floats,
+    tallies: dict[_Key, _Tally],
+) -> None:
+    """Tallies the comparisons of these people, population by population and stratum by stratum."""
+    looks = _looks(model, look, sets)
+    terms = model.terms(sets.vectors, sets.num_images)
+    for population in np.unique(sets.populations):
+        cells = {
+            (poor, int(size)): np.flatnonzero(
+                (sets.populations == population) & (looks == poor) & (sets.num_images == size)
+            )
+            for poor in (0, 1)
+            for size in np.unique(sets.num_images)
+        }
+        for (first, rows), (second, others) in combinations_with_replacement(cells.items(), 2):
+            if len(rows) == 0 or len(others) == 0:
+                continue
+            apart = sets.different(rows, others)
+            if first == second:
+                apart = np.triu(apart, 1)
+            trials = _weighted_count(sets, rows, others, apart, draws)
+            similarities = sets.vectors[rows] @ sets.vectors[others].T
+            people = np.union1d(sets.people[rows], sets.people[others])
+            limits = model.thresholds(terms[rows], terms[others], rates)
+            for rate, wanted in zip(rates, limits, strict=True):
+                a, b = np.nonzero((similarities >= wanted) & apart)
+                errors = np.einsum(
+                    "rm,rm->r",
+                    draws[:, sets.people[rows[a]]],
+                    draws[:, sets.people[others[b]]],
+                )
+                for whose in (int(population), -1):
+                    tallies[(whose, *first, *second, rate)].add(errors, trials, people)
+
+
+def _weighted_count(
+    sets: Sets, rows: Whole, others: Whole, apart: npt.NDArray[Any], draws: Floats
+) -> Floats:
+    """Comparisons in each replicate; those that are left out count by their share of all."""
+    pairs = draws[:, sets.people[rows]].sum(axis=1) * draws[:, sets.people[others]].sum(axis=1)
+    found: Floats = pairs * (np.count_nonzero(apart) / pairs[0])
+    return found
+
+
+def _search(
+    model: NonMatedModel,
+    look: _Look,
+    sets: Sets,
+    draws: Floats,
+    tallies: dict[_Key, _Tally],
+    rng: np.random.Generator,
+) -> None:
+    """Tallies searches for people who are not in the gallery: one set as it is of each of the others.
+
+    Galleries are of one population; of all together only where they are larger than any population.
+    """
+    is_entry = (sets.num_images == 1) & ~look.are_poor[sets.kinds]
+    terms = model.terms(sets.vectors, sets.num_images)
+    populations = np.unique(sets.populations)
+    parts = [sets.populations == population for population in populations]
+    counts = [len(np.unique(sets.people[part & is_entry])) for part in parts]
+    whole = np.ones(len(sets.people), dtype=bool)
+    num_all = len(np.unique(sets.people[is_entry]))
+    for size in _GALLERIES:
+        fitting = [place for place, count in enumerate(counts) if size <= _GALLERY_SHARE * count]
+        chosen: list[tuple[npt.NDArray[np.bool_], tuple[int, ...]]] = [
+            (parts[place], (int(populations[place]), -1)) for place in fitting
+        ]
+        if not chosen and size <= _GALLERY_SHARE * num_all:
+            chosen = [(whole, (-1,))]
+        for member, whose in chosen:
+            _search_in(model, sets, terms, np.flatnonzero(member & is_entry), np.flatnonzero(member),
+                       size, whose, draws, tallies, rng)  # fmt: skip
+
+
+def _search_in(
+    model: NonMatedModel,
+    sets: Sets,
+    terms: Floats,
+    entries: Whole,
+    probes: Whole,
+    size: int,
+    whose: tuple[int, ...],
+    draws: Floats,
+    tallies: dict[_Key, _Tally],
+    rng: np.random.Generator,
+) -> None:
+    """Searches of the probes in galleries of so many of these entries, one of each person at most."""
+    for _ in range(_DRAWS):
+        mixed = rng.permutation(entries)
+        _, first = np.unique(sets.people[mixed], return_index=True)
+        gallery = mixed[rng.permutation(first)[:size]]
+        enrolled = np.unique(sets.people[gallery])
+        searched = probes[~np.isin(sets.people[probes], enrolled)]
+        if len(searched) > 2_000:
+            searched = rng.choice(searched, 2_000, replace=False)
+        similarities = sets.vectors[searched] @ sets.vectors[gallery].T
+        people = sets.people[searched]
+        limits = model.thresholds(
+            terms[searched],
+            terms[gallery],
+            [rate_per_comparison(rate, size) for rate in _FPIRS],
+        )
+        for rate, wanted in zip(_FPIRS, limits, strict=True):
+            hit = (similarities >= wanted).any(axis=1)
+            errors = draws[:, people[hit]].sum(axis=1) / _DRAWS
+            trials = draws[:, people].sum(axis=1) / _DRAWS
+            for key in whose:
+                tallies[(key, size, rate)].add(errors, trials, people)

@@ -1,0 +1,291 @@
+"""A calibration on disk: which similarity decides, for any two templates of one fuser and embedder.
+
+One JSON file with its own hash: beside the card of a trained fuser as `calibration.json`, or wherever
+`probefusion calibrate -o FILE` wrote it. It holds the model of similarities of different people
+(`probefusion.fusion.non_mated`) and what was measured with it on people that were not fitted: the rates
+that were reached, by number of images and look of both sides, and of searches in galleries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import ConfigError, EmbedderMismatchError, FuserMismatchError
+from probefusion.files import replace_file
+from probefusion.files.hashed_json import hashed_json
+from probefusion.files.records import read_record
+from probefusion.fusion.non_mated import Floats, NonMatedModel
+from probefusion.metrics.tails import MIN_EXPECTED_ERRORS
+
+__all__ = [
+    "CALIBRATION_NAME",
+    "LOOKS",
+    "CalibrationRecord",
+    "CalibrationSource",
+    "MeasuredRate",
+    "MeasuredSearches",
+    "ModelRecord",
+    "Stratum",
+    "read_calibration",
+    "write_calibration",
+]
+
+CALIBRATION_NAME = "calibration.json"
+"""Name of the file in a fuser folder."""
+
+FORMAT_VERSION = 1
+
+LOOKS = ("clear", "poor")
+"""What a template may look like: more like those of clean sets, or more like those of degraded ones."""
+
+_DIGITS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationSource:
+    """People that a calibration was made with.
+
+    Args:
+        name: What they are, in words.
+        num_people: How many.
+        num_sets: Sets of images of them.
+    """
+
+    name: str
+    num_people: int
+    num_sets: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredRate:
+    """What a stated rate came to among people that were not fitted.
+
+    Args:
+        stated: The rate that was asked for.
+        achieved: The rate of all that were compared.
+        low: Lower end: the lowest of the 95 % intervals over people, of all and of each population.
+        high: Upper end, likewise.
+    """
+
+    stated: float
+    achieved: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stratum:
+    """What was measured of pairs of one look and number of images a side.
+
+    Args:
+        looks: Of both sides, of `LOOKS`, in alphabetical order of (look, number).
+        num_images: Number of images of both sides, as calibrated.
+        num_people: People that were compared.
+        num_comparisons: Comparisons of different people.
+        rates: What was reached, by stated rate.
+    """
+
+    looks: tuple[str, str]
+    num_images: tuple[int, int]
+    num_people: int
+    num_comparisons: int
+    rates: tuple[MeasuredRate, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredSearches:
+    """What a stated rate of searches came to.
+
+    Args:
+        gallery_size: People in the gallery, none of them searched for.
+        num_searches: Searches.
+        num_people: Different people searched for.
+        rates: Shares of searches with any candidate, by stated rate.
+    """
+
+    gallery_size: int
+    num_searches: int
+    num_people: int
+    rates: tuple[MeasuredRate, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """`NonMatedModel` as JSON holds it, and the border between looks.
+
+    Args:
+        directions: k mean templates of D numbers.
+        are_poor: Whether each is that of degraded sets.
+        border: From where on a template looks poor: mean cosine to those that are, less that to the rest.
+        lowest: As in the model, like all that follows.
+        highest: The same.
+        most_images: The same.
+        location: The same.
+        log_variance: The same.
+        level: The same.
+        log_rate: The same.
+        log_excess: The same.
+        shape: The same.
+    """
+
+    directions: tuple[tuple[float, ...], ...]
+    are_poor: tuple[bool, ...]
+    border: float
+    lowest: tuple[float, ...]
+    highest: tuple[float, ...]
+    most_images: int
+    location: tuple[tuple[float, ...], ...]
+    log_variance: tuple[tuple[float, ...], ...]
+    level: float
+    log_rate: tuple[float, ...]
+    log_excess: tuple[float, ...]
+    shape: float
+
+    @staticmethod
+    def of(model: NonMatedModel, are_poor: npt.NDArray[np.bool_], border: float) -> ModelRecord:
+        """The record of a model."""
+        plain: dict[str, Any] = {
+            name: _plain(getattr(model, name)) for name in model.__dataclass_fields__
+        }
+        return ModelRecord(
+            are_poor=tuple(bool(each) for each in are_poor), border=round(border, _DIGITS), **plain
+        )
+
+    def model(self) -> NonMatedModel:
+        """The model of the record.
+
+        Raises:
+            ConfigError: If sizes do not fit.
+        """
+        try:
+            fields: dict[str, Any] = {
+                name: np.asarray(value, dtype=np.float64) if isinstance(value, tuple) else value
+                for name, value in ((name, getattr(self, name)) for name in _MODEL_FIELDS)
+            }
+        except ValueError as error:
+            raise ConfigError(f"model: expected rows of one length each ({error}).") from error
+        return NonMatedModel(**fields)
+
+
+_MODEL_FIELDS = tuple(NonMatedModel.__dataclass_fields__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationRecord:
+    """All that a calibration file says.
+
+    Args:
+        embedder: Fingerprint of the embedder; templates of another are refused.
+        fuser: Fingerprint of the fuser; likewise.
+        sets: Definition of the sets that it was made with.
+        sizes: Numbers of images in them, ascending.
+        sources: The people.
+        model: The model.
+        strata: What was measured of comparisons.
+        searches: What was measured of searches.
+        format_version: Of the file.
+    """
+
+    embedder: str
+    fuser: str
+    sets: str
+    sizes: tuple[int, ...]
+    sources: tuple[CalibrationSource, ...]
+    model: ModelRecord
+    strata: tuple[Stratum, ...]
+    searches: tuple[MeasuredSearches, ...]
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def num_people(self) -> int:
+        """People it was made with."""
+        return sum(source.num_people for source in self.sources)
+
+    def check_made_for(self, fuser: str | None, embedder: str | None, *, where: str) -> None:
+        """Refuses templates of another fuser or embedder.
+
+        Raises:
+            FuserMismatchError, EmbedderMismatchError: If they are.
+        """
+        if fuser != self.fuser:
+            raise FuserMismatchError(
+                f"{where}: made for templates of {self.fuser}, got those of {fuser or 'a fuser not named'}. "
+                f"Fuse with that one, or calibrate: probefusion calibrate FUSER --data DIR -o FILE"
+            )
+        if embedder != self.embedder:
+            raise EmbedderMismatchError(
+                f"{where}: made for embeddings of {self.embedder}, got those of "
+                f"{embedder or 'an embedder not named'}. If they are its, say so: --embedder "
+                f"{self.embedder.partition('@')[0]} (its name or its file); else calibrate for the other."
+            )
+
+    def stratum(self, looks: tuple[str, str], sizes: tuple[int, int]) -> Stratum | None:
+        """What was measured of such pairs, in any order of the sides; None if nothing was."""
+        sides = sorted(zip(looks, sizes, strict=True))
+        wanted = tuple(look for look, _ in sides), tuple(size for _, size in sides)
+        return next((s for s in self.strata if (s.looks, s.num_images) == wanted), None)
+
+    def nearest_sizes(self, num_images: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """The calibrated numbers of images that are nearest to others, as ratios."""
+        sizes = np.array(self.sizes, dtype=np.int64)
+        gap = np.abs(np.log(np.atleast_1d(num_images))[:, None] - np.log(sizes))
+        found: npt.NDArray[np.int64] = sizes[gap.argmin(axis=1)]
+        return found
+
+    def poor_looks(self, vectors: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Which templates look like those of degraded sets, (T,)."""
+        cosines = np.asarray(vectors, dtype=np.float64) @ np.asarray(self.model.directions).T
+        return poorness(cosines, np.array(self.model.are_poor)) >= self.model.border
+
+
+def poorness(cosines: Floats, are_poor: npt.NDArray[np.bool_]) -> Floats:
+    """Mean cosine to the mean templates of degraded sets, less that to the others, (T,)."""
+    found: Floats = cosines[:, are_poor].mean(axis=1) - cosines[:, ~are_poor].mean(axis=1)
+    return found
+
+
+def why_unsupported(rate: float, num_trials: int, what: str, num_people: int) -> str:
+    """Why no figure is given for a rate that so few comparisons or searches cannot support."""
+    return (
+        f"a rate of {rate:g} needs {MIN_EXPECTED_ERRORS / rate:,.0f} {what} to expect "
+        f"{MIN_EXPECTED_ERRORS} errors; the calibration has {num_trials:,} of {num_people:,} people"
+    )
+
+
+def write_calibration(record: CalibrationRecord, path: str | Path, *, force: bool = False) -> None:
+    """Writes a calibration, atomically and with its hash.
+
+    Raises:
+        OutputExistsError: If there is one and `force` is False.
+    """
+    with replace_file(path, force=force) as stream:
+        stream.write(hashed_json(asdict(record)))
+
+
+def read_calibration(path: str | Path) -> CalibrationRecord:
+    """Reads what `write_calibration` wrote.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        FileFormatError: If it is no calibration, or one that cannot be.
+        IntegrityError: If it is not what was written.
+    """
+    record = read_record(
+        Path(path), CalibrationRecord, newest=FORMAT_VERSION, hashed_from=1, step=_STEP
+    )
+    record.model.model()  # sizes
+    return record
+
+
+_STEP = "Calibrate again: probefusion calibrate FUSER --data DIR -o FILE"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return tuple(_plain(item) for item in value)
+    return round(float(value), _DIGITS) if isinstance(value, float | np.floating) else int(value)

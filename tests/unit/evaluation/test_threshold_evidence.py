@@ -1,0 +1,197 @@
+"""Calibrations of made score distributions whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from probefusion.errors import (
+    EmbedderMismatchError,
+    EmptySetError,
+    FileFormatError,
+    FuserMismatchError,
+    IntegrityError,
+    OutputExistsError,
+)
+from probefusion.evaluation.threshold_evidence import make_calibration
+from probefusion.fusion.calibration import CalibrationSource, read_calibration, write_calibration
+from probefusion.fusion.fit_non_mated import Sets
+from probefusion.pipeline.decisions import Side, decide, find_calibration
+
+DIM = 24
+SIZES = (1, 4)
+
+
+def drawn_vectors(rng, count, *, is_poor):
+    """Unit vectors; those of poor sets lie close to one direction, whoever they are of."""
+    rows = rng.standard_normal((count, DIM))
+    rows[:, 0] = rng.normal(2.5 if is_poor else 0.0, 1.0, count)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def drawn_sets(rng, num_people):
+    parts = [
+        (drawn_vectors(rng, num_people, is_poor=poor), np.full(num_people, size), poor)
+        for poor in (False, True)
+        for size in SIZES
+    ]
+    counts = np.concatenate([sizes for _, sizes, _ in parts])
+    return Sets(
+        vectors=np.concatenate([rows for rows, _, _ in parts]),
+        num_images=counts,
+        kinds=np.concatenate([np.full(num_people, int(poor)) for _, _, poor in parts]),
+        populations=np.zeros(len(counts), dtype=np.int64),
+        people=np.tile(np.arange(num_people), len(parts)),
+        media=np.full(len(counts), -1),
+    )
+
+
+@pytest.fixture(scope="module")
+def record():
+    return make_calibration(
+        drawn_sets(np.random.default_rng(7), 300),
+        [False, True],
+        embedder="net@1",
+        fuser="mean@1",
+        protocol="made",
+        sources=[CalibrationSource(name="made", num_people=300, num_sets=1200)],
+        rates=(1e-2, 1e-3, 1e-5),
+    )
+
+
+@pytest.mark.parametrize("kinds", [(False, False), (False, True), (True, True)])
+def test_a_stated_rate_is_reached_by_others_of_either_look(record, kinds) -> None:
+    """120,000 new pairs of each kind: one threshold for all would be wrong by several times."""
+    rng = np.random.default_rng(11)
+    model = record.model.model()
+    errors, trials = np.zeros(2), 0
+    for _ in range(3):
+        sides = [drawn_vectors(rng, 200, is_poor=poor) for poor in kinds]
+        terms = [model.terms(rows, np.ones(200)) for rows in sides]
+        similarities = sides[0] @ sides[1].T
+        found = model.thresholds(terms[0], terms[1], (1e-2, 1e-3))
+        errors += [(similarities >= limit).sum() for limit in found]
+        trials += similarities.size
+    assert errors[0] / trials == pytest.approx(1e-2, rel=0.3)
+    assert errors[1] / trials == pytest.approx(1e-3, rel=0.7)
+
+
+def test_what_is_stored_was_measured_on_others_and_covers_the_truth(record) -> None:
+    """By cross-fitting; at 1e-5 no stratum has the 3,000,000 comparisons that it needs."""
+    stated = {rate.stated for stratum in record.strata for rate in stratum.rates}
+    assert stated == {1e-2, 1e-3}
+    inside = [
+        rate.low <= rate.stated <= rate.high for stratum in record.strata for rate in stratum.rates
+    ]
+    assert len(inside) >= 10
+    assert np.mean(inside) > 0.7
+    assert {stratum.looks for stratum in record.strata} == {
+        ("clear", "clear"), ("clear", "poor"), ("poor", "poor"),
+    }  # fmt: skip
+    (searches,) = record.searches
+    assert searches.gallery_size == 100
+    assert searches.rates[0].stated == 0.1
+    assert searches.rates[0].achieved == pytest.approx(0.1, rel=0.35)
+
+
+def test_rows_and_columns_are_alike_and_pairs_are_the_diagonal(record) -> None:
+    rng = np.random.default_rng(3)
+    model = record.model.model()
+    first = model.terms(drawn_vectors(rng, 5, is_poor=False), [1, 2, 3, 4, 100])
+    second = model.terms(drawn_vectors(rng, 5, is_poor=True), np.ones(5))
+    (both,) = model.thresholds(first, second, [1e-3])
+    (turned,) = model.thresholds(second, first, [1e-3])
+    (paired,) = model.thresholds(first, second, [1e-3], paired=True)
+    assert both == pytest.approx(turned.T, abs=1e-12)
+    assert paired == pytest.approx(np.diag(both), abs=1e-12)
+    lower, higher = model.thresholds(first, second, [1e-2, 1e-4])
+    assert (lower < both).all()
+    assert (both < higher).all()
+
+
+def side(name, rows, count=1):
+    return Side(name=name, vectors=rows.astype(np.float32), num_images=np.full(len(rows), count))
+
+
+def test_decisions_say_what_they_rest_on_or_why_there_is_none(record) -> None:
+    rows = drawn_vectors(np.random.default_rng(5), 150, is_poor=True)
+    found = decide(record, side("A", rows, 4), side("B", rows[::-1]), false_match_rate=1e-3)
+    threshold = found[0].threshold
+    assert threshold is not None
+    assert threshold.low < threshold.high
+    assert threshold.num_people > 100
+    assert "comparisons of" in threshold.measured_on
+    none = decide(record, side("A", rows[:1]), side("B", rows[1:2]), false_match_rate=1e-5)[0]
+    assert none.threshold is None
+    assert "needs 3,000,000 comparisons to expect 30 errors" in (none.why_none or "")
+    many = decide(record, side("A", rows[:1], 300), side("B", rows[1:2]), false_match_rate=1e-3)[0]
+    assert "A: of 300 images, the calibration saw at most 4" in many.warnings
+    strange = np.zeros((1, DIM))
+    strange[0, 0] = 1.0
+    far = decide(record, side("A", -strange), side("B", rows[:1]), false_match_rate=1e-3)[0]
+    assert any("unlike every template" in warning for warning in far.warnings)
+
+
+def test_searches_are_decided_at_their_own_rate(record) -> None:
+    rng = np.random.default_rng(9)
+    gallery = drawn_vectors(rng, 100, is_poor=False)
+    hits = 0
+    for _ in range(200):
+        probe = np.repeat(drawn_vectors(rng, 1, is_poor=True), 100, axis=0)
+        found = decide(
+            record,
+            side("A", probe),
+            side("B", gallery),
+            false_match_rate=0.5,
+            false_positive_rate=0.1,
+        )
+        limits = np.array([each.threshold.similarity for each in found])
+        hits += bool(((probe * gallery).sum(axis=1) >= limits).any())
+    assert 8 <= hits <= 36  # 20 expected
+    assert found[0].threshold.gallery_size == 100
+    large = drawn_vectors(rng, 5_000, is_poor=False)
+    none = decide(
+        record, side("A", large), side("B", large), false_match_rate=0.1, false_positive_rate=0.1
+    )[0]
+    assert none.threshold is None
+    assert "the gallery has 5,000 people; the calibration measured searches" in none.why_none
+
+
+def test_files(record, tmp_path) -> None:
+    path = tmp_path / "calibration.json"
+    write_calibration(record, path)
+    assert read_calibration(path) == record
+    with pytest.raises(OutputExistsError):
+        write_calibration(record, path)
+    text = path.read_text()
+    path.write_text(text.replace('"level": ', '"level": 1'))
+    with pytest.raises(IntegrityError, match="Calibrate again"):
+        read_calibration(path)
+    path.write_text("[]")
+    with pytest.raises(FileFormatError):
+        read_calibration(path)
+
+
+def test_another_fuser_or_embedder_is_refused(record) -> None:
+    assert find_calibration(record, None, "mean@1", "net@1") is record
+    with pytest.raises(
+        FuserMismatchError, match=r"made for templates of mean@1, got those of other@1"
+    ):
+        find_calibration(record, None, "other@1", "net@1")
+    for embedder in ("net@2", None):
+        with pytest.raises(EmbedderMismatchError, match=r"made for embeddings of net@1"):
+            find_calibration(record, None, "mean@1", embedder)
+    assert find_calibration(None, None, "mean@1", "net@1") is None
+
+
+def test_too_few_people_are_refused() -> None:
+    with pytest.raises(EmptySetError, match="at least 50 people who are not related, got 20"):
+        make_calibration(
+            drawn_sets(np.random.default_rng(0), 20),
+            [False, True],
+            embedder="net@1",
+            fuser="mean@1",
+            protocol="made",
+            sources=[],
+            rates=(1e-2,),
+        )

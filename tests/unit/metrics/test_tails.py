@@ -1,0 +1,33 @@
+"""Tails of similarities, rates of searches, and what data can support."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from probefusion.errors import EmptySetError
+from probefusion.metrics.tails import is_supported, pareto_shape, rate_per_comparison
+
+
+@pytest.mark.parametrize("shape", [-0.2, 0.0, 0.2])
+def test_the_shape_of_a_made_tail_is_found(shape) -> None:
+    uniform = np.random.default_rng(1).random(50_000)
+    made = -np.log(uniform) if shape == 0 else (uniform**-shape - 1) / shape
+    assert pareto_shape(made * 0.03) == pytest.approx(shape, abs=0.03)
+
+
+def test_few_and_equal_excesses() -> None:
+    assert pareto_shape([0.1, 0.1, 0.1]) == pytest.approx(-0.3)
+    with pytest.raises(EmptySetError, match="at least 2"):
+        pareto_shape([0.1])
+
+
+def test_a_search_errs_when_any_comparison_does() -> None:
+    rate = rate_per_comparison(0.03, 500)
+    assert 1 - (1 - rate) ** 500 == pytest.approx(0.03)
+    assert rate_per_comparison(0.03, 1) == pytest.approx(0.03)
+
+
+def test_thirty_expected_errors_support_a_rate() -> None:
+    assert is_supported(1e-3, 30_000)
+    assert not is_supported(1e-3, 29_000)
