@@ -287,7 +287,9 @@ def _search(
     num_all = len(np.unique(sets.people[is_entry]))
     for size in _GALLERIES:
         fitting = [place for place, count in enumerate(counts) if size <= _GALLERY_SHARE * count]
-        chosen = [(parts[place], (int(populations[place]), -1)) for place in fitting]
+        chosen: list[tuple[npt.NDArray[Any], tuple[int, ...]]] = [
+            (parts[place], (int(populations[place]), -1)) for place in fitting
+        ]
         if not chosen and size <= _GALLERY_SHARE * num_all:
             chosen = [(whole, (-1,))]
         for member, whose in chosen:
