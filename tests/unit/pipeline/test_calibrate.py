@@ -35,13 +35,14 @@ def people(tmp_path_factory):
 
 @pytest.fixture
 def fuser(tmp_path):
-    """A fuser of the embedder inside the package, without thresholds."""
+    """A fuser of the embedder inside the package, without thresholds and calibration."""
     from probefusion.fusion.folder import with_thresholds
     from probefusion.zoo import find_fuser_folder
 
     folder = tmp_path / "fuser"
     shutil.copytree(find_fuser_folder("exact-fast"), folder)
     with_thresholds(folder, ())
+    (folder / "calibration.json").unlink()
     return folder
 
 
