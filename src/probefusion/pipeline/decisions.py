@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -63,6 +63,7 @@ class MeasuredThreshold(Threshold):
         num_people: People among whom that was measured.
         looks: What the two templates look like: "clear" or "poor".
         gallery_size: Size of the gallery if the rate is that of a search (FPIR), or None.
+        measured_size: Size of the galleries that was measured with, the nearest that was, or None.
     """
 
     low: float
@@ -70,11 +71,12 @@ class MeasuredThreshold(Threshold):
     num_people: int
     looks: tuple[str, str]
     gallery_size: int | None = None
+    measured_size: int | None = None
 
     @property
     def measured_on(self) -> str:
         """In plain words."""
-        where = "" if self.gallery_size is None else f" in galleries of {self.gallery_size:,}"
+        where = "" if self.measured_size is None else f" in galleries of {self.measured_size:,}"
         what = "comparisons" if self.gallery_size is None else "searches"
         return (
             f"measured{where}: {self.low:.2g} to {self.high:.2g}, {self.num_non_mated:,} {what} of "
@@ -204,6 +206,7 @@ def decide(
             num_people=basis.num_people,
             looks=pairs[place],
             gallery_size=None if false_positive_rate is None else size,
+            measured_size=basis.measured_size,
         )
         found.append(Decision(threshold=threshold, warnings=warnings))
     return found
@@ -220,6 +223,7 @@ class _Basis:
         num_trials: Comparisons or searches it was measured with.
         num_people: People.
         why_none: Why it cannot be given.
+        measured_size: Of searches, the size of the galleries.
     """
 
     asked: float
@@ -227,6 +231,7 @@ class _Basis:
     num_trials: int = 0
     num_people: int = 0
     why_none: str = ""
+    measured_size: int | None = None
 
 
 def _own_file(fuser: Fuser | None, made_by: str, embedder: str | None) -> Path | None:
@@ -283,7 +288,8 @@ def _of_searches(record: CalibrationRecord, size: int, rate: float) -> _Basis:
             f"{largest:,}"
         )
         return _Basis(asked=rate, why_none=why)
-    return _checked(nearest.rates, rate, nearest.num_searches, nearest.num_people, "searches")
+    basis = _checked(nearest.rates, rate, nearest.num_searches, nearest.num_people, "searches")
+    return replace(basis, measured_size=nearest.gallery_size)
 
 
 def _checked(

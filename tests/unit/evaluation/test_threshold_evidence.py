@@ -149,6 +149,12 @@ def test_searches_are_decided_at_their_own_rate(record) -> None:
         hits += bool(((probe * gallery).sum(axis=1) >= limits).any())
     assert 8 <= hits <= 36  # 20 expected
     assert found[0].threshold.gallery_size == 100
+    more = drawn_vectors(rng, 300, is_poor=False)
+    found = decide(
+        record, side("A", more), side("B", more), false_match_rate=0.1, false_positive_rate=0.1
+    )
+    assert found[0].threshold.gallery_size == 300
+    assert "measured in galleries of 100:" in found[0].threshold.measured_on
     large = drawn_vectors(rng, 5_000, is_poor=False)
     none = decide(
         record, side("A", large), side("B", large), false_match_rate=0.1, false_positive_rate=0.1
