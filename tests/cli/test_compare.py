@@ -188,6 +188,8 @@ def test_decisions_of_a_calibrated_fuser(tmp_path, command, rng) -> None:
     assert "not covered: people filmed by one camera" in out
     code, out, _ = command("compare", tmp_path / "a.npz", tmp_path / "b.npz")
     assert all(line.endswith("  match") for line in out.splitlines())
+    code, out, _ = command("compare", f"{tmp_path / 'a.npz'}#a", tmp_path / "b.npz")
+    assert "at false match rate 0.001, that of each comparison" in out
 
 
 def test_progress_names_the_sides(command, people_folder, tiny_embedder) -> None:

@@ -38,7 +38,7 @@ def test_noise_is_written_and_must_be_looked_at(command, noise_set, tmp_path) ->
     code, out, err = command("fuse", noise_set, "-o", tmp_path / "t.npz", "--explain")
     assert code == 3
     assert (tmp_path / "t.npz").is_file()
-    assert "not usable: the images do not look like faces" in out.splitlines()[-1]
+    assert "not usable" not in out
     assert "predicted gain over the plain mean:" in out
     assert err.count("warning: not usable") == 1
 

@@ -192,6 +192,8 @@ def _print_basis(comparison: Comparison, options: argparse.Namespace) -> None:
             print(
                 f"at a false positive rate of {options.fpir:g} of searches ({threshold.measured_on})"
             )
+        elif comparison.ids is not None:
+            print(f"at false match rate {threshold.false_match_rate:g}, that of each comparison")
         print(f"not covered: {NOT_COVERED}")
     for warning in comparison.warnings:
         print(f"warning: {warning}", file=sys.stderr)

@@ -211,10 +211,12 @@ def _tell(fused: Fused, options: argparse.Namespace) -> None:
             print(f"predicted gain over the plain mean: {gain:+.3f} in similarity to a clean image")
     tell_screening(fused)
     usability = fused.usability
-    if usability is not None and usability.verdict != "not known":
+    if usability is None or usability.is_not_usable:  # which is a warning
+        return
+    if usability.verdict == "not known":
+        _log.debug("%s", usability)
+    else:
         print(usability)
-    elif usability is not None:
-        _log.info("%s", usability)
 
 
 def _print_weights(rows: list[ImageWeight]) -> None:

@@ -45,11 +45,20 @@ def _is_cut_off(face: FaceFacts) -> bool:
     return face.is_cut_off
 
 
+def _is_common(face: FaceFacts) -> bool:
+    return _is_several(face) and face.is_common
+
+
 _KINDS: tuple[tuple[Callable[[FaceFacts], bool], str, Callable[[FaceFacts], str]], ...] = (
     (_is_turned, "turned, and put upright", lambda face: f"{face.turned} degrees"),
     (
         _is_unclear,
         "of several faces of about one size, of which the largest was taken",
+        lambda face: f"{face.num_faces} faces",
+    ),
+    (
+        _is_common,
+        "of several faces of about one size, of which the one common to all photos was taken",
         lambda face: f"{face.num_faces} faces",
     ),
     (
@@ -92,13 +101,9 @@ def notes_on_faces(faces: Sequence[FaceFacts]) -> list[str]:
 
 
 def faces_to_tell(faces: Iterable[FaceFacts]) -> list[dict[str, Any]]:
-    """The facts of the photos that `notes_on_faces` tells of, and of all that show several faces, for JSON.
+    """The facts of the photos that `notes_on_faces` tells of, for JSON.
 
     Args:
         faces: What is known of the faces.
     """
-    return [
-        asdict(face)
-        for face in faces
-        if _is_several(face) or any(is_kind(face) for is_kind, _, _ in _KINDS)
-    ]
+    return [asdict(face) for face in faces if any(is_kind(face) for is_kind, _, _ in _KINDS)]

@@ -37,7 +37,7 @@ Side: TypeAlias = Template | Source | Iterable[Source]
 
 _OF_ONE_SIDE = (
     "the thresholds in the fuser's card hold for a poor set beside one clean image; of two poor sets, false "
-    "matches were 3 to 9 times as frequent. Calibrate: probefusion calibrate"
+    "matches were up to 9 times as frequent. Calibrate: probefusion calibrate"
 )
 
 _log = logging.getLogger("probefusion")

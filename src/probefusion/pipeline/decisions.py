@@ -18,6 +18,7 @@ from probefusion.fusion.calibration import (
     CalibrationRecord,
     MeasuredRate,
     MeasuredSearches,
+    Stratum,
     read_calibration,
     why_unsupported,
 )
@@ -195,6 +196,12 @@ def decide(
         if basis.measured is None:
             found.append(Decision(why_none=basis.why_none, warnings=warnings))
             continue
+        if basis.measured_with is not None:
+            one, other = basis.measured_with
+            warnings += (
+                f"too few pairs of sets of so many images were compared for this rate: it was measured with sets of "
+                f"{one} and {other}",
+            )
         threshold = MeasuredThreshold(
             false_match_rate=basis.measured.stated,
             similarity=similarity,
@@ -224,6 +231,7 @@ class _Basis:
         num_people: People.
         why_none: Why it cannot be given.
         measured_size: Of searches, the size of the galleries.
+        measured_with: Numbers of images of both sides, where there were too few pairs of the nearest ones.
     """
 
     asked: float
@@ -232,6 +240,7 @@ class _Basis:
     num_people: int = 0
     why_none: str = ""
     measured_size: int | None = None
+    measured_with: tuple[int, int] | None = None
 
 
 def _own_file(fuser: Fuser | None, made_by: str, embedder: str | None) -> Path | None:
@@ -270,7 +279,26 @@ def _of_pairs(
     if stratum is None:
         why = f"the calibration has no pairs of {looks[0]} and {looks[1]} sets of so many images"
         return _Basis(asked=rate, why_none=why)
-    return _checked(stratum.rates, rate, stratum.num_comparisons, stratum.num_people, "comparisons")
+    if is_supported(rate, stratum.num_comparisons):
+        near = stratum
+    else:
+        near = _nearest_supported(record, stratum, rate) or stratum
+    basis = _checked(near.rates, rate, near.num_comparisons, near.num_people, "comparisons")
+    return basis if near is stratum else replace(basis, measured_with=near.num_images)
+
+
+def _nearest_supported(record: CalibrationRecord, like: Stratum, rate: float) -> Stratum | None:
+    """Of pairs that look alike, those of the nearest sizes of which enough were compared for a rate."""
+    wanted = np.log(like.num_images)
+    return min(
+        (
+            other
+            for other in record.strata
+            if other.looks == like.looks and is_supported(rate, other.num_comparisons)
+        ),
+        key=lambda other: float(np.abs(np.log(other.num_images) - wanted).sum()),
+        default=None,
+    )
 
 
 def _of_searches(record: CalibrationRecord, size: int, rate: float) -> _Basis:

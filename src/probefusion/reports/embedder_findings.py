@@ -201,9 +201,12 @@ def store_finding(check: StoreCheck, *, made_by: str | None, embedder: str) -> F
         return Finding(check="store", status="fault", evidence=evidence + said, fix=fix)
     if check.agreement is not None:
         evidence += f"; similarities agree by {check.agreement:.2f}"
+    is_of_another = made_by != embedder and (
+        check.shows_same_images or check.cosine is None or bool(said)
+    )
     fix = (
         "Another embedder made it: name that one with --embedder, or embed the images again"
-        if check.shows_same_images or check.cosine is None or said
+        if is_of_another
         else "Its rows are of other images, or in another order: compare the names"
     )
     return Finding(check="store", status="fault", evidence=evidence + said, fix=fix)

@@ -247,7 +247,10 @@ def _usability(values: tuple[float, float, float, float], record: UsabilityRecor
         )
     verdict: Verdict = "usable"
     reason = ""
-    rate = f"{record.level:.2f}, the threshold at false match rate {record.false_match_rate:g}"
+    rate = (
+        f"{record.level:.2f}, which {record.false_match_rate:g} of the comparisons of different people "
+        f"reached where this was measured"
+    )
     if high < record.level:
         verdict, reason = "not usable", f"even the upper end is below {rate}"
     elif middle < record.level:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -130,6 +132,25 @@ def test_decisions_say_what_they_rest_on_or_why_there_is_none(record) -> None:
     strange[0, 0] = 1.0
     far = decide(record, side("A", -strange), side("B", rows[:1]), false_match_rate=1e-3)[0]
     assert any("unlike every template" in warning for warning in far.warnings)
+
+
+def test_where_too_few_were_compared_the_nearest_sizes_decide_and_it_is_said(record) -> None:
+    rows = drawn_vectors(np.random.default_rng(5), 2, is_poor=True)
+    few = [
+        replace(each, num_comparisons=50) if each.num_images == (4, 4) else each
+        for each in record.strata
+    ]
+    sides = side("A", rows[:1], 4), side("B", rows[1:], 4)
+    (found,) = decide(replace(record, strata=tuple(few)), *sides, false_match_rate=1e-3)
+    assert found.threshold is not None
+    assert "it was measured with sets of 1 and 4" in found.warnings[-1]
+    (own,) = decide(record, side("A", rows[:1], 4), side("B", rows[1:]), false_match_rate=1e-3)
+    assert found.threshold.num_non_mated == own.threshold.num_non_mated
+    assert own.warnings == ()
+    none = [replace(each, num_comparisons=50) for each in record.strata]
+    (left,) = decide(replace(record, strata=tuple(none)), *sides, false_match_rate=1e-3)
+    assert left.threshold is None
+    assert "the calibration has 50" in (left.why_none or "")
 
 
 def test_searches_are_decided_at_their_own_rate(record) -> None:

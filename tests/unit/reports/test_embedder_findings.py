@@ -7,7 +7,8 @@ import pytest
 from probefusion.embedders.feeding_faults import FeedingCheck, Preference
 from probefusion.embedders.guess import Feeding
 from probefusion.embedders.network_faults import NetworkCheck
-from probefusion.reports.embedder_findings import feeding_findings
+from probefusion.reports.embedder_findings import feeding_findings, store_finding
+from probefusion.screening.store_rows import StoreCheck
 
 HALF, RAW = "(x/255 - .5)/.5", "x, 0 to 255"
 CLEAR, UNCLEAR = Preference(gain=0.3, t=20.0), Preference(gain=0.001, t=0.5)
@@ -71,3 +72,13 @@ def test_scaled_twice(found, itself) -> None:
 
 def test_few_people() -> None:
     assert faults(check((RAW, "RGB"), (HALF, "RGB"), num_people=7)) == {}
+
+
+@pytest.mark.parametrize(("made_by", "fix"), [
+    ("net@1", "Its rows are of other images"), ("net@2", "Another embedder"), (None, "Another embedder"),
+])  # fmt: skip
+def test_rows_that_name_this_embedder_are_of_other_images(made_by, fix) -> None:
+    rows = StoreCheck(
+        num_rows=6, num_same=0, cosine=0.15, explanation=None, num_explained=0, agreement=0.99, dims=(8, 8)
+    )  # fmt: skip
+    assert store_finding(rows, made_by=made_by, embedder="net@1").fix.startswith(fix)

@@ -45,5 +45,5 @@ def test_frames_are_searched_in_the_turn_of_the_first(two_people_clip, caplog) -
         clip = process_video(reader, detector, ColourEmbedder(), MeanFuser())
     with clip:
         assert clip.counts.faces_turned == clip.counts.faces_found > 60
-    assert detector.asked == [None] * 3 + [180] * 37
+    assert detector.asked == [None, 180] * 3 + [180] * 37
     assert "faces are turned by 90, 180 or 270 degrees; their crops were put upright" in caplog.text
