@@ -98,8 +98,13 @@ def plant_images(data: str, crops: np.ndarray, whose: Sequence[str]) -> Iterator
         yield Row(data=data, embedder="any", fault=fault, expected=expected, findings=found)
 
 
-def wrong_settings(spec: EmbedderSpec) -> Iterator[tuple[str, str, EmbedderSpec]]:
-    """The right settings, and wrong ones with the check that should find them."""
+def wrong_settings(
+    spec: EmbedderSpec, *, normalises_itself: bool = False
+) -> Iterator[tuple[str, str, EmbedderSpec]]:
+    """The right settings, and wrong ones with the check that should find them.
+
+    Any scaling of the settings is the second one for a network that scales pixels itself.
+    """
     yield "none", "", spec
     order = "BGR" if spec.channel_order == "RGB" else "RGB"
     yield (
@@ -111,7 +116,8 @@ def wrong_settings(spec: EmbedderSpec) -> Iterator[tuple[str, str, EmbedderSpec]
     wrong = (_HALF, "x/255") if is_raw else ("x, 0 to 255", "x/255")
     for scaling in wrong:
         mean, std = mean_and_std(scaling, spec.channel_order)
-        yield f"fed {scaling}", "scaling", replace(spec, mean=mean, std=std)
+        check = "normalised-twice" if normalises_itself else "scaling"
+        yield f"fed {scaling}", check, replace(spec, mean=mean, std=std)
     (mean, std), (again_mean, again_std) = SCALINGS[_HALF], (spec.mean, spec.std)
     if is_raw:
         again_mean, again_std = mean, std
@@ -128,7 +134,7 @@ def plant_settings(
     views = FaceViews(path, facts, crops, dim=spec.dim, num_threads=None)
     fed = OnnxEmbedder(path, spec).prepare(crops[:4])
     ran = check_network(path, facts, fed, norm_output=spec.norm_output)
-    for fault, expected, wrong in wrong_settings(spec):
+    for fault, expected, wrong in wrong_settings(spec, normalises_itself=ran.normalises_itself):
         check = check_feeding(views, wrong, people=whose)
         findings = feeding_findings(check, is_grey=False, network=ran)
         yield Row(data=data, embedder=spec.name, fault=fault, expected=expected, findings=findings)
