@@ -37,6 +37,7 @@ from research.setup_faults.planted_images import IMAGE_FAULTS
 from research.setup_faults.planted_networks import NETWORK_FAULTS
 
 _FEW = 7
+_KINDS = ("images", "settings", "networks", "stores")
 _HALF = "(x/255 - .5)/.5"
 
 
@@ -62,12 +63,14 @@ class Row:
                 if one.status == "fault" and one.check != self.expected]  # fmt: skip
 
 
-def draw(path: str, folds: Sequence[int], num_people: int) -> tuple[np.ndarray, list[str]]:
+def draw(
+    path: str, folds: Sequence[int], num_people: int, seed: int = 0
+) -> tuple[np.ndarray, list[str]]:
     """Two crops each of some people of a folder or archive: (N, 112, 112, 3), and whose they are."""
     people = read_people(path)
     names = [name for name, images in people.images.items()
              if len(images) > 1 and fold_of(name) in folds]  # fmt: skip
-    chosen = np.random.default_rng(0).permutation(names)[:num_people]
+    chosen = np.random.default_rng(seed).permutation(names)[:num_people]
     crops, whose = [], []
     for name in chosen:
         for source in (people.images[name][0], people.images[name][-1]):
@@ -229,14 +232,15 @@ def main() -> None:
     parser.add_argument("--data", action="append", required=True, metavar="DIR|ZIP[:FOLDS]")
     parser.add_argument("--embedder", action="append", required=True, metavar="MODEL")
     parser.add_argument("--people", type=int, default=25, help="two crops of each (default 25)")
-    parser.add_argument("--only", choices=("images", "settings", "networks", "stores"))
+    parser.add_argument("--only", choices=("right", *_KINDS))
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of people (default 0)")
     parser.add_argument("--output", metavar="TABLE.md")
     options = parser.parse_args()
     rows: list[Row] = []
     for entry in options.data:
         path, _, folds = entry.partition(":")
         taken = tuple(map(int, folds.split(","))) if folds else (0, 1, 2, 3)
-        crops, whose = draw(path, taken, options.people)
+        crops, whose = draw(path, taken, options.people, options.seed)
         name = Path(path).stem
         for row in _plant_all(name, crops, whose, options.embedder, options.only):
             rows.append(row)
@@ -259,6 +263,11 @@ def main() -> None:
 def _plant_all(
     data: str, crops: np.ndarray, whose: Sequence[str], embedders: Sequence[str], only: str | None
 ) -> Iterator[Row]:
+    if only == "right":
+        yield next(plant_images(data, crops, whose))
+        for embedder in embedders:
+            yield next(plant_settings(data, crops, whose, embedder))
+        return
     if only in (None, "images"):
         yield from plant_images(data, crops, whose)
     for place, embedder in enumerate(embedders):
