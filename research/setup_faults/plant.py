@@ -37,6 +37,7 @@ from research.setup_faults.planted_images import IMAGE_FAULTS
 from research.setup_faults.planted_networks import NETWORK_FAULTS
 
 _FEW = 7
+_KINDS = ("images", "settings", "networks", "stores")
 _HALF = "(x/255 - .5)/.5"
 
 
@@ -62,12 +63,14 @@ class Row:
                 if one.status == "fault" and one.check != self.expected]  # fmt: skip
 
 
-def draw(path: str, folds: Sequence[int], num_people: int) -> tuple[np.ndarray, list[str]]:
+def draw(
+    path: str, folds: Sequence[int], num_people: int, seed: int = 0
+) -> tuple[np.ndarray, list[str]]:
     """Two crops each of some people of a folder or archive: (N, 112, 112, 3), and whose they are."""
     people = read_people(path)
     names = [name for name, images in people.images.items()
              if len(images) > 1 and fold_of(name) in folds]  # fmt: skip
-    chosen = np.random.default_rng(0).permutation(names)[:num_people]
+    chosen = np.random.default_rng(seed).permutation(names)[:num_people]
     crops, whose = [], []
     for name in chosen:
         for source in (people.images[name][0], people.images[name][-1]):
@@ -98,8 +101,13 @@ def plant_images(data: str, crops: np.ndarray, whose: Sequence[str]) -> Iterator
         yield Row(data=data, embedder="any", fault=fault, expected=expected, findings=found)
 
 
-def wrong_settings(spec: EmbedderSpec) -> Iterator[tuple[str, str, EmbedderSpec]]:
-    """The right settings, and wrong ones with the check that should find them."""
+def wrong_settings(
+    spec: EmbedderSpec, *, normalises_itself: bool = False
+) -> Iterator[tuple[str, str, EmbedderSpec]]:
+    """The right settings, and wrong ones with the check that should find them.
+
+    Any scaling of the settings is the second one for a network that scales pixels itself.
+    """
     yield "none", "", spec
     order = "BGR" if spec.channel_order == "RGB" else "RGB"
     yield (
@@ -111,7 +119,8 @@ def wrong_settings(spec: EmbedderSpec) -> Iterator[tuple[str, str, EmbedderSpec]
     wrong = (_HALF, "x/255") if is_raw else ("x, 0 to 255", "x/255")
     for scaling in wrong:
         mean, std = mean_and_std(scaling, spec.channel_order)
-        yield f"fed {scaling}", "scaling", replace(spec, mean=mean, std=std)
+        check = "normalised-twice" if normalises_itself else "scaling"
+        yield f"fed {scaling}", check, replace(spec, mean=mean, std=std)
     (mean, std), (again_mean, again_std) = SCALINGS[_HALF], (spec.mean, spec.std)
     if is_raw:
         again_mean, again_std = mean, std
@@ -128,7 +137,7 @@ def plant_settings(
     views = FaceViews(path, facts, crops, dim=spec.dim, num_threads=None)
     fed = OnnxEmbedder(path, spec).prepare(crops[:4])
     ran = check_network(path, facts, fed, norm_output=spec.norm_output)
-    for fault, expected, wrong in wrong_settings(spec):
+    for fault, expected, wrong in wrong_settings(spec, normalises_itself=ran.normalises_itself):
         check = check_feeding(views, wrong, people=whose)
         findings = feeding_findings(check, is_grey=False, network=ran)
         yield Row(data=data, embedder=spec.name, fault=fault, expected=expected, findings=findings)
@@ -223,14 +232,15 @@ def main() -> None:
     parser.add_argument("--data", action="append", required=True, metavar="DIR|ZIP[:FOLDS]")
     parser.add_argument("--embedder", action="append", required=True, metavar="MODEL")
     parser.add_argument("--people", type=int, default=25, help="two crops of each (default 25)")
-    parser.add_argument("--only", choices=("images", "settings", "networks", "stores"))
+    parser.add_argument("--only", choices=("right", *_KINDS))
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of people (default 0)")
     parser.add_argument("--output", metavar="TABLE.md")
     options = parser.parse_args()
     rows: list[Row] = []
     for entry in options.data:
         path, _, folds = entry.partition(":")
         taken = tuple(map(int, folds.split(","))) if folds else (0, 1, 2, 3)
-        crops, whose = draw(path, taken, options.people)
+        crops, whose = draw(path, taken, options.people, options.seed)
         name = Path(path).stem
         for row in _plant_all(name, crops, whose, options.embedder, options.only):
             rows.append(row)
@@ -253,6 +263,11 @@ def main() -> None:
 def _plant_all(
     data: str, crops: np.ndarray, whose: Sequence[str], embedders: Sequence[str], only: str | None
 ) -> Iterator[Row]:
+    if only == "right":
+        yield next(plant_images(data, crops, whose))
+        for embedder in embedders:
+            yield next(plant_settings(data, crops, whose, embedder))
+        return
     if only in (None, "images"):
         yield from plant_images(data, crops, whose)
     for place, embedder in enumerate(embedders):

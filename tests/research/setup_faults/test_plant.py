@@ -24,6 +24,14 @@ def test_wrong_settings_are_fed_otherwise() -> None:
     assert len({(spec.channel_order, spec.mean, spec.std) for spec in planted.values()}) == 5
 
 
+def test_a_scaling_beside_the_networks_own_is_the_second_one() -> None:
+    raw = EmbedderSpec(name="net", sha256="0" * 64, dim=8, mean=(0,) * 3, std=(1 / 255,) * 3)
+    for normalises_itself, check in ((True, "normalised-twice"), (False, "scaling")):
+        planted = wrong_settings(raw, normalises_itself=normalises_itself)
+        checks = {fault: expected for fault, expected, _ in planted}
+        assert checks["fed x/255"] == checks["fed (x/255 - .5)/.5"] == check
+
+
 def test_every_fault_changes_images(rng) -> None:
     crops = rng.integers(0, 256, (5, 112, 112, 3)).astype(np.uint8)
     for expected, plant in IMAGE_FAULTS.values():

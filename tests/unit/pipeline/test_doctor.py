@@ -245,3 +245,19 @@ def test_the_command_prints_a_table(tiny_embedder, tmp_path, noise, capsys) -> N
     (folder / "broken.png").unlink()
     assert main(["doctor", str(folder), "--embedder", str(tiny_embedder)]) == 0
     assert "no fault found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("change", "doubt"), [
+    (lambda crops: crops[..., ::-1], "24 of 24 faces have red and blue exchanged"),
+    (lambda crops: np.repeat(crops[..., 1:2], 3, axis=-1), "no colours"),
+])  # fmt: skip
+def test_inspect_is_never_sure_of_faces_that_mislead(people, change, doubt) -> None:
+    from probefusion.pipeline.crops_to_examine import read_images_to_examine
+    from probefusion.zoo import resolve_embedder
+    from probefusion.zoo.inspect import inspect_model
+
+    crops = np.ascontiguousarray(change(read_images_to_examine(people, None).crops))
+    guess = inspect_model(resolve_embedder("compact_128d")[0], crops=crops).guess
+    assert guess is not None
+    assert guess.confidence == "unsure"
+    assert any(doubt in each for each in guess.doubts)
