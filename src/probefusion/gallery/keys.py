@@ -1,4 +1,4 @@
-"""Keys of a gallery in a file of their own, wrapped by the master key: destroying one reaches all copies of a database."""
+"""Keys in a file of their own, wrapped by the master key: destroying one forgets what it sealed in every copy."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class KeyWrap:
         self._aes_gcm = aes_gcm(derive(master_key.secret, "key wrap"))
 
     def wrap(self, secret: bytes, key_id: str) -> bytes:
-        """The wrapped form of a key: 76 bytes, other ones each time."""
+        """The wrapped form of a key: 68 bytes, other ones each time."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         return WRAP_MARK + nonce + bytes(self._aes_gcm.encrypt(nonce, secret, _bound(key_id)))
 
@@ -241,14 +241,16 @@ def _read_private(path: Path) -> str:
         raise FileFormatError(
             f"{name} cannot be read ({error.strerror}). Check its permissions."
         ) from error
-    with os.fdopen(handle, "rb") as stream:
+    try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise FileFormatError(
                 f"{name}: expected a file, got a folder, pipe or device. Name a file."
             )
         check_private(found, name)
-        data = stream.read(_LARGEST_FILE + 1)
+        data = os.read(handle, _LARGEST_FILE + 1)
+    finally:
+        os.close(handle)
     if len(data) > _LARGEST_FILE:
         raise FileFormatError(
             f"{name}: expected {_FORM}, got a longer file. Check that it is the right one."
