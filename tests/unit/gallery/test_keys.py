@@ -190,9 +190,13 @@ def test_a_truncated_file_is_refused(store: KeyStore, path: Path) -> None:
     whole = path.read_bytes()
     for length in (100, 1000, 4096, len(whole) // 2):
         path.write_bytes(whole[:length])
-        with pytest.raises((FileFormatError, SealError)), KeyStore(path, MASTER) as keys:
-            assert len(keys.get_many(key.id for key in made)) == 500
-            pytest.fail("read a truncated file")
+        with pytest.raises((FileFormatError, SealError)):
+            read_all(path, [key.id for key in made])
+
+
+def read_all(path: Path, ids: list[str]) -> None:
+    with KeyStore(path, MASTER) as keys:
+        assert len(keys.get_many(ids)) == len(ids)
 
 
 def test_reading_alone_changes_nothing(store: KeyStore, path: Path) -> None:

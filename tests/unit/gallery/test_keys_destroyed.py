@@ -186,7 +186,7 @@ def test_stale_copies_are_found_and_written_over(store: KeyStore, path: Path) ->
     connection.execute("DROP TABLE copies")
     connection.commit()
     connection.close()
-    assert path.read_bytes().count(before[gone.id]) == 2
+    assert path.read_bytes().count(before[gone.id]) > 1
     assert store.destroy([gone.id]) == ()
     store.close()
     assert fragments_left(path, before[gone.id]) == []
