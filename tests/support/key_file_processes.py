@@ -26,9 +26,13 @@ def make(path: str, master: str, times: str) -> None:
 
 
 def rotate(path: str, master: str, other: str) -> None:
-    """Changes the master key to and fro without end."""
+    """Changes the master key to and fro without end; tells when it writes the change to the disk."""
     pair = [MasterKey(secret=bytes.fromhex(text)) for text in (other, master)]
     with KeyStore(path, MasterKey(secret=bytes.fromhex(master))) as keys:
+        with keys._file.reading() as connection:
+            connection.set_trace_callback(
+                lambda query: say("commits") if query == "COMMIT" else None
+            )
         say("begins")
         while True:
             left = keys.rotate(pair[0])
