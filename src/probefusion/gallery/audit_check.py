@@ -149,11 +149,9 @@ def _look_at(data: bytes, search: _Search, key: bytes | None, noted: dict[int, s
         return
     if entry.sequence > search.expected:
         search.gaps.append((search.expected, entry.sequence - 1))
-    elif search.previous not in (None, entry.previous):
-        at = max(entry.sequence - 1, 1)
-        search.add(
-            at, "changed", f"entry {entry.sequence} names another hash for what is before it"
-        )
+    elif search.previous not in (None, entry.previous) and entry.sequence - 1 not in search.forged:
+        words = f"entry {entry.sequence} names another hash for what is before it"
+        search.add(max(entry.sequence - 1, 1), "changed", words)
     if noted.get(entry.sequence, entry.hash) != entry.hash and not is_forged:
         search.add(entry.sequence, "changed", "its hash is not the one that was noted earlier")
     if entry.time < search.time:
