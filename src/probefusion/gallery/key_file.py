@@ -62,7 +62,8 @@ class KeyFile:
     """
 
     def __init__(self, path: str | Path, *, read_only: bool, timeout: float) -> None:
-        self.path = as_path(path, "key file").absolute()
+        # As SQLite does it: beside a link's target, not beside the link, lies the journal.
+        self.path = as_path(path, "key file").resolve()
         self.read_only = read_only
         self.timeout = timeout
         self._lock = threading.RLock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from probefusion.errors import (
     SealError,
     StoreBusyError,
 )
+from probefusion.gallery.encryption import DataKey
 from probefusion.gallery.keys import KeyStore
 from probefusion.gallery.master_key import WRAP_MARK, KeyWrap, MasterKey, derive
 
@@ -261,6 +263,41 @@ def test_a_busy_file_is_told(store: KeyStore, path: Path) -> None:
         connection.execute("ROLLBACK")
         assert len(keys.make_keys(1)) == 1
     connection.close()
+
+
+def test_threads_use_one_store_while_the_master_key_changes(store: KeyStore, path: Path) -> None:
+    made: list[DataKey] = []
+    errors: list[Exception] = []
+
+    def use() -> None:
+        try:
+            for _ in range(15):
+                keys = store.make_keys(2)
+                assert len(store.get_many(key.id for key in keys)) == 2
+                made.extend(keys)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            errors.append(error)
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for master in (OTHER, MASTER) * 5:
+        assert store.rotate(master) == ()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    store.close()
+    with KeyStore(path, MASTER) as again:
+        assert again.get_many(key.id for key in made) == {key.id: key for key in made}
+        assert again.count()["kept"] == 120
+
+
+def test_ids_may_come_from_the_store_itself(store: KeyStore) -> None:
+    made = store.make_keys(3)
+    ids = (store.get(key.id).id for key in made)
+    assert len(store.get_many(ids)) == 3
+    assert store.destroy(store.get(key.id).id for key in made[:2]) == ()
+    assert store.count() == {"kept": 1, "destroyed": 2}
 
 
 def test_a_closed_store_is_told(store: KeyStore) -> None:

@@ -207,3 +207,31 @@ def test_a_journal_of_another_kind_is_given_up(store: KeyStore, path: Path) -> N
         assert not path.with_name(path.name + "-wal").exists()
         again.close()
     assert fragments_left(path, before[gone.id]) == []
+
+
+def test_behind_a_link_the_journal_is_cleaned_too(path: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link, target = path, elsewhere / "target.keys"
+    KeyStore(target, MASTER, make=True).close()
+    link.symlink_to(target)
+    with KeyStore(link, MASTER) as keys:
+        gone, kept = keys.make_keys(2)
+        before = wrapped_by_id(target)
+        assert keys.destroy([gone.id]) == ()
+        assert keys.get(kept.id) == kept
+    assert fragments_left(target, before[gone.id]) == []
+    assert fragments_left(target, before[kept.id]) == ["target.keys"]
+
+
+def test_where_one_cannot_look_all_is_written_anew(
+    store: KeyStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(store._file), "may_have_stale_copies", lambda self: True)
+    gone, kept = store.make_keys(2)
+    before = wrapped_by_id(path)
+    assert store.destroy([gone.id]) == ()
+    assert store.get(kept.id) == kept
+    store.close()
+    assert fragments_left(path, before[gone.id]) == []
+    assert len(fragments_left(path, before[kept.id])) == 1
