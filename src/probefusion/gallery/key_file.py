@@ -50,6 +50,8 @@ def make_key_file(path: Path) -> None:
 class KeyFile:
     """The file, with one connection for each process; threads take turns.
 
+    A process that was forked while a thread changed the file finds it busy; it does no harm.
+
     Args:
         path: The file; it must exist.
         read_only: Whether nothing is ever written, as on a read-only disk.
@@ -214,9 +216,8 @@ class KeyFile:
 
     @contextmanager
     def _held(self) -> Iterator[sqlite3.Connection]:
-        if (
-            self._process != os.getpid()
-        ):  # a fork: its connection is the parent's, not to be used or closed
+        if self._process != os.getpid():
+            # After a fork the connection is the parent's: neither to be used here nor to be closed.
             self._lock = threading.RLock()
             self._process = os.getpid()
             if self._connection is not None:
