@@ -273,6 +273,8 @@ def _told(path: Path) -> Iterator[None]:
     name = f"key file {str(path)!r}"
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise _damaged(name, error) from error
     except sqlite3.DatabaseError as error:
         code = _code_of(error)
         if code in (_BUSY, _LOCKED):
@@ -287,9 +289,13 @@ def _told(path: Path) -> Iterator[None]:
             raise PermissionError(
                 f"{name} or its folder cannot be written ({error}). Change its permissions, or open it read-only."
             ) from error
-        raise FileFormatError(
-            f"{name}: expected a file of gallery keys, could not read it ({error}). Restore it from its backup."
-        ) from error
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> FileFormatError:
+    return FileFormatError(
+        f"{name}: expected a file of gallery keys, could not read it ({error}). Restore it from its backup."
+    )
 
 
 def _code_of(error: sqlite3.Error) -> int:

@@ -133,6 +133,8 @@ class KeyStore:
     def get_many(self, key_ids: Iterable[str]) -> Mapping[str, DataKey]:
         """The keys of many ids, as of one moment. Those destroyed or unknown are not in it.
 
+        `destroyed` tells which were destroyed; one that is neither in it nor there is lost, or of another key file.
+
         Raises:
             SealError, MismatchError, StoreBusyError: As for `get`.
         """
