@@ -30,6 +30,10 @@ _INT8_PAYS = 1 << 22
 """Numbers (rows x dimension) from which "auto" takes the int8 kernel."""
 
 
+_QUERIES_AT_ONCE = 256
+"""Queries in one product: more would not make each any cheaper."""
+
+
 class SearchIndex:
     """Unit templates by id, and which of them are most similar to a query. The search is exact.
 
@@ -179,17 +183,24 @@ class SearchIndex:
             top_k: How many at most, or None for no limit.
             at_least: (Q,) float64; -inf for no threshold.
         """
-        if not len(queries):
-            return ()
         if not len(self):
             return tuple(Hits.ranked([], np.empty(0, np.float32), None) for _ in queries)
+        found: list[Hits] = []
+        for start in range(0, len(queries), _QUERIES_AT_ONCE):
+            part = slice(start, start + _QUERIES_AT_ONCE)
+            found += self._search_part(queries[part], top_k, at_least[part])
+        return tuple(found)
+
+    def _search_part(
+        self, queries: FloatArray, top_k: int | None, at_least: npt.NDArray[np.float64]
+    ) -> list[Hits]:
         candidates = find_candidates(
             self._product(queries), len(self), top_k=top_k, at_least=at_least
         )
-        return tuple(
+        return [
             self._hits(query, likely, top_k, floor)
             for query, likely, floor in zip(queries, candidates, at_least, strict=True)
-        )
+        ]
 
     def _product(self, queries: FloatArray) -> BoundedProduct:
         if self._int8 is None:
