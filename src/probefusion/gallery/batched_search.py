@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from probefusion.errors import ConfigError, DtypeError
 from probefusion.gallery.hits import Hits
-from probefusion.gallery.index import SearchIndex, checked_at_least, checked_top_k
-from probefusion.gallery.unit_rows import check_unit_rows
+from probefusion.gallery.index import SearchIndex
+from probefusion.gallery.index_checks import check_unit_rows, checked_at_least, checked_top_k
 from probefusion.types import FloatArray
 
 __all__ = ["BatchedSearch"]

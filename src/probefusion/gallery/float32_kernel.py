@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.gallery.unit_rows import LONGEST
+from probefusion.gallery.index_checks import LONGEST
 from probefusion.types import FloatArray
 
 __all__ = ["ROUNDED", "Float32Product"]

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import ConfigError, DtypeError, MissingExtraError
+from probefusion.errors import ConfigError, MissingExtraError
 from probefusion.gallery.candidate_scan import BoundedProduct, Candidates, find_candidates
 from probefusion.gallery.float32_kernel import Float32Product
 from probefusion.gallery.hits import Hits
+from probefusion.gallery.index_checks import (
+    check_unit_rows,
+    checked_at_least,
+    checked_dim,
+    checked_ids,
+    checked_top_k,
+)
 from probefusion.gallery.int8_kernel import Int8Product, Int8Rows, import_numkong
 from probefusion.gallery.rounded_products import rounded_products
-from probefusion.gallery.unit_rows import UnitRows, check_unit_rows, checked_dim, checked_ids
+from probefusion.gallery.unit_rows import UnitRows
 from probefusion.types import FloatArray
 
-__all__ = ["DEFAULT_TOP_K", "Kernel", "SearchIndex", "checked_at_least", "checked_top_k"]
+__all__ = ["Kernel", "SearchIndex"]
 
 Kernel: TypeAlias = Literal["auto", "float32", "int8"]
 """What computes the products of a search. All give the same results; they differ in time and memory."""
-
-DEFAULT_TOP_K = 10
-"""Results of a search that asks for neither a number nor a threshold."""
 
 _INT8_PAYS = 1 << 22
 """Numbers (rows x dimension) from which "auto" takes the int8 kernel."""
@@ -219,42 +222,6 @@ class SearchIndex:
         kept = similarities >= floor
         ids = [self._rows.ids[row] for row in rows[kept].tolist()]
         return Hits.ranked(ids, similarities[kept], top_k)
-
-
-def checked_top_k(top_k: object, at_least: object) -> int | None:
-    """The number of results asked for, or None for all that reach the threshold.
-
-    Raises:
-        DtypeError: If it is no whole number.
-        ConfigError: If it is below 1.
-    """
-    if top_k is None:
-        return DEFAULT_TOP_K if at_least is None else None
-    if isinstance(top_k, bool) or not isinstance(top_k, int | np.integer):
-        raise DtypeError(
-            f"top_k: expected a whole number or None, got {type(top_k).__name__} {top_k!r}."
-        )
-    if top_k < 1:
-        raise ConfigError(f"top_k: expected at least 1, got {top_k}.")
-    return int(top_k)
-
-
-def checked_at_least(at_least: object) -> float:
-    """The threshold, -inf for none.
-
-    Raises:
-        DtypeError: If it is no number.
-        ConfigError: If it is NaN.
-    """
-    if at_least is None:
-        return -math.inf
-    if isinstance(at_least, bool) or not isinstance(at_least, int | float | np.number):
-        raise DtypeError(
-            f"at_least: expected a number or None, got {type(at_least).__name__} {at_least!r}."
-        )
-    if math.isnan(at_least):
-        raise ConfigError("at_least: expected a similarity, got NaN. Give None for no threshold.")
-    return float(at_least)
 
 
 def _has_numkong() -> bool:

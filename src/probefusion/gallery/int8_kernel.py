@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from probefusion.extras import import_extra
 from probefusion.gallery.float32_kernel import ROUNDED
-from probefusion.gallery.unit_rows import LONGEST, grown
+from probefusion.gallery.index_checks import LONGEST
+from probefusion.gallery.unit_rows import grown
 from probefusion.types import FloatArray
 
 __all__ = ["Int8Product", "Int8Rows", "Quantised", "import_numkong", "quantise"]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from probefusion.gallery.unit_rows import LONGEST
+from probefusion.gallery.index_checks import LONGEST
 from probefusion.types import FloatArray
 
 __all__ = ["rounded_products"]

@@ -1,86 +1,20 @@
-"""Unit vectors by id in one growing array, and the checks of what is put there."""
+"""Unit vectors by id in one growing array."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.checks import check_finite_rows, check_float_array, row_norms
-from probefusion.errors import ConfigError, DtypeError, InvalidInputError, ShapeError
-from probefusion.types import UNIT_TOLERANCE, FloatArray
+from probefusion.errors import InvalidInputError, ShapeError
+from probefusion.types import FloatArray
 
-__all__ = ["LONGEST", "MAX_DIM", "UnitRows", "check_unit_rows", "checked_dim", "checked_ids"]
-
-MAX_DIM = 65_536
-"""Vectors of more numbers are refused: sums of 8-bit products would no longer fit 32 bits."""
-
-LONGEST = 1 + UNIT_TOLERANCE + 1e-6
-"""No row is longer: the tolerance, and the rounding of the length that was measured."""
+__all__ = ["UnitRows", "grown"]
 
 _FIRST_ROWS = 64
 
 Number = TypeVar("Number", bound=np.generic)
-
-
-def checked_dim(dim: object) -> int:
-    """The dimension as it is.
-
-    Raises:
-        ConfigError: If it is no whole number of 1 to `MAX_DIM`.
-    """
-    if isinstance(dim, bool) or not isinstance(dim, int | np.integer) or not 1 <= dim <= MAX_DIM:
-        raise ConfigError(f"dim: expected a whole number of 1 to {MAX_DIM}, got {dim!r}.")
-    return int(dim)
-
-
-def checked_ids(ids: Sequence[str] | npt.NDArray[np.str_]) -> list[str]:
-    """The ids as a list.
-
-    Raises:
-        DtypeError: If they are no texts.
-        InvalidInputError: If one occurs twice.
-    """
-    if isinstance(ids, str | bytes) or not isinstance(ids, Sequence | np.ndarray):
-        raise DtypeError(
-            f"ids: expected a list of texts, got {type(ids).__name__} {ids!r}. For a single one give [id]."
-        )
-    names: list[str] = ids.tolist() if isinstance(ids, np.ndarray) else list(ids)
-    for name in names:
-        if not isinstance(name, str):
-            raise DtypeError(
-                f"ids: expected texts, got {type(name).__name__} {name!r}. Convert them with str()."
-            )
-    if len(set(names)) < len(names):
-        seen: set[str] = set()
-        first = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise InvalidInputError(
-            f"ids: expected each once, got {first!r} {names.count(first)} times. Give one vector a person."
-        )
-    return names
-
-
-def check_unit_rows(vectors: npt.ArrayLike, dim: int, *, name: str) -> FloatArray:
-    """The vectors as (N, dim) float32.
-
-    Raises:
-        DtypeError: If they are no floating point.
-        ShapeError: If they have another shape.
-        NonFiniteError: For NaN or infinity.
-        InvalidInputError: If one is not of unit length within `UNIT_TOLERANCE`.
-    """
-    rows = check_float_array(vectors, name=name, shape=(None, dim))
-    check_finite_rows(rows, name=name)
-    norms = row_norms(rows)
-    wrong = np.flatnonzero(np.abs(norms - 1) > UNIT_TOLERANCE)
-    if len(wrong):
-        raise InvalidInputError(
-            f"{name} {wrong[0]}: expected unit length, got {norms[wrong[0]]:.6g} ({len(wrong)} such rows). "
-            f"Divide each by its length."
-        )
-    return rows
 
 
 class UnitRows:
