@@ -97,6 +97,11 @@ class SearchIndex:
         return "float32" if self._int8 is None else "int8"
 
     @property
+    def num_bytes(self) -> int:
+        """Memory for vectors and codes, with the room to grow; without the ids."""
+        return self._rows.num_bytes + (0 if self._int8 is None else self._int8.num_bytes)
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """The ids of all templates, in no order."""
         return tuple(self._rows.ids)

@@ -88,6 +88,11 @@ class Int8Rows:
         self.put(np.arange(len(rows)), rows)
 
     @property
+    def num_bytes(self) -> int:
+        """Memory of codes, scales and residuals, with the room to grow."""
+        return self._codes.nbytes + self._scales.nbytes + self._residuals.nbytes
+
+    @property
     def quantised(self) -> Quantised:
         """All rows, as views."""
         return Quantised(

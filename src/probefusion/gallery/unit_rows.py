@@ -42,6 +42,11 @@ class UnitRows:
         """(N, D) float32, a view."""
         return self._room[: len(self.ids)]
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the vectors, with the room to grow."""
+        return self._room.nbytes
+
     def places_of(self, ids: list[str]) -> list[int]:
         """The rows of ids.
 

@@ -296,6 +296,13 @@ def test_dimensions_that_are_refused(dim: object) -> None:
         SearchIndex(dim)  # type: ignore[arg-type]
 
 
+def test_memory_is_told(kernel: str, rng: np.random.Generator) -> None:
+    index = SearchIndex(40, kernel)
+    assert index.num_bytes == 0
+    index.put([str(place) for place in range(500)], unit(rng.standard_normal((500, 40))))
+    assert index.num_bytes == 500 * 40 * 4 + (500 * (40 + 8) if kernel == "int8" else 0)
+
+
 def test_an_unknown_kernel() -> None:
     with pytest.raises(
         ConfigError, match="kernel: expected 'auto', 'float32' or 'int8', got 'int4'"
