@@ -85,7 +85,7 @@ class Int8Rows:
         self._codes: npt.NDArray[np.int8] = np.empty((0, rows.shape[1]), np.int8)
         self._scales: FloatArray = np.empty(0, np.float32)
         self._residuals: FloatArray = np.empty(0, np.float32)
-        self.put(np.arange(len(rows)), rows)
+        self.put(np.arange(len(rows)), quantise(rows))
 
     @property
     def num_bytes(self) -> int:
@@ -101,17 +101,18 @@ class Int8Rows:
             residuals=self._residuals[: self._num_rows],
         )
 
-    def put(self, places: npt.NDArray[np.intp], rows: FloatArray) -> None:
+    def make_room(self, num_rows: int) -> None:
+        """Sees to it that so many rows fit."""
+        self._codes = grown(self._codes, num_rows)
+        self._scales = grown(self._scales, num_rows)
+        self._residuals = grown(self._residuals, num_rows)
+
+    def put(self, places: npt.NDArray[np.intp], rows: Quantised) -> None:
         """Writes rows at places; those beyond the end are new and leave no gap."""
-        if not len(places):
-            return
-        new = quantise(rows)
-        self._num_rows = max(self._num_rows, int(places.max()) + 1)
-        self._codes = grown(self._codes, self._num_rows)
-        self._scales = grown(self._scales, self._num_rows)
-        self._residuals = grown(self._residuals, self._num_rows)
-        self._codes[places], self._scales[places] = new.codes, new.scales
-        self._residuals[places] = new.residuals
+        self._num_rows = max(self._num_rows, int(places.max(initial=-1)) + 1)
+        self.make_room(self._num_rows)
+        self._codes[places], self._scales[places] = rows.codes, rows.scales
+        self._residuals[places] = rows.residuals
 
     def remove(self, place: int, last: int) -> None:
         """Moves the last row to a free place."""

@@ -18,7 +18,7 @@ from probefusion.errors import (
     NonFiniteError,
     ShapeError,
 )
-from probefusion.gallery import Hits, SearchIndex, candidate_scan
+from probefusion.gallery import Hits, SearchIndex, candidate_scan, int8_kernel, unit_rows
 from probefusion.gallery.index import _INT8_PAYS
 
 
@@ -254,6 +254,21 @@ def test_refused_changes_change_nothing(kernel: str) -> None:
             call()
     assert set(index.ids) == {"a", "b"}
     assert bits(index.search(np.eye(3)[:1])[0]) == before
+
+
+def test_without_memory_nothing_changes(kernel: str, rng: np.random.Generator) -> None:
+    index = SearchIndex(8, kernel)
+    index.put(["a", "b"], np.eye(8)[:2])
+    before = bits(index.search(np.eye(8)[:1])[0])
+    many = [str(place) for place in range(200)]
+    vectors = unit(rng.standard_normal((200, 8)))
+    module = unit_rows if kernel == "float32" else int8_kernel
+    with mock.patch.object(module, "grown", side_effect=MemoryError), pytest.raises(MemoryError):
+        index.put(many, vectors)
+    assert index.ids == ("a", "b")
+    assert bits(index.search(np.eye(8)[:1])[0]) == before
+    index.put(["c"], np.eye(8)[:1])
+    assert index.search(np.eye(8)[:1], top_k=2)[0].ids == ("a", "c")
 
 
 @pytest.mark.parametrize(
