@@ -21,6 +21,9 @@ _CELLS_AT_ONCE = 1 << 15
 
 _LARGEST_CODE = 127
 
+_ROW_BY_ROW = 256
+"""Dimension from which one query is faster by numkong's product of pairs than by its matrix product."""
+
 
 def import_numkong() -> Any:
     """The `numkong` module.
@@ -157,7 +160,8 @@ class Int8Product:
         longest_row = LONGEST * (1 + np.sqrt(queries.shape[1]) / 253)
         rounding = (3 * 2.0**-24 * longest_row + ROUNDED * LONGEST) * (LONGEST + left) + 1e-9
         self.margins: npt.NDArray[np.float64] = left * LONGEST + rounding
-        self._packed = None if len(queries) == 1 else self._numkong.dots_pack(self._codes)
+        row_by_row = len(queries) == 1 and queries.shape[1] >= _ROW_BY_ROW
+        self._packed = None if row_by_row else self._numkong.dots_pack(self._codes)
 
     def block(self, start: int, stop: int) -> FloatArray:
         """(stop - start, Q) float32: products of some rows, times the scales of the rows."""

@@ -99,7 +99,7 @@ def test_equal_to_the_plain_search(data: st.DataObject) -> None:
     except MissingExtraError:
         pass
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
-    dim = data.draw(st.sampled_from([1, 2, 3, 16, 31, 64, 129]), label="dim")
+    dim = data.draw(st.sampled_from([1, 2, 3, 16, 31, 64, 129, 257]), label="dim")
     kinds = data.draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=3), label="kinds")
     parts = [hard_vectors(kind, int(rng.integers(1, 80)), dim, rng) for kind in kinds]
     vectors = np.concatenate(parts)[rng.permutation(sum(map(len, parts)))]
