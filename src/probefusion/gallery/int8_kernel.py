@@ -118,9 +118,10 @@ class Int8Rows:
         self._residuals[places] = rows.residuals
 
     def remove(self, place: int, last: int) -> None:
-        """Moves the last row to a free place."""
+        """Moves the last row to a free place and blanks where it was."""
         for array in (self._codes, self._scales, self._residuals):
             array[place] = array[last]
+            array[last] = 0
         self._num_rows = last
 
 

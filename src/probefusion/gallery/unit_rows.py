@@ -21,7 +21,7 @@ class UnitRows:
     """N unit vectors, row by row without gaps, and whose they are.
 
     Room grows by half when it is used up, so that N single additions cost O(N). A removal moves the
-    last row to the free place.
+    last row to the free place and blanks where it was.
 
     Args:
         dim: D.
@@ -94,6 +94,7 @@ class UnitRows:
         if place != last:
             self.ids[place], self.places[moved] = moved, place
             self._room[place] = self._room[last]
+        self._room[last] = 0  # who was taken out is not kept in free room
         return place, last
 
 

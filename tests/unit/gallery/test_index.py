@@ -357,6 +357,20 @@ def test_auto_takes_the_kernel_that_pays(rng: np.random.Generator) -> None:
     assert list(map(bits, index.search(vectors[:3]))) == list(map(bits, before))
 
 
+def test_nothing_of_a_removed_template_stays_in_free_room(
+    kernel: str, rng: np.random.Generator
+) -> None:
+    index = SearchIndex(16, kernel)
+    index.put([str(place) for place in range(100)], unit(rng.standard_normal((100, 16))))
+    index.remove([str(place) for place in range(0, 100, 3)])
+    assert len(index) == 66
+    assert not index._rows._room[66:].any()
+    assert index._rows._room[:66].any(axis=1).all()
+    if index._int8 is not None:
+        assert not index._int8._codes[66:].any()
+        assert index._int8._codes[:66].any(axis=1).all()
+
+
 def test_room_grows_in_proportion(rng: np.random.Generator) -> None:
     index = SearchIndex(4, "float32")
     rooms = set()
