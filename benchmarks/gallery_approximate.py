@@ -27,12 +27,12 @@ DIM = 128
 TOP_K = 10
 INDEXES = {
     "IVFFlat, 300 lists": (
-        "CREATE INDEX by_vector ON searched USING ivfflat (vector halfvec_ip_ops) WITH (lists = 300)",
+        "CREATE INDEX by_vector ON {table} USING ivfflat (vector halfvec_ip_ops) WITH (lists = 300)",
         [("probes", f"SET ivfflat.probes = {number}") for number in (10, 40, 100)],
         (10, 40, 100),
     ),
     "HNSW, m 16, ef_construction 64": (
-        "CREATE INDEX by_vector ON searched USING hnsw (vector halfvec_ip_ops) WITH (m = 16, ef_construction = 64)",
+        "CREATE INDEX by_vector ON {table} USING hnsw (vector halfvec_ip_ops) WITH (m = 16, ef_construction = 64)",
         [("ef", f"SET hnsw.ef_search = {number}") for number in (40, 100, 200, 400)],
         (40, 100, 200, 400),
     ),
@@ -81,7 +81,7 @@ def compared(vectors: np.ndarray, queries: np.ndarray, mated: np.ndarray, url: s
         found, searching = table.search(queries, TOP_K)
         rows.append(told("pgvector, no index", found, exact, mated, searching))
         for name, (statement, settings, numbers) in INDEXES.items():
-            building = table.run(statement)
+            building = table.run(statement.format(table=table.table))
             size = table.num_bytes("by_vector")
             for (word, setting), number in zip(settings, numbers, strict=True):
                 table.run(setting)

@@ -19,17 +19,18 @@ class PostgresTable:
 
     def __init__(self, url: str, vectors: np.ndarray) -> None:
         self._url, self._vectors, self._dim = url, vectors, vectors.shape[1]
+        self.table = f"searched_{os.getpid()}"
 
     def __enter__(self) -> PostgresTable:
         self._connection = psycopg.connect(self._url, autocommit=True)
         self.run("CREATE EXTENSION IF NOT EXISTS vector")
-        self.run("DROP TABLE IF EXISTS searched")
-        self.run(f"CREATE TABLE searched (id int PRIMARY KEY, vector halfvec({self._dim}))")
-        self.run("ALTER TABLE searched ALTER vector SET STORAGE PLAIN")
+        self.run(f"DROP TABLE IF EXISTS {self.table}")
+        self.run(f"CREATE TABLE {self.table} (id int PRIMARY KEY, vector halfvec({self._dim}))")
+        self.run(f"ALTER TABLE {self.table} ALTER vector SET STORAGE PLAIN")
         start = time.perf_counter()
         self._copy()
         self.loading = time.perf_counter() - start
-        self.run("VACUUM ANALYZE searched")
+        self.run(f"VACUUM ANALYZE {self.table}")
         self.run("SET max_parallel_workers_per_gather = 0")
         self.run("SET max_parallel_maintenance_workers = 0")
         self.run("SET maintenance_work_mem = '1GB'")
@@ -41,7 +42,7 @@ class PostgresTable:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.run("DROP TABLE IF EXISTS searched")
+        self.run(f"DROP TABLE IF EXISTS {self.table}")
         self._connection.close()
 
     def run(self, statement: str) -> float:
@@ -50,16 +51,16 @@ class PostgresTable:
         self._connection.execute(statement)
         return self._used() - before
 
-    def num_bytes(self, name: str = "searched") -> int:
+    def num_bytes(self, name: str | None = None) -> int:
         """Size of the table with its indexes, or of an index."""
-        found = self._connection.execute("SELECT pg_total_relation_size(%s::regclass)", [name])
+        found = self._connection.execute(
+            "SELECT pg_total_relation_size(%s::regclass)", [name or self.table]
+        )
         return int(found.fetchone()[0])
 
     def search(self, queries: np.ndarray, top_k: int) -> tuple[list[list[int]], float]:
         """Rows found by each query, best first, and processor seconds of the backend."""
-        statement = (
-            f"SELECT id FROM searched ORDER BY vector <#> %s::halfvec({self._dim}) LIMIT {top_k}"  # noqa: S608
-        )
+        statement = f"SELECT id FROM {self.table} ORDER BY vector <#> %s::halfvec({self._dim}) LIMIT {top_k}"  # noqa: S608
         texts = ["[" + ",".join(map(str, query.tolist())) + "]" for query in queries]
         self._connection.execute(statement, [texts[0]]).fetchall()
         before = self._used()
@@ -72,7 +73,7 @@ class PostgresTable:
     def _copy(self) -> None:
         with (
             self._connection.cursor() as cursor,
-            cursor.copy("COPY searched FROM STDIN (FORMAT BINARY)") as copy,
+            cursor.copy(f"COPY {self.table} FROM STDIN (FORMAT BINARY)") as copy,
         ):
             copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
             start = np.array([self._dim, 0], ">u2").tobytes()
