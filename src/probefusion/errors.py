@@ -22,8 +22,6 @@
     ├── OutputExistsError (FileExistsError)    refused to overwrite
     ├── IntegrityError (OSError)               a hash that does not match
     ├── DownloadError (OSError)                a file that could not be fetched; lists every address tried
-    ├── StoreError (OSError)                   a gallery's database could not be reached or written
-    │   └── StoreBusyError (also TimeoutError) others wrote to it for longer than one waits
     └── MissingExtraError (ImportError)        an optional dependency; names the pip command
 
 Every message says which argument or file, what was expected, what came, and what to do next.
@@ -57,8 +55,6 @@ __all__ = [
     "ProbeFusionError",
     "SeveralPeopleError",
     "ShapeError",
-    "StoreBusyError",
-    "StoreError",
     "UnknownNameError",
     "UnsupportedOperationError",
     "ZeroLengthError",
@@ -177,14 +173,6 @@ class IntegrityError(ProbeFusionError, OSError):
 
 class DownloadError(ProbeFusionError, OSError):
     """A file could not be fetched; the message lists every address tried and why it failed."""
-
-
-class StoreError(ProbeFusionError, OSError):
-    """The database of a gallery could not be reached, read or written; the message says what was changed."""
-
-
-class StoreBusyError(StoreError, TimeoutError):
-    """Others wrote to the database of a gallery for longer than one waits; nothing was changed."""
 
 
 class MissingExtraError(ProbeFusionError, ImportError):
