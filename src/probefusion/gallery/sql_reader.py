@@ -227,6 +227,20 @@ class SqlReader(Reader):
             "bytes": payloads[0],
         }
 
+    def check_rows(self) -> None:
+        """Reads every row of the collection and compares its checksum.
+
+        Raises:
+            IntegrityError: If a row is not what was written.
+        """
+        tables: tuple[Table[Any], ...] = (
+            *(PEOPLE, CONTRIBUTIONS, IMAGES, PAYLOADS, CHIPS, VECTORS),
+            *(LINKS, MODELS, CHANGES, AUDIT, RECEIPTS),
+        )
+        for table in tables:
+            for _ in self._stream(table, ""):
+                pass
+
     def _last_audit(self) -> tuple[int, bytes] | None:
         return self._one(AUDIT, "ORDER BY sequence DESC LIMIT 1")
 

@@ -180,10 +180,11 @@ class SqliteStore(Store):
         return tuple(remaining)
 
     def check(self) -> None:
-        """Reads the whole file and compares its tables with their indexes.
+        """Reads the whole file: compares tables with their indexes, and each row with its checksum.
 
         Raises:
-            FileFormatError: If it is damaged.
+            FileFormatError: If the file is damaged.
+            IntegrityError: If a row is not what was written.
         """
         with self._transaction("BEGIN") as session:
             said = session.rows("PRAGMA integrity_check(1)")[0][0]
@@ -198,6 +199,13 @@ class SqliteStore(Store):
                 f"{self.address}: expected a whole database, got a damaged one ({reason}). "
                 "Restore it from a backup."
             )
+
+        for collection in self.collections():
+            with self._transaction("BEGIN") as session:
+                number, revision = find_collection(session, collection)
+                SqlReader(
+                    session, collection=collection, number=number, revision=revision
+                ).check_rows()
 
     def facts(self, name: str) -> str | None:
         """A fact about the whole database; None if it was never set."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from probefusion.gallery.postgres_store import PostgresStore
 from probefusion.gallery.sqlite_store import SqliteStore
 from probefusion.gallery.store import Store
 
@@ -31,5 +32,5 @@ def open_store(
     """
     text = os.fspath(address)
     if text.startswith(_SERVERS):
-        raise NotImplementedError
+        return PostgresStore(text, create=create, timeout=timeout)
     return SqliteStore(text, create=create, timeout=timeout)
