@@ -89,9 +89,9 @@ class Server:
         Raises:
             StoreError: If the server cannot be reached or refuses.
         """
-        psycopg = psycopg_module()
+        driver = psycopg_module()
         with translated(self.address):
-            connection: psycopg.Connection[Any] = psycopg.connect(autocommit=True, **self.settings)
+            connection: psycopg.Connection[Any] = driver.connect(autocommit=True, **self.settings)
             try:
                 connection.execute(
                     "SELECT set_config('search_path', %s, false), set_config('lock_timeout', %s, false), "
