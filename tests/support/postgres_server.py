@@ -69,10 +69,11 @@ class PostgresServer:
             _kill(process)
         self._process.kill()
         self.stop()
-        # What runs as a child of nobody is gone a moment later; a new server refuses to start until then.
+        # A dead process stays listed until its parent has heard of it; the next start would take it for alive.
         for process in (postmaster, *children):
-            while Path(f"/proc/{process}").exists() and not _is_dead(process):
+            while not _is_dead(process):
                 os.sched_yield()
+        (self.data / "postmaster.pid").unlink()
 
     def new_database(self) -> str:
         """URL of an empty database."""
