@@ -73,7 +73,8 @@ class PostgresServer:
         for process in (postmaster, *children):
             while not _is_dead(process):
                 os.sched_yield()
-        (self.data / "postmaster.pid").unlink()
+        for left in (self.data / "postmaster.pid", *self.data.glob(".s.PGSQL.*.lock")):
+            left.unlink()
 
     def new_database(self) -> str:
         """URL of an empty database."""
