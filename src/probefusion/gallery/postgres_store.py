@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from probefusion.errors import ConfigError, StoreError
+from probefusion.errors import StoreError
 from probefusion.gallery.connections import Connections
 from probefusion.gallery.postgres_connection import Server, as_psycopg, psycopg_module, translated
 from probefusion.gallery.postgres_erase import (
@@ -306,14 +306,8 @@ class _PostgresSession(Session):
             with suppress(psycopg_module().Error):
                 cursor.close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        if self.ended:
-            raise ConfigError(
-                "the block that this reader or writer belongs to is over; open a new one"
-            )
-        with translated(self._address):
-            yield
+    def _translated(self) -> AbstractContextManager[None]:
+        return self.using(translated(self._address))
 
 
 def _rolled_back(connection: psycopg.Connection[Any]) -> bool:

@@ -30,6 +30,9 @@ _POLL = 0.003
 
 _PRIVATE = 0o600
 
+_DAMAGED = ("not a database", "malformed", "decode", "no such", "unsupported file format")
+"""What SQLite says of files that are damaged, or not its own."""
+
 
 @contextmanager
 def locked(path: Path, timeout: float) -> Iterator[None]:
@@ -73,12 +76,12 @@ def translated(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise _clear(path, error) from error
 
 
-def _clear(path: Path, error: sqlite3.Error) -> ProbeFusionError:
-    said = str(error)
+def _clear(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> ProbeFusionError:
+    said = " ".join(str(error).split())
     if "FOREIGN KEY" in said:
         return ConfigError(
             "a row names a person, contribution, image or model that is not there; nothing was changed"
@@ -87,7 +90,7 @@ def _clear(path: Path, error: sqlite3.Error) -> ProbeFusionError:
         return StoreBusyError(
             f"{path}: another program keeps it locked; nothing was changed. Try again."
         )
-    if "not a database" in said or "malformed" in said:
+    if any(part in said for part in _DAMAGED):
         return FileFormatError(
             f"{path}: expected a gallery of probefusion, got a file that is damaged or no SQLite database "
             f"({said}); nothing was changed. Restore it from a backup."

@@ -6,11 +6,11 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from probefusion.errors import ConfigError, FileFormatError, StoreError
+from probefusion.errors import FileFormatError, StoreError
 from probefusion.gallery.connections import Connections
 from probefusion.gallery.schema import TABLES
 from probefusion.gallery.sql_reader import Session, SqlReader, find_collection
@@ -160,12 +160,7 @@ class SqliteStore(Store):
         """
         self._connections.check()
         remaining = [f"the backup {copy} keeps them; delete it" for copy in backups(self._path)]
-        with (
-            locked(self._path, self._timeout),
-            translated(self._path),
-            closing(connect(self._path, self._timeout)) as connection,
-        ):
-            self._check_same_file()
+        with locked(self._path, self._timeout), translated(self._path), self._alone() as connection:
             try:
                 connection.execute("VACUUM")
             except sqlite3.OperationalError as error:
@@ -196,8 +191,8 @@ class SqliteStore(Store):
                 else f"{wrong[0][0]} has a row that names nothing"
             )
             raise FileFormatError(
-                f"{self.address}: expected a whole database, got a damaged one ({reason}). "
-                "Restore it from a backup."
+                f"{self.address}: expected a whole database, got a damaged one ({reason}); nothing was "
+                "changed. Restore it from a backup."
             )
 
         for collection in self.collections():
@@ -235,6 +230,13 @@ class SqliteStore(Store):
         self._connections.close()
 
     @contextmanager
+    def _alone(self) -> Iterator[sqlite3.Connection]:
+        """A connection outside of any transaction."""
+        self._check_same_file()
+        with closing(connect(self._path, self._timeout)) as connection:
+            yield connection
+
+    @contextmanager
     def _changing(self, *, keep: bool = True) -> Iterator[_SqliteSession]:
         self._connections.check()
         with locked(self._path, self._timeout), self._transaction("BEGIN IMMEDIATE") as session:
@@ -246,7 +248,6 @@ class SqliteStore(Store):
     def _transaction(self, begin: str) -> Iterator[_SqliteSession]:
         with translated(self._path):
             connection = self._connections.take()
-        whole = False
         try:
             with translated(self._path):
                 connection.execute(begin)
@@ -256,14 +257,21 @@ class SqliteStore(Store):
                 yield session
             finally:
                 session.end()
-            with translated(self._path):
-                connection.execute("COMMIT" if session.keep else "ROLLBACK")
-            whole = True
+            if session.keep:
+                self._commit(session)
         finally:
-            if whole or _rolled_back(connection):
+            if _rolled_back(connection):
                 self._connections.give_back(connection)
             else:
                 connection.close()
+
+    def _commit(self, session: _SqliteSession) -> None:
+        if session.failed:
+            raise StoreError(
+                f"{self.address}: a statement of the block failed before its end; nothing was changed"
+            )
+        with translated(self._path):
+            session.connection.execute("COMMIT")
 
     def _identity(self) -> tuple[int, int]:
         try:
@@ -285,21 +293,21 @@ class _SqliteSession(Session):
 
     def __init__(self, connection: sqlite3.Connection, path: Path, *, writes: bool) -> None:
         self.keep = False
-        self._connection = connection
+        self.connection = connection
         self._path = path
         self._writes = writes
         self._cursors: list[sqlite3.Cursor] = []
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._translated():
-            return self._connection.execute(statement, values).fetchall()
+            return self.connection.execute(statement, values).fetchall()
 
     def stream(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         if self._writes:  # rows that change while a cursor is open may come twice or not at all
             yield from self.rows(statement, values)
             return
         with self._translated():
-            cursor = self._connection.execute(statement, values)
+            cursor = self.connection.execute(statement, values)
             self._cursors.append(cursor)
             rows = cursor.fetchmany(_AT_A_TIME)
         while rows:
@@ -309,11 +317,11 @@ class _SqliteSession(Session):
 
     def run(self, statement: str, values: Sequence[Any] = ()) -> int:
         with self._translated():
-            return self._connection.execute(statement, values).rowcount
+            return self.connection.execute(statement, values).rowcount
 
     def run_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         with self._translated():
-            self._connection.executemany(statement, rows)
+            self.connection.executemany(statement, rows)
 
     def end(self) -> None:
         """Lets go of the snapshot: a cursor that is open would keep it."""
@@ -321,14 +329,8 @@ class _SqliteSession(Session):
         for cursor in self._cursors:
             cursor.close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        if self.ended:
-            raise ConfigError(
-                "the block that this reader or writer belongs to is over; open a new one"
-            )
-        with translated(self._path):
-            yield
+    def _translated(self) -> AbstractContextManager[None]:
+        return self.using(translated(self._path))
 
 
 def _rolled_back(connection: sqlite3.Connection) -> bool:
