@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 from probefusion.errors import FileFormatError, StoreError
 from probefusion.gallery.connections import Connections
 from probefusion.gallery.schema import TABLES
-from probefusion.gallery.sql_reader import Session, SqlReader, find_collection
+from probefusion.gallery.sql_reader import SqlReader, find_collection
 from probefusion.gallery.sql_rows import check_id, check_text, storable
 from probefusion.gallery.sql_writer import SqlWriter
 from probefusion.gallery.sqlite_file import (
@@ -24,12 +23,10 @@ from probefusion.gallery.sqlite_file import (
     prepare,
     translated,
 )
+from probefusion.gallery.sqlite_session import SqliteSession, rolled_back
 from probefusion.gallery.store import Reader, Store, Writer
 
 __all__ = ["SqliteStore"]
-
-_AT_A_TIME = 1000
-"""Rows that a stream fetches at a time."""
 
 _POLL = 0.03
 """Seconds between two looks for a newer revision."""
@@ -237,7 +234,7 @@ class SqliteStore(Store):
             yield connection
 
     @contextmanager
-    def _changing(self, *, keep: bool = True) -> Iterator[_SqliteSession]:
+    def _changing(self, *, keep: bool = True) -> Iterator[SqliteSession]:
         self._connections.check()
         with locked(self._path, self._timeout), self._transaction("BEGIN IMMEDIATE") as session:
             self._check_same_file()
@@ -245,14 +242,14 @@ class SqliteStore(Store):
             yield session
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[_SqliteSession]:
+    def _transaction(self, begin: str) -> Iterator[SqliteSession]:
         with translated(self._path):
             connection = self._connections.take()
         try:
             with translated(self._path):
                 connection.execute(begin)
                 check_version(self._path, connection.execute("PRAGMA user_version").fetchone()[0])
-            session = _SqliteSession(connection, self._path, writes=begin != "BEGIN")
+            session = SqliteSession(connection, self._path, writes=begin != "BEGIN")
             try:
                 yield session
             finally:
@@ -260,12 +257,12 @@ class SqliteStore(Store):
             if session.keep:
                 self._commit(session)
         finally:
-            if _rolled_back(connection):
+            if rolled_back(connection):
                 self._connections.give_back(connection)
             else:
                 connection.close()
 
-    def _commit(self, session: _SqliteSession) -> None:
+    def _commit(self, session: SqliteSession) -> None:
         if session.failed:
             raise StoreError(
                 f"{self.address}: a statement of the block failed before its end; nothing was changed"
@@ -286,57 +283,3 @@ class SqliteStore(Store):
                 f"{self.address}: the file was deleted or replaced since it was opened; nothing was changed. "
                 "Open the gallery again."
             )
-
-
-class _SqliteSession(Session):
-    """A transaction; `keep` says whether it is to be committed."""
-
-    def __init__(self, connection: sqlite3.Connection, path: Path, *, writes: bool) -> None:
-        self.keep = False
-        self.connection = connection
-        self._path = path
-        self._writes = writes
-        self._cursors: list[sqlite3.Cursor] = []
-
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._translated():
-            return self.connection.execute(statement, values).fetchall()
-
-    def stream(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        if self._writes:  # rows that change while a cursor is open may come twice or not at all
-            yield from self.rows(statement, values)
-            return
-        with self._translated():
-            cursor = self.connection.execute(statement, values)
-            self._cursors.append(cursor)
-            rows = cursor.fetchmany(_AT_A_TIME)
-        while rows:
-            yield from rows
-            with self._translated():
-                rows = cursor.fetchmany(_AT_A_TIME)
-
-    def run(self, statement: str, values: Sequence[Any] = ()) -> int:
-        with self._translated():
-            return self.connection.execute(statement, values).rowcount
-
-    def run_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-        with self._translated():
-            self.connection.executemany(statement, rows)
-
-    def end(self) -> None:
-        """Lets go of the snapshot: a cursor that is open would keep it."""
-        self.ended = True
-        for cursor in self._cursors:
-            cursor.close()
-
-    def _translated(self) -> AbstractContextManager[None]:
-        return self.using(translated(self._path))
-
-
-def _rolled_back(connection: sqlite3.Connection) -> bool:
-    """Whether a connection could be brought back to a state in which it can be used again."""
-    try:
-        connection.rollback()
-    except sqlite3.Error:
-        return False
-    return not connection.in_transaction
