@@ -39,11 +39,11 @@ class SqliteStore(Store):
     """A gallery in a file of SQLite.
 
     Many processes and threads may read while one writes; writers take turns at a lock file. What was written is on
-    the disk before a block of `writing` ends (synchronous=FULL). The file, its log and its lock are readable by
+    the disk before a block of `writing` ends (synchronous=FULL). The file, its log and its locks are readable by
     their owner alone.
 
     Args:
-        path: The file; `-wal`, `-shm` and `.lock` lie beside it. Network folders are not safe.
+        path: The file; `-wal`, `-shm`, `.lock` and `.turn` lie beside it. Network folders are not safe.
         create: Whether to make it where there is none.
         timeout: Seconds to wait for other writers, >= 0.
 

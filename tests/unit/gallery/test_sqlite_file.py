@@ -53,7 +53,7 @@ def test_only_the_owner_may_read(tmp_path) -> None:
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     finally:
         os.umask(before)
-    names = ("g.db", "g.db-wal", "g.db-shm", "g.db.lock")
+    names = ("g.db", "g.db-wal", "g.db-shm", "g.db.lock", "g.db.turn")
     assert modes == dict.fromkeys(names, 0o600)
 
 
@@ -371,7 +371,7 @@ def test_leftovers_of_a_killed_start_do_no_harm(tmp_path) -> None:
         with store.writing("people") as writer:
             writer.put_change(change(2))
         store.check()
-    assert {each.name for each in tmp_path.iterdir()} == {"g.db", "g.db.lock"}
+    assert {each.name for each in tmp_path.iterdir()} == {"g.db", "g.db.lock", "g.db.turn"}
 
 
 def test_names_that_look_like_patterns(tmp_path) -> None:
