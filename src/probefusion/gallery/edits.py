@@ -184,9 +184,7 @@ def _is_there(writer: Writer, edit: Edit) -> bool:
     return current_value(writer, edit.kind, edit.id) is not None
 
 
-def _latest(
-    writer: Reader, after: int, wanted: Iterable[tuple[EditKind, str]]
-) -> ChangeRow | None:
+def _latest(writer: Reader, after: int, wanted: Iterable[tuple[EditKind, str]]) -> ChangeRow | None:
     keys = set(wanted)
     for change in writer.changes(after=after, newest_first=True):
         if any((row["kind"], row["id"]) in keys for row in change.edits):
