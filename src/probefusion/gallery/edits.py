@@ -103,9 +103,9 @@ def undo_edits(writer: Writer, change: ChangeRow) -> list[Edit]:
         ConflictError: If a later change stands in the way, naming it.
         UnsupportedOperationError: If it added a model.
     """
-    edits = [Edit.from_row(row) for row in change.edits]
+    edits = [Edit.from_row(row) for row in reversed(change.edits)]
     done = []
-    for edit in sorted(reversed(edits), key=_people_who_come_back_first):
+    for edit in sorted(edits, key=_people_who_come_back_first):
         now = current_value(writer, edit.kind, edit.id)
         if now != edit.after:
             raise _conflict(writer, change, edit)

@@ -52,7 +52,7 @@ class Enrolling(GalleryCore):
         with self._changing("enroll") as change:
             if change.writer.person_named(name) is not None:
                 raise OutputExistsError(
-                    f"{name!r} is in {self.collection!r} already. Add to the person with update, or choose another name."
+                    f"{name!r} is in {self.collection!r} already. Add to the person with update, or take another name."
                 )
             model, fuser = self._model_for(change, material)
             person = change.new_person(name)

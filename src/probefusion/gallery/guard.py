@@ -8,6 +8,7 @@ from probefusion.fusion import Fuser
 from probefusion.gallery.features import Kept
 from probefusion.gallery.people_index import PeopleIndex
 from probefusion.gallery.results import Doubt
+from probefusion.gallery.rounded_products import rounded_products
 from probefusion.screening import screen
 from probefusion.screening.expectation import Halves
 from probefusion.screening.known import CAUTIOUS, expectation_for
@@ -39,7 +40,7 @@ def doubts_about(
     if person is None:
         return ()
     new, known = fuser.finish(state).vector, fuser.finish(person).vector
-    own = float(np.float64(new) @ np.float64(known))
+    own = float(rounded_products(known[None], new)[0])
     doubts = []
     others = [found for found in index.search(new, top_k=2) if found.person.id != person_id]
     if others and others[0].similarity > own:

@@ -15,7 +15,7 @@ from probefusion.types import EmbeddingSet, FusionState, Template
 
 __all__ = ["Material", "read_material"]
 
-_EXPECTED = "embeddings (N, D), an EmbeddingSet, a FusionState, a found face or the result of Pipeline.fuse, or a list of them"
+_EXPECTED = "embeddings (N, D), an EmbeddingSet or FusionState, a found face, a result of Pipeline.fuse, or a list"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,8 +87,8 @@ def read_material(what: Any, *, embedder: str | None = None) -> Material:
         return found
     if found.embedder is not None:
         raise EmbedderMismatchError(
-            f"what: the gallery was opened for embeddings of {embedder}, got some of {found.embedder}. Embed the images "
-            f"with {embedder}, or open the gallery without embedder=."
+            f"what: the gallery was opened for embeddings of {embedder}, got some of {found.embedder}. Embed the "
+            f"images with {embedder}, or open the gallery without embedder=."
         )
     if found.kept is not None:
         return Material(kept=replace(found.kept, embedder=embedder))

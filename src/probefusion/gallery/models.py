@@ -72,8 +72,8 @@ class Fusers:
             ) from error
         if found.fingerprint != row.fuser:
             raise FuserMismatchError(
-                f"fuser: the gallery's templates are by {row.fuser}, and {row.fuser_source!r} is {found.fingerprint} now. "
-                f"Give the old one back: Gallery(..., fuser=FOLDER); or move to the new one with add_model and re_fuse."
+                f"fuser: the gallery's templates are by {row.fuser}, and {row.fuser_source!r} is {found.fingerprint} "
+                f"now. Give the old one back: Gallery(..., fuser=FOLDER); or move to the new one: add_model, re_fuse."
             )
         return found
 
@@ -89,8 +89,8 @@ class Fusers:
         given = self.load(self.given, row.embedder)
         if given.fingerprint != row.fuser:
             raise FuserMismatchError(
-                f"fuser: the gallery's templates are by {row.fuser}, got {given.fingerprint}. Leave fuser= out; or move "
-                f"the gallery to it: add_model(fuser=...), re_fuse, serve."
+                f"fuser: the gallery's templates are by {row.fuser}, got {given.fingerprint}. Leave fuser= out; or "
+                f"move the gallery to it: add_model(fuser=...), re_fuse, serve."
             )
 
     def chosen_for(self, kept: Kept) -> Fuser:
@@ -164,8 +164,8 @@ def _mismatch(row: ModelRow, material: Material) -> Exception | None:
     if material.embedder != row.embedder:
         if material.embedder is None:
             return EmbedderMismatchError(
-                f"what: the gallery is of {row.embedder}, and of these embeddings nobody said what made them. If it was "
-                f"the same, say so: Gallery(..., embedder={row.embedder!r})."
+                f"what: the gallery is of {row.embedder}, and of these embeddings nobody said what made them. If it "
+                f"was the same, say so: Gallery(..., embedder={row.embedder!r})."
             )
         return EmbedderMismatchError(
             f"what: the gallery is of {embedder_name(row.embedder)}, got embeddings of {material.embedder}. Embed the "
@@ -174,8 +174,8 @@ def _mismatch(row: ModelRow, material: Material) -> Exception | None:
     made_by = _maker(material)
     if made_by is not None and made_by != row.fuser:
         return FuserMismatchError(
-            f"what: the gallery's templates are by {row.fuser}, got a state or template by {made_by}. Give the embeddings, "
-            f"or encode them with the gallery's fuser."
+            f"what: the gallery's templates are by {row.fuser}, got a state or template by {made_by}. Give the "
+            f"embeddings, or encode them with the gallery's fuser."
         )
     if material.dim != row.dim:
         return ShapeError(

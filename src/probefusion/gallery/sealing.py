@@ -129,8 +129,8 @@ def open_keys(
     if master is None:
         if expected is not None:
             raise ConfigError(
-                f"{store.address}: its content is encrypted and no master key was given. Set PROBEFUSION_MASTER_KEY, or "
-                f"give the file of the master key (keys=...)."
+                f"{store.address}: its content is encrypted and no master key was given. Set PROBEFUSION_MASTER_KEY, "
+                f"or give the file of the master key (keys=...)."
             )
         return None
     if expected is None and store.collections():

@@ -15,12 +15,13 @@ from probefusion.fusion.decisions import Decision
 from probefusion.fusion.decisions import Side as DecidedSide
 from probefusion.fusion.threshold import check_rate
 from probefusion.gallery.core import GalleryCore
-from probefusion.gallery.index import DEFAULT_TOP_K
+from probefusion.gallery.index_checks import DEFAULT_TOP_K
 from probefusion.gallery.material import Material
 from probefusion.gallery.models import choose_model, serving
 from probefusion.gallery.people_index import Found, PeopleIndex
 from probefusion.gallery.records import ModelRow
 from probefusion.gallery.results import RankedPerson, SearchResult, Verification
+from probefusion.gallery.rounded_products import rounded_products
 from probefusion.types import EmbeddingSet, FloatArray, Template
 
 __all__ = ["Searching"]
@@ -117,7 +118,7 @@ class Searching(GalleryCore):
         vector = self._sealer.open_vector(
             stored.vector, person.id, row.id, self._sealer.key(person.key_id)
         )
-        similarity = float(np.float32(np.float64(query.vector) @ np.float64(vector)))
+        similarity = float(rounded_products(vector[None], query.vector)[0])
         found = [Found(person=person, num_images=stored.num_images, similarity=similarity)]
         (ranked,), why = self._ranked(query, found, vector[None], fuser, 1, rates)
         return Verification(

@@ -225,8 +225,8 @@ class Versions(Looking):
             )
         if material.num_images != row.num_images:
             raise ShapeError(
-                f"contribution {row.id}: expected its {row.num_images} images, got {material.num_images}. Embed each image "
-                f"again, in order; leave images out later."
+                f"contribution {row.id}: expected its {row.num_images} images, got {material.num_images}. Embed each "
+                f"image again, in order; leave images out later."
             )
         if row.keep == "features" and not isinstance(kept, EmbeddingSet):
             raise ConfigError(
