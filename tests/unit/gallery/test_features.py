@@ -16,9 +16,7 @@ from probefusion.types import EmbeddingSet, FusionState
 def made_set(seed=0, count=5, dim=128, channels=6, scale=20.0, **fields):
     rng = np.random.default_rng(seed)
     style = rng.standard_normal((count, channels, 2)) if channels else None
-    return EmbeddingSet(
-        embeddings=scale * rng.standard_normal((count, dim)), style=style, **fields
-    )
+    return EmbeddingSet(embeddings=scale * rng.standard_normal((count, dim)), style=style, **fields)
 
 
 def test_images_come_back_within_half_precision():
