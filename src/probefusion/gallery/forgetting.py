@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from probefusion.errors import ConfigError, UnknownNameError
 from probefusion.gallery.changing import Changing, new_id
-from probefusion.gallery.core import GalleryCore, check_name
+from probefusion.gallery.core import GalleryCore, check_name, utc
+from probefusion.gallery.models import serving
 from probefusion.gallery.records import ContributionRow, ReceiptRow
 from probefusion.gallery.store import Writer
 
@@ -51,20 +53,65 @@ class Forgetting(GalleryCore):
                 if row.person_id is not None:
                     change.touched[row.person_id] = None
             keys = self._erase(change, rows, people)
-            receipt = ReceiptRow(
-                id=new_id("r"),
-                time=self._now(),
-                subject=subject,
-                status="pending",
-                remaining=(_NOT_YET,),
-                key_ids=tuple(keys),
+            receipt = self._note_receipt(change, subject, keys)
+        return self._finished(receipt, rows)
+
+    def compact(
+        self, name: str | None = None, *, before: datetime | None = None
+    ) -> ReceiptRow | None:
+        """Puts the sums over each contribution in place of its images' features, which are erased.
+
+        This needs less room and keeps less of people; single images cannot be taken out, split off or explained any
+        more, and the gallery not moved to another fuser. Templates stay as they are, up to rounding (1e-6).
+
+        Args:
+            name: Of one person; None for all.
+            before: Only what was taken before that time; None for all.
+
+        Returns:
+            The receipt of erasing, as `forget` gives it; None if there was nothing to do.
+
+        Raises:
+            UnknownNameError: If there is nobody of that name.
+            ConfigError: If there is another model, for which the images are needed; or a time without its zone.
+        """
+        limit = None if before is None else utc(before)
+        with self._changing("compact") as change:
+            models = change.writer.models()
+            model = serving(models)
+            if len(models) > 1:
+                raise ConfigError(
+                    f"compact: there are {len(models)} models, and each needs the images. Drop those that are not "
+                    f"needed any more: drop_model."
+                )
+            people = (
+                [self._person(change.writer, name)]
+                if name is not None
+                else list(change.writer.people())
             )
-            change.writer.put_receipt(receipt)
-            change.subjects[subject] = None
-        for row in rows:
-            self._parts.cache.drop(row.id)
-        done = {each.id: each for each in self.finish_forgetting()}
-        return done.get(receipt.id, receipt)
+            rows = [
+                (person.id, row)
+                for person in people
+                for row in change.writer.contributions(person.id)
+                if row.keep == "features" and (limit is None or row.time < limit)
+            ]
+            if model is None or not rows:
+                change.is_given_up = True
+                return None
+            fuser = self._fusers.of(model)
+            for person_id, row in rows:
+                part = self._parts.of_contribution(change.writer, row, model, fuser)
+                if part is not None and part.state is not None:
+                    change.add(
+                        part.state,
+                        person_id=person_id,
+                        kind=row.kind,
+                        source=row.source,
+                        time=row.time,
+                    )
+            keys = self._erase(change, [row for _, row in rows], [])
+            receipt = self._note_receipt(change, model.id if name is None else people[0].id, keys)
+        return self._finished(receipt, [row for _, row in rows])
 
     def finish_forgetting(self) -> tuple[ReceiptRow, ...]:
         """Goes on with all that is pending: destroys keys, overwrites pages.
@@ -97,6 +144,25 @@ class Forgetting(GalleryCore):
         """What became of requests to forget, oldest first."""
         with self._reading() as reader:
             return reader.receipts(pending_only=pending_only)
+
+    def _note_receipt(self, change: Changing, subject: str, keys: Sequence[str]) -> ReceiptRow:
+        receipt = ReceiptRow(
+            id=new_id("r"),
+            time=self._now(),
+            subject=subject,
+            status="pending",
+            remaining=(_NOT_YET,),
+            key_ids=tuple(keys),
+        )
+        change.writer.put_receipt(receipt)
+        change.subjects[subject] = None
+        return receipt
+
+    def _finished(self, receipt: ReceiptRow, rows: Sequence[ContributionRow]) -> ReceiptRow:
+        for row in rows:
+            self._parts.cache.drop(row.id)
+        done = {each.id: each for each in self.finish_forgetting()}
+        return done.get(receipt.id, receipt)
 
     def _of_person(self, writer: Writer, name: str) -> tuple[str, list[ContributionRow], list[str]]:
         wanted = check_name(name)
