@@ -190,7 +190,7 @@ class GalleryCore:
         found = reader.person_named(wanted) or reader.person(wanted)
         if found is None or not found.shown:
             names = (person.name for person in islice(reader.people(), _NAMES_LISTED))
-            raise UnknownNameError(f"person of {self.collection!r}:", wanted, names)
+            raise UnknownNameError(f"person of {self.collection!r}", wanted, names)
         return found
 
 
