@@ -59,6 +59,7 @@ class Arranging(GalleryCore):
             if first.id == second.id:
                 raise ConfigError(f"merge: expected two people, got {first.name!r} twice.")
             check_may_merge(change.writer, first, second)
+            change.subjects[first.id] = None
             for row in change.writer.contributions(second.id):
                 change.place(row.id, first.id)
             change.put_person(replace(second, shown=False))

@@ -169,11 +169,16 @@ class Forgetting(GalleryCore):
         person = writer.person_named(wanted) or writer.person(wanted)
         if person is None:
             person = self._person(writer, name)
-        rows = [*writer.contributions(person.id), *writer.taken_out(person.id)]
-        return person.id, rows, [person.id]
+        people = [person.id, *_merged_into(writer, person.id)]
+        rows = {
+            row.id: row
+            for each in people
+            for row in (*writer.contributions(each), *writer.taken_out(each))
+        }
+        return person.id, list(rows.values()), people
 
     def _erase(
-        self, change: Changing, rows: Sequence[ContributionRow], people: list[str]
+        self, change: Changing, rows: Sequence[ContributionRow], people: Sequence[str]
     ) -> list[str]:
         """Erases contributions and people, and all that changes noted of them; gives their keys."""
         writer = change.writer
@@ -181,8 +186,6 @@ class Forgetting(GalleryCore):
         gone = {row.id for row in rows} | set(people)
         for row in rows:
             writer.erase_contribution(row.id)
-        people += self._merged_into(writer, gone, people)
-        gone |= set(people)
         for person_id in people:
             person = writer.person(person_id)
             keys.append(None if person is None else person.key_id)
@@ -194,21 +197,20 @@ class Forgetting(GalleryCore):
         change.subjects.update(dict.fromkeys(gone))
         return [key_id for key_id in keys if key_id is not None]
 
-    def _merged_into(self, writer: Writer, gone: set[str], people: Sequence[str]) -> list[str]:
-        """Those who were merged into the people, or were named so in changes of them, and have nothing left."""
-        if not people:
-            return []
-        named = {
-            subject
-            for noted in writer.changes()
-            if gone.intersection(noted.subjects)
-            for subject in noted.subjects
-        }
-        found = []
-        for subject in sorted(named - gone):
-            person = writer.person(subject)
-            if person is None or person.shown:
-                continue
-            if not writer.contributions(subject) and not writer.taken_out(subject):
-                found.append(subject)
-        return found
+
+def _merged_into(writer: Writer, person_id: str) -> list[str]:
+    """People who are not shown any more since they were merged into one, directly or by others."""
+    merges = [
+        (set(change.subjects), [edit["id"] for edit in change.edits if edit["kind"] == "person"])
+        for change in writer.changes()
+        if change.action == "merge" and change.undone_by is None
+    ]
+    found: dict[str, None] = {person_id: None}
+    for subjects, hidden in reversed(merges):  # whom others were merged into was there before
+        for other in hidden:
+            person = writer.person(other)
+            is_hidden = person is not None and not person.shown
+            if other not in found and is_hidden and subjects.intersection(found):
+                found[other] = None
+    del found[person_id]
+    return list(found)

@@ -50,7 +50,8 @@ def test_similarities_are_those_of_the_plain_products(gallery):
         assert each.is_match == (each.similarity >= 0.5)
     assert (found.name, found.gallery_size, found.num_images) == ("p03", 12, 2)
     assert found.revision == gallery.revision == 12
-    assert str(found).startswith("p03 0.") and str(found).endswith("(match)")
+    assert str(found).startswith("p03 0.")
+    assert str(found).endswith("(match)")
 
 
 def test_every_form_of_a_query_gives_the_same(gallery):
