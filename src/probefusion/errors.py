@@ -21,6 +21,7 @@
     ├── UnsupportedOperationError (NotImplementedError)   this fuser cannot do that, and says why
     ├── UnknownNameError (KeyError)            no fuser, embedder, detector or metric of this name
     ├── MissingKeyError (KeyError)             a key that was destroyed, or that the key file never held
+    ├── StoreError (OSError)                   a database that could not be reached, read or written
     ├── StoreBusyError (TimeoutError)          others held a database for longer than one waits
     ├── MissingFileError (FileNotFoundError)
     ├── OutputExistsError (FileExistsError)    refused to overwrite
@@ -63,6 +64,7 @@ __all__ = [
     "SeveralPeopleError",
     "ShapeError",
     "StoreBusyError",
+    "StoreError",
     "UnknownNameError",
     "UnsupportedOperationError",
     "ZeroLengthError",
@@ -201,6 +203,10 @@ class IntegrityError(ProbeFusionError, OSError):
 
 class DownloadError(ProbeFusionError, OSError):
     """A file could not be fetched; the message lists every address tried and why it failed."""
+
+
+class StoreError(ProbeFusionError, OSError):
+    """A database could not be reached, read or written; the message says what became of a change."""
 
 
 class MissingExtraError(ProbeFusionError, ImportError):

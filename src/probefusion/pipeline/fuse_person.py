@@ -17,7 +17,7 @@ from probefusion.pipeline.inputs import Inputs, Source, sort_inputs
 from probefusion.pipeline.merge import SeenPerson, fuse_parts
 from probefusion.pipeline.predicted_gain import gain_of
 from probefusion.pipeline.results import FaceChoice, Fused
-from probefusion.pipeline.strangers import Screened, check_strangers, screen_parts
+from probefusion.pipeline.strangers import Screened, check_strangers, joined_sets, screen_parts
 from probefusion.pipeline.videos import Extract, read_video, seen_most
 from probefusion.types import EmbeddingSet
 from probefusion.zoo.usability import judge_usability
@@ -87,6 +87,7 @@ def fuse_person(
     return Fused(
         template=merged.template,
         state=merged.state,
+        images=None if states or gathered.people else joined_sets(screened.sets),
         sources=merged.sources,
         skipped=tuple(gathered.skipped),
         problems=tuple(gathered.problems),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
     from probefusion.screening import Screening
 
-__all__ = ["Screened", "Strangers", "check_strangers", "screen_parts"]
+__all__ = ["Screened", "Strangers", "check_strangers", "joined_sets", "screen_parts"]
 
 Strangers: TypeAlias = Literal["tell", "refuse", "drop-outliers", "largest-person"]
 """What to do about images of somebody else: "tell" it; "refuse" with `SeveralPeopleError` (and templates that are not
@@ -82,7 +82,7 @@ def screen_parts(
     """
     sets = list(sets)
     kept = [np.arange(len(images)) for images in sets]
-    whole = _joined(sets)
+    whole = joined_sets(sets)
     if whole is None:
         return Screened(sets=sets, screening=None, kept=kept)
     from probefusion.screening import screen
@@ -106,7 +106,7 @@ def screen_parts(
         for images, start in zip(sets, starts, strict=False)
     ]
     left = [images[rows] for images, rows in zip(sets, kept, strict=True) if len(rows)]
-    again = screen(_joined(left) or left[0], fuser)
+    again = screen(joined_sets(left) or left[0], fuser)
     return Screened(
         sets=left,
         screening=screening,
@@ -138,7 +138,7 @@ def _dropped(
     return gone, "of somebody else than most of the images (--largest-person)"
 
 
-def _joined(sets: Sequence[EmbeddingSet]) -> EmbeddingSet | None:
+def joined_sets(sets: Sequence[EmbeddingSet]) -> EmbeddingSet | None:
     """All images as one set with names; None if there are none, or they do not go together."""
     if not sets:
         return None
