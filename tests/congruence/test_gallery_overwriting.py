@@ -225,6 +225,33 @@ def test_postgres_says_which_rights_are_missing(postgres) -> None:
     assert "let a superuser finish, or grant the rights" in said
 
 
+def test_postgres_rights_that_an_owner_needs(postgres_server) -> None:
+    """As docs/how-to/postgres.md says: no superuser is needed to forget."""
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE faces LOGIN PASSWORD 'secret'")
+        connection.execute("CREATE DATABASE faces OWNER faces ENCODING 'UTF8' TEMPLATE template0")
+        address = postgres_server.url.replace("postgres:@/postgres", "faces:secret@/faces")
+        try:
+            with closing(open_store(address)) as store:
+                store.create("people")
+                erased, _ = both(fill(store))
+                erase(store)
+                (said,) = store.overwrite()
+                assert "let a superuser finish, or grant the rights" in said
+                connection.execute("GRANT pg_monitor, pg_checkpoint TO faces")
+                inside = address.replace("faces:secret@", "postgres:@")
+                with psycopg.connect(inside, autocommit=True) as other:
+                    other.execute("GRANT EXECUTE ON FUNCTION pg_switch_wal() TO faces")
+            with closing(open_store(address)) as store:
+                assert store.overwrite() == ()
+        finally:
+            connection.execute("DROP DATABASE faces WITH (FORCE)")
+            connection.execute("DROP OWNED BY faces")
+            connection.execute("DROP ROLE faces")
+    everything = [path for path in postgres_server.data.rglob("*") if path.is_file()]
+    assert found_in(everything, erased) == {}
+
+
 def address_of(connection) -> str:
     info = connection.info
     return f"postgresql://postgres:@/{info.dbname}?host={info.host}"

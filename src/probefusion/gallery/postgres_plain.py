@@ -8,17 +8,18 @@ database sees to that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from itertools import islice
 
-import numpy as np
-import numpy.typing as npt
-
-from probefusion.checks import check_float_array
-from probefusion.errors import ConfigError, StoreError
+from probefusion.errors import ConfigError, StoreError, UnknownNameError, UnsupportedOperationError
+from probefusion.gallery.core import GalleryCore
+from probefusion.gallery.models import serving
 from probefusion.gallery.postgres_erase import PLAIN_TABLE
 from probefusion.gallery.postgres_store import PostgresStore
-from probefusion.gallery.records import VectorRow
-from probefusion.gallery.sql_reader import SqlReader, find_collection
+from probefusion.gallery.records import ModelRow, VectorRow
+from probefusion.gallery.sql_reader import find_collection
+from probefusion.gallery.sql_rows import VECTORS
+from probefusion.types import FloatArray
 
 __all__ = ["PlainTemplates"]
 
@@ -58,27 +59,41 @@ _UNMAKE = (
     f"DROP TABLE IF EXISTS {PLAIN_TABLE}",
 )
 
+_OLD = (
+    f"SELECT {', '.join(f'v.{column}' for column in (*VECTORS.columns, 'crc'))} FROM vectors v "  # noqa: S608 - own names
+    f"LEFT JOIN {PLAIN_TABLE} t ON t.collection = v.collection AND t.model_id = v.model_id "
+    "AND t.person_id = v.person_id AND t.revision = v.revision "
+    "WHERE v.collection = ? AND v.model_id = ? AND v.vector IS NOT NULL AND t.revision IS NULL"
+)
+"""Templates without a copy. Their rows go when they are replaced, so none has an old one."""
+
 _PUT = (
     f"INSERT INTO {PLAIN_TABLE} (collection, person_id, model_id, template, revision) "  # noqa: S608 - own names
-    "VALUES (?, ?, ?, ?::text::halfvec, ?) ON CONFLICT (collection, person_id, model_id) "
-    "DO UPDATE SET template = excluded.template, revision = excluded.revision"
+    "SELECT collection, person_id, model_id, ?::text::halfvec, revision FROM vectors "
+    "WHERE collection = ? AND person_id = ? AND model_id = ? AND revision = ? AND vector IS NOT NULL "
+    "FOR UPDATE ON CONFLICT DO NOTHING"
 )
-
-_NEWEST = (
-    f"SELECT COALESCE(MAX(revision), -1) FROM {PLAIN_TABLE} "  # noqa: S608 - own names
-    "WHERE collection = ? AND model_id = ?"
-)
+"""Copies a template unless it was replaced or taken away since it was read."""
 
 
 class PlainTemplates:
     """The plain copy of a gallery's templates in PostgreSQL.
 
     Args:
-        store: Where the gallery lies.
+        gallery: A gallery whose address is `postgresql://...`; a `Gallery` opened as usual.
+
+    Raises:
+        UnsupportedOperationError: If it lies elsewhere.
     """
 
-    def __init__(self, store: PostgresStore) -> None:
-        self._store = store
+    def __init__(self, gallery: GalleryCore) -> None:
+        store = gallery.store
+        if not isinstance(store, PostgresStore):
+            raise UnsupportedOperationError(
+                f"{gallery.address}: plain templates are for galleries in PostgreSQL; "
+                "here, Gallery.plain_people() gives all templates"
+            )
+        self._gallery, self._store = gallery, store
 
     def enable(self) -> None:
         """Makes the table `probefusion.plain_templates` and the view `probefusion.templates`, if they are not there.
@@ -86,75 +101,80 @@ class PlainTemplates:
         Raises:
             StoreError: If pgvector is not installed, or a right is missing.
         """
-        self._run(_MAKE)
+        with self._store.transaction(writes=True, keep=True) as session:
+            if not session.rows("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"):
+                raise StoreError(
+                    f"{self._store.address}: expected pgvector on the server, and it is not installed; "
+                    "nothing was changed. See https://github.com/pgvector/pgvector"
+                )
+            for statement in _MAKE:
+                session.run(statement)
 
     def disable(self) -> None:
-        """Drops table and view; `store.overwrite()` then reaches what the table held."""
-        self._run(_UNMAKE)
+        """Drops table and view, for all collections of the database."""
+        with self._store.transaction(writes=True, keep=True) as session:
+            for statement in _UNMAKE:
+                session.run(statement)
 
     @property
     def enabled(self) -> bool:
         """Whether there is a plain copy."""
         with self._store.transaction(writes=False) as session:
-            return session.rows("SELECT to_regclass(?)", (f"probefusion.{PLAIN_TABLE}",)) != [
-                (None,)
-            ]
+            name = f"probefusion.{PLAIN_TABLE}"
+            return session.rows("SELECT to_regclass(?) IS NOT NULL", (name,)) == [(True,)]
 
-    def refresh(
-        self,
-        collection: str,
-        model_id: str,
-        opened: Callable[[VectorRow], npt.NDArray[np.float32]],
-    ) -> int:
-        """Copies templates that were written since the last refresh.
+    def refresh(self, model: str | None = None) -> int:
+        """Copies the templates of the collection that have no copy yet. Call it after changes, or now and then.
 
         Args:
-            collection: Name of the collection.
-            model_id: Whose templates.
-            opened: Gives the template of a row, (D,), unsealed.
+            model: Id of the model whose templates are copied; None is the one that serves.
 
         Returns:
             How many were copied.
 
         Raises:
-            UnknownNameError: If there is no such collection.
-            ConfigError: If there is no plain copy.
+            ConfigError: If there is no plain copy: call `enable` first.
+            UnknownNameError: If there is no such model.
         """
         if not self.enabled:
             raise ConfigError("plain templates: expected them to be enabled; call enable() first")
+        collection = self._gallery.collection
+        with self._store.reading(collection) as reader:
+            chosen = _chosen(reader.models(), model)
+            keys = {person.id: person.key_id for person in reader.people(shown_only=False)}
         copied = 0
-        with self._store.transaction(writes=True) as session:
-            number, revision = find_collection(session, collection, lock="FOR UPDATE")
-            newest = int(session.rows(_NEWEST, (number, model_id))[0][0])
-            reader = SqlReader(session, collection=collection, number=number, revision=revision)
-            rows: list[tuple[int, str, str, str, int]] = []
-            for row in reader.vectors(model_id, after=newest):
-                if row.vector is None:
-                    continue
-                text = _as_text(opened(row))
-                rows.append((number, row.person_id, model_id, text, row.revision))
-                if len(rows) == _AT_A_TIME:
-                    session.run_many(_PUT, rows)
-                    copied += len(rows)
-                    rows = []
-            if rows:
-                session.run_many(_PUT, rows)
-            session.keep = True
-        return copied + len(rows)
+        with self._store.transaction(writes=False) as session:
+            number, _ = find_collection(session, collection)
+            rows = session.stream(_OLD, (number, chosen.id))
+            while some := list(islice(rows, _AT_A_TIME)):
+                copied += self._copy(number, [VECTORS.read(number, row) for row in some], keys)
+        return copied
 
-    def _run(self, statements: tuple[str, ...]) -> None:
-        with self._store.transaction(writes=True) as session:
-            available = session.rows("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
-            if not available:
-                raise StoreError(
-                    f"{self._store.address}: expected pgvector on the server, and it is not installed; "
-                    "nothing was changed. See https://github.com/pgvector/pgvector"
-                )
-            for statement in statements:
-                session.run(statement)
-            session.keep = True
+    def _copy(self, number: int, rows: Sequence[VectorRow], key_ids: dict[str, str | None]) -> int:
+        """Copies some templates; those of people whose key was destroyed are left out."""
+        sealer = self._gallery._sealer
+        keys = sealer.known_keys([key_ids.get(row.person_id) for row in rows])
+        values = []
+        for row in rows:
+            key = keys.get(key_ids.get(row.person_id) or "")
+            if row.vector is None or (key is None and sealer.encrypts):
+                continue
+            template = sealer.open_vector(row.vector, row.person_id, row.model_id, key)
+            place = (number, row.person_id, row.model_id, row.revision)
+            values.append((_as_text(template), *place))
+        with self._store.transaction(writes=True, keep=True) as session:
+            session.run_many(_PUT, values)
+        return len(values)
 
 
-def _as_text(template: npt.NDArray[np.float32]) -> str:
-    values = check_float_array(template, name="template", shape=(None,))
-    return "[" + ",".join(map(repr, values.tolist())) + "]"
+def _chosen(rows: Sequence[ModelRow], model: str | None) -> ModelRow:
+    chosen = (
+        serving(rows) if model is None else next((row for row in rows if row.id == model), None)
+    )
+    if chosen is None:
+        raise UnknownNameError("model", model or "that serves", [row.id for row in rows])
+    return chosen
+
+
+def _as_text(template: FloatArray) -> str:
+    return "[" + ",".join(map(repr, template.tolist())) + "]"

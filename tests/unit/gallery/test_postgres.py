@@ -10,7 +10,7 @@ from contextlib import closing
 import numpy as np
 import psycopg
 import pytest
-from gallery_rows import change, enroll, person, vector
+from gallery_rows import change, enroll, person
 
 from probefusion.errors import (
     ConfigError,
@@ -18,8 +18,11 @@ from probefusion.errors import (
     IntegrityError,
     MissingExtraError,
     StoreError,
+    UnknownNameError,
+    UnsupportedOperationError,
 )
-from probefusion.gallery import postgres_tables, schema
+from probefusion.gallery import Gallery, postgres_tables, schema
+from probefusion.gallery.master_key import MasterKey
 from probefusion.gallery.postgres_connection import Server
 from probefusion.gallery.postgres_plain import PlainTemplates
 from probefusion.gallery.postgres_store import PostgresStore
@@ -235,57 +238,61 @@ def test_rows_that_were_changed_behind_our_back_are_found(store, sql) -> None:
         store.check()
 
 
-def plain_of(row) -> np.ndarray:
-    return np.frombuffer(row.vector[:32], np.float16).astype(np.float32)
+NEAREST = (
+    "SELECT name FROM probefusion.templates WHERE collection = 'people' AND model_id = %s "
+    "ORDER BY template::halfvec(16) <=> %s::text::halfvec(16) LIMIT 1"
+)
 
 
-def test_plain_templates_follow_the_gallery(store, sql) -> None:
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_plain_templates_follow_the_gallery(address, sql, tmp_path, encrypted) -> None:
     rng = np.random.default_rng(4)
-    contents = {
-        number: rng.standard_normal(16).astype(np.float16).tobytes() for number in range(1, 5)
-    }
-    plain = PlainTemplates(store)
-    assert not plain.enabled
-    with pytest.raises(ConfigError, match=r"call enable\(\) first"):
-        plain.refresh("people", "m1", plain_of)
-    plain.enable()
-    plain.enable()
-    assert plain.enabled
-    for number, content in contents.items():
-        enroll(store, number, content * 3)
-    assert plain.refresh("people", "m1", plain_of) == 4
-    assert plain.refresh("people", "m1", plain_of) == 0
-    sql.execute("SET search_path = probefusion, public")
-    sql.execute(
-        "CREATE INDEX ON plain_templates USING ivfflat ((template::halfvec(16)) halfvec_cosine_ops) "
-        "WITH (lists = 1) WHERE model_id = 'm1'"
-    )
-    probe = plain_of(vector(1, 1, contents[3]))
-    nearest = (
-        "SELECT name FROM templates WHERE collection = 'people' AND model_id = 'm1' "
-        "ORDER BY template::halfvec(16) <=> %s::text::halfvec(16) LIMIT 1"
-    )
-    text = str(probe.tolist())
-    assert sql.execute(nearest, (text,)).fetchone() == ("person 3",)
-    with store.writing("people") as writer:
-        writer.put_person(person(3, shown=False))
-        writer.put_vector(vector(2, writer.revision, contents[1]))
-        writer.put_vector(vector(4, writer.revision, None))
-        writer.put_change(change(writer.revision))
-    left = "SELECT person_id FROM plain_templates ORDER BY person_id"
-    assert sql.execute(left).fetchall() == [("p0001",), ("p0003",)]
-    assert sql.execute(nearest, (text,)).fetchone() == ("person 1",)
-    assert plain.refresh("people", "m1", plain_of) == 1
-    assert sql.execute(left).fetchall() == [("p0001",), ("p0002",), ("p0003",)]
-    with store.writing("people") as writer:
-        writer.erase_contribution("c0001")
-        writer.erase_person("p0001")
-        writer.put_change(change(writer.revision))
-    assert sql.execute(left).fetchall() == [("p0002",), ("p0003",)]
-    assert store.overwrite() == ()
-    store.drop("people")
-    assert sql.execute(left).fetchall() == []
-    plain.disable()
-    assert not plain.enabled
-    store.create("people")
-    enroll(store, 1, b"x" * 100)
+    people = {f"person {number}": rng.standard_normal((3, 16)) for number in range(1, 5)}
+    keys = MasterKey.generate() if encrypted else None
+    settings = {"collection": "people", "fuser": "mean", "keys": keys, "embedder": "net@1"}
+    with Gallery(address, key_file=tmp_path / "keys" if encrypted else None, **settings) as gallery:
+        plain = PlainTemplates(gallery)
+        assert not plain.enabled
+        with pytest.raises(ConfigError, match=r"call enable\(\) first"):
+            plain.refresh()
+        plain.enable()
+        plain.enable()
+        assert plain.enabled
+        for name, embeddings in people.items():
+            gallery.enroll(name, embeddings.astype(np.float32))
+        assert plain.refresh() == 4
+        assert plain.refresh() == 0
+        with gallery.store.reading("people") as reader:
+            (model,) = reader.models()
+        sql.execute(
+            "CREATE INDEX ON probefusion.plain_templates "
+            "USING ivfflat ((template::halfvec(16)) halfvec_cosine_ops) "
+            f"WITH (lists = 1) WHERE model_id = '{model.id}'"
+        )
+        probe = (model.id, str(people["person 3"].mean(axis=0).tolist()))
+        assert sql.execute(NEAREST, probe).fetchone() == ("person 3",)
+        gallery.remove("person 3")
+        assert sql.execute(NEAREST, probe).fetchone() != ("person 3",)
+        gallery.undo()
+        gallery.update("person 1", people["person 1"][:2].astype(np.float32))
+        assert plain.refresh() >= 1
+        assert sql.execute(NEAREST, probe).fetchone() == ("person 3",)
+        copies = "SELECT count(*) FROM probefusion.plain_templates"
+        assert sql.execute(copies).fetchone() == (4,)
+        gallery.forget("person 3")
+        assert sql.execute(copies).fetchone() == (3,)
+        assert plain.refresh() == 0
+        gallery.store.drop("people")
+        assert sql.execute(copies).fetchone() == (0,)
+        plain.disable()
+        assert not plain.enabled
+        with pytest.raises(UnknownNameError, match="unknown collection"):
+            gallery.list()
+
+
+def test_plain_templates_are_for_servers(tmp_path) -> None:
+    with (
+        Gallery(tmp_path / "g.db", fuser="mean") as gallery,
+        pytest.raises(UnsupportedOperationError, match="are for galleries in PostgreSQL"),
+    ):
+        PlainTemplates(gallery)
