@@ -152,7 +152,8 @@ class Enrolling(GalleryCore):
             person = change.writer.person(row.last_person)
             if person is None or not person.shown:
                 raise ConfigError(
-                    f"contribution {row.id}: its person was removed. Undo that first, or reject it."
+                    f"contribution {row.id}: its person was removed or merged. Undo that first, reject it, or give "
+                    f"it to somebody: move."
                 )
             change.place(row.id, person.id)
             total = _total_images(change.writer, person.id)
