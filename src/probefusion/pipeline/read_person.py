@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.fusion import Fuser
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.common_face import common_face, photos_of_files
 from probefusion.pipeline.face_notes import tell_notes
@@ -14,7 +13,6 @@ from probefusion.pipeline.gathered import Gathered, UnitProgress, gather
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.person_sets import EmbeddedPerson, PersonSets
 from probefusion.pipeline.strangers import check_strangers, screen_parts
-from probefusion.types import EmbeddingSet
 
 if TYPE_CHECKING:
     from probefusion.faces import ImageSource
@@ -81,21 +79,7 @@ def _screened(models: Models, gathered: Gathered, strangers: str) -> tuple[list[
     """Screens what was gathered; gives the images of the first set that are kept, and what was said."""
     tell_notes(gathered.faces)
     wanted = check_strangers(strangers)
-    fuser = _fuser_to_screen(models, gathered.sets)
+    fuser = models.fuser_to_screen(gathered.sets)
     screened = screen_parts(fuser, gathered.sets, wanted)
     gathered.take_screened(screened)
     return screened.kept[0].tolist(), screened.screening
-
-
-def _fuser_to_screen(models: Models, sets: Sequence[EmbeddingSet]) -> Fuser:
-    """The fuser that suits the sets best; which one will fuse them is not known yet."""
-    from probefusion.zoo import load_fuser, suggest_fuser
-
-    names = {suggest_fuser(images) for images in sets}
-    embedders = {images.embedder for images in sets}
-    name = names.pop() if len(names) == 1 else "mean"
-    return load_fuser(
-        name,
-        num_threads=models.num_threads,
-        embedder=embedders.pop() if len(embedders) == 1 else None,
-    )
