@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from probefusion.faces import Detector
 
 __all__ = ["Models"]
-
-_Name = TypeVar("_Name")
 
 _log = logging.getLogger("probefusion")
 
@@ -305,9 +303,6 @@ class Models:
 
         Args:
             sets: The sets; the fuser of this pipeline is taken where it fits them, else one that does.
-
-        Raises:
-            ProbeFusionError: As for `load_fuser`.
         """
         from probefusion.zoo import suggest_fuser
 
@@ -400,6 +395,6 @@ class Models:
         return self._load_fuser(self._fuser, self.embedder.fingerprint).needs_quality
 
 
-def _only(names: set[_Name]) -> _Name | None:
-    """The name, if there is one and no other."""
+def _only(names: set[Any]) -> Any:
+    """The name, if there is one and no other; else None."""
     return names.pop() if len(names) == 1 else None
