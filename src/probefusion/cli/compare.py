@@ -157,7 +157,7 @@ def _search(
         if len(found) > len(best):
             print(f"and {len(found) - len(best)} less similar (--top {len(found)} lists all)")
         if best[0].threshold is not None or options.fpir is not None:
-            _print_basis(best[0], options)
+            _print_basis(best[0])
         _tell_sides(best[0], ("the person: ", ""))
     return _warn_of(best[0], ("the person: ", ""))
 
@@ -193,16 +193,12 @@ def _print_comparison(comparison: Comparison, options: argparse.Namespace) -> No
         return
     print(f"similarity {comparison.similarity:.4f}")
     if threshold is not None:
-        print(
-            f"{_VERDICTS[comparison.is_match].strip()}: threshold {threshold.similarity:.4f}",
-            end="",
-        )
-        print(f" at false match rate {threshold.false_match_rate:g} ({threshold.measured_on})")
-    _print_basis(comparison, options)
+        print(f"{_VERDICTS[comparison.is_match].strip()}: {threshold}")
+    _print_basis(comparison)
     _tell_sides(comparison, ("A: ", "B: "))
 
 
-def _print_basis(comparison: Comparison, options: argparse.Namespace) -> None:
+def _print_basis(comparison: Comparison) -> None:
     """What the decision rests on and does not cover, or why there is none; warnings on standard error."""
     from probefusion.pipeline.decisions import NOT_COVERED, MeasuredThreshold
 
@@ -211,11 +207,9 @@ def _print_basis(comparison: Comparison, options: argparse.Namespace) -> None:
         print(f"no decision: {comparison.why_none}")
     elif isinstance(threshold, MeasuredThreshold):
         if threshold.gallery_size is not None:
-            print(
-                f"at a false positive rate of {options.fpir:g} of searches ({threshold.measured_on})"
-            )
+            print(f"at {threshold.rate_in_words} ({threshold.measured_on})")
         elif comparison.ids is not None:
-            print(f"at false match rate {threshold.false_match_rate:g}, that of each comparison")
+            print(f"at {threshold.rate_in_words}, that of each comparison")
         print(f"not covered: {NOT_COVERED}")
     for warning in comparison.warnings:
         print(f"warning: {warning}", file=sys.stderr)
