@@ -136,6 +136,17 @@ def test_a_faulty_network_leaves_its_settings_open(tiny_embedder, tmp_path, nois
     assert "mend that first" in of(found, "scaling").evidence
 
 
+@pytest.mark.parametrize("count", [1, 6])
+def test_copies_of_one_blank_image_show_a_network_that_mixes_images(tiny_embedder, tmp_path, count):
+    """Among nothing but its copies an image would be as it is alone."""
+    model = onnx.load(str(tiny_embedder))
+    NETWORK_FAULTS["images mix in a batch"][1](model)
+    onnx.save(model, str(tmp_path / "net.onnx"))
+    black = write(tmp_path / "in", np.zeros((count, 112, 112, 3), np.uint8))
+    found = diagnose(black, tmp_path / "net.onnx", preprocessing="arcface")
+    assert [finding.check for finding in found.faults] == ["faces", "batch"]
+
+
 @pytest.fixture
 def stored(tiny_embedder, tmp_path, noise):
     """Writes images and a store of what was made of them; diagnoses both."""
