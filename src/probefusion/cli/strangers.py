@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from probefusion.screening import Screening
 
 __all__ = [
+    "NO_SCREENING",
     "add_screening_option",
     "add_strangers_options",
     "report_problems",
@@ -20,7 +21,8 @@ __all__ = [
 ]
 
 
-_NO_SCREENING = "--no-screening"
+NO_SCREENING = "--no-screening"
+"""The option by which nobody looks."""
 _NOBODY = "do not look whether the images are of several people"
 
 
@@ -46,14 +48,14 @@ def add_strangers_options(parser: argparse.ArgumentParser) -> None:
     ):
         group.add_argument(option, dest="strangers", action="store_const", const=value, help=text)
     group.add_argument(
-        _NO_SCREENING, dest="strangers", action="store_const", const="no-screening", help=_NOBODY
+        NO_SCREENING, dest="strangers", action="store_const", const="no-screening", help=_NOBODY
     )
     parser.set_defaults(strangers="tell")
 
 
 def add_screening_option(parser: argparse.ArgumentParser) -> None:
     """Whether anybody looks, for commands that tell it and leave nothing out."""
-    parser.add_argument(_NO_SCREENING, dest="screening", action="store_false", help=_NOBODY)
+    parser.add_argument(NO_SCREENING, dest="screening", action="store_false", help=_NOBODY)
 
 
 def screening_facts(screening: Screening | None, choice: FaceChoice | None) -> dict[str, Any]:
