@@ -55,9 +55,9 @@ def embed_media_images(
     """
     wanted = set(subjects)
     media: dict[str, dict[str, list[str]]] = {}
-    for person, names in images.people.images.items():
+    for person, photos in images.people.images.items():
         if person in wanted:
-            for name in names:
+            for name in photos:
                 media.setdefault(person, {}).setdefault(images.media[name], []).append(name)
     fit = {person: found for person, found in media.items() if _probe_media(found, largest)}
     if not fit:
@@ -78,13 +78,17 @@ def embed_media_images(
     embedded = embed_in_blocks(embedder, names, crop, folder, "images", progress=progress)
     place = {name: row for row, name in enumerate(names)}
     drawn = [
-        [draw_media(found, largest, np.random.default_rng([_SEED, draw, person]))
-         for person, found in enumerate(fit.values())]
+        [
+            draw_media(found, largest, np.random.default_rng([_SEED, draw, person]))
+            for person, found in enumerate(fit.values())
+        ]
         for draw in range(num_draws)
     ]
 
     def rows(side: int) -> Rows:
-        return np.array([[[place[name] for name in pair[side]] for pair in pairs] for pairs in drawn])
+        return np.array(
+            [[[place[name] for name in pair[side]] for pair in pairs] for pairs in drawn]
+        )
 
     return SmearSets(
         people=np.array(list(fit)), images=embedded, enrolled=rows(0), probes=rows(1), source=source

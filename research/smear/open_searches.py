@@ -26,7 +26,14 @@ from probefusion.metrics import (
 from research.smear.smear_sets import SmearSets, SmearSize, draw_halves
 from research.smear.template_rules import TemplateRule
 
-__all__ = ["RuleAtSize", "RuleDifference", "SmearPlan", "compare_rules", "measure_rules", "pooled_searches"]
+__all__ = [
+    "RuleAtSize",
+    "RuleDifference",
+    "SmearPlan",
+    "compare_rules",
+    "measure_rules",
+    "pooled_searches",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +133,7 @@ def measure_rules(
                         scores, plan.rates, num_replicates=plan.num_replicates, seed=plan.seed
                     ),
                     thresholds=tuple(
-                        point.threshold
-                        for point in thresholds_at_far(scores.non_mated, plan.rates)
+                        point.threshold for point in thresholds_at_far(scores.non_mated, plan.rates)
                     ),
                     scores=scores,
                 )

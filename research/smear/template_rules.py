@@ -4,8 +4,8 @@ Published rules are restated from what their makers say, in this project's words
 
 - `trimmed mean` (Frigate): in each component a share of .15 of the values is cut off at either end (rounded down) and
   the rest is averaged, on embeddings as the network gives them. With five or more images those whose cosine to that
-  mean is below .30 are left out first, at most three times in turn, but seven tenths of the images and five always stay:
-  the ones nearest to the mean. It is for the enrolled side; here a search of several images is treated alike.
+  mean is below .30 are left out first, at most three times in turn, but seven tenths of the images and five always
+  stay: the ones nearest to the mean. It is for the enrolled side; here a search of several images is treated alike.
 - `maximum over samples` (InsightFace Server): every enrolled image is kept, a person is as similar as the most similar
   one of them. A search there is one image. With several, the answer is the best of all the single searches: the
   largest similarity of any image of the search to any image of the person. So no image is thrown away, and no
@@ -14,9 +14,9 @@ Published rules are restated from what their makers say, in this project's words
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -93,21 +93,24 @@ class MaximumRule:
 
     Args:
         name: For tables.
-        over_probe: What becomes of the similarities of a search's images (M, ...): along the first axis.
+        over_probe: What becomes of the similarities of a search's images: the "maximum" or the "mean".
     """
 
     name: str = "maximum over samples"
-    over_probe: Callable[[FloatArray], FloatArray] = lambda found: found.max(axis=0)
+    over_probe: Literal["maximum", "mean"] = "maximum"
 
     def similarities(self, images: EmbeddingSet, enrolled: Rows, probes: Rows) -> FloatArray:
-        """Over the enrolled images the largest cosine, over the probe's as `over_probe` says."""
+        """Over the enrolled images the largest cosine, over the probe's what `over_probe` says."""
         units = _units(images.embeddings)
         samples = units[enrolled]
-        best = [
-            np.einsum("pd,gnd->pgn", units[column], samples, optimize=True).max(axis=2)
-            for column in probes.T
-        ]
-        return self.over_probe(np.stack(best))
+        best = np.stack(
+            [
+                np.einsum("pd,gnd->pgn", units[column], samples, optimize=True).max(axis=2)
+                for column in probes.T
+            ]
+        )
+        found: FloatArray = best.max(axis=0) if self.over_probe == "maximum" else best.mean(axis=0)
+        return found
 
 
 def trimmed_mean(vectors: FloatArray) -> FloatArray:
