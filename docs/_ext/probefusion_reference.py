@@ -42,12 +42,25 @@ class Room(SphinxDirective):
 def _entry(module: str, name: str, value: Any) -> list[str]:
     path = f"{module}.{name}"
     if inspect.isclass(value):
-        inherits = value.__bases__ != (object,)
-        shown = ["   :show-inheritance:"] if inherits else []
+        shown = []
+        if _is_made_of_parts(value):
+            shown = ["   :inherited-members:"]
+        elif value.__bases__ != (object,):
+            shown = ["   :show-inheritance:"]
         return [f".. autoclass:: {path}", "   :members:", *shown, ""]
     if inspect.isroutine(value):
         return [f".. autofunction:: {path}", ""]
     return [f".. py:data:: {path}", "", f"   {_comment(module, name)}", ""]
+
+
+def _is_made_of_parts(value: type) -> bool:
+    """Whether all bases are parts of the class in modules beside it, whose names are not public."""
+    room = value.__module__.rpartition(".")[0]
+    public = getattr(importlib.import_module(room), "__all__", ())
+    return value.__bases__ != (object,) and all(
+        base.__module__.rpartition(".")[0] == room and base.__name__ not in public
+        for base in value.__bases__
+    )
 
 
 def _comment(module: str, name: str) -> str:

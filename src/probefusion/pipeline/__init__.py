@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probefusion.pipeline.compare import Comparison
+    from probefusion.pipeline.comparison import Comparison
     from probefusion.pipeline.doctor import Diagnosis, Finding, diagnose
     from probefusion.pipeline.pipeline import Pipeline
     from probefusion.pipeline.results import (
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Comparison": "probefusion.pipeline.compare",
+    "Comparison": "probefusion.pipeline.comparison",
     "Diagnosis": "probefusion.pipeline.doctor",
     "Extract": "probefusion.pipeline.videos",
     "FaceChoice": "probefusion.pipeline.results",

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from probefusion.fusion import Fuser
 from probefusion.pipeline.chosen_models import Models
-from probefusion.pipeline.compare import Comparison, Side, compare_many, compare_two, search_people
+from probefusion.pipeline.comparing_pipeline import ComparingPipeline
 from probefusion.pipeline.decisions import Calibrated
 from probefusion.pipeline.face_notes import told
 from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
 from probefusion.pipeline.strangers import Strangers
-from probefusion.pipeline.videos import Extract, VideoSource, read_gallery, read_video, watch_source
+from probefusion.pipeline.video_pipeline import VideoPipeline
+from probefusion.pipeline.videos import Extract
 from probefusion.types import EmbeddingSet, FusionState
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder, EmbeddingReport
     from probefusion.faces import Detector, ImageSource, SkippedImage
-    from probefusion.gallery.stills import Stills
     from probefusion.pipeline.pictures import Photo
-    from probefusion.types import TemplateSet
-    from probefusion.video import Clip, VideoEvent, VideoSettings
+    from probefusion.video import VideoSettings
 
 __all__ = ["Pipeline"]
 
 
-class Pipeline:
+class Pipeline(ComparingPipeline, VideoPipeline):
     """Everything from a photo, a folder or a video to templates, with one choice of models.
 
     Models are loaded when first needed, and once. Choices that were left to the pipeline (which embedder, which
@@ -240,161 +239,4 @@ class Pipeline:
 
         return fuse_folders(
             self._models, folder, keep_states=keep_states, progress=progress, strangers=strangers
-        )
-
-    def compare(
-        self,
-        first: Side,
-        second: Side,
-        *,
-        false_match_rate: float = 1e-3,
-        progress: UnitProgress | None = None,
-    ) -> Comparison:
-        """How alike two people are. What is no template yet is fused first, both sides by one fuser.
-
-        Args:
-            first: A `Template`, an `EmbeddingSet`, or anything else that `read_sets` takes; a file of
-                templates, with `#` and an id where it holds several.
-            second: Likewise.
-            false_match_rate: Rate at which the fuser's calibrated threshold is taken, a fraction.
-            progress: As for `fuse`, with "images of A" and "images of B".
-
-        Raises:
-            ConfigError: If a file holds several templates and no id is named, or the rate is none.
-            MismatchError, ProbeFusionError: If the sides do not go together, or one cannot be read.
-        """
-        return compare_two(
-            self._models, first, second, progress=progress, **self._deciding(false_match_rate)
-        )
-
-    def search(
-        self,
-        person: Side,
-        among: TemplateSet,
-        *,
-        false_match_rate: float = 1e-3,
-        false_positive_rate: float | None = None,
-        progress: UnitProgress | None = None,
-    ) -> list[Comparison]:
-        """Every template of a set beside one person, the most similar first. Arguments as for `compare`; counts images.
-
-        With `false_positive_rate`, thresholds are those at which a search among so many errs at that rate (FPIR).
-
-        Raises:
-            ConfigError, MismatchError, ProbeFusionError: As for `compare`.
-        """
-        return search_people(
-            self._models, person, among, false_positive_rate=false_positive_rate, progress=progress,
-            **self._deciding(false_match_rate),
-        )  # fmt: skip
-
-    def compare_people(
-        self,
-        first: TemplateSet,
-        second: TemplateSet | None = None,
-        *,
-        false_match_rate: float = 1e-3,
-    ) -> list[Comparison]:
-        """For each template of a set the most similar one of another set, or of the others of the same.
-
-        Args:
-            first: The templates to find.
-            second: Those to find them among. None for `first` itself: who is in it twice?
-            false_match_rate: As for `compare`.
-
-        Returns:
-            One comparison for each template of `first`, in its order, with both ids.
-
-        Raises:
-            ConfigError: If the rate is none.
-            MismatchError, ShapeError, EmptySetError: As for `TemplateSet.nearest`.
-        """
-        return compare_many(self._models, first, second, **self._deciding(false_match_rate))
-
-    def _deciding(self, false_match_rate: float) -> dict[str, Any]:
-        return {"false_match_rate": false_match_rate, "calibration": self._calibration}
-
-    def read_video(
-        self,
-        source: VideoSource,
-        *,
-        settings: VideoSettings | None = None,
-        extract: Extract | None = None,
-        progress: Callable[[int, int | None], None] | None = None,
-        should_stop: Callable[[], bool] | None = None,
-        **options: Any,
-    ) -> Clip:
-        """Reads a video to its end: every person in it, with a state, a template and all weights.
-
-        Args:
-            source: A file, `webcam:0`, the address of a stream, or an opened video.
-            settings: How it is turned into people; None takes the defaults.
-            extract: Which frames are searched; None takes all. Not for an opened video.
-            progress: Called with the frames read, and in all where that is known.
-            should_stop: Asked after each frame; when it says so, what was read is finished and given.
-            options: Further arguments of `probefusion.video.process_video`, as `on_event`.
-
-        Returns:
-            The clip; close it when done.
-
-        Raises:
-            ConfigError, EmptySetError: If no detector was named, or no person was found.
-            ProbeFusionError: If the video cannot be read, or embedder and fuser do not fit.
-        """
-        return read_video(
-            self._models,
-            source,
-            settings=settings,
-            extract=extract,
-            progress=progress,
-            should_stop=should_stop,
-            options=options,
-        )
-
-    def read_gallery(self, paths: str | Path | Sequence[str | Path]) -> Stills:
-        """Reads people to be found in videos: images, folders and templates.
-
-        Args:
-            paths: As for `probefusion.gallery.read_stills`.
-
-        Raises:
-            ConfigError, ProbeFusionError: If no detector was named, two people have one name, or nobody can be read.
-        """
-        return read_gallery(self._models, paths)
-
-    def watch(
-        self,
-        source: VideoSource,
-        *,
-        gallery: Stills | str | Path | Sequence[str | Path] | None = None,
-        settings: VideoSettings | None = None,
-        extract: Extract | None = None,
-        should_stop: Callable[[], bool] | None = None,
-        **options: Any,
-    ) -> Iterator[VideoEvent]:
-        """Follows a video or stream and tells while it runs who appears, who is known better, who left.
-
-        Args:
-            source: A file, `webcam:0`, the address of a stream, or an opened video.
-            gallery: Whom to look for: images, folders and templates as for
-                `probefusion.gallery.stills.read_stills`, or what that gave; None searches nobody.
-            settings: As for `read_video`.
-            extract: As for `read_video`.
-            should_stop: As for `read_video`.
-            options: Further arguments of `probefusion.video.watch_video`.
-
-        Returns:
-            The events; the video is closed when they end, or when the iterator is closed.
-
-        Raises:
-            ProbeFusionError: As for `read_video`; also if the gallery cannot be read.
-        """
-        return watch_source(
-            self._models,
-            source,
-            gallery=gallery,
-            settings=settings,
-            extract=extract,
-            should_stop=should_stop,
-            options=options,
         )
