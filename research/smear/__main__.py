@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from probefusion.embedders import CropQuality, Embedder, JudgedEmbedder
+from probefusion.metrics import thresholds_at_far
 from probefusion.protocols import read_people
 from probefusion.protocols.degraded_folder import fold_of
 from probefusion.protocols.media_images import MediaImages, open_face_table, read_media_images
 from probefusion.zoo import DEFAULT_EMBEDDER, load_embedder, load_fuser
 from research.smear.degraded_photos import FOLD, embed_degraded
+from research.smear.gallery_agreement import compare_with_gallery
 from research.smear.media_photos import embed_media_images
-from research.smear.open_searches import SmearPlan, compare_rules, measure_rules
+from research.smear.open_searches import SmearPlan, compare_rules, measure_rules, pooled_searches
 from research.smear.smear_report import content_of, write_report
 from research.smear.smear_sets import SmearSets, SmearSize
 from research.smear.template_rules import FusedRule, MaximumRule, TemplateRule, TrimmedRule
@@ -39,10 +43,15 @@ def main() -> None:
     degraded.set_defaults(run=measure_degraded)
     media = commands.add_parser("media", help="real images: films, clips")
     media.set_defaults(run=measure_media)
-    for command in (degraded, media):
+    gallery = commands.add_parser("gallery", help="degraded photos in a real gallery")
+    gallery.set_defaults(run=compare_gallery)
+    gallery.add_argument("--fuser", default="exact")
+    gallery.add_argument("--size", default="8/4", metavar="N/M")
+    for command in (degraded, media, gallery):
         command.add_argument("--images", required=True, metavar="DIR|ZIP")
         command.add_argument("--embedder", default=DEFAULT_EMBEDDER, metavar="MODEL")
         command.add_argument("--work", required=True, type=Path, metavar="DIR")
+    for command in (degraded, media):
         command.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     media.add_argument("--media-from", metavar="REGEX", help="with a group `medium`")
     media.add_argument("--leave-out", action="append", default=[], metavar="PERSON")
@@ -94,6 +103,24 @@ def measure_media(options: argparse.Namespace) -> None:
         progress=told("media"),
     )
     report([sets], embedder, options.sizes, options.output)
+
+
+def compare_gallery(options: argparse.Namespace) -> None:
+    """Photos apart, the first draw: a real gallery beside the arrays, at the threshold for FPIR .01."""
+    embedder = judged_embedder(options.embedder)
+    layouts = embed_degraded(
+        read_people(options.images), embedder, num_draws=DEGRADED_DRAWS, cache=options.work
+    )
+    sets, size = layouts["apart"], SmearSize.parse(options.size)
+    fuser = load_fuser(options.fuser, embedder=embedder.fingerprint, num_threads=1)
+    searches = pooled_searches(sets, FusedRule(name=fuser.name, fuser=fuser), size)
+    (point,) = thresholds_at_far(searches.non_mated, 0.01)
+    with TemporaryDirectory() as folder:
+        found = compare_with_gallery(
+            sets, fuser, size, threshold=point.threshold, folder=Path(folder)
+        )
+    for name, value in asdict(found).items():
+        print(f"{name}: {value}")
 
 
 def narrow_faces(images: MediaImages, options: argparse.Namespace) -> MediaImages:

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from probefusion.evaluation.measuring import holm_adjusted
 from probefusion.metrics import (
     BootstrapInterval,
@@ -74,6 +76,11 @@ class RuleAtSize:
     tpir: tuple[BootstrapInterval, ...]
     thresholds: tuple[float, ...]
     scores: ComparisonScores
+
+    @property
+    def rank1(self) -> float:
+        """Share of the mated searches that return the right person first, whatever the similarity."""
+        return float(np.isfinite(self.scores.mated).mean())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

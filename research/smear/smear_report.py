@@ -44,6 +44,7 @@ def content_of(
                 "low": _number(found.low),
                 "high": _number(found.high),
                 "threshold": _number(threshold),
+                "rank1": _number(point.rank1),
             }
             for point in points
             for found, threshold in zip(point.tpir, point.thresholds, strict=True)
@@ -107,6 +108,11 @@ def _section(part: dict[str, Any]) -> list[str]:
             mine = {row["size"]: row for row in chosen if row["rule"] == rule}
             lines.append(f"| {rule} | " + " | ".join(_cell(mine[size]) for size in sizes) + " |")
         lines.append("")
+    lines += ["Rank 1, whatever the similarity:", "", *_header("rule", sizes)]
+    for rule in dict.fromkeys(row["rule"] for row in part["tpir"]):
+        ranks = {row["size"]: row["rank1"] for row in part["tpir"] if row["rule"] == rule}
+        lines.append(f"| {rule} | " + " | ".join(f"{ranks[size]:.3f}" for size in sizes) + " |")
+    lines.append("")
     lines += [
         f"{part['differences'][0]['reference']} minus the rule, at FPIR {part['differences'][0]['fpir']:g}; "
         "**+** better, **-** worse (Holm over the table, .05), ? undecided:",

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from research.smear.gallery_agreement import HALF_PRECISION, compare_with_gallery
 from research.smear.open_searches import pooled_searches
-from research.smear.smear_sets import SmearSets, SmearSize, draw_halves
+from research.smear.smear_sets import SmearSets, SmearSize
 from research.smear.template_rules import FusedRule
 
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.files import bundled_folder
-from probefusion.gallery import Gallery
 from probefusion.metrics import thresholds_at_far
 from probefusion.zoo import load_fuser
 
 NUM_PEOPLE = 16
 SIZE = SmearSize(num_enrolled=8, num_probe=4)
-HALF_PRECISION = 2e-3
-"""Galleries keep what images say of a person in half precision."""
 
 
 @pytest.fixture(scope="module")
@@ -34,33 +34,31 @@ def sets() -> SmearSets:
     )
 
 
+def threshold_of(sets, fuser) -> float:
+    scores = pooled_searches(sets, FusedRule(name=fuser.name, fuser=fuser), SIZE)
+    return thresholds_at_far(scores.non_mated, 0.1)[0].threshold
+
+
 @pytest.mark.parametrize("name", ["mean", "exact-fast", "exact"])
 def test_gallery_gives_the_similarities_and_decisions_of_the_arrays(sets, name, tmp_path) -> None:
     fuser = load_fuser(name, embedder=sets.images.embedder)
-    rule = FusedRule(name=name, fuser=fuser)
-    enrolled, probes = sets.rows_of(0, SIZE)
-    expected = rule.similarities(sets.images, enrolled, probes)
-    (point,) = thresholds_at_far(pooled_searches(sets, rule, SIZE).non_mated, 0.1)
-    half = draw_halves(NUM_PEOPLE, 0)
-    decided = 0
-    with Gallery(tmp_path / "people.db", fuser=name) as gallery:
-        for person in np.flatnonzero(half):
-            gallery.enroll(str(sets.people[person]), sets.images[enrolled[person]])
-        columns = {sets.people[person]: person for person in np.flatnonzero(half)}
-        for row, searching in enumerate(probes):
-            found = gallery.search(
-                sets.images[searching], top_k=len(columns), threshold=point.threshold
-            )
-            assert {candidate.name for candidate in found.candidates} == set(columns)
-            for candidate in found.candidates:
-                similarity = expected[row, columns[candidate.name]]
-                assert candidate.similarity == pytest.approx(similarity, abs=HALF_PRECISION)
-                if abs(similarity - point.threshold) > HALF_PRECISION:
-                    assert candidate.is_match == (similarity >= point.threshold)
-                    decided += 1
-            order = expected[row, half]
-            best = np.sort(order)[-2:]
-            if best[1] - best[0] > 2 * HALF_PRECISION:
-                first = sets.people[np.flatnonzero(half)[order.argmax()]]
-                assert found.candidates[0].name == first
-    assert decided > 0.9 * NUM_PEOPLE * len(columns)
+    threshold = threshold_of(sets, fuser)
+    found = compare_with_gallery(sets, fuser, SIZE, threshold=threshold, folder=tmp_path)
+    assert (found.num_enrolled, found.num_searches) == (8, 16)
+    assert found.num_decisions == 8 * 16
+    assert found.largest_difference < HALF_PRECISION
+    assert found.num_clear_other_decisions == 0
+    assert found.num_other_tops == 0
+
+
+def test_another_fuser_is_noticed(sets, tmp_path, monkeypatch) -> None:
+    fuser = load_fuser("exact", embedder=sets.images.embedder)
+    threshold = threshold_of(sets, fuser)
+    mean = FusedRule(name="mean", fuser=load_fuser("mean")).similarities
+    monkeypatch.setattr(
+        "research.smear.gallery_agreement.FusedRule",
+        lambda **_: SimpleNamespace(similarities=mean),
+    )
+    found = compare_with_gallery(sets, fuser, SIZE, threshold=threshold, folder=tmp_path)
+    assert found.largest_difference > 10 * HALF_PRECISION
+    assert found.num_clear_other_decisions > 0

@@ -86,6 +86,10 @@ def test_rate_by_hand_and_the_difference_of_two_rules() -> None:
         sets_of(people), [WrittenDown("good", good), WrittenDown("poor", poor)], plan
     )
     assert [point.tpir[0].estimate for point in points] == [1.0, 0.7]
+    assert [point.rank1 for point in points] == [
+        1.0,
+        0.8,
+    ]  # .075 is above row 7's strangers, .05 is not
     assert points[0].tpir[1].resolved is False  # FPIR .01 of ten searches
     assert 0.08 < points[1].thresholds[0] < 0.0801
     (difference,) = compare_rules(points, plan)
@@ -120,6 +124,8 @@ def test_reports_hold_every_figure_and_say_what_is_not_resolved(tmp_path) -> Non
     assert (tmp_path / "report" / "report.json").exists()
     assert (tmp_path / "report" / "report.md").read_text() == text
     assert "| exact | 1.000 (1.000, 1.000) |" in text
+    assert "Rank 1" in text
+    assert part["tpir"][0]["rank1"] == 1.0
     assert text.count("not resolved") == 3  # two rules at FPIR .01 and their difference
     assert part["num_mated"] == part["num_non_mated"] == people
 
