@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from probefusion.errors import ConfigError, FileFormatError
 from probefusion.extras import import_cv2, quiet_cv2
-from probefusion.faces.face import Detector, Face, largest_face, overlap
+from probefusion.faces.face import Detector, Face, each_once, largest_face, overlap
 from probefusion.faces.searched import checked_image, largest_first
 from probefusion.faces.upright import UprightLevels, find_in_turns, in_turned_photo
 from probefusion.files import check_file, sha256_of
@@ -129,7 +129,7 @@ class YuNetDetector:
             smallest = 0.0 if level == side else _CLEAR_FACE * max(image.shape[:2]) / level
             found += [
                 face
-                for face in self._search(image, level)
+                for face in each_once(self._search(image, level))
                 if max(face.box[2:]) >= smallest and not any(overlap(face, it) for it in found)
             ]
         return found

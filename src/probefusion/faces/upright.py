@@ -18,7 +18,7 @@ import numpy.typing as npt
 from probefusion.errors import InvalidInputError
 from probefusion.extras import import_cv2
 from probefusion.faces.align import ARCFACE_LANDMARKS, similarity_transform
-from probefusion.faces.face import Face, overlap
+from probefusion.faces.face import Face, each_once
 
 __all__ = ["UNMEASURED", "Search", "UprightLevels", "find_in_turns", "in_turned_photo"]
 
@@ -92,9 +92,9 @@ def find_in_turns(
         return _found_turned(image, search, small, levels) or found
     if best.turned:
         turned = _judged(image, in_turned_photo(image, search, best.turned), small, levels.clear)
-        return _each_once([*(face for face in turned if face is not None), *seen_again])
+        return each_once([*(face for face in turned if face is not None), *seen_again])
     kept = [new or old for new, old in zip(judged, found, strict=True)]
-    return kept if all(map(operator.is_, kept, found)) else _each_once(kept)
+    return kept if all(map(operator.is_, kept, found)) else each_once(kept)
 
 
 def in_turned_photo(image: Image, search: Search, turned: int) -> list[Face]:
@@ -133,7 +133,7 @@ def _found_turned(image: Image, search: Search, small: Search, levels: UprightLe
     best = max(seen, key=lambda face: face.score, default=None)
     if best is None or best.score < levels.least_turned:
         return []
-    return _each_once([face for face in seen if face.turned == best.turned])
+    return each_once([face for face in seen if face.turned == best.turned])
 
 
 def _judged(image: Image, found: Sequence[Face], small: Search, clear: float) -> list[Face | None]:
@@ -210,12 +210,3 @@ def _moved(face: Face, linear: npt.NDArray[np.float64], shift: npt.NDArray[np.fl
         landmarks=(face.landmarks @ linear.T + shift).astype(np.float32),
         score=face.score,
     )
-
-
-def _each_once(faces: Sequence[Face]) -> list[Face]:
-    """Of faces in one place the one with the best score."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.score):
-        if not any(overlap(face, other) for other in kept):
-            kept.append(face)
-    return kept
