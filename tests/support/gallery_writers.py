@@ -7,7 +7,7 @@ import sys
 from gallery_people import MadeUp
 from probefusion.gallery import Gallery
 
-NUM_PEOPLE, NUM_VISITS = 10, 4
+NUM_PEOPLE, NUM_VISITS = 100, 2
 PEOPLE = MadeUp()
 
 

@@ -189,7 +189,7 @@ def decide(
         asked = np.array([basis.asked for basis in bases])
     else:
         bases = [_of_searches(record, size, false_positive_rate)] * len(second.num_images)
-        asked = np.full(size, rate_per_comparison(bases[0].asked, size))
+        asked = np.full(len(bases), rate_per_comparison(bases[0].asked, size))
     limits = model.thresholds(terms[0], terms[1], [asked], paired=True)[0]
     notes = [_outside(record, side, model.lowest, model.highest) for side in sides]
     found = []

@@ -67,7 +67,9 @@ class Enrolling(GalleryCore):
             )
             doubts = doubts_within(kept, fuser)
             revision = change.revision
-        return self._told(added, name, added.num_images, revision, doubts=doubts)
+        return self._told(
+            added, name, added.num_images, revision, doubts=doubts, skipped=material.skipped
+        )
 
     def update(
         self,
@@ -118,7 +120,15 @@ class Enrolling(GalleryCore):
             )
             total = _total_images(change.writer, person.id)
             revision = change.revision
-        return self._told(added, person.name, total, revision, doubts=doubts, is_held=is_held)
+        return self._told(
+            added,
+            person.name,
+            total,
+            revision,
+            doubts=doubts,
+            is_held=is_held,
+            skipped=material.skipped,
+        )
 
     def held(self) -> tuple[tuple[str, ContributionView], ...]:
         """What waits to be accepted or rejected: names of people, and the contribution; oldest first."""
@@ -142,7 +152,8 @@ class Enrolling(GalleryCore):
             person = change.writer.person(row.last_person)
             if person is None or not person.shown:
                 raise ConfigError(
-                    f"contribution {row.id}: its person was removed. Undo that first, or reject it."
+                    f"contribution {row.id}: its person was removed or merged. Undo that first, reject it, or give "
+                    f"it to somebody: move."
                 )
             change.place(row.id, person.id)
             total = _total_images(change.writer, person.id)

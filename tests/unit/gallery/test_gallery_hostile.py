@@ -69,7 +69,7 @@ def test_names_are_text_and_nothing_else(gallery, name):
     ],
 )
 def test_names_that_cannot_be_are_refused(gallery, name):
-    with pytest.raises(ConfigError, match="^name: expected"):
+    with pytest.raises(ConfigError, match=r"^name: expected"):
         gallery.enroll(name, PEOPLE.images(0, 0))
     assert gallery.revision == 0
 

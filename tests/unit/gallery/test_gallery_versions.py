@@ -129,6 +129,10 @@ def test_what_does_not_fit_a_new_model_is_refused(gallery):
     gallery.add_model(fuser="mean", embedder=NEWER.embedder, dim=96)
     with pytest.raises(ShapeError, match="its 3 images, got 2"):
         gallery.re_embed({first.id: NEWER.images(0, 0, count=2)})
+    gallery.re_embed({first.id: NEWER.images(0, 0)})
+    gallery.re_embed({first.id: NEWER.images(0, 0)})  # the same again is no change
+    with pytest.raises(ConfigError, match="keeps something else of newer_96d"):
+        gallery.re_embed({first.id: NEWER.images(0, 7)})
     with pytest.raises(UnknownNameError, match="contribution"):
         gallery.re_embed({"c0": NEWER.images(0, 0)})
     with pytest.raises(ConfigError, match="is there already"):
