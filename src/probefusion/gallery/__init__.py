@@ -5,12 +5,25 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from probefusion.gallery.batched_search import BatchedSearch
+from probefusion.gallery.hits import Hits
+from probefusion.gallery.index import SearchIndex
 from probefusion.gallery.stills import Candidate, Match, Stills, read_stills, search_stills
 
 if TYPE_CHECKING:
     from probefusion.gallery.gallery import Gallery
 
-__all__ = ["Candidate", "Gallery", "Match", "Stills", "read_stills", "search_stills"]
+__all__ = [
+    "BatchedSearch",
+    "Candidate",
+    "Gallery",
+    "Hits",
+    "Match",
+    "SearchIndex",
+    "Stills",
+    "read_stills",
+    "search_stills",
+]
 
 
 def __getattr__(name: str) -> Any:
