@@ -188,6 +188,22 @@ def test_somebody_who_was_removed_is_forgotten_by_id(tmp_path):
         assert gallery.stats().num_hidden == 0
 
 
+def test_other_opened_galleries_forget_in_memory_too(tmp_path):
+    with (
+        Gallery(tmp_path / "people.db", fuser="mean") as gallery,
+        Gallery(tmp_path / "people.db", fuser="mean") as other,
+    ):
+        filled(gallery)
+        row = gallery.person("p1").contributions[0].id
+        model = gallery.models()[0].id
+        other.update("p1", PEOPLE.images(1, 6))
+        assert other._parts.cache.find(row, model, ()) is not None
+        gallery.forget("p1")
+        assert gallery._parts.cache.find(row, model, ()) is None
+        assert other.search(PEOPLE.images(1, 9), threshold=0.5).name is None
+        assert other._parts.cache.find(row, model, ()) is None
+
+
 def test_what_to_forget_must_be_one_thing(tmp_path):
     with Gallery(tmp_path / "people.db", fuser="mean") as gallery:
         filled(gallery)
