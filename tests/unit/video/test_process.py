@@ -159,7 +159,8 @@ def test_one_name_for_two_faces_of_one_frame_is_told(
         numbers = [person.number for person in clip.people]
         told = doubtful_names(explain_clip(clip, stills, threshold=-1.0))
         assert told == [
-            f"tracks {numbers[0]} and {other} were seen in one frame, and both match green: one of them is somebody else"
+            f"tracks {numbers[0]} and {other} were seen in one frame, and both match green: one of "
+            f"them is somebody else"
             for other in numbers[1:]
         ]
         assert doubtful_names(explain_clip(clip, stills, threshold=0.9)) == []
