@@ -77,6 +77,7 @@ def test_a_track_of_two_people_is_told(command, clip, plant, tmp_path) -> None:
     assert code == 3
     assert f"warning: {clip}: track 1: the set falls apart" in err
     assert "20 images (67 % of the weight) and 10 images (33 % of the weight)" in err
+    assert "Careful: the set falls apart" in (tmp_path / "out" / "report.html").read_text()
     facts = json.loads((tmp_path / "out" / "tracks.json").read_text())
     (track,) = facts["tracks"]
     assert track["screening"]["verdict"] == "several people"

@@ -296,7 +296,6 @@ def _run_people(options: argparse.Namespace) -> int:
             "skipped": skipped_facts(fused.skipped),
             "problems": list(fused.problems),
             "photos": faces_to_tell(fused.faces),
-            "screenings": {name: item.facts() for name, item in fused.screenings.items()},
         }
         print(json.dumps(facts, indent=2))
     else:

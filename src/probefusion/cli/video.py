@@ -165,10 +165,11 @@ def _watch(
 def _process(
     reader: VideoReader, options: argparse.Namespace, stop: Interruption
 ) -> tuple[Sequence[SkippedImage], Sequence[str]]:
-    """Writes the results; gives what of the gallery was skipped, and which tracks seem to be of several people."""
+    """Writes the results; gives what of the gallery was skipped, and what is doubtful about tracks."""
     from probefusion.cli.progress import progress_bar
     from probefusion.files import check_not_input
     from probefusion.video import explain_clip, merge_clip
+    from probefusion.video.explanation import doubtful_names
     from probefusion.video.result_files import check_folder, result_folder
 
     standing = check_folder(options.output, force=options.force)
@@ -192,17 +193,19 @@ def _process(
         if stills is not None:
             clip.problems = (*stills.problems, *clip.problems)
         explanations = explain_clip(clip, stills, screening=options.screening, **search)
+        doubts = doubtful_names(explanations)
+        clip.problems = (*clip.problems, *doubts)
         with result_folder(options.output, force=options.force) as draft:
             _write(clip, explanations, draft, options)
         _tell(clip, explanations, Path(options.output), options)
     if clip.stopped_at is not None:
-        print(f"warning: {clip.problems[-1]}", file=sys.stderr)
+        print(f"warning: {clip.problems[-1 - len(doubts)]}", file=sys.stderr)
     mixed = [
         f"track {item.person.number}: {item.screening}"
         for item in explanations
         if item.screening.falls_apart
     ]
-    return () if stills is None else stills.skipped, mixed
+    return () if stills is None else stills.skipped, [*doubts, *mixed]
 
 
 def _counting(

@@ -108,18 +108,7 @@ class ScrfdDetector:
         return largest_first(find_in_turns(checked_image(image), self._search))
 
     def detect_turned(self, image: npt.NDArray[np.uint8], turned: int) -> tuple[Face, ...]:
-        """Finds the faces of an image of which it is known how it is turned; they are not looked at again.
-
-        Args:
-            image: (H, W, 3) uint8 RGB; not changed.
-            turned: By how many degrees it is turned counter-clockwise: 0, 90, 180 or 270.
-
-        Returns:
-            As `detect`.
-
-        Raises:
-            DtypeError, ShapeError: As `detect`.
-        """
+        """As `probefusion.faces.YuNetDetector.detect_turned`: the faces are not looked at again."""
         return largest_first(in_turned_photo(checked_image(image), self._search, turned))
 
     def _search(self, image: npt.NDArray[np.uint8]) -> list[Face]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser, MeanFuser
 from probefusion.gallery import Match, Stills, search_stills
 from probefusion.screening import Screening
@@ -14,7 +17,14 @@ from probefusion.types import FloatArray
 from probefusion.video.clip import Clip, Person
 from probefusion.video.thumbnails import Thumbnail
 
-__all__ = ["Explanation", "Growth", "WeighedThumbnail", "explain_clip", "explain_person"]
+__all__ = [
+    "Explanation",
+    "Growth",
+    "WeighedThumbnail",
+    "doubtful_names",
+    "explain_clip",
+    "explain_person",
+]
 
 _MEAN = MeanFuser()
 
@@ -135,6 +145,25 @@ def explain_clip(
         screened = person.screen(clip.facts.source) if screening else None
         found.append(explain_person(person, clip.fuser, stills, match, screened))
     return found
+
+
+def doubtful_names(explanations: Sequence[Explanation]) -> list[str]:
+    """Names that a gallery gave to people who were seen in one frame, and so are two; in words.
+
+    Args:
+        explanations: Of the people of one clip.
+    """
+    named: dict[str, list[Person]] = {}
+    for item in explanations:
+        if item.match is not None and item.match.is_match:
+            named.setdefault(item.match.candidates[0].name, []).append(item.person)
+    return [
+        f"tracks {one.number} and {other.number} were seen in one frame, and both match {in_one_line(name)}: one of "
+        f"them is somebody else"
+        for name, people in named.items()
+        for one, other in combinations(people, 2)
+        if one.meets(other)
+    ]
 
 
 def explain_person(
