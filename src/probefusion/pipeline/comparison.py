@@ -12,6 +12,8 @@ from probefusion.types import Template
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
     from probefusion.fusion.threshold import Threshold
+    from probefusion.pipeline.results import FaceChoice
+    from probefusion.screening import Screening
     from probefusion.screening.usability import Usability
 
 __all__ = ["Comparison", "Side"]
@@ -36,6 +38,9 @@ class Comparison:
         skipped: Images that could not be used, with reasons.
         usability: What can be expected of each side's template; None for one that was fused before, which
             does not hold its state.
+        screening: Whether each side's images are of one person, or why nobody looked; None for templates of a set.
+        face_choice: How each side's faces were chosen in photos of several; None where there were none.
+        problems: What there is to warn of, in words, with the side.
         why_none: Why there is no threshold, or None.
         warnings: Where the two lie outside what the calibration saw, or it does not tell them apart.
     """
@@ -48,6 +53,9 @@ class Comparison:
     ids: tuple[str, str] | None = None
     skipped: tuple[SkippedImage, ...] = ()
     usability: tuple[Usability | None, Usability | None] = (None, None)
+    screening: tuple[Screening | None, Screening | None] = (None, None)
+    face_choice: tuple[FaceChoice | None, FaceChoice | None] = (None, None)
+    problems: tuple[str, ...] = ()
     why_none: str | None = None
     warnings: tuple[str, ...] = ()
 
