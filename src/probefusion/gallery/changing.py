@@ -6,7 +6,15 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
-from probefusion.errors import ConflictError, FuserMismatchError
+from probefusion.errors import (
+    ConflictError,
+    FileFormatError,
+    FuserMismatchError,
+    IntegrityError,
+    InvalidInputError,
+    MissingKeyError,
+    SealError,
+)
 from probefusion.gallery.audit import append_entry
 from probefusion.gallery.edits import Edit, EditKind, apply_edit, current_value, value_of_person
 from probefusion.gallery.features import Kept, to_bytes
@@ -31,6 +39,15 @@ from probefusion.types import EmbeddingSet
 
 __all__ = ["Changing", "new_id"]
 
+_NOT_WORKED_OUT = (
+    FileFormatError,
+    IntegrityError,
+    InvalidInputError,
+    MissingKeyError,
+    SealError,
+)
+"""Why a template cannot be worked out: what is kept cancels, is damaged, or its key is not there."""
+
 
 def new_id(kind: str) -> str:
     """An id that was never given before: a letter for its kind and 64 random bits of the operating system."""
@@ -39,6 +56,9 @@ def new_id(kind: str) -> str:
 
 class Changing:
     """A change that is being made. It reaches the disk, whole, when the block of `writing` ends after `finish`.
+
+    With `takes_away` set, as for forgetting, nothing may stand in its way: a template that cannot be worked out any
+    more is taken away.
 
     Args:
         writer: Of the collection, for the time of the change.
@@ -69,6 +89,7 @@ class Changing:
         self.touched: dict[str, None] = {}
         self.undoes: int | None = None
         self.is_given_up = False
+        self.takes_away = False
 
     @property
     def revision(self) -> int:
@@ -214,10 +235,12 @@ class Changing:
 
         Those of a model that does not serve and whose fuser is not here are taken away: `serve` will ask for them.
         """
+        if not people:
+            return
         try:
             fuser = self._fusers.of(model)
         except FuserMismatchError:
-            if model.status == "serving":
+            if model.status == "serving" and not self.takes_away:
                 raise
             fuser = None
         for person_id in people:
@@ -226,8 +249,12 @@ class Changing:
                 continue
             template = None
             if person.shown and fuser is not None:
-                found = self._parts.of_person(self.writer, person_id, model, fuser)
-                template = template_of(found.parts, fuser)
+                try:
+                    found = self._parts.of_person(self.writer, person_id, model, fuser)
+                    template = template_of(found.parts, fuser)
+                except _NOT_WORKED_OUT:
+                    if not self.takes_away:
+                        raise
             sealed = None
             if template is not None:
                 key = self._sealer.key(person.key_id)
