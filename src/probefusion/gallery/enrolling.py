@@ -11,7 +11,7 @@ from probefusion.fusion import Fuser
 from probefusion.gallery.changing import Changing
 from probefusion.gallery.core import GalleryCore, check_new_name, utc
 from probefusion.gallery.features import Kept, as_kept
-from probefusion.gallery.guard import doubts_about, doubts_within
+from probefusion.gallery.guard import doubt_of_nobody, doubts_about, doubts_within
 from probefusion.gallery.lineage import merges
 from probefusion.gallery.material import Material
 from probefusion.gallery.models import check_fits_model, choose_model, serving
@@ -207,7 +207,21 @@ class Enrolling(GalleryCore):
             known = add_up(self._parts.of_person(reader, person.id, model, fuser).parts)
         state = kept if isinstance(kept, FusionState) else fuser.encode(kept)
         within = doubts_within(kept, fuser)
+        if known is None:
+            return within + self._doubts_of_nobody(state, person, model, fuser)
         return within + doubts_about(state, known, person.id, fuser, self._index(model.id))
+
+    def _doubts_of_nobody(
+        self, state: FusionState, person: PersonRow, model: ModelRow, fuser: Fuser
+    ) -> tuple[Doubt, ...]:
+        found = self._index(model.id).search(fuser.finish(state).vector, top_k=2)
+        others = [each for each in found if each.person.id != person.id]
+        if not others:
+            return ()
+        with self._reading() as reader:
+            parts = self._parts.of_person(reader, others[0].person.id, model, fuser).parts
+        other = add_up(parts)
+        return () if other is None else doubt_of_nobody(state, other, others[0], fuser)
 
     def _held_row(self, reader: Reader, contribution: str) -> ContributionRow:
         rows = {row.id: row for row in held_rows(reader)}
