@@ -99,7 +99,7 @@ def test_an_image_that_no_model_keeps_is_not_lost(tmp_path):
         gallery.re_embed({ann.id: new.images(0, 0)})
         gallery.re_fuse(model)
         gallery.serve(model)
-        with pytest.raises(ConfigError, match="has nothing else"):
+        with pytest.raises(ConfigError, match="nothing else than what they keep"):
             gallery.drop_model(old)
         gallery.re_embed({row.id: new.images(1, 0)})
         gallery.drop_model(old)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gallery_people import MadeUp, stored_bits
-from probefusion.errors import ConfigError, ConflictError, UnknownNameError
+from probefusion.errors import ConfigError, ConflictError, StoreBusyError, UnknownNameError
 from probefusion.gallery import Gallery
 from probefusion.gallery.features import pack_rows
 from probefusion.gallery.master_key import MasterKey
@@ -291,3 +291,42 @@ def test_a_restored_database_forgets_again(tmp_path):
         assert stored_bits(restored) == {"bob": before["bob"]}
         assert restored.finish_forgetting() == ()
     assert b"ann" not in backup.read_bytes()
+
+
+def test_forgetting_is_pending_while_others_write(tmp_path, monkeypatch):
+    with Gallery(tmp_path / "people.db", fuser="mean") as gallery:
+        gallery.enroll("ann", images(0))
+        overwrite = gallery.store.overwrite
+
+        def busy():
+            raise StoreBusyError("another process writes")
+
+        monkeypatch.setattr(gallery.store, "overwrite", busy)
+        receipt = gallery.forget("ann")
+        assert receipt.status == "pending"
+        assert "another process writes" in receipt.remaining[0]
+        assert gallery.list() == ()
+        monkeypatch.setattr(gallery.store, "overwrite", overwrite)
+        (receipt,) = gallery.finish_forgetting()
+        assert (receipt.status, receipt.remaining) == ("erased", ())
+    assert files_with(tmp_path, halves(images(0))) == []
+
+
+def test_an_erased_receipt_is_not_pending_again(tmp_path, monkeypatch):
+    path = tmp_path / "people.db"
+    with Gallery(path, fuser="mean") as gallery, Gallery(path, fuser="mean") as slow:
+        gallery.enroll("ann", images(0))
+        monkeypatch.setattr(gallery.store, "overwrite", lambda: ("somebody reads",))
+        assert gallery.forget("ann").status == "pending"
+        monkeypatch.undo()
+
+        def late():
+            assert gallery.finish_forgetting()[0].status == "erased"
+            return ("somebody reads",)
+
+        monkeypatch.setattr(slow.store, "overwrite", late)
+        revision = gallery.revision + 1
+        (told,) = slow.finish_forgetting()
+        assert told.status == "erased"
+        assert [receipt.status for receipt in gallery.receipts()] == ["erased"]
+        assert gallery.revision == revision
