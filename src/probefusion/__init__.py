@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         UnknownNameError,
     )
     from probefusion.fusion import Fuser
+    from probefusion.gallery.gallery import Gallery
     from probefusion.io import read_embeddings
     from probefusion.pipeline import Pipeline
     from probefusion.pipeline.calibrate import calibrate
@@ -49,6 +50,7 @@ __all__ = [
     "Fuser",
     "FuserMismatchError",
     "FusionState",
+    "Gallery",
     "InvalidInputError",
     "MissingExtraError",
     "MissingFileError",
@@ -87,6 +89,7 @@ _PLACES = {
     ),
     "probefusion.types": ("EmbeddingSet", "FusionState", "Template", "TemplateSet"),
     "probefusion.fusion": ("Fuser",),
+    "probefusion.gallery.gallery": ("Gallery",),
     "probefusion.pipeline": ("Pipeline",),
     "probefusion.pipeline.fuse": ("fuse",),
     "probefusion.pipeline.screen": ("screen",),

@@ -16,8 +16,13 @@
     │   └── FuserMismatchError                 states or templates of different fusers
     ├── MissingNormsError (ValueError)         the fuser needs lengths and the embeddings lost them
     ├── MissingStyleError (ValueError)         the fuser needs style statistics and the set has none
+    ├── SealError (ValueError)                 sealed bytes that do not open here: another key or place, or changed
+    ├── ConflictError (ValueError)             a change that others, made since, stand against
     ├── UnsupportedOperationError (NotImplementedError)   this fuser cannot do that, and says why
     ├── UnknownNameError (KeyError)            no fuser, embedder, detector or metric of this name
+    ├── MissingKeyError (KeyError)             a key that was destroyed, or that the key file never held
+    ├── StoreError (OSError)                   a database that could not be reached, read or written
+    ├── StoreBusyError (TimeoutError)          others held a database for longer than one waits
     ├── MissingFileError (FileNotFoundError)
     ├── OutputExistsError (FileExistsError)    refused to overwrite
     ├── IntegrityError (OSError)               a hash that does not match
@@ -35,6 +40,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "ConfigError",
+    "ConflictError",
     "DownloadError",
     "DtypeError",
     "EmbedderMismatchError",
@@ -46,6 +52,7 @@ __all__ = [
     "MismatchError",
     "MissingExtraError",
     "MissingFileError",
+    "MissingKeyError",
     "MissingNormsError",
     "MissingQualityError",
     "MissingStyleError",
@@ -53,8 +60,11 @@ __all__ = [
     "NotUsableError",
     "OutputExistsError",
     "ProbeFusionError",
+    "SealError",
     "SeveralPeopleError",
     "ShapeError",
+    "StoreBusyError",
+    "StoreError",
     "UnknownNameError",
     "UnsupportedOperationError",
     "ZeroLengthError",
@@ -132,6 +142,14 @@ class MissingQualityError(ProbeFusionError, ValueError):
     """The fuser needs a quality judged from the crops, and the set has none."""
 
 
+class SealError(ProbeFusionError, ValueError):
+    """Sealed bytes do not open: another key, another place, or they were changed."""
+
+
+class ConflictError(ProbeFusionError, ValueError):
+    """A change that others, made since, stand against."""
+
+
 class UnsupportedOperationError(ProbeFusionError, NotImplementedError):
     """This fuser or model cannot do what was asked; the message says why."""
 
@@ -159,6 +177,18 @@ class UnknownNameError(ProbeFusionError, KeyError):
         return self.message
 
 
+class MissingKeyError(ProbeFusionError, KeyError):
+    """A key was destroyed, or the key file never held it."""
+
+    def __str__(self) -> str:
+        """The message itself (KeyError would show its repr)."""
+        return str(self.args[0])
+
+
+class StoreBusyError(ProbeFusionError, TimeoutError):
+    """Others held a database for longer than one waits."""
+
+
 class MissingFileError(ProbeFusionError, FileNotFoundError):
     """A file or folder does not exist."""
 
@@ -173,6 +203,10 @@ class IntegrityError(ProbeFusionError, OSError):
 
 class DownloadError(ProbeFusionError, OSError):
     """A file could not be fetched; the message lists every address tried and why it failed."""
+
+
+class StoreError(ProbeFusionError, OSError):
+    """A database could not be reached, read or written; the message says what became of a change."""
 
 
 class MissingExtraError(ProbeFusionError, ImportError):

@@ -14,7 +14,12 @@ from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.merge import fuse_parts
 from probefusion.pipeline.predicted_gain import gain_of
 from probefusion.pipeline.results import Fused
-from probefusion.pipeline.strangers import Strangers, check_strangers, screen_parts
+from probefusion.pipeline.strangers import (
+    Strangers,
+    check_strangers,
+    joined_sets,
+    screen_parts,
+)
 from probefusion.pipeline.videos import Extract, read_video
 from probefusion.zoo.usability import judge_usability
 
@@ -101,6 +106,7 @@ def fuse_gathered(
     return Fused(
         template=merged.template,
         state=merged.state,
+        images=None if gathered.states or gathered.people else joined_sets(screened.sets),
         sources=merged.sources,
         skipped=tuple(gathered.skipped),
         problems=tuple(gathered.problems),

@@ -101,6 +101,8 @@ class Fused:
     Args:
         template: The template, with the weight of each image unless a saved state was among the inputs.
         state: The state, to which images can be added later; None if the fuser has none.
+        images: The embeddings of the images that were used, as one set, which a gallery keeps; None if states or videos
+            are among the inputs, or the sets do not go together.
         sources: Names of the images, one each, in the order of the weights; None if none is known.
         skipped: Images that were left out, with reasons.
         problems: What went wrong while reading videos, in words.
@@ -118,6 +120,7 @@ class Fused:
 
     template: Template
     state: FusionState | None = None
+    images: EmbeddingSet | None = field(default=None, repr=False)
     sources: tuple[str, ...] | None = None
     skipped: tuple[SkippedImage, ...] = ()
     problems: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ from probefusion.types import EmbeddingSet, FusionState
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
 
-__all__ = ["Screened", "Strangers", "check_strangers", "screen_parts"]
+__all__ = ["Screened", "Strangers", "check_strangers", "joined_sets", "screen_parts"]
 
 Strangers: TypeAlias = Literal["tell", "refuse", "drop-outliers", "largest-person", "no-screening"]
 """What to do about images of somebody else: "tell" it; "refuse" with `SeveralPeopleError` (and templates that are not
@@ -93,7 +93,7 @@ def screen_parts(
     sets = list(sets)
     kept = [np.arange(len(images)) for images in sets]
     looked_at = [*sets, *(person.sample for person in people if person.sample is not None)]
-    whole = _joined(looked_at)
+    whole = joined_sets(looked_at)
     if strangers == "no-screening" or whole is None:
         given = sum(len(images) for images in sets)
         given += sum(item.num_images for item in (*states, *(person.state for person in people)))
@@ -140,7 +140,7 @@ def _without(
             f"{len(staying)} images of the video, as {screening.name_of(int(staying[0]))}, are {reason} too, and stay: "
             f"single images of a video cannot be left out. Take its tracks apart: probefusion video VIDEO -o DIR"
         )
-    rest = _joined([*left, *looked_at[len(sets) :]])
+    rest = joined_sets([*left, *looked_at[len(sets) :]])
     if rest is not None and not len(staying):
         again = screen(rest, fuser)
         problems += [f"what was kept: {again}"] if again.falls_apart else []
@@ -184,7 +184,7 @@ def _dropped(
     return gone, "of somebody else than most of the images (--largest-person)"
 
 
-def _joined(sets: Sequence[EmbeddingSet]) -> EmbeddingSet | None:
+def joined_sets(sets: Sequence[EmbeddingSet]) -> EmbeddingSet | None:
     """All images as one set with names; None if there are none, or they do not go together."""
     try:
         return join_named(sets)

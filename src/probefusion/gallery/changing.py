@@ -1,0 +1,309 @@
+"""One change of a collection: what is edited, whose templates follow, and what is noted of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+
+from probefusion.errors import ConflictError, FuserMismatchError
+from probefusion.gallery.audit import append_entry
+from probefusion.gallery.edits import Edit, EditKind, apply_edit, current_value, value_of_person
+from probefusion.gallery.features import Kept, to_bytes
+from probefusion.gallery.kept_parts import KeptParts
+from probefusion.gallery.models import Fusers, source_of
+from probefusion.gallery.records import (
+    ChangeRow,
+    ContributionKind,
+    ContributionRow,
+    ImageRow,
+    Keep,
+    LinkRow,
+    ModelRow,
+    ModelStatus,
+    PersonRow,
+    VectorRow,
+)
+from probefusion.gallery.sealing import Sealer
+from probefusion.gallery.store import Writer
+from probefusion.gallery.sums import template_of
+from probefusion.types import EmbeddingSet
+
+__all__ = ["Changing", "new_id"]
+
+
+def new_id(kind: str) -> str:
+    """An id that was never given before: a letter for its kind and 64 random bits of the operating system."""
+    return f"{kind}{secrets.token_hex(8)}"
+
+
+class Changing:
+    """A change that is being made. It reaches the disk, whole, when the block of `writing` ends after `finish`.
+
+    Args:
+        writer: Of the collection, for the time of the change.
+        sealer: Of the collection.
+        fusers: Of the gallery.
+        parts: Of the gallery.
+        action: What is done, as "enroll".
+        actor: Who does it.
+        time: UTC time, ISO 8601.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        sealer: Sealer,
+        fusers: Fusers,
+        parts: KeptParts,
+        action: str,
+        actor: str,
+        time: str,
+    ) -> None:
+        self.writer, self.action = writer, action
+        self._sealer, self._fusers, self._parts = sealer, fusers, parts
+        self._actor, self._time = actor, time
+        self.edits: list[Edit] = []
+        self.subjects: dict[str, None] = {}
+        self.touched: dict[str, None] = {}
+        self.undoes: int | None = None
+
+    @property
+    def revision(self) -> int:
+        """Of the collection after the change."""
+        return self.writer.revision
+
+    def new_model(self, kept: Kept, status: ModelStatus = "serving") -> ModelRow:
+        """The model of a collection's first images."""
+        fuser = self._fusers.chosen_for(kept)
+        dim = kept.dim if isinstance(kept, EmbeddingSet) else kept.sums.shape[1]
+        row = ModelRow(
+            id=new_id("m"),
+            embedder=kept.embedder,
+            fuser=fuser.fingerprint,
+            fuser_source=source_of(fuser),
+            dim=dim,
+            status=status,
+            created=self._time,
+        )
+        self.writer.put_model(row)
+        return row
+
+    def new_person(self, name: str) -> PersonRow:
+        """Adds a person."""
+        (key,) = self._sealer.new_keys(1)
+        row = PersonRow(
+            id=new_id("p"),
+            name=name,
+            key_id=None if key is None else key.id,
+            created=self._time,
+        )
+        self.writer.put_person(row)
+        self._note(Edit(kind="person", id=row.id, before=None, after=value_of_person(row)))
+        self.touched[row.id] = None
+        return row
+
+    def add(
+        self,
+        kept: Kept,
+        *,
+        person_id: str,
+        kind: ContributionKind,
+        source: str = "",
+        labels: EmbeddingSet | None = None,
+        is_held: bool = False,
+        time: str | None = None,
+    ) -> ContributionRow:
+        """Adds a contribution to a person.
+
+        Args:
+            kept: What it keeps.
+            person_id: Whose it is.
+            kind: Why it is added.
+            source: Where from.
+            labels: Says sources and media ids of the images; None takes those of `kept`.
+            is_held: Whether nobody has it yet.
+            time: UTC time, ISO 8601; None takes that of the change.
+        """
+        (key,) = self._sealer.new_keys(1)
+        keep: Keep = "features" if isinstance(kept, EmbeddingSet) else "state"
+        row = ContributionRow(
+            id=new_id("c"),
+            person_id=None if is_held else person_id,
+            last_person=person_id,
+            kind=kind,
+            keep=keep,
+            num_images=kept.num_images,
+            time=self._time if time is None else time,
+            source=source,
+            key_id=None if key is None else key.id,
+        )
+        images = _image_rows(row.id, labels or kept) if isinstance(kept, EmbeddingSet) else []
+        sealed = self._sealer.seal_kept(to_bytes(kept), row.id, kept.embedder, key)
+        self.writer.add_contribution(row, images, sealed, kept.embedder)
+        after = None if is_held else person_id
+        self._note(Edit(kind="placement", id=row.id, before=None, after=after))
+        self.subjects[person_id] = None
+        self.touched[person_id] = None
+        return row
+
+    def add_payload(self, row: ContributionRow, kept: Kept) -> None:
+        """Adds what a contribution keeps of another embedder."""
+        key = self._sealer.key(row.key_id)
+        sealed = self._sealer.seal_kept(to_bytes(kept), row.id, kept.embedder, key)
+        self.writer.put_payload(row.id, kept.embedder, sealed, row.key_id)
+
+    def put_person(self, row: PersonRow) -> None:
+        """Changes a person's name or flags."""
+        self._edit("person", row.id, value_of_person(row))
+
+    def place(self, contribution_id: str, person_id: str | None) -> None:
+        """Gives a contribution to a person or to nobody."""
+        self._edit("placement", contribution_id, person_id)
+
+    def leave_out(self, image: ImageRow, left_out: bool) -> None:
+        """Takes an image out of its contribution, or in again."""
+        self._edit("image", image.id, left_out)
+
+    def link(self, first: str, second: str, is_there: bool) -> None:
+        """Notes that two people are different, or that it is not known."""
+        one, other = sorted((first, second))
+        self._edit("link", f"{one} {other}", is_there)
+
+    def set_status(self, model_id: str, status: ModelStatus) -> None:
+        """Changes what a model is used for."""
+        self._edit("model", model_id, status)
+
+    def note_edits(self, edits: Sequence[Edit]) -> None:
+        """Notes edits that were made already, as by undoing a change."""
+        for edit in edits:
+            self._note(edit)
+            self._touch(edit)
+
+    def finish(self) -> ChangeRow:
+        """Works out the templates of all people concerned, and notes the change and who made it."""
+        for model in self.writer.models():
+            self.renew_templates(model, list(self.touched))
+        row = ChangeRow(
+            revision=self.revision,
+            time=self._time,
+            actor=self._actor,
+            action=self.action,
+            subjects=tuple(self.subjects),
+            edits=tuple(edit.as_row() for edit in self.edits),
+            undoes=self.undoes,
+        )
+        self.writer.put_change(row)
+        sequence, entry = append_entry(
+            self.writer.last_audit(),
+            collection=self.writer.collection,
+            action=self.action,
+            actor=self._actor,
+            subjects=row.subjects,
+            revision=self.revision,
+            time=self._time,
+            key=self._sealer.audit_key(),
+        )
+        self.writer.append_audit(sequence, entry)
+        return row
+
+    def renew_templates(self, model: ModelRow, people: Sequence[str]) -> None:
+        """Works out the templates of some people by one model.
+
+        Those of a model that does not serve and whose fuser is not here are taken away: `serve` will ask for them.
+        """
+        try:
+            fuser = self._fusers.of(model)
+        except FuserMismatchError:
+            if model.status == "serving":
+                raise
+            fuser = None
+        for person_id in people:
+            person = self.writer.person(person_id)
+            if person is None:  # erased: the store has marked its templates
+                continue
+            template = None
+            if person.shown and fuser is not None:
+                found = self._parts.of_person(self.writer, person_id, model, fuser)
+                template = template_of(found.parts, fuser)
+            sealed = None
+            if template is not None:
+                key = self._sealer.key(person.key_id)
+                sealed = self._sealer.seal_vector(template.vector, person_id, model.id, key)
+            self.writer.put_vector(
+                VectorRow(
+                    person_id=person_id,
+                    model_id=model.id,
+                    vector=sealed,
+                    num_images=0 if template is None else template.num_images,
+                    revision=self.revision,
+                )
+            )
+
+    def _edit(self, kind: EditKind, item: str, after: object) -> None:
+        before = current_value(self.writer, kind, item)
+        if before == after:
+            return
+        edit = Edit(kind=kind, id=item, before=before, after=after)
+        self._touch(edit)
+        apply_edit(self.writer, kind, item, after)
+        self._note(edit)
+        self._touch(edit)
+
+    def _note(self, edit: Edit) -> None:
+        self.edits.append(edit)
+        if edit.kind == "image":
+            image = self.writer.image(edit.id)
+            self.subjects[edit.id if image is None else image.contribution_id] = None
+        else:
+            self.subjects.update(dict.fromkeys(edit.id.split(" ")))
+
+    def _touch(self, edit: Edit) -> None:
+        """People whose templates an edit changes."""
+        people: list[str | None] = []
+        if edit.kind == "person":
+            people = [edit.id]
+        elif edit.kind == "placement":
+            people = [edit.before, edit.after]
+        elif edit.kind == "image":
+            image = self.writer.image(edit.id)
+            owner = None if image is None else self.writer.contribution(image.contribution_id)
+            people = [None if owner is None else owner.person_id]
+        for person_id in people:
+            if person_id is not None:
+                self.touched[person_id] = None
+                self.subjects[person_id] = None
+
+
+def check_may_merge(writer: Writer, first: PersonRow, second: PersonRow) -> None:
+    """Refuses to merge people who are known to be different.
+
+    Raises:
+        ConflictError: If they are.
+    """
+    one, other = sorted((first.id, second.id))
+    if LinkRow(first=one, second=other) in writer.links():
+        raise ConflictError(
+            f"{first.name} and {second.name} are noted as different people. Take that back first: "
+            f"cannot_link({first.name!r}, {second.name!r}, False)."
+        )
+
+
+def _image_rows(contribution_id: str, labels: Kept) -> list[ImageRow]:
+    if not isinstance(labels, EmbeddingSet):
+        return []
+    sources = [""] * len(labels) if labels.sources is None else labels.sources.tolist()
+    media = (
+        [""] * len(labels)
+        if labels.media_ids is None
+        else [str(value) for value in labels.media_ids.tolist()]
+    )
+    rows = [
+        ImageRow(id=f"{contribution_id}.{place}", contribution_id=contribution_id, place=place)
+        for place in range(len(labels))
+    ]
+    return [
+        replace(row, source=source, media_id=media_id)
+        for row, source, media_id in zip(rows, sources, media, strict=True)
+    ]

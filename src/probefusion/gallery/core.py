@@ -1,0 +1,230 @@
+"""What all parts of a `Gallery` share: the store, the keys, the models, reading and changing."""
+
+from __future__ import annotations
+
+import os
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from itertools import islice
+from types import TracebackType
+from typing import Any, TypeVar
+
+from probefusion.embedders import Embedder
+from probefusion.errors import ConfigError, DtypeError, UnknownNameError
+from probefusion.files.paths import brief
+from probefusion.fusion.decisions import Calibrated
+from probefusion.gallery.changing import Changing
+from probefusion.gallery.index import Kernel
+from probefusion.gallery.kept_parts import KeptParts
+from probefusion.gallery.master_key import MasterKey
+from probefusion.gallery.material import Material, read_material
+from probefusion.gallery.models import FuserChoice, Fusers
+from probefusion.gallery.people_index import PeopleIndex
+from probefusion.gallery.records import Keep, PersonRow
+from probefusion.gallery.sealing import Sealer, open_keys
+from probefusion.gallery.store import Reader, Store
+from probefusion.gallery.stores import open_store
+from probefusion.gallery.sums import StateCache
+
+__all__ = ["GalleryCore", "check_name", "embedder_fingerprint"]
+
+MOST_NAME_BYTES = 1024
+"""A name of a person is at most so long in UTF-8."""
+
+_NAMES_LISTED = 1000
+
+Self = TypeVar("Self", bound="GalleryCore")
+
+
+class GalleryCore:
+    """A collection of people that is open: see `Gallery`, which has all its operations."""
+
+    def __init__(
+        self,
+        address: str | os.PathLike[str],
+        collection: str = "people",
+        *,
+        fuser: FuserChoice = "auto",
+        embedder: str | Embedder | None = None,
+        keep: Keep = "features",
+        keys: str | os.PathLike[str] | MasterKey | None = None,
+        key_file: str | os.PathLike[str] | None = None,
+        actor: str = "",
+        create: bool = True,
+        calibration: Calibrated = None,
+        kernel: Kernel = "auto",
+        num_threads: int | None = None,
+        timeout: float = 30.0,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        if keep not in ("features", "state"):
+            raise ConfigError(f"keep: expected 'features' or 'state', got {keep!r}.")
+        if not isinstance(collection, str):
+            raise DtypeError(f"collection: expected a text, got {brief(collection)}.")
+        self.collection, self.keep, self.actor = collection, keep, actor
+        self.embedder = embedder_fingerprint(embedder)
+        self._calibration, self._kernel = calibration, kernel
+        self._clock = clock or (lambda: datetime.now(timezone.utc))
+        self._fusers = Fusers(fuser, num_threads=num_threads)
+        self._indexes: dict[str, PeopleIndex] = {}
+        self._lock = threading.Lock()
+        self.store: Store = open_store(address, create=create, timeout=timeout)
+        self._keys = None
+        try:
+            self._keys = open_keys(self.store, keys, key_file)
+            if create:
+                self.store.create(collection)
+            self._sealer = Sealer(collection, self._keys)
+            self._parts = KeptParts(self._sealer, StateCache())
+            with self.store.reading(collection) as reader:
+                self._fusers.check_given(reader.models())
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def address(self) -> str:
+        """Path or URL of the database, without a password."""
+        return self.store.address
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether what is kept is sealed by keys."""
+        return self._keys is not None
+
+    @property
+    def revision(self) -> int:
+        """How many changes the collection has seen, those of other processes included."""
+        return self.store.revision(self.collection)
+
+    def close(self) -> None:
+        """Lets go of the database; further use raises ConfigError."""
+        self.store.close()
+        if self._keys is not None:
+            self._keys.close()
+
+    def __enter__(self: Self) -> Self:
+        """The gallery itself; closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Closes the gallery."""
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Gallery: {self.address}, collection {self.collection!r}>"
+
+    def _material(self, what: Any) -> Material:
+        return read_material(what, embedder=self.embedder)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reader]:
+        with self.store.reading(self.collection) as reader:
+            yield reader
+
+    @contextmanager
+    def _changing(self, action: str) -> Iterator[Changing]:
+        """One change; `finish` is called at the end of the block, unless it raised or was left early."""
+        with self.store.writing(self.collection) as writer:
+            change = Changing(
+                writer,
+                sealer=self._sealer,
+                fusers=self._fusers,
+                parts=self._parts,
+                action=action,
+                actor=self.actor,
+                time=self._now(),
+            )
+            yield change
+            change.finish()
+
+    def _now(self) -> str:
+        return self._clock().astimezone(timezone.utc).isoformat(timespec="milliseconds")
+
+    def _index(self, model_id: str) -> PeopleIndex:
+        """The index of a model, with all that was written."""
+        with self._lock:
+            index = self._indexes.get(model_id)
+        if index is not None and index.revision == self.revision:
+            return index
+        with self._reading() as reader:
+            if index is None:
+                model = next((row for row in reader.models() if row.id == model_id), None)
+                if model is None:
+                    raise UnknownNameError("model", model_id, [row.id for row in reader.models()])
+                with self._lock:
+                    index = self._indexes.setdefault(
+                        model_id, PeopleIndex(model, self._sealer, self._kernel)
+                    )
+            index.follow(reader)
+        return index
+
+    def _person(self, reader: Reader, name: str) -> PersonRow:
+        """The person who is shown under a name or has an id.
+
+        Raises:
+            UnknownNameError: If there is none.
+        """
+        wanted = check_name(name)
+        found = reader.person_named(wanted) or reader.person(wanted)
+        if found is None or not found.shown:
+            names = (person.name for person in islice(reader.people(), _NAMES_LISTED))
+            raise UnknownNameError(f"person of {self.collection!r}:", wanted, names)
+        return found
+
+
+def check_name(name: object, what: str = "name") -> str:
+    """A person's name as it is kept: in Unicode's form NFC, so that one name has one spelling.
+
+    Raises:
+        DtypeError: If it is no text.
+        ConfigError: If it is empty, longer than 1,024 bytes, begins or ends with blanks, or has characters that
+            cannot be printed.
+    """
+    if not isinstance(name, str):
+        raise DtypeError(f"{what}: expected a text, got {brief(name)}.")
+    if len(name) > MOST_NAME_BYTES:
+        raise ConfigError(
+            f"{what}: expected at most {MOST_NAME_BYTES} bytes, got {len(name):,} characters. Give a shorter name."
+        )
+    kept = unicodedata.normalize("NFC", name)
+    bad = next(
+        (
+            c
+            for c in kept
+            if unicodedata.category(c) in ("Cc", "Cs", "Cn", "Zl", "Zp") or c in _DIRECTIONS
+        ),
+        None,
+    )
+    if bad is not None:
+        raise ConfigError(
+            f"{what}: expected printable characters, got U+{ord(bad):04X} in {brief(name)}. Leave it out."
+        )
+    if not kept.strip() or kept != kept.strip() or len(kept.encode()) > MOST_NAME_BYTES:
+        raise ConfigError(
+            f"{what}: expected 1 to {MOST_NAME_BYTES} bytes without blanks at the ends, got {brief(name)}."
+        )
+    return kept
+
+
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of the text after them."""
+
+
+def embedder_fingerprint(embedder: str | Embedder | None) -> str | None:
+    """Fingerprint of an embedder by fingerprint, name, file or itself."""
+    if embedder is None or (isinstance(embedder, str) and "@" in embedder):
+        return embedder
+    if isinstance(embedder, str):
+        from probefusion.zoo import resolve_embedder
+
+        return resolve_embedder(embedder)[1].fingerprint
+    return embedder.fingerprint

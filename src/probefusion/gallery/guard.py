@@ -1,0 +1,82 @@
+"""Do images belong to the person they are said to be of? Doubts, with reasons."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from probefusion.fusion import Fuser
+from probefusion.gallery.features import Kept
+from probefusion.gallery.people_index import PeopleIndex
+from probefusion.gallery.results import Doubt
+from probefusion.gallery.rounded_products import rounded_products
+from probefusion.screening import screen
+from probefusion.screening.expectation import Halves
+from probefusion.screening.known import CAUTIOUS, expectation_for
+from probefusion.types import EmbeddingSet, FusionState
+
+__all__ = ["doubts_about", "doubts_within"]
+
+
+def doubts_within(kept: Kept, fuser: Fuser) -> tuple[Doubt, ...]:
+    """Whether the images themselves seem to be of several people."""
+    if not isinstance(kept, EmbeddingSet):
+        return ()
+    found = screen(kept, fuser)
+    return (Doubt(kind="several people", reason=str(found)),) if found.falls_apart else ()
+
+
+def doubts_about(
+    state: FusionState, person: FusionState | None, person_id: str, fuser: Fuser, index: PeopleIndex
+) -> tuple[Doubt, ...]:
+    """Whether images are unlike the person, or closer to another one.
+
+    Args:
+        state: Of the new images.
+        person: State of the person without them; None if the person has no image.
+        person_id: Who it is.
+        fuser: Made both states.
+        index: All people by the same fuser.
+    """
+    if person is None:
+        return ()
+    new, known = fuser.finish(state).vector, fuser.finish(person).vector
+    own = float(rounded_products(known[None], new)[0])
+    doubts = []
+    others = [found for found in index.search(new, top_k=2) if found.person.id != person_id]
+    if others and others[0].similarity > own:
+        other = others[0]
+        reason = f"closer to {other.person.name} (similarity {other.similarity:.3f}) than to this person ({own:.3f})"
+        doubts.append(Doubt(kind="closer to another person", reason=reason, other=other.person.id))
+    unlike = _unlike(state, person, own, fuser)
+    if unlike is not None:
+        doubts.append(unlike)
+    return tuple(doubts)
+
+
+def _unlike(state: FusionState, person: FusionState, own: float, fuser: Fuser) -> Doubt | None:
+    """Whether the images are less alike than those of one person with so much weight are."""
+    expected = expectation_for(fuser.fingerprint)
+    if expected is None and fuser.num_clusters == 1:
+        expected = CAUTIOUS if fuser.name == "mean" else None
+    if expected is None:
+        return None
+    whole = state + person
+    weight, rest = (float(fuser.weigh(whole, part.mass[None])[0]) for part in (state, person))
+    halves = Halves(
+        part_masses=np.array([state.mass.sum()]),
+        other_masses=np.array([person.mass.sum()]),
+        part_counts=np.array([state.num_images]),
+        other_counts=np.array([person.num_images]),
+        part_weights=np.array([weight / (weight + rest) if weight + rest > 0 else 0.0]),
+    )
+    score = float(expected.scores(np.array([own]), halves)[0])
+    if score <= expected.threshold:
+        return None
+    likely = float(expected.of(halves)[0][0])
+    return Doubt(
+        kind="unlike the person",
+        reason=(
+            f"similarity {own:.3f} where {likely:.2f} is usual for one person with so good images "
+            f"(score {score:.1f}, at most {expected.threshold:g})"
+        ),
+    )

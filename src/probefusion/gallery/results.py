@@ -1,0 +1,287 @@
+"""What galleries answer: enrolments, searches, people, changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from probefusion.gallery.records import ContributionKind, Keep, ModelStatus
+
+__all__ = [
+    "Added",
+    "ContributionView",
+    "Doubt",
+    "DoubtKind",
+    "ImageView",
+    "ModelView",
+    "PersonView",
+    "RankedPerson",
+    "SearchResult",
+    "Stats",
+    "Verification",
+]
+
+DoubtKind: TypeAlias = Literal["closer to another person", "unlike the person", "several people"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """Why images were held back.
+
+    Args:
+        kind: What is wrong.
+        reason: In words, with numbers.
+        other: Id of the person to whom the images are closer, or None.
+    """
+
+    kind: DoubtKind
+    reason: str
+    other: str | None = None
+
+    def __str__(self) -> str:
+        """The reason."""
+        return self.reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """What became of images that were added to a person.
+
+    Args:
+        person_id: Whose.
+        name: Name of the person.
+        contribution_id: Of what was added.
+        keep: What is kept of it.
+        num_images: Images that were added.
+        total_images: Images of the person after it; those that are held do not count.
+        revision: Of the collection after it; what `undo` takes.
+        is_held: Whether the images are held back until somebody accepts or rejects them.
+        doubts: Why they are held, or would have been without `guard=False`; of an enrolment what there is to warn of.
+    """
+
+    person_id: str
+    name: str
+    contribution_id: str
+    keep: Keep
+    num_images: int
+    total_images: int
+    revision: int
+    is_held: bool = False
+    doubts: tuple[Doubt, ...] = ()
+
+    def __str__(self) -> str:
+        """In a line."""
+        images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
+        what = "held back" if self.is_held else "added"
+        why = "".join(f"; {doubt}" for doubt in self.doubts)
+        return f"{self.name}: {images} {what}, {self.total_images} in all{why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedPerson:
+    """A person of the gallery beside a query.
+
+    Args:
+        person_id: Who.
+        name: Name of the person.
+        similarity: Cosine between the two templates, in [-1, 1].
+        num_images: Images of the person.
+        threshold: Similarity from which on it is a match, for these two; None where there is none.
+        is_match: Whether it reaches the threshold; None where there is none.
+        is_ignored: Whether matches with the person are not to be acted on.
+        warnings: Where the two lie outside what the calibration saw.
+    """
+
+    person_id: str
+    name: str
+    similarity: float
+    num_images: int
+    threshold: float | None = None
+    is_match: bool | None = None
+    is_ignored: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """Whom a query is most similar to.
+
+    Args:
+        candidates: The most similar people first.
+        num_images: Images of the query.
+        gallery_size: People it was searched among.
+        false_match_rate: Rate per comparison that the thresholds were asked for, or None.
+        false_positive_rate: Rate per search among so many that they were asked for (FPIR), or None.
+        why_none: Why there is no threshold, or None.
+        model_id: Which model's templates were compared.
+        revision: Revision of the collection that was searched.
+    """
+
+    candidates: tuple[RankedPerson, ...]
+    num_images: int
+    gallery_size: int
+    false_match_rate: float | None
+    false_positive_rate: float | None
+    why_none: str | None
+    model_id: str | None
+    revision: int
+
+    @property
+    def match(self) -> RankedPerson | None:
+        """The most similar person who reaches the threshold, ignored or not; None if nobody does."""
+        return next((person for person in self.candidates if person.is_match), None)
+
+    @property
+    def name(self) -> str | None:
+        """Name of the match, or None."""
+        return None if self.match is None else self.match.name
+
+    def __str__(self) -> str:
+        """The first candidate in a few words, as `lin 0.670 (match)`."""
+        if not self.candidates:
+            return "nobody (the gallery is empty)" if not self.gallery_size else "nobody"
+        first = self.match or self.candidates[0]
+        word = {None: "no threshold", True: "match", False: "no match"}[first.is_match]
+        return f"{first.name} {first.similarity:.3f} ({word})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """Whether images are of a named person.
+
+    Args:
+        person_id: Who.
+        name: Name of the person.
+        similarity: Cosine between the two templates.
+        num_images: Images of the query and of the person.
+        threshold: Similarity from which on it is accepted, or None.
+        false_match_rate: Rate that it was asked for, or None.
+        is_match: Whether it is reached; None where there is none.
+        why_none: Why there is none, or None.
+        warnings: As for `RankedPerson`.
+    """
+
+    person_id: str
+    name: str
+    similarity: float
+    num_images: tuple[int, int]
+    threshold: float | None
+    false_match_rate: float | None
+    is_match: bool | None
+    why_none: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageView:
+    """An image of a contribution.
+
+    Args:
+        id: Its id; what `remove` takes.
+        source: What names it, or "".
+        media_id: The still or video it comes from, or "".
+        is_left_out: Whether it was taken out.
+    """
+
+    id: str
+    source: str
+    media_id: str
+    is_left_out: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContributionView:
+    """What was added to a person at one time.
+
+    Args:
+        id: Its id.
+        kind: Why it was added.
+        keep: What is kept of it.
+        time: UTC time, ISO 8601.
+        source: Where from, or "".
+        num_images: Images that went in, those left out since included.
+        images: Its images; () where the state alone is kept.
+    """
+
+    id: str
+    kind: ContributionKind
+    keep: Keep
+    time: str
+    source: str
+    num_images: int
+    images: tuple[ImageView, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonView:
+    """A person of the gallery.
+
+    Args:
+        id: Opaque, never given twice.
+        name: Name.
+        num_images: Images in the template; 0 if there is none.
+        is_ignored: Whether matches are not to be acted on.
+        created: UTC time, ISO 8601.
+        contributions: What the person has, by time.
+        different_from: Names of people who are known to be different.
+    """
+
+    id: str
+    name: str
+    num_images: int
+    is_ignored: bool
+    created: str
+    contributions: tuple[ContributionView, ...] = ()
+    different_from: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelView:
+    """An embedder and a fuser together.
+
+    Args:
+        id: Opaque.
+        embedder: Fingerprint, or None if nobody said it.
+        fuser: Fingerprint.
+        dim: D of the embeddings.
+        status: "serving", "building" or "kept".
+        num_people: People who have a template by it.
+        num_missing: Contributions of people who are shown that it cannot use yet.
+    """
+
+    id: str
+    embedder: str | None
+    fuser: str
+    dim: int
+    status: ModelStatus
+    num_people: int
+    num_missing: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    """How much a collection holds.
+
+    Args:
+        collection: Its name.
+        revision: Its revision: how many changes were made.
+        num_people: People who are shown.
+        num_hidden: People who were removed or merged into others.
+        num_contributions: Contributions of anybody or nobody.
+        num_images: Images of them.
+        num_held: Contributions that wait to be accepted or rejected.
+        num_bytes: Bytes of what contributions keep.
+        is_encrypted: Whether it is sealed by keys.
+        model: The model that serves, or None before the first enrolment.
+    """
+
+    collection: str
+    revision: int
+    num_people: int
+    num_hidden: int
+    num_contributions: int
+    num_images: int
+    num_held: int
+    num_bytes: int
+    is_encrypted: bool
+    model: ModelView | None

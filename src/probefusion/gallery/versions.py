@@ -1,0 +1,247 @@
+"""Two embedders or fusers side by side: filling a new one while the old one serves, and going back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from probefusion.embedders import Embedder
+from probefusion.errors import ConfigError, MismatchError, ShapeError, UnknownNameError
+from probefusion.gallery.changing import Changing, new_id
+from probefusion.gallery.core import embedder_fingerprint
+from probefusion.gallery.looking import Looking
+from probefusion.gallery.material import read_material
+from probefusion.gallery.models import FuserChoice, serving, source_of
+from probefusion.gallery.records import ContributionRow, ModelRow
+from probefusion.gallery.store import Reader
+from probefusion.types import EmbeddingSet
+
+__all__ = ["Versions"]
+
+_AT_ONCE = 200
+"""People whose templates one change works out, so that others can write in between."""
+
+
+class Versions(Looking):
+    """The part of `Gallery` that moves it to another embedder or fuser."""
+
+    def add_model(
+        self,
+        *,
+        fuser: FuserChoice,
+        embedder: str | Embedder | None = None,
+        dim: int | None = None,
+    ) -> str:
+        """Adds another embedder or fuser, which does not serve yet.
+
+        Args:
+            fuser: Name or folder of the fuser, or a fuser.
+            embedder: Fingerprint, name or file of the embedder, or an embedder; None stays with that which serves.
+            dim: D of its embeddings; None is that of the fuser, or of the model that serves.
+
+        Returns:
+            The id of the model. Fill it with `re_fuse`, and `re_embed` where the embedder is another; then `serve`.
+
+        Raises:
+            ConfigError: If the gallery is empty, or the model is there already.
+            ProbeFusionError: As for `load_fuser`.
+        """
+        with self._changing("add model") as change:
+            rows = change.writer.models()
+            first = serving(rows)
+            if first is None:
+                raise ConfigError(
+                    "add_model: nobody is enrolled yet: open the gallery with this fuser instead."
+                )
+            named = first.embedder if embedder is None else embedder_fingerprint(embedder)
+            found = self._fusers.load(fuser, named)
+            if any((row.embedder, row.fuser) == (named, found.fingerprint) for row in rows):
+                raise ConfigError(
+                    f"add_model: {found.fingerprint} of {named} is there already; see models()."
+                )
+            row = ModelRow(
+                id=new_id("m"),
+                embedder=named,
+                fuser=found.fingerprint,
+                fuser_source=source_of(found),
+                dim=dim or found.dim or first.dim,
+                status="building",
+                created=self._now(),
+            )
+            change.writer.put_model(row)
+            change.subjects[row.id] = None
+        return row.id
+
+    def re_fuse(
+        self, model: str, *, progress: Callable[[int, int], None] | None = None
+    ) -> tuple[str, ...]:
+        """Works out everybody's template by a model, from what the contributions keep of its embedder.
+
+        Can be stopped and called again; others may read and write meanwhile.
+
+        Args:
+            model: Its id.
+            progress: Called with the number of people done and in all.
+
+        Returns:
+            Ids of contributions that it cannot use: they keep a state alone, or nothing of its embedder yet.
+
+        Raises:
+            UnknownNameError: If there is no such model.
+        """
+        with self._reading() as reader:
+            row = _model(reader, model)
+            people = [person.id for person in reader.people()]
+        for start in range(0, len(people), _AT_ONCE):
+            with self._changing("fuse anew") as change:
+                change.renew_templates(row, people[start : start + _AT_ONCE])
+                change.subjects[model] = None
+            if progress is not None:
+                progress(min(start + _AT_ONCE, len(people)), len(people))
+        with self._reading() as reader:
+            return self._missing(reader, _model(reader, model))
+
+    def missing(self, model: str) -> tuple[str, ...]:
+        """Ids of contributions of which a model has nothing to work with yet.
+
+        Raises:
+            UnknownNameError: If there is no such model.
+        """
+        with self._reading() as reader:
+            return self._missing(reader, _model(reader, model))
+
+    def re_embed(self, embeddings: Mapping[str, Any]) -> None:
+        """Adds what contributions keep of another embedder: their images, embedded anew.
+
+        Args:
+            embeddings: For ids of contributions a set of another embedder, image by image in the order of the old one,
+                images left out included.
+
+        Raises:
+            UnknownNameError: If there is no such contribution.
+            EmbedderMismatchError, ShapeError: If no model is of that embedder, or the images are not as many.
+        """
+        with self._changing("embed anew") as change:
+            for item, what in embeddings.items():
+                row = change.writer.contribution(item)
+                if row is None:
+                    raise UnknownNameError("contribution", item, ())
+                self._embed_anew(change, row, what)
+
+    def serve(self, model: str) -> int:
+        """Decides about searches by another model from now on; the one before is kept.
+
+        Returns:
+            The revision of the change; `undo` of it, or `rollback`, goes back.
+
+        Raises:
+            UnknownNameError: If there is no such model.
+            ConfigError: If it serves already, or contributions are missing in it.
+        """
+        return self._serve("serve", model)
+
+    def rollback(self) -> int:
+        """Serves again by the model that served last before.
+
+        Returns:
+            The revision of the change.
+
+        Raises:
+            ConfigError: If there is none, or contributions were added since that it cannot use.
+        """
+        with self._reading() as reader:
+            known = {row.id for row in reader.models() if row.status == "kept"}
+            last = next(
+                (
+                    edit["id"]
+                    for change in reader.changes(newest_first=True)
+                    for edit in change.edits
+                    if edit["kind"] == "model" and edit["after"] == "kept" and edit["id"] in known
+                ),
+                None,
+            )
+        if last is None:
+            raise ConfigError("rollback: no other model has served before.")
+        return self._serve("rollback", last)
+
+    def drop_model(self, model: str) -> int:
+        """Takes a model and all templates by it away; returns the revision of the change.
+
+        Raises:
+            UnknownNameError: If there is no such model.
+            ConfigError: If it serves.
+        """
+        with self._changing("drop model") as change:
+            row = _model(change.writer, model)
+            if row.status == "serving":
+                raise ConfigError(f"drop_model: {model} serves. Let another one serve first.")
+            change.writer.drop_model(model)
+            change.subjects[model] = None
+            revision = change.revision
+        with self._lock:
+            self._indexes.pop(model, None)
+        return revision
+
+    def _serve(self, action: str, model: str) -> int:
+        with self._changing(action) as change:
+            rows = change.writer.models()
+            row = _model(change.writer, model)
+            first = serving(rows)
+            if first is None or row.id == first.id:
+                raise ConfigError(f"{action}: model {model} serves already.")
+            missing = self._missing(change.writer, row)
+            if missing:
+                raise ConfigError(
+                    f"{action}: {len(missing)} contributions have nothing of {row.embedder} by {row.fuser} (first: "
+                    f"{missing[0]}). Add it: re_embed, then re_fuse; missing({model!r}) lists them."
+                )
+            stale = sum(
+                1
+                for person in change.writer.people()
+                if change.writer.contributions(person.id)
+                and change.writer.vector(row.id, person.id) is None
+            )
+            if stale:
+                raise ConfigError(
+                    f"{action}: {stale} people have no template by {model} yet. Call re_fuse({model!r})."
+                )
+            change.set_status(first.id, "kept")
+            change.set_status(row.id, "serving")
+            return change.revision
+
+    def _embed_anew(self, change: Changing, row: ContributionRow, what: Any) -> None:
+        material = read_material(what)
+        kept = material.to_keep()
+        wanted = [
+            model.dim for model in change.writer.models() if model.embedder == material.embedder
+        ]
+        if not wanted:
+            raise MismatchError(
+                f"contribution {row.id}: no model is of {material.embedder}. Add one first: add_model(embedder=...)."
+            )
+        if material.dim != wanted[0]:
+            raise ShapeError(
+                f"contribution {row.id}: expected {wanted[0]} dimensions, got {material.dim}. Check the embedder."
+            )
+        if material.num_images != row.num_images:
+            raise ShapeError(
+                f"contribution {row.id}: expected its {row.num_images} images, got {material.num_images}. Embed each "
+                f"image again, in order; leave images out later."
+            )
+        if row.keep == "features" and not isinstance(kept, EmbeddingSet):
+            raise ConfigError(
+                f"contribution {row.id}: expected embeddings, got a state. Give the embeddings."
+            )
+        change.add_payload(row, kept)
+        change.subjects[row.id] = None
+        if row.person_id is not None:
+            change.touched[row.person_id] = None
+        self._parts.cache.drop(row.id)
+
+
+def _model(reader: Reader, model: str) -> ModelRow:
+    rows = reader.models()
+    found = next((row for row in rows if row.id == model), None)
+    if found is None:
+        raise UnknownNameError("model", model, [row.id for row in rows])
+    return found
