@@ -86,7 +86,7 @@ def model_card(card: Card) -> str:
         stand_in_note(card).strip(),
         f"A small face embedder: an aligned crop of 112x112 pixels in, {card['settings']['dim']} numbers "
         f"out. It is what probefusion uses where no other embedder is named, so that everything runs "
-        f"offline. It is **small and trained on few people** ({training['num_people']:,}): a stronger "
+        f"offline. It is **small and trained on few people** ({_num_people(training):,}): a stronger "
         f"embedder makes better templates, see docs/how-to/models.md.",
         "## Network",
         f"{card['parameters']:,} parameters, {_megabytes(card['size'])} (matrices in 16 bits, computed "
@@ -102,8 +102,9 @@ def model_card(card: Card) -> str:
         f"University of Massachusetts, Technical Report 07-49, 2007) is made available for research: "
         f"news photographs, collected without asking the people in them, and far from balanced in age, "
         f"sex and skin tone.\n"
+        f"{_more_data(training)}{_begun(training)}"
         f"- **Teacher:** {teacher['name']} ({teacher['licence']}; SHA-256 `{teacher['sha256']}`), by "
-        f"distillation: the pupil learns the teacher's unit embeddings, some of its maps, and its "
+        f"distillation: the pupil learns the teacher's unit embeddings{_maps(training)}, and its "
         f"similarities to the training people. What the teacher was trained on was not looked into.\n"
         f"- **Images seen:** {training['steps']:,} steps of AdamW, every face mildly changed and some degraded "
         f"too.\n{_stages(training['stages'])}",
@@ -125,6 +126,33 @@ def model_card(card: Card) -> str:
         f"{teacher['name']}.onnx \\\n        -o src/probefusion/zoo/weights/{card['folder']}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _num_people(training: dict[str, Any]) -> int:
+    more = sum(data["num_people"] for data in training.get("more_data", []))
+    return int(training["num_people"]) + more
+
+
+def _more_data(training: dict[str, Any]) -> str:
+    return "".join(
+        f"- **More data:** {data['num_images']:,} aligned images of {data['num_people']:,} people of {data['data']}, "
+        f"the same folds.\n"
+        for data in training.get("more_data", [])
+    )
+
+
+def _begun(training: dict[str, Any]) -> str:
+    if "start" not in training:
+        return ""
+    start = training["start"]
+    return (
+        f"- **Begun with** `{start['folder']}` ({start['fingerprint']}), the pupil of "
+        f"{start['training']['teacher']['name']}, after {start['training']['steps']:,} steps.\n"
+    )
+
+
+def _maps(training: dict[str, Any]) -> str:
+    return ", some of its maps" if any(s["map_weight"] for s in training["stages"]) else ""
 
 
 _AIMS = {"clean": "", "poor": " and to be what the teacher makes of the same degraded image"}

@@ -83,7 +83,19 @@ def main() -> None:
     parser.add_argument(
         "state", metavar="STATE", help="state.pt of research/compact_embedder/distill.py"
     )
-    parser.add_argument("--images", required=True, metavar="DIR|ZIP", help="those it learned from")
+    parser.add_argument(
+        "--images", required=True, metavar="DIR|ZIP", help="LFW: learned from, and judged on"
+    )
+    parser.add_argument(
+        "--more-images",
+        action="append",
+        default=[],
+        metavar="DIR|ZIP",
+        help="other data that it learned from",
+    )
+    parser.add_argument(
+        "--start", type=Path, metavar="FOLDER", help="embedder that the training began with"
+    )
     parser.add_argument("--teacher", required=True, metavar="ONNX")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER")
     parser.add_argument("--stand-in", action="store_true", help="say that training is unfinished")
@@ -218,17 +230,24 @@ def unit(embeddings: Any) -> Any:
 
 def training_facts(options: argparse.Namespace) -> dict[str, Any]:
     """What it was trained on and by whom it was taught."""
-    seen = {
-        name: files
-        for name, files in read_people(options.images).images.items()
-        if fold_of(name) != TEST_FOLD
-    }
+    seen = learned_from(options.images)
     entry = find_by_sha256(sha256_of(options.teacher))
     weights = onnx.load(options.teacher).graph.initializer
+    more = [
+        {"data": Path(place).stem, "num_people": len(found), "num_images": _num_images(found)}
+        for place in options.more_images
+        for found in [learned_from(place)]
+    ]
+    started = {}
+    if options.start:
+        card = json.loads((options.start / CARD_NAME).read_text())
+        started = {"start": {key: card[key] for key in ("folder", "fingerprint", "training")}}
     return {
         "data": "lfw112, folds 0, 1 and 2 of degraded-folder/v1",
         "num_people": len(seen),
-        "num_images": sum(len(files) for files in seen.values()),
+        "num_images": _num_images(seen),
+        **({"more_data": more} if more else {}),
+        **started,
         "teacher": {
             "name": Path(options.teacher).stem if entry is None else entry.name,
             "sha256": sha256_of(options.teacher),
@@ -237,6 +256,16 @@ def training_facts(options: argparse.Namespace) -> dict[str, Any]:
             "licence": "unknown" if entry is None else entry.licence,
         },
     }
+
+
+def learned_from(place: str) -> dict[str, tuple[str, ...]]:
+    """Images of the people of a data set who are not of the test fold."""
+    people = read_people(place).images
+    return {name: tuple(files) for name, files in people.items() if fold_of(name) != TEST_FOLD}
+
+
+def _num_images(people: dict[str, tuple[str, ...]]) -> int:
+    return sum(len(files) for files in people.values())
 
 
 def speed(path: Path, spec: EmbedderSpec, teacher_path: str) -> dict[str, Any]:

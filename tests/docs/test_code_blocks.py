@@ -52,6 +52,7 @@ UNRUN: dict[tuple[str, str], int] = {
     ("docs/results/scale.md", "hours"): 1,
     ("docs/results/set-up-faults.md", "hours"): 1,
     ("docs/results/speed.md", "hours"): 1,
+    ("docs/results/strong-embedder.md", "licensed"): 1,
     ("docs/results/training.md", "hours"): 1,
     ("docs/results/unknown-embedder.md", "hours"): 1,
     ("docs/results/video.md", "hours"): 2,
