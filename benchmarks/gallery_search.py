@@ -274,63 +274,25 @@ def top(row: np.ndarray) -> np.ndarray:
 def postgres(
     url: str | None, vectors: np.ndarray, queries: np.ndarray, expected: list[Hits]
 ) -> dict[str, Any] | str:
-    """pgvector's exact search (no index) in one backend, half-precision vectors."""
+    """pgvector's exact search in one backend, half-precision vectors."""
     if url is None:
         return "not asked for (--postgres)"
-    import psycopg
+    from gallery_postgres import PostgresTable
 
-    dim = vectors.shape[1]
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        connection.execute("DROP TABLE IF EXISTS searched")
-        connection.execute(f"CREATE TABLE searched (id int PRIMARY KEY, vector halfvec({dim}))")
-        connection.execute("ALTER TABLE searched ALTER vector SET STORAGE PLAIN")
-        start = time.perf_counter()
-        with (
-            connection.cursor() as cursor,
-            cursor.copy("COPY searched FROM STDIN (FORMAT BINARY)") as copy,
-        ):
-            copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-            for number, row in enumerate(vectors.astype(">f2")):
-                data = np.array([dim, 0], ">u2").tobytes() + row.tobytes()
-                head = (
-                    np.array([2], ">i2").tobytes()
-                    + np.array([4, number, len(data)], ">i4").tobytes()
-                )
-                copy.write(head + data)
-            copy.write(b"\xff\xff")
-        loading = time.perf_counter() - start
-        connection.execute("VACUUM ANALYZE searched")
-        connection.execute("SET max_parallel_workers_per_gather = 0")
-        size = connection.execute("SELECT pg_total_relation_size('searched')").fetchone()[0]
-        pid = connection.info.backend_pid
-        found = []
-        used = backend_seconds(pid)
-        for query in queries:
-            text = "[" + ",".join(str(value) for value in query.tolist()) + "]"
-            rows = connection.execute(
-                f"SELECT id FROM searched ORDER BY vector <#> %s::halfvec({dim}) LIMIT {TOP_K}",  # noqa: S608
-                [text],
-            ).fetchall()
-            found.append([f"{number:08d}" for (number,) in rows])
-        used = backend_seconds(pid) - used
-    return {
-        "ms a query, processor time of the backend": round(used / len(queries) * 1e3, 1),
-        "s to load, wall": round(loading, 1),
-        "MB of the table": round(size / 1e6),
-        "queries": len(queries),
-        "first is the exact first": sum(
-            names[0] == hits.ids[0] for names, hits in zip(found, expected, strict=True)
-        ),
-        "ten best as exact, in order": sum(
-            tuple(names) == hits.ids for names, hits in zip(found, expected, strict=True)
-        ),
-    }
-
-
-def backend_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    with PostgresTable(url, vectors) as table:
+        found, seconds = table.search(queries, TOP_K)
+        return {
+            "ms a query, processor time of the backend": round(seconds / len(queries) * 1e3, 1),
+            "s to load, wall": round(table.loading, 1),
+            "MB of the table": round(table.num_bytes() / 1e6),
+            "queries": len(queries),
+            "first is the exact first": sum(
+                rows[0] == int(hits.ids[0]) for rows, hits in zip(found, expected, strict=True)
+            ),
+            "ten best as exact, in order": sum(
+                rows == list(map(int, hits.ids)) for rows, hits in zip(found, expected, strict=True)
+            ),
+        }
 
 
 if __name__ == "__main__":

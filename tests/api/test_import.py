@@ -25,6 +25,7 @@ def test_public_names() -> None:
         "Fuser",
         "FuserMismatchError",
         "FusionState",
+        "Gallery",
         "InvalidInputError",
         "MissingExtraError",
         "MissingFileError",

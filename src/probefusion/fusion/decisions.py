@@ -75,6 +75,13 @@ class MeasuredThreshold(Threshold):
     measured_size: int | None = None
 
     @property
+    def rate_in_words(self) -> str:
+        """That of comparisons, or of whole searches."""
+        if self.gallery_size is None:
+            return super().rate_in_words
+        return f"false positive rate {self.false_match_rate:g} of searches"
+
+    @property
     def measured_on(self) -> str:
         """In plain words."""
         where = "" if self.measured_size is None else f" in galleries of {self.measured_size:,}"
@@ -189,7 +196,7 @@ def decide(
         asked = np.array([basis.asked for basis in bases])
     else:
         bases = [_of_searches(record, size, false_positive_rate)] * len(second.num_images)
-        asked = np.full(size, rate_per_comparison(bases[0].asked, size))
+        asked = np.full(len(bases), rate_per_comparison(bases[0].asked, size))
     limits = model.thresholds(terms[0], terms[1], [asked], paired=True)[0]
     notes = [_outside(record, side, model.lowest, model.highest) for side in sides]
     found = []

@@ -59,6 +59,7 @@ class Arranging(GalleryCore):
             if first.id == second.id:
                 raise ConfigError(f"merge: expected two people, got {first.name!r} twice.")
             check_may_merge(change.writer, first, second)
+            change.subjects[first.id] = None
             for row in change.writer.contributions(second.id):
                 change.place(row.id, first.id)
             change.put_person(replace(second, shown=False))
@@ -365,7 +366,8 @@ def _change(reader: Reader, revision: int | None) -> ChangeRow:
             raise UnknownNameError("change", str(revision), ())
         return row
     for row in reader.changes(newest_first=True):
-        if row.undone_by is None and row.undoes is None and row.action not in _NOT_UNDONE:
+        is_open = row.undone_by is None and row.undoes is None and row.action not in _NOT_UNDONE
+        if is_open and (row.edits or row.action == "reject"):
             return row
     raise UnknownNameError("change", "that can be undone", ())
 

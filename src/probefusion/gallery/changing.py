@@ -68,6 +68,7 @@ class Changing:
         self.subjects: dict[str, None] = {}
         self.touched: dict[str, None] = {}
         self.undoes: int | None = None
+        self.is_given_up = False
 
     @property
     def revision(self) -> int:

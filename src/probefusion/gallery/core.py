@@ -29,7 +29,7 @@ from probefusion.gallery.store import Reader, Store
 from probefusion.gallery.stores import open_store
 from probefusion.gallery.sums import StateCache
 
-__all__ = ["GalleryCore", "check_name", "embedder_fingerprint"]
+__all__ = ["GalleryCore", "check_name", "embedder_fingerprint", "utc"]
 
 MOST_NAME_BYTES = 1024
 """A name of a person is at most so long in UTF-8."""
@@ -95,6 +95,18 @@ class GalleryCore:
         """Whether what is kept is sealed by keys."""
         return self._keys is not None
 
+    def wait(self, *, after: int, timeout: float) -> int:
+        """Waits until somebody has changed the collection.
+
+        Args:
+            after: The revision that is known.
+            timeout: Seconds to wait at most.
+
+        Returns:
+            The newest revision.
+        """
+        return self.store.wait(self.collection, after=after, timeout=timeout)
+
     @property
     def revision(self) -> int:
         """How many changes the collection has seen, those of other processes included."""
@@ -132,7 +144,7 @@ class GalleryCore:
 
     @contextmanager
     def _changing(self, action: str) -> Iterator[Changing]:
-        """One change; `finish` is called at the end of the block, unless it raised or was left early."""
+        """One change; `finish` is called at the end of the block, unless it raised or was given up."""
         with self.store.writing(self.collection) as writer:
             change = Changing(
                 writer,
@@ -144,7 +156,8 @@ class GalleryCore:
                 time=self._now(),
             )
             yield change
-            change.finish()
+            if not change.is_given_up:
+                change.finish()
 
     def _now(self) -> str:
         return self._clock().astimezone(timezone.utc).isoformat(timespec="milliseconds")
@@ -164,8 +177,18 @@ class GalleryCore:
                     index = self._indexes.setdefault(
                         model_id, PeopleIndex(model, self._sealer, self._kernel)
                     )
+            before = index.revision
             index.follow(reader)
+            if before >= 0:
+                self._drop_forgotten(reader, before)
         return index
+
+    def _drop_forgotten(self, reader: Reader, after: int) -> None:
+        """Forgets in memory as well what other processes have forgotten."""
+        for change in reader.changes(after=after):
+            if change.action in ("forget", "compact"):
+                for subject in change.subjects:
+                    self._parts.cache.drop(subject)
 
     def _person(self, reader: Reader, name: str) -> PersonRow:
         """The person who is shown under a name or has an id.
@@ -177,7 +200,7 @@ class GalleryCore:
         found = reader.person_named(wanted) or reader.person(wanted)
         if found is None or not found.shown:
             names = (person.name for person in islice(reader.people(), _NAMES_LISTED))
-            raise UnknownNameError(f"person of {self.collection!r}:", wanted, names)
+            raise UnknownNameError(f"person of {self.collection!r}", wanted, names)
         return found
 
 
@@ -228,3 +251,18 @@ def embedder_fingerprint(embedder: str | Embedder | None) -> str | None:
 
         return resolve_embedder(embedder)[1].fingerprint
     return embedder.fingerprint
+
+
+def utc(time: datetime | None) -> str | None:
+    """A time as it is kept: UTC, ISO 8601.
+
+    Raises:
+        ConfigError: If it has no zone.
+    """
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise ConfigError(
+            "time: expected a time with its zone, got one without. Give datetime(..., tzinfo=timezone.utc)."
+        )
+    return time.astimezone(timezone.utc).isoformat(timespec="milliseconds")

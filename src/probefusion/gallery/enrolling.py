@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from probefusion.errors import ConfigError, OutputExistsError, UnknownNameError
 from probefusion.fusion import Fuser
 from probefusion.gallery.changing import Changing
-from probefusion.gallery.core import GalleryCore, check_name
+from probefusion.gallery.core import GalleryCore, check_name, utc
 from probefusion.gallery.features import Kept, as_kept
 from probefusion.gallery.guard import doubts_about, doubts_within
 from probefusion.gallery.material import Material
@@ -54,7 +54,7 @@ class Enrolling(GalleryCore):
                 raise OutputExistsError(
                     f"{name!r} is in {self.collection!r} already. Add to the person with update, or take another name."
                 )
-            model, fuser = self._model_for(change, material)
+            _, fuser = self._model_for(change, material)
             person = change.new_person(name)
             added = self._add(
                 change,
@@ -63,12 +63,13 @@ class Enrolling(GalleryCore):
                 person_id=person.id,
                 kind="enrolment",
                 source=source,
-                time=_utc(time),
+                time=utc(time),
             )
             doubts = doubts_within(kept, fuser)
             revision = change.revision
-        del model
-        return self._told(added, name, added.num_images, revision, doubts=doubts)
+        return self._told(
+            added, name, added.num_images, revision, doubts=doubts, skipped=material.skipped
+        )
 
     def update(
         self,
@@ -114,12 +115,20 @@ class Enrolling(GalleryCore):
                 person_id=person.id,
                 kind="visit" if kind == "visit" else "update",
                 source=source,
-                time=_utc(time),
+                time=utc(time),
                 is_held=is_held,
             )
             total = _total_images(change.writer, person.id)
             revision = change.revision
-        return self._told(added, person.name, total, revision, doubts=doubts, is_held=is_held)
+        return self._told(
+            added,
+            person.name,
+            total,
+            revision,
+            doubts=doubts,
+            is_held=is_held,
+            skipped=material.skipped,
+        )
 
     def held(self) -> tuple[tuple[str, ContributionView], ...]:
         """What waits to be accepted or rejected: names of people, and the contribution; oldest first."""
@@ -143,7 +152,8 @@ class Enrolling(GalleryCore):
             person = change.writer.person(row.last_person)
             if person is None or not person.shown:
                 raise ConfigError(
-                    f"contribution {row.id}: its person was removed. Undo that first, or reject it."
+                    f"contribution {row.id}: its person was removed or merged. Undo that first, reject it, or give "
+                    f"it to somebody: move."
                 )
             change.place(row.id, person.id)
             total = _total_images(change.writer, person.id)
@@ -259,13 +269,3 @@ def _total_images(reader: Reader, person_id: str) -> int:
         row.num_images - sum(image.left_out for image in reader.images(row.id))
         for row in reader.contributions(person_id)
     )
-
-
-def _utc(time: datetime | None) -> str | None:
-    if time is None:
-        return None
-    if time.tzinfo is None:
-        raise ConfigError(
-            "time: expected a time with its zone, got one without. Give datetime(..., tzinfo=timezone.utc)."
-        )
-    return time.astimezone(timezone.utc).isoformat(timespec="milliseconds")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from probefusion.gallery.arranging import Arranging
 from probefusion.gallery.enrolling import Enrolling
+from probefusion.gallery.explanation import Explaining
 from probefusion.gallery.forgetting import Forgetting
+from probefusion.gallery.plain_people import PlainPeople
 from probefusion.gallery.searching import Searching
 from probefusion.gallery.versions import Versions
 
 __all__ = ["Gallery"]
 
 
-class Gallery(Enrolling, Searching, Arranging, Versions, Forgetting):
+class Gallery(Enrolling, Searching, Explaining, Arranging, Versions, Forgetting, PlainPeople):
     """A collection of people, each a list of contributions, with one template each.
 
     Templates get better with every visit; everything that was changed can be taken back exactly. Several processes and

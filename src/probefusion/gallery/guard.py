@@ -11,10 +11,14 @@ from probefusion.gallery.results import Doubt
 from probefusion.gallery.rounded_products import rounded_products
 from probefusion.screening import screen
 from probefusion.screening.expectation import Halves
-from probefusion.screening.known import CAUTIOUS, expectation_for
+from probefusion.screening.known import expectation_for
 from probefusion.types import EmbeddingSet, FusionState
 
-__all__ = ["doubts_about", "doubts_within"]
+__all__ = ["UNLIKE", "doubts_about", "doubts_within", "unlikeness"]
+
+UNLIKE = 2.0
+"""Score, a logarithm of odds for two people, from which on images are unlike the person: of right visits of 1 to 8 poor
+images at most 1 in 100 reached it (`python -m research.screening.visits`)."""
 
 
 def doubts_within(kept: Kept, fuser: Fuser) -> tuple[Doubt, ...]:
@@ -53,11 +57,22 @@ def doubts_about(
     return tuple(doubts)
 
 
-def _unlike(state: FusionState, person: FusionState, own: float, fuser: Fuser) -> Doubt | None:
-    """Whether the images are less alike than those of one person with so much weight are."""
+def unlikeness(
+    state: FusionState, person: FusionState, similarity: float, fuser: Fuser
+) -> tuple[float, float] | None:
+    """How much the similarity of images to a person speaks for two people.
+
+    Args:
+        state: Of the images.
+        person: Of the person.
+        similarity: Cosine between their templates.
+        fuser: Made both.
+
+    Returns:
+        The score, a logarithm of odds, and the similarity that is usual for one person with images so good; None for
+        fusers of which it was not measured what to expect.
+    """
     expected = expectation_for(fuser.fingerprint)
-    if expected is None and fuser.num_clusters == 1:
-        expected = CAUTIOUS if fuser.name == "mean" else None
     if expected is None:
         return None
     whole = state + person
@@ -69,14 +84,20 @@ def _unlike(state: FusionState, person: FusionState, own: float, fuser: Fuser) -
         other_counts=np.array([person.num_images]),
         part_weights=np.array([weight / (weight + rest) if weight + rest > 0 else 0.0]),
     )
-    score = float(expected.scores(np.array([own]), halves)[0])
-    if score <= expected.threshold:
+    score = float(expected.scores(np.array([similarity]), halves)[0])
+    return score, float(expected.of(halves)[0][0])
+
+
+def _unlike(state: FusionState, person: FusionState, own: float, fuser: Fuser) -> Doubt | None:
+    """Whether the images are less alike than those of one person with so much weight are."""
+    found = unlikeness(state, person, own, fuser)
+    if found is None or found[0] <= UNLIKE:
         return None
-    likely = float(expected.of(halves)[0][0])
+    score, usual = found
     return Doubt(
         kind="unlike the person",
         reason=(
-            f"similarity {own:.3f} where {likely:.2f} is usual for one person with so good images "
-            f"(score {score:.1f}, at most {expected.threshold:g})"
+            f"similarity {own:.3f} to this person, where {usual:.2f} is usual with images so good (score {score:.1f}, "
+            f"at most {UNLIKE:g})"
         ),
     )

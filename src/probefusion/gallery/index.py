@@ -13,13 +13,14 @@ from probefusion.gallery.candidate_scan import BoundedProduct, Candidates, find_
 from probefusion.gallery.float32_kernel import Float32Product
 from probefusion.gallery.hits import Hits
 from probefusion.gallery.index_checks import (
+    check_one_each,
     check_unit_rows,
     checked_at_least,
     checked_dim,
     checked_ids,
     checked_top_k,
 )
-from probefusion.gallery.int8_kernel import Int8Product, Int8Rows, import_numkong
+from probefusion.gallery.int8_kernel import Int8Product, Int8Rows, import_numkong, quantise
 from probefusion.gallery.rounded_products import rounded_products
 from probefusion.gallery.unit_rows import UnitRows
 from probefusion.types import FloatArray
@@ -129,11 +130,18 @@ class SearchIndex:
         """
         names = checked_ids(ids)
         rows = check_unit_rows(vectors, self.dim, name="vectors")
-        places = self._rows.put(names, rows)
-        if self._int8 is not None:
-            self._int8.put(places, rows)
-        elif self._may_quantise and len(self) * self.dim >= _INT8_PAYS:
+        check_one_each(names, rows)
+        num_rows = len(self) + sum(name not in self._rows.places for name in names)
+        # All that needs memory comes first, so that nothing has changed if there is none.
+        self._rows.make_room(num_rows)
+        if self._int8 is None and self._may_quantise and num_rows * self.dim >= _INT8_PAYS:
             self._int8 = Int8Rows(self._rows.vectors)
+        if self._int8 is None:
+            self._rows.put(names, rows)
+            return
+        codes = quantise(rows)
+        self._int8.make_room(num_rows)
+        self._int8.put(self._rows.put(names, rows), codes)
 
     def replace(self, ids: Sequence[str], vectors: npt.ArrayLike) -> None:
         """Gives templates that are known new vectors, as `put`. All or none of them.

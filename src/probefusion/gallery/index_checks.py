@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.checks import check_finite_rows, check_float_array, row_norms
-from probefusion.errors import ConfigError, DtypeError, InvalidInputError
+from probefusion.errors import ConfigError, DtypeError, InvalidInputError, ShapeError
 from probefusion.types import UNIT_TOLERANCE, FloatArray
 
 __all__ = [
     "DEFAULT_TOP_K",
     "LONGEST",
     "MAX_DIM",
+    "check_one_each",
     "check_unit_rows",
     "checked_at_least",
     "checked_dim",
@@ -68,6 +69,16 @@ def checked_ids(ids: Sequence[str] | npt.NDArray[np.str_]) -> list[str]:
             f"ids: expected each once, got {first!r} {names.count(first)} times. Give one vector a person."
         )
     return names
+
+
+def check_one_each(ids: list[str], vectors: FloatArray) -> None:
+    """Refuses vectors that are more or fewer than ids.
+
+    Raises:
+        ShapeError: If the numbers differ.
+    """
+    if len(ids) != len(vectors):
+        raise ShapeError(f"vectors: expected one row per id ({len(ids)}), got {len(vectors)} rows.")
 
 
 def check_unit_rows(vectors: npt.ArrayLike, dim: int, *, name: str) -> FloatArray:

@@ -21,6 +21,9 @@ _CELLS_AT_ONCE = 1 << 15
 
 _LARGEST_CODE = 127
 
+_ROW_BY_ROW = 256
+"""Dimension from which one query is faster by numkong's product of pairs than by its matrix product."""
+
 
 def import_numkong() -> Any:
     """The `numkong` module.
@@ -85,7 +88,7 @@ class Int8Rows:
         self._codes: npt.NDArray[np.int8] = np.empty((0, rows.shape[1]), np.int8)
         self._scales: FloatArray = np.empty(0, np.float32)
         self._residuals: FloatArray = np.empty(0, np.float32)
-        self.put(np.arange(len(rows)), rows)
+        self.put(np.arange(len(rows)), quantise(rows))
 
     @property
     def num_bytes(self) -> int:
@@ -101,22 +104,24 @@ class Int8Rows:
             residuals=self._residuals[: self._num_rows],
         )
 
-    def put(self, places: npt.NDArray[np.intp], rows: FloatArray) -> None:
+    def make_room(self, num_rows: int) -> None:
+        """Sees to it that so many rows fit."""
+        self._codes = grown(self._codes, num_rows)
+        self._scales = grown(self._scales, num_rows)
+        self._residuals = grown(self._residuals, num_rows)
+
+    def put(self, places: npt.NDArray[np.intp], rows: Quantised) -> None:
         """Writes rows at places; those beyond the end are new and leave no gap."""
-        if not len(places):
-            return
-        new = quantise(rows)
-        self._num_rows = max(self._num_rows, int(places.max()) + 1)
-        self._codes = grown(self._codes, self._num_rows)
-        self._scales = grown(self._scales, self._num_rows)
-        self._residuals = grown(self._residuals, self._num_rows)
-        self._codes[places], self._scales[places] = new.codes, new.scales
-        self._residuals[places] = new.residuals
+        self._num_rows = max(self._num_rows, int(places.max(initial=-1)) + 1)
+        self.make_room(self._num_rows)
+        self._codes[places], self._scales[places] = rows.codes, rows.scales
+        self._residuals[places] = rows.residuals
 
     def remove(self, place: int, last: int) -> None:
-        """Moves the last row to a free place."""
+        """Moves the last row to a free place and blanks where it was."""
         for array in (self._codes, self._scales, self._residuals):
             array[place] = array[last]
+            array[last] = 0
         self._num_rows = last
 
 
@@ -156,7 +161,8 @@ class Int8Product:
         longest_row = LONGEST * (1 + np.sqrt(queries.shape[1]) / 253)
         rounding = (3 * 2.0**-24 * longest_row + ROUNDED * LONGEST) * (LONGEST + left) + 1e-9
         self.margins: npt.NDArray[np.float64] = left * LONGEST + rounding
-        self._packed = None if len(queries) == 1 else self._numkong.dots_pack(self._codes)
+        row_by_row = len(queries) == 1 and queries.shape[1] >= _ROW_BY_ROW
+        self._packed = None if row_by_row else self._numkong.dots_pack(self._codes)
 
     def block(self, start: int, stop: int) -> FloatArray:
         """(stop - start, Q) float32: products of some rows, times the scales of the rows."""

@@ -50,6 +50,8 @@ def make_key_file(path: Path) -> None:
 class KeyFile:
     """The file, with one connection for each process; threads take turns.
 
+    A process that was forked while a thread changed the file finds it busy; it does no harm.
+
     Args:
         path: The file; it must exist.
         read_only: Whether nothing is ever written, as on a read-only disk.
@@ -62,7 +64,8 @@ class KeyFile:
     """
 
     def __init__(self, path: str | Path, *, read_only: bool, timeout: float) -> None:
-        self.path = as_path(path, "key file").absolute()
+        # As SQLite does it: beside a link's target, not beside the link, lies the journal.
+        self.path = as_path(path, "key file").resolve()
         self.read_only = read_only
         self.timeout = timeout
         self._lock = threading.RLock()
@@ -213,9 +216,8 @@ class KeyFile:
 
     @contextmanager
     def _held(self) -> Iterator[sqlite3.Connection]:
-        if (
-            self._process != os.getpid()
-        ):  # a fork: its connection is the parent's, not to be used or closed
+        if self._process != os.getpid():
+            # After a fork the connection is the parent's: neither to be used here nor to be closed.
             self._lock = threading.RLock()
             self._process = os.getpid()
             if self._connection is not None:
@@ -271,6 +273,8 @@ def _told(path: Path) -> Iterator[None]:
     name = f"key file {str(path)!r}"
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise _damaged(name, error) from error
     except sqlite3.DatabaseError as error:
         code = _code_of(error)
         if code in (_BUSY, _LOCKED):
@@ -285,9 +289,13 @@ def _told(path: Path) -> Iterator[None]:
             raise PermissionError(
                 f"{name} or its folder cannot be written ({error}). Change its permissions, or open it read-only."
             ) from error
-        raise FileFormatError(
-            f"{name}: expected a file of gallery keys, could not read it ({error}). Restore it from its backup."
-        ) from error
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> FileFormatError:
+    return FileFormatError(
+        f"{name}: expected a file of gallery keys, could not read it ({error}). Restore it from its backup."
+    )
 
 
 def _code_of(error: sqlite3.Error) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -65,7 +65,8 @@ class KeyStore:
         read_only: bool = False,
         timeout: float = 60.0,
     ) -> None:
-        self._use(master_key)
+        self._master_key = master_key
+        self._wraps = {master_key.fingerprint: KeyWrap(master_key)}
         if make and not read_only:
             make_key_file(as_path(path, "key file"))
         self._file = KeyFile(path, read_only=read_only, timeout=timeout)
@@ -75,7 +76,7 @@ class KeyStore:
             if make and not read_only and self._file.is_empty():
                 self._fill()
             self._file.check()
-            with self._reading() as connection:
+            with self._reading() as (connection, _):
                 due = _fact(connection, "scrub") == "1"
             if due and not read_only:  # a process ended between a change and the cleaning after it
                 self._clean(wait=timeout)
@@ -104,8 +105,8 @@ class KeyStore:
             DataKey(id=secrets.token_hex(16), secret=secrets.token_bytes(KEY_BYTES))
             for _ in range(count)
         )
-        rows = [(key.id, self._wrap.wrap(key.secret, key.id)) for key in keys]
-        with self._writing() as connection:
+        with self._writing() as (connection, wrap):
+            rows = [(key.id, wrap.wrap(key.secret, key.id)) for key in keys]
             connection.executemany("INSERT INTO keys (id, wrapped, kept) VALUES (?, ?, 1)", rows)
         return keys
 
@@ -132,26 +133,29 @@ class KeyStore:
     def get_many(self, key_ids: Iterable[str]) -> Mapping[str, DataKey]:
         """The keys of many ids, as of one moment. Those destroyed or unknown are not in it.
 
+        `destroyed` tells which were destroyed; one that is neither in it nor there is lost, or of another key file.
+
         Raises:
             SealError, MismatchError, StoreBusyError: As for `get`.
         """
-        with self._reading() as connection:
+        portions = _portions(key_ids)
+        with self._reading() as (connection, wrap):
             rows = [
                 row
-                for marks, some in _portions(key_ids)
+                for marks, some in portions
                 for row in connection.execute(
                     f"SELECT id, wrapped FROM keys WHERE kept = 1 AND id IN ({marks})",  # noqa: S608 - marks alone
                     some,
                 )
             ]
         return {
-            key_id: DataKey(id=key_id, secret=self._wrap.unwrap(wrapped, key_id))
+            key_id: DataKey(id=key_id, secret=wrap.unwrap(wrapped, key_id))
             for key_id, wrapped in rows
         }
 
     def ids(self) -> tuple[str, ...]:
         """Ids of all keys that are kept, in the order in which they were made."""
-        with self._reading() as connection:
+        with self._reading() as (connection, _):
             rows = connection.execute(
                 "SELECT id FROM keys WHERE kept = 1 AND id != ? ORDER BY seq", (_ROOT,)
             )
@@ -159,10 +163,11 @@ class KeyStore:
 
     def destroyed(self, key_ids: Iterable[str]) -> frozenset[str]:
         """Those of some ids whose keys were destroyed: a restored database has to forget what they sealed."""
-        with self._reading() as connection:
+        portions = _portions(key_ids)
+        with self._reading() as (connection, _):
             return frozenset(
                 row[0]
-                for marks, some in _portions(key_ids)
+                for marks, some in portions
                 for row in connection.execute(
                     f"SELECT id FROM keys WHERE kept = 0 AND id IN ({marks})",  # noqa: S608 - marks alone
                     some,
@@ -171,7 +176,7 @@ class KeyStore:
 
     def count(self) -> dict[str, int]:
         """How many keys are "kept" and how many "destroyed"."""
-        with self._reading() as connection:
+        with self._reading() as (connection, _):
             rows = dict(
                 connection.execute(
                     "SELECT kept, count(*) FROM keys WHERE id != ? GROUP BY kept", (_ROOT,)
@@ -187,7 +192,7 @@ class KeyStore:
         """
         return derive(self.get(_ROOT).secret, purpose)
 
-    def destroy(self, key_ids: Sequence[str], *, wait: float = 10.0) -> tuple[str, ...]:
+    def destroy(self, key_ids: Iterable[str], *, wait: float = 10.0) -> tuple[str, ...]:
         """Destroys keys: their bytes are in this file and in no file beside it any more.
 
         Can be called again with the same ids: it then completes what was left over. Ids that the file does not know
@@ -205,6 +210,7 @@ class KeyStore:
             ConfigError: If the file was opened read-only, or an id is that of no key.
             OSError: If the disk cannot be written.
         """
+        key_ids = list(key_ids)
         if _ROOT in key_ids:
             raise ConfigError(
                 f"key_ids: expected ids of keys, got {_ROOT!r}, which is none. Leave it out."
@@ -247,20 +253,19 @@ class KeyStore:
                 f"master key: expected a new one, got the one in use ({self.fingerprint}). Make one first."
             )
         new = KeyWrap(master_key)
-        with self._writing() as connection:
-            for rows in _rows_in_parts(connection):
-                connection.executemany(
-                    "UPDATE keys SET wrapped = ? WHERE seq = ?",
-                    [
-                        (new.wrap(self._wrap.unwrap(wrapped, key_id), key_id), seq)
-                        for seq, key_id, wrapped in rows
-                    ],
+        # Other threads use whichever of the two the file says, before and after the change.
+        self._wraps = {**self._wraps, master_key.fingerprint: new}
+        try:
+            with self._writing() as (connection, old):
+                self._wrap_anew(connection, old, new)
+                connection.execute(
+                    "UPDATE facts SET value = ? WHERE name = 'fingerprint'",
+                    (master_key.fingerprint,),
                 )
-            connection.execute("UPDATE facts SET value = '1' WHERE name = 'scrub'")
-            connection.execute(
-                "UPDATE facts SET value = ? WHERE name = 'fingerprint'", (master_key.fingerprint,)
-            )
-        self._use(master_key)
+        except BaseException:
+            self._wraps = {self.fingerprint: self._wraps[self.fingerprint]}
+            raise
+        self._master_key, self._wraps = master_key, {master_key.fingerprint: new}
         return self._clean(wait=10.0)
 
     def close(self) -> None:
@@ -284,12 +289,8 @@ class KeyStore:
         """Path and fingerprint."""
         return f"KeyStore({str(self.path)!r}, master key {self.fingerprint})"
 
-    def _use(self, master_key: MasterKey) -> None:
-        self._master_key = master_key
-        self._wrap = KeyWrap(master_key)
-
     def _fill(self) -> None:
-        root = self._wrap.wrap(secrets.token_bytes(KEY_BYTES), _ROOT)
+        root = self._wraps[self.fingerprint].wrap(secrets.token_bytes(KEY_BYTES), _ROOT)
         with self._file.writing() as connection:
             if self._file.make_tables(connection):
                 facts = {"fingerprint": self.fingerprint, "scrub": "0"}
@@ -301,24 +302,36 @@ class KeyStore:
                 )
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[tuple[sqlite3.Connection, KeyWrap]]:
         with self._file.reading() as connection:
-            self._check_master_key(connection)
-            yield connection
+            yield connection, self._wrap_of(connection)
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Iterator[tuple[sqlite3.Connection, KeyWrap]]:
         with self._file.writing() as connection:
-            self._check_master_key(connection)
-            yield connection
+            yield connection, self._wrap_of(connection)
 
-    def _check_master_key(self, connection: sqlite3.Connection) -> None:
+    def _wrap_of(self, connection: sqlite3.Connection) -> KeyWrap:
+        """What wraps the keys at this moment."""
         found = _fact(connection, "fingerprint")
-        if found != self.fingerprint:
+        wrap = self._wraps.get(str(found))
+        if wrap is None:
             raise MismatchError(
                 f"key file {str(self.path)!r}: its keys are wrapped by the master key with fingerprint {found}, got "
                 f"the one with {self.fingerprint}. Give the right one; it may have been changed since."
             )
+        return wrap
+
+    def _wrap_anew(self, connection: sqlite3.Connection, old: KeyWrap, new: KeyWrap) -> None:
+        for rows in _rows_in_parts(connection):
+            connection.executemany(
+                "UPDATE keys SET wrapped = ? WHERE seq = ?",
+                [
+                    (new.wrap(old.unwrap(wrapped, key_id), key_id), seq)
+                    for seq, key_id, wrapped in rows
+                ],
+            )
+        connection.execute("UPDATE facts SET value = '1' WHERE name = 'scrub'")
 
     def _clean(self, *, wait: float) -> tuple[str, ...]:
         """Overwrites what a change left over; says what is left still."""
@@ -339,12 +352,11 @@ def _fact(connection: sqlite3.Connection, name: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _portions(key_ids: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+def _portions(key_ids: Iterable[str]) -> list[tuple[str, list[str]]]:
     """Ids in portions that one query takes, each with its question marks."""
     ids = list(dict.fromkeys(key_ids))
-    for start in range(0, len(ids), _AT_ONCE):
-        some = ids[start : start + _AT_ONCE]
-        yield ", ".join("?" * len(some)), some
+    portions = [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
+    return [(", ".join("?" * len(some)), some) for some in portions]
 
 
 def _rows_in_parts(connection: sqlite3.Connection) -> Iterator[list[tuple[int, str, bytes]]]:

@@ -115,7 +115,10 @@ class KeyWrap:
         Raises:
             SealError: If another master key wrapped it, it is that of another id, or it was changed.
         """
-        if len(wrapped) != WRAPPED_BYTES or not wrapped.startswith(WRAP_MARK):
+        # Where a file is damaged, SQLite gives text or a number for what was written as bytes.
+        if not isinstance(wrapped, bytes) or len(wrapped) != WRAPPED_BYTES:
+            raise _not_unwrapped(key_id)
+        if not wrapped.startswith(WRAP_MARK):
             raise _not_unwrapped(key_id)
         nonce, rest = (
             wrapped[len(WRAP_MARK) :][:NONCE_BYTES],

@@ -25,10 +25,12 @@ class Material:
     Args:
         kept: Images or a state, or None.
         template: A finished template, or None; one of the two is given.
+        skipped: Images that could not be used, in words.
     """
 
     kept: Kept | None = None
     template: Template | None = None
+    skipped: tuple[str, ...] = ()
 
     @property
     def embedder(self) -> str | None:
@@ -72,8 +74,8 @@ def read_material(what: Any, *, embedder: str | None = None) -> Material:
 
     Args:
         what: (N, D) or (D,) floating-point embeddings, an `EmbeddingSet`, a `FusionState`, a `Template`; anything
-            that has one of the first two as `images`, or else as `state` or `template`; a list of embeddings, sets
-            and such things, all of one person.
+            that has one of them as `images`, `embedding_set`, `state` or `template`, in this order; a list of
+            embeddings, sets and such things, all of one person.
         embedder: Fingerprint of the embedder by the user's word: what does not say its own is of it.
 
     Raises:
@@ -91,7 +93,7 @@ def read_material(what: Any, *, embedder: str | None = None) -> Material:
             f"images with {embedder}, or open the gallery without embedder=."
         )
     if found.kept is not None:
-        return Material(kept=replace(found.kept, embedder=embedder))
+        return replace(found, kept=replace(found.kept, embedder=embedder))
     return found  # of a template that does not say it the model decides
 
 
@@ -105,10 +107,11 @@ def _sorted(what: Any) -> Material:
         return Material(kept=EmbeddingSet(embeddings=rows))
     if isinstance(what, list | tuple):
         return _joined(what)
-    for name in ("images", "state", "template"):
+    for name in ("images", "embedding_set", "state", "template"):
         part = getattr(what, name, None)
         if isinstance(part, EmbeddingSet | FusionState | Template):
-            return _sorted(part)
+            skipped = tuple(str(item) for item in getattr(what, "skipped", ()))
+            return replace(_sorted(part), skipped=skipped)
     if isinstance(what, str | os.PathLike):
         raise DtypeError(
             f"what: expected {_EXPECTED}, got a path. Read it first: probefusion.read_embeddings(path), or "
@@ -126,6 +129,7 @@ def _joined(items: Sequence[Any]) -> Material:
     if len(parts) == 1:
         return parts[0]
     kept = [part.to_keep() for part in parts]
+    skipped = tuple(item for part in parts for item in part.skipped)
     if any(isinstance(part, FusionState) for part in kept):
         total = kept[0]
         for part in kept[1:]:
@@ -134,7 +138,6 @@ def _joined(items: Sequence[Any]) -> Material:
                     "what: expected images alone or states alone, got both. Add them one after the other."
                 )
             total = total + part
-        return Material(kept=total)
-    return Material(
-        kept=EmbeddingSet.concatenate(part for part in kept if isinstance(part, EmbeddingSet))
-    )
+        return Material(kept=total, skipped=skipped)
+    sets = [part for part in kept if isinstance(part, EmbeddingSet)]
+    return Material(kept=EmbeddingSet.concatenate(sets), skipped=skipped)

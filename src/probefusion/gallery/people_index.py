@@ -85,10 +85,11 @@ class PeopleIndex:
         (hits,) = self._search.search(vector[None], top_k=top_k, at_least=at_least)
         return list(self._named(hits))
 
-    def vectors(self, person_ids: Sequence[str]) -> FloatArray:
-        """(K, D) templates of people who are in it."""
+    def with_vectors(self, found: Sequence[Found]) -> tuple[list[Found], FloatArray]:
+        """Those who are still there, and their (K, D) templates."""
         with self._search.change() as index:
-            return index.vectors(person_ids)
+            there = [each for each in found if each.person.id in index]
+            return there, index.vectors([each.person.id for each in there])
 
     def _named(self, hits: Hits) -> Iterator[Found]:
         for person_id, similarity in hits:

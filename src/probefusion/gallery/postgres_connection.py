@@ -70,15 +70,19 @@ class Server:
         Raises:
             ConfigError: If it cannot be read. The message does not repeat it: it may hold a password.
         """
-        psycopg = psycopg_module()
+        driver = psycopg_module()
         try:
-            settings = psycopg.conninfo.conninfo_to_dict(url)
-        except psycopg.Error:
+            read = driver.conninfo.conninfo_to_dict(url)
+        except driver.Error:
+            read = None
+        # A password with a bare "/" is taken for the end of the host, and the rest of it for a database.
+        path = url.split("://", 1)[-1].partition("?")[0].partition("/")[2]
+        if read is None or "@" in path or not _is_port(str(read.get("port", ""))):
             raise ConfigError(
                 "address: expected postgresql://user:password@host:port/database, got something that cannot be "
                 "read (it is not shown here, as it may hold a password); write signs as @ or / in it as %40 or %2F"
-            ) from None
-        settings = {name: str(value) for name, value in settings.items()}
+            )
+        settings = {name: str(value) for name, value in read.items()}
         settings.setdefault("connect_timeout", _CONNECT_SECONDS)
         settings.setdefault("application_name", "probefusion")
         return cls(settings=settings, address=_shown(settings), timeout=timeout)
@@ -104,6 +108,10 @@ class Server:
                 connection.close()
                 raise
         return connection
+
+
+def _is_port(text: str) -> bool:
+    return all(port.isdecimal() or not port for port in text.split(","))
 
 
 def _shown(settings: dict[str, str]) -> str:

@@ -12,7 +12,10 @@ from probefusion.gallery.schema import TABLES
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["overwrite_log", "overwrite_tables", "schemas_with_copies"]
+__all__ = ["PLAIN_TABLE", "overwrite_log", "overwrite_tables", "schemas_with_copies"]
+
+PLAIN_TABLE = "plain_templates"
+"""The table of plain templates, where somebody wanted one."""
 
 _LOCK_WAIT = "2s"
 """How long a table may be in use before it is left as it is."""
@@ -29,14 +32,11 @@ def schemas_with_copies(connection: psycopg.Connection[Any]) -> list[str]:
     ]
 
 
-def overwrite_tables(
-    connection: psycopg.Connection[Any], tables: tuple[str, ...] = ()
-) -> list[str]:
+def overwrite_tables(connection: psycopg.Connection[Any]) -> list[str]:
     """Writes tables anew without what was deleted (VACUUM FULL).
 
     Args:
         connection: Outside of any transaction.
-        tables: Tables beside those that every gallery has.
 
     Returns:
         What still keeps bytes, in words.
@@ -54,10 +54,12 @@ def overwrite_tables(
         )
 
     remaining = []
+    plain = _one(connection, "SELECT to_regclass('probefusion.plain_templates') IS NOT NULL")
+    tables = (*TABLES, "collections", "facts", *([PLAIN_TABLE] if plain == "True" else []))
     connection.execute("SELECT set_config('lock_timeout', %s, false)", (_LOCK_WAIT,))
     connection.add_notice_handler(listen)
     try:
-        for table in (*TABLES, "collections", "facts", *tables):
+        for table in tables:
             said.clear()
             try:
                 connection.execute(f"VACUUM (FULL, VERBOSE) {SCHEMA}.{table}".encode())

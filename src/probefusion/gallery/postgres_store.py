@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from probefusion.errors import ConfigError, StoreError
+from probefusion.errors import StoreError
 from probefusion.gallery.connections import Connections
-from probefusion.gallery.postgres_connection import Server, as_psycopg, psycopg_module, translated
+from probefusion.gallery.postgres_connection import Server, psycopg_module, translated
 from probefusion.gallery.postgres_erase import (
     overwrite_log,
     overwrite_tables,
     schemas_with_copies,
 )
+from probefusion.gallery.postgres_session import PostgresSession, rolled_back
 from probefusion.gallery.postgres_tables import check_version, prepare
 from probefusion.gallery.schema import TABLES
-from probefusion.gallery.sql_reader import Session, SqlReader, find_collection
+from probefusion.gallery.sql_reader import SqlReader, find_collection
 from probefusion.gallery.sql_rows import check_id, check_text, storable
 from probefusion.gallery.sql_writer import SqlWriter
 from probefusion.gallery.store import Reader, Store, Writer
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     import psycopg
 
 __all__ = ["PostgresStore"]
-
-_AT_A_TIME = 2000
-"""Rows that a stream fetches at a time."""
 
 _CHANNEL = "probefusion"
 """Where the server tells of new revisions: the payload is "number of the collection:revision"."""
@@ -64,7 +62,7 @@ class PostgresStore(Store):
 
     def collections(self) -> tuple[str, ...]:
         """Names of the collections, in order."""
-        with self._transaction(_READ) as session:
+        with self.transaction(writes=False) as session:
             rows = session.rows("SELECT name FROM collections ORDER BY name")
         return tuple(name for (name,) in rows)
 
@@ -78,7 +76,7 @@ class PostgresStore(Store):
         statement = (
             "INSERT INTO collections (name, revision) VALUES (?, 0) ON CONFLICT (name) DO NOTHING"
         )
-        with self._transaction(_WRITE, keep=True) as session:
+        with self.transaction(writes=True, keep=True) as session:
             return session.run(statement, (collection,)) == 1
 
     def drop(self, collection: str) -> None:
@@ -87,7 +85,7 @@ class PostgresStore(Store):
         Raises:
             UnknownNameError: If there is no such collection.
         """
-        with self._transaction(_WRITE, keep=True) as session:
+        with self.transaction(writes=True, keep=True) as session:
             number, _ = find_collection(session, collection, lock="FOR UPDATE")
             for table in TABLES:
                 session.run(f"DELETE FROM {table} WHERE collection = ?", (number,))  # noqa: S608 - own names
@@ -100,7 +98,7 @@ class PostgresStore(Store):
         Raises:
             UnknownNameError: If there is no such collection.
         """
-        with self._transaction(_READ) as session:
+        with self.transaction(writes=False) as session:
             number, revision = find_collection(session, collection)
             yield SqlReader(session, collection=collection, number=number, revision=revision)
 
@@ -113,7 +111,7 @@ class PostgresStore(Store):
             StoreBusyError: If others wrote for longer than `timeout`.
             StoreError: If the server cannot keep it; the message says what became of the change.
         """
-        with self._transaction(_WRITE) as session:
+        with self.transaction(writes=True) as session:
             number, revision = find_collection(session, collection, lock="FOR UPDATE")
             writer = SqlWriter(session, collection=collection, number=number, revision=revision + 1)
             yield writer
@@ -127,7 +125,7 @@ class PostgresStore(Store):
         Raises:
             UnknownNameError: If there is no such collection.
         """
-        with self._transaction(_READ) as session:
+        with self.transaction(writes=False) as session:
             return find_collection(session, collection)[1]
 
     def wait(self, collection: str, *, after: int, timeout: float) -> int:
@@ -185,7 +183,7 @@ class PostgresStore(Store):
             FileFormatError: If the server says that the database is damaged.
         """
         for collection in self.collections():
-            with self._transaction(_READ) as session:
+            with self.transaction(writes=False) as session:
                 number, revision = find_collection(session, collection)
                 SqlReader(
                     session, collection=collection, number=number, revision=revision
@@ -195,7 +193,7 @@ class PostgresStore(Store):
         """A fact about the whole database; None if it was never set."""
         if not storable(name):
             return None
-        with self._transaction(_READ) as session:
+        with self.transaction(writes=False) as session:
             rows = session.rows("SELECT value FROM facts WHERE name = ?", (name,))
         return rows[0][0] if rows else None
 
@@ -211,7 +209,7 @@ class PostgresStore(Store):
             "INSERT INTO facts (name, value) VALUES (?, ?) "
             "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         )
-        with self._transaction(_WRITE, keep=True) as session:
+        with self.transaction(writes=True, keep=True) as session:
             session.run(statement, (name, value))
 
     def close(self) -> None:
@@ -219,10 +217,16 @@ class PostgresStore(Store):
         self._connections.close()
 
     @contextmanager
-    def _transaction(self, begin: str, *, keep: bool = False) -> Iterator[_PostgresSession]:
-        connection = self._begun(begin)
+    def transaction(self, *, writes: bool, keep: bool = False) -> Iterator[PostgresSession]:
+        """A transaction for the time of the block; it is kept if the block ends and `keep` is true.
+
+        Raises:
+            StoreBusyError: If others kept something locked for longer than `timeout`.
+            StoreError: If the server cannot be reached or cannot keep it.
+        """
+        connection = self._begun(_WRITE if writes else _READ)
         try:
-            session = _PostgresSession(connection, self.address, writes=begin == _WRITE)
+            session = PostgresSession(connection, self.address, writes=writes)
             session.keep = keep
             try:
                 check_version(
@@ -234,7 +238,7 @@ class PostgresStore(Store):
             if session.keep:
                 self._commit(connection)
         finally:
-            if _rolled_back(connection):
+            if rolled_back(connection):
                 self._connections.give_back(connection)
             else:
                 connection.close()
@@ -255,73 +259,7 @@ class PostgresStore(Store):
     def _commit(self, connection: psycopg.Connection[Any]) -> None:
         with translated(self.address, committing=True):
             status = connection.execute("COMMIT").statusmessage
-        if (
-            status != "COMMIT"
-        ):  # the server answers ROLLBACK, without an error, once a statement failed
+        if status != "COMMIT":  # the server says ROLLBACK, and no error, once a statement failed
             raise StoreError(
                 f"{self.address}: a statement of the block failed before its end; nothing was changed"
             )
-
-
-class _PostgresSession(Session):
-    """A transaction; `keep` says whether it is to be committed."""
-
-    def __init__(self, connection: psycopg.Connection[Any], address: str, *, writes: bool) -> None:
-        self.keep = False
-        self._connection = connection
-        self._address = address
-        self._writes = writes
-        self._cursors: list[psycopg.ServerCursor[Any]] = []
-
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._translated():
-            return self._connection.execute(as_psycopg(statement), values, binary=True).fetchall()
-
-    def stream(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        if self._writes:
-            yield from self.rows(statement, values)
-            return
-        with self._translated():
-            cursor = self._connection.cursor(f"stream_{len(self._cursors)}", binary=True)
-            self._cursors.append(cursor)
-            cursor.execute(as_psycopg(statement), values)
-            rows = cursor.fetchmany(_AT_A_TIME)
-        while rows:
-            yield from rows
-            with self._translated():
-                rows = cursor.fetchmany(_AT_A_TIME)
-
-    def run(self, statement: str, values: Sequence[Any] = ()) -> int:
-        with self._translated():
-            return self._connection.execute(as_psycopg(statement), values).rowcount
-
-    def run_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-        with self._translated(), self._connection.cursor() as cursor:
-            cursor.executemany(as_psycopg(statement), rows)
-
-    def end(self) -> None:
-        """Closes what is open on the server."""
-        self.ended = True
-        for cursor in self._cursors:
-            with suppress(psycopg_module().Error):
-                cursor.close()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        if self.ended:
-            raise ConfigError(
-                "the block that this reader or writer belongs to is over; open a new one"
-            )
-        with translated(self._address):
-            yield
-
-
-def _rolled_back(connection: psycopg.Connection[Any]) -> bool:
-    """Whether a connection could be brought back to a state in which it can be used again."""
-    psycopg = psycopg_module()
-    try:
-        if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            connection.rollback()
-    except psycopg.Error:
-        return False
-    return bool(connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE)

@@ -124,8 +124,9 @@ def _version(connection: psycopg.Connection[Any]) -> int | None:
 
 
 def _check_encoding(server: Server, connection: psycopg.Connection[Any]) -> None:
-    encoding = connection.execute("SHOW server_encoding").fetchone()
-    if encoding != ("UTF8",):
+    row = connection.execute("SHOW server_encoding").fetchone()
+    if row != ("UTF8",):
+        encoding = "nothing" if row is None else row[0]
         raise ConfigError(
             f"{server.address}: expected a database in UTF8, got {encoding}; make one with: "
             "CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"

@@ -57,6 +57,7 @@ class Added:
         revision: Of the collection after it; what `undo` takes.
         is_held: Whether the images are held back until somebody accepts or rejects them.
         doubts: Why they are held, or would have been without `guard=False`; of an enrolment what there is to warn of.
+        skipped: Images that the pipeline could not use, in words.
     """
 
     person_id: str
@@ -68,13 +69,15 @@ class Added:
     revision: int
     is_held: bool = False
     doubts: tuple[Doubt, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """In a line."""
         images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
         what = "held back" if self.is_held else "added"
         why = "".join(f"; {doubt}" for doubt in self.doubts)
-        return f"{self.name}: {images} {what}, {self.total_images} in all{why}"
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        return f"{self.name}: {images} {what}{skipped}, {self.total_images} in all{why}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,10 +142,10 @@ class Searching(GalleryCore):
         size: int,
         rates: _Rates,
     ) -> tuple[tuple[RankedPerson, ...], str | None]:
-        if not found:
+        there, vectors = index.with_vectors(found)
+        if not there:
             return (), None
-        vectors = index.vectors([each.person.id for each in found])
-        return self._ranked(query, found, vectors, fuser, size, rates)
+        return self._ranked(query, there, vectors, fuser, size, rates)
 
     def _ranked(
         self,

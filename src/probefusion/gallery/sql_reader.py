@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
-from probefusion.errors import ConfigError, UnknownNameError
+from probefusion.errors import ConfigError, StoreError, UnknownNameError
 from probefusion.gallery.records import (
     ChangeRow,
     ContributionRow,
@@ -46,9 +47,34 @@ class Session(ABC):
 
     Attributes:
         ended: Whether the block that it belongs to is over.
+        failed: Whether the database refused a statement, so that nothing of the block can be kept.
     """
 
     ended: bool = False
+    failed: bool = False
+
+    @contextmanager
+    def using(self, translated: AbstractContextManager[None]) -> Iterator[None]:
+        """Lets statements through, in this context, as long as the transaction is whole.
+
+        Raises:
+            ConfigError: If the block is over.
+            StoreError: If a statement failed before.
+        """
+        if self.ended:
+            raise ConfigError(
+                "the block that this reader or writer belongs to is over; open a new one"
+            )
+        if self.failed:
+            raise StoreError(
+                "an earlier statement of this block failed; nothing was changed by the block"
+            )
+        try:
+            with translated:
+                yield
+        except BaseException:
+            self.failed = True
+            raise
 
     @abstractmethod
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

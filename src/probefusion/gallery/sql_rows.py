@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -122,14 +123,14 @@ class Table(Generic[Row]):
     values: Callable[[Row], tuple[Any, ...]]
     row: Callable[[Sequence[Any]], Row]
 
-    @property
+    @cached_property
     def put(self) -> str:
         """Adds or replaces a row."""
         others = [column for column in (*self.columns, "crc") if column not in self.key]
         changed = ", ".join(f"{column} = excluded.{column}" for column in others)
         return f"{self.add} ON CONFLICT (collection, {', '.join(self.key)}) DO UPDATE SET {changed}"
 
-    @property
+    @cached_property
     def add(self) -> str:
         """Adds a row."""
         columns = ("collection", *self.columns, "crc")

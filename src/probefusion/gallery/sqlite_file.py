@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -25,15 +26,24 @@ __all__ = ["backups", "connect", "locked", "prepare", "translated"]
 APPLICATION_ID = 0x70664741
 """What SQLite's header says the file is of: "pfGA"."""
 
-_POLL = 0.003
-"""Seconds between two tries for the lock file: short, so that nobody who waits is passed over for long."""
+_POLL = 0.004
+"""Seconds between two tries for the turn."""
+
+_POLL_NEXT = 0.001
+"""Seconds between two tries for the lock by the one whose turn is next."""
 
 _PRIVATE = 0o600
+
+_DAMAGED = ("not a database", "malformed", "decode", "no such", "unsupported file format")
+"""What SQLite says of files that are damaged, or not its own."""
 
 
 @contextmanager
 def locked(path: Path, timeout: float) -> Iterator[None]:
     """Holds the lock file beside a database, so that writers take turns.
+
+    Who wants the lock must hold the turn first, and hands it on with the lock in hand: so who has just written stands
+    behind all who wait, however fast it comes back.
 
     Args:
         path: The database.
@@ -43,9 +53,15 @@ def locked(path: Path, timeout: float) -> Iterator[None]:
         StoreBusyError: If others held it for longer.
         StoreError: If it cannot be written.
     """
-    lock = FileLock(f"{path}.lock", timeout=timeout, mode=_PRIVATE, thread_local=False)
+    end = time.monotonic() + timeout
+    turn = FileLock(f"{path}.turn", mode=_PRIVATE, thread_local=False)
+    lock = FileLock(f"{path}.lock", mode=_PRIVATE, thread_local=False)
     try:
-        lock.acquire(poll_interval=_POLL)
+        turn.acquire(timeout=timeout, poll_interval=_POLL)
+        try:
+            lock.acquire(timeout=max(0.0, end - time.monotonic()), poll_interval=_POLL_NEXT)
+        finally:
+            turn.release()
     except Timeout:
         raise StoreBusyError(
             f"{path}: others wrote to it for longer than {timeout:g} s; nothing was changed. Try again."
@@ -73,12 +89,12 @@ def translated(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise _clear(path, error) from error
 
 
-def _clear(path: Path, error: sqlite3.Error) -> ProbeFusionError:
-    said = str(error)
+def _clear(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> ProbeFusionError:
+    said = " ".join(str(error).split())
     if "FOREIGN KEY" in said:
         return ConfigError(
             "a row names a person, contribution, image or model that is not there; nothing was changed"
@@ -87,7 +103,7 @@ def _clear(path: Path, error: sqlite3.Error) -> ProbeFusionError:
         return StoreBusyError(
             f"{path}: another program keeps it locked; nothing was changed. Try again."
         )
-    if "not a database" in said or "malformed" in said:
+    if any(part in said for part in _DAMAGED):
         return FileFormatError(
             f"{path}: expected a gallery of probefusion, got a file that is damaged or no SQLite database "
             f"({said}); nothing was changed. Restore it from a backup."

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
-from probefusion.errors import ConfigError, FileFormatError, StoreError
+from probefusion.errors import FileFormatError, StoreError
 from probefusion.gallery.connections import Connections
 from probefusion.gallery.schema import TABLES
-from probefusion.gallery.sql_reader import Session, SqlReader, find_collection
+from probefusion.gallery.sql_reader import SqlReader, find_collection
 from probefusion.gallery.sql_rows import check_id, check_text, storable
 from probefusion.gallery.sql_writer import SqlWriter
 from probefusion.gallery.sqlite_file import (
@@ -24,12 +23,10 @@ from probefusion.gallery.sqlite_file import (
     prepare,
     translated,
 )
+from probefusion.gallery.sqlite_session import SqliteSession, rolled_back
 from probefusion.gallery.store import Reader, Store, Writer
 
 __all__ = ["SqliteStore"]
-
-_AT_A_TIME = 1000
-"""Rows that a stream fetches at a time."""
 
 _POLL = 0.03
 """Seconds between two looks for a newer revision."""
@@ -42,11 +39,11 @@ class SqliteStore(Store):
     """A gallery in a file of SQLite.
 
     Many processes and threads may read while one writes; writers take turns at a lock file. What was written is on
-    the disk before a block of `writing` ends (synchronous=FULL). The file, its log and its lock are readable by
+    the disk before a block of `writing` ends (synchronous=FULL). The file, its log and its locks are readable by
     their owner alone.
 
     Args:
-        path: The file; `-wal`, `-shm` and `.lock` lie beside it. Network folders are not safe.
+        path: The file; `-wal`, `-shm`, `.lock` and `.turn` lie beside it. Network folders are not safe.
         create: Whether to make it where there is none.
         timeout: Seconds to wait for other writers, >= 0.
 
@@ -160,12 +157,7 @@ class SqliteStore(Store):
         """
         self._connections.check()
         remaining = [f"the backup {copy} keeps them; delete it" for copy in backups(self._path)]
-        with (
-            locked(self._path, self._timeout),
-            translated(self._path),
-            closing(connect(self._path, self._timeout)) as connection,
-        ):
-            self._check_same_file()
+        with locked(self._path, self._timeout), translated(self._path), self._alone() as connection:
             try:
                 connection.execute("VACUUM")
             except sqlite3.OperationalError as error:
@@ -196,8 +188,8 @@ class SqliteStore(Store):
                 else f"{wrong[0][0]} has a row that names nothing"
             )
             raise FileFormatError(
-                f"{self.address}: expected a whole database, got a damaged one ({reason}). "
-                "Restore it from a backup."
+                f"{self.address}: expected a whole database, got a damaged one ({reason}); nothing was "
+                "changed. Restore it from a backup."
             )
 
         for collection in self.collections():
@@ -235,7 +227,14 @@ class SqliteStore(Store):
         self._connections.close()
 
     @contextmanager
-    def _changing(self, *, keep: bool = True) -> Iterator[_SqliteSession]:
+    def _alone(self) -> Iterator[sqlite3.Connection]:
+        """A connection outside of any transaction."""
+        self._check_same_file()
+        with closing(connect(self._path, self._timeout)) as connection:
+            yield connection
+
+    @contextmanager
+    def _changing(self, *, keep: bool = True) -> Iterator[SqliteSession]:
         self._connections.check()
         with locked(self._path, self._timeout), self._transaction("BEGIN IMMEDIATE") as session:
             self._check_same_file()
@@ -243,27 +242,33 @@ class SqliteStore(Store):
             yield session
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[_SqliteSession]:
+    def _transaction(self, begin: str) -> Iterator[SqliteSession]:
         with translated(self._path):
             connection = self._connections.take()
-        whole = False
         try:
             with translated(self._path):
                 connection.execute(begin)
                 check_version(self._path, connection.execute("PRAGMA user_version").fetchone()[0])
-            session = _SqliteSession(connection, self._path, writes=begin != "BEGIN")
+            session = SqliteSession(connection, self._path, writes=begin != "BEGIN")
             try:
                 yield session
             finally:
                 session.end()
-            with translated(self._path):
-                connection.execute("COMMIT" if session.keep else "ROLLBACK")
-            whole = True
+            if session.keep:
+                self._commit(session)
         finally:
-            if whole or _rolled_back(connection):
+            if rolled_back(connection):
                 self._connections.give_back(connection)
             else:
                 connection.close()
+
+    def _commit(self, session: SqliteSession) -> None:
+        if session.failed:
+            raise StoreError(
+                f"{self.address}: a statement of the block failed before its end; nothing was changed"
+            )
+        with translated(self._path):
+            session.connection.execute("COMMIT")
 
     def _identity(self) -> tuple[int, int]:
         try:
@@ -278,63 +283,3 @@ class SqliteStore(Store):
                 f"{self.address}: the file was deleted or replaced since it was opened; nothing was changed. "
                 "Open the gallery again."
             )
-
-
-class _SqliteSession(Session):
-    """A transaction; `keep` says whether it is to be committed."""
-
-    def __init__(self, connection: sqlite3.Connection, path: Path, *, writes: bool) -> None:
-        self.keep = False
-        self._connection = connection
-        self._path = path
-        self._writes = writes
-        self._cursors: list[sqlite3.Cursor] = []
-
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._translated():
-            return self._connection.execute(statement, values).fetchall()
-
-    def stream(self, statement: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        if self._writes:  # rows that change while a cursor is open may come twice or not at all
-            yield from self.rows(statement, values)
-            return
-        with self._translated():
-            cursor = self._connection.execute(statement, values)
-            self._cursors.append(cursor)
-            rows = cursor.fetchmany(_AT_A_TIME)
-        while rows:
-            yield from rows
-            with self._translated():
-                rows = cursor.fetchmany(_AT_A_TIME)
-
-    def run(self, statement: str, values: Sequence[Any] = ()) -> int:
-        with self._translated():
-            return self._connection.execute(statement, values).rowcount
-
-    def run_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
-        with self._translated():
-            self._connection.executemany(statement, rows)
-
-    def end(self) -> None:
-        """Lets go of the snapshot: a cursor that is open would keep it."""
-        self.ended = True
-        for cursor in self._cursors:
-            cursor.close()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        if self.ended:
-            raise ConfigError(
-                "the block that this reader or writer belongs to is over; open a new one"
-            )
-        with translated(self._path):
-            yield
-
-
-def _rolled_back(connection: sqlite3.Connection) -> bool:
-    """Whether a connection could be brought back to a state in which it can be used again."""
-    try:
-        connection.rollback()
-    except sqlite3.Error:
-        return False
-    return not connection.in_transaction

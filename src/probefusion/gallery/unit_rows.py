@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import InvalidInputError, ShapeError
+from probefusion.errors import InvalidInputError
 from probefusion.types import FloatArray
 
 __all__ = ["UnitRows", "grown"]
@@ -21,7 +21,7 @@ class UnitRows:
     """N unit vectors, row by row without gaps, and whose they are.
 
     Room grows by half when it is used up, so that N single additions cost O(N). A removal moves the
-    last row to the free place.
+    last row to the free place and blanks where it was.
 
     Args:
         dim: D.
@@ -61,21 +61,22 @@ class UnitRows:
             )
         return [self.places[name] for name in ids]
 
+    def make_room(self, num_rows: int) -> None:
+        """Sees to it that so many rows fit."""
+        self._room = grown(self._room, num_rows)
+
     def put(self, ids: list[str], vectors: FloatArray) -> npt.NDArray[np.intp]:
         """Appends new ids and gives known ones their new vector.
 
+        Args:
+            ids: K ids, each once.
+            vectors: (K, D) float32.
+
         Returns:
             The rows that were written, in the order of `ids`.
-
-        Raises:
-            ShapeError: If there is not one vector for each id. Nothing has changed then.
         """
-        if len(ids) != len(vectors):
-            raise ShapeError(
-                f"vectors: expected one row per id ({len(ids)}), got {len(vectors)} rows."
-            )
         new = [name for name in ids if name not in self.places]
-        self._room = grown(self._room, len(self) + len(new))
+        self.make_room(len(self) + len(new))
         self.places.update(zip(new, range(len(self), len(self) + len(new)), strict=True))
         self.ids.extend(new)
         written = np.array([self.places[name] for name in ids], dtype=np.intp)
@@ -93,6 +94,7 @@ class UnitRows:
         if place != last:
             self.ids[place], self.places[moved] = moved, place
             self._room[place] = self._room[last]
+        self._room[last] = 0  # who was taken out is not kept in free room
         return place, last
 
 

@@ -9,6 +9,7 @@ from probefusion.embedders import Embedder
 from probefusion.errors import ConfigError, MismatchError, ShapeError, UnknownNameError
 from probefusion.gallery.changing import Changing, new_id
 from probefusion.gallery.core import embedder_fingerprint
+from probefusion.gallery.features import to_bytes
 from probefusion.gallery.looking import Looking
 from probefusion.gallery.material import read_material
 from probefusion.gallery.models import FuserChoice, serving, source_of
@@ -119,7 +120,8 @@ class Versions(Looking):
 
         Raises:
             UnknownNameError: If there is no such contribution.
-            EmbedderMismatchError, ShapeError: If no model is of that embedder, or the images are not as many.
+            MismatchError, ShapeError: If no model is of that embedder, or the images are not as many.
+            ConfigError: If a contribution keeps something else of that embedder already.
         """
         with self._changing("embed anew") as change:
             for item, what in embeddings.items():
@@ -232,11 +234,18 @@ class Versions(Looking):
             raise ConfigError(
                 f"contribution {row.id}: expected embeddings, got a state. Give the embeddings."
             )
+        known = self._parts.plain(change.writer, row, material.embedder)
+        if known is not None:
+            if known == to_bytes(kept):
+                return  # as when one goes on after an interruption
+            raise ConfigError(
+                f"contribution {row.id}: it keeps something else of {material.embedder} already, and contributions do "
+                f"not change. See missing(model) for what is left to do."
+            )
         change.add_payload(row, kept)
         change.subjects[row.id] = None
         if row.person_id is not None:
             change.touched[row.person_id] = None
-        self._parts.cache.drop(row.id)
 
 
 def _model(reader: Reader, model: str) -> ModelRow:

@@ -101,6 +101,8 @@ class Fused:
     Args:
         template: The template, with the weight of each image unless a saved state was among the inputs.
         state: The state, to which images can be added later; None if the fuser has none.
+        images: The embeddings of the images that were used, as one set, which a gallery keeps; None if states or videos
+            are among the inputs, or the sets do not go together.
         sources: Names of the images, one each, in the order of the weights; None if none is known.
         skipped: Images that were left out, with reasons.
         problems: What went wrong while reading videos, in words.
@@ -110,7 +112,7 @@ class Fused:
         num_tracks: Most tracks, each of one person, in a video of the inputs (the one with the most images was
             taken); 0 without a video.
         was_stopped: Whether reading was ended early on request.
-        screening: Whether the images, as they were given, are of one person; None if none were there to be judged.
+        screening: Whether the images, as they were given, are of one person, or why nobody looked.
         face_choice: How faces were chosen in photos of several; None if there were none.
         usability: What can be expected of the template, from its state.
         gain: Predicted gain over the plain mean, in similarity to a clean image; None where it is not known.
@@ -118,6 +120,7 @@ class Fused:
 
     template: Template
     state: FusionState | None = None
+    images: EmbeddingSet | None = field(default=None, repr=False)
     sources: tuple[str, ...] | None = None
     skipped: tuple[SkippedImage, ...] = ()
     problems: tuple[str, ...] = ()
@@ -197,6 +200,7 @@ class FusedPeople:
             is not usable, in words.
         faces: What is to be known of the face of each photo that was used.
         screenings: Whether each person's images, as they were given, are of one person, by name.
+        usabilities: What can be expected of each person's template, by name.
     """
 
     templates: TemplateSet
@@ -204,6 +208,7 @@ class FusedPeople:
     problems: tuple[str, ...] = ()
     faces: tuple[FaceFacts, ...] = ()
     screenings: Mapping[str, Screening] = field(default_factory=dict, repr=False)
+    usabilities: Mapping[str, Usability] = field(default_factory=dict, repr=False)
 
     @property
     def notes(self) -> list[str]:

@@ -109,7 +109,7 @@ def test_every_flipped_bit_is_noticed():
     for place in range(len(data)):
         flipped = bytearray(data)
         flipped[place] ^= 1 << int(rng.integers(8))
-        with pytest.raises((FileFormatError, IntegrityError), match="^visit 3:"):
+        with pytest.raises((FileFormatError, IntegrityError), match=r"^visit 3:"):
             from_bytes(bytes(flipped), origin="visit 3")
 
 

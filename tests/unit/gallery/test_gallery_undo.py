@@ -4,8 +4,8 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from gallery_people import MadeUp, stored_bits
 
+from gallery_people import MadeUp, stored_bits
 from probefusion.errors import ConflictError, UnknownNameError, UnsupportedOperationError
 from probefusion.fusion import MeanFuser, NormWeightedFuser
 from probefusion.gallery import Gallery

@@ -18,7 +18,7 @@ from probefusion.errors import (
     NonFiniteError,
     ShapeError,
 )
-from probefusion.gallery import Hits, SearchIndex, candidate_scan
+from probefusion.gallery import Hits, SearchIndex, candidate_scan, int8_kernel, unit_rows
 from probefusion.gallery.index import _INT8_PAYS
 
 
@@ -99,7 +99,7 @@ def test_equal_to_the_plain_search(data: st.DataObject) -> None:
     except MissingExtraError:
         pass
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
-    dim = data.draw(st.sampled_from([1, 2, 3, 16, 31, 64, 129]), label="dim")
+    dim = data.draw(st.sampled_from([1, 2, 3, 16, 31, 64, 129, 257]), label="dim")
     kinds = data.draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=3), label="kinds")
     parts = [hard_vectors(kind, int(rng.integers(1, 80)), dim, rng) for kind in kinds]
     vectors = np.concatenate(parts)[rng.permutation(sum(map(len, parts)))]
@@ -256,6 +256,21 @@ def test_refused_changes_change_nothing(kernel: str) -> None:
     assert bits(index.search(np.eye(3)[:1])[0]) == before
 
 
+def test_without_memory_nothing_changes(kernel: str, rng: np.random.Generator) -> None:
+    index = SearchIndex(8, kernel)
+    index.put(["a", "b"], np.eye(8)[:2])
+    before = bits(index.search(np.eye(8)[:1])[0])
+    many = [str(place) for place in range(200)]
+    vectors = unit(rng.standard_normal((200, 8)))
+    module = unit_rows if kernel == "float32" else int8_kernel
+    with mock.patch.object(module, "grown", side_effect=MemoryError), pytest.raises(MemoryError):
+        index.put(many, vectors)
+    assert index.ids == ("a", "b")
+    assert bits(index.search(np.eye(8)[:1])[0]) == before
+    index.put(["c"], np.eye(8)[:1])
+    assert index.search(np.eye(8)[:1], top_k=2)[0].ids == ("a", "c")
+
+
 @pytest.mark.parametrize(
     ("queries", "asked", "kind", "told"),
     [
@@ -340,6 +355,20 @@ def test_auto_takes_the_kernel_that_pays(rng: np.random.Generator) -> None:
     assert "kernel int8" in repr(index)
     index.remove(names[-1:])
     assert list(map(bits, index.search(vectors[:3]))) == list(map(bits, before))
+
+
+def test_nothing_of_a_removed_template_stays_in_free_room(
+    kernel: str, rng: np.random.Generator
+) -> None:
+    index = SearchIndex(16, kernel)
+    index.put([str(place) for place in range(100)], unit(rng.standard_normal((100, 16))))
+    index.remove([str(place) for place in range(0, 100, 3)])
+    assert len(index) == 66
+    assert not index._rows._room[66:].any()
+    assert index._rows._room[:66].any(axis=1).all()
+    if index._int8 is not None:
+        assert not index._int8._codes[66:].any()
+        assert index._int8._codes[:66].any(axis=1).all()
 
 
 def test_room_grows_in_proportion(rng: np.random.Generator) -> None:

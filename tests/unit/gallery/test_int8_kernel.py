@@ -79,8 +79,9 @@ def test_no_similarity_is_outside_its_bounds(
         assert allowed.max() < (2e-4 if product.residuals is None else 0.01 + np.sqrt(dim) / 100)
 
 
-def test_blocks_are_rows_of_the_whole(rng: np.random.Generator) -> None:
-    rows = hard_vectors("random", 50, 33, rng)
+@pytest.mark.parametrize("dim", [33, 300])
+def test_blocks_are_rows_of_the_whole(dim: int, rng: np.random.Generator) -> None:
+    rows = hard_vectors("random", 50, dim, rng)
     for queries in (rows[:1], rows[:4]):
         for product in (Float32Product(rows, queries), Int8Product(Int8Rows(rows), queries)):
             whole = product.block(0, 50)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import stat
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +18,11 @@ from probefusion.errors import (
     MismatchError,
     MissingFileError,
     MissingKeyError,
+    ProbeFusionError,
     SealError,
     StoreBusyError,
 )
+from probefusion.gallery.encryption import DataKey
 from probefusion.gallery.keys import KeyStore
 from probefusion.gallery.master_key import WRAP_MARK, KeyWrap, MasterKey, derive
 
@@ -199,6 +204,57 @@ def read_all(path: Path, ids: list[str]) -> None:
         assert len(keys.get_many(ids)) == len(ids)
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("wrapped", 5), ("wrapped", "text"), ("wrapped", b""), ("id", b"\xff\xfe")],
+)
+def test_values_of_another_type_are_refused(
+    column: str, value: object, store: KeyStore, path: Path
+) -> None:
+    (key,) = store.make_keys(1)
+    connection = sqlite3.connect(path)
+    statement = (
+        "UPDATE keys SET wrapped = ?"
+        if column == "wrapped"
+        else "UPDATE keys SET id = CAST(? AS TEXT)"
+    )
+    connection.execute(f"{statement} WHERE seq = 2", (value,))
+    connection.commit()
+    connection.close()
+    if column == "wrapped":
+        with pytest.raises(SealError, match="does not open"):
+            store.get(key.id)
+    else:
+        with pytest.raises(MissingKeyError, match="is not in key file"):
+            store.get(key.id)
+        with pytest.raises(FileFormatError, match="Restore it from its backup"):
+            store.ids()
+
+
+def test_flipped_bits_give_no_wrong_key(store: KeyStore, path: Path) -> None:
+    """Either an error of ours, or the very keys; one that is damaged may be missing, never another."""
+    made = {key.id: key for key in store.make_keys(60)}
+    store.close()
+    path.with_name(path.name + "-journal").unlink()
+    whole, rng = path.read_bytes(), random.Random(0)
+    outcomes: Counter[str] = Counter()
+    for _ in range(300):
+        changed = bytearray(whole)
+        changed[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        path.write_bytes(changed)
+        try:
+            with KeyStore(path, MASTER, read_only=True) as keys:
+                found = keys.get_many(made)
+        except ProbeFusionError as error:
+            outcomes[type(error).__name__] += 1
+            continue
+        assert all(made[key_id] == key for key_id, key in found.items())
+        outcomes["read"] += 1
+    assert outcomes["read"] > 0
+    assert outcomes["SealError"] > 0
+    assert outcomes["FileFormatError"] > 0
+
+
 def test_reading_alone_changes_nothing(store: KeyStore, path: Path) -> None:
     made = store.make_keys(3)
     root = store.derive("audit")
@@ -261,6 +317,41 @@ def test_a_busy_file_is_told(store: KeyStore, path: Path) -> None:
         connection.execute("ROLLBACK")
         assert len(keys.make_keys(1)) == 1
     connection.close()
+
+
+def test_threads_use_one_store_while_the_master_key_changes(store: KeyStore, path: Path) -> None:
+    made: list[DataKey] = []
+    errors: list[Exception] = []
+
+    def use() -> None:
+        try:
+            for _ in range(15):
+                keys = store.make_keys(2)
+                assert len(store.get_many(key.id for key in keys)) == 2
+                made.extend(keys)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            errors.append(error)
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for master in (OTHER, MASTER) * 5:
+        assert store.rotate(master) == ()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    store.close()
+    with KeyStore(path, MASTER) as again:
+        assert again.get_many(key.id for key in made) == {key.id: key for key in made}
+        assert again.count()["kept"] == 120
+
+
+def test_ids_may_come_from_the_store_itself(store: KeyStore) -> None:
+    made = store.make_keys(3)
+    ids = (store.get(key.id).id for key in made)
+    assert len(store.get_many(ids)) == 3
+    assert store.destroy(store.get(key.id).id for key in made[:2]) == ()
+    assert store.count() == {"kept": 1, "destroyed": 2}
 
 
 def test_a_closed_store_is_told(store: KeyStore) -> None:

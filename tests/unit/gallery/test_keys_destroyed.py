@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import key_file_processes
@@ -14,6 +15,7 @@ import pytest
 
 from probefusion.errors import ConfigError, MismatchError, MissingKeyError
 from probefusion.gallery.encryption import Cipher, Place
+from probefusion.gallery.key_file import KeyFile
 from probefusion.gallery.keys import KeyStore
 from probefusion.gallery.master_key import WRAP_MARK, MasterKey
 
@@ -131,6 +133,24 @@ def test_others_notice_a_new_master_key(store: KeyStore, path: Path) -> None:
     assert store.count() == {"kept": 1, "destroyed": 0}
 
 
+def test_keys_are_found_at_the_moment_of_the_change(
+    store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (key,) = store.make_keys(1)
+    found = []
+    writing = type(store._file).writing
+
+    @contextmanager
+    def observed(self: KeyFile, *, wait: float | None = None) -> Iterator[sqlite3.Connection]:
+        with writing(self, wait=wait) as connection:
+            yield connection
+        found.append(store.get(key.id))  # as another thread would
+
+    monkeypatch.setattr(type(store._file), "writing", observed)
+    assert store.rotate(OTHER) == ()
+    assert found == [key, key]
+
+
 def test_an_open_reader_is_told_and_the_rest_is_done_later(store: KeyStore, path: Path) -> None:
     gone, kept = store.make_keys(2)
     before = wrapped_by_id(path)
@@ -207,3 +227,32 @@ def test_a_journal_of_another_kind_is_given_up(store: KeyStore, path: Path) -> N
         assert not path.with_name(path.name + "-wal").exists()
         again.close()
     assert fragments_left(path, before[gone.id]) == []
+
+
+def test_behind_a_link_the_journal_is_cleaned_too(path: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link, target = path, elsewhere / "target.keys"
+    KeyStore(target, MASTER, make=True).close()
+    link.symlink_to(target)
+    with KeyStore(link, MASTER) as keys:
+        made = keys.make_keys(500)
+        gone, kept = made[::50], made[1]
+        before = wrapped_by_id(target)
+        assert keys.destroy([key.id for key in gone]) == ()
+        assert keys.get(kept.id) == kept
+    assert [fragments_left(target, before[key.id]) for key in gone] == [[]] * 10
+    assert fragments_left(target, before[kept.id]) == ["target.keys"]
+
+
+def test_where_one_cannot_look_all_is_written_anew(
+    store: KeyStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(store._file), "may_have_stale_copies", lambda self: True)
+    gone, kept = store.make_keys(2)
+    before = wrapped_by_id(path)
+    assert store.destroy([gone.id]) == ()
+    assert store.get(kept.id) == kept
+    store.close()
+    assert fragments_left(path, before[gone.id]) == []
+    assert len(fragments_left(path, before[kept.id])) == 1

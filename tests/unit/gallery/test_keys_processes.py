@@ -55,7 +55,7 @@ def test_both_sides_of_a_fork_use_the_file(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     KeyStore(path, MASTER, make=True).close()
     process = started("fork", path, MASTER, "")
-    assert process.communicate()[0] == "6 0 11\n"
+    assert process.communicate()[0] == "6 True 0 11\n"
 
 
 def test_killed_in_the_middle_of_a_new_master_key(tmp_path: Path) -> None:
