@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from probefusion.cli.gallery_added import added_facts, tell_added
+from probefusion.cli.gallery_adding import added_facts, tell_added
 from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
 from probefusion.cli.gallery_told import report_change
 
@@ -46,9 +46,9 @@ def _accept(options: argparse.Namespace) -> int:
     with open_gallery(options) as gallery:
         added = gallery.accept(options.contribution)
     if options.json:
-        print(json.dumps(added_facts(options, "accept", added), indent=2))
+        print(json.dumps(added_facts(added, options, "accept"), indent=2))
     else:
-        tell_added(options, added)
+        tell_added(added, options)
     return 0
 
 
