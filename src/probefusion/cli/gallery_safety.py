@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from typing import Any
@@ -84,8 +85,13 @@ def _audit(options: argparse.Namespace) -> int:
 
 
 def _new_key(options: argparse.Namespace) -> int:
+    from probefusion.errors import OutputExistsError
     from probefusion.gallery import write_master_key
 
+    if os.path.lexists(options.file):
+        raise OutputExistsError(
+            f"{options.file}: expected a new file, and there is one: a key is never overwritten. Name another."
+        )
     key = write_master_key(options.file)
     if options.json:
         print(json.dumps({"file": options.file, "fingerprint": key.fingerprint}, indent=2))
