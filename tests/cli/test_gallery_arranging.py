@@ -17,7 +17,7 @@ def library(tmp_path):
     path = tmp_path / "library.db"
     with Gallery(path, fuser="mean") as gallery:
         for row, name in enumerate(("ann", "bob", "cid")):
-            gallery.enroll(name, np.eye(3, 64)[[row, row]])
+            gallery.enroll(name, np.eye(3, 64)[[row, row]] * [[1.0], [2.0]])
     return path
 
 
@@ -49,7 +49,8 @@ def test_split_gives_named_images(command, library):
 
 def test_forget_asks_and_gives_a_receipt(command, library):
     code, _, err = command("gallery", "forget", library, "ann")
-    assert code == 1 and "--yes" in err
+    assert code == 1
+    assert "--yes" in err
     code, out, _ = command("gallery", "forget", library, "ann", "--yes", "--json")
     assert (code, json.loads(out)["status"]) == (0, "erased")
     assert command("gallery", "list", library)[1].split() == ["bob", "cid"]
@@ -66,6 +67,14 @@ def test_another_fuser_serves_and_is_rolled_back(command, library):
     assert json.loads(command("gallery", "stats", library, "--json")[1])["model"]["id"] != model
 
 
+def test_a_fuser_that_cannot_fuse_what_is_kept_leaves_no_model(command, tmp_path):
+    path = tmp_path / "unit.db"
+    with Gallery(path, fuser="mean") as gallery:
+        gallery.enroll("ann", np.eye(2, 64))
+    assert command("gallery", "re-fuse", path, "--fuser", "norm-weighted")[0] == 1
+    assert len(json.loads(command("gallery", "models", path, "--json")[1])["models"]) == 1
+
+
 def test_keys_are_rotated_and_the_old_one_is_refused(command, tmp_path):
     old, new, path = tmp_path / "old", tmp_path / "new", tmp_path / "sealed.db"
     assert command("gallery", "new-key", old)[0] == command("gallery", "new-key", new)[0] == 0
@@ -77,13 +86,15 @@ def test_keys_are_rotated_and_the_old_one_is_refused(command, tmp_path):
     assert command("gallery", "list", path, "--keys", old)[0] == 1
     assert command("gallery", "list", path, "--keys", new)[1] == "ann\n"
     code, out, _ = command("gallery", "audit", path, "--keys", new)
-    assert code == 0 and "0 faults, signatures checked" in out
+    assert code == 0
+    assert "0 faults, signatures checked" in out
 
 
 @pytest.mark.parametrize("name", ["", "x" * 10_000_000, "a\x00b", "'; DROP TABLE people; --"])
 def test_hostile_names_change_nothing(command, library, name):
     code, _, err = command("gallery", "show", library, name)
-    assert code == 1 and len(err) < 2000
+    assert code == 1
+    assert len(err) < 2000
     assert command("gallery", "list", library)[1].split() == ["ann", "bob", "cid"]
 
 

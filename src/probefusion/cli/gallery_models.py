@@ -68,10 +68,18 @@ def _models(options: argparse.Namespace) -> int:
 
 def _re_fuse(options: argparse.Namespace) -> int:
     from probefusion.cli.phases import progress_by_unit
+    from probefusion.errors import ProbeFusionError
 
     with open_gallery(options) as gallery, progress_by_unit({"people": "fusing"}) as show:
         model = options.model or gallery.add_model(fuser=options.fuser)
-        missing = gallery.re_fuse(model, progress=lambda done, total: show("people", done, total))
+        try:
+            missing = gallery.re_fuse(
+                model, progress=lambda done, total: show("people", done, total)
+            )
+        except ProbeFusionError:
+            if options.model is None:  # it would stand in the way of every later change
+                gallery.drop_model(model)
+            raise
         revision = gallery.revision
         num_people = len(gallery)
     if options.json:
