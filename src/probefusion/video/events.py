@@ -45,7 +45,7 @@ class VideoEvent:
         kind: "appeared", "updated" or "left", see `watch_video`.
         time: Seconds since the start when it was found out; never less than that of the event before.
         person: The person at that time.
-        match: The search of the gallery with its template, or None without a gallery.
+        match: The search of stills or gallery with its template, or None without them.
     """
 
     kind: EventKind
