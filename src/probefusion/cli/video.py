@@ -224,7 +224,6 @@ def _process(
         check_not_input(path, [options.video, *(options.gallery or ())])
     pipeline = pipeline_of(options)
     search = {"false_match_rate": options.fmr, "threshold": options.threshold}
-    listening = {"on_event": _print_event} if options.events else {}
     with _opened_gallery(pipeline, options) as known:
         with progress_bar("reading", unit="frames") as show:
             clip = pipeline.read_video(
@@ -233,8 +232,8 @@ def _process(
                 settings=video_settings(options),
                 progress=_counting(show, stop),
                 should_stop=stop,
+                on_event=_print_event if options.events else None,
                 **search,
-                **listening,
             )
         with clip:
             if options.merge_tracks is not None:

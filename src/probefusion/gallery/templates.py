@@ -54,9 +54,12 @@ class Templates(GalleryCore):
 
         Returns:
             That of the model that serves where it is of this embedder, else of another that is; None if none is.
+            Before anybody was enrolled it is the fuser that this gallery was opened with, None for "auto".
         """
         with self._reading() as reader:
             rows = reader.models()
+        if not rows and self._fusers.given != "auto":
+            return self._fusers.load(self._fusers.given, embedder).fingerprint
         found = sorted(
             (row for row in rows if row.embedder == embedder),
             key=lambda row: row.status != "serving",

@@ -108,7 +108,7 @@ def _is_address(path: str | Path) -> bool:
     text = os.fspath(path)
     if text.startswith(_SERVERS) or text.lower().endswith(_SUFFIXES):
         return True
-    if not os.path.isfile(text):
+    if not Path(text).is_file():
         return False
-    with open(text, "rb") as stream:
+    with Path(text).open("rb") as stream:
         return stream.read(len(_SQLITE)) == _SQLITE

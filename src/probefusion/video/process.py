@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,7 +121,7 @@ def watch_video(
         fuser: As for `process_video`.
         settings: How; None takes the defaults.
         stills: Whom to look for at each event, or None: stills made with the same embedder and fuser, or a
-            `Gallery`, in which somebody enrolled meanwhile is found at once. Left open.
+            `Gallery`, in which somebody who was enrolled after one event is found at the next. Left open.
         false_match_rate: Rate of false matches per comparison to decide at: by the fuser's calibrated
             threshold for stills, in a `Gallery` by that for the two templates (`fmr` of `Gallery.search`).
         threshold: A similarity to decide at instead, or None.
@@ -205,8 +205,8 @@ def process_video(
             if on_event is not None:
                 on_event(event)
         people = run.people()
-        for person in people if search is not None else ():
-            person.match = search(person.template)
+        for person in people:
+            person.match = None if search is None else search(person.template)
     except BaseException:
         row_file.close()
         raise
@@ -311,8 +311,8 @@ class _Run:
                 people.append(Person([track], self._fuser))
         return sorted(people, key=lambda person: (-person.num_images, person.number))
 
-    def _told(self) -> list[VideoEvent]:
-        return [] if self._log is None else self._log.take()
+    def _told(self) -> Iterable[VideoEvent]:
+        return () if self._log is None else self._log.take()
 
     def _take(self, frame: VideoFrame, search: FrameSearch) -> None:
         """Finds the faces of a frame; goes on with them once enough are together."""

@@ -191,16 +191,17 @@ def event_facts(event: VideoEvent) -> dict[str, Any]:
 def _match_facts(match: Match | None) -> dict[str, Any] | None:
     if match is None:
         return None
+    candidates = [_rounded(asdict(candidate)) for candidate in match.candidates]
     facts = {
         "name": match.name,
         "is_match": match.is_match,
         "threshold": match.threshold,
         "false_match_rate": match.false_match_rate,
-        "candidates": [_rounded(asdict(candidate)) for candidate in match.candidates],
+        "candidates": candidates,
     }
     if match.result is None:
         return facts
-    for candidate, person in zip(facts["candidates"], match.result.candidates, strict=True):
+    for candidate, person in zip(candidates, match.result.candidates, strict=True):
         candidate["person_id"] = person.person_id
         candidate["threshold"] = None if person.threshold is None else round(person.threshold, 6)
         candidate["is_match"] = person.is_match
