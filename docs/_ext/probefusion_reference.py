@@ -54,10 +54,10 @@ def _entry(module: str, name: str, value: Any) -> list[str]:
 
 
 def _is_made_of_parts(value: type) -> bool:
-    """Whether all bases are parts of the class in modules beside it, whose names are not public."""
+    """Whether its bases are several parts of the class in modules beside it, whose names are not public."""
     room = value.__module__.rpartition(".")[0]
     public = getattr(importlib.import_module(room), "__all__", ())
-    return value.__bases__ != (object,) and all(
+    return len(value.__bases__) > 1 and all(
         base.__module__.rpartition(".")[0] == room and base.__name__ not in public
         for base in value.__bases__
     )

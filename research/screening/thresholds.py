@@ -19,10 +19,10 @@ import numpy as np
 
 from probefusion.evaluation.calibration_sets import read_faces
 from probefusion.evaluation.threshold_evidence import make_calibration
+from probefusion.fusion.decisions import asked_of_pairs, asked_of_searches
 from probefusion.fusion.fit_non_mated import Sets
 from probefusion.metrics.tails import rate_per_comparison
 from probefusion.pipeline.calibration_data import FALSE_MATCH_RATES, fused_sets
-from probefusion.pipeline.decisions import asked_of_pairs, asked_of_searches
 from probefusion.zoo import load_embedder, load_fuser
 
 RATES = (1e-2, 1e-3, 1e-4)

@@ -124,6 +124,7 @@ def test_one_person_is_searched_in_a_file_of_many(tmp_path, command, people, enr
     assert out.splitlines() == [
         f"bob  {expected[1]:7.4f}",
         "and 2 less similar (--top 3 lists all)",
+        "the person: one person? cannot be told: embeddings of 16 dimensions, and it takes 64",
     ]
     found = Pipeline(fuser="mean").search(tmp_path / "bob.npz", TemplateSet.load(enrolled))
     assert [comparison.ids[1] for comparison in found] == names

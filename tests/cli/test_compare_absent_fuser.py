@@ -38,7 +38,7 @@ def test_a_set_is_not_fused_without_it(command, template, tmp_path, rng):
     assert f"probefusion models pull {NAME}" in err
     code, _, err = command("fuse", images, "--fuser", "exact", "--json")
     assert code == 1
-    assert "probefusion models pull exact.mobilefacenet_128d-lfw112.r2" in err
+    assert "probefusion models pull exact.mobilefacenet_128d-lfw112.r3" in err
 
 
 def test_a_set_whose_fuser_is_not_here_is_told_of_it(command, template, tmp_path, rng):
@@ -47,5 +47,5 @@ def test_a_set_whose_fuser_is_not_here_is_told_of_it(command, template, tmp_path
     code, _, err = command("fuse", images, "-o", tmp_path / "fused.npz")
     assert code == 0
     assert "fuser: mean" in err
-    assert "probefusion models pull exact.mobilefacenet_128d-lfw112.r2" in err
+    assert "probefusion models pull exact.mobilefacenet_128d-lfw112.r3" in err
     assert Template.load(tmp_path / "fused.npz").fuser.startswith("mean")

@@ -48,10 +48,14 @@ def test_a_template_of_each_person(command, two_people, tiny_embedder, tmp_path,
     code, out, err = command(*arguments, "--json")
     assert code == 3  # an image was skipped
     facts = json.loads(out)
-    assert facts["people"] == [
-        {"id": "person_03", "num_images": 4},
-        {"id": "person_07", "num_images": 4},
+    assert [(person["id"], person["num_images"]) for person in facts["people"]] == [
+        ("person_03", 4),
+        ("person_07", 4),
     ]
+    for person in facts["people"]:
+        assert person["usability"]["verdict"] == "not known"
+        assert person["screening"]["verdict"] == "cannot tell"
+        assert "16 dimensions" in person["screening"]["reason"]
     assert facts["fuser"] == "mean@1"
     assert len(facts["skipped"]) == 1
     assert "skipped 1 images" in err

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from planted_people import planted
+from planted_people import PlantedEmbedder, planted
 
 from probefusion.fusion import MeanFuser
 from probefusion.fusion.universal import UniversalFuser
@@ -123,3 +123,30 @@ def test_two_of_the_options_are_refused(command, mixed) -> None:
     code, _, err = command("fuse", mixed, "--json", "--strict", "--drop-outliers")
     assert code == 2
     assert "not allowed with" in err
+
+
+def test_json_of_people_has_usability_and_screening_of_each(command, tmp_path, monkeypatch) -> None:
+    """Crops whose embeddings are planted: `ann` is twelve images of one person, `eve` nine of her and five others."""
+    cv2 = pytest.importorskip("cv2")
+    embedder = PlantedEmbedder()
+    monkeypatch.setattr(
+        "probefusion.pipeline.chosen_models.open_embedder", lambda *_, **__: embedder
+    )
+    for name, counts in {"ann": (12, 0), "eve": (5, 9)}.items():
+        (tmp_path / "people" / name).mkdir(parents=True)
+        for person, count in enumerate(counts):
+            for number in range(count):
+                crop = np.full((112, 112, 3), 100 * person + 50, np.uint8)
+                crop[56:] = 10 * number + 5
+                cv2.imwrite(str(tmp_path / "people" / name / f"{'ae'[person]}{number}.png"), crop)
+    code, out, err = command(
+        *("fuse", tmp_path / "people", "--people", "--aligned", "--fuser", "mean"),
+        *("-o", tmp_path / "t.npz", "--json"),
+    )
+    assert code == 3
+    ann, eve = json.loads(out)["people"]
+    assert (ann["id"], ann["screening"]["verdict"]) == ("ann", "one person")
+    assert (eve["id"], eve["screening"]["verdict"]) == ("eve", "several people")
+    assert eve["screening"]["parts"][1]["weight"] == pytest.approx(5 / 14, abs=1e-3)
+    assert {ann["usability"]["verdict"], eve["usability"]["verdict"]} == {"not known"}
+    assert "eve: the set falls apart" in err

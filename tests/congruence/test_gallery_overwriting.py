@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,27 +22,31 @@ MARK = 16
 """Bytes that tell contents apart."""
 
 SEARCH = """
+import json
 import sys
 from pathlib import Path
-marks = {bytes.fromhex(line) for line in sys.stdin.read().split()}
+paths, marks = json.load(sys.stdin)
 found = {}
-for path in sys.argv[1:]:
-    content = Path(path).read_bytes()
-    found[path] = sum(mark in content for mark in marks)
-sys.stdout.write(repr({path: number for path, number in found.items() if number}))
+for path in paths:
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError:
+        continue  # the server has deleted it since
+    found[path] = sum(bytes.fromhex(mark) in content for mark in marks)
+json.dump({path: number for path, number in found.items() if number}, sys.stdout)
 """
 
 
 def found_in(paths: list[Path], marks: list[bytes]) -> dict[str, int]:
     """How many of the marks stand in each file; another process reads, as closing a file drops SQLite's locks."""
     done = subprocess.run(
-        [sys.executable, "-c", SEARCH, *map(str, paths)],
-        input="\n".join(mark.hex() for mark in marks),
+        [sys.executable, "-c", SEARCH],
+        input=json.dumps([[str(path) for path in paths], [mark.hex() for mark in marks]]),
         check=True,
         capture_output=True,
         text=True,
     )
-    return eval(done.stdout)  # noqa: S307 - of the lines above
+    return json.loads(done.stdout)
 
 
 def fill(store) -> dict[int, list[bytes]]:

@@ -55,6 +55,7 @@ UNRUN: dict[tuple[str, str], int] = {
     ("docs/results/rivals.md", "hours"): 1,
     ("docs/results/scale.md", "hours"): 1,
     ("docs/results/set-up-faults.md", "hours"): 1,
+    ("docs/results/smear.md", "hours"): 1,
     ("docs/results/speed.md", "hours"): 1,
     ("docs/results/strong-embedder.md", "licensed"): 1,
     ("docs/results/training.md", "hours"): 1,

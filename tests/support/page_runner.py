@@ -130,7 +130,10 @@ def _check_command(arguments: list[str], block: Block) -> None:
     elif arguments[:2] == ["python", "-m"] and arguments[2].split(".")[0] == "research":
         spec = importlib.util.find_spec(arguments[2])
         assert spec is not None, f"{block.place}: no module {arguments[2]}"
-        _check_flags(arguments[3:], Path(str(spec.origin)), block)
+        script = Path(str(spec.origin))
+        if spec.submodule_search_locations is not None:
+            script = script.with_name("__main__.py")
+        _check_flags(arguments[3:], script, block)
     elif arguments[0] == "python" and arguments[1].endswith(".py"):
         script = Path(block_root(), arguments[1])
         assert script.is_file(), f"{block.place}: no file {arguments[1]}"

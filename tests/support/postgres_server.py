@@ -25,11 +25,11 @@ class PostgresServer:
     """A server in a folder of its own, until the block ends.
 
     Args:
-        waits_for_disk: Whether commits are to outlive a loss of power; without it tests take a fraction of the time.
+        settings: Settings of the server that are not to be as they are by default.
     """
 
-    def __init__(self, *, waits_for_disk: bool = True) -> None:
-        self._waits_for_disk = waits_for_disk
+    def __init__(self, **settings: str) -> None:
+        self._settings = settings
 
     def __enter__(self) -> PostgresServer:
         # The path of a socket must be short, and the wheel's user must come through all folders above.
@@ -44,8 +44,8 @@ class PostgresServer:
         }
         self.data = self.folder / "data"
         self.start()
-        if not self._waits_for_disk:
-            self._ask("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        changes = [f"ALTER SYSTEM SET {name} = '{value}'" for name, value in self._settings.items()]
+        self._ask(*changes, "SELECT pg_reload_conf()")
         return self
 
     def start(self) -> None:

@@ -12,6 +12,12 @@ import numpy as np
 
 from probefusion.archives.archive import Archive, ArchiveRows
 from probefusion.archives.resume import Checkpoint, VectorFile
+from probefusion.archives.screened_templates import (
+    NOT_LOOKED_AT,
+    ONE_PERSON,
+    SEVERAL_PEOPLE,
+    ScreenedTemplates,
+)
 from probefusion.archives.state_store import StateStore
 from probefusion.archives.template_table import TemplateTable, scan_templates
 from probefusion.errors import ConfigError, UnsupportedOperationError
@@ -42,6 +48,11 @@ class ArchiveReport:
             same time than memory was given for.
         resumed_at: Rows that an earlier, interrupted run had done.
         fuser: Fingerprint of the fuser.
+        num_screened: Templates of which it can be told whether their images are of one person.
+        num_not_screened: Templates that were not looked at: it was not wanted, their
+            images did not fit the memory, or an interruption came between.
+        several_people: Ids of templates that fall apart, as if of several people, each with the share of the weight
+            of the lighter part.
     """
 
     num_images: int
@@ -49,6 +60,9 @@ class ArchiveReport:
     num_passes: int
     resumed_at: int
     fuser: str
+    num_screened: int = 0
+    num_not_screened: int = 0
+    several_people: tuple[tuple[int | str, float], ...] = ()
 
 
 def fuse_archive(
@@ -59,6 +73,7 @@ def fuse_archive(
     memory: int = 150_000_000,
     progress: Callable[[int, int], None] | None = None,
     force: bool = False,
+    screening: bool = True,
 ) -> ArchiveReport:
     """Fuses every template of an archive and writes them to a file.
 
@@ -77,9 +92,11 @@ def fuse_archive(
         archive: What to fuse.
         fuser: An exact fuser; its answer does not depend on the order of the rows.
         output: `.parquet` or `.npz`; templates in the order of their first row.
-        memory: Bytes for unfinished states.
+        memory: Bytes for unfinished states, and as many for images that are kept for screening.
         progress: Called with (images done, images in all).
         force: Whether an existing output may be replaced.
+        screening: Whether to look if the images of each template are of one person; up to 16 of each are looked at,
+            which takes a few milliseconds a template.
 
     Returns:
         What was done.
@@ -117,10 +134,13 @@ def fuse_archive(
         "num_templates": table.num_templates,
         "groups": [len(group) for group in groups[:1]] + [len(groups)],
     }
-    checkpoint = Checkpoint.open(work, job, store=store, num_images=table.num_images)
+    screened = ScreenedTemplates(table.num_images, fuser, memory if screening else 0)
+    checkpoint = Checkpoint.open(
+        work, job, store=store, num_images=table.num_images, screened=screened
+    )
     resumed_at = checkpoint.group * archive.num_images + checkpoint.row
     vectors = checkpoint.vectors(table.num_templates, one.sums.shape[2])
-    run = _Run(fuser, archive, table, checkpoint, store, vectors, norms_known)
+    run = _Run(fuser, archive, table, checkpoint, store, vectors, norms_known, screened)
     try:
         for group in range(checkpoint.group, len(groups)):
             run.fuse_group(group, groups, progress)
@@ -142,6 +162,12 @@ def fuse_archive(
         num_passes=len(groups),
         resumed_at=resumed_at,
         fuser=fuser.fingerprint,
+        num_screened=int(np.isin(screened.verdicts, (ONE_PERSON, SEVERAL_PEOPLE)).sum()),
+        num_not_screened=int((screened.verdicts == NOT_LOOKED_AT).sum()),
+        several_people=tuple(
+            (table.ids[row], round(float(screened.lighter[row]), 4))
+            for row in np.flatnonzero(screened.verdicts == SEVERAL_PEOPLE).tolist()
+        ),
     )
 
 
@@ -157,7 +183,9 @@ class _Run:
         store: StateStore,
         vectors: VectorFile,
         norms_known: bool,
+        screened: ScreenedTemplates,
     ) -> None:
+        self.screened = screened
         self.fuser = fuser
         self.archive = archive
         self.table = table
@@ -183,7 +211,9 @@ class _Run:
             done = rows.start + len(rows.ids)
             if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
                 self.vectors.flush()
-                self.checkpoint.save(group, done, self.remaining, self.store, self.vectors)
+                self.checkpoint.save(
+                    group, done, self.remaining, self.store, self.vectors, self.screened
+                )
                 saved = time.monotonic()
             if progress is not None:
                 progress(group * self.archive.num_images + done, total)
@@ -209,8 +239,10 @@ class _Run:
             return
         order = chosen[np.argsort(places[chosen], kind="stable")]
         owners, begins = np.unique(places[order], return_index=True)
-        sums = self.fuser.encode_many(images[order], np.append(begins, len(order)))
-        self.remaining[owners] -= np.diff(np.append(begins, len(order)))
+        ordered, borders = images[order], np.append(begins, len(order))
+        sums = self.fuser.encode_many(ordered, borders)
+        self.screened.add(ordered, owners, borders.tolist(), self.remaining)
+        self.remaining[owners] -= np.diff(borders)
         ends = self.remaining[owners] == 0
         if ends.any():
             whole = self.store.take(owners[ends]).add(Sums(*(part[ends] for part in sums)), 0)

@@ -3,7 +3,7 @@
 OUTPUT.work/job.json         archive, fuser and sizes; another job is refused
 OUTPUT.work/vectors.npy      (T, D) float32, templates finished so far
 OUTPUT.work/checkpoint.npz   group, row, images to come per template, states of unfinished templates, and a
-                             checksum of the row of each finished one in vectors.npy
+                             checksum of the row of each finished one in vectors.npy, and what screening said of it
 
 Job and checkpoint carry their hash; what releases up to 0.1 left behind has none and is read unchecked.
 """
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.archives.screened_templates import ScreenedTemplates
 from probefusion.archives.state_store import StateStore
 from probefusion.errors import FileFormatError, IntegrityError, MismatchError
 from probefusion.files import read_npz, replace_file, write_npz
@@ -32,6 +33,7 @@ __all__ = ["Checkpoint", "VectorFile"]
 _KIND = "archive_checkpoint"
 _STEP = "Delete the folder to begin anew."
 _CHECKSUMS = "checksums"
+_SCREENED = ("verdicts", "lighter")
 _KEYS = frozenset({"group", "row", "remaining", "owners", "mass", "sums", "style_sums"})
 
 
@@ -119,7 +121,12 @@ class Checkpoint:
 
     @staticmethod
     def open(
-        folder: Path, job: dict[str, Any], *, store: StateStore, num_images: npt.NDArray[np.int64]
+        folder: Path,
+        job: dict[str, Any],
+        *,
+        store: StateStore,
+        num_images: npt.NDArray[np.int64],
+        screened: ScreenedTemplates,
     ) -> Checkpoint:
         """Begins a job, or reads how far an interrupted run of the same job came.
 
@@ -128,6 +135,7 @@ class Checkpoint:
             job: What must be the same for a run to go on.
             store: Empty; gets the states of the unfinished templates.
             num_images: (T,) images of each template.
+            screened: Gets what was said of the finished templates.
 
         Raises:
             MismatchError: If the folder belongs to another job.
@@ -151,17 +159,24 @@ class Checkpoint:
         saved = folder / "checkpoint.npz"
         if saved.exists():
             arrays = read_npz(
-                saved, kind=_KIND, version=2, required=_KEYS, optional=frozenset({_CHECKSUMS})
+                saved,
+                kind=_KIND,
+                version=2,
+                required=_KEYS,
+                optional=frozenset({_CHECKSUMS, *_SCREENED}),
             )
             with reading(saved, "a checkpoint", step=_STEP):
                 checkpoint.checksums = arrays.get(_CHECKSUMS)
-                shapes = {
-                    arrays[name].shape for name in ("remaining", _CHECKSUMS) if name in arrays
-                }
+                of_all = ("remaining", _CHECKSUMS, *_SCREENED)
+                shapes = {arrays[name].shape for name in of_all if name in arrays}
                 if shapes != {num_images.shape}:
                     raise ValueError("it is of another number of templates")
                 checkpoint.group, checkpoint.row = int(arrays["group"]), int(arrays["row"])
                 checkpoint.remaining = arrays["remaining"]
+                said = [arrays.get(name, np.zeros(num_images.shape)) for name in _SCREENED]
+                screened.go_on(
+                    said[0].astype(np.int8), said[1].astype(np.float32), arrays["remaining"]
+                )
                 store.add(arrays["owners"], Sums(*(arrays[name] for name in Sums._fields)))
         return checkpoint
 
@@ -187,6 +202,7 @@ class Checkpoint:
         remaining: npt.NDArray[np.int64],
         store: StateStore,
         vectors: VectorFile,
+        screened: ScreenedTemplates,
     ) -> None:
         """Writes where the run stands; the finished templates must be on the disk already."""
         owners, states = store.open_states()
@@ -195,6 +211,8 @@ class Checkpoint:
             "row": row,
             "remaining": remaining,
             _CHECKSUMS: vectors.checksums,
+            "verdicts": screened.verdicts,
+            "lighter": screened.lighter,
             "owners": owners,
             **states._asdict(),
         }

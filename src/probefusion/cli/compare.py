@@ -21,6 +21,12 @@ from probefusion.cli.pipeline_options import (
     report_usability,
     usability_facts,
 )
+from probefusion.cli.strangers import (
+    add_strangers_options,
+    report_problems,
+    screening_facts,
+    tell_screening,
+)
 
 if TYPE_CHECKING:
     from probefusion.pipeline import Comparison, Pipeline
@@ -67,6 +73,7 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         help="templates listed for one person beside a file of many (default 10)",
     )
+    add_strangers_options(parser)
     add_fuser_option(parser)
     add_embedding_options(parser, labels=True)
     add_output_options(parser)
@@ -74,7 +81,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compares and prints; 3 if images were skipped or a side is not usable."""
+    """Compares and prints; 3 if images were skipped, or a side is not usable or seems to be of several people."""
     from probefusion.cli.phases import progress_by_unit
 
     pipeline = pipeline_of(options)
@@ -94,18 +101,33 @@ def run(options: argparse.Namespace) -> int:
     titles = {f"images of {side}": f"embedding {side}" for side in "AB"}
     with progress_by_unit(titles, units=dict.fromkeys(titles, "images")) as progress:
         comparison = pipeline.compare(
-            options.first, options.second, false_match_rate=options.fmr, progress=progress
+            options.first,
+            options.second,
+            false_match_rate=options.fmr,
+            progress=progress,
+            strangers=options.strangers,
         )
     _print_comparison(comparison, options)
+    return _warn_of(comparison, ("A: ", "B: "))
+
+
+def _warn_of(comparison: Comparison, sides: tuple[str, str]) -> int:
+    """Says what is wrong with either side; gives the exit code."""
+    report_problems(comparison.problems)
     report_skipped(comparison.skipped)
-    return 3 if _warn_of(comparison) or comparison.skipped else 0
+    for name, usability in zip(sides, comparison.usability, strict=True):
+        report_usability(usability, side=name)
+    is_unusable = any(found is not None and found.is_not_usable for found in comparison.usability)
+    return 3 if is_unusable or comparison.problems or comparison.skipped else 0
 
 
-def _warn_of(comparison: Comparison) -> bool:
-    """Says which side is not usable; gives whether one is."""
-    for name, usability in zip("AB", comparison.usability, strict=True):
-        report_usability(usability, side=f"{name}: ")
-    return any(found is not None and found.is_not_usable for found in comparison.usability)
+def _tell_sides(comparison: Comparison, sides: tuple[str, str]) -> None:
+    """Prints what there is to know of either side and is no warning."""
+    for name, screening, choice in zip(
+        sides, comparison.screening, comparison.face_choice, strict=True
+    ):
+        is_single = screening is not None and screening.num_images == 1  # nobody else can be in it
+        tell_screening(None if is_single else screening, choice, side=name)
 
 
 def _search(
@@ -121,6 +143,7 @@ def _search(
             false_match_rate=options.fmr,
             false_positive_rate=options.fpir,
             progress=progress,
+            strangers=options.strangers,
         )
     best = found[: options.top]
     if options.json:
@@ -134,11 +157,9 @@ def _search(
         if len(found) > len(best):
             print(f"and {len(found) - len(best)} less similar (--top {len(found)} lists all)")
         if best[0].threshold is not None or options.fpir is not None:
-            _print_basis(best[0], options)
-    report_skipped(best[0].skipped)
-    report_usability(best[0].usability[0], side="the person: ")
-    is_not_usable = best[0].usability[0] is not None and best[0].usability[0].is_not_usable
-    return 3 if best[0].skipped or is_not_usable else 0
+            _print_basis(best[0])
+        _tell_sides(best[0], ("the person: ", ""))
+    return _warn_of(best[0], ("the person: ", ""))
 
 
 _VERDICTS = {None: "", True: "  match", False: "  no match"}
@@ -172,28 +193,23 @@ def _print_comparison(comparison: Comparison, options: argparse.Namespace) -> No
         return
     print(f"similarity {comparison.similarity:.4f}")
     if threshold is not None:
-        print(
-            f"{_VERDICTS[comparison.is_match].strip()}: threshold {threshold.similarity:.4f}",
-            end="",
-        )
-        print(f" at false match rate {threshold.false_match_rate:g} ({threshold.measured_on})")
-    _print_basis(comparison, options)
+        print(f"{_VERDICTS[comparison.is_match].strip()}: {threshold}")
+    _print_basis(comparison)
+    _tell_sides(comparison, ("A: ", "B: "))
 
 
-def _print_basis(comparison: Comparison, options: argparse.Namespace) -> None:
+def _print_basis(comparison: Comparison) -> None:
     """What the decision rests on and does not cover, or why there is none; warnings on standard error."""
-    from probefusion.pipeline.decisions import NOT_COVERED, MeasuredThreshold
+    from probefusion.fusion.decisions import NOT_COVERED, MeasuredThreshold
 
     threshold = comparison.threshold
     if threshold is None:
         print(f"no decision: {comparison.why_none}")
     elif isinstance(threshold, MeasuredThreshold):
         if threshold.gallery_size is not None:
-            print(
-                f"at a false positive rate of {options.fpir:g} of searches ({threshold.measured_on})"
-            )
+            print(f"at {threshold.rate_in_words} ({threshold.measured_on})")
         elif comparison.ids is not None:
-            print(f"at false match rate {threshold.false_match_rate:g}, that of each comparison")
+            print(f"at {threshold.rate_in_words}, that of each comparison")
         print(f"not covered: {NOT_COVERED}")
     for warning in comparison.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -229,7 +245,7 @@ def _print_people(
 
 
 def _facts(comparison: Comparison) -> dict[str, Any]:
-    from probefusion.pipeline.decisions import NOT_COVERED, MeasuredThreshold
+    from probefusion.fusion.decisions import NOT_COVERED, MeasuredThreshold
 
     threshold = comparison.threshold
     measured = threshold if isinstance(threshold, MeasuredThreshold) else None
@@ -248,4 +264,15 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
         "gallery_size": None if measured is None else measured.gallery_size,
         "not_covered": None if measured is None else NOT_COVERED,
         "warnings": list(comparison.warnings),
+        "problems": list(comparison.problems),
+        **_facts_of_sides(comparison),
     }
+
+
+def _facts_of_sides(comparison: Comparison) -> dict[str, Any]:
+    """What was said of the images of either side, and how faces were chosen in them."""
+    sides = [
+        screening_facts(screening, choice)
+        for screening, choice in zip(comparison.screening, comparison.face_choice, strict=True)
+    ]
+    return {name: [side[name] for side in sides] for name in sides[0]}

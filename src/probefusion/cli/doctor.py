@@ -35,6 +35,11 @@ def add_parser(commands: Any) -> None:
     add_embedder_option(parser)
     parser.add_argument("--detector", metavar="MODEL", help="face detector, if IMAGES are photos")
     parser.add_argument(
+        "--aligned",
+        action="store_true",
+        help="IMAGES are aligned crops, as they are taken to be where there is no --detector",
+    )
+    parser.add_argument(
         "--store", metavar="FILE", help="embeddings made of the same images, to be compared"
     )
     parser.add_argument("--threads", type=thread_count, metavar="N", help="threads to use")
@@ -44,8 +49,13 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Looks and tells; 3 if there are faults."""
+    from probefusion.errors import ConfigError
     from probefusion.pipeline import diagnose
 
+    if options.aligned and options.detector is not None:
+        raise ConfigError(
+            "--aligned, --detector: expected one of the two, got both. Leave --aligned out if these are photos."
+        )
     found = diagnose(
         options.images,
         options.embedder,

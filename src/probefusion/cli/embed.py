@@ -9,6 +9,12 @@ from typing import Any
 
 from probefusion.cli.options import add_embedding_options, add_output_options, positive
 from probefusion.cli.pipeline_options import pipeline_of, report_skipped, skipped_facts
+from probefusion.cli.strangers import (
+    add_strangers_options,
+    report_problems,
+    screening_facts,
+    tell_screening,
+)
 
 __all__ = ["add_parser", "run"]
 
@@ -26,13 +32,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--one-person", action="store_true", help="all folders inside a folder are of one person"
     )
+    add_strangers_options(parser)
     add_embedding_options(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Embeds and saves; 3 if images were skipped."""
+    """Embeds and saves; 3 if images were skipped, or seem to be of several people."""
     from probefusion.cli.progress import progress_bar
     from probefusion.files import check_ending, check_existing, check_not_input, check_output_file
     from probefusion.pipeline.folders import check_one_person
@@ -46,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         for path in paths:
             check_one_person(path, command="embed", output="SET.npz")
     with progress_bar("embedding", unit="images") as progress:
-        report = pipeline.embed(paths, progress=progress)
+        report = pipeline.embed(paths, progress=progress, strangers=options.strangers)
     images = report.embedding_set
     images.save(options.output, force=options.force)
     if options.json:
@@ -59,10 +66,14 @@ def run(options: argparse.Namespace) -> int:
             "style_channels": 0 if images.style is None else images.style.shape[1],
             "embedder": images.embedder,
             "skipped": skipped_facts(report.skipped),
+            "problems": list(report.problems),
+            **screening_facts(report.screening, report.face_choice),
             "photos": faces_to_tell(report.faces),
         }
         print(json.dumps(facts, indent=2))
     else:
         print(f"{options.output}: {images.num_images} images, {images.dim} dimensions")
+        tell_screening(report.screening, report.face_choice)
+    report_problems(report.problems)
     report_skipped(report.skipped)
-    return 3 if report.skipped else 0
+    return 3 if report.skipped or report.problems else 0

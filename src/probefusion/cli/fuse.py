@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,12 @@ from probefusion.cli.pipeline_options import (
     usability_facts,
     video_settings,
 )
-from probefusion.cli.strangers import add_strangers_options, screening_facts, tell_screening
+from probefusion.cli.strangers import (
+    add_strangers_options,
+    report_problems,
+    screening_facts,
+    tell_screening,
+)
 
 if TYPE_CHECKING:
     from probefusion.cli.interrupt import Interruption
@@ -209,7 +213,7 @@ def _tell(fused: Fused, options: argparse.Namespace) -> None:
         gain = None if fused.gain is None else fused.gain()
         if gain is not None:
             print(f"predicted gain over the plain mean: {gain:+.3f} in similarity to a clean image")
-    tell_screening(fused)
+    tell_screening(fused.screening, fused.face_choice)
     usability = fused.usability
     if usability is None or usability.is_not_usable:  # which is a warning
         return
@@ -249,7 +253,7 @@ def _facts(
         "skipped": skipped_facts(fused.skipped),
         "problems": list(fused.problems),
         "photos": faces_to_tell(fused.faces),
-        **screening_facts(fused),
+        **screening_facts(fused.screening, fused.face_choice),
         "usability": usability_facts(fused.usability),
     }
     if rows is not None:
@@ -281,13 +285,17 @@ def _run_people(options: argparse.Namespace) -> int:
             "fuser": templates.fuser,
             "embedder": templates.embedder,
             "people": [
-                {"id": name, "num_images": count}
+                {
+                    "id": name,
+                    "num_images": count,
+                    "usability": usability_facts(fused.usabilities.get(name)),
+                    "screening": fused.screenings[name].facts(),
+                }
                 for name, count in zip(templates, templates.num_images.tolist(), strict=True)
             ],
             "skipped": skipped_facts(fused.skipped),
             "problems": list(fused.problems),
             "photos": faces_to_tell(fused.faces),
-            "screenings": {name: item.facts() for name, item in fused.screenings.items()},
         }
         print(json.dumps(facts, indent=2))
     else:
@@ -300,6 +308,5 @@ def _run_people(options: argparse.Namespace) -> int:
 
 
 def _warn(fused: Fused | FusedPeople) -> None:
-    for problem in fused.problems:
-        print(f"warning: {problem}", file=sys.stderr)
+    report_problems(fused.problems)
     report_skipped(fused.skipped)

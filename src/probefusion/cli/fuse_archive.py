@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.options import add_device_option, add_output_options, positive
+from probefusion.cli.strangers import NO_SCREENING, add_screening_option, report_problems
+
+if TYPE_CHECKING:
+    from probefusion.archives import ArchiveReport
 
 __all__ = ["add_parser", "run"]
 
 _BYTES_PER_MB = 1_000_000
+_LISTED = 20
 
 
 def add_parser(commands: Any) -> None:
@@ -45,6 +50,7 @@ def add_parser(commands: Any) -> None:
         metavar="MB",
         help="for templates that have begun and not ended (default 150)",
     )
+    add_screening_option(parser)
     add_device_option(parser)
     parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
     add_output_options(parser)
@@ -52,8 +58,9 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuses and writes."""
+    """Fuses and writes; 3 if templates seem to be of several people."""
     from probefusion.cli.progress import progress_bar
+    from probefusion.files.reading import in_one_line
     from probefusion.pipeline.fuse_archive import fuse_archive
 
     with progress_bar("fusing", unit="images") as progress:
@@ -68,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
             num_threads=options.threads,
             progress=progress,
             force=options.force,
+            screening=options.screening,
         )
     if options.json:
         print(json.dumps({"output": options.output, **asdict(report)}, indent=2))
@@ -76,4 +84,26 @@ def run(options: argparse.Namespace) -> int:
             f"{options.output}: {report.num_images} images fused into {report.num_templates} "
             f"templates by {report.fuser}"
         )
-    return 0
+        _tell(report, is_wanted=options.screening)
+    mixed = report.several_people
+    if mixed:
+        listed = ", ".join(
+            f"{in_one_line(str(name))} ({100 * share:.0f} % of the weight)"
+            for name, share in mixed[:_LISTED]
+        )
+        more = f" and {len(mixed) - _LISTED} more (all in --json)" if len(mixed) > _LISTED else ""
+        counted = "1 template falls" if len(mixed) == 1 else f"{len(mixed)} templates fall"
+        report_problems(
+            [f"{counted} apart, as if of several people; the lighter part of each: {listed}{more}"]
+        )
+    return 3 if mixed else 0
+
+
+def _tell(report: ArchiveReport, *, is_wanted: bool) -> None:
+    if not is_wanted:
+        print(f"not screened: not wanted ({NO_SCREENING})")
+        return
+    told = f"screened: {report.num_screened} of {report.num_templates} templates"
+    if report.num_not_screened:
+        told += f"; {report.num_not_screened} were not looked at, for want of memory or after an interruption"
+    print(told)

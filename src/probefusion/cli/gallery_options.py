@@ -1,115 +1,108 @@
-"""What commands on a gallery share: which one it is, its keys, who changes it, and how a change is told."""
+"""Options that all commands on galleries share, and what they tell of changes."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
+import getpass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probefusion.gallery import Gallery
 
-__all__ = [
-    "add_gallery_argument",
-    "add_gallery_options",
-    "open_gallery",
-    "undo_command",
-    "undo_hint",
-]
-
-
-def add_gallery_argument(parser: argparse.ArgumentParser) -> None:
-    """The first argument of all of them: `options.gallery`."""
-    parser.add_argument(
-        "gallery",
-        metavar="GALLERY",
-        help="SQLite file, as library.db, or postgresql://user:password@host/database",
-    )
+__all__ = ["add_gallery_options", "add_json_option", "change_facts", "open_gallery", "tell_change"]
 
 
 def add_gallery_options(parser: argparse.ArgumentParser, *, changes: bool = True) -> None:
-    """Options that every command on a gallery has: --collection, --keys, --key-file, --actor.
+    """The gallery, its collection and its keys.
 
     Args:
         parser: The command's.
-        changes: Whether the command can change the gallery; otherwise there is no --actor.
+        changes: Whether the command changes the gallery, so that somebody answers for it.
     """
+    parser.add_argument(
+        "gallery", metavar="GALLERY", help="SQLite file, or postgresql://... of a server"
+    )
     group = parser.add_argument_group("gallery")
     group.add_argument(
         "--collection",
         default="people",
         metavar="NAME",
-        help="collection in the database; people of different collections never meet (default people)",
+        help="collection in it; people of different collections never meet (default people)",
     )
     group.add_argument(
         "--keys",
         metavar="FILE",
-        help="file of the master key of an encrypted gallery (default: what PROBEFUSION_MASTER_KEY holds)",
+        help="file of the master key of an encrypted gallery (default: PROBEFUSION_MASTER_KEY, if it is set)",
     )
     group.add_argument(
         "--key-file",
         metavar="FILE",
-        help="where the keys lie that the master key wraps (default: GALLERY.keys beside an SQLite file)",
+        help="where the keys lie that the master key wraps (default: GALLERY.keys; needed for a server)",
     )
     if changes:
         group.add_argument(
             "--actor",
-            default="",
+            default=None,
             metavar="NAME",
-            help="who makes the change, for history and audit trail",
+            help="who makes the change, for history and audit trail (default: the user's name)",
         )
 
 
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """--json."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
 def open_gallery(options: argparse.Namespace, *, create: bool = False, **settings: Any) -> Gallery:
-    """The gallery that the options name; close it, or use it as a block.
+    """The gallery that a command's options name.
 
     Args:
-        options: The command's: `gallery`, those of `add_gallery_options`, and `calibration` and `threads` if it
-            has them.
-        create: Whether to make what is not there.
-        settings: Further arguments of `Gallery`.
-
-    Raises:
-        ProbeFusionError: As for `Gallery`.
+        options: The command's.
+        create: Whether it is made where it is missing.
+        settings: More arguments of `Gallery`.
     """
     from probefusion.gallery import Gallery
 
-    given = vars(options)
-    names = {"calibration": "calibration", "num_threads": "threads"}
-    more = {name: given[option] for name, option in names.items() if option in given}
+    actor = getattr(options, "actor", "")
     return Gallery(
         options.gallery,
         options.collection,
         keys=options.keys,
         key_file=options.key_file,
-        actor=given.get("actor", ""),
+        actor=_user() if actor is None else actor,
         create=create,
-        **{**more, **settings},
+        **settings,
     )
 
 
-def undo_command(options: argparse.Namespace, revision: int) -> str:
-    """The command line that takes a change back, fit for a shell."""
-    words = ["probefusion", "undo", _without_password(options.gallery), str(revision)]
-    for option, value, default in (
-        ("--collection", options.collection, "people"),
-        ("--keys", options.keys, None),
-        ("--key-file", options.key_file, None),
-    ):
-        if value != default:
-            words += [option, value]
-    return shlex.join(words)
+def change_facts(options: argparse.Namespace, action: str, revision: int) -> dict[str, Any]:
+    """A change for `--json`."""
+    return {
+        "gallery": options.gallery,
+        "collection": options.collection,
+        "action": action,
+        "revision": revision,
+    }
 
 
-def undo_hint(options: argparse.Namespace, revision: int) -> str:
-    """The line that every change prints: its revision, and how to take it back."""
-    return f"revision {revision}; undo: {undo_command(options, revision)}"
+def tell_change(options: argparse.Namespace, revision: int) -> None:
+    """Says how a change is undone."""
+    collection = (
+        "" if options.collection == "people" else f" --collection {_quoted(options.collection)}"
+    )
+    print(
+        f"revision {revision}; to undo it: probefusion undo {_quoted(options.gallery)} {revision}{collection}"
+    )
 
 
-def _without_password(address: str) -> str:
-    """The address without the password of a server's URL, which must be in no log."""
-    scheme, mark, rest = address.partition("://")
-    user, at, host = rest.rpartition("@")
-    if not mark or not at:
-        return address
-    return f"{scheme}://{user.partition(':')[0]}@{host}"
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a process of a user without a name
+        return ""

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from probefusion.pipeline import Fused
+    from probefusion.pipeline import FaceChoice
+    from probefusion.screening import Screening
 
-__all__ = ["add_strangers_options", "screening_facts", "tell_screening"]
+__all__ = [
+    "NO_SCREENING",
+    "add_screening_option",
+    "add_strangers_options",
+    "report_problems",
+    "screening_facts",
+    "tell_screening",
+]
+
+
+NO_SCREENING = "--no-screening"
+"""The option by which nobody looks."""
+_NOBODY = "do not look whether the images are of several people"
 
 
 def add_strangers_options(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +33,7 @@ def add_strangers_options(parser: argparse.ArgumentParser) -> None:
         (
             "--strict",
             "refuse",
-            "write nothing where the images seem to be of several people or the template is not usable",
+            "give nothing where the images seem to be of several people or the template is not usable",
         ),
         (
             "--largest-person",
@@ -32,14 +47,21 @@ def add_strangers_options(parser: argparse.ArgumentParser) -> None:
         ),
     ):
         group.add_argument(option, dest="strangers", action="store_const", const=value, help=text)
+    group.add_argument(
+        NO_SCREENING, dest="strangers", action="store_const", const="no-screening", help=_NOBODY
+    )
     parser.set_defaults(strangers="tell")
 
 
-def screening_facts(fused: Fused) -> dict[str, Any]:
-    """What was said of the images, and how faces were chosen, for `--json`."""
-    choice = fused.face_choice
+def add_screening_option(parser: argparse.ArgumentParser) -> None:
+    """Whether anybody looks, for commands that tell it and leave nothing out."""
+    parser.add_argument(NO_SCREENING, dest="screening", action="store_false", help=_NOBODY)
+
+
+def screening_facts(screening: Screening | None, choice: FaceChoice | None) -> dict[str, Any]:
+    """What was said of the images of one person, and how faces were chosen, for `--json`."""
     return {
-        "screening": None if fused.screening is None else fused.screening.facts(),
+        "screening": None if screening is None else screening.facts(),
         "several_faces": None
         if choice is None
         else {
@@ -51,9 +73,23 @@ def screening_facts(fused: Fused) -> dict[str, Any]:
     }
 
 
-def tell_screening(fused: Fused) -> None:
-    """Prints what is no warning: that no second person was seen, and which faces were taken."""
-    if fused.face_choice is not None and fused.face_choice.is_clear:
-        print(fused.face_choice)
-    if fused.screening is not None and not fused.screening.falls_apart:
-        print(fused.screening)
+def tell_screening(
+    screening: Screening | None, choice: FaceChoice | None, *, side: str = ""
+) -> None:
+    """Prints what is no warning: that no second person was seen, and which faces were taken.
+
+    Args:
+        screening: What was said of the images.
+        choice: How faces were chosen.
+        side: Whose images they are, where there are several; ends with ": ".
+    """
+    if choice is not None and choice.is_clear:
+        print(f"{side}{choice}")
+    if screening is not None and not screening.falls_apart:
+        print(f"{side}{screening}")
+
+
+def report_problems(problems: Sequence[str]) -> None:
+    """Warns on standard error."""
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)

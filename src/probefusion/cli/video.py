@@ -18,6 +18,7 @@ from probefusion.cli.options import (
     add_output_options,
 )
 from probefusion.cli.pipeline_options import pipeline_of, report_skipped, video_settings
+from probefusion.cli.strangers import add_screening_option, report_problems
 
 if TYPE_CHECKING:
     from probefusion.cli.interrupt import Interruption
@@ -91,6 +92,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--annotate", action="store_true", help="also write annotated.mp4 (files only, read twice)"
     )
+    add_screening_option(parser)
     add_video_options(parser)
     add_fuser_option(parser)
     add_output_options(parser)
@@ -98,7 +100,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Processes and writes, or watches; 3 if something was damaged or skipped, 130 if interrupted."""
+    """Processes and writes, or watches; 3 if anything is damaged, skipped or of several people, 130 if interrupted."""
     from probefusion.errors import ConfigError
     from probefusion.files.reading import in_one_line
 
@@ -110,13 +112,13 @@ def run(options: argparse.Namespace) -> int:
         if options.annotate and reader.facts.is_live:
             raise ConfigError("--annotate: needs a file; a live source cannot be read twice.")
         work = _watch if options.output is None else _process
-        skipped = work(reader, options, stop)
-    for problem in reader.problems:
-        print(f"warning: {in_one_line(reader.facts.source)}: {problem}", file=sys.stderr)
+        skipped, mixed = work(reader, options, stop)
+    name = in_one_line(reader.facts.source)
+    report_problems([f"{name}: {problem}" for problem in (*reader.problems, *mixed)])
     report_skipped(skipped)
     if stop():
         return 130
-    return 3 if reader.problems or skipped else 0
+    return 3 if reader.problems or mixed or skipped else 0
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -140,8 +142,8 @@ def _check(options: argparse.Namespace) -> None:
 
 def _watch(
     reader: VideoReader, options: argparse.Namespace, stop: Interruption
-) -> Sequence[SkippedImage]:
-    """Prints events; gives what of the gallery was skipped."""
+) -> tuple[Sequence[SkippedImage], Sequence[str]]:
+    """Prints events; gives what of the gallery was skipped, and no track: their images are not kept."""
     from probefusion.cli.progress import progress_bar
 
     pipeline = pipeline_of(options)
@@ -157,16 +159,17 @@ def _watch(
             should_stop=stop,
         ):
             _print_event(event)
-    return () if stills is None else stills.skipped
+    return () if stills is None else stills.skipped, ()
 
 
 def _process(
     reader: VideoReader, options: argparse.Namespace, stop: Interruption
-) -> Sequence[SkippedImage]:
-    """Writes the results; gives what of the gallery was skipped."""
+) -> tuple[Sequence[SkippedImage], Sequence[str]]:
+    """Writes the results; gives what of the gallery was skipped, and what is doubtful about tracks."""
     from probefusion.cli.progress import progress_bar
     from probefusion.files import check_not_input
     from probefusion.video import explain_clip, merge_clip
+    from probefusion.video.explanation import doubtful_names
     from probefusion.video.result_files import check_folder, result_folder
 
     standing = check_folder(options.output, force=options.force)
@@ -189,13 +192,20 @@ def _process(
             merge_clip(clip, options.merge_tracks)
         if stills is not None:
             clip.problems = (*stills.problems, *clip.problems)
-        explanations = explain_clip(clip, stills, **search)
+        explanations = explain_clip(clip, stills, screening=options.screening, **search)
+        doubts = doubtful_names(explanations)
+        clip.problems = (*clip.problems, *doubts)
         with result_folder(options.output, force=options.force) as draft:
             _write(clip, explanations, draft, options)
         _tell(clip, explanations, Path(options.output), options)
     if clip.stopped_at is not None:
-        print(f"warning: {clip.problems[-1]}", file=sys.stderr)
-    return () if stills is None else stills.skipped
+        print(f"warning: {clip.problems[-1 - len(doubts)]}", file=sys.stderr)
+    mixed = [
+        f"track {item.person.number}: {item.screening}"
+        for item in explanations
+        if item.screening.falls_apart
+    ]
+    return () if stills is None else stills.skipped, [*doubts, *mixed]
 
 
 def _counting(

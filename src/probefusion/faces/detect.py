@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import ConfigError, DtypeError, FileFormatError, ShapeError
+from probefusion.errors import ConfigError, FileFormatError
 from probefusion.extras import import_cv2, quiet_cv2
-from probefusion.faces.face import Detector, Face, largest_face, overlap
-from probefusion.faces.upright import find_in_turns, in_turned_photo
+from probefusion.faces.face import Detector, Face, each_once, largest_face, overlap
+from probefusion.faces.searched import checked_image, largest_first
+from probefusion.faces.upright import UprightLevels, find_in_turns, in_turned_photo
 from probefusion.files import check_file, sha256_of
 
 __all__ = ["Detector", "Face", "YuNetDetector", "largest_face"]
@@ -21,6 +22,10 @@ _TOP_K = 5000
 
 _SMALLEST_LEVEL = 320
 """Longest side of the smallest copy of an image that is searched, in pixels."""
+_LEVELS = UprightLevels(clear=0.92, least_turned=0.8)
+"""In 9,000 views of 600 real faces (250 of LFW, 250 in films, 100 of families), leaning by up to 30 degrees and turned
+by 90, 180 or 270, one false face of YuNet reached the first."""
+
 _CLEAR_FACE = 96
 """Faces at least this large, in pixels of a smaller copy, are taken from there."""
 
@@ -93,8 +98,10 @@ class YuNetDetector:
             DtypeError: If the image is not uint8.
             ShapeError: If it is not (H, W, 3) or has no pixels.
         """
-        image = _checked(image)
-        return _sorted(find_in_turns(image, self._search_all, search_small=self._search_small))
+        image = checked_image(image)
+        return largest_first(
+            find_in_turns(image, self._search_all, levels=_LEVELS, search_small=self._search_small)
+        )
 
     def detect_turned(self, image: npt.NDArray[np.uint8], turned: int) -> tuple[Face, ...]:
         """Finds the faces of an image of which it is known how it is turned; they are not looked at again.
@@ -109,7 +116,7 @@ class YuNetDetector:
         Raises:
             DtypeError, ShapeError: As `detect`.
         """
-        return _sorted(in_turned_photo(_checked(image), self._search_all, turned))
+        return largest_first(in_turned_photo(checked_image(image), self._search_all, turned))
 
     def _search_all(self, image: npt.NDArray[np.uint8]) -> list[Face]:
         """The faces of an image that look upright, each from the smallest copy that shows it clearly."""
@@ -122,7 +129,7 @@ class YuNetDetector:
             smallest = 0.0 if level == side else _CLEAR_FACE * max(image.shape[:2]) / level
             found += [
                 face
-                for face in self._search(image, level)
+                for face in each_once(self._search(image, level))
                 if max(face.box[2:]) >= smallest and not any(overlap(face, it) for it in found)
             ]
         return found
@@ -157,16 +164,3 @@ class YuNetDetector:
 
 def _open_copy(path: Path, score_threshold: float, max_side: int) -> YuNetDetector:
     return YuNetDetector(path, score_threshold=score_threshold, max_side=max_side)
-
-
-def _checked(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    image = np.asarray(image)
-    if image.dtype != np.uint8:
-        raise DtypeError(f"image: expected uint8 pixels 0 to 255, got {image.dtype}.")
-    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        raise ShapeError(f"image: expected (H, W, 3) with pixels, got {image.shape}.")
-    return image
-
-
-def _sorted(faces: list[Face]) -> tuple[Face, ...]:
-    return tuple(sorted(faces, key=lambda face: (-face.area, -face.score)))

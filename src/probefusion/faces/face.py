@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from probefusion.faces.align import ARCFACE_LANDMARKS, similarity_transform
 from probefusion.types import FloatArray
 
-__all__ = ["Detector", "Face", "largest_face", "overlap"]
+__all__ = ["Detector", "Face", "each_once", "largest_face", "overlap"]
 
 _SAME_FACE = 0.5
 """Boxes that share more than this part of the smaller one show the same face."""
@@ -80,3 +80,22 @@ def overlap(one: Face, other: Face) -> bool:
     opposite = np.minimum(one.box[:2] + one.box[2:], other.box[:2] + other.box[2:])
     shared = float(np.prod(np.maximum(opposite - corner, 0)))
     return shared > _SAME_FACE * min(one.area, other.area)
+
+
+def each_once(faces: Iterable[Face]) -> list[Face]:
+    """Of faces in one place the one with the best score.
+
+    Non-maximum suppression by intersection over union leaves a small box inside a large one, a forehead
+    beside its face. Two faces that are seen cannot lie so, as the nearer one hides the other.
+
+    Args:
+        faces: Faces in any order.
+
+    Returns:
+        Those that no face of a better score overlaps, the best score first.
+    """
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        if not any(overlap(face, other) for other in kept):
+            kept.append(face)
+    return kept

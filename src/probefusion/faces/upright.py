@@ -7,8 +7,10 @@ higher than the same place turned by 90, 180 or 270 degrees.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,21 +18,14 @@ import numpy.typing as npt
 from probefusion.errors import InvalidInputError
 from probefusion.extras import import_cv2
 from probefusion.faces.align import ARCFACE_LANDMARKS, similarity_transform
-from probefusion.faces.face import Face, overlap
+from probefusion.faces.face import Face, each_once
 
-__all__ = ["Search", "find_in_turns", "in_turned_photo"]
+__all__ = ["UNMEASURED", "Search", "UprightLevels", "find_in_turns", "in_turned_photo"]
 
 Image = npt.NDArray[np.uint8]
 
 Search = Callable[[Image], Sequence[Face]]
 """Finds upright faces in an image, or what the detector takes for such; in the image's pixels."""
-
-_CLEAR = 0.92
-"""Faces of this score are upright: in 9,000 views of 600 real faces (250 of LFW, 250 in films, 100 of families),
-leaning by up to 30 degrees and turned by 90, 180 or 270, one false face of YuNet reached it."""
-
-_LEAST_TURNED = 0.8
-"""A face in a turned photo must score this much where no face of the photo as it stands is seen again."""
 
 _LOOKED_AT = 8
 """So many doubtful faces of a photo are looked at again, the largest."""
@@ -46,8 +41,31 @@ _REFINED = 2
 """So often at most."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class UprightLevels:
+    """What the scores of one detector say about turns; they must be measured for it.
+
+    Args:
+        clear: Score from which on a face is upright without a second look.
+        least_turned: A face in a turned photo must score this much where no face of the photo as it stands is seen
+            again.
+    """
+
+    clear: float
+    least_turned: float
+
+
+UNMEASURED = UprightLevels(clear=math.inf, least_turned=0.0)
+"""For a detector whose scores nobody measured: every face is looked at again, and is what scores best among the four
+turns. That needs no level: only that an upright face scores higher than the same place turned."""
+
+
 def find_in_turns(
-    image: Image, search: Search, *, search_small: Search | None = None, clear: float = _CLEAR
+    image: Image,
+    search: Search,
+    *,
+    levels: UprightLevels = UNMEASURED,
+    search_small: Search | None = None,
 ) -> list[Face]:
     """The faces of an image, upright or turned by about 90, 180 or 270 degrees.
 
@@ -59,24 +77,24 @@ def find_in_turns(
     Args:
         image: (H, W, 3) uint8 RGB.
         search: Finds upright faces.
+        levels: What the scores of this detector say; without any all faces are looked at again.
         search_small: The same for squares of 160 pixels; None for the same function.
-        clear: Score from which on a face is taken to be upright.
 
     Returns:
         The faces in any order, landmarks and boxes in the image's pixels.
     """
     small = search_small or search
     found = list(search(image))
-    judged = _judged(image, found, small, clear)
+    judged = _judged(image, found, small, levels.clear)
     seen_again = [face for face in judged if face is not None]
     best = max(seen_again, key=lambda face: face.score, default=None)
     if best is None:
-        return _found_turned(image, search, small, clear) or found
+        return _found_turned(image, search, small, levels) or found
     if best.turned:
-        turned = _judged(image, in_turned_photo(image, search, best.turned), small, clear)
-        return _each_once([*(face for face in turned if face is not None), *seen_again])
+        turned = _judged(image, in_turned_photo(image, search, best.turned), small, levels.clear)
+        return each_once([*(face for face in turned if face is not None), *seen_again])
     kept = [new or old for new, old in zip(judged, found, strict=True)]
-    return kept if all(map(operator.is_, kept, found)) else _each_once(kept)
+    return kept if all(map(operator.is_, kept, found)) else each_once(kept)
 
 
 def in_turned_photo(image: Image, search: Search, turned: int) -> list[Face]:
@@ -106,16 +124,16 @@ _QUARTERS = {
 """From x and y of an image to those of the image turned counter-clockwise so many times."""
 
 
-def _found_turned(image: Image, search: Search, small: Search, clear: float) -> list[Face]:
+def _found_turned(image: Image, search: Search, small: Search, levels: UprightLevels) -> list[Face]:
     """The faces of an image that as it stands shows none that is seen again."""
     seen = []
     for turned in (90, 180, 270):
         found = in_turned_photo(image, search, turned)
-        seen += [face for face in _judged(image, found, small, clear) if face is not None]
+        seen += [face for face in _judged(image, found, small, levels.clear) if face is not None]
     best = max(seen, key=lambda face: face.score, default=None)
-    if best is None or best.score < _LEAST_TURNED:
+    if best is None or best.score < levels.least_turned:
         return []
-    return _each_once([face for face in seen if face.turned == best.turned])
+    return each_once([face for face in seen if face.turned == best.turned])
 
 
 def _judged(image: Image, found: Sequence[Face], small: Search, clear: float) -> list[Face | None]:
@@ -192,12 +210,3 @@ def _moved(face: Face, linear: npt.NDArray[np.float64], shift: npt.NDArray[np.fl
         landmarks=(face.landmarks @ linear.T + shift).astype(np.float32),
         score=face.score,
     )
-
-
-def _each_once(faces: Sequence[Face]) -> list[Face]:
-    """Of faces in one place the one with the best score."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.score):
-        if not any(overlap(face, other) for other in kept):
-            kept.append(face)
-    return kept

@@ -75,6 +75,13 @@ class MeasuredThreshold(Threshold):
     measured_size: int | None = None
 
     @property
+    def rate_in_words(self) -> str:
+        """That of comparisons, or of whole searches."""
+        if self.gallery_size is None:
+            return super().rate_in_words
+        return f"false positive rate {self.false_match_rate:g} of searches"
+
+    @property
     def measured_on(self) -> str:
         """In plain words."""
         where = "" if self.measured_size is None else f" in galleries of {self.measured_size:,}"

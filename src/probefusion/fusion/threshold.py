@@ -9,7 +9,14 @@ from numbers import Integral, Real
 
 from probefusion.errors import ConfigError, DtypeError
 
-__all__ = ["Threshold", "check_rate", "check_wanted", "find_threshold"]
+__all__ = [
+    "Threshold",
+    "check_rate",
+    "check_wanted",
+    "find_threshold",
+    "level_in_words",
+    "rate_in_words",
+]
 
 _RATE_TOLERANCE = 0.01
 """How far, as a share of it, a calibrated rate may be from the one asked for."""
@@ -45,6 +52,15 @@ class Threshold:
         whom = f"{people[1]} people" if people else "people not trained on"
         return f"measured on artificially degraded faces of {whom}"
 
+    @property
+    def rate_in_words(self) -> str:
+        """The rate that it stands for, as every message calls it."""
+        return rate_in_words(self.false_match_rate)
+
+    def __str__(self) -> str:
+        """The similarity, its rate and what that was measured on."""
+        return level_in_words(self.similarity, self.rate_in_words, self.measured_on)
+
     def __post_init__(self) -> None:
         if not 0 < self.false_match_rate < 1:
             raise ConfigError(
@@ -54,6 +70,22 @@ class Threshold:
             raise ConfigError(
                 f"threshold num_images: expected at least 1, got {self.num_images!r}."
             )
+
+
+def rate_in_words(false_match_rate: float) -> str:
+    """A rate of comparisons, as every message calls it."""
+    return f"false match rate {false_match_rate:g}"
+
+
+def level_in_words(similarity: float, rate: str, measured_on: str) -> str:
+    """A similarity from which on two templates are accepted, as every message states it.
+
+    Args:
+        similarity: The similarity.
+        rate: As `rate_in_words` gives it.
+        measured_on: Where the rate was measured.
+    """
+    return f"threshold {similarity:.4f} at {rate} ({measured_on})"
 
 
 def find_threshold(

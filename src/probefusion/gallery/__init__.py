@@ -8,13 +8,40 @@ from typing import TYPE_CHECKING, Any
 from probefusion.gallery.stills import Candidate, Match, Stills, read_stills, search_stills
 
 if TYPE_CHECKING:
+    from probefusion.gallery.batched_search import BatchedSearch
     from probefusion.gallery.gallery import Gallery
+    from probefusion.gallery.hits import Hits
+    from probefusion.gallery.index import SearchIndex
+    from probefusion.gallery.master_key import MasterKey, read_master_key, write_master_key
 
-__all__ = ["Candidate", "Gallery", "Match", "Stills", "read_stills", "search_stills"]
+__all__ = [
+    "BatchedSearch",
+    "Candidate",
+    "Gallery",
+    "Hits",
+    "MasterKey",
+    "Match",
+    "SearchIndex",
+    "Stills",
+    "read_master_key",
+    "read_stills",
+    "search_stills",
+    "write_master_key",
+]
+
+_LAZY = {
+    "BatchedSearch": "batched_search",
+    "Gallery": "gallery",
+    "Hits": "hits",
+    "MasterKey": "master_key",
+    "SearchIndex": "index",
+    "read_master_key": "master_key",
+    "write_master_key": "master_key",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Loads `Gallery` when it is first asked for."""
-    if name != "Gallery":
+    """Loads what needs more than NumPy when it is first asked for."""
+    if name not in _LAZY:
         raise AttributeError(f"module 'probefusion.gallery' has no attribute {name!r}")
-    return importlib.import_module("probefusion.gallery.gallery").Gallery
+    return getattr(importlib.import_module(f"probefusion.gallery.{_LAZY[name]}"), name)

@@ -177,8 +177,18 @@ class GalleryCore:
                     index = self._indexes.setdefault(
                         model_id, PeopleIndex(model, self._sealer, self._kernel)
                     )
+            before = index.revision
             index.follow(reader)
+            if before >= 0:
+                self._drop_forgotten(reader, before)
         return index
+
+    def _drop_forgotten(self, reader: Reader, after: int) -> None:
+        """Forgets in memory as well what other processes have forgotten."""
+        for change in reader.changes(after=after):
+            if change.action in ("forget", "compact"):
+                for subject in change.subjects:
+                    self._parts.cache.drop(subject)
 
     def _person(self, reader: Reader, name: str) -> PersonRow:
         """The person who is shown under a name or has an id.

@@ -74,8 +74,8 @@ def read_material(what: Any, *, embedder: str | None = None) -> Material:
 
     Args:
         what: (N, D) or (D,) floating-point embeddings, an `EmbeddingSet`, a `FusionState`, a `Template`; anything
-            that has one of the first two as `images`, or else as `state` or `template`; a list of embeddings, sets
-            and such things, all of one person.
+            that has one of them as `images`, `embedding_set`, `state` or `template`, in this order; a list of
+            embeddings, sets and such things, all of one person.
         embedder: Fingerprint of the embedder by the user's word: what does not say its own is of it.
 
     Raises:
@@ -107,7 +107,7 @@ def _sorted(what: Any) -> Material:
         return Material(kept=EmbeddingSet(embeddings=rows))
     if isinstance(what, list | tuple):
         return _joined(what)
-    for name in ("images", "state", "template"):
+    for name in ("images", "embedding_set", "state", "template"):
         part = getattr(what, name, None)
         if isinstance(part, EmbeddingSet | FusionState | Template):
             skipped = tuple(str(item) for item in getattr(what, "skipped", ()))

@@ -255,6 +255,15 @@ class Store(ABC):
         """Overwrites what was deleted, as far as this store reaches; says what still keeps bytes, in words."""
 
     @abstractmethod
+    def check(self) -> None:
+        """Reads the whole database and compares each row with its checksum.
+
+        Raises:
+            FileFormatError: If the database is damaged.
+            IntegrityError: If a row is not what was written.
+        """
+
+    @abstractmethod
     def facts(self, name: str) -> str | None:
         """A fact about the whole database, as "key_fingerprint"; None if it was never set."""
 

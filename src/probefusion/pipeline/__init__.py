@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from probefusion.pipeline.comparison import Comparison
     from probefusion.pipeline.doctor import Diagnosis, Finding, diagnose
+    from probefusion.pipeline.person_sets import EmbeddedPerson, PersonSets
     from probefusion.pipeline.pipeline import Pipeline
     from probefusion.pipeline.results import (
         FaceChoice,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Comparison",
     "Diagnosis",
+    "EmbeddedPerson",
     "Extract",
     "FaceChoice",
     "Finding",
@@ -33,6 +35,7 @@ __all__ = [
     "Fused",
     "FusedPeople",
     "ImageWeight",
+    "PersonSets",
     "Pipeline",
     "Strangers",
     "diagnose",
@@ -41,6 +44,7 @@ __all__ = [
 _LAZY = {
     "Comparison": "probefusion.pipeline.comparison",
     "Diagnosis": "probefusion.pipeline.doctor",
+    "EmbeddedPerson": "probefusion.pipeline.person_sets",
     "Extract": "probefusion.pipeline.videos",
     "FaceChoice": "probefusion.pipeline.results",
     "Finding": "probefusion.pipeline.doctor",
@@ -48,6 +52,7 @@ _LAZY = {
     "Fused": "probefusion.pipeline.results",
     "FusedPeople": "probefusion.pipeline.results",
     "ImageWeight": "probefusion.pipeline.results",
+    "PersonSets": "probefusion.pipeline.person_sets",
     "Pipeline": "probefusion.pipeline.pipeline",
     "Strangers": "probefusion.pipeline.strangers",
     "diagnose": "probefusion.pipeline.doctor",

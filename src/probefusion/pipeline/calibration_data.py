@@ -78,6 +78,9 @@ def fused_sets(
 ) -> tuple[Sets, list[CalibrationSource]]:
     """Draws, embeds and fuses; arguments as for `probefusion.calibrate`.
 
+    Populations are taken in the order of their names and people, so that the one in which they were given means
+    nothing; but for `folds`, which are those of the first.
+
     Returns:
         The templates, with kinds 3 p for sets as they are of population p, 3 p + 1 for one poor image of it and
         3 p + 2 for several; and what each population is.
@@ -95,8 +98,11 @@ def fused_sets(
         return numbers.setdefault(key, len(numbers))
 
     parts, sources = [], []
-    for place, people in enumerate(populations):
-        chosen = _chosen(people, folds if place == 0 else None, num_people, leave_out)
+    given = [
+        (people, _chosen(people, folds if place == 0 else None, num_people, leave_out))
+        for place, people in enumerate(populations)
+    ]
+    for place, (people, chosen) in enumerate(sorted(given, key=lambda each: _identity(*each))):
         drawn = draw_sets(
             people, subjects=chosen, sizes=sizes, num_poor=num_poor, medium_by=medium_by
         )
@@ -118,8 +124,9 @@ def fused_sets(
                 ),
             )
         )
-        name = "data" if people.path is None else people.path.stem
-        sources.append(CalibrationSource(name=name, num_people=len(chosen), num_sets=len(drawn)))
+        sources.append(
+            CalibrationSource(name=_name(people), num_people=len(chosen), num_sets=len(drawn))
+        )
     return Sets(
         **{
             name: np.concatenate([getattr(part, name) for part in parts])
@@ -164,6 +171,15 @@ def _chosen(
     return in_order_of_hash({namesake_key(person): person for person in fitting}.values())[
         :num_people
     ]
+
+
+def _name(people: People) -> str:
+    return "data" if people.path is None else people.path.stem
+
+
+def _identity(people: People, chosen: Sequence[str]) -> tuple[Any, ...]:
+    """What orders populations whatever the order they were given in: their names, then whose images they hold."""
+    return _name(people), [(person, people.images[person]) for person in chosen]
 
 
 def _family(person: str, related_by: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
     MissingFileError,
+    ProbeFusionError,
     ShapeError,
     UnknownNameError,
 )
@@ -23,6 +25,7 @@ from probefusion.files.paths import as_list
 from probefusion.fusion import Fuser
 from probefusion.pipeline.alignment_check import AlignmentCheck
 from probefusion.pipeline.chosen_embedder import is_fingerprint, open_embedder
+from probefusion.pipeline.fuser_advice import better_than, how_to_get
 from probefusion.pipeline.given_models import check_models
 from probefusion.pipeline.image_files import refuse_embeddings
 from probefusion.types import EmbeddingSet, FusionState
@@ -277,8 +280,7 @@ class Models:
         """
         from probefusion.zoo import suggest_fuser
 
-        embedders = {images.embedder for images in sets}
-        embedder = embedders.pop() if len(embedders) == 1 else None
+        embedder = _only({images.embedder for images in sets})
         if self._fuser != "auto":
             return self._load_fuser(self._fuser, embedder)
         if states or made_by is not None:
@@ -288,13 +290,30 @@ class Models:
             fuser = self.fuser_that_made(name, embedder)
             if fuser is None:
                 raise ConfigError(
-                    f"--fuser: the {what} was made by {name}, which is not here. {_how_to_get(name)}"
+                    f"--fuser: the {what} was made by {name}, which is not here. {how_to_get(name)}"
                 )
             return fuser
-        fitting = {suggest_fuser(images) for images in sets}
-        name = fitting.pop() if len(fitting) == 1 else "mean"
+        name = _only({suggest_fuser(images) for images in sets}) or "mean"
         if (name, embedder) not in self._fusers:
-            _log.info("fuser: %s (choose with --fuser)%s", name, _better_than(name, embedder))
+            _log.info("fuser: %s (choose with --fuser)%s", name, better_than(name, embedder))
+        return self._load_fuser(name, embedder)
+
+    def fuser_to_screen(self, sets: Sequence[EmbeddingSet]) -> Fuser:
+        """The fuser to screen sets with that something else will fuse later; nothing is noted in the log.
+
+        Args:
+            sets: The sets; the fuser of this pipeline is taken where it fits them, else one that does.
+        """
+        from probefusion.zoo import suggest_fuser
+
+        embedder = _only({images.embedder for images in sets})
+        if self._fuser != "auto":
+            fuser = self._load_fuser(self._fuser, embedder)
+            with suppress(ProbeFusionError):
+                for images in sets:
+                    fuser.check_fits(images)
+                return fuser
+        name = _only({suggest_fuser(images) for images in sets}) or "mean"
         return self._load_fuser(name, embedder)
 
     def fuser_that_made(self, fingerprint: str, embedder: str | None = None) -> Fuser | None:
@@ -376,23 +395,6 @@ class Models:
         return self._load_fuser(self._fuser, self.embedder.fingerprint).needs_quality
 
 
-def _how_to_get(fingerprint: str) -> str:
-    """What to do where the fuser of this fingerprint is not here."""
-    from probefusion.zoo.fusers import absent_fusers
-
-    name = fingerprint.split("@")[0]
-    if any(entry.name == name for entry in absent_fusers()):
-        return f"Get it with: probefusion models pull {name}"
-    return "Give its folder: --fuser DIR"
-
-
-def _better_than(name: str, embedder: str | None) -> str:
-    """A note that a fuser made for this embedder is known but not here, or ""."""
-    from probefusion.zoo.fusers import absent_fusers
-
-    is_asked = embedder is not None and name in ("mean", "universal")
-    known = [entry.name for entry in absent_fusers(embedder)] if is_asked else []
-    if not known:
-        return ""
-    best = next((item for item in known if item.startswith("exact.")), known[0])
-    return f"; one made for this embedder is better: probefusion models pull {best}"
+def _only(names: set[Any]) -> Any:
+    """The name, if there is one and no other; else None."""
+    return names.pop() if len(names) == 1 else None

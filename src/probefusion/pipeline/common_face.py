@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,15 +14,18 @@ from probefusion.types import EmbeddingSet
 
 if TYPE_CHECKING:
     from probefusion.embedders import CropQuality, EmbeddingReport
-    from probefusion.faces import ImageSource
     from probefusion.pipeline.chosen_models import Models
 
-__all__ = ["choose_common", "common_face"]
+__all__ = ["Photos", "choose_common", "common_face", "photos_of_files", "photos_of_memory"]
 
 _LEAD = 0.15
 """By how much the chosen face must be more alike over the photos, in cosine, than anybody else is."""
 
 Units = npt.NDArray[np.float64]
+_Image = npt.NDArray[np.uint8]
+
+Photos: TypeAlias = Callable[[Collection[str]], Iterator[tuple[str, _Image]]]
+"""Gives the photos of some names, each with its name and pixels, (H, W, 3) uint8 RGB."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,14 +36,38 @@ class _Chosen:
     reason: str = ""
 
 
+def photos_of_files(paths: Any) -> Photos:
+    """Photos of images, folders and archives, read when they are asked for; those that cannot be read are left out.
+
+    Args:
+        paths: As for `embed_images`.
+    """
+
+    def read(names: Collection[str]) -> Iterator[tuple[str, _Image]]:
+        from probefusion.faces import SkippedImage, list_images, read_images
+
+        for source in list_images(paths)[0]:
+            if source.name in names:
+                ((_, image),) = read_images([source])
+                if not isinstance(image, SkippedImage):
+                    yield source.name, image
+
+    return read
+
+
+def photos_of_memory(pictures: Sequence[tuple[str, _Image]]) -> Photos:
+    """Photos that are in memory, with their names."""
+    return lambda names: ((name, image) for name, image in pictures if name in names)
+
+
 def common_face(
-    models: Models, paths: Sequence[Path | ImageSource], report: EmbeddingReport
+    models: Models, photos: Photos, report: EmbeddingReport
 ) -> tuple[EmbeddingReport, FaceChoice | None]:
     """Looks at all faces of photos that show several of about one size, and takes the one common to all photos.
 
     Args:
         models: With a detector; others give no counts of faces, and nothing is changed.
-        paths: Images, folders and archives that the report is of.
+        photos: Gives the photos that the report is of.
         report: The largest face of each photo.
 
     Returns:
@@ -49,18 +75,17 @@ def common_face(
         several such faces.
     """
     from probefusion.embedders.embed_images import report_of
-    from probefusion.faces import list_images
 
     counts = report.num_faces
     if counts is None or report.embedding_set.sources is None or (counts < 2).all():
         return report, None
     names = report.embedding_set.sources.tolist()
     quality = None if report.embedding_set.quality is None else models.judge(kept=True)
-    photos = {name: row for row, name in enumerate(names) if counts[row] > 1}
+    rows = {name: row for row, name in enumerate(names) if counts[row] > 1}
     found = {
-        photos[source.name]: faces
-        for source in list_images(paths)[0]
-        if source.name in photos and (faces := _faces_of(models, source, quality)) is not None
+        rows[name]: faces
+        for name, image in photos(rows)
+        if (faces := _faces_of(models, name, image, quality)) is not None
     }
     if not found:
         return report, None
@@ -128,19 +153,16 @@ def _most_alike(photos: Sequence[Units]) -> tuple[float, list[int]]:
 
 
 def _faces_of(
-    models: Models, source: ImageSource, quality: CropQuality | None
+    models: Models, name: str, image: _Image, quality: CropQuality | None
 ) -> EmbeddingReport | None:
     """The faces of a photo that are about as large as the largest; None unless there are several."""
     from probefusion.embedders.crop_batches import embed_crops
     from probefusion.embedders.embed_images import report_of
-    from probefusion.faces import SkippedImage, crop_faces, read_images
+    from probefusion.faces import crop_faces
     from probefusion.faces.cropping import ABOUT_ONE_SIZE
 
-    ((_, image),) = read_images([source])
-    if isinstance(image, SkippedImage):
-        return None
     size = models.embedder.spec.input_size
-    faces, _ = crop_faces(image, models.detector, size=size, source=source.name)
+    faces, _ = crop_faces(image, models.detector, size=size, source=name)
     large = [face for face in faces if face.face.area >= ABOUT_ONE_SIZE * faces[0].face.area]
     if len(large) < 2:
         return None
@@ -148,7 +170,7 @@ def _faces_of(
         [face.crop for face in large],
         models.embedder,
         quality=quality,
-        sources=[source.name] * len(large),
+        sources=[name] * len(large),
     )
     if embedded.images is None or len(embedded.images) < 2:
         return None

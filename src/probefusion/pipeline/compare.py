@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from probefusion.errors import DtypeError
 from probefusion.files.paths import brief
+from probefusion.fusion.card_decisions import Made, decisions_of
+from probefusion.fusion.decisions import Calibrated
+from probefusion.fusion.decisions import Side as DecidedSide
 from probefusion.fusion.threshold import check_rate
-from probefusion.pipeline.card_decisions import Made, decisions_of
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.comparison import Comparison, Side
-from probefusion.pipeline.decisions import Calibrated
-from probefusion.pipeline.decisions import Side as DecidedSide
-from probefusion.pipeline.fuse_person import UnitProgress
-from probefusion.pipeline.sides import (
-    decided_side,
-    fused_side,
-    of_side,
-    read_set,
-    read_template,
-    usability_of,
-)
-from probefusion.types import EmbeddingSet, TemplateSet
+from probefusion.pipeline.gathered import Gathered, UnitProgress
+from probefusion.pipeline.sides import decided_side, finish_side, gather_side, read_template
+from probefusion.pipeline.strangers import check_strangers
+from probefusion.types import Template, TemplateSet
 
 if TYPE_CHECKING:
-    from probefusion.faces import SkippedImage
     from probefusion.fusion import Fuser
 
 __all__ = ["compare_many", "compare_two", "search_people"]
@@ -44,44 +38,44 @@ def compare_two(
     false_match_rate: float,
     progress: UnitProgress | None,
     calibration: Calibrated = None,
+    strangers: str = "tell",
 ) -> Comparison:
     """Does what `Pipeline.compare` promises, with these models."""
     _check_rate(false_match_rate)
-    given = [read_template(side) for side in (first, second)]
-    made_by = next((person.fuser for person in given if person is not None and person.fuser), None)
-    skipped: list[SkippedImage] = []
-    people = [
-        read_set(models, side, made_by, of_side(progress, name), skipped)
-        if template is None
-        else template
-        for side, template, name in zip((first, second), given, "AB", strict=True)
+    wanted = check_strangers(strangers)
+    read = [read_template(side) for side in (first, second)]
+    made_by = next((person.fuser for person in read if person is not None and person.fuser), None)
+    given = [
+        gather_side(models, side, made_by, progress, name) if template is None else template
+        for side, template, name in zip((first, second), read, "AB", strict=True)
     ]
-    sets = [person for person in people if isinstance(person, EmbeddingSet)]
-    if sets:
-        fuser: Fuser | None = models.choose_fuser(sets, made_by=made_by)
-    else:  # all is fused; the fuser is needed for its threshold only
-        fuser = None if made_by is None else models.fuser_that_made(made_by)
-    one, other = (fused_side(person, fuser, models.chunk_size) for person in people)
-    usability = [usability_of(person, fuser, models.chunk_size) for person in people]
-    counts = (one.num_images, other.num_images)
+    fuser = _fuser_for(models, given, made_by)
+    sides = [
+        finish_side(models, person, fuser, wanted, name)
+        for person, name in zip(given, "AB", strict=True)
+    ]
+    one, other = (side.template for side in sides)
     similarity = one.similarity(other)
-    _note_unknown(("A", one, given[0] is not None), ("B", other, given[1] is not None))
+    _note_unknown(("A", one, read[0] is not None), ("B", other, read[1] is not None))
     decision = decisions_of(
         calibration,
         fuser,
-        decided_side("A", [one]),
-        decided_side("B", [other]),
+        decided_side("A", one),
+        decided_side("B", other),
         one,
         false_match_rate,
         None,
     )[0]
     return Comparison(
         similarity=similarity,
-        num_images=counts,
+        num_images=(one.num_images, other.num_images),
         fuser=one.fuser,
         embedder=one.embedder,
-        skipped=tuple(skipped),
-        usability=(usability[0], usability[1]),
+        skipped=(*sides[0].skipped, *sides[1].skipped),
+        usability=(sides[0].usability, sides[1].usability),
+        screening=(sides[0].screening, sides[1].screening),
+        face_choice=(sides[0].face_choice, sides[1].face_choice),
+        problems=(*sides[0].problems, *sides[1].problems),
         **vars(decision),
     )
 
@@ -95,30 +89,32 @@ def search_people(
     progress: UnitProgress | None,
     false_positive_rate: float | None = None,
     calibration: Calibrated = None,
+    strangers: str = "tell",
 ) -> list[Comparison]:
     """Does what `Pipeline.search` promises, with these models."""
     _check_rate(false_match_rate)
     if false_positive_rate is not None:
         check_rate(false_positive_rate, name="--fpir")
     _check_set(among, "among")
-    skipped: list[SkippedImage] = []
-    found = read_template(person)
-    is_given = found is not None
-    usability = None
-    if found is None:
-        images = read_set(models, person, among.fuser, progress, skipped)
-        chosen = models.choose_fuser([images], made_by=among.fuser)
-        found = chosen.fuse(images, chunk_size=models.chunk_size)
-        usability = usability_of(images, chosen, models.chunk_size)
+    wanted = check_strangers(strangers)
+    template = read_template(person)
+    given = template or gather_side(models, person, among.fuser, progress, "")
+    side = finish_side(models, given, _fuser_for(models, [given], among.fuser), wanted)
+    found = side.template
     similarities = TemplateSet.of({"person": found}).similarities(among)[0]
-    _note_unknown(("the person", found, is_given), ("the set of templates", among, True))
-    fuser = None if found.fuser is None else models.fuser_that_made(found.fuser)
-    repeated = [found] * len(among)
+    _note_unknown(
+        ("the person", found, template is not None), ("the set of templates", among, True)
+    )
+    repeated = DecidedSide(
+        name="the person",
+        vectors=np.repeat(found.vector[None], len(among), axis=0),
+        num_images=np.repeat(found.num_images, len(among)),
+    )
     decisions = decisions_of(
         calibration,
-        fuser,
-        decided_side("the person", repeated),
-        DecidedSide(name="its candidate", vectors=among.vectors, num_images=among.num_images),
+        None if found.fuser is None else models.fuser_that_made(found.fuser),
+        repeated,
+        decided_side("its candidate", among),
         found,
         false_match_rate,
         false_positive_rate,
@@ -131,8 +127,11 @@ def search_people(
             fuser=found.fuser,
             embedder=found.embedder,
             ids=(label, str(among.ids[place])),
-            skipped=tuple(skipped),
-            usability=(usability, None),
+            skipped=side.skipped,
+            usability=(side.usability, None),
+            screening=(side.screening, None),
+            face_choice=(side.face_choice, None),
+            problems=side.problems,
             **vars(decisions[place]),
         )
         for place in np.argsort(-similarities, kind="stable").tolist()
@@ -178,6 +177,18 @@ def compare_many(
         )
         found.append(comparison)
     return found
+
+
+def _fuser_for(
+    models: Models, given: Sequence[Template | Gathered], made_by: str | None
+) -> Fuser | None:
+    """The fuser of all sides that must be fused; that of the templates, for its threshold alone, where none must."""
+    gathered = [person for person in given if isinstance(person, Gathered)]
+    if not gathered:
+        return None if made_by is None else models.fuser_that_made(made_by)
+    sets = [images for person in gathered for images in person.sets]
+    states = [state for person in gathered for state in person.states]
+    return models.choose_fuser(sets, states, made_by=made_by)
 
 
 def _note_unknown(first: tuple[str, Made, bool], second: tuple[str, Made, bool]) -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from probefusion.pipeline.compare import compare_many, compare_two, search_people
 
 if TYPE_CHECKING:
+    from probefusion.fusion.decisions import Calibrated
     from probefusion.pipeline.chosen_models import Models
     from probefusion.pipeline.comparison import Comparison, Side
-    from probefusion.pipeline.decisions import Calibrated
-    from probefusion.pipeline.fuse_person import UnitProgress
+    from probefusion.pipeline.gathered import UnitProgress
+    from probefusion.pipeline.strangers import Strangers
     from probefusion.types import TemplateSet
 
 __all__ = ["ComparingPipeline"]
@@ -29,23 +30,28 @@ class ComparingPipeline:
         *,
         false_match_rate: float = 1e-3,
         progress: UnitProgress | None = None,
+        strangers: Strangers = "tell",
     ) -> Comparison:
         """How alike two people are. What is no template yet is fused first, both sides by one fuser.
 
         Args:
-            first: A `Template`, an `EmbeddingSet`, or anything else that `read_sets` takes; a file of
+            first: A `Template`, an `EmbeddingSet`, or anything else that `fuse` takes but videos; a file of
                 templates, with `#` and an id where it holds several.
             second: Likewise.
             false_match_rate: Rate at which the fuser's calibrated threshold is taken, a fraction.
             progress: As for `fuse`, with "images of A" and "images of B".
+            strangers: What to do about images of somebody else on either side, as for `fuse`; at a template nobody
+                can look, which `Comparison.screening` says.
 
         Raises:
+            SeveralPeopleError, NotUsableError: If that is to be refused.
             ConfigError: If a file holds several templates and no id is named, or the rate is none.
             MismatchError, ProbeFusionError: If the sides do not go together, or one cannot be read.
         """
         return compare_two(
-            self._models, first, second, progress=progress, **self._deciding(false_match_rate)
-        )
+            self._models, first, second, progress=progress, strangers=strangers,
+            **self._deciding(false_match_rate),
+        )  # fmt: skip
 
     def search(
         self,
@@ -55,6 +61,7 @@ class ComparingPipeline:
         false_match_rate: float = 1e-3,
         false_positive_rate: float | None = None,
         progress: UnitProgress | None = None,
+        strangers: Strangers = "tell",
     ) -> list[Comparison]:
         """Every template of a set beside one person, the most similar first. Arguments as for `compare`; counts images.
 
@@ -65,7 +72,7 @@ class ComparingPipeline:
         """
         return search_people(
             self._models, person, among, false_positive_rate=false_positive_rate, progress=progress,
-            **self._deciding(false_match_rate),
+            strangers=strangers, **self._deciding(false_match_rate),
         )  # fmt: skip
 
     def compare_people(

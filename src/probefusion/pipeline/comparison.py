@@ -12,6 +12,8 @@ from probefusion.types import Template
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
     from probefusion.fusion.threshold import Threshold
+    from probefusion.pipeline.results import FaceChoice
+    from probefusion.screening import Screening
     from probefusion.screening.usability import Usability
 
 __all__ = ["Comparison", "Side"]
@@ -30,12 +32,15 @@ class Comparison:
         fuser: Fingerprint of the fuser of the first, or None when unknown.
         embedder: Fingerprint of the embedder of the first, or None when unknown.
         threshold: The threshold for these two at the rate that was asked for, or None where there is none: a
-            `probefusion.pipeline.decisions.MeasuredThreshold`, or one of an older fuser's card.
+            `probefusion.fusion.decisions.MeasuredThreshold`, or one of an older fuser's card.
         ids: Which templates of two sets were compared, or None. Of one person beside a set, that side's
             path, or "" where it is an object.
         skipped: Images that could not be used, with reasons.
         usability: What can be expected of each side's template; None for one that was fused before, which
             does not hold its state.
+        screening: Whether each side's images are of one person, or why nobody looked; None for templates of a set.
+        face_choice: How each side's faces were chosen in photos of several; None where there were none.
+        problems: What there is to warn of, in words, with the side.
         why_none: Why there is no threshold, or None.
         warnings: Where the two lie outside what the calibration saw, or it does not tell them apart.
     """
@@ -48,6 +53,9 @@ class Comparison:
     ids: tuple[str, str] | None = None
     skipped: tuple[SkippedImage, ...] = ()
     usability: tuple[Usability | None, Usability | None] = (None, None)
+    screening: tuple[Screening | None, Screening | None] = (None, None)
+    face_choice: tuple[FaceChoice | None, FaceChoice | None] = (None, None)
+    problems: tuple[str, ...] = ()
     why_none: str | None = None
     warnings: tuple[str, ...] = ()
 

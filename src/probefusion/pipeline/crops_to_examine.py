@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -49,6 +49,16 @@ class ExaminedImages:
     people: tuple[str, ...] | None
     skipped: tuple[SkippedImage, ...]
     findings: tuple[Finding, ...]
+
+    def __getitem__(self, rows: npt.NDArray[np.intp]) -> ExaminedImages:
+        """Some of the images; what else is known stays."""
+        return replace(
+            self,
+            crops=self.crops[rows],
+            sizes=tuple(self.sizes[row] for row in rows),
+            names=tuple(self.names[row] for row in rows),
+            people=None if self.people is None else tuple(self.people[row] for row in rows),
+        )
 
 
 def read_images_to_examine(paths: Paths, detector: Detector | None) -> ExaminedImages:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from probefusion.embedders import CropQuality, OnnxEmbedder, inspect_embedder
 from probefusion.embedders.face_views import Crops, FaceViews, unit_rows
@@ -27,8 +28,13 @@ from probefusion.reports.embedder_findings import (
     store_finding,
 )
 from probefusion.reports.findings import CHECKS, Finding, unseen
-from probefusion.reports.image_findings import alignment_finding, crop_findings, mirror_finding
-from probefusion.screening.crop_faults import CropCheck, check_crops
+from probefusion.reports.image_findings import (
+    alignment_finding,
+    crop_findings,
+    faces_finding,
+    mirror_finding,
+)
+from probefusion.screening.crop_faults import CropCheck, blank_rows, check_crops
 from probefusion.zoo import DEFAULT_EMBEDDER, load_detector, resolve_embedder
 
 if TYPE_CHECKING:
@@ -120,15 +126,18 @@ def diagnose(
     examined = read_images_to_examine(images, detector)
     network = OnnxEmbedder(path, spec, num_threads=num_threads)
     facts = inspect_embedder(path, input_size=spec.input_size, search_taps=False)
-    fed = network.prepare(sized(_at_least_two(examined.crops[:_FEW]), spec.input_size))
+    is_blank = blank_rows(examined.crops)
+    shown = examined if is_blank.all() else examined[np.flatnonzero(~is_blank)]
+    fed = network.prepare(sized(_that_differ(shown.crops[:_FEW]), spec.input_size))
     ran = check_network(path, facts, fed, norm_output=spec.norm_output)
     knows_cut = spec.input_size == _SIDE
-    seen = check_crops(examined.crops, CropQuality(num_threads=num_threads), judges_cut=knows_cut)
+    seen = check_crops(shown.crops, CropQuality(num_threads=num_threads), judges_cut=knows_cut)
     stored = None if store is None else compare_store(store, examined, network, path)
     findings = [
-        *image_findings(examined, seen, detector, knows_cut=knows_cut),
+        faces_finding(seen, _names_of(examined, is_blank), len(examined.crops)),
+        *image_findings(shown, seen, detector, knows_cut=knows_cut),
         mirror_finding(None if stored is None else stored[0]),
-        *_feeding(path, network, examined, seen, ran, num_threads),
+        *_feeding(path, network, shown, seen, ran, num_threads),
         *network_findings(ran),
     ]
     if stored is not None:
@@ -138,7 +147,7 @@ def diagnose(
         embedder=spec.fingerprint,
         num_images=len(examined.crops),
         num_people=None if examined.people is None else len(set(examined.people)),
-        separation=_separation(network, examined),
+        separation=_separation(network, shown),
         skipped=examined.skipped,
     )
 
@@ -161,9 +170,17 @@ def image_findings(
     ]
 
 
-def _at_least_two(crops: Crops) -> Crops:
-    """Images that differ, also where one was given: the others are its negative and a darker one."""
-    return crops if len(crops) > 1 else np.concatenate([crops, 255 - crops, crops // 2])
+def _names_of(examined: ExaminedImages, rows: npt.NDArray[np.bool_]) -> list[str]:
+    return [examined.names[row] for row in np.flatnonzero(rows)]
+
+
+def _that_differ(crops: Crops) -> Crops:
+    """Images of which none is another's copy; where there is but one, its negative and noise come to it."""
+    crops = crops[np.sort(np.unique(crops, axis=0, return_index=True)[1])]
+    if len(crops) > 1:
+        return crops
+    noise = np.random.default_rng(0).integers(0, 256, crops.shape).astype(np.uint8)
+    return np.concatenate([crops, 255 - crops, noise])
 
 
 def _alignment(

@@ -7,18 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from probefusion.embedders import EmbeddingReport
     from probefusion.faces import FaceFacts
 
-__all__ = ["tell_notes", "told"]
+__all__ = ["tell_notes"]
 
 _log = logging.getLogger("probefusion")
-
-
-def told(report: EmbeddingReport) -> EmbeddingReport:
-    """The report itself, once the notes on its photos are told."""
-    tell_notes(report.faces)
-    return report
 
 
 def tell_notes(faces: Sequence[FaceFacts]) -> None:

@@ -31,6 +31,7 @@ def fuse_archive(
     num_threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     force: bool = False,
+    screening: bool = True,
 ) -> ArchiveReport:
     """Opens an archive, fuses every template of it and writes them to a file.
 
@@ -41,11 +42,12 @@ def fuse_archive(
         by: Column that says which rows belong together.
         embedder: What made the embeddings, where the archive does not say it: a known name, an ONNX
             file, a fingerprint or an embedder.
-        memory: Bytes for unfinished states.
+        memory: Bytes for unfinished states, and as many for screening.
         device: "cpu" or "cuda", for a fuser given by name or folder.
         num_threads: Threads to use; None for one per core.
         progress: Called with (images done, images in all).
         force: Whether an existing output may be replaced.
+        screening: Whether to look if the images of each template are of one person.
 
     Returns:
         What was done. `TemplateSet.load` reads what was written.
@@ -56,4 +58,12 @@ def fuse_archive(
     """
     rows = open_archive(Path(archive), by=by, embedder=stated_fingerprint(embedder))
     chosen = load_fuser(fuser, num_threads=num_threads, embedder=rows.embedder, device=device)
-    return fuse_opened(rows, chosen, Path(output), memory=memory, progress=progress, force=force)
+    return fuse_opened(
+        rows,
+        chosen,
+        Path(output),
+        memory=memory,
+        progress=progress,
+        force=force,
+        screening=screening,
+    )

@@ -16,10 +16,10 @@ from probefusion.files.paths import as_path
 from probefusion.files.reading import in_one_line
 from probefusion.pipeline.alignment_check import UnalignedPersonError
 from probefusion.pipeline.chosen_models import Models
-from probefusion.pipeline.common_face import common_face
+from probefusion.pipeline.common_face import common_face, photos_of_files
 from probefusion.pipeline.face_notes import tell_notes
 from probefusion.pipeline.folders import check_people
-from probefusion.pipeline.fuse_person import UnitProgress
+from probefusion.pipeline.gathered import UnitProgress
 from probefusion.pipeline.merge import Merged, fuse_parts
 from probefusion.pipeline.results import FusedPeople
 from probefusion.pipeline.strangers import Strangers, check_strangers, screen_parts
@@ -29,6 +29,7 @@ from probefusion.zoo.usability import judge_usability
 if TYPE_CHECKING:
     from probefusion.faces import FaceFacts, ImageSource, SkippedImage
     from probefusion.screening import Screening
+    from probefusion.screening.usability import Usability
 
 __all__ = ["fuse_folders"]
 
@@ -53,6 +54,7 @@ def fuse_folders(
     faces: list[FaceFacts] = []
     fused: dict[str, Merged] = {}
     screenings: dict[str, Screening] = {}
+    usabilities: dict[str, Usability] = {}
     for done, (name, images) in enumerate(people.items(), start=1):
         try:
             person = _fuse_one(models, name, images, wanted)
@@ -64,6 +66,7 @@ def fuse_folders(
             problems += person.problems
             faces += person.faces
             screenings[name] = person.screening
+            usabilities[name] = person.usability
         if progress is not None:
             progress("people", done, len(people))
     if not fused:
@@ -80,6 +83,7 @@ def fuse_folders(
         skipped=tuple(skipped),
         problems=tuple(problems),
         screenings=screenings,
+        usabilities=usabilities,
     )
 
 
@@ -92,17 +96,17 @@ class _Person:
     problems: list[str]
     faces: tuple[FaceFacts, ...]
     screening: Screening
+    usability: Usability
 
 
 def _fuse_one(
     models: Models, name: str, images: list[ImageSource], strangers: Strangers
 ) -> _Person:
-    report, choice = common_face(models, images, models.embed(images, kept=False))
+    embedded = models.embed(images, kept=False)
+    report, choice = common_face(models, photos_of_files(images), embedded)
     fuser = models.choose_fuser([report.embedding_set])
     screened = screen_parts(fuser, [report.embedding_set], strangers, name=in_one_line(name))
     unclear = [] if choice is None or choice.is_clear else [str(choice)]
-    if screened.screening is None:
-        raise EmptySetError(f"{in_one_line(name)}: no image could be used.")
     merged = fuse_parts(fuser, sets=screened.sets, chunk_size=models.chunk_size)
     usability = judge_usability(fuser, merged.state)
     if strangers == "refuse":
@@ -116,6 +120,7 @@ def _fuse_one(
         ],
         faces=report.faces,
         screening=screened.screening,
+        usability=usability,
     )
 
 

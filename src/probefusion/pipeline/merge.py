@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from probefusion.errors import UnsupportedOperationError
 from probefusion.fusion import Fuser
+from probefusion.pipeline.named_sets import image_names
 from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
 
 __all__ = ["Merged", "SeenPerson", "Similarities", "fuse_parts"]
@@ -24,12 +25,14 @@ class SeenPerson:
         shares: (N, M) how strongly each image stands in it.
         alone: (N, D) float32, template of each image alone.
         sources: N names.
+        sample: Some of its images, for screening; None if none were kept.
     """
 
     state: FusionState
     shares: npt.NDArray[np.floating]
     alone: FloatArray
     sources: tuple[str, ...]
+    sample: EmbeddingSet | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,13 +155,7 @@ def _sum(states: Sequence[FusionState]) -> FusionState:
 def _sources(sets: Sequence[EmbeddingSet], people: Sequence[SeenPerson]) -> tuple[str, ...] | None:
     if not people and all(images.sources is None for images in sets):
         return None
-    names: list[str] = []
-    for place, images in enumerate(sets):
-        if images.sources is not None:
-            names += images.sources.tolist()
-        else:
-            origin = images.origin or f"set {place}"
-            names += [f"{origin}[{row}]" for row in range(len(images))]
+    names = [name for place, images in enumerate(sets) for name in image_names(images, place)]
     for person in people:
         names += person.sources
     return tuple(names)

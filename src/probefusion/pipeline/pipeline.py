@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probefusion.fusion import Fuser
+from probefusion.fusion.decisions import Calibrated
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.comparing_pipeline import ComparingPipeline
-from probefusion.pipeline.decisions import Calibrated
-from probefusion.pipeline.face_notes import told
-from probefusion.pipeline.fuse_person import UnitProgress, fuse_person, read_sets
+from probefusion.pipeline.fuse_person import fuse_person
+from probefusion.pipeline.gathered import UnitProgress
 from probefusion.pipeline.inputs import Source
+from probefusion.pipeline.person_sets import EmbeddedPerson, PersonSets
+from probefusion.pipeline.read_person import embed_person, read_sets
 from probefusion.pipeline.results import FoundFace, Fused, FusedPeople
 from probefusion.pipeline.strangers import Strangers
 from probefusion.pipeline.video_pipeline import VideoPipeline
@@ -21,8 +23,8 @@ from probefusion.pipeline.videos import Extract
 from probefusion.types import EmbeddingSet, FusionState
 
 if TYPE_CHECKING:
-    from probefusion.embedders import Embedder, EmbeddingReport
-    from probefusion.faces import Detector, ImageSource, SkippedImage
+    from probefusion.embedders import Embedder
+    from probefusion.faces import Detector, ImageSource
     from probefusion.pipeline.pictures import Photo
     from probefusion.video import VideoSettings
 
@@ -113,17 +115,25 @@ class Pipeline(ComparingPipeline, VideoPipeline):
         paths: str | Path | ImageSource | Iterable[str | Path | ImageSource],
         *,
         progress: Callable[[int, int], None] | None = None,
-    ) -> EmbeddingReport:
+        strangers: Strangers = "tell",
+    ) -> EmbeddedPerson:
         """Embeds all images of one person, with what every fuser may need of them.
+
+        Of photos that show several faces the one that is common to all is taken.
 
         Args:
             paths: Images, folders and zip archives.
             progress: Called with the number of images done and in all.
+            strangers: What to do where images seem to be of somebody else, see `Strangers`.
+
+        Returns:
+            The set, which images were skipped, and whether they are of one person.
 
         Raises:
+            SeveralPeopleError: If that is to be refused.
             ConfigError, ProbeFusionError: As for `embed_images`, or if there is neither a detector nor aligned images.
         """
-        return told(self._models.embed(paths, kept=True, progress=progress))
+        return embed_person(self._models, paths, strangers=strangers, progress=progress)
 
     def find(self, photo: Photo) -> list[FoundFace]:
         """Every face of a photo, the largest first, with embedding and template.
@@ -194,21 +204,26 @@ class Pipeline(ComparingPipeline, VideoPipeline):
         *,
         one_person: bool = False,
         progress: UnitProgress | None = None,
-    ) -> tuple[list[EmbeddingSet], list[SkippedImage]]:
+        strangers: Strangers = "tell",
+    ) -> PersonSets:
         """Reads and embeds everything that there is of one person, without fusing it.
 
         Args:
             inputs: As for `fuse`, without states and videos.
             one_person: As for `fuse`.
             progress: As for `fuse`.
+            strangers: As for `fuse`.
 
         Returns:
-            A set for each embedding file or object, one for all images, and the images that were skipped.
+            A set for each embedding file or object and one for all images, those that were skipped, and whether
+            they are of one person.
 
         Raises:
             ProbeFusionError: As for `fuse`.
         """
-        return read_sets(self._models, inputs, one_person=one_person, progress=progress)
+        return read_sets(
+            self._models, inputs, one_person=one_person, strangers=strangers, progress=progress
+        )
 
     def fuse_people(
         self,

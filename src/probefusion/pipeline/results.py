@@ -112,7 +112,7 @@ class Fused:
         num_tracks: Most tracks, each of one person, in a video of the inputs (the one with the most images was
             taken); 0 without a video.
         was_stopped: Whether reading was ended early on request.
-        screening: Whether the images, as they were given, are of one person; None if none were there to be judged.
+        screening: Whether the images, as they were given, are of one person, or why nobody looked.
         face_choice: How faces were chosen in photos of several; None if there were none.
         usability: What can be expected of the template, from its state.
         gain: Predicted gain over the plain mean, in similarity to a clean image; None where it is not known.
@@ -200,6 +200,7 @@ class FusedPeople:
             is not usable, in words.
         faces: What is to be known of the face of each photo that was used.
         screenings: Whether each person's images, as they were given, are of one person, by name.
+        usabilities: What can be expected of each person's template, by name.
     """
 
     templates: TemplateSet
@@ -207,6 +208,7 @@ class FusedPeople:
     problems: tuple[str, ...] = ()
     faces: tuple[FaceFacts, ...] = ()
     screenings: Mapping[str, Screening] = field(default_factory=dict, repr=False)
+    usabilities: Mapping[str, Usability] = field(default_factory=dict, repr=False)
 
     @property
     def notes(self) -> list[str]:

@@ -19,6 +19,8 @@ _DONE_TO_IMAGES = {
     "red and blue exchanged": "the images with red and blue exchanged. Embed them again in the right order",
 }
 
+_EVALUATE = "Export it again after model.eval()"
+
 
 def feeding_findings(check: FeedingCheck, *, is_grey: bool, network: NetworkCheck) -> list[Finding]:
     """Channel order and scaling of the embedder.
@@ -104,39 +106,26 @@ def _numbers(values: object) -> str:
 
 def network_findings(check: NetworkCheck) -> list[Finding]:
     """Training mode, dependence on the batch, and the output with the length."""
+    return [_training_mode(check), _batch(check), _norm_output(check)]
+
+
+def _training_mode(check: NetworkCheck) -> Finding:
     nodes = f" ({', '.join(check.training_nodes[:3])})" if check.training_nodes else ""
-    evaluate = "Export it again after model.eval()"
-    found = []
     if check.is_random:
-        found.append(
-            Finding(
-                check="training-mode",
-                status="fault",
-                evidence=f"the same image gives other embeddings each time: {check.repeats_differ:.1%} apart{nodes}",
-                fix=f"{evaluate}: dropout or noise is still on",
-            )
-        )
+        evidence = f"the same image gives other embeddings each time: {check.repeats_differ:.1%} apart{nodes}"
+        why = "dropout or noise is still on"
     elif check.uses_batch_statistics:
-        found.append(
-            Finding(
-                check="training-mode",
-                status="fault",
-                evidence=f"normalises by the statistics of the batch{nodes}",
-                fix=f"{evaluate}: BatchNorm must use the statistics of training",
-            )
-        )
+        evidence = f"normalises by the statistics of the batch{nodes}"
+        why = "BatchNorm must use the statistics of training"
     else:
-        found.append(
-            Finding(
-                check="training-mode",
-                status="fine",
-                evidence=f"the same image twice: {check.repeats_differ:.1e} apart",
-            )
-        )
-    return [*found, _batch(check, evaluate), _norm_output(check)]
+        evidence = f"the same image twice: {check.repeats_differ:.1e} apart"
+        return Finding(check="training-mode", status="fine", evidence=evidence)
+    return Finding(
+        check="training-mode", status="fault", evidence=evidence, fix=f"{_EVALUATE}: {why}"
+    )
 
 
-def _batch(check: NetworkCheck, evaluate: str) -> Finding:
+def _batch(check: NetworkCheck) -> Finding:
     if check.neighbours_differ is None:
         reason = (
             "two runs of one image differ already"
@@ -149,7 +138,7 @@ def _batch(check: NetworkCheck, evaluate: str) -> Finding:
             check="batch",
             status="fault",
             evidence=f"an image alone and beside others: {check.neighbours_differ:.1%} apart",
-            fix=f"{evaluate}; an 8-bit file: quantise with fixed scales. Until then run one image at a time",
+            fix=f"{_EVALUATE}; an 8-bit file: quantise with fixed scales. Until then run one image at a time",
         )
     return Finding(
         check="batch",

@@ -12,6 +12,7 @@ Status: TypeAlias = Literal["fault", "fine", "cannot be told"]
 
 CHECKS = {
     "reading": "images can be read",
+    "faces": "images show faces",
     "turned": "faces are upright",
     "image-channels": "images are in RGB",
     "alignment": "crops are aligned",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from probefusion.embedders.guess import MIN_FACES
+from probefusion.files.reading import in_one_line
 from probefusion.reports.findings import Finding, unseen
 from probefusion.screening.crop_faults import CropCheck, Geometry
 from probefusion.screening.store_rows import StoreCheck
 
-__all__ = ["alignment_finding", "crop_findings", "mirror_finding"]
+__all__ = ["alignment_finding", "crop_findings", "faces_finding", "mirror_finding"]
 
 _SQUASHED = {
     "narrow": "too narrow",
@@ -17,7 +18,41 @@ _SQUASHED = {
     "flat": "too flat",
     "tall": "too tall",
 }
+_NAMES_SHOWN = 3
 _ALIGN = "Cut them out by five landmarks as probefusion.faces.align_face does: give the photos and --detector"
+
+
+def faces_finding(check: CropCheck, blank: Sequence[str], num_images: int) -> Finding:
+    """Whether there is anything to be seen in the images, and whether it is faces.
+
+    Args:
+        check: What the quality network said of those that are not blank, or of all if all are.
+        blank: Names of images of one colour.
+        num_images: Images that were looked at.
+    """
+    if blank:
+        more = f" and {len(blank) - _NAMES_SHOWN} more" if len(blank) > _NAMES_SHOWN else ""
+        return Finding(
+            check="faces",
+            status="fault",
+            evidence=f"{len(blank)} of {num_images} images are blank, of one colour: "
+            f"{', '.join(map(in_one_line, blank[:_NAMES_SHOWN]))}{more}",
+            fix="Find what wrote them (a crop beyond the photo, a frame before the picture, a failed read), and take "
+            "them out",
+        )
+    if not check.shows_faces:
+        reason = _hardly(check)
+        if num_images < MIN_FACES:
+            return unseen(("faces",), f"{reason}; to be sure takes {MIN_FACES} images")[0]
+        return Finding(
+            check="faces",
+            status="fault",
+            evidence=reason,
+            fix="Give crops of faces, or photos with --detector; faces of very few pixels look like this too",
+        )
+    return Finding(
+        check="faces", status="fine", evidence=f"quality {check.quality:.1f} (mean, of -4 to 4)"
+    )
 
 
 def crop_findings(check: CropCheck, num_images: int, *, knows_cut: bool) -> list[Finding]:
@@ -29,7 +64,7 @@ def crop_findings(check: CropCheck, num_images: int, *, knows_cut: bool) -> list
         knows_cut: Whether the embedder wants its crops cut as ArcFace's, by which squashed ones are known.
     """
     if not check.shows_faces:
-        reason = f"the quality network sees hardly a face in these images (mean {check.quality:.1f} of -4 to 4)"
+        reason = _hardly(check)
         return unseen(("turned", "image-channels", "squashed"), reason)
     found = [_turned(check, num_images), _image_channels(check, num_images)]
     if not knows_cut:
@@ -40,6 +75,10 @@ def crop_findings(check: CropCheck, num_images: int, *, knows_cut: bool) -> list
     if num_images < MIN_FACES:
         return [*found, *unseen(("squashed",), f"needs {MIN_FACES} images, got {num_images}")]
     return [*found, _squashed(check)]
+
+
+def _hardly(check: CropCheck) -> str:
+    return f"the quality network sees hardly a face in these images (mean {check.quality:.1f} of -4 to 4)"
 
 
 def _turned(check: CropCheck, num_images: int) -> Finding:

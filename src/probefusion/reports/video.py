@@ -134,6 +134,8 @@ def _why(item: Explanation, num_thumbnails: int) -> str:
             f"images {float(item.similarities.mean()):.3f} on average, {100 * item.share_beaten:.0f} % of them "
             f"below the fused template."
         )
+    if item.screening.falls_apart:
+        text += f" Careful: {item.screening}."
     kept = f" Below: the heaviest of {num_thumbnails} kept face crops"
     lightest = ", then the lightest." if num_thumbnails > _MOST_HEAVY else ", from heavy to light."
     shares = " Under each stands its weight, and how many times an equal share that is (2.0x: twice as much)."

@@ -18,7 +18,7 @@ from probefusion.embedders import CropQuality
 from probefusion.extras import import_cv2
 from probefusion.types import FloatArray
 
-__all__ = ["GEOMETRIES", "CropCheck", "Geometry", "check_crops", "undo_geometry"]
+__all__ = ["GEOMETRIES", "CropCheck", "Geometry", "blank_rows", "check_crops", "undo_geometry"]
 
 Crops = npt.NDArray[np.uint8]
 
@@ -41,6 +41,8 @@ _LEAST_SHARE = 0.05
 _POOR = -2.0
 """Where the average is below this however they are turned, these are hardly faces."""
 _ROUNDS = 2
+_BLANK = 3.0
+"""Images of which no channel deviates more than this from its mean, of 255, are of one colour; JPEG leaves so much."""
 _GREY = 3.0
 """Images whose channels differ by less than this on the average, of 255, have no colours."""
 
@@ -185,6 +187,17 @@ def check_crops(crops: Crops, quality: CropQuality, *, judges_cut: bool = True) 
         is_grey=is_grey,
         corrected=cut,
     )
+
+
+def blank_rows(crops: Crops) -> npt.NDArray[np.bool_]:
+    """(N,) which images are of one colour.
+
+    Args:
+        crops: (N, S, S, 3) uint8.
+    """
+    spread: npt.NDArray[np.float64] = crops.std(axis=(1, 2)).max(axis=1)
+    is_blank: npt.NDArray[np.bool_] = spread < _BLANK
+    return is_blank
 
 
 def undo_geometry(crops: Crops, geometry: Geometry) -> Crops:

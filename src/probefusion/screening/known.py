@@ -9,6 +9,35 @@ __all__ = ["CAUTIOUS", "expectation_for", "is_measured"]
 _PEOPLE = "poor images of 166 people of LFW, and films of 56 actors"
 
 _KNOWN: dict[str, Expectation] = {
+    "exact.mobilefacenet_128d-lfw112.r3@1bcb327b785c": Expectation(
+        cosine=(
+            0.35414,
+            0.085694,
+            -0.025569,
+            -0.0044316,
+            -0.00037333,
+            0.0078026,
+            -0.06351,
+            -0.077938,
+            0.13833,
+            -0.077506,
+        ),
+        log_spread=(
+            -1.8725,
+            0.047284,
+            -0.028398,
+            -0.01482,
+            -0.0038861,
+            -0.0066926,
+            -0.01884,
+            -0.013783,
+            0.030724,
+            -0.020942,
+        ),
+        limits=((-2.7, 6.102), (0.0, 3.871)),
+        threshold=5.45,
+        measured_on=_PEOPLE,
+    ),
     "exact.mobilefacenet_128d-lfw112.r2@4880e740dca3": Expectation(
         cosine=(
             0.33402,

@@ -24,6 +24,7 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.fusion.contributions import Sums
+from probefusion.fusion.threshold import level_in_words, rate_in_words
 from probefusion.screening.usability_record import UsabilityRecord
 from probefusion.types.fusion_state import FusionState
 
@@ -247,14 +248,13 @@ def _usability(values: tuple[float, float, float, float], record: UsabilityRecor
         )
     verdict: Verdict = "usable"
     reason = ""
-    rate = (
-        f"{record.level:.2f}, which {record.false_match_rate:g} of the comparisons of different people "
-        f"reached where this was measured"
+    threshold = level_in_words(
+        record.level, rate_in_words(record.false_match_rate), "where usability was measured"
     )
     if high < record.level:
-        verdict, reason = "not usable", f"even the upper end is below {rate}"
+        verdict, reason = "not usable", f"even the upper end is below the {threshold}"
     elif middle < record.level:
-        verdict, reason = "doubtful", f"the prediction is below {rate}"
+        verdict, reason = "doubtful", f"the prediction is below the {threshold}"
     return Usability(
         similarity=middle, interval=(low, high), level=record.level, verdict=verdict, reason=reason
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ LEAST_DIM = 64
 _SURE = 0.9
 _NAMES_SHOWN = 8
 
-Verdict = Literal["one person", "several people", "cannot tell"]
+Verdict = Literal["one person", "several people", "cannot tell", "not screened"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +43,17 @@ class Screening:
 
     Args:
         num_images: How many there are.
-        verdict: "one person" (no sign of another), "several people", or "cannot tell".
+        verdict: "one person" (no sign of another), "several people", "cannot tell", or "not screened" where nobody
+            looked.
         score: How much the worst split speaks for two people, a logarithm of odds; NaN if nothing can be told.
         threshold: Score from which on the verdict is "several people": 1 of 100 sets of one person reaches it.
         is_calibrated: Whether it was measured for this embedder; otherwise the most cautious of the expectations
             that were measured is taken.
         parts: Where there are several people, the heavier part and the other; () otherwise.
         outliers: Places of images that are unlike all others together, each by itself.
-        reason: Why nothing can be told; "" otherwise.
+        reason: Why nothing can be told, or nobody looked; "" otherwise.
         sources: Names of the images, or None.
+        beside: What else is fused with these images and was not screened, in words; "" for nothing.
     """
 
     num_images: int
@@ -62,6 +65,24 @@ class Screening:
     outliers: tuple[int, ...] = ()
     reason: str = ""
     sources: tuple[str, ...] | None = None
+    beside: str = ""
+
+    @staticmethod
+    def absent(num_images: int, reason: str) -> Screening:
+        """Of images at which nobody looked.
+
+        Args:
+            num_images: How many there are.
+            reason: Why, in words.
+        """
+        return Screening(
+            num_images=num_images,
+            verdict="not screened",
+            score=math.nan,
+            threshold=math.nan,
+            is_calibrated=False,
+            reason=reason,
+        )
 
     @property
     def falls_apart(self) -> bool:
@@ -74,8 +95,13 @@ class Screening:
 
     def __str__(self) -> str:
         """The verdict in words, with the images of the lighter part."""
+        return f"{self._told()}; not screened: {self.beside}" if self.beside else self._told()
+
+    def _told(self) -> str:
         if self.verdict == "cannot tell":
             return f"one person? cannot be told: {self.reason}"
+        if self.verdict == "not screened":
+            return f"not screened: {self.reason}"
         caution = (
             "" if self.is_calibrated else " (not calibrated for this embedder: told with caution)"
         )
@@ -117,6 +143,7 @@ class Screening:
                 for part in self.parts
             ],
             "outliers": [self.name_of(row) for row in self.outliers],
+            "not_screened": self.beside or None,
         }
 
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from probefusion.faces.frames import VideoFacts
 from probefusion.fusion import Fuser
-from probefusion.types import FloatArray, FusionState, Template
+from probefusion.screening import Screening, screen
+from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
 from probefusion.video.record import GrowthPoint
 from probefusion.video.row_file import RowFile
 from probefusion.video.sighting import Segment
@@ -119,6 +120,23 @@ class Person:
             blocks = [rows["frame"] for track in self.tracks for rows in track.blocks()]
             self._frames = np.concatenate(blocks)
         return self._frames
+
+    def sample(self, source: str) -> EmbeddingSet:
+        """Some of its images, up to 127 of each track and evenly spread, in the order of its tracks.
+
+        Args:
+            source: Name of the video; images are called `SOURCE#t=1.234`.
+        """
+        found = (track.sample(source) for track in self.tracks)
+        return EmbeddingSet.concatenate(images for images in found if images is not None)
+
+    def screen(self, source: str) -> Screening:
+        """Whether a sample of its images is of one person.
+
+        Args:
+            source: As for `sample`.
+        """
+        return screen(self.sample(source), self._fuser)
 
     def blocks(self) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.float64]]]:
         """Its images in order of time, some hundred at a time, with their weights.

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser, MeanFuser
 from probefusion.gallery import Match, Stills, search_stills
+from probefusion.screening import Screening
 from probefusion.types import FloatArray
 from probefusion.video.clip import Clip, Person
 from probefusion.video.thumbnails import Thumbnail
 
-__all__ = ["Explanation", "Growth", "WeighedThumbnail", "explain_clip", "explain_person"]
+__all__ = [
+    "Explanation",
+    "Growth",
+    "WeighedThumbnail",
+    "doubtful_names",
+    "explain_clip",
+    "explain_person",
+]
 
 _MEAN = MeanFuser()
 
@@ -60,6 +71,7 @@ class Explanation:
         weights: (N,) weight of each image in the template, sum 1.
         growth: Similarity after more and more images.
         target: (D,) the reference's unit vector.
+        screening: Whether a sample of the images is of one person, or why nobody looked.
     """
 
     person: Person
@@ -72,6 +84,7 @@ class Explanation:
     weights: npt.NDArray[np.float64]
     growth: tuple[Growth, ...]
     target: FloatArray
+    screening: Screening
 
     @property
     def share_beaten(self) -> float:
@@ -104,6 +117,7 @@ def explain_clip(
     *,
     false_match_rate: float = 1e-3,
     threshold: float | None = None,
+    screening: bool = True,
 ) -> list[Explanation]:
     """Searches a gallery for each person of a clip, and explains each result.
 
@@ -112,6 +126,7 @@ def explain_clip(
         stills: The gallery, or None.
         false_match_rate: As for `search_stills`.
         threshold: As for `search_stills`.
+        screening: Whether to look if the images of each are of one person.
 
     Returns:
         One explanation for each of the clip's people, in their order.
@@ -127,12 +142,36 @@ def explain_clip(
                 false_match_rate=false_match_rate,
                 threshold=threshold,
             )
-        found.append(explain_person(person, clip.fuser, stills, match))
+        screened = person.screen(clip.facts.source) if screening else None
+        found.append(explain_person(person, clip.fuser, stills, match, screened))
     return found
 
 
+def doubtful_names(explanations: Sequence[Explanation]) -> list[str]:
+    """Names that a gallery gave to people who were seen in one frame, and so are two; in words.
+
+    Args:
+        explanations: Of the people of one clip.
+    """
+    named: dict[str, list[Person]] = {}
+    for item in explanations:
+        if item.match is not None and item.match.is_match:
+            named.setdefault(item.match.candidates[0].name, []).append(item.person)
+    return [
+        f"tracks {one.number} and {other.number} were seen in one frame, and both match {in_one_line(name)}: one of "
+        f"them is somebody else"
+        for name, people in named.items()
+        for one, other in combinations(people, 2)
+        if one.meets(other)
+    ]
+
+
 def explain_person(
-    person: Person, fuser: Fuser, stills: Stills | None = None, match: Match | None = None
+    person: Person,
+    fuser: Fuser,
+    stills: Stills | None = None,
+    match: Match | None = None,
+    screening: Screening | None = None,
 ) -> Explanation:
     """Reads a person's images back, 24 bytes of memory each.
 
@@ -141,6 +180,7 @@ def explain_person(
         fuser: The fuser of the video.
         stills: The gallery, or None.
         match: The search of the gallery, where there is one.
+        screening: What was said of its images; None if nobody was to look.
     """
     template = person.template.vector
     mean_template = _MEAN.finish(person.mean_state).vector
@@ -174,6 +214,7 @@ def explain_person(
         weights=np.concatenate(weights),
         growth=growth,
         target=target,
+        screening=screening or Screening.absent(person.num_images, "not wanted (--no-screening)"),
     )
 
 

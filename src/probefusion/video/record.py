@@ -16,6 +16,7 @@ import numpy.typing as npt
 from probefusion.fusion import MeanFuser
 from probefusion.types import EmbeddingSet, FusionState
 from probefusion.video.row_file import Place, RowFile
+from probefusion.video.sample import ImageSample
 from probefusion.video.sighting import Sighting
 from probefusion.video.thumbnails import Thumbnail, ThumbnailShelf
 
@@ -57,6 +58,8 @@ class TrackRecord:
         self._row_places: list[Place] = []
         self._growth_places: list[tuple[float, Place, Place]] = []
         self._thumbnail_places: list[Place] = []
+        self._sample = ImageSample()
+        self._sample_place: Place = (0, 0)
 
     def add(
         self,
@@ -76,6 +79,7 @@ class TrackRecord:
         mean_state = _MEAN.encode(images)
         self._mean_state = mean_state if self._mean_state is None else self._mean_state + mean_state
         self._keep_rows(sightings, shares)
+        self._sample.offer(images, [sighting.time for sighting in sightings])
         for sighting, share, weight in zip(sightings, shares, weights, strict=True):
             self._shelf.offer(
                 sighting.crop,
@@ -103,7 +107,9 @@ class TrackRecord:
             for point in self._growth
         ]
         self._thumbnail_places = [store(item.to_bytes()) for item in self._shelf.thumbnails()]
+        self._sample_place = store(self._sample.to_bytes())
         self._growth, self._shelf, self._mean_state = [], ThumbnailShelf(), None
+        self._sample = ImageSample()
 
     def growth(self) -> list[GrowthPoint]:
         """The track after more and more of its images; to be asked when closed."""
@@ -119,6 +125,10 @@ class TrackRecord:
     def thumbnails(self) -> list[Thumbnail]:
         """The crops that were kept; to be asked when closed."""
         return [Thumbnail.from_bytes(self._file.read(place)) for place in self._thumbnail_places]
+
+    def sample(self, source: str) -> EmbeddingSet | None:
+        """Some of the images, named as of this video; to be asked when closed. None if there are none."""
+        return ImageSample.read(self._file.read(self._sample_place), source)
 
     def blocks(self) -> Iterator[npt.NDArray[Any]]:
         """The rows of the images in order of time; to be asked when closed."""

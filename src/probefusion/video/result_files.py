@@ -162,6 +162,7 @@ def person_facts(explanation: Explanation) -> dict[str, Any]:
         "mean_similarity_of_images": round(float(explanation.similarities.mean()), 6),
         "share_of_images_below": round(explanation.share_beaten, 6),
         "num_images_carrying_half": explanation.num_carrying_half,
+        "screening": explanation.screening.facts(),
         "growth": [_rounded(asdict(point)) for point in explanation.growth],
     }
 

@@ -174,6 +174,11 @@ class Track:
         self.close()
         return self._kept().thumbnails()
 
+    def sample(self, source: str) -> EmbeddingSet | None:
+        """Some of its images, evenly spread, as `SOURCE#t=1.234`; closes the track. None if it has none."""
+        self.close()
+        return self._kept().sample(source)
+
     def blocks(self) -> Iterator[npt.NDArray[Any]]:
         """The rows of its images in order of time, some hundred at a time; closes the track.
 

@@ -17,8 +17,8 @@ from probefusion.errors import (
 )
 from probefusion.evaluation.threshold_evidence import make_calibration
 from probefusion.fusion.calibration import CalibrationSource, read_calibration, write_calibration
+from probefusion.fusion.decisions import Side, decide, find_calibration
 from probefusion.fusion.fit_non_mated import Sets
-from probefusion.pipeline.decisions import Side, decide, find_calibration
 
 DIM = 24
 SIZES = (1, 4)

@@ -11,6 +11,7 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.faces import ARCFACE_LANDMARKS, Face, YuNetDetector, decode_image, largest_face
+from probefusion.faces.face import each_once, overlap
 
 cv2 = pytest.importorskip("cv2")
 
@@ -26,6 +27,39 @@ def test_the_largest_face_is_taken_and_the_score_decides_ties():
     assert largest_face([large, small]) is large
     assert largest_face([]) is None
     assert large.area == 600
+
+
+def boxed(x, y, width, height, score):
+    box = np.array([x, y, width, height], np.float32)
+    return Face(box=box, landmarks=ARCFACE_LANDMARKS.astype(np.float32), score=score)
+
+
+def test_of_faces_in_one_place_the_surest_is_kept():
+    """A forehead in the box of its face, a face beside it; the suppressed one suppresses nothing."""
+    whole, forehead = boxed(0, 20, 80, 120, 0.9), boxed(-2, 3, 44, 52, 0.6)
+    beside, before = boxed(62, 0, 40, 60, 0.7), boxed(-24, 0, 50, 44, 0.5)
+    assert overlap(before, forehead)
+    assert not overlap(beside, whole)
+    assert each_once([before, forehead, beside, whole]) == [whole, beside, before]
+    assert each_once([]) == []
+
+
+@pytest.mark.assets
+def test_a_part_of_a_face_is_no_second_face(assets, detector, monkeypatch):
+    """What OpenCV's suppression leaves, a small box inside a large one, is one face."""
+    row = np.concatenate([ARCFACE_LANDMARKS.ravel() + 50, [0.9]])
+    rows = np.array([[50, 50, 80, 120, *row], [48, 33, 44, 52, *row], [200, 60, 44, 52, *row]])
+    rows[1, -1] = 0.6
+    monkeypatch.setattr(detector, "_search", lambda image, side: to_faces(rows))
+    found = detector.detect_turned(np.zeros((300, 320, 3), np.uint8), 0)
+    assert [float(each.box[0]) for each in found] == [50, 200]
+
+
+def to_faces(rows):
+    return [
+        Face(box=row[:4], landmarks=row[4:14].reshape(5, 2), score=float(row[14]))
+        for row in rows.astype(np.float32)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,19 @@ import pytest
 
 from probefusion.faces import ARCFACE_LANDMARKS, Face, align_face, largest_face
 from probefusion.faces.turned_frames import FrameSearch
-from probefusion.faces.upright import find_in_turns, in_turned_photo
+from probefusion.faces.upright import (
+    UNMEASURED,
+    UprightLevels,
+    find_in_turns,
+    in_turned_photo,
+)
 
 cv2 = pytest.importorskip("cv2")
 
 COLOURS = np.array([[250, 0, 0], [0, 250, 0], [0, 0, 250], [250, 250, 0], [250, 0, 250]])
 UPSIDE_DOWN = [4, 3, 2, 1, 0]
+
+YUNET = UprightLevels(clear=0.92, least_turned=0.8)
 
 
 def draw(image, scale, centre, lean=0.0):
@@ -50,8 +57,8 @@ def dots(image):
 class OnlyUpright:
     """Finds upright faces with a score that falls by .002 a degree, and an upright face where one is upside down."""
 
-    def __init__(self, best=0.95, false=0.85, finds_false=True):
-        self.best, self.false, self.finds_false = best, false, finds_false
+    def __init__(self, best=0.95, false=0.85, finds_false=True, levels=YUNET):
+        self.best, self.false, self.finds_false, self.levels = best, false, finds_false, levels
         self.num_searches = 0
 
     def search(self, image):
@@ -73,7 +80,7 @@ class OnlyUpright:
         return Face(box=np.float32([*corner, side, side]), landmarks=points, score=score)
 
     def detect(self, image):
-        return tuple(find_in_turns(image, self.search))
+        return tuple(find_in_turns(image, self.search, levels=self.levels))
 
     def detect_turned(self, image, turned):
         return tuple(in_turned_photo(image, self.search, turned))
@@ -121,6 +128,26 @@ def test_a_clear_face_costs_one_search() -> None:
     assert detector.num_searches == 1
     assert found.score == pytest.approx(0.95)
     assert np.abs(found.landmarks - points).max() < 1
+
+
+@pytest.mark.parametrize(("best", "false"), [(0.99, 0.95), (0.62, 0.55), (0.3, 0.21)])
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_scores_of_another_scale_need_no_level(quarters, best, false) -> None:
+    """The false faces of the first are above what is clear for YuNet, the true ones of the others below any level."""
+    image, points = photo(lean=10)
+    turned = np.ascontiguousarray(np.rot90(image, quarters))
+    (found,) = OnlyUpright(best, false, levels=UNMEASURED).detect(turned)
+    expected = turned_points(points, quarters, image.shape[:2])
+    assert found.turned == 90 * quarters
+    assert np.abs(found.landmarks - expected).max() < 2.5
+
+
+def test_the_level_of_one_detector_is_wrong_for_another() -> None:
+    image, points = photo()
+    upside_down = np.ascontiguousarray(np.rot90(image, 2))
+    (found,) = OnlyUpright(0.99, 0.95, levels=YUNET).detect(upside_down)
+    assert found.turned == 0
+    assert np.abs(found.landmarks - turned_points(points, 2, image.shape[:2])).max() > 30
 
 
 def test_a_doubtful_upright_face_stays_as_it_was_found() -> None:

@@ -26,3 +26,4 @@ def test_sources_in_plain_words(source, words) -> None:
         false_match_rate=0.001, similarity=0.4, num_images=4, num_non_mated=9, source=source
     )
     assert threshold.measured_on == words
+    assert str(threshold) == f"threshold 0.4000 at false match rate 0.001 ({words})"

@@ -93,7 +93,7 @@ def test_no_byte_of_a_forgotten_person_is_left(tmp_path, is_encrypted):
         assert gallery.check() == ()
         with pytest.raises(UnknownNameError):
             gallery.person("p1")
-        assert all("p1" not in str(row.edits) for row in gallery.history())
+        assert all("'p1'" not in str(row.edits) for row in gallery.history())
     assert set(found_in(needles, tmp_path, *files).values()) <= {0}
     assert found_in([b"p1\x00", b'"p1"'], tmp_path, path)["people.db"] == 0
 
@@ -186,6 +186,22 @@ def test_somebody_who_was_removed_is_forgotten_by_id(tmp_path):
         gallery.remove("p1")
         assert gallery.forget(person).subject == person
         assert gallery.stats().num_hidden == 0
+
+
+def test_other_opened_galleries_forget_in_memory_too(tmp_path):
+    with (
+        Gallery(tmp_path / "people.db", fuser="mean") as gallery,
+        Gallery(tmp_path / "people.db", fuser="mean") as other,
+    ):
+        filled(gallery)
+        row = gallery.person("p1").contributions[0].id
+        model = gallery.models()[0].id
+        other.update("p1", PEOPLE.images(1, 6))
+        assert other._parts.cache.find(row, model, ()) is not None
+        gallery.forget("p1")
+        assert gallery._parts.cache.find(row, model, ()) is None
+        assert other.search(PEOPLE.images(1, 9), threshold=0.5).name is None
+        assert other._parts.cache.find(row, model, ()) is None
 
 
 def test_what_to_forget_must_be_one_thing(tmp_path):

@@ -62,11 +62,21 @@ def test_every_form_of_a_query_gives_the_same(gallery):
     class Face:
         pass
 
-    face, fused = Face(), Face()
+    face, fused, report = Face(), Face(), Face()
+    report.embedding_set = images
     face.images = images
     fused.images, fused.state = None, fuser.encode(images)
     one_by_one = [images[:1], images[1:]]
-    forms = [images, one_by_one, face, fused, fuser.encode(images), fuser.fuse(images), [face]]
+    forms = [
+        images,
+        one_by_one,
+        face,
+        fused,
+        fuser.encode(images),
+        fuser.fuse(images),
+        [face],
+        report,
+    ]
     found = [gallery.search(form, threshold=0.5).candidates for form in forms]
     for candidates in found:
         assert [each.name for each in candidates] == [each.name for each in found[0]]

@@ -78,11 +78,16 @@ def test_damaged_files_are_named_and_left_alone(path) -> None:
     for name, content in damaged.items():
         path.write_bytes(content)
         with pytest.raises(ProbeFusionError, match="nothing was changed") as caught:
-            open_store(path).check()
+            look_through(path)
         assert isinstance(caught.value, FileFormatError | IntegrityError)
         assert str(path) in str(caught.value), name
         assert "\n" not in str(caught.value)
         assert path.read_bytes() == content, name
+
+
+def look_through(path: Path) -> None:
+    with closing(open_store(path)) as store:
+        store.check()
 
 
 def test_other_programs_databases_are_refused(tmp_path) -> None:

@@ -65,6 +65,40 @@ def test_thresholds_are_stored_and_what_is_open_is_counted(fuser, people) -> Non
         calibrate(fuser, people)
 
 
+@pytest.fixture
+def piles(tmp_path):
+    """Two piles of 30 faces of different people, and a third that has the name of the first and other faces."""
+    folders = [tmp_path / name for name in ("a", "b", "other/a")]
+    for number, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        for person in range(30):
+            crop = draw_crop(30 * number + person, 0)[..., ::-1]
+            cv2.imwrite(str(folder / f"{number}_{person}.png"), crop)
+    return folders
+
+
+def test_the_order_of_the_data_means_nothing(piles, tmp_path) -> None:
+    written = set()
+    for number, order in enumerate(((0, 1, 2), (2, 1, 0), (1, 2, 0))):
+        data, *also = (piles[place] for place in order)
+        output = tmp_path / f"{number}.json"
+        found = calibrate(
+            "mean",
+            data,
+            also=also,
+            embedder=load_embedder(num_threads=1),
+            output=output,
+            sizes=(1,),
+            num_poor=5,
+            num_threads=1,
+            trust_alignment=True,
+        )
+        assert found.record is not None
+        assert found.record.num_people == 90
+        written.add(output.read_bytes())
+    assert len(written) == 1
+
+
 def test_too_few_people_leave_the_card_as_it_was(fuser, tmp_path) -> None:
     write_crops(tmp_path / "few", num_crops=3)
     with pytest.raises(InvalidInputError, match=r"12 comparisons, .* the card is kept"):

@@ -11,6 +11,7 @@ import pytest
 from research.setup_faults.planted_networks import NETWORK_FAULTS
 
 from probefusion.errors import ConfigError, EmptySetError, FileFormatError, MissingFileError
+from probefusion.evaluation.drawn_people import draw_crop
 from probefusion.pipeline import diagnose
 from probefusion.reports.findings import CHECKS
 from probefusion.types import EmbeddingSet
@@ -53,10 +54,37 @@ def test_one_or_two_images_tell_little_and_nothing_wrong(tiny_embedder, tmp_path
 def test_what_is_no_face_tells_nothing(tiny_embedder, tmp_path, rng):
     images = rng.integers(0, 256, (9, 112, 112, 3)).astype(np.uint8)
     found = diagnose(write(tmp_path / "in", images), tiny_embedder)
-    assert found.faults == ()
+    assert [finding.check for finding in found.faults] == ["faces"]
+    assert "hardly a face" in of(found, "faces").evidence
     assert {status(found)[check] for check in ("turned", "alignment", "scaling")} == {
         "cannot be told"
     }
+
+
+def test_blank_images_are_named_and_the_others_judged(tiny_embedder, tmp_path):
+    """Black, white, and grey as a JPEG has it; a dark face is none of them."""
+    rng = np.random.default_rng(3)
+    blank = [np.full((112, 112, 3), value, np.uint8) for value in (0, 255)]
+    blank.append(np.clip(90 + rng.normal(0, 2, (112, 112, 3)), 0, 255).astype(np.uint8))
+    faces = [draw_crop(person, 0) for person in range(8)]
+    names = [f"blank{place}.png" for place in range(3)] + [f"face{place}.png" for place in range(8)]
+    found = diagnose(write(tmp_path / "in", [*blank, *faces], names), tiny_embedder)
+    told = of(found, "faces")
+    assert told.status == "fault"
+    assert told.evidence.startswith("3 of 11 images are blank, of one colour: ")
+    assert all(f"blank{place}.png" in told.evidence for place in range(3))
+    assert of(found, "turned").evidence == "0 of 8 are better when turned"
+    assert found.num_images == 11
+    alone = diagnose(write(tmp_path / "faces", [*faces, faces[0] // 6]), tiny_embedder)
+    assert of(alone, "faces").status == "fine"
+
+
+@pytest.mark.parametrize("count", [1, 2, 12])
+def test_nothing_but_blank_images(tiny_embedder, tmp_path, count):
+    images = np.zeros((count, 112, 112, 3), np.uint8)
+    found = diagnose(write(tmp_path / "in", images), tiny_embedder)
+    assert [finding.check for finding in found.faults] == ["faces"]
+    assert status(found)["turned"] == "cannot be told"
 
 
 def test_sizes_grey_and_files_that_cannot_be_read(tiny_embedder, tmp_path, rng):
@@ -106,6 +134,17 @@ def test_a_faulty_network_leaves_its_settings_open(tiny_embedder, tmp_path, nois
     found = diagnose(write(tmp_path / "in", noise), tmp_path / "net.onnx", preprocessing="arcface")
     assert [finding.check for finding in found.faults] == ["training-mode"]
     assert "mend that first" in of(found, "scaling").evidence
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_copies_of_one_blank_image_show_a_network_that_mixes_images(tiny_embedder, tmp_path, count):
+    """Among nothing but its copies an image would be as it is alone."""
+    model = onnx.load(str(tiny_embedder))
+    NETWORK_FAULTS["images mix in a batch"][1](model)
+    onnx.save(model, str(tmp_path / "net.onnx"))
+    black = write(tmp_path / "in", np.zeros((count, 112, 112, 3), np.uint8))
+    found = diagnose(black, tmp_path / "net.onnx", preprocessing="arcface")
+    assert [finding.check for finding in found.faults] == ["faces", "batch"]
 
 
 @pytest.fixture

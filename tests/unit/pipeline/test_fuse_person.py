@@ -220,9 +220,9 @@ def test_a_folder_of_people_is_refused(people_of, embedder, tmp_path) -> None:
 def test_read_sets_fuses_nothing(make_set, crops, embedder, tmp_path) -> None:
     np.save(tmp_path / "a.npy", make_set(2, dim=3, channels=0).embeddings)
     pipeline = Pipeline(embedder, aligned=True)
-    sets, skipped = pipeline.read_sets([crops, tmp_path / "a.npy"])
-    assert [images.num_images for images in sets] == [2, 3]
-    assert skipped == []
+    read = pipeline.read_sets([crops, tmp_path / "a.npy"])
+    assert [images.num_images for images in read.sets] == [2, 3]
+    assert read.skipped == read.problems == ()
     state = Pipeline(fuser="mean").fuse(np.eye(2, 3)).state
     with pytest.raises(ConfigError, match="saved state"):
         pipeline.read_sets(state)

@@ -4,30 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted_people import planted
+from planted_people import PlantedEmbedder, planted
 
-from probefusion.embedders import EmbedderSpec
 from probefusion.errors import ConfigError, EmptySetError, SeveralPeopleError
 from probefusion.pipeline import Pipeline
-from probefusion.types import EmbeddingSet
-
-
-class PlantedEmbedder:
-    """Embeds a crop by its first two grey values: the person, and the image."""
-
-    norms_known = True
-
-    def __init__(self) -> None:
-        self.spec = EmbedderSpec(name="planted", sha256="0" * 64, dim=128)
-        self.fingerprint = self.own_fingerprint = self.spec.fingerprint
-        self.rows = planted(20, 20).embeddings.reshape(2, 20, 128)
-
-    def embed(self, crops):
-        people, images = crops[:, 5, 5, 0] // 100, crops[:, 100, 100, 0] // 10
-        return self.rows[people, images], None
-
-    def embed_set(self, crops, sources=None, media_ids=None):
-        return EmbeddingSet(embeddings=self.embed(crops)[0], embedder=self.fingerprint)
 
 
 @pytest.fixture
@@ -95,4 +75,35 @@ def test_what_is_refused_and_what_is_unknown(pipeline) -> None:
 
 def test_a_state_alone_is_not_screened(pipeline) -> None:
     state = pipeline.fuse(planted(10, 6)).state
-    assert pipeline.fuse([state]).screening is None
+    fused = pipeline.fuse([state])
+    assert fused.screening.verdict == "not screened"
+    assert fused.screening.num_images == 16
+    assert str(fused).splitlines()[-1] == "not screened: only a state"
+    assert fused.problems == ()
+
+
+def test_images_beside_a_state_are_screened_and_the_state_is_told(pipeline) -> None:
+    state = pipeline.fuse(planted(10, 6)).state
+    fused = pipeline.fuse([state, planted(12)])
+    assert fused.screening.verdict == "one person"
+    assert "; not screened: 16 images of which there is only a state" in str(fused)
+    assert fused.num_images == 28
+    assert fused.num_faces is None
+    mixed = pipeline.fuse([state, planted(10, 6)])
+    assert mixed.problems == (str(mixed.screening),)
+
+
+def test_nobody_looks_where_that_is_not_wanted(pipeline, people) -> None:
+    fused = pipeline.fuse(planted(10, 6), strangers="no-screening")
+    assert (fused.screening.verdict, fused.problems) == ("not screened", ())
+    assert fused.screening.reason == "not wanted (--no-screening)"
+    assert fused.num_images == 16
+    all_of_them = pipeline.fuse_people(people, strangers="no-screening")
+    assert {item.verdict for item in all_of_them.screenings.values()} == {"not screened"}
+    assert all_of_them.problems == ()
+
+
+def test_each_person_has_a_usability(pipeline, people) -> None:
+    fused = pipeline.fuse_people(people)
+    assert list(fused.usabilities) == ["ann", "eve"]
+    assert {item.verdict for item in fused.usabilities.values()} == {"not known"}

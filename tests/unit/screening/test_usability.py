@@ -19,6 +19,7 @@ from probefusion.errors import (
 )
 from probefusion.fusion import MeanFuser
 from probefusion.fusion.contributions import Sums
+from probefusion.fusion.threshold import Threshold
 from probefusion.screening.fit_usability import LabelledSets, fit_usability
 from probefusion.screening.gain import gain_terms, predict_gain
 from probefusion.screening.usability import StateFacts, Usability, judge_state, judge_states
@@ -101,10 +102,25 @@ def test_verdicts(changes, verdict) -> None:
         assert found.quality == 60
 
 
+def test_the_level_is_stated_as_thresholds_are() -> None:
+    """The words of a template that is not usable and those of a comparison come from one place."""
+    threshold = Threshold(
+        false_match_rate=record().false_match_rate,
+        similarity=0.7,
+        num_images=1,
+        num_non_mated=1,
+        source="where usability was measured",
+    )
+    found = judge_state(state(), record(level=0.7))
+    assert found.reason == f"the prediction is below the {threshold}"
+    assert found.level == threshold.similarity
+
+
 def test_what_is_not_usable_can_be_refused() -> None:
     judge_state(state(), record(level=0.7)).refuse()
     Usability.unknown("nobody measured it").refuse()
-    with pytest.raises(InvalidInputError, match=r"not usable: even the upper end is below 0\.85"):
+    told = r"not usable: even the upper end is below the threshold 0\.8500 at "
+    with pytest.raises(InvalidInputError, match=told):
         judge_state(state(), record(level=0.85)).refuse()
 
 

@@ -21,7 +21,7 @@ from probefusion.reports.video import write_report
 from probefusion.types import EmbeddingSet, FusionState, Template, TemplateSet
 from probefusion.video import VideoSettings, process_video
 from probefusion.video.annotate import annotate_video
-from probefusion.video.explanation import explain_person
+from probefusion.video.explanation import doubtful_names, explain_clip, explain_person
 from probefusion.video.result_files import check_folder, result_folder, write_results
 from probefusion.zoo import load_fuser
 
@@ -147,6 +147,24 @@ def test_gallery_matches(process, two_people_clip, gallery, square_detector, col
         unsure = search_stills(clip.people[0].template, stills, fuser)
         assert (unsure.threshold, unsure.is_match, unsure.name) == (None, None, None)
         assert [c.name for c in unsure.candidates] == ["Red <b>", "green"]
+
+
+def test_one_name_for_two_faces_of_one_frame_is_told(
+    process, two_people_clip, gallery, square_detector, colour_embedder
+) -> None:
+    """Green and blue are never seen together; red is there all the time."""
+    fuser = load_fuser("mean")
+    stills = read_stills(gallery / "green.npz", colour_embedder, square_detector, fuser)
+    with process(two_people_clip) as clip:
+        numbers = [person.number for person in clip.people]
+        told = doubtful_names(explain_clip(clip, stills, threshold=-1.0))
+        assert told == [
+            f"tracks {numbers[0]} and {other} were seen in one frame, and both match green: one of "
+            f"them is somebody else"
+            for other in numbers[1:]
+        ]
+        assert doubtful_names(explain_clip(clip, stills, threshold=0.9)) == []
+        assert doubtful_names(explain_clip(clip)) == []
 
 
 def test_gallery_refusals(tmp_path, gallery, square_detector, colour_embedder) -> None:

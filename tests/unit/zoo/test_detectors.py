@@ -41,9 +41,9 @@ def test_an_scrfd_file_of_any_name_is_told_by_its_outputs(tmp_path):
     path = write_seeing(tmp_path / "yunet.onnx")
     detector = load_detector(path)
     assert isinstance(detector, ScrfdDetector)
-    assert detector.fingerprint.endswith("/0.5/640")
+    assert detector.fingerprint.endswith("/0.5/640/turns")
     other = load_detector(path, score_threshold=0.7, max_side=1280)
-    assert other.fingerprint.endswith("/0.7/1280")
+    assert other.fingerprint.endswith("/0.7/1280/turns")
     assert other.detect(np.zeros((50, 60, 3), np.uint8)) is not None
 
 

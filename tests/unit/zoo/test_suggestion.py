@@ -12,7 +12,7 @@ from probefusion.zoo import has_fuser_for, load_fuser, suggest_fuser, trained_fu
 
 @pytest.fixture(scope="module")
 def card():
-    return load_fuser("exact.mobilefacenet_128d-lfw112.r2").card
+    return load_fuser("exact.mobilefacenet_128d-lfw112.r3").card
 
 
 def images(card, *, length: float = 20.0, **columns) -> EmbeddingSet:

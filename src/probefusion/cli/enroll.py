@@ -1,0 +1,93 @@
+"""`probefusion enroll`: makes people known to a gallery."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from probefusion.cli.gallery_adding import add_people, added_facts, check_people, tell_added
+from probefusion.cli.gallery_inputs import (
+    add_input_options,
+    input_facts,
+    read_person,
+    source_of,
+    tell_input,
+)
+from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(commands: Any) -> None:
+    """Declares the command."""
+    parser = commands.add_parser(
+        "enroll",
+        help="make a person known to a gallery, or everybody in a folder of people",
+        description="Adds a new person with a template of all the images to a gallery, which is made if it is not "
+        "there. With --people: INPUT is a folder with a folder of images for each person. A run that was stopped is "
+        "simply repeated: people whose files are in the gallery already are passed over.",
+    )
+    add_gallery_options(parser)
+    add_input_options(parser)
+    parser.add_argument(
+        "--name", metavar="NAME", help="name of the person (default: that of the one INPUT)"
+    )
+    parser.add_argument(
+        "--people", action="store_true", help="INPUT is a folder with a folder for each person"
+    )
+    parser.add_argument("--source", default="", metavar="TEXT", help="where the images are from")
+    parser.add_argument(
+        "--keep",
+        choices=("features", "state"),
+        default="features",
+        help="keep what every image says of the person, so that single images can be taken out later and the gallery "
+        "moved to another fuser, or the sum over them alone (default features)",
+    )
+    parser.add_argument(
+        "--fuser",
+        default="auto",
+        metavar="NAME|DIR",
+        help="fuser of a new gallery (default: the best that fits the first images)",
+    )
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Enrols; 3 if images or people were left out, or there is something to warn of."""
+    if options.people:
+        check_people(options, ("name", "source"))
+        with open_gallery(options, create=True, keep=options.keep, fuser=options.fuser) as gallery:
+            return add_people(gallery, options, adds_visits=False)
+    name = _name_of(options)
+    with open_gallery(options, create=True, keep=options.keep, fuser=options.fuser) as gallery:
+        given = read_person(options)
+        added = gallery.enroll(name, given, source=source_of(options))
+    if options.json:
+        print(json.dumps({**added_facts(added, options, "enroll"), **input_facts(given)}, indent=2))
+    else:
+        tell_added(added, options)
+    code = tell_input(given, options)
+    return code or (3 if added.doubts else 0)
+
+
+def _name_of(options: argparse.Namespace) -> str:
+    from probefusion.errors import ConfigError
+    from probefusion.faces.listing import as_text
+
+    if options.name is not None:
+        return str(options.name)
+    if len(options.paths) != 1:
+        raise ConfigError(
+            f"--name: expected the name of the person, got none beside {len(options.paths)} inputs. Give --name NAME."
+        )
+    path = Path(os.path.normpath(options.paths[0]))
+    name = path.name if path.is_dir() else path.stem
+    if name in ("", ".", ".."):
+        raise ConfigError(
+            f"--name: expected the name of the person, and {options.paths[0]!r} has none. Give --name NAME."
+        )
+    return as_text(name)

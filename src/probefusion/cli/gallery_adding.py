@@ -1,0 +1,155 @@
+"""What `enroll` and `update` tell of images that were added to people, one or many."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from probefusion.cli.gallery_inputs import input_facts
+from probefusion.cli.gallery_options import change_facts, tell_change
+from probefusion.cli.pipeline_options import pipeline_of
+from probefusion.errors import ConfigError
+
+if TYPE_CHECKING:
+    from probefusion.gallery import Gallery
+    from probefusion.gallery.results import Added
+    from probefusion.pipeline.enroll_people import EnrolledPerson
+
+__all__ = ["add_people", "added_facts", "check_people", "tell_added"]
+
+_LISTED = 20
+"""People left out that are listed; all are in the result of --json."""
+
+
+def added_facts(added: Added, options: argparse.Namespace, action: str) -> dict[str, Any]:
+    """What was added, for `--json`."""
+    return {
+        **change_facts(options, action, added.revision),
+        "person_id": added.person_id,
+        "name": added.name,
+        "contribution_id": added.contribution_id,
+        "keep": added.keep,
+        "num_images": added.num_images,
+        "total_images": added.total_images,
+        "is_held": added.is_held,
+        "doubts": [
+            {"kind": doubt.kind, "reason": doubt.reason, "other": doubt.other}
+            for doubt in added.doubts
+        ],
+    }
+
+
+def tell_added(added: Added, options: argparse.Namespace) -> None:
+    """Prints what was added, and warns of doubts."""
+    images = "1 image" if added.num_images == 1 else f"{added.num_images} images"
+    what = f"held back as {added.contribution_id}" if added.is_held else "added"
+    print(f"{added.name}: {images} {what}, {added.total_images} in all")
+    for doubt in added.doubts:
+        print(f"warning: {added.name}: {doubt}", file=sys.stderr)
+    if added.is_held:
+        print(
+            f"to decide: probefusion gallery accept|reject {options.gallery} {added.contribution_id}"
+        )
+    tell_change(options, added.revision)
+
+
+def check_people(options: argparse.Namespace, alone: tuple[str, ...]) -> None:
+    """Refuses what does not go with --people.
+
+    Args:
+        options: The command's.
+        alone: Options that are for one person.
+    """
+    if len(options.paths) != 1:
+        raise ConfigError(f"--people: expected one folder, got {len(options.paths)}.")
+    for name in alone:
+        if getattr(options, name):
+            raise ConfigError(f"--{name}: is for one person, got --people beside it.")
+
+
+def add_people(gallery: Gallery, options: argparse.Namespace, *, adds_visits: bool) -> int:
+    """Adds everybody of a folder; gives the exit code."""
+    from probefusion.cli.phases import progress_by_unit
+    from probefusion.pipeline.enroll_people import enroll_people
+
+    found: list[EnrolledPerson] = []
+    try:
+        with progress_by_unit({"people": "enrolling"}) as progress:
+            for person in enroll_people(
+                gallery,
+                pipeline_of(options),
+                options.paths[0],
+                adds_visits=adds_visits,
+                strangers=options.strangers,
+                progress=progress,
+            ):
+                found.append(person)
+    except KeyboardInterrupt:
+        added = sum(person.outcome == "added" for person in found)
+        print(
+            f"probefusion: interrupted; {added} people were added and are kept. Run the same command again to go on.",
+            file=sys.stderr,
+        )
+        return 130
+    if options.json:
+        print(json.dumps(_people_facts(found, gallery, options), indent=2))
+    else:
+        _tell_people(found, gallery)
+    return 3 if any(map(_needs_a_look, found)) else 0
+
+
+def _needs_a_look(person: EnrolledPerson) -> bool:
+    if person.outcome == "left out":
+        return True
+    doubts = person.added is not None and bool(person.added.doubts)
+    fused = person.fused
+    return doubts or (fused is not None and bool(fused.skipped or fused.problems))
+
+
+def _people_facts(
+    found: list[EnrolledPerson], gallery: Gallery, options: argparse.Namespace
+) -> dict[str, Any]:
+    people = []
+    for person in found:
+        facts: dict[str, Any] = {
+            "name": person.name,
+            "outcome": person.outcome,
+            "reason": person.reason or None,
+        }
+        if person.added is not None and person.fused is not None:
+            facts |= added_facts(person.added, options, "enroll") | input_facts(person.fused)
+        people.append(facts)
+    return {
+        "gallery": options.gallery,
+        "collection": options.collection,
+        "num_added": sum(person.outcome == "added" for person in found),
+        "num_there_already": sum(person.outcome == "there already" for person in found),
+        "num_left_out": sum(person.outcome == "left out" for person in found),
+        "num_people": len(gallery),
+        "people": people,
+    }
+
+
+def _tell_people(found: list[EnrolledPerson], gallery: Gallery) -> None:
+    added = [person.added for person in found if person.added is not None]
+    there = sum(person.outcome == "there already" for person in found)
+    images = sum(each.num_images for each in added)
+    text = f"{len(added)} people added, {images} images"
+    print(f"{text}; {there} were there already" if there else text)
+    print(f"{len(gallery)} people in {gallery.address}, collection {gallery.collection!r}")
+    left_out = [person for person in found if person.outcome == "left out"]
+    if left_out:
+        print(f"left out {len(left_out)} people:", file=sys.stderr)
+        for person in left_out[:_LISTED]:
+            print(f"  {person.name}: {person.reason}", file=sys.stderr)
+        if len(left_out) > _LISTED:
+            print(f"  and {len(left_out) - _LISTED} more", file=sys.stderr)
+    for person in found:
+        notes = [] if person.added is None else [str(doubt) for doubt in person.added.doubts]
+        notes += [] if person.fused is None else list(person.fused.problems)
+        if person.fused is not None and person.fused.skipped:
+            notes.append(f"{len(person.fused.skipped)} images skipped")
+        for note in notes:
+            print(f"warning: {person.name}: {note}", file=sys.stderr)

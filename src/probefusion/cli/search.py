@@ -1,0 +1,179 @@
+"""`probefusion search`: who of a gallery is this?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from probefusion.cli.gallery_inputs import add_input_options, input_facts, read_person, tell_input
+from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
+from probefusion.cli.options import positive
+
+if TYPE_CHECKING:
+    from probefusion.gallery.explanation import Explanation
+    from probefusion.gallery.results import RankedPerson, SearchResult
+
+__all__ = ["add_parser", "add_rate_options", "ranked_facts", "rates_of", "run"]
+
+_IMAGES = 5
+"""Images listed of each side; all are in the result of --json."""
+
+DECISIONS = {None: "no threshold", True: "match", False: "no match"}
+"""Words for whether a threshold is reached."""
+
+
+def add_parser(commands: Any) -> None:
+    """Declares the command."""
+    parser = commands.add_parser(
+        "search",
+        help="find who of a gallery the images are of",
+        description="Fuses the images, and prints the most similar people of the gallery with the threshold for each "
+        "and the decision. The search is exact.",
+    )
+    add_gallery_options(parser, changes=False)
+    add_input_options(parser, templates=True)
+    add_rate_options(parser, searches=True)
+    parser.add_argument(
+        "--top", type=positive, default=5, metavar="K", help="people to print (default 5)"
+    )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="print which contributions and images of the first person carried it",
+    )
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def add_rate_options(parser: argparse.ArgumentParser, *, searches: bool = False) -> None:
+    """At which rate or similarity is decided.
+
+    Args:
+        parser: The command's.
+        searches: Whether a rate of whole searches can be named.
+    """
+    rates = parser.add_mutually_exclusive_group()
+    rates.add_argument(
+        "--fmr",
+        type=float,
+        metavar="RATE",
+        help="rate of false matches per comparison to decide at, a fraction (default 0.001)",
+    )
+    if searches:
+        rates.add_argument(
+            "--fpir",
+            type=float,
+            metavar="RATE",
+            help="rate at which a search for somebody who is not in a gallery of this size finds a match",
+        )
+    rates.add_argument("--threshold", type=float, metavar="SIM", help="similarity to decide at")
+
+
+def rates_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The named rate or threshold."""
+    names = ("fmr", "fpir", "threshold")
+    given = {name: getattr(options, name, None) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Searches; 3 if images were left out or there is something to warn of."""
+    with open_gallery(options) as gallery:
+        given = read_person(options)
+        result = gallery.search(given, top_k=options.top, **rates_of(options))
+        explanation = None
+        if options.explain and result.candidates:
+            explanation = gallery.explain(given, result.candidates[0].name)
+    if options.json:
+        print(json.dumps(_facts(result, explanation, options) | input_facts(given), indent=2))
+    else:
+        _tell(result, explanation)
+    return tell_input(given, options)
+
+
+def ranked_facts(person: RankedPerson) -> dict[str, Any]:
+    """A candidate for `--json`."""
+    return {**asdict(person), "warnings": list(person.warnings)}
+
+
+def _facts(
+    result: SearchResult, explanation: Explanation | None, options: argparse.Namespace
+) -> dict[str, Any]:
+    return {
+        "gallery": options.gallery,
+        "collection": options.collection,
+        "revision": result.revision,
+        "match": result.name,
+        "num_images": result.num_images,
+        "gallery_size": result.gallery_size,
+        "false_match_rate": result.false_match_rate,
+        "false_positive_rate": result.false_positive_rate,
+        "why_none": result.why_none,
+        "candidates": [ranked_facts(person) for person in result.candidates],
+        "explanation": None if explanation is None else asdict(explanation),
+    }
+
+
+def _tell(result: SearchResult, explanation: Explanation | None) -> None:
+    from probefusion.cli.terminal_tables import print_table
+
+    images = "1 image" if result.num_images == 1 else f"{result.num_images} images"
+    print(f"{images} against {result.gallery_size} people{_rate_in_words(result)}")
+    if not result.candidates:
+        print("nobody")
+    else:
+        print_table(
+            ("SIMILARITY", "THRESHOLD", "", "IMAGES", "NAME"),
+            [_row(person) for person in result.candidates],
+            right=("SIMILARITY", "THRESHOLD", "IMAGES"),
+        )
+    if result.why_none is not None and result.candidates:
+        print(f"no decision: {result.why_none}")
+    for person in result.candidates[:1]:
+        for warning in person.warnings:
+            print(f"warning: {person.name}: {warning}", file=sys.stderr)
+    if explanation is not None:
+        _tell_explanation(explanation)
+
+
+def _tell_explanation(explanation: Explanation) -> None:
+    from probefusion.cli.terminal_tables import print_table
+
+    print(explanation)
+    own = [image for part in explanation.contributions for image in part.images]
+    for whose, images in (
+        (f"images of {explanation.name}", own),
+        ("images searched for", explanation.query),
+    ):
+        heaviest = sorted(images, key=lambda image: -image.weight)[:_IMAGES]
+        if heaviest:
+            print(f"{whose}, the heaviest {len(heaviest)} of {len(images)}:")
+            print_table(
+                ("WEIGHT", "SIMILARITY", "IMAGE"),
+                [
+                    (
+                        f"{100 * image.weight:.1f} %",
+                        f"{image.similarity:.3f}",
+                        image.source or image.id,
+                    )
+                    for image in heaviest
+                ],
+                right=("WEIGHT", "SIMILARITY"),
+            )
+
+
+def _row(person: RankedPerson) -> tuple[str, ...]:
+    limit = "" if person.threshold is None else f"{person.threshold:.3f}"
+    word = DECISIONS[person.is_match] + (" (ignored)" if person.is_ignored else "")
+    return f"{person.similarity:.3f}", limit, word, str(person.num_images), person.name
+
+
+def _rate_in_words(result: SearchResult) -> str:
+    if result.false_positive_rate is not None:
+        return f", decided at a false positive rate of {result.false_positive_rate:g} of searches"
+    if result.false_match_rate is not None:
+        return f", decided at a false match rate of {result.false_match_rate:g} of comparisons"
+    return ""

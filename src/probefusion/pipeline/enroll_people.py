@@ -1,0 +1,145 @@
+"""A folder of people's folders into a gallery: one person after the other, and again from where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from probefusion.errors import (
+    ConfigError,
+    EmptySetError,
+    FileFormatError,
+    NotUsableError,
+    SeveralPeopleError,
+)
+from probefusion.faces.listing import as_text, is_hidden
+from probefusion.files import check_existing, sha256_of
+from probefusion.files.paths import brief
+from probefusion.gallery.results import Added
+from probefusion.pipeline.results import Fused
+from probefusion.pipeline.strangers import Strangers
+
+if TYPE_CHECKING:
+    from probefusion.gallery import Gallery
+    from probefusion.pipeline.pipeline import Pipeline
+
+__all__ = ["EnrolledPerson", "Outcome", "enroll_people", "source_of_folder"]
+
+Outcome: TypeAlias = Literal["added", "there already", "left out"]
+"""What became of a person's folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnrolledPerson:
+    """What became of a person's folder.
+
+    Args:
+        name: Name of the folder, and of the person.
+        outcome: What became of it.
+        added: What was added, or None.
+        fused: What the pipeline found in it, or None.
+        reason: Why it was left out, or "".
+    """
+
+    name: str
+    outcome: Outcome
+    added: Added | None = None
+    fused: Fused | None = None
+    reason: str = ""
+
+
+def enroll_people(
+    gallery: Gallery,
+    pipeline: Pipeline,
+    folder: str | os.PathLike[str],
+    *,
+    adds_visits: bool = False,
+    strangers: Strangers = "tell",
+    progress: Callable[[str, int, int | None], None] | None = None,
+) -> Iterator[EnrolledPerson]:
+    """Enrols, or updates, a person for each folder in a folder; each is kept before the next is begun.
+
+    A run that was stopped is repeated as it was: folders whose very files are in the gallery already are passed over.
+
+    Args:
+        gallery: Where to.
+        pipeline: Finds and embeds the faces.
+        folder: A folder with a folder of images for each person, by name.
+        adds_visits: Whether people who are there get the images as a visit; otherwise they are left out.
+        strangers: As for `Pipeline.fuse`; people who are refused are left out.
+        progress: Called with "people", how many are done, and in all.
+
+    Yields:
+        What became of each folder, in the order of their names.
+
+    Raises:
+        ConfigError: If it is no folder of folders.
+        ProbeFusionError: If the gallery cannot be written.
+    """
+    people = _folders_of(folder)
+    for place, path in enumerate(people):
+        if progress is not None:
+            progress("people", place, len(people))
+        yield _one(gallery, pipeline, path, adds_visits=adds_visits, strangers=strangers)
+    if progress is not None:
+        progress("people", len(people), len(people))
+
+
+def source_of_folder(path: str | os.PathLike[str]) -> str:
+    """How a gallery names a folder as the source of images: its name, and a digest of names and bytes of its files.
+
+    Args:
+        path: A folder of a person.
+    """
+    root = Path(path)
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*")):
+        if not file.is_file() or any(map(is_hidden, file.relative_to(root).parts)):
+            continue
+        name = os.fsencode(file.relative_to(root).as_posix())
+        digest.update(len(name).to_bytes(8, "big") + name)
+        digest.update(bytes.fromhex(sha256_of(file)))
+    return f"{as_text(root.name)} sha256:{digest.hexdigest()[:32]}"
+
+
+def _folders_of(folder: str | os.PathLike[str]) -> list[Path]:
+    root = check_existing(os.fspath(folder), name="folder of people")
+    if not root.is_dir():
+        raise ConfigError(
+            f"folder of people: expected a folder with a folder of images for each person, got the file "
+            f"{brief(str(root))}. Unpack an archive first."
+        )
+    found = sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path.name))
+    if not found:
+        raise FileFormatError(
+            f"{root}: expected a folder with a folder of images for each person, found no folders in it. For one "
+            f"person give the folder without --people."
+        )
+    return found
+
+
+def _one(
+    gallery: Gallery, pipeline: Pipeline, path: Path, *, adds_visits: bool, strangers: Strangers
+) -> EnrolledPerson:
+    name, source = as_text(path.name), source_of_folder(path)
+    try:
+        is_known = name in gallery
+        if is_known:
+            if any(each.source == source for each in gallery.person(name).contributions):
+                return EnrolledPerson(name=name, outcome="there already")
+            if not adds_visits:
+                reason = "somebody of that name is there, from other files; add these with update"
+                return EnrolledPerson(name=name, outcome="left out", reason=reason)
+        fused = pipeline.fuse(path, one_person=True, strangers=strangers)
+    except (EmptySetError, SeveralPeopleError, NotUsableError) as error:
+        return EnrolledPerson(name=name, outcome="left out", reason=str(error))
+    add = gallery.update if is_known else gallery.enroll
+    try:
+        added = add(name, fused, source=source)
+    except ConfigError as error:  # a folder whose name cannot be that of a person
+        return EnrolledPerson(name=name, outcome="left out", reason=str(error))
+    return EnrolledPerson(name=name, outcome="added", added=added, fused=fused)
