@@ -130,7 +130,7 @@ def open_keys(
         if expected is not None:
             raise ConfigError(
                 f"{store.address}: its content is encrypted and no master key was given. Set PROBEFUSION_MASTER_KEY, "
-                f"or give the file of the master key (keys=...)."
+                f"or give the file of the master key (keys=..., --keys)."
             )
         return None
     if expected is None and store.collections():
