@@ -110,10 +110,8 @@ def add_people(gallery: Gallery, options: argparse.Namespace, *, adds_visits: bo
 
 def _tell_kept(found: list[EnrolledPerson]) -> None:
     added = sum(person.outcome == "added" for person in found)
-    print(
-        f"{_people(added)} added before are kept; run the same command again to go on",
-        file=sys.stderr,
-    )
+    what = "was added and is kept" if added == 1 else "were added and are kept"
+    print(f"{_people(added)} {what}. Run the same command again to go on.", file=sys.stderr)
 
 
 def _people(count: int) -> str:
@@ -159,7 +157,7 @@ def _tell_people(
     there = sum(person.outcome == "there already" for person in found)
     images = sum(each.num_images for each in added)
     text = f"{_people(len(added))} added, {images} image{'' if images == 1 else 's'}"
-    print(f"{text}; {there} there already, from the same images" if there else text)
+    print(f"{text}; {there} were there already, from the same images" if there else text)
     print(f"{_people(len(gallery))} in {gallery.address}, collection {gallery.collection!r}")
     for each in added if len(added) <= _LISTED else ():
         held = ", held back" if each.is_held else ""
