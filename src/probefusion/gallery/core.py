@@ -147,6 +147,7 @@ class GalleryCore:
     def _changing(self, action: str) -> Iterator[Changing]:
         """One change; `finish` is called at the end of the block, unless it raised or was given up."""
         with self.store.writing(self.collection) as writer:
+            self._sealer.check_fits(self.store)
             change = Changing(
                 writer,
                 sealer=self._sealer,
@@ -167,8 +168,6 @@ class GalleryCore:
         """The index of a model, with all that was written."""
         with self._lock:
             index = self._indexes.get(model_id)
-        if index is not None and index.revision == self.revision:
-            return index
         with self._reading() as reader:
             if index is None:
                 model = next((row for row in reader.models() if row.id == model_id), None)

@@ -214,7 +214,7 @@ class Enrolling(GalleryCore):
     def _doubts_of_nobody(
         self, state: FusionState, person: PersonRow, model: ModelRow, fuser: Fuser
     ) -> tuple[Doubt, ...]:
-        found = self._index(model.id).search(fuser.finish(state).vector, top_k=2)
+        found = self._index(model.id).look(fuser.finish(state).vector, top_k=2).found
         others = [each for each in found if each.person.id != person.id]
         if not others:
             return ()

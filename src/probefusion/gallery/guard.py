@@ -46,7 +46,7 @@ def doubts_about(
     new, known = fuser.finish(state).vector, fuser.finish(person).vector
     own = float(rounded_products(known[None], new)[0])
     doubts = []
-    others = [found for found in index.search(new, top_k=2) if found.person.id != person_id]
+    others = [found for found in index.look(new, top_k=2).found if found.person.id != person_id]
     if others and others[0].similarity > own:
         other = others[0]
         reason = f"closer to {other.person.name} (similarity {other.similarity:.3f}) than to this person ({own:.3f})"
