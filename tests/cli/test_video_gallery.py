@@ -107,3 +107,24 @@ def test_a_fuser_that_is_not_the_gallerys_is_refused_before_the_video(
         assert (code, out) == (1, "")
         assert "the gallery's templates are by mean@" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_gallery_on_a_server_whose_password_stays_hidden(
+    command, clip, options, images, tmp_path, postgres_server
+) -> None:
+    address = postgres_server.new_database()
+    assert address.startswith("postgresql://postgres:")
+    password = address.split("@")[0].split(":")[-1]
+    with Gallery(address, fuser="mean") as gallery:
+        gallery.enroll("red", images)
+    code, out, err = command(
+        "video", clip, "-o", tmp_path / "out", "--gallery", address, "--threshold", "0.5", *options
+    )
+    facts = json.loads((tmp_path / "out" / "tracks.json").read_text())
+    assert facts["tracks"][0]["match"]["candidates"][0]["name"] == "red"
+    (shown,) = facts["settings"]["gallery"]
+    assert shown.startswith("postgresql://")
+    assert f":{password}@" not in shown
+    for file in (tmp_path / "out").rglob("*.*"):
+        assert address.encode() not in file.read_bytes()
+    assert address not in out + err

@@ -177,4 +177,5 @@ def seen_most(clip: Clip) -> SeenPerson:
         alone=np.concatenate([part["own_template"] for part in rows]).astype(np.float32),
         sources=tuple(f"{name}#t={moment:.3f}" for moment in times),
         sample=person.sample(name),
+        images=person.images,
     )

@@ -308,7 +308,7 @@ class _Run:
                 self.counts.tracks_too_short += 1
                 self.counts.images_in_short_tracks += track.num_images
             else:
-                people.append(Person([track], self._fuser))
+                people.append(Person([track], self._fuser, self._reader.facts.source))
         return sorted(people, key=lambda person: (-person.num_images, person.number))
 
     def _told(self) -> Iterable[VideoEvent]:
