@@ -118,7 +118,8 @@ def _stats(options: argparse.Namespace) -> int:
     model = stats.model
     print(
         f"{shown_address(options)}, collection {stats.collection}: {stats.num_people} people "
-        f"({stats.num_hidden} removed or merged), {stats.num_images} images in {stats.num_contributions} contributions ({stats.num_held} held), "
+        f"({stats.num_hidden} removed or merged), {stats.num_images} images "
+        f"in {stats.num_contributions} contributions ({stats.num_held} held), "
         f"{stats.num_bytes} bytes, revision {stats.revision}, "
         f"{'encrypted' if stats.is_encrypted else 'not encrypted'}"
     )

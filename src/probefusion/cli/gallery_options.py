@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from probefusion.gallery import Gallery
 
 __all__ = [
+    "add_collection_options",
     "add_gallery_options",
     "add_json_option",
     "change_facts",
@@ -31,6 +32,18 @@ def add_gallery_options(parser: argparse.ArgumentParser, *, changes: bool = True
     parser.add_argument(
         "gallery", metavar="GALLERY", help="SQLite file, or postgresql://... of a server"
     )
+    group = add_collection_options(parser)
+    if changes:
+        group.add_argument(
+            "--actor",
+            default=None,
+            metavar="NAME",
+            help="who makes the change, for history and audit trail (default: the user's name)",
+        )
+
+
+def add_collection_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """--collection and the keys; gives their group."""
     group = parser.add_argument_group("gallery")
     group.add_argument(
         "--collection",
@@ -48,13 +61,7 @@ def add_gallery_options(parser: argparse.ArgumentParser, *, changes: bool = True
         metavar="FILE",
         help="where the keys lie that the master key wraps (default: GALLERY.keys; needed for a server)",
     )
-    if changes:
-        group.add_argument(
-            "--actor",
-            default=None,
-            metavar="NAME",
-            help="who makes the change, for history and audit trail (default: the user's name)",
-        )
+    return group
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:

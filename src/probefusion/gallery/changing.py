@@ -6,11 +6,19 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
-from probefusion.errors import ConflictError, FuserMismatchError
+from probefusion.errors import (
+    ConflictError,
+    FileFormatError,
+    FuserMismatchError,
+    IntegrityError,
+    InvalidInputError,
+    MissingKeyError,
+    SealError,
+)
 from probefusion.gallery.audit import append_entry
 from probefusion.gallery.edits import Edit, EditKind, apply_edit, current_value, value_of_person
 from probefusion.gallery.features import Kept, to_bytes
-from probefusion.gallery.kept_parts import KeptParts
+from probefusion.gallery.kept_parts import KeptParts, is_forgotten
 from probefusion.gallery.models import Fusers, source_of
 from probefusion.gallery.records import (
     ChangeRow,
@@ -31,6 +39,15 @@ from probefusion.types import EmbeddingSet
 
 __all__ = ["Changing", "new_id"]
 
+_NOT_WORKED_OUT = (
+    FileFormatError,
+    IntegrityError,
+    InvalidInputError,
+    MissingKeyError,
+    SealError,
+)
+"""Why a template cannot be worked out: what is kept cancels, is damaged, or its key is not there."""
+
 
 def new_id(kind: str) -> str:
     """An id that was never given before: a letter for its kind and 64 random bits of the operating system."""
@@ -39,6 +56,9 @@ def new_id(kind: str) -> str:
 
 class Changing:
     """A change that is being made. It reaches the disk, whole, when the block of `writing` ends after `finish`.
+
+    With `takes_away` set, as for forgetting, nothing may stand in its way: a template that cannot be worked out any
+    more is taken away.
 
     Args:
         writer: Of the collection, for the time of the change.
@@ -67,8 +87,10 @@ class Changing:
         self.edits: list[Edit] = []
         self.subjects: dict[str, None] = {}
         self.touched: dict[str, None] = {}
+        self.relabelled: dict[str, None] = {}
         self.undoes: int | None = None
         self.is_given_up = False
+        self.takes_away = False
 
     @property
     def revision(self) -> int:
@@ -186,6 +208,10 @@ class Changing:
         """Works out the templates of all people concerned, and notes the change and who made it."""
         for model in self.writer.models():
             self.renew_templates(model, list(self.touched))
+            for person_id in self.relabelled.keys() - self.touched.keys():
+                vector = self.writer.vector(model.id, person_id)
+                if vector is not None:  # so that everybody hears of the new name
+                    self.writer.put_vector(replace(vector, revision=self.revision))
         row = ChangeRow(
             revision=self.revision,
             time=self._time,
@@ -214,10 +240,15 @@ class Changing:
 
         Those of a model that does not serve and whose fuser is not here are taken away: `serve` will ask for them.
         """
+        if not people:
+            return
         try:
             fuser = self._fusers.of(model)
         except FuserMismatchError:
-            if model.status == "serving":
+            shown = [
+                who for who in map(self.writer.person, people) if who is not None and who.shown
+            ]
+            if model.status == "serving" and shown and not self.takes_away:
                 raise
             fuser = None
         for person_id in people:
@@ -226,11 +257,21 @@ class Changing:
                 continue
             template = None
             if person.shown and fuser is not None:
-                found = self._parts.of_person(self.writer, person_id, model, fuser)
-                template = template_of(found.parts, fuser)
+                try:
+                    found = self._parts.of_person(self.writer, person_id, model, fuser)
+                    template = template_of(found.parts, fuser)
+                except _NOT_WORKED_OUT:
+                    if not self.takes_away:
+                        raise
             sealed = None
             if template is not None:
-                key = self._sealer.key(person.key_id)
+                try:
+                    key = self._sealer.key(person.key_id)
+                except MissingKeyError:
+                    if not is_forgotten(self._sealer, person.key_id):
+                        raise
+                    template = None  # a restored database brought the person back
+            if template is not None:
                 sealed = self._sealer.seal_vector(template.vector, person_id, model.id, key)
             self.writer.put_vector(
                 VectorRow(
@@ -264,7 +305,11 @@ class Changing:
         """People whose templates an edit changes."""
         people: list[str | None] = []
         if edit.kind == "person":
-            people = [edit.id]
+            if edit.before and edit.after and edit.before["shown"] == edit.after["shown"]:
+                self.relabelled[edit.id] = None
+                self.subjects[edit.id] = None
+            else:
+                people = [edit.id]
         elif edit.kind == "placement":
             people = [edit.before, edit.after]
         elif edit.kind == "image":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from probefusion.gallery.store import Reader, Store
 from probefusion.gallery.stores import open_store
 from probefusion.gallery.sums import StateCache
 
-__all__ = ["GalleryCore", "check_name", "embedder_fingerprint", "utc"]
+__all__ = ["GalleryCore", "check_name", "check_new_name", "embedder_fingerprint", "utc"]
 
 MOST_NAME_BYTES = 1024
 """A name of a person is at most so long in UTF-8."""
@@ -236,6 +237,23 @@ def check_name(name: object, what: str = "name") -> str:
         )
     return kept
 
+
+def check_new_name(name: object, what: str = "name") -> str:
+    """A name that somebody is to have from now on, as it is kept.
+
+    Raises:
+        DtypeError, ConfigError: As for `check_name`; if it looks like an id, so that it could mean somebody else.
+    """
+    kept = check_name(name, what)
+    if _LIKE_AN_ID.fullmatch(kept):
+        raise ConfigError(
+            f"{what}: expected a name, got {kept!r}, which looks like an id of this gallery. Take another name."
+        )
+    return kept
+
+
+_LIKE_AN_ID = re.compile("[pcmr][0-9a-f]{16}([.][0-9]+)?")
+"""Ids as the gallery gives them to people, contributions, models, receipts and images."""
 
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that turn the direction of the text after them."""

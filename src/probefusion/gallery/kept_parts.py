@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from probefusion.errors import MissingKeyError
 from probefusion.fusion import Fuser
 from probefusion.gallery.features import Kept, from_bytes
 from probefusion.gallery.records import ContributionRow, ModelRow
@@ -12,7 +13,7 @@ from probefusion.gallery.store import Reader
 from probefusion.gallery.sums import Part, StateCache, digest_of, part_of
 from probefusion.types import EmbeddingSet
 
-__all__ = ["KeptParts", "PersonParts"]
+__all__ = ["KeptParts", "PersonParts", "is_forgotten"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,10 +44,18 @@ class KeptParts:
     def of_person(
         self, reader: Reader, person_id: str, model: ModelRow, fuser: Fuser
     ) -> PersonParts:
-        """What all contributions of a person add up from."""
+        """What all contributions of a person add up from.
+
+        What was forgotten, and came back with a restored database, adds nothing: its key was destroyed.
+        """
         parts, missing = [], []
         for row in reader.contributions(person_id):
-            part = self.of_contribution(reader, row, model, fuser)
+            try:
+                part = self.of_contribution(reader, row, model, fuser)
+            except MissingKeyError:
+                if not is_forgotten(self._sealer, row.key_id):
+                    raise
+                continue
             if part is None:
                 missing.append(row.id)
             else:
@@ -82,6 +91,13 @@ class KeptParts:
         if sealed is None:
             return None
         return self._sealer.open_kept(sealed, row.id, embedder, self._sealer.key(row.key_id))
+
+
+def is_forgotten(sealer: Sealer, key_id: str | None) -> bool:
+    """Whether a key was destroyed, so that nobody can read any more what it sealed."""
+    if sealer.keys is None or key_id is None:
+        return False
+    return key_id in sealer.keys.destroyed([key_id])
 
 
 def left_out_of(reader: Reader, contribution_id: str) -> tuple[int, ...]:

@@ -46,8 +46,8 @@ class Sealer:
         own = None if self.keys is None else _identity(self.keys)
         if expected != own:
             raise ConfigError(
-                f"{store.address}: another process made it with {'other ' if own else ''}keys meanwhile; nothing was changed. "
-                f"Open the gallery again, with these keys."
+                f"{store.address}: another process gave it {'other ' if own else ''}keys meanwhile; nothing was "
+                f"changed. Open the gallery again, with these keys."
             )
 
     @property
