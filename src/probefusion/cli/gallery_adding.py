@@ -158,7 +158,7 @@ def _tell_people(
     images = sum(each.num_images for each in added)
     text = f"{_people(len(added))} added, {images} image{'' if images == 1 else 's'}"
     print(f"{text}; {there} were there already, from the same images" if there else text)
-    print(f"{_people(len(gallery))} in {gallery.address}, collection {gallery.collection!r}")
+    print(f"{_people(len(gallery))} in {shown_address(options)}, collection {gallery.collection!r}")
     for each in added if len(added) <= _LISTED else ():
         held = ", held back" if each.is_held else ""
         print(f"  {each.name}: {each.num_images} images{held}, revision {each.revision}")
