@@ -18,7 +18,7 @@ from probefusion.cli.gallery_options import (
 from probefusion.cli.options import positive
 
 if TYPE_CHECKING:
-    from probefusion.gallery.explanation import Explanation
+    from probefusion.gallery.explanation import MatchExplanation
     from probefusion.gallery.results import RankedPerson, SearchResult
 
 __all__ = ["add_parser", "add_rate_options", "ranked_facts", "rates_of", "run"]
@@ -110,7 +110,7 @@ def ranked_facts(person: RankedPerson) -> dict[str, Any]:
 
 
 def _facts(
-    result: SearchResult, explanation: Explanation | None, options: argparse.Namespace
+    result: SearchResult, explanation: MatchExplanation | None, options: argparse.Namespace
 ) -> dict[str, Any]:
     return {
         "gallery": shown_address(options),
@@ -127,7 +127,7 @@ def _facts(
     }
 
 
-def _tell(result: SearchResult, explanation: Explanation | None) -> None:
+def _tell(result: SearchResult, explanation: MatchExplanation | None) -> None:
     from probefusion.cli.terminal_tables import print_table
 
     images = "1 image" if result.num_images == 1 else f"{result.num_images} images"
@@ -149,7 +149,7 @@ def _tell(result: SearchResult, explanation: Explanation | None) -> None:
         _tell_explanation(explanation)
 
 
-def _tell_explanation(explanation: Explanation) -> None:
+def _tell_explanation(explanation: MatchExplanation) -> None:
     from probefusion.cli.terminal_tables import print_table
 
     print(explanation)
