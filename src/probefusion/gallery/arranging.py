@@ -16,7 +16,7 @@ from probefusion.errors import (
 )
 from probefusion.gallery.changing import Changing, check_may_merge
 from probefusion.gallery.core import GalleryCore, check_name
-from probefusion.gallery.edits import undo_edits
+from probefusion.gallery.edits import can_be_undone, undo_edits
 from probefusion.gallery.models import serving
 from probefusion.gallery.records import ChangeRow, ContributionRow, ImageRow
 from probefusion.gallery.store import Reader
@@ -63,6 +63,7 @@ class Arranging(GalleryCore):
             for row in change.writer.contributions(second.id):
                 change.place(row.id, first.id)
             change.put_person(replace(second, shown=False))
+            change.take_over(first, second)
             return change.revision
 
     def split(
@@ -245,7 +246,7 @@ class Arranging(GalleryCore):
                 )
             if row.undone_by is not None:
                 raise _undone(row.revision, row.undone_by)
-            if not row.edits and row.action != "reject":
+            if not can_be_undone(change.writer, row):
                 raise UnsupportedOperationError(
                     f"undo: change {row.revision} ({row.action}) cannot be undone: it changed nothing, or what it "
                     f"replaced was forgotten."
