@@ -170,10 +170,11 @@ def model_to_add_to(rows: Sequence[ModelRow], material: Material) -> ModelRow:
         return choose_model(rows, material)
     other = choose_model(rows, material)
     if other.id != first.id and material.embedder == other.embedder != first.embedder:
+        wanted = embedder_name(first.embedder)
         raise EmbedderMismatchError(
-            f"what: expected embeddings of {embedder_name(first.embedder)}, which serves, got {material.embedder}, "
-            f"whose model {other.id} does not: nobody would find them. Add those of {embedder_name(first.embedder)} and "
-            f"re_embed the contribution; or serve({other.id!r}) first."
+            f"what: expected embeddings of {wanted}, which serves, got {material.embedder}, whose model {other.id} "
+            f"does not: nobody would find them. Add those of {wanted} and re_embed the contribution; or "
+            f"serve({other.id!r}) first."
         )
     check_fits_model(first, material)
     return first
