@@ -32,7 +32,7 @@ from probefusion.gallery.edits import (
     value_of_person,
 )
 from probefusion.gallery.features import Kept, to_bytes
-from probefusion.gallery.kept_parts import KeptParts, has_images
+from probefusion.gallery.kept_parts import KeptParts, has_images, is_forgotten
 from probefusion.gallery.models import Fusers, embedder_name, source_of
 from probefusion.gallery.records import (
     ChangeRow,
@@ -106,6 +106,7 @@ class Changing:
         self.edits: list[Edit] = []
         self.subjects: dict[str, None] = {}
         self.touched: dict[str, None] = {}
+        self.relabelled: dict[str, None] = {}
         self.undoes: int | None = None
         self.is_given_up = False
         self.takes_away = False
@@ -244,7 +245,7 @@ class Changing:
             missing += self._parts.missing_of_person(self.writer, person.id, model, fuser)
             stored = self.writer.vector(model.id, person.id)
             if stored is None or stored.vector is None:
-                stale += any(
+                stale += not is_forgotten(self._sealer, person.key_id) and any(
                     has_images(self.writer, row) for row in self.writer.contributions(person.id)
                 )
         if missing:
@@ -290,6 +291,10 @@ class Changing:
         """Works out the templates of all people concerned, and notes the change and who made it."""
         for model in self.writer.models():
             self.renew_templates(model, list(self.touched))
+            for person_id in self.relabelled.keys() - self.touched.keys():
+                vector = self.writer.vector(model.id, person_id)
+                if vector is not None:  # so that everybody hears of the new name
+                    self.writer.put_vector(replace(vector, revision=self.revision))
         row = ChangeRow(
             revision=self.revision,
             time=self._time,
@@ -335,7 +340,10 @@ class Changing:
         try:
             fuser = self._fusers.of(model)
         except FuserMismatchError:
-            if not may_lack:
+            shown = [
+                who for who in map(self.writer.person, people) if who is not None and who.shown
+            ]
+            if shown and not may_lack:
                 raise
             fuser = None
         for person_id in people:
@@ -352,7 +360,13 @@ class Changing:
                         raise
             sealed = None
             if template is not None:
-                key = self._sealer.key(person.key_id)
+                try:
+                    key = self._sealer.key(person.key_id)
+                except MissingKeyError:
+                    if not is_forgotten(self._sealer, person.key_id):
+                        raise
+                    template = None  # a restored database brought the person back
+            if template is not None:
                 sealed = self._sealer.seal_vector(template.vector, person_id, model.id, key)
             self.writer.put_vector(
                 VectorRow(
@@ -386,7 +400,11 @@ class Changing:
         """People whose templates an edit changes."""
         people: list[str | None] = []
         if edit.kind == "person":
-            people = [edit.id]
+            if edit.before and edit.after and edit.before["shown"] == edit.after["shown"]:
+                self.relabelled[edit.id] = None
+                self.subjects[edit.id] = None
+            else:
+                people = [edit.id]
         elif edit.kind == "placement":
             people = [edit.before, edit.after]
         elif edit.kind == "image":

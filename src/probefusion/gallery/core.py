@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ from probefusion.gallery.store import Reader, Store
 from probefusion.gallery.stores import open_store
 from probefusion.gallery.sums import StateCache
 
-__all__ = ["GalleryCore", "check_name", "embedder_fingerprint", "utc"]
+__all__ = ["GalleryCore", "check_name", "check_new_name", "embedder_fingerprint", "utc"]
 
 MOST_NAME_BYTES = 1024
 """A name of a person is at most so long in UTF-8."""
@@ -149,6 +150,7 @@ class GalleryCore:
         change = None
         try:
             with self.store.writing(self.collection) as writer:
+                self._sealer.check_fits(self.store)
                 change = Changing(
                     writer,
                     sealer=self._sealer,
@@ -173,8 +175,6 @@ class GalleryCore:
         """The index of a model, with all that was written."""
         with self._lock:
             index = self._indexes.get(model_id)
-        if index is not None and index.revision == self.revision:
-            return index
         with self._reading() as reader:
             if index is None:
                 model = next((row for row in reader.models() if row.id == model_id), None)
@@ -244,6 +244,23 @@ def check_name(name: object, what: str = "name", *, is_new: bool = True) -> str:
         )
     return kept
 
+
+def check_new_name(name: object, what: str = "name") -> str:
+    """A name that somebody is to have from now on, as it is kept.
+
+    Raises:
+        DtypeError, ConfigError: As for `check_name`; if it looks like an id, so that it could mean somebody else.
+    """
+    kept = check_name(name, what)
+    if _LIKE_AN_ID.fullmatch(kept):
+        raise ConfigError(
+            f"{what}: expected a name, got {kept!r}, which looks like an id of this gallery. Take another name."
+        )
+    return kept
+
+
+_LIKE_AN_ID = re.compile("[pcmr][0-9a-f]{16}([.][0-9]+)?")
+"""Ids as the gallery gives them to people, contributions, models, receipts and images."""
 
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and marks that show nothing."""

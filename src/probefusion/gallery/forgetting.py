@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from probefusion.errors import ConfigError, ConflictError, StoreBusyError, UnknownNameError
@@ -13,28 +13,12 @@ from probefusion.gallery.erasing import Erasing, all_of
 from probefusion.gallery.lineage import Merged, merged_into, merges
 from probefusion.gallery.models import serving
 from probefusion.gallery.records import PersonRow, ReceiptRow
+from probefusion.gallery.results import RemovedPerson
 from probefusion.gallery.store import Reader, Writer
 
-__all__ = ["Forgetting", "RemovedPerson"]
+__all__ = ["Forgetting"]
 
 _NOT_YET = "not overwritten yet"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemovedPerson:
-    """Somebody who is not shown any more, of whom all is still kept.
-
-    Args:
-        id: Opaque id, as `forget` takes it.
-        name: Name.
-        created: UTC time, ISO 8601.
-        merged_into: Id of the person who has what this one had, or "" if it was not merged.
-    """
-
-    id: str
-    name: str
-    created: str
-    merged_into: str = ""
 
 
 class Forgetting(GalleryCore):

@@ -19,7 +19,7 @@ from probefusion.gallery.store import Reader
 from probefusion.gallery.sums import Part, StateCache, digest_of, part_of
 from probefusion.types import EmbeddingSet
 
-__all__ = ["CANNOT_FUSE", "KeptParts", "PersonParts", "has_images"]
+__all__ = ["CANNOT_FUSE", "KeptParts", "PersonParts", "has_images", "is_forgotten"]
 
 
 CANNOT_FUSE = (
@@ -60,10 +60,18 @@ class KeptParts:
     def of_person(
         self, reader: Reader, person_id: str, model: ModelRow, fuser: Fuser
     ) -> PersonParts:
-        """What all contributions of a person add up from."""
+        """What all contributions of a person add up from.
+
+        What was forgotten, and came back with a restored database, adds nothing: its key was destroyed.
+        """
         parts, missing = [], []
         for row in reader.contributions(person_id):
-            part = self.of_contribution(reader, row, model, fuser)
+            try:
+                part = self.of_contribution(reader, row, model, fuser)
+            except MissingKeyError:
+                if not is_forgotten(self._sealer, row.key_id):
+                    raise
+                continue
             if part is None:
                 missing.append(row.id)
             else:
@@ -80,7 +88,7 @@ class KeptParts:
                 part = self.of_contribution(reader, row, model, fuser)
             except CANNOT_FUSE:
                 part = None
-            if part is None:
+            if part is None and not is_forgotten(self._sealer, row.key_id):
                 missing.append(row.id)
         return tuple(missing)
 
@@ -113,6 +121,13 @@ class KeptParts:
         if sealed is None:
             return None
         return self._sealer.open_kept(sealed, row.id, embedder, self._sealer.key(row.key_id))
+
+
+def is_forgotten(sealer: Sealer, key_id: str | None) -> bool:
+    """Whether a key was destroyed, so that nobody can read any more what it sealed."""
+    if sealer.keys is None or key_id is None:
+        return False
+    return key_id in sealer.keys.destroyed([key_id])
 
 
 def left_out_of(reader: Reader, contribution_id: str) -> tuple[int, ...]:

@@ -201,7 +201,7 @@ def _mismatch(row: ModelRow, material: Material) -> Exception | None:
         if material.embedder is None:
             return EmbedderMismatchError(
                 f"what: the gallery is of {row.embedder}, and of these embeddings nobody said what made them. If it "
-                f"was the same, say so: Gallery(..., embedder={row.embedder!r})."
+                f"was the same, say so: --embedder, or Gallery(..., embedder={row.embedder!r})."
             )
         return EmbedderMismatchError(
             f"what: the gallery is of {embedder_name(row.embedder)}, got embeddings of {material.embedder}. Embed the "

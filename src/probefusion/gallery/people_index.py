@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.gallery.audit import AuditEntry
 from probefusion.gallery.batched_search import BatchedSearch
+from probefusion.gallery.encryption import DataKey
 from probefusion.gallery.hits import Hits
 from probefusion.gallery.index import Kernel, SearchIndex
 from probefusion.gallery.records import ModelRow, PersonRow, VectorRow
@@ -18,7 +20,7 @@ from probefusion.gallery.sealing import Sealer
 from probefusion.gallery.store import Reader
 from probefusion.types import FloatArray
 
-__all__ = ["Found", "PeopleIndex"]
+__all__ = ["Found", "Look", "PeopleIndex"]
 
 _AT_ONCE = 10_000
 """Templates that are opened at a time."""
@@ -42,10 +44,39 @@ class Found:
     similarity: float
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Look:
+    """What a search saw, all of one moment.
+
+    Args:
+        found: Who was found, the most similar first.
+        vectors: (K, D) their templates.
+        size: How many people it was searched among.
+    """
+
+    found: tuple[Found, ...]
+    vectors: FloatArray
+    size: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Facts:
     person: PersonRow
     num_images: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Held:
+    """Templates, and what is known of whose they are."""
+
+    search: BatchedSearch
+    facts: dict[str, _Facts]
+
+    def named(self, hits: Hits, index: SearchIndex) -> Iterator[Found]:
+        for person_id, similarity in hits:
+            if person_id in index:
+                facts = self.facts[person_id]
+                yield Found(person=facts.person, num_images=facts.num_images, similarity=similarity)
 
 
 class PeopleIndex:
@@ -59,47 +90,63 @@ class PeopleIndex:
 
     def __init__(self, model: ModelRow, sealer: Sealer, kernel: Kernel = "auto") -> None:
         self.model = model
-        self._sealer = sealer
-        self._search = BatchedSearch(SearchIndex(model.dim, kernel))
-        self._facts: dict[str, _Facts] = {}
+        self._sealer, self._kernel = sealer, kernel
+        self._held = self._empty()
         self._lock = threading.Lock()
+        self._last_audit: bytes | None = None
         self.revision = -1
 
     def __len__(self) -> int:
-        return len(self._search)
+        return len(self._held.search)
 
     def follow(self, reader: Reader) -> None:
-        """Takes over what was written since the last time."""
+        """Takes over what was written since the last time; a database that was restored or made again is read anew.
+
+        Raises:
+            MissingKeyError: If keys are lost that were not destroyed.
+            IntegrityError, SealError: If a template was damaged.
+        """
         with self._lock:
-            if reader.revision <= self.revision:
+            last = reader.last_audit()
+            if reader.revision == self.revision and last == self._last_audit:
                 return
-            changed = reader.vectors(self.model.id, after=self.revision)
+            goes_on = self.revision >= 0 and self._goes_on(reader)
+            held = self._held if goes_on else self._empty()
+            changed = reader.vectors(self.model.id, after=self.revision if goes_on else -1)
             while rows := list(islice(changed, _AT_ONCE)):
-                self._take(reader, rows)
-            self.revision = reader.revision
+                self._take(reader, rows, held)
+            self._held = held
+            self._last_audit, self.revision = last, reader.revision
 
-    def search(
-        self, vector: FloatArray, *, top_k: int | None, at_least: float | None = None
-    ) -> list[Found]:
-        """The most similar people, the first the most similar."""
-        (hits,) = self._search.search(vector[None], top_k=top_k, at_least=at_least)
-        return list(self._named(hits))
+    def look(self, vector: FloatArray, *, top_k: int) -> Look:
+        """The most similar people, the first the most similar, with their templates, all as they are at one moment.
 
-    def with_vectors(self, found: Sequence[Found]) -> tuple[list[Found], FloatArray]:
-        """Those who are still there, and their (K, D) templates."""
-        with self._search.change() as index:
-            there = [each for each in found if each.person.id in index]
-            return there, index.vectors([each.person.id for each in there])
+        Args:
+            vector: (D,) unit template.
+            top_k: How many at most.
+        """
+        held = self._held
+        (hits,) = held.search.search(vector[None], top_k=top_k)
+        with held.search.change() as index:  # what was removed since the search is left out
+            found = tuple(held.named(hits, index))
+            vectors = index.vectors([each.person.id for each in found])
+            return Look(found=found, vectors=vectors, size=len(index))
 
-    def _named(self, hits: Hits) -> Iterator[Found]:
-        for person_id, similarity in hits:
-            facts = self._facts.get(person_id)
-            if facts is not None:  # otherwise removed since
-                yield Found(person=facts.person, num_images=facts.num_images, similarity=similarity)
+    def _empty(self) -> _Held:
+        return _Held(search=BatchedSearch(SearchIndex(self.model.dim, self._kernel)), facts={})
 
-    def _take(self, reader: Reader, rows: list[VectorRow]) -> None:
+    def _goes_on(self, reader: Reader) -> bool:
+        """Whether the collection has the past that is known: its audit trail holds the entry that was the last."""
+        if reader.revision < self.revision:
+            return False
+        if self._last_audit is None:
+            return self.revision == 0
+        known = AuditEntry.parse(self._last_audit).sequence
+        return next(iter(reader.audit(after=known - 1)), None) == self._last_audit
+
+    def _take(self, reader: Reader, rows: list[VectorRow], held: _Held) -> None:
         people = _people_of(reader, rows)
-        keys = self._sealer.known_keys([person.key_id for person in people.values()])
+        keys = self._keys_of(list(people.values()))
         ids, vectors, facts = [], [], {}
         for row in rows:
             person = people.get(row.person_id)
@@ -115,12 +162,18 @@ class PeopleIndex:
             np.stack(vectors) if vectors else np.empty((0, self.model.dim), dtype=np.float32)
         )
         gone = [row.person_id for row in rows if row.person_id not in facts]
-        with self._search.change() as index:
+        with held.search.change() as index:
             index.put(ids, there)
             index.remove([name for name in gone if name in index])
-            self._facts.update(facts)
+            held.facts.update(facts)
             for name in gone:
-                self._facts.pop(name, None)
+                held.facts.pop(name, None)
+
+    def _keys_of(self, people: Sequence[PersonRow]) -> Mapping[str, DataKey]:
+        wanted = [person.key_id for person in people if person.shown]
+        keys = self._sealer.known_keys(wanted)
+        self._sealer.check_destroyed([key_id for key_id in wanted if key_id and key_id not in keys])
+        return keys
 
 
 def _people_of(reader: Reader, rows: Sequence[VectorRow]) -> dict[str, PersonRow]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from probefusion.errors import ConfigError, MismatchError
+from probefusion.errors import ConfigError, MismatchError, MissingKeyError
 from probefusion.gallery.encryption import Cipher, DataKey, NoEncryption, Place, Sealing
 from probefusion.gallery.keys import KeyStore
 from probefusion.gallery.master_key import MasterKey, read_master_key
@@ -36,6 +36,20 @@ class Sealer:
         self.collection, self.keys = collection, keys
         self._sealing: Sealing = NoEncryption() if keys is None else Cipher()
 
+    def check_fits(self, store: Store) -> None:
+        """Refuses to write plain what others seal: several processes may have opened a new database at once.
+
+        Raises:
+            ConfigError: If the database got keys since it was opened, or other ones.
+        """
+        expected = store.facts(_FACT)
+        own = None if self.keys is None else _identity(self.keys)
+        if expected != own:
+            raise ConfigError(
+                f"{store.address}: another process gave it {'other ' if own else ''}keys meanwhile; nothing was "
+                f"changed. Open the gallery again, with these keys."
+            )
+
     @property
     def encrypts(self) -> bool:
         """Whether there are keys."""
@@ -53,6 +67,21 @@ class Sealer:
         """Those of many keys that were not destroyed."""
         wanted = [key_id for key_id in key_ids if key_id is not None]
         return {} if self.keys is None or not wanted else self.keys.get_many(wanted)
+
+    def check_destroyed(self, key_ids: Sequence[str]) -> None:
+        """Refuses to go on without keys that are lost, which is not the same as destroyed.
+
+        Raises:
+            MissingKeyError: If one of the ids is of a key that is not there and was not destroyed.
+        """
+        if self.keys is None or not key_ids:
+            return
+        lost = len(set(key_ids) - self.keys.destroyed(key_ids))
+        if lost:
+            raise MissingKeyError(
+                f"key file {str(self.keys.path)!r}: it lacks {lost} keys of people who were not forgotten. If it is an "
+                f"older copy, put the newest one in its place; without them these people cannot be read."
+            )
 
     def audit_key(self) -> bytes | None:
         """What signs audit entries, or None."""
@@ -130,7 +159,7 @@ def open_keys(
         if expected is not None:
             raise ConfigError(
                 f"{store.address}: its content is encrypted and no master key was given. Set PROBEFUSION_MASTER_KEY, "
-                f"or give the file of the master key (keys=...)."
+                f"or give the file of the master key (keys=..., --keys)."
             )
         return None
     if expected is None and store.collections():
@@ -141,7 +170,7 @@ def open_keys(
     path = _key_path(store, key_file)
     found = KeyStore(path, master, make=expected is None)
     try:
-        identity = hashlib.sha256(found.derive("identity")).hexdigest()[:32]
+        identity = _identity(found)
         if expected is None:
             store.set_fact(_FACT, identity)
         elif identity != expected:
@@ -152,6 +181,10 @@ def open_keys(
         found.close()
         raise
     return found
+
+
+def _identity(keys: KeyStore) -> str:
+    return hashlib.sha256(keys.derive("identity")).hexdigest()[:32]
 
 
 def _key_path(store: Store, key_file: str | os.PathLike[str] | None) -> Path:

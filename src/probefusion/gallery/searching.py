@@ -18,7 +18,7 @@ from probefusion.gallery.core import GalleryCore
 from probefusion.gallery.index_checks import DEFAULT_TOP_K
 from probefusion.gallery.material import Material
 from probefusion.gallery.models import choose_model, serving
-from probefusion.gallery.people_index import Found, PeopleIndex
+from probefusion.gallery.people_index import Found
 from probefusion.gallery.records import ModelRow
 from probefusion.gallery.results import RankedPerson, SearchResult, Verification
 from probefusion.gallery.rounded_products import rounded_products
@@ -73,13 +73,16 @@ class Searching(GalleryCore):
         fuser = self._fusers.of(row)
         query = fuse_material(material, fuser)
         index = self._index(row.id)
-        found = index.search(query.vector, top_k=top_k)
-        size = len(index)
-        candidates, why = self._decide(query, found, fuser, index, size, rates)
+        look = index.look(query.vector, top_k=top_k)
+        candidates, why = (
+            self._ranked(query, look.found, look.vectors, fuser, look.size, rates)
+            if look.found
+            else ((), None)
+        )
         return SearchResult(
             candidates=candidates,
             num_images=query.num_images,
-            gallery_size=size,
+            gallery_size=look.size,
             false_match_rate=rates.fmr if rates.fpir is None and rates.threshold is None else None,
             false_positive_rate=rates.fpir,
             why_none=why,
@@ -132,20 +135,6 @@ class Searching(GalleryCore):
             why_none=why,
             warnings=ranked.warnings,
         )
-
-    def _decide(
-        self,
-        query: Template,
-        found: Sequence[Found],
-        fuser: Fuser,
-        index: PeopleIndex,
-        size: int,
-        rates: _Rates,
-    ) -> tuple[tuple[RankedPerson, ...], str | None]:
-        there, vectors = index.with_vectors(found)
-        if not there:
-            return (), None
-        return self._ranked(query, there, vectors, fuser, size, rates)
 
     def _ranked(
         self,

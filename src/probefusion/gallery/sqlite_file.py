@@ -139,6 +139,7 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
             "foreign_keys = ON",
             "trusted_schema = OFF",
             "cell_size_check = ON",
+            "temp_store = MEMORY",  # VACUUM's copy never lies in another folder
         ):
             connection.execute(f"PRAGMA {setting}")
     except BaseException:

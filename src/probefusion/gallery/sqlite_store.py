@@ -57,8 +57,10 @@ class SqliteStore(Store):
     def __init__(
         self, path: str | os.PathLike[str], *, create: bool = True, timeout: float = 30.0
     ) -> None:
-        self.address = os.fspath(path)
-        self._path = Path(path)
+        self._path = Path(
+            os.path.realpath(path)
+        )  # the same file after a change of folder; not a link to it
+        self.address = str(self._path)
         self._timeout = timeout
         prepare(self._path, create=create, timeout=timeout)
         self._file = self._identity()
@@ -237,7 +239,6 @@ class SqliteStore(Store):
     def _changing(self, *, keep: bool = True) -> Iterator[SqliteSession]:
         self._connections.check()
         with locked(self._path, self._timeout), self._transaction("BEGIN IMMEDIATE") as session:
-            self._check_same_file()
             session.keep = keep
             yield session
 
@@ -248,6 +249,7 @@ class SqliteStore(Store):
         try:
             with translated(self._path):
                 connection.execute(begin)
+                self._check_same_file()
                 check_version(self._path, connection.execute("PRAGMA user_version").fetchone()[0])
             session = SqliteSession(connection, self._path, writes=begin != "BEGIN")
             try:

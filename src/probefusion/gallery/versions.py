@@ -13,7 +13,9 @@ from probefusion.files.paths import brief
 from probefusion.fusion import Fuser
 from probefusion.gallery.changing import Changing, new_id
 from probefusion.gallery.core import embedder_fingerprint
+from probefusion.gallery.erasing import all_of
 from probefusion.gallery.features import to_bytes
+from probefusion.gallery.kept_parts import is_forgotten
 from probefusion.gallery.looking import Looking
 from probefusion.gallery.material import read_material
 from probefusion.gallery.models import FuserChoice, serving, source_of
@@ -178,12 +180,14 @@ class Versions(Looking):
 
         Raises:
             UnknownNameError: If there is no such model.
-            ConfigError: If it serves.
+            ConfigError: If it serves; if contributions, those of removed people included, have nothing of another
+                embedder yet, so that nobody could use them any more.
         """
         with self._changing("drop model") as change:
             row = _model(change.writer, model)
             if row.status == "serving":
                 raise ConfigError(f"drop_model: {model} serves. Let another one serve first.")
+            _check_none_is_stranded(change.writer, row)
             change.writer.drop_model(model)
             change.subjects[model] = None
             revision = change.revision
@@ -207,7 +211,8 @@ class Versions(Looking):
         """Encodes the first features that are kept of a model's embedder: what the fuser lacks shows now."""
         for person in reader.people():
             for row in reader.contributions(person.id):
-                if row.keep == "features" and reader.payload(row.id, model.embedder) is not None:
+                is_kept = row.keep == "features" and not is_forgotten(self._sealer, row.key_id)
+                if is_kept and reader.payload(row.id, model.embedder) is not None:
                     self._parts.of_contribution(reader, row, model, fuser)
                     return
 
@@ -274,6 +279,28 @@ def _dim_of(
             f"{wanted if dim is not None else known[-1]}. Leave dim out, or take a fuser of that size."
         )
     return wanted
+
+
+def _check_none_is_stranded(reader: Reader, model: ModelRow) -> None:
+    """Refuses to drop the last model that can use what some contributions keep.
+
+    Raises:
+        ConfigError: If there are such contributions, naming the first.
+    """
+    others = {row.embedder for row in reader.models() if row.id != model.id}
+    if model.embedder in others:
+        return
+    listed = [person.id for person in reader.people(shown_only=False)]
+    stranded = [
+        row.id
+        for row in all_of(reader, listed)
+        if all(reader.payload(row.id, embedder) is None for embedder in others)
+    ]
+    if stranded:
+        raise ConfigError(
+            f"drop_model: {len(stranded)} contributions, as of people who were removed (first: {stranded[0]}), "
+            f"have nothing else than what they keep of {model.embedder}. Add it: re_embed; or forget them."
+        )
 
 
 def _model(reader: Reader, model: str) -> ModelRow:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from probefusion.faces.frames import VideoFacts
 from probefusion.fusion import Fuser
+from probefusion.gallery import Match
 from probefusion.screening import Screening, screen
 from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
 from probefusion.video.record import GrowthPoint
@@ -60,10 +61,15 @@ class Person:
     Args:
         tracks: The tracks, at least one.
         fuser: The fuser that made their states.
+
+    Attributes:
+        match: What the search for it among known people gave; None where none were given, and for people who
+            were merged afterwards.
     """
 
     def __init__(self, tracks: Sequence[Track], fuser: Fuser) -> None:
         self.tracks = tuple(sorted(tracks, key=lambda track: track.segments[0].first_frame))
+        self.match: Match | None = None
         self._fuser = fuser
         self._state: FusionState | None = None
         self._template: Template | None = None

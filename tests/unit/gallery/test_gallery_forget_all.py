@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gallery_people import MadeUp, stored_bits
-from probefusion.errors import ConfigError, ConflictError, UnknownNameError
+from probefusion.errors import ConfigError, ConflictError, StoreBusyError, UnknownNameError
 from probefusion.gallery import Gallery
 from probefusion.gallery.features import pack_rows
 from probefusion.gallery.master_key import MasterKey
@@ -55,19 +55,18 @@ def test_images_that_were_given_away_go_where_they_came_from(tmp_path, by, is_en
             gallery.move("bob", images=given)
         else:
             gallery.split("ann", "bob", images=given)
+        with gallery.store.reading("people") as reader:
+            old = reader.contribution(given[0].split(".")[0])
         if by == "compact":
             gallery.compact("bob")
         before = stored_bits(gallery)["ann"]
-        key = gallery._sealer
-        with gallery.store.reading("people") as reader:
-            old = reader.contribution(given[0].split(".")[0])
         assert gallery.forget("bob").status == "erased"
         assert stored_bits(gallery) == {"ann": before}
         assert gallery.check() == ()
         (left,) = gallery.person("ann").contributions
         assert [image.is_left_out for image in left.images] == [False] * len(ann)
         if is_encrypted:
-            assert key.known_keys([old.key_id]) == {}
+            assert gallery._sealer.known_keys([old.key_id]) == {}
     if not is_encrypted:
         assert files_with(tmp_path, halves(bob)) == []
         assert files_with(tmp_path, halves(ann)) == ["people.db"]
@@ -292,3 +291,42 @@ def test_a_restored_database_forgets_again(tmp_path):
         assert stored_bits(restored) == {"bob": before["bob"]}
         assert restored.finish_forgetting() == ()
     assert b"ann" not in backup.read_bytes()
+
+
+def test_forgetting_is_pending_while_others_write(tmp_path, monkeypatch):
+    with Gallery(tmp_path / "people.db", fuser="mean") as gallery:
+        gallery.enroll("ann", images(0))
+        overwrite = gallery.store.overwrite
+
+        def busy():
+            raise StoreBusyError("another process writes")
+
+        monkeypatch.setattr(gallery.store, "overwrite", busy)
+        receipt = gallery.forget("ann")
+        assert receipt.status == "pending"
+        assert "another process writes" in receipt.remaining[0]
+        assert gallery.list() == ()
+        monkeypatch.setattr(gallery.store, "overwrite", overwrite)
+        (receipt,) = gallery.finish_forgetting()
+        assert (receipt.status, receipt.remaining) == ("erased", ())
+    assert files_with(tmp_path, halves(images(0))) == []
+
+
+def test_an_erased_receipt_is_not_pending_again(tmp_path, monkeypatch):
+    path = tmp_path / "people.db"
+    with Gallery(path, fuser="mean") as gallery, Gallery(path, fuser="mean") as slow:
+        gallery.enroll("ann", images(0))
+        monkeypatch.setattr(gallery.store, "overwrite", lambda: ("somebody reads",))
+        assert gallery.forget("ann").status == "pending"
+        monkeypatch.undo()
+
+        def late():
+            assert gallery.finish_forgetting()[0].status == "erased"
+            return ("somebody reads",)
+
+        monkeypatch.setattr(slow.store, "overwrite", late)
+        revision = gallery.revision + 1
+        (told,) = slow.finish_forgetting()
+        assert told.status == "erased"
+        assert [receipt.status for receipt in gallery.receipts()] == ["erased"]
+        assert gallery.revision == revision
