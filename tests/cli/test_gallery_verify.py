@@ -149,6 +149,9 @@ def test_a_command_that_is_told_runs_as_it_stands() -> None:
         ("postgresql://me:p@ss@host/db", "postgresql://me@host/db"),
         ("postgresql://me@host/db", "postgresql://me@host/db"),
         ("postgresql://host/db", "postgresql://host/db"),
+        ("postgresql://host/db?user=me&password=p%40s", "postgresql://host/db?user=me"),
+        ("postgresql://host/db?password=p&user=me", "postgresql://host/db?user=me"),
+        ("postgresql://host/db?PASSWORD=p", "postgresql://host/db"),
         ("a@b:c.db", "a@b:c.db"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,8 @@ def open_gallery(options: argparse.Namespace, *, create: bool = False, **setting
 def shown_address(options: argparse.Namespace) -> str:
     """The gallery as it may be printed: without the password of a server's URL."""
     address = str(options.gallery)
+    if "://" in address:
+        address = re.sub(r"(?i)([?&])(ssl)?password=[^&]*&?", r"\1", address).rstrip("?&")
     scheme, mark, rest = address.partition("://")
     user, at, host = rest.rpartition("@")
     if not (mark and at):
