@@ -14,7 +14,7 @@ from probefusion.errors import (
 )
 from probefusion.gallery.changing import Changing, check_may_merge
 from probefusion.gallery.core import GalleryCore, check_new_name
-from probefusion.gallery.edits import undo_edits
+from probefusion.gallery.edits import can_be_undone, undo_edits
 from probefusion.gallery.erasing import labelled
 from probefusion.gallery.models import serving
 from probefusion.gallery.records import ChangeRow, ContributionRow, ImageRow
@@ -62,6 +62,7 @@ class Arranging(GalleryCore):
             for row in change.writer.contributions(second.id):
                 change.place(row.id, first.id)
             change.put_person(replace(second, shown=False))
+            change.take_over(first, second)
             return change.revision
 
     def split(
@@ -244,7 +245,7 @@ class Arranging(GalleryCore):
                 )
             if row.undone_by is not None:
                 raise _undone(row.revision, row.undone_by)
-            if not row.edits and row.action != "reject":
+            if not can_be_undone(change.writer, row):
                 raise UnsupportedOperationError(
                     f"undo: change {row.revision} ({row.action}) cannot be undone: it changed nothing, or what it "
                     f"replaced was forgotten."

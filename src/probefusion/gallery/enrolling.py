@@ -14,7 +14,7 @@ from probefusion.gallery.features import Kept, as_kept
 from probefusion.gallery.guard import doubt_of_nobody, doubts_about, doubts_within
 from probefusion.gallery.lineage import merges
 from probefusion.gallery.material import Material
-from probefusion.gallery.models import check_fits_model, choose_model, serving
+from probefusion.gallery.models import check_fits_model, model_to_add_to, serving
 from probefusion.gallery.records import ContributionRow, ModelRow, PersonRow
 from probefusion.gallery.results import Added, ContributionView, Doubt, ImageView
 from probefusion.gallery.store import Reader
@@ -180,8 +180,9 @@ class Enrolling(GalleryCore):
     def _model_for(self, change: Changing, material: Material) -> tuple[ModelRow, Fuser]:
         rows = change.writer.models()
         kept = material.to_keep()
+        self._fusers.check_given(rows)
         model = (
-            choose_model(rows, material) if serving(rows) is not None else change.new_model(kept)
+            model_to_add_to(rows, material) if serving(rows) is not None else change.new_model(kept)
         )
         check_fits_model(model, material)
         fuser = self._fusers.of(model)
@@ -199,7 +200,7 @@ class Enrolling(GalleryCore):
     def _doubts(self, name: str, material: Material) -> tuple[Doubt, ...]:
         with self._reading() as reader:
             person = self._person(reader, name)
-            model = choose_model(reader.models(), material)
+            model = model_to_add_to(reader.models(), material)
             fuser = self._fusers.of(model)
             kept = as_kept(material.to_keep())
             if isinstance(kept, EmbeddingSet):

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from probefusion.errors import MissingKeyError
+from probefusion.errors import (
+    InvalidInputError,
+    MissingKeyError,
+    MissingNormsError,
+    MissingQualityError,
+    MissingStyleError,
+)
 from probefusion.fusion import Fuser
 from probefusion.gallery.features import Kept, from_bytes
 from probefusion.gallery.records import ContributionRow, ModelRow
@@ -13,7 +19,17 @@ from probefusion.gallery.store import Reader
 from probefusion.gallery.sums import Part, StateCache, digest_of, part_of
 from probefusion.types import EmbeddingSet
 
-__all__ = ["KeptParts", "PersonParts", "is_forgotten"]
+__all__ = ["CANNOT_FUSE", "KeptParts", "PersonParts", "has_images", "is_forgotten"]
+
+
+CANNOT_FUSE = (
+    InvalidInputError,
+    MissingKeyError,
+    MissingNormsError,
+    MissingQualityError,
+    MissingStyleError,
+)
+"""Why a fuser cannot encode what is kept: it lacks what the fuser needs, or its key is not there."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,6 +78,20 @@ class KeptParts:
                 parts.append(part)
         return PersonParts(parts=tuple(parts), missing=tuple(missing))
 
+    def missing_of_person(
+        self, reader: Reader, person_id: str, model: ModelRow, fuser: Fuser
+    ) -> tuple[str, ...]:
+        """Ids of the contributions of a person that a model has nothing of, or that its fuser cannot fuse."""
+        missing = []
+        for row in reader.contributions(person_id):
+            try:
+                part = self.of_contribution(reader, row, model, fuser)
+            except CANNOT_FUSE:
+                part = None
+            if part is None and not is_forgotten(self._sealer, row.key_id):
+                missing.append(row.id)
+        return tuple(missing)
+
     def of_contribution(
         self, reader: Reader, row: ContributionRow, model: ModelRow, fuser: Fuser
     ) -> Part | None:
@@ -103,6 +133,12 @@ def is_forgotten(sealer: Sealer, key_id: str | None) -> bool:
 def left_out_of(reader: Reader, contribution_id: str) -> tuple[int, ...]:
     """Places of the images of a contribution that were taken out, ascending."""
     return tuple(image.place for image in reader.images(contribution_id) if image.left_out)
+
+
+def has_images(reader: Reader, row: ContributionRow) -> bool:
+    """Whether a contribution adds anything: not all of its images were taken out."""
+    images = reader.images(row.id)
+    return not images or not all(image.left_out for image in images)
 
 
 def usable(kept: Kept, model: ModelRow) -> bool:
