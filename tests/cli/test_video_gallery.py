@@ -117,7 +117,7 @@ def test_a_gallery_on_a_server_whose_password_stays_hidden(
     password = address.split("@")[0].split(":")[-1]
     with Gallery(address, fuser="mean") as gallery:
         gallery.enroll("red", images)
-    code, out, err = command(
+    _, out, err = command(
         "video", clip, "-o", tmp_path / "out", "--gallery", address, "--threshold", "0.5", *options
     )
     facts = json.loads((tmp_path / "out" / "tracks.json").read_text())
