@@ -14,7 +14,8 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 from probefusion.gallery.argument_checks import check_count, check_ids
-from probefusion.gallery.changing import Changing, check_may_merge
+from probefusion.gallery.changing import Changing
+from probefusion.gallery.contribution_rows import check_may_merge
 from probefusion.gallery.core import GalleryCore, check_new_name
 from probefusion.gallery.edits import can_be_undone, undo_edits
 from probefusion.gallery.erasing import labelled
