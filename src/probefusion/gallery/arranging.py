@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 from probefusion.errors import (
     ConfigError,
@@ -12,7 +13,9 @@ from probefusion.errors import (
     UnknownNameError,
     UnsupportedOperationError,
 )
-from probefusion.gallery.changing import Changing, check_may_merge
+from probefusion.gallery.argument_checks import check_count, check_ids
+from probefusion.gallery.changing import Changing
+from probefusion.gallery.contribution_rows import check_may_merge
 from probefusion.gallery.core import GalleryCore, check_new_name
 from probefusion.gallery.edits import can_be_undone, undo_edits
 from probefusion.gallery.erasing import labelled
@@ -23,6 +26,9 @@ from probefusion.screening import screen
 from probefusion.types import EmbeddingSet
 
 __all__ = ["Arranging"]
+
+_LISTED = 50
+"""Changes that a message names."""
 
 _NOT_UNDONE = {
     "forget": "what was forgotten is erased",
@@ -91,6 +97,8 @@ class Arranging(GalleryCore):
             ConfigError: If nothing would be given or left, or screening sees no second person.
         """
         into = check_new_name(into, "into")
+        contributions = check_ids(contributions, "contributions")
+        images = check_ids(images, "images")
         with self._changing("split") as change:
             person = self._person(change.writer, name)
             if change.writer.person_named(into) is not None:
@@ -126,6 +134,8 @@ class Arranging(GalleryCore):
             UnknownNameError: If the person, a contribution or an image is not there.
             ConfigError: If nothing is named.
         """
+        contributions = check_ids(contributions, "contributions")
+        images = check_ids(images, "images")
         if not contributions and not images:
             raise ConfigError("move: expected ids of contributions or images, got none.")
         with self._changing("move") as change:
@@ -358,9 +368,11 @@ def _left(reader: Reader, row: ContributionRow) -> bool:
 
 def _change(reader: Reader, revision: int | None) -> ChangeRow:
     if revision is not None:
-        row = reader.change(revision)
+        wanted = check_count(revision, "revision")
+        row = reader.change(wanted)
         if row is None:
-            raise UnknownNameError("change", str(revision), ())
+            newest = islice(reader.changes(newest_first=True), _LISTED)
+            raise UnknownNameError("change", str(wanted), (str(row.revision) for row in newest))
         return row
     for row in reader.changes(newest_first=True):
         is_open = row.undone_by is None and row.undoes is None and row.action not in _NOT_UNDONE

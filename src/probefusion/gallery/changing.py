@@ -8,8 +8,6 @@ from dataclasses import replace
 
 from probefusion.errors import (
     ConfigError,
-    ConflictError,
-    DtypeError,
     FileFormatError,
     FuserMismatchError,
     IntegrityError,
@@ -20,8 +18,8 @@ from probefusion.errors import (
     MissingStyleError,
     SealError,
 )
-from probefusion.files.paths import brief
 from probefusion.gallery.audit import append_entry
+from probefusion.gallery.contribution_rows import as_source, check_may_merge, image_rows
 from probefusion.gallery.edits import (
     Edit,
     EditKind,
@@ -40,14 +38,12 @@ from probefusion.gallery.records import (
     ContributionRow,
     ImageRow,
     Keep,
-    LinkRow,
     ModelRow,
     ModelStatus,
     PersonRow,
     VectorRow,
 )
 from probefusion.gallery.sealing import Sealer
-from probefusion.gallery.sql_rows import check_text
 from probefusion.gallery.store import Writer
 from probefusion.gallery.sums import template_of
 from probefusion.types import EmbeddingSet
@@ -173,7 +169,7 @@ class Changing:
             DtypeError: If the source is no text.
             ConfigError: If it cannot be kept.
         """
-        source = _as_source(source)
+        source = as_source(source)
         (key,) = self._sealer.new_keys(1)
         keep: Keep = "features" if isinstance(kept, EmbeddingSet) else "state"
         row = ContributionRow(
@@ -187,7 +183,7 @@ class Changing:
             source=source,
             key_id=None if key is None else key.id,
         )
-        images = _image_rows(row.id, labels or kept) if isinstance(kept, EmbeddingSet) else []
+        images = image_rows(row.id, labels or kept) if isinstance(kept, EmbeddingSet) else []
         sealed = self._sealer.seal_kept(to_bytes(kept), row.id, kept.embedder, key)
         self._written.append(row.id)
         self.writer.add_contribution(row, images, sealed, kept.embedder)
@@ -415,45 +411,3 @@ class Changing:
             if person_id is not None:
                 self.touched[person_id] = None
                 self.subjects[person_id] = None
-
-
-def check_may_merge(writer: Writer, first: PersonRow, second: PersonRow) -> None:
-    """Refuses to merge people who are known to be different.
-
-    Raises:
-        ConflictError: If they are.
-    """
-    one, other = sorted((first.id, second.id))
-    if LinkRow(first=one, second=other) in writer.links():
-        raise ConflictError(
-            f"{first.name} and {second.name} are noted as different people. Take that back first: "
-            f"cannot_link({first.name!r}, {second.name!r}, False)."
-        )
-
-
-def _as_source(source: object) -> str:
-    if not isinstance(source, str):
-        raise DtypeError(
-            f"source: expected a text, got {brief(source)}. Give a camera or folder as text."
-        )
-    check_text(source, name="source")
-    return str(source)
-
-
-def _image_rows(contribution_id: str, labels: Kept) -> list[ImageRow]:
-    if not isinstance(labels, EmbeddingSet):
-        return []
-    sources = [""] * len(labels) if labels.sources is None else labels.sources.tolist()
-    media = (
-        [""] * len(labels)
-        if labels.media_ids is None
-        else [str(value) for value in labels.media_ids.tolist()]
-    )
-    rows = [
-        ImageRow(id=f"{contribution_id}.{place}", contribution_id=contribution_id, place=place)
-        for place in range(len(labels))
-    ]
-    return [
-        replace(row, source=source, media_id=media_id)
-        for row, source, media_id in zip(rows, sources, media, strict=True)
-    ]

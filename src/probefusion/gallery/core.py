@@ -17,6 +17,7 @@ from probefusion.embedders import Embedder
 from probefusion.errors import ConfigError, DtypeError, UnknownNameError
 from probefusion.files.paths import brief
 from probefusion.fusion.decisions import Calibrated
+from probefusion.gallery.argument_checks import check_opening, check_time
 from probefusion.gallery.audit import check_actor
 from probefusion.gallery.changing import Changing
 from probefusion.gallery.index import Kernel
@@ -66,6 +67,7 @@ class GalleryCore:
             raise ConfigError(f"keep: expected 'features' or 'state', got {keep!r}.")
         if not isinstance(collection, str):
             raise DtypeError(f"collection: expected a text, got {brief(collection)}.")
+        check_opening(kernel=kernel, calibration=calibration, timeout=timeout, keys=keys)
         self.collection, self.keep, self.actor = str(collection), keep, check_actor(actor)
         self.embedder = embedder_fingerprint(embedder)
         self._calibration, self._kernel = calibration, kernel
@@ -169,7 +171,11 @@ class GalleryCore:
             raise
 
     def _now(self) -> str:
-        return self._clock().astimezone(timezone.utc).isoformat(timespec="milliseconds")
+        return (
+            check_time(self._clock(), "clock")
+            .astimezone(timezone.utc)
+            .isoformat(timespec="milliseconds")
+        )
 
     def _index(self, model_id: str) -> PeopleIndex:
         """The index of a model, with all that was written."""
@@ -301,19 +307,21 @@ def embedder_fingerprint(embedder: str | Embedder | None) -> str | None:
         from probefusion.zoo import resolve_embedder
 
         return resolve_embedder(embedder)[1].fingerprint
-    return embedder.fingerprint
+    fingerprint = getattr(embedder, "fingerprint", None)
+    if not isinstance(fingerprint, str):
+        raise DtypeError(
+            f"embedder: expected a fingerprint, a name, a file or an embedder, got {brief(embedder)}."
+        )
+    return fingerprint
 
 
 def utc(time: datetime | None) -> str | None:
     """A time as it is kept: UTC, ISO 8601.
 
     Raises:
+        DtypeError: If it is no time.
         ConfigError: If it has no zone.
     """
     if time is None:
         return None
-    if time.tzinfo is None:
-        raise ConfigError(
-            "time: expected a time with its zone, got one without. Give datetime(..., tzinfo=timezone.utc)."
-        )
-    return time.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+    return check_time(time).astimezone(timezone.utc).isoformat(timespec="milliseconds")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from probefusion.errors import InvalidInputError, ProbeFusionError
+from probefusion.gallery.argument_checks import check_count
 from probefusion.gallery.core import GalleryCore, check_name
 from probefusion.gallery.enrolling import held_rows, view_of
 from probefusion.gallery.models import serving
@@ -69,8 +70,10 @@ class Looking(GalleryCore):
             limit: How many at most.
 
         Raises:
+            DtypeError, ConfigError: If the limit is no whole number of 0 or more.
             UnknownNameError: If there is nobody of that name.
         """
+        limit = None if limit is None else check_count(limit, "limit")
         with self._reading() as reader:
             wanted = None if name is None else self._person(reader, name).id
             rows = reader.changes(newest_first=True)

@@ -14,6 +14,7 @@ from probefusion.fusion.card_decisions import CardDecision, decisions_of
 from probefusion.fusion.decisions import Decision
 from probefusion.fusion.decisions import Side as DecidedSide
 from probefusion.fusion.threshold import check_rate
+from probefusion.gallery.argument_checks import check_number
 from probefusion.gallery.core import GalleryCore
 from probefusion.gallery.index_checks import DEFAULT_TOP_K
 from probefusion.gallery.material import Material
@@ -234,6 +235,8 @@ def _checked_rates(fmr: float | None, fpir: float | None, threshold: float | Non
         check_rate(fmr, name="fmr")
     if fpir is not None:
         check_rate(fpir, name="fpir")
+    if threshold is not None:
+        check_number(threshold, "threshold")
     if threshold is not None and not -1 <= threshold <= 1:
         raise ConfigError(f"threshold: expected a cosine of -1 to 1, got {threshold!r}.")
     return _Rates(DEFAULT_RATE if fmr is None else fmr, fpir, threshold)

@@ -1,0 +1,102 @@
+"""Refuses arguments of a gallery that cannot be, when they are given and not when they are first used."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from numbers import Real
+from pathlib import Path
+
+import numpy as np
+
+from probefusion.errors import ConfigError, DtypeError, MissingFileError
+from probefusion.files.paths import brief
+from probefusion.gallery.master_key import MasterKey
+
+__all__ = ["check_count", "check_ids", "check_number", "check_opening", "check_time"]
+
+_LARGEST_COUNT = 2**63 - 1
+
+
+def check_opening(*, kernel: object, calibration: object, timeout: object, keys: object) -> None:
+    """Refuses what a gallery cannot be opened with.
+
+    Raises:
+        DtypeError: If the timeout is no number, or the keys are no key and no path.
+        ConfigError: If the kernel is unknown, or the timeout below 0 or not finite.
+        MissingFileError: If the file of the calibration is not there.
+    """
+    if kernel not in ("auto", "float32", "int8"):
+        raise ConfigError(f"kernel: expected 'auto', 'float32' or 'int8', got {brief(kernel)}.")
+    if isinstance(calibration, str | os.PathLike) and not Path(calibration).exists():
+        raise MissingFileError(
+            f"calibration: {str(calibration)[:200]!r} is not there. Name a file that probefusion calibrate wrote."
+        )
+    if isinstance(timeout, bool) or not isinstance(timeout, Real):
+        raise DtypeError(f"timeout: expected seconds, got {brief(timeout)}.")
+    if not math.isfinite(timeout) or timeout < 0:
+        raise ConfigError(f"timeout: expected 0 or more seconds, got {timeout!r}.")
+    if not isinstance(keys, str | os.PathLike | MasterKey | None):
+        raise DtypeError(
+            f"keys: expected a MasterKey or the path of its file, got {type(keys).__name__}. See "
+            f"probefusion.gallery.master_key."
+        )
+
+
+def check_time(time: object, name: str = "time") -> datetime:
+    """A time with its zone.
+
+    Raises:
+        DtypeError: If it is no time.
+        ConfigError: If it has no zone.
+    """
+    if not isinstance(time, datetime):
+        raise DtypeError(
+            f"{name}: expected a datetime, got {brief(time)}. Give datetime(..., tzinfo=timezone.utc)."
+        )
+    if time.tzinfo is None:
+        raise ConfigError(
+            f"{name}: expected a time with its zone, got one without. Give datetime(..., tzinfo=timezone.utc)."
+        )
+    return time
+
+
+def check_count(number: object, name: str, *, at_least: int = 0) -> int:
+    """A whole number that a database can hold.
+
+    Raises:
+        DtypeError: If it is none.
+        ConfigError: If it is too small or too large.
+    """
+    if isinstance(number, bool) or not isinstance(number, int | np.integer):
+        raise DtypeError(f"{name}: expected a whole number, got {brief(number)}.")
+    if not at_least <= number <= _LARGEST_COUNT:
+        raise ConfigError(f"{name}: expected {at_least} or more, of 64 bits, got {brief(number)}.")
+    return int(number)
+
+
+def check_number(number: object, name: str) -> None:
+    """Refuses what is no real number.
+
+    Raises:
+        DtypeError: If it is none.
+    """
+    if isinstance(number, bool) or not isinstance(number, Real):
+        raise DtypeError(f"{name}: expected a number, got {brief(number)}.")
+
+
+def check_ids(ids: Iterable[str], name: str) -> Sequence[str]:
+    """Ids, not the letters of one.
+
+    Raises:
+        DtypeError: If it is a text, or one of them is none.
+    """
+    if isinstance(ids, str | bytes):
+        raise DtypeError(f"{name}: expected a list of ids, got {brief(ids)}. Give [{ids!r}].")
+    found = list(ids)
+    bad = next((item for item in found if not isinstance(item, str)), None)
+    if bad is not None:
+        raise DtypeError(f"{name}: expected ids, got {brief(bad)}.")
+    return found
