@@ -142,7 +142,7 @@ def test_a_folder_that_is_no_export_is_not_replaced(tmp_path):
         gallery.enroll("ann", images_of(1, 4))
         with pytest.raises(OutputExistsError, match="no export"):
             export_people(gallery, tmp_path / "mine", force=True)
-        with pytest.raises(ConfigError, match="expected NAME.parquet"):
+        with pytest.raises(ConfigError, match=r"expected NAME\.parquet"):
             export_people(gallery, tmp_path / "all.csv")
     assert (tmp_path / "mine" / "letter").read_text() == "dear"
 
