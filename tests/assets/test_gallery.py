@@ -53,6 +53,41 @@ def test_the_ten_lines_of_a_photo_library(assets, photos, tmp_path) -> None:
     library.close()
 
 
+def test_a_clip_is_watched_for_the_people_of_a_gallery(assets, tmp_path, caplog) -> None:
+    """The singer is enrolled from a photo and found with the calibrated threshold; the pianist is learnt on the way."""
+    pytest.importorskip("av")
+    pytest.importorskip("edgefirst.tracker")
+    caplog.set_level(logging.ERROR)
+    faces = pf.Pipeline(detector=assets / "models" / "yunet_320.onnx")
+    clip = assets / "video" / "short_hamilton_clip.mp4"
+    with pf.Gallery(tmp_path / "door.db") as staff:
+        (singer,) = faces.find(assets / "video" / "lin-manuel-miranda.png")[:1]
+        staff.enroll("lin-manuel-miranda", singer)
+        extract = pf.pipeline.Extract(every=3)
+        learnt, again = None, []
+        seen = {}
+        for event in faces.watch(clip, gallery=staff, extract=extract):
+            answer = staff.search(event.person.template, fmr=1e-3)
+            assert event.match.result == answer
+            assert event.match.threshold == answer.candidates[event.match.place].threshold
+            seen[event.person.number] = event
+            if learnt is not None and event.match.name == "learnt":
+                again.append(event)
+            if learnt is None and event.match.is_match is False and event.person.num_images >= 4:
+                learnt = event.person
+                staff.enroll("learnt", learnt)
+        found = [event for event in seen.values() if event.match.name == "lin-manuel-miranda"]
+        assert max(event.person.num_images for event in found) > 40
+        assert all(0.1 < event.match.threshold < 0.9 for event in found)
+        assert learnt is not None
+        assert {event.person.number for event in again} >= {learnt.number}
+    with pytest.raises(pf.errors.EmbedderMismatchError, match="the gallery is of compact_128d"):
+        pf.Pipeline(
+            assets / "models" / "mobilefacenet_128d.onnx",
+            detector=assets / "models" / "yunet_320.onnx",
+        ).watch(clip, gallery=tmp_path / "door.db")
+
+
 def test_thresholds_are_those_of_the_calibration(assets, tmp_path, caplog) -> None:
     """People of LFW, six poor crops each; thresholds for this gallery's size as `decide` gives them for everybody."""
     caplog.set_level(logging.ERROR)

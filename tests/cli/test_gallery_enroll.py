@@ -105,7 +105,10 @@ def test_what_stopped_goes_on(command, people, crops, library, monkeypatch) -> N
     assert names_in(library) == ("person_03", "person_07")
     code, out, _ = command(*arguments)
     assert code == 0
-    assert out.splitlines()[0] == "1 people added, 4 images; 2 were there already"
+    assert (
+        out.splitlines()[0]
+        == "1 person added, 4 images; 2 were there already, from the same images"
+    )
 
 
 def test_people_without_a_usable_image_are_told(command, people, crops, library) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from probefusion.embedders import EmbedderSpec
 from probefusion.faces import Face
+from probefusion.types import EmbeddingSet
 
 COLOURS = ((250, 40, 40), (40, 250, 40), (60, 60, 250), (240, 240, 40))
 """People of the drawn videos are squares of these colours."""
@@ -52,7 +53,14 @@ class ColourEmbedder:
         return (12 * np.hstack([hue, rest])).astype(np.float32), None
 
     def embed_set(self, crops, sources=None, media_ids=None):
-        raise NotImplementedError
+        embeddings, _ = self.embed(crops)
+        return EmbeddingSet(
+            embeddings=embeddings,
+            sources=sources,
+            media_ids=media_ids,
+            embedder=self.fingerprint,
+            norms_known=self.norms_known,
+        )
 
 
 def two_people():

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.gallery_adding import add_people, added_facts, check_people, tell_added
 from probefusion.cli.gallery_inputs import (
@@ -17,6 +17,9 @@ from probefusion.cli.gallery_inputs import (
     tell_input,
 )
 from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
+
+if TYPE_CHECKING:
+    from probefusion.gallery import Gallery
 
 __all__ = ["add_parser", "run"]
 
@@ -63,8 +66,13 @@ def run(options: argparse.Namespace) -> int:
         with open_gallery(options, create=True, keep=options.keep, fuser=options.fuser) as gallery:
             return add_people(gallery, options, adds_visits=False)
     name = _name_of(options)
+    _check_one_person(options)
+    is_new = "://" not in options.gallery and not Path(options.gallery).exists()
+    given = read_person(options) if is_new else None  # a gallery is made only for what can be read
     with open_gallery(options, create=True, keep=options.keep, fuser=options.fuser) as gallery:
-        given = read_person(options)
+        if given is None:
+            _check_new(gallery, name)  # before the images are embedded
+            given = read_person(options)
         added = gallery.enroll(name, given, source=source_of(options))
     if options.json:
         print(json.dumps({**added_facts(added, options, "enroll"), **input_facts(given)}, indent=2))
@@ -77,9 +85,10 @@ def run(options: argparse.Namespace) -> int:
 def _name_of(options: argparse.Namespace) -> str:
     from probefusion.errors import ConfigError
     from probefusion.faces.listing import as_text
+    from probefusion.gallery.core import check_name
 
     if options.name is not None:
-        return str(options.name)
+        return check_name(options.name, "--name")
     if len(options.paths) != 1:
         raise ConfigError(
             f"--name: expected the name of the person, got none beside {len(options.paths)} inputs. Give --name NAME."
@@ -90,4 +99,26 @@ def _name_of(options: argparse.Namespace) -> str:
         raise ConfigError(
             f"--name: expected the name of the person, and {options.paths[0]!r} has none. Give --name NAME."
         )
-    return as_text(name)
+    return check_name(as_text(name), "--name")
+
+
+def _check_new(gallery: Gallery, name: str) -> None:
+    from probefusion.errors import OutputExistsError
+
+    if name in gallery:
+        raise OutputExistsError(
+            f"{name!r} is in {gallery.collection!r} already. Add to the person with update, or give another --name."
+        )
+
+
+def _check_one_person(options: argparse.Namespace) -> None:
+    """Refuses a folder of people's folders, and names --people, which `Pipeline.fuse` cannot."""
+    from probefusion.errors import ConfigError
+    from probefusion.pipeline.folders import people_inside
+
+    for path in () if options.one_person else options.paths:
+        if Path(path).is_dir() and (people := people_inside(Path(path))[0]):
+            raise ConfigError(
+                f"{path}: holds {len(people)} folders of images and no image of its own. If each is a person, add "
+                f"--people; if they are all of one person, --one-person."
+            )

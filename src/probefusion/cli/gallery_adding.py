@@ -8,9 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.gallery_inputs import input_facts
-from probefusion.cli.gallery_options import change_facts, tell_change
+from probefusion.cli.gallery_options import (
+    change_facts,
+    gallery_command,
+    shown_address,
+    tell_change,
+)
 from probefusion.cli.pipeline_options import pipeline_of
-from probefusion.errors import ConfigError
+from probefusion.errors import ConfigError, ProbeFusionError
 
 if TYPE_CHECKING:
     from probefusion.gallery import Gallery
@@ -49,9 +54,9 @@ def tell_added(added: Added, options: argparse.Namespace) -> None:
     for doubt in added.doubts:
         print(f"warning: {added.name}: {doubt}", file=sys.stderr)
     if added.is_held:
-        print(
-            f"to decide: probefusion gallery accept|reject {options.gallery} {added.contribution_id}"
-        )
+        for verb in ("accept", "reject"):
+            line = gallery_command(options, f"gallery {verb}", added.contribution_id)
+            print(f"to {verb} them: {line}")
     tell_change(options, added.revision)
 
 
@@ -62,8 +67,11 @@ def check_people(options: argparse.Namespace, alone: tuple[str, ...]) -> None:
         options: The command's.
         alone: Options that are for one person.
     """
+    from probefusion.pipeline.enroll_people import folders_of_people
+
     if len(options.paths) != 1:
         raise ConfigError(f"--people: expected one folder, got {len(options.paths)}.")
+    folders_of_people(options.paths[0])  # before a gallery is made for them
     for name in alone:
         if getattr(options, name):
             raise ConfigError(f"--{name}: is for one person, got --people beside it.")
@@ -87,17 +95,27 @@ def add_people(gallery: Gallery, options: argparse.Namespace, *, adds_visits: bo
             ):
                 found.append(person)
     except KeyboardInterrupt:
-        added = sum(person.outcome == "added" for person in found)
-        print(
-            f"probefusion: interrupted; {added} people were added and are kept. Run the same command again to go on.",
-            file=sys.stderr,
-        )
+        print("probefusion: interrupted", file=sys.stderr)
+        _tell_kept(found)
         return 130
+    except (ProbeFusionError, OSError):
+        _tell_kept(found)
+        raise
     if options.json:
         print(json.dumps(_people_facts(found, gallery, options), indent=2))
     else:
-        _tell_people(found, gallery)
+        _tell_people(found, gallery, options)
     return 3 if any(map(_needs_a_look, found)) else 0
+
+
+def _tell_kept(found: list[EnrolledPerson]) -> None:
+    added = sum(person.outcome == "added" for person in found)
+    what = "was added and is kept" if added == 1 else "were added and are kept"
+    print(f"{_people(added)} {what}. Run the same command again to go on.", file=sys.stderr)
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count} people"
 
 
 def _needs_a_look(person: EnrolledPerson) -> bool:
@@ -122,7 +140,7 @@ def _people_facts(
             facts |= added_facts(person.added, options, "enroll") | input_facts(person.fused)
         people.append(facts)
     return {
-        "gallery": options.gallery,
+        "gallery": shown_address(options),
         "collection": options.collection,
         "num_added": sum(person.outcome == "added" for person in found),
         "num_there_already": sum(person.outcome == "there already" for person in found),
@@ -132,16 +150,25 @@ def _people_facts(
     }
 
 
-def _tell_people(found: list[EnrolledPerson], gallery: Gallery) -> None:
+def _tell_people(
+    found: list[EnrolledPerson], gallery: Gallery, options: argparse.Namespace
+) -> None:
     added = [person.added for person in found if person.added is not None]
     there = sum(person.outcome == "there already" for person in found)
     images = sum(each.num_images for each in added)
-    text = f"{len(added)} people added, {images} images"
-    print(f"{text}; {there} were there already" if there else text)
-    print(f"{len(gallery)} people in {gallery.address}, collection {gallery.collection!r}")
+    text = f"{_people(len(added))} added, {images} image{'' if images == 1 else 's'}"
+    print(f"{text}; {there} were there already, from the same images" if there else text)
+    print(f"{_people(len(gallery))} in {shown_address(options)}, collection {gallery.collection!r}")
+    for each in added if len(added) <= _LISTED else ():
+        held = ", held back" if each.is_held else ""
+        print(f"  {each.name}: {each.num_images} images{held}, revision {each.revision}")
+    if added:
+        revisions = sorted(each.revision for each in added)
+        last = gallery_command(options, "undo", str(revisions[-1]))
+        print(f"revisions {revisions[0]} to {revisions[-1]}; to undo the last: {last}")
     left_out = [person for person in found if person.outcome == "left out"]
     if left_out:
-        print(f"left out {len(left_out)} people:", file=sys.stderr)
+        print(f"left out {_people(len(left_out))}:", file=sys.stderr)
         for person in left_out[:_LISTED]:
             print(f"  {person.name}: {person.reason}", file=sys.stderr)
         if len(left_out) > _LISTED:

@@ -7,7 +7,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
+from probefusion.cli.gallery_options import (
+    add_gallery_options,
+    add_json_option,
+    open_gallery,
+    shown_address,
+)
 from probefusion.cli.options import positive
 
 __all__ = ["add_parsers"]
@@ -108,12 +113,13 @@ def _stats(options: argparse.Namespace) -> int:
     with open_gallery(options) as gallery:
         stats = gallery.stats()
     if options.json:
-        print(json.dumps({"gallery": options.gallery, **asdict(stats)}, indent=2))
+        print(json.dumps({"gallery": shown_address(options), **asdict(stats)}, indent=2))
         return 0
     model = stats.model
     print(
-        f"{options.gallery}, collection {stats.collection}: {stats.num_people} people ({stats.num_hidden} removed or "
-        f"merged), {stats.num_images} images in {stats.num_contributions} contributions ({stats.num_held} held), "
+        f"{shown_address(options)}, collection {stats.collection}: {stats.num_people} people "
+        f"({stats.num_hidden} removed or merged), {stats.num_images} images "
+        f"in {stats.num_contributions} contributions ({stats.num_held} held), "
         f"{stats.num_bytes} bytes, revision {stats.revision}, "
         f"{'encrypted' if stats.is_encrypted else 'not encrypted'}"
     )

@@ -7,7 +7,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
+from probefusion.cli.gallery_options import (
+    add_gallery_options,
+    add_json_option,
+    gallery_command,
+    open_gallery,
+)
 from probefusion.cli.gallery_told import report_change
 
 __all__ = ["add_parsers"]
@@ -89,7 +94,7 @@ def _re_fuse(options: argparse.Namespace) -> int:
     else:
         print(
             f"model {model}: {num_people} people fused, {len(missing)} contributions it cannot use; to decide by it: "
-            f"probefusion gallery serve {options.gallery} {model}"
+            f"{gallery_command(options, 'gallery serve', model)}"
         )
     return 3 if missing else 0
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probefusion.gallery import Gallery
 
-__all__ = ["add_gallery_options", "add_json_option", "change_facts", "open_gallery", "tell_change"]
+__all__ = [
+    "add_collection_options",
+    "add_gallery_options",
+    "add_json_option",
+    "change_facts",
+    "gallery_command",
+    "open_gallery",
+    "shown_address",
+    "tell_change",
+]
 
 
 def add_gallery_options(parser: argparse.ArgumentParser, *, changes: bool = True) -> None:
@@ -22,6 +33,18 @@ def add_gallery_options(parser: argparse.ArgumentParser, *, changes: bool = True
     parser.add_argument(
         "gallery", metavar="GALLERY", help="SQLite file, or postgresql://... of a server"
     )
+    group = add_collection_options(parser)
+    if changes:
+        group.add_argument(
+            "--actor",
+            default=None,
+            metavar="NAME",
+            help="who makes the change, for history and audit trail (default: the user's name)",
+        )
+
+
+def add_collection_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """--collection and the keys; gives their group."""
     group = parser.add_argument_group("gallery")
     group.add_argument(
         "--collection",
@@ -39,13 +62,7 @@ def add_gallery_options(parser: argparse.ArgumentParser, *, changes: bool = True
         metavar="FILE",
         help="where the keys lie that the master key wraps (default: GALLERY.keys; needed for a server)",
     )
-    if changes:
-        group.add_argument(
-            "--actor",
-            default=None,
-            metavar="NAME",
-            help="who makes the change, for history and audit trail (default: the user's name)",
-        )
+    return group
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
@@ -59,11 +76,14 @@ def open_gallery(options: argparse.Namespace, *, create: bool = False, **setting
     Args:
         options: The command's.
         create: Whether it is made where it is missing.
-        settings: More arguments of `Gallery`.
+        settings: More arguments of `Gallery`; --calibration and --threads are passed on where the command has them.
     """
     from probefusion.gallery import Gallery
 
-    actor = getattr(options, "actor", "")
+    given = vars(options)
+    names = {"calibration": "calibration", "num_threads": "threads"}
+    more = {name: given[option] for name, option in names.items() if option in given}
+    actor = given.get("actor", "")
     return Gallery(
         options.gallery,
         options.collection,
@@ -71,14 +91,45 @@ def open_gallery(options: argparse.Namespace, *, create: bool = False, **setting
         key_file=options.key_file,
         actor=_user() if actor is None else actor,
         create=create,
-        **settings,
+        **{**more, **settings},
     )
+
+
+def shown_address(options: argparse.Namespace) -> str:
+    """The gallery as it may be printed: without the password of a server's URL."""
+    address = str(options.gallery)
+    if "://" in address:
+        address = re.sub(r"(?i)([?&])(ssl)?password=[^&]*&?", r"\1", address).rstrip("?&")
+    scheme, mark, rest = address.partition("://")
+    user, at, host = rest.rpartition("@")
+    if not (mark and at):
+        return address
+    return f"{scheme}://{user.partition(':')[0]}@{host}"
+
+
+def gallery_command(options: argparse.Namespace, command: str, *arguments: str) -> str:
+    """A command line on the same gallery, fit for a shell, without a server's password.
+
+    Args:
+        options: The command's.
+        command: The other command, as "undo" or "gallery accept".
+        arguments: What follows the gallery.
+    """
+    words = [shown_address(options), *arguments]
+    for option, value, usual in (
+        ("--collection", options.collection, "people"),
+        ("--keys", options.keys, None),
+        ("--key-file", options.key_file, None),
+    ):
+        if value != usual:
+            words += [option, value]
+    return f"probefusion {command} {shlex.join(words)}"
 
 
 def change_facts(options: argparse.Namespace, action: str, revision: int) -> dict[str, Any]:
     """A change for `--json`."""
     return {
-        "gallery": options.gallery,
+        "gallery": shown_address(options),
         "collection": options.collection,
         "action": action,
         "revision": revision,
@@ -87,18 +138,7 @@ def change_facts(options: argparse.Namespace, action: str, revision: int) -> dic
 
 def tell_change(options: argparse.Namespace, revision: int) -> None:
     """Says how a change is undone."""
-    collection = (
-        "" if options.collection == "people" else f" --collection {_quoted(options.collection)}"
-    )
-    print(
-        f"revision {revision}; to undo it: probefusion undo {_quoted(options.gallery)} {revision}{collection}"
-    )
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
+    print(f"revision {revision}; to undo it: {gallery_command(options, 'undo', str(revision))}")
 
 
 def _user() -> str:

@@ -9,7 +9,12 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
+from probefusion.cli.gallery_options import (
+    add_gallery_options,
+    add_json_option,
+    open_gallery,
+    shown_address,
+)
 
 __all__ = ["add_parsers"]
 
@@ -115,10 +120,10 @@ def _rotate(options: argparse.Namespace) -> int:
     with open_gallery(options) as gallery:
         remaining = rotate_master_key(gallery, key)
     if options.json:
-        facts = {"gallery": options.gallery, "fingerprint": key.fingerprint}
+        facts = {"gallery": shown_address(options), "fingerprint": key.fingerprint}
         print(json.dumps({**facts, "remaining": list(remaining)}, indent=2))
     else:
-        print(f"{options.gallery}: keys are wrapped by master key {key.fingerprint}")
+        print(f"{shown_address(options)}: keys are wrapped by master key {key.fingerprint}")
         for words in remaining:
             print(f"warning: {words}", file=sys.stderr)
     return 3 if remaining else 0

@@ -9,11 +9,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.gallery_inputs import add_input_options, input_facts, read_person, tell_input
-from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
+from probefusion.cli.gallery_options import (
+    add_gallery_options,
+    add_json_option,
+    open_gallery,
+    shown_address,
+)
 from probefusion.cli.options import positive
 
 if TYPE_CHECKING:
-    from probefusion.gallery.explanation import Explanation
+    from probefusion.gallery.explanation import MatchExplanation
     from probefusion.gallery.results import RankedPerson, SearchResult
 
 __all__ = ["add_parser", "add_rate_options", "ranked_facts", "rates_of", "run"]
@@ -70,6 +75,11 @@ def add_rate_options(parser: argparse.ArgumentParser, *, searches: bool = False)
             help="rate at which a search for somebody who is not in a gallery of this size finds a match",
         )
     rates.add_argument("--threshold", type=float, metavar="SIM", help="similarity to decide at")
+    parser.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="what probefusion calibrate -o FILE measured (default: that of the fuser, where there is one)",
+    )
 
 
 def rates_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -100,10 +110,10 @@ def ranked_facts(person: RankedPerson) -> dict[str, Any]:
 
 
 def _facts(
-    result: SearchResult, explanation: Explanation | None, options: argparse.Namespace
+    result: SearchResult, explanation: MatchExplanation | None, options: argparse.Namespace
 ) -> dict[str, Any]:
     return {
-        "gallery": options.gallery,
+        "gallery": shown_address(options),
         "collection": options.collection,
         "revision": result.revision,
         "match": result.name,
@@ -117,11 +127,11 @@ def _facts(
     }
 
 
-def _tell(result: SearchResult, explanation: Explanation | None) -> None:
+def _tell(result: SearchResult, explanation: MatchExplanation | None) -> None:
     from probefusion.cli.terminal_tables import print_table
 
     images = "1 image" if result.num_images == 1 else f"{result.num_images} images"
-    print(f"{images} against {result.gallery_size} people{_rate_in_words(result)}")
+    print(f"{images} against {_people(result.gallery_size)}{_rate_in_words(result)}")
     if not result.candidates:
         print("nobody")
     else:
@@ -139,7 +149,7 @@ def _tell(result: SearchResult, explanation: Explanation | None) -> None:
         _tell_explanation(explanation)
 
 
-def _tell_explanation(explanation: Explanation) -> None:
+def _tell_explanation(explanation: MatchExplanation) -> None:
     from probefusion.cli.terminal_tables import print_table
 
     print(explanation)
@@ -169,6 +179,10 @@ def _row(person: RankedPerson) -> tuple[str, ...]:
     limit = "" if person.threshold is None else f"{person.threshold:.3f}"
     word = DECISIONS[person.is_match] + (" (ignored)" if person.is_ignored else "")
     return f"{person.similarity:.3f}", limit, word, str(person.num_images), person.name
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count} people"
 
 
 def _rate_in_words(result: SearchResult) -> str:

@@ -9,7 +9,12 @@ from dataclasses import asdict
 from typing import Any
 
 from probefusion.cli.gallery_inputs import add_input_options, input_facts, read_person, tell_input
-from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
+from probefusion.cli.gallery_options import (
+    add_gallery_options,
+    add_json_option,
+    open_gallery,
+    shown_address,
+)
 from probefusion.cli.search import DECISIONS, add_rate_options, rates_of
 
 __all__ = ["add_parser", "run"]
@@ -37,7 +42,11 @@ def run(options: argparse.Namespace) -> int:
         given = read_person(options)
         found = gallery.verify(options.name, given, **rates_of(options))
     if options.json:
-        facts = {"gallery": options.gallery, "collection": options.collection, **asdict(found)}
+        facts = {
+            "gallery": shown_address(options),
+            "collection": options.collection,
+            **asdict(found),
+        }
         print(json.dumps(facts | input_facts(given), indent=2))
     else:
         limit = "" if found.threshold is None else f", threshold {found.threshold:.3f}"

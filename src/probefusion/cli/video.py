@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options, open_reader
+from probefusion.cli.gallery_options import add_collection_options, open_gallery
 from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import (
     add_device_option,
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from probefusion.cli.interrupt import Interruption
     from probefusion.faces import SkippedImage
     from probefusion.faces.frames import VideoReader
+    from probefusion.gallery import Gallery, Match, Stills
+    from probefusion.pipeline import Pipeline
     from probefusion.video import Clip, Explanation, VideoEvent
 
 __all__ = ["add_parser", "run"]
@@ -40,7 +44,7 @@ def add_parser(commands: Any) -> None:
         "video",
         help="one template per person of a video, webcam or stream, and a report",
         description="Finds the people of a video, follows each one, fuses all images of each into one "
-        "template and searches a gallery of stills for them. Writes tracks.json, report.html, templates "
+        "template and searches a gallery for them. Writes tracks.json, report.html, templates "
         "and states, and with --events tells who comes and goes while the video runs. Ctrl-C ends "
         "reading; what was read is finished and written.",
     )
@@ -70,8 +74,8 @@ def add_parser(commands: Any) -> None:
         "--gallery",
         nargs="+",
         metavar="PATH",
-        help="whom to look for: images (a person each), folders of images or of people's folders, "
-        ".npz templates, .npz or .parquet sets of templates",
+        help="whom to look for: a gallery (a .db file, or postgresql://... of a server), or images (a person each), "
+        "folders of images or of people's folders, .npz templates, .npz or .parquet sets of templates",
     )
     parser.add_argument(
         "--fmr",
@@ -92,6 +96,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--annotate", action="store_true", help="also write annotated.mp4 (files only, read twice)"
     )
+    add_collection_options(parser)
     add_screening_option(parser)
     add_video_options(parser)
     add_fuser_option(parser)
@@ -123,6 +128,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     from probefusion.errors import ConfigError
+    from probefusion.pipeline.video_gallery import gallery_address
 
     if options.output is None and not options.events:
         raise ConfigError("-o, --events: expected at least one of -o DIR, --events; got none.")
@@ -133,6 +139,20 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"{flag}: needs a folder for the results. Give -o DIR, or leave it out.")
     if not 0 < options.fmr < 1:
         raise ConfigError(f"--fmr: expected a fraction between 0 and 1, got {options.fmr}.")
+    if options.gallery is None or gallery_address(options.gallery) is None:
+        stray = [
+            flag
+            for flag, is_given in (
+                ("--collection", options.collection != "people"),
+                ("--keys", options.keys is not None),
+                ("--key-file", options.key_file is not None),
+            )
+            if is_given
+        ]
+        if stray:
+            raise ConfigError(
+                f"{stray[0]}: expected a gallery with it, got none. Give --gallery GALLERY.db, or leave it out."
+            )
     for name in ("threshold", "merge_tracks"):
         value = getattr(options, name)
         if value is not None and not -1 <= value <= 1:
@@ -147,11 +167,13 @@ def _watch(
     from probefusion.cli.progress import progress_bar
 
     pipeline = pipeline_of(options)
-    stills = None if options.gallery is None else pipeline.read_gallery(options.gallery)
-    with progress_bar("watching", unit="frames") as show:
+    with (
+        _opened_gallery(pipeline, options) as known,
+        progress_bar("watching", unit="frames") as show,
+    ):
         for event in pipeline.watch(
             reader,
-            gallery=stills,
+            gallery=known,
             settings=video_settings(options),
             false_match_rate=options.fmr,
             threshold=options.threshold,
@@ -159,7 +181,31 @@ def _watch(
             should_stop=stop,
         ):
             _print_event(event)
-    return () if stills is None else stills.skipped, ()
+        return _skipped(known), ()
+
+
+@contextmanager
+def _opened_gallery(
+    pipeline: Pipeline, options: argparse.Namespace
+) -> Iterator[Stills | Gallery | None]:
+    """Whom to look for: nobody, a gallery that is open for so long, or the stills."""
+    from probefusion.pipeline.video_gallery import gallery_address
+
+    if options.gallery is None:
+        yield None
+        return
+    address = gallery_address(options.gallery)
+    if address is None:
+        yield pipeline.read_gallery(options.gallery)
+        return
+    with open_gallery(argparse.Namespace(**{**vars(options), "gallery": address})) as gallery:
+        yield gallery
+
+
+def _skipped(known: Stills | Gallery | None) -> Sequence[SkippedImage]:
+    from probefusion.gallery import Stills
+
+    return known.skipped if isinstance(known, Stills) else ()
 
 
 def _process(
@@ -168,6 +214,7 @@ def _process(
     """Writes the results; gives what of the gallery was skipped, and what is doubtful about tracks."""
     from probefusion.cli.progress import progress_bar
     from probefusion.files import check_not_input
+    from probefusion.gallery import Stills
     from probefusion.video import explain_clip, merge_clip
     from probefusion.video.explanation import doubtful_names
     from probefusion.video.result_files import check_folder, result_folder
@@ -176,28 +223,29 @@ def _process(
     for path in standing:
         check_not_input(path, [options.video, *(options.gallery or ())])
     pipeline = pipeline_of(options)
-    stills = None if options.gallery is None else pipeline.read_gallery(options.gallery)
     search = {"false_match_rate": options.fmr, "threshold": options.threshold}
-    listening = {"on_event": _print_event, "stills": stills, **search} if options.events else {}
-    with progress_bar("reading", unit="frames") as show:
-        clip = pipeline.read_video(
-            reader,
-            settings=video_settings(options),
-            progress=_counting(show, stop),
-            should_stop=stop,
-            **listening,
-        )
-    with clip:
-        if options.merge_tracks is not None:
-            merge_clip(clip, options.merge_tracks)
-        if stills is not None:
-            clip.problems = (*stills.problems, *clip.problems)
-        explanations = explain_clip(clip, stills, screening=options.screening, **search)
-        doubts = doubtful_names(explanations)
-        clip.problems = (*clip.problems, *doubts)
-        with result_folder(options.output, force=options.force) as draft:
-            _write(clip, explanations, draft, options)
-        _tell(clip, explanations, Path(options.output), options)
+    with _opened_gallery(pipeline, options) as known:
+        with progress_bar("reading", unit="frames") as show:
+            clip = pipeline.read_video(
+                reader,
+                gallery=known,
+                settings=video_settings(options),
+                progress=_counting(show, stop),
+                should_stop=stop,
+                on_event=_print_event if options.events else None,
+                **search,
+            )
+        with clip:
+            if options.merge_tracks is not None:
+                merge_clip(clip, options.merge_tracks)
+            if isinstance(known, Stills):
+                clip.problems = (*known.problems, *clip.problems)
+            explanations = explain_clip(clip, known, screening=options.screening, **search)
+            doubts = doubtful_names(explanations)
+            clip.problems = (*clip.problems, *doubts)
+            with result_folder(options.output, force=options.force) as draft:
+                _write(clip, explanations, draft, options, known)
+            _tell(clip, explanations, Path(options.output), options)
     if clip.stopped_at is not None:
         print(f"warning: {clip.problems[-1 - len(doubts)]}", file=sys.stderr)
     mixed = [
@@ -205,7 +253,7 @@ def _process(
         for item in explanations
         if item.screening.falls_apart
     ]
-    return () if stills is None else stills.skipped, [*doubts, *mixed]
+    return _skipped(known), [*doubts, *mixed]
 
 
 def _counting(
@@ -227,9 +275,14 @@ def _print_event(event: VideoEvent) -> None:
 
 
 def _write(
-    clip: Clip, explanations: Sequence[Explanation], folder: Path, options: argparse.Namespace
+    clip: Clip,
+    explanations: Sequence[Explanation],
+    folder: Path,
+    options: argparse.Namespace,
+    known: Stills | Gallery | None,
 ) -> None:
     from probefusion.cli.progress import progress_bar
+    from probefusion.gallery import Stills
     from probefusion.reports.video import write_report
     from probefusion.video.annotate import annotate_video
     from probefusion.video.result_files import write_results
@@ -239,6 +292,8 @@ def _write(
         for name, value in sorted(vars(options).items())
         if name not in ("run", "video", "output", "json", "events", "force")
     }
+    if known is not None and not isinstance(known, Stills):
+        settings["gallery"] = [known.address]  # as it was given, it may hold a password
     write_results(clip, explanations, folder, settings=settings)
     write_report(clip, explanations, folder / "report.html")
     if options.annotate:
@@ -270,13 +325,7 @@ def _tell(
             f"track {person.number}: {person.num_images} images, of which {item.num_carrying_half} carry half "
             f"of the weight, {first:.1f} to {last:.1f} s"
         )
-        if match is not None:
-            word = "most similar to" if match.is_match is None else "no match, nearest"
-            word = "match" if match.is_match else word
-            line += f"; {word} {match.candidates[0].name} {match.candidates[0].similarity:.3f}"
-            if match.threshold is not None:
-                line += f" (threshold {match.threshold:.3f})"
-        print(line, file=stream)
+        print(f"{line}{_match_words(match)}", file=stream)
     counts = clip.counts
     print(
         f"{folder / 'report.html'}: {len(explanations)} {'track' if len(explanations) == 1 else 'tracks'}, "
@@ -289,3 +338,24 @@ def _tell(
             f"than {options.min_images}",
             file=sys.stderr,
         )
+
+
+def _match_words(match: Match | None) -> str:
+    """What was found, to stand behind the line of a track."""
+    if match is None:
+        return ""
+    best = match.best
+    if best is None:
+        return "; nobody is in the gallery"
+    word = "most similar to" if match.is_match is None else "no match, nearest"
+    words = f"; {'match' if match.is_match else word} {best.name} {best.similarity:.3f}"
+    if match.threshold is not None:
+        return f"{words} (threshold {match.threshold:.3f}){_ignored(match)}"
+    why = None if match.result is None else match.result.why_none
+    return f"{words} (no threshold: {why})" if why else words
+
+
+def _ignored(match: Match) -> str:
+    if match.result is None or not match.is_match:
+        return ""
+    return ", to be ignored" if match.result.candidates[match.place].is_ignored else ""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from probefusion.errors import (
     ConfigError,
     ConflictError,
@@ -15,8 +13,9 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 from probefusion.gallery.changing import Changing, check_may_merge
-from probefusion.gallery.core import GalleryCore, check_name
-from probefusion.gallery.edits import undo_edits
+from probefusion.gallery.core import GalleryCore, check_new_name
+from probefusion.gallery.edits import can_be_undone, undo_edits
+from probefusion.gallery.erasing import labelled
 from probefusion.gallery.models import serving
 from probefusion.gallery.records import ChangeRow, ContributionRow, ImageRow
 from probefusion.gallery.store import Reader
@@ -63,6 +62,7 @@ class Arranging(GalleryCore):
             for row in change.writer.contributions(second.id):
                 change.place(row.id, first.id)
             change.put_person(replace(second, shown=False))
+            change.take_over(first, second)
             return change.revision
 
     def split(
@@ -90,7 +90,7 @@ class Arranging(GalleryCore):
             OutputExistsError: If the new name is taken.
             ConfigError: If nothing would be given or left, or screening sees no second person.
         """
-        into = check_name(into, "into")
+        into = check_new_name(into, "into")
         with self._changing("split") as change:
             person = self._person(change.writer, name)
             if change.writer.person_named(into) is not None:
@@ -182,7 +182,7 @@ class Arranging(GalleryCore):
             UnknownNameError: If there is no such person.
             OutputExistsError: If the new name is taken.
         """
-        new_name = check_name(new_name, "new_name")
+        new_name = check_new_name(new_name, "new_name")
         with self._changing("rename") as change:
             person = self._person(change.writer, name)
             other = change.writer.person_named(new_name)
@@ -245,7 +245,7 @@ class Arranging(GalleryCore):
                 )
             if row.undone_by is not None:
                 raise _undone(row.revision, row.undone_by)
-            if not row.edits and row.action != "reject":
+            if not can_be_undone(change.writer, row):
                 raise UnsupportedOperationError(
                     f"undo: change {row.revision} ({row.action}) cannot be undone: it changed nothing, or what it "
                     f"replaced was forgotten."
@@ -275,7 +275,7 @@ class Arranging(GalleryCore):
     ) -> None:
         """Gives single images away: a new contribution for each that they come from, which then lacks them."""
         by_contribution: dict[str, list[ImageRow]] = {}
-        for item in images:
+        for item in dict.fromkeys(images):
             image = _image(change.writer, item)
             row = _contribution(change.writer, image.contribution_id)
             if owner is not None:
@@ -294,7 +294,7 @@ class Arranging(GalleryCore):
                     continue
                 part = kept[places]
                 if new is None:
-                    labels = _labelled(part, group)
+                    labels = labelled(part, group)
                     new = change.add(
                         part,
                         person_id=to,
@@ -305,6 +305,11 @@ class Arranging(GalleryCore):
                     )
                 else:
                     change.add_payload(new, part)
+            if new is None:
+                raise ConfigError(
+                    f"contribution {row.id}: it keeps no images of a model that is there, so that none can be given "
+                    f"away. Give the whole contribution, or add the model again: add_model."
+                )
             for image in group:
                 change.leave_out(image, True)
 
@@ -349,14 +354,6 @@ def _image(reader: Reader, item: str) -> ImageRow:
 def _left(reader: Reader, row: ContributionRow) -> bool:
     images = reader.images(row.id)
     return not images or not all(image.left_out for image in images)
-
-
-def _labelled(images: EmbeddingSet, rows: Sequence[ImageRow]) -> EmbeddingSet:
-    return replace(
-        images,
-        sources=np.array([row.source for row in rows]),
-        media_ids=np.array([row.media_id for row in rows]),
-    )
 
 
 def _change(reader: Reader, revision: int | None) -> ChangeRow:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from probefusion.errors import ConfigError, FileFormatError
+from probefusion.errors import ConfigError, DtypeError, FileFormatError
 from probefusion.files.paths import brief
 
-__all__ = ["Anchor", "AuditEntry", "append_entry", "first_hash", "make_entry"]
+__all__ = ["Anchor", "AuditEntry", "append_entry", "check_actor", "first_hash", "make_entry"]
 
 VERSION = 1
 """Version of the entries."""
@@ -24,6 +24,8 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _LONGEST_ACTOR = 256
 _LARGEST_ENTRY = 1 << 24
 """Bytes of an entry at most: a change of some 100,000 subjects."""
+MOST_SUBJECTS = 10_000
+"""Ids that an entry names at most; of more it keeps the hash and the number."""
 _LARGEST_NUMBER = 2**53
 _FIELDS = {
     "action",
@@ -79,7 +81,8 @@ class AuditEntry:
         time: UTC time of the clock, ISO 8601; the clock may go backwards, the sequence does not.
         actor: Who did it, as the application names its users; at most 256 characters, "" if unknown.
         action: What was done, as "enroll".
-        subjects: Opaque ids of the people and contributions concerned.
+        subjects: Opaque ids of the people and contributions concerned; of more than 10,000 "sha256:" with the SHA-256
+            of the ids, in their order, each followed by a line feed, and "count:" with their number.
         revision: Revision of the collection that it made, or None.
         previous: Hash of the entry before.
         mac: HMAC-SHA256 of all the rest, or None where there is no key.
@@ -194,10 +197,7 @@ def make_entry(
                 f"subjects: expected opaque ids of letters, digits and _.:-, got {brief(subject)}. "
                 f"Give the id, not the name."
             )
-    if len(actor) > _LONGEST_ACTOR or not actor.isprintable():
-        raise ConfigError(
-            f"actor: expected at most {_LONGEST_ACTOR} printable characters, got {brief(actor)}. Give a short id."
-        )
+    check_actor(actor)
     entry = AuditEntry(
         sequence=after.sequence + 1,
         time=datetime.now(timezone.utc).isoformat(timespec="milliseconds")
@@ -205,13 +205,29 @@ def make_entry(
         else time,
         actor=actor,
         action=action,
-        subjects=tuple(subjects),
+        subjects=_bounded(subjects),
         revision=revision,
         previous=after.hash,
     )
     if key is None:
         return entry
     return AuditEntry(**{**entry.__dict__, "mac": entry.signature(key)})
+
+
+def check_actor(actor: object) -> str:
+    """Who makes changes, as entries can hold it.
+
+    Raises:
+        DtypeError: If it is no text.
+        ConfigError: If it is longer than 256 characters, or not printable.
+    """
+    if not isinstance(actor, str):
+        raise DtypeError(f"actor: expected a text, got {brief(actor)}. Give a short id.")
+    if len(actor) > _LONGEST_ACTOR or not actor.isprintable():
+        raise ConfigError(
+            f"actor: expected at most {_LONGEST_ACTOR} printable characters, got {brief(actor)}. Give a short id."
+        )
+    return str(actor)
 
 
 def append_entry(
@@ -255,6 +271,14 @@ def append_entry(
         before, action=action, actor=actor, subjects=subjects, revision=revision, time=time, key=key
     )
     return entry.sequence, entry.encoded()
+
+
+def _bounded(subjects: tuple[str, ...]) -> tuple[str, ...]:
+    """What an entry names: it must stay short enough to be read back at the next change."""
+    if len(subjects) <= MOST_SUBJECTS:
+        return tuple(subjects)
+    digest = hashlib.sha256("".join(f"{subject}\n" for subject in subjects).encode("ascii"))
+    return f"sha256:{digest.hexdigest()}", f"count:{len(subjects)}"
 
 
 def _canonical(content: dict[str, Any]) -> bytes:

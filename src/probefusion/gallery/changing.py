@@ -6,12 +6,34 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
-from probefusion.errors import ConflictError, FuserMismatchError
+from probefusion.errors import (
+    ConfigError,
+    ConflictError,
+    DtypeError,
+    FileFormatError,
+    FuserMismatchError,
+    IntegrityError,
+    InvalidInputError,
+    MissingKeyError,
+    MissingNormsError,
+    MissingQualityError,
+    MissingStyleError,
+    SealError,
+)
+from probefusion.files.paths import brief
 from probefusion.gallery.audit import append_entry
-from probefusion.gallery.edits import Edit, EditKind, apply_edit, current_value, value_of_person
+from probefusion.gallery.edits import (
+    Edit,
+    EditKind,
+    apply_edit,
+    current_value,
+    merged_by,
+    starts_to_serve,
+    value_of_person,
+)
 from probefusion.gallery.features import Kept, to_bytes
-from probefusion.gallery.kept_parts import KeptParts
-from probefusion.gallery.models import Fusers, source_of
+from probefusion.gallery.kept_parts import KeptParts, has_images, is_forgotten
+from probefusion.gallery.models import Fusers, embedder_name, source_of
 from probefusion.gallery.records import (
     ChangeRow,
     ContributionKind,
@@ -25,11 +47,25 @@ from probefusion.gallery.records import (
     VectorRow,
 )
 from probefusion.gallery.sealing import Sealer
+from probefusion.gallery.sql_rows import check_text
 from probefusion.gallery.store import Writer
 from probefusion.gallery.sums import template_of
 from probefusion.types import EmbeddingSet
 
 __all__ = ["Changing", "new_id"]
+
+_NOT_WORKED_OUT = (
+    FileFormatError,
+    IntegrityError,
+    InvalidInputError,
+    MissingKeyError,
+    MissingNormsError,
+    MissingQualityError,
+    MissingStyleError,
+    SealError,
+)
+"""Why a template cannot be worked out: what is kept cancels, lacks what the fuser needs, is damaged, or its key is
+not there."""
 
 
 def new_id(kind: str) -> str:
@@ -39,6 +75,9 @@ def new_id(kind: str) -> str:
 
 class Changing:
     """A change that is being made. It reaches the disk, whole, when the block of `writing` ends after `finish`.
+
+    With `takes_away` set, as for forgetting, nothing may stand in its way: a template that cannot be worked out any
+    more is taken away.
 
     Args:
         writer: Of the collection, for the time of the change.
@@ -67,8 +106,11 @@ class Changing:
         self.edits: list[Edit] = []
         self.subjects: dict[str, None] = {}
         self.touched: dict[str, None] = {}
+        self.relabelled: dict[str, None] = {}
         self.undoes: int | None = None
         self.is_given_up = False
+        self.takes_away = False
+        self._written: list[str] = []
 
     @property
     def revision(self) -> int:
@@ -126,7 +168,12 @@ class Changing:
             labels: Says sources and media ids of the images; None takes those of `kept`.
             is_held: Whether nobody has it yet.
             time: UTC time, ISO 8601; None takes that of the change.
+
+        Raises:
+            DtypeError: If the source is no text.
+            ConfigError: If it cannot be kept.
         """
+        source = _as_source(source)
         (key,) = self._sealer.new_keys(1)
         keep: Keep = "features" if isinstance(kept, EmbeddingSet) else "state"
         row = ContributionRow(
@@ -142,6 +189,7 @@ class Changing:
         )
         images = _image_rows(row.id, labels or kept) if isinstance(kept, EmbeddingSet) else []
         sealed = self._sealer.seal_kept(to_bytes(kept), row.id, kept.embedder, key)
+        self._written.append(row.id)
         self.writer.add_contribution(row, images, sealed, kept.embedder)
         after = None if is_held else person_id
         self._note(Edit(kind="placement", id=row.id, before=None, after=after))
@@ -153,6 +201,7 @@ class Changing:
         """Adds what a contribution keeps of another embedder."""
         key = self._sealer.key(row.key_id)
         sealed = self._sealer.seal_kept(to_bytes(kept), row.id, kept.embedder, key)
+        self._written.append(row.id)
         self.writer.put_payload(row.id, kept.embedder, sealed, row.key_id)
 
     def put_person(self, row: PersonRow) -> None:
@@ -172,20 +221,80 @@ class Changing:
         one, other = sorted((first, second))
         self._edit("link", f"{one} {other}", is_there)
 
+    def take_over(self, first: PersonRow, second: PersonRow) -> None:
+        """Notes of a person what was known of another who is merged into this one: the links, and to be ignored."""
+        for link in self.writer.links():
+            if second.id in (link.first, link.second):
+                other = link.second if link.first == second.id else link.first
+                if other != first.id:
+                    self.link(first.id, other, True)
+        if second.ignored and not first.ignored:
+            self.put_person(replace(first, ignored=True))
+
+    def check_may_serve(self, model: ModelRow) -> None:
+        """Refuses to let a model serve that cannot find everybody.
+
+        Raises:
+            ConfigError: If contributions are missing in it, or templates of people.
+            FuserMismatchError: If its fuser is not here.
+        """
+        fuser = self._fusers.of(model)
+        missing: list[str] = []
+        stale = 0
+        for person in self.writer.people():
+            missing += self._parts.missing_of_person(self.writer, person.id, model, fuser)
+            stored = self.writer.vector(model.id, person.id)
+            if stored is None or stored.vector is None:
+                stale += not is_forgotten(self._sealer, person.key_id) and any(
+                    has_images(self.writer, row) for row in self.writer.contributions(person.id)
+                )
+        if missing:
+            raise ConfigError(
+                f"{self.action}: {len(missing)} contributions have nothing of {embedder_name(model.embedder)} by "
+                f"{model.fuser} (first: {missing[0]}). Add it: re_embed, then re_fuse; missing({model.id!r}) lists "
+                f"them."
+            )
+        if stale:
+            raise ConfigError(
+                f"{self.action}: {stale} people have no template by {model.id} yet. Call re_fuse({model.id!r})."
+            )
+
     def set_status(self, model_id: str, status: ModelStatus) -> None:
         """Changes what a model is used for."""
         self._edit("model", model_id, status)
 
     def note_edits(self, edits: Sequence[Edit]) -> None:
-        """Notes edits that were made already, as by undoing a change."""
+        """Notes edits that were made already, as by undoing a change.
+
+        Raises:
+            ConfigError: If a model would serve by them that cannot find everybody.
+            ConflictError: If people would be merged by them who are known to be different.
+        """
         for edit in edits:
             self._note(edit)
             self._touch(edit)
+        for model in self.writer.models():
+            if starts_to_serve(edits, model.id):
+                self.check_may_serve(model)
+        for owner_id, merged_id in merged_by(self.writer, edits):
+            owner, merged = self.writer.person(owner_id), self.writer.person(merged_id)
+            if owner is not None and merged is not None:
+                check_may_merge(self.writer, owner, merged)
+                self.take_over(owner, merged)
+
+    def forget_states(self) -> None:
+        """Drops from memory what was worked out of contributions of this change, which was not kept."""
+        for contribution_id in self._written:
+            self._parts.cache.drop(contribution_id)
 
     def finish(self) -> ChangeRow:
         """Works out the templates of all people concerned, and notes the change and who made it."""
         for model in self.writer.models():
             self.renew_templates(model, list(self.touched))
+            for person_id in self.relabelled.keys() - self.touched.keys():
+                vector = self.writer.vector(model.id, person_id)
+                if vector is not None:  # so that everybody hears of the new name
+                    self.writer.put_vector(replace(vector, revision=self.revision))
         row = ChangeRow(
             revision=self.revision,
             time=self._time,
@@ -209,15 +318,32 @@ class Changing:
         self.writer.append_audit(sequence, entry)
         return row
 
-    def renew_templates(self, model: ModelRow, people: Sequence[str]) -> None:
+    def renew_templates(
+        self, model: ModelRow, people: Sequence[str], *, is_wanted: bool = False
+    ) -> None:
         """Works out the templates of some people by one model.
 
-        Those of a model that does not serve and whose fuser is not here are taken away: `serve` will ask for them.
+        Those of a model that does not serve are taken away where they cannot be worked out, as its fuser is not here
+        or cannot fuse what is kept: `serve` will ask for them.
+
+        Args:
+            model: The model.
+            people: Ids of the people.
+            is_wanted: Whether to raise also where the model does not serve.
+
+        Raises:
+            ProbeFusionError: If a template cannot be worked out of the model that serves, or that is wanted.
         """
+        if not people:
+            return
+        may_lack = self.takes_away or not (is_wanted or model.status == "serving")
         try:
             fuser = self._fusers.of(model)
         except FuserMismatchError:
-            if model.status == "serving":
+            shown = [
+                who for who in map(self.writer.person, people) if who is not None and who.shown
+            ]
+            if shown and not may_lack:
                 raise
             fuser = None
         for person_id in people:
@@ -226,11 +352,21 @@ class Changing:
                 continue
             template = None
             if person.shown and fuser is not None:
-                found = self._parts.of_person(self.writer, person_id, model, fuser)
-                template = template_of(found.parts, fuser)
+                try:
+                    found = self._parts.of_person(self.writer, person_id, model, fuser)
+                    template = template_of(found.parts, fuser)
+                except _NOT_WORKED_OUT:
+                    if not may_lack:
+                        raise
             sealed = None
             if template is not None:
-                key = self._sealer.key(person.key_id)
+                try:
+                    key = self._sealer.key(person.key_id)
+                except MissingKeyError:
+                    if not is_forgotten(self._sealer, person.key_id):
+                        raise
+                    template = None  # a restored database brought the person back
+            if template is not None:
                 sealed = self._sealer.seal_vector(template.vector, person_id, model.id, key)
             self.writer.put_vector(
                 VectorRow(
@@ -264,7 +400,11 @@ class Changing:
         """People whose templates an edit changes."""
         people: list[str | None] = []
         if edit.kind == "person":
-            people = [edit.id]
+            if edit.before and edit.after and edit.before["shown"] == edit.after["shown"]:
+                self.relabelled[edit.id] = None
+                self.subjects[edit.id] = None
+            else:
+                people = [edit.id]
         elif edit.kind == "placement":
             people = [edit.before, edit.after]
         elif edit.kind == "image":
@@ -289,6 +429,15 @@ def check_may_merge(writer: Writer, first: PersonRow, second: PersonRow) -> None
             f"{first.name} and {second.name} are noted as different people. Take that back first: "
             f"cannot_link({first.name!r}, {second.name!r}, False)."
         )
+
+
+def _as_source(source: object) -> str:
+    if not isinstance(source, str):
+        raise DtypeError(
+            f"source: expected a text, got {brief(source)}. Give a camera or folder as text."
+        )
+    check_text(source, name="source")
+    return str(source)
 
 
 def _image_rows(contribution_id: str, labels: Kept) -> list[ImageRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from probefusion.embedders import Embedder
 from probefusion.errors import ConfigError, DtypeError, UnknownNameError
 from probefusion.files.paths import brief
 from probefusion.fusion.decisions import Calibrated
+from probefusion.gallery.audit import check_actor
 from probefusion.gallery.changing import Changing
 from probefusion.gallery.index import Kernel
 from probefusion.gallery.kept_parts import KeptParts
@@ -29,7 +31,7 @@ from probefusion.gallery.store import Reader, Store
 from probefusion.gallery.stores import open_store
 from probefusion.gallery.sums import StateCache
 
-__all__ = ["GalleryCore", "check_name", "embedder_fingerprint", "utc"]
+__all__ = ["GalleryCore", "check_name", "check_new_name", "embedder_fingerprint", "utc"]
 
 MOST_NAME_BYTES = 1024
 """A name of a person is at most so long in UTF-8."""
@@ -64,7 +66,7 @@ class GalleryCore:
             raise ConfigError(f"keep: expected 'features' or 'state', got {keep!r}.")
         if not isinstance(collection, str):
             raise DtypeError(f"collection: expected a text, got {brief(collection)}.")
-        self.collection, self.keep, self.actor = collection, keep, actor
+        self.collection, self.keep, self.actor = str(collection), keep, check_actor(actor)
         self.embedder = embedder_fingerprint(embedder)
         self._calibration, self._kernel = calibration, kernel
         self._clock = clock or (lambda: datetime.now(timezone.utc))
@@ -145,20 +147,26 @@ class GalleryCore:
     @contextmanager
     def _changing(self, action: str) -> Iterator[Changing]:
         """One change; `finish` is called at the end of the block, unless it raised or was given up."""
-        with self.store.writing(self.collection) as writer:
-            self._sealer.check_fits(self.store)
-            change = Changing(
-                writer,
-                sealer=self._sealer,
-                fusers=self._fusers,
-                parts=self._parts,
-                action=action,
-                actor=self.actor,
-                time=self._now(),
-            )
-            yield change
-            if not change.is_given_up:
-                change.finish()
+        change = None
+        try:
+            with self.store.writing(self.collection) as writer:
+                self._sealer.check_fits(self.store)
+                change = Changing(
+                    writer,
+                    sealer=self._sealer,
+                    fusers=self._fusers,
+                    parts=self._parts,
+                    action=action,
+                    actor=self.actor,
+                    time=self._now(),
+                )
+                yield change
+                if not change.is_given_up:
+                    change.finish()
+        except BaseException:
+            if change is not None:
+                change.forget_states()
+            raise
 
     def _now(self) -> str:
         return self._clock().astimezone(timezone.utc).isoformat(timespec="milliseconds")
@@ -195,7 +203,7 @@ class GalleryCore:
         Raises:
             UnknownNameError: If there is none.
         """
-        wanted = check_name(name)
+        wanted = check_name(name, is_new=False)
         found = reader.person_named(wanted) or reader.person(wanted)
         if found is None or not found.shown:
             names = (person.name for person in islice(reader.people(), _NAMES_LISTED))
@@ -203,13 +211,19 @@ class GalleryCore:
         return found
 
 
-def check_name(name: object, what: str = "name") -> str:
+def check_name(name: object, what: str = "name", *, is_new: bool = True) -> str:
     """A person's name as it is kept: in Unicode's form NFC, so that one name has one spelling.
+
+    Args:
+        name: The name.
+        what: The argument, for messages.
+        is_new: Whether somebody is to be named so. Looking for a name lets through what another release of Unicode
+            or of this package has allowed.
 
     Raises:
         DtypeError: If it is no text.
         ConfigError: If it is empty, longer than 1,024 bytes, begins or ends with blanks, or has characters that
-            cannot be printed.
+            cannot be printed or seen. Joiners may stand between letters of scripts that need them.
     """
     if not isinstance(name, str):
         raise DtypeError(f"{what}: expected a text, got {brief(name)}.")
@@ -217,18 +231,12 @@ def check_name(name: object, what: str = "name") -> str:
         raise ConfigError(
             f"{what}: expected at most {MOST_NAME_BYTES} bytes, got {len(name):,} characters. Give a shorter name."
         )
-    kept = unicodedata.normalize("NFC", name)
-    bad = next(
-        (
-            c
-            for c in kept
-            if unicodedata.category(c) in ("Cc", "Cs", "Cn", "Zl", "Zp") or c in _DIRECTIONS
-        ),
-        None,
-    )
+    kept = str(unicodedata.normalize("NFC", str(name)))
+    bad = next((c for place, c in enumerate(kept) if _is_bad(kept, place, is_new)), None)
     if bad is not None:
         raise ConfigError(
-            f"{what}: expected printable characters, got U+{ord(bad):04X} in {brief(name)}. Leave it out."
+            f"{what}: expected characters that can be printed and seen, got U+{ord(bad):04X} in {brief(name)}. Leave "
+            f"it out."
         )
     if not kept.strip() or kept != kept.strip() or len(kept.encode()) > MOST_NAME_BYTES:
         raise ConfigError(
@@ -237,8 +245,52 @@ def check_name(name: object, what: str = "name") -> str:
     return kept
 
 
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the direction of the text after them."""
+def check_new_name(name: object, what: str = "name") -> str:
+    """A name that somebody is to have from now on, as it is kept.
+
+    Raises:
+        DtypeError, ConfigError: As for `check_name`; if it looks like an id, so that it could mean somebody else.
+    """
+    kept = check_name(name, what)
+    if _LIKE_AN_ID.fullmatch(kept):
+        raise ConfigError(
+            f"{what}: expected a name, got {kept!r}, which looks like an id of this gallery. Take another name."
+        )
+    return kept
+
+
+_LIKE_AN_ID = re.compile("[pcmr][0-9a-f]{16}([.][0-9]+)?")
+"""Ids as the gallery gives them to people, contributions, models, receipts and images."""
+
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and marks that show nothing."""
+
+_JOINERS = "\u200c\u200d"
+_FIRST_JOINED = "\u0600"
+"""Scripts whose letters joiners change begin here; Latin, Greek, Cyrillic, Armenian and Hebrew lie before."""
+
+
+def _is_bad(name: str, place: int, is_new: bool) -> bool:
+    """Whether a character of a name cannot stand there."""
+    character = name[place]
+    kind = unicodedata.category(character)
+    if kind in ("Cc", "Cs", "Zl", "Zp"):
+        return True
+    if not is_new:
+        return False
+    if character in _JOINERS:
+        return not all(
+            _is_joined(side) for side in (name[place - 1 : place], name[place + 1 :][:1])
+        )
+    return kind in ("Cf", "Cn") or character in _INVISIBLE
+
+
+def _is_joined(side: str) -> bool:
+    """Whether a joiner may stand beside a character: one of a joined script, or of pictures that form one."""
+    if side == "" or side < _FIRST_JOINED:
+        return False
+    kind = unicodedata.category(side)
+    return kind[0] in "LM" or kind in ("So", "Sk")
 
 
 def embedder_fingerprint(embedder: str | Embedder | None) -> str | None:

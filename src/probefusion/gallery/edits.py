@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -10,7 +10,17 @@ from probefusion.errors import ConflictError, UnsupportedOperationError
 from probefusion.gallery.records import ChangeRow, LinkRow, PersonRow
 from probefusion.gallery.store import Reader, Writer
 
-__all__ = ["Edit", "EditKind", "apply_edit", "current_value", "undo_edits", "value_of_person"]
+__all__ = [
+    "Edit",
+    "EditKind",
+    "apply_edit",
+    "can_be_undone",
+    "current_value",
+    "merged_by",
+    "starts_to_serve",
+    "undo_edits",
+    "value_of_person",
+]
 
 EditKind: TypeAlias = Literal["person", "placement", "image", "link", "model"]
 """What an edit is about: a person's name and flags, whose a contribution is, whether an image is left out, whether two
@@ -122,6 +132,32 @@ def undo_edits(writer: Writer, change: ChangeRow) -> list[Edit]:
         done.append(Edit(kind=edit.kind, id=edit.id, before=edit.after, after=before))
     _check_owners(writer, change, edits)
     return done
+
+
+def can_be_undone(reader: Reader, change: ChangeRow) -> bool:
+    """Whether a change replaced something, as far as it is still known; rejecting does so without edits."""
+    if change.edits or change.action == "reject":
+        return True
+    undone = None if change.undoes is None else reader.change(change.undoes)
+    return undone is not None and can_be_undone(reader, undone)
+
+
+def starts_to_serve(edits: Sequence[Edit], model_id: str) -> bool:
+    """Whether a model serves after these edits that did not before."""
+    return any(
+        edit.kind == "model" and edit.id == model_id and edit.after == "serving" for edit in edits
+    )
+
+
+def merged_by(reader: Reader, edits: Sequence[Edit]) -> list[tuple[str, str]]:
+    """Ids of people who got all that others had, and of these others, who are not shown any more."""
+    found: dict[tuple[str, str], None] = {}
+    for edit in edits:
+        if edit.kind == "placement" and edit.before is not None and edit.after is not None:
+            person = reader.person(edit.before)
+            if person is not None and not person.shown:
+                found[edit.after, edit.before] = None
+    return list(found)
 
 
 def _people_who_come_back_first(edit: Edit) -> int:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from probefusion.errors import ConfigError, OutputExistsError, UnknownNameError
 from probefusion.fusion import Fuser
 from probefusion.gallery.changing import Changing
-from probefusion.gallery.core import GalleryCore, check_name, utc
+from probefusion.gallery.core import GalleryCore, check_new_name, utc
 from probefusion.gallery.features import Kept, as_kept
-from probefusion.gallery.guard import doubts_about, doubts_within
+from probefusion.gallery.guard import doubt_of_nobody, doubts_about, doubts_within
+from probefusion.gallery.lineage import merges
 from probefusion.gallery.material import Material
-from probefusion.gallery.models import check_fits_model, choose_model, serving
-from probefusion.gallery.records import ContributionRow, ModelRow
+from probefusion.gallery.models import check_fits_model, model_to_add_to, serving
+from probefusion.gallery.records import ContributionRow, ModelRow, PersonRow
 from probefusion.gallery.results import Added, ContributionView, Doubt, ImageView
 from probefusion.gallery.store import Reader
 from probefusion.gallery.sums import add_up
@@ -46,7 +48,7 @@ class Enrolling(GalleryCore):
             EmbedderMismatchError, FuserMismatchError, ShapeError: If it is not of the gallery's embedder or fuser.
             ProbeFusionError: If the fuser cannot fuse it, or the store cannot be written.
         """
-        name = check_name(name)
+        name = check_new_name(name)
         material = self._material(what)
         kept = material.to_keep()
         with self._changing("enroll") as change:
@@ -136,12 +138,12 @@ class Enrolling(GalleryCore):
             rows = held_rows(reader)
             names = {}
             for row in rows:
-                person = reader.person(row.last_person)
+                person = _owner(reader, row)
                 names[row.id] = "" if person is None else person.name
             return tuple((names[row.id], view_of(reader, row)) for row in rows)
 
     def accept(self, contribution: str) -> Added:
-        """Adds what was held back to its person.
+        """Adds what was held back to its person, or to whom that one was merged into since.
 
         Raises:
             UnknownNameError: If nothing is held under this id.
@@ -149,16 +151,16 @@ class Enrolling(GalleryCore):
         """
         with self._changing("accept") as change:
             row = self._held_row(change.writer, contribution)
-            person = change.writer.person(row.last_person)
+            person = _owner(change.writer, row)
             if person is None or not person.shown:
                 raise ConfigError(
-                    f"contribution {row.id}: its person was removed or merged. Undo that first, reject it, or give "
-                    f"it to somebody: move."
+                    f"contribution {row.id}: its person was removed. Undo that first, reject it, or give it to "
+                    f"somebody: move."
                 )
             change.place(row.id, person.id)
             total = _total_images(change.writer, person.id)
             revision = change.revision
-        return self._told(row, person.name, total, revision)
+        return self._told(replace(row, last_person=person.id), person.name, total, revision)
 
     def reject(self, contribution: str) -> int:
         """Takes what was held back from the list; it is erased when its person, or itself, is forgotten.
@@ -178,8 +180,9 @@ class Enrolling(GalleryCore):
     def _model_for(self, change: Changing, material: Material) -> tuple[ModelRow, Fuser]:
         rows = change.writer.models()
         kept = material.to_keep()
+        self._fusers.check_given(rows)
         model = (
-            choose_model(rows, material) if serving(rows) is not None else change.new_model(kept)
+            model_to_add_to(rows, material) if serving(rows) is not None else change.new_model(kept)
         )
         check_fits_model(model, material)
         fuser = self._fusers.of(model)
@@ -197,7 +200,7 @@ class Enrolling(GalleryCore):
     def _doubts(self, name: str, material: Material) -> tuple[Doubt, ...]:
         with self._reading() as reader:
             person = self._person(reader, name)
-            model = choose_model(reader.models(), material)
+            model = model_to_add_to(reader.models(), material)
             fuser = self._fusers.of(model)
             kept = as_kept(material.to_keep())
             if isinstance(kept, EmbeddingSet):
@@ -205,7 +208,21 @@ class Enrolling(GalleryCore):
             known = add_up(self._parts.of_person(reader, person.id, model, fuser).parts)
         state = kept if isinstance(kept, FusionState) else fuser.encode(kept)
         within = doubts_within(kept, fuser)
+        if known is None:
+            return within + self._doubts_of_nobody(state, person, model, fuser)
         return within + doubts_about(state, known, person.id, fuser, self._index(model.id))
+
+    def _doubts_of_nobody(
+        self, state: FusionState, person: PersonRow, model: ModelRow, fuser: Fuser
+    ) -> tuple[Doubt, ...]:
+        found = self._index(model.id).look(fuser.finish(state).vector, top_k=2).found
+        others = [each for each in found if each.person.id != person.id]
+        if not others:
+            return ()
+        with self._reading() as reader:
+            parts = self._parts.of_person(reader, others[0].person.id, model, fuser).parts
+        other = add_up(parts)
+        return () if other is None else doubt_of_nobody(state, other, others[0], fuser)
 
     def _held_row(self, reader: Reader, contribution: str) -> ContributionRow:
         rows = {row.id: row for row in held_rows(reader)}
@@ -241,6 +258,19 @@ def held_rows(reader: Reader) -> list[ContributionRow]:
                 waiting.pop(subject, None)
     rows = [reader.contribution(item) for item in waiting]
     return [row for row in rows if row is not None and row.person_id is None]
+
+
+def _owner(reader: Reader, row: ContributionRow) -> PersonRow | None:
+    """Whose a held contribution would be: its person's, or of whom that one was merged into."""
+    person = reader.person(row.last_person)
+    if person is None or person.shown:
+        return person
+    known = merges(reader)
+    seen = set()
+    while person is not None and not person.shown and person.id in known and person.id not in seen:
+        seen.add(person.id)
+        person = reader.person(known[person.id].into)
+    return person
 
 
 def view_of(reader: Reader, row: ContributionRow) -> ContributionView:

@@ -19,7 +19,7 @@ from probefusion.gallery.store import Reader
 from probefusion.gallery.sums import Part, add_up, template_of, without
 from probefusion.types import EmbeddingSet, FloatArray, FusionState
 
-__all__ = ["CarriedContribution", "CarriedImage", "Explaining", "Explanation"]
+__all__ = ["CarriedContribution", "CarriedImage", "Explaining", "MatchExplanation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class CarriedContribution:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explanation:
+class MatchExplanation:
     """Why a query is so similar to a person.
 
     Args:
@@ -101,7 +101,7 @@ class Explanation:
 class Explaining(GalleryCore):
     """The part of `Gallery` that says why."""
 
-    def explain(self, what: Any, name: str) -> Explanation:
+    def explain(self, what: Any, name: str) -> MatchExplanation:
         """What of a person, and of a query, carried their similarity.
 
         Args:
@@ -138,7 +138,7 @@ class Explaining(GalleryCore):
                     _carried(row, part, parts, fuser, total, whole, query.vector, images)
                 )
         kept = material.kept
-        return Explanation(
+        return MatchExplanation(
             person_id=person.id,
             name=person.name,
             similarity=_cosine(query.vector, template.vector),

@@ -8,12 +8,15 @@ from probefusion.gallery.explanation import Explaining
 from probefusion.gallery.forgetting import Forgetting
 from probefusion.gallery.plain_people import PlainPeople
 from probefusion.gallery.searching import Searching
+from probefusion.gallery.templates import Templates
 from probefusion.gallery.versions import Versions
 
 __all__ = ["Gallery"]
 
 
-class Gallery(Enrolling, Searching, Explaining, Arranging, Versions, Forgetting, PlainPeople):
+class Gallery(
+    Enrolling, Searching, Explaining, Arranging, Versions, Forgetting, PlainPeople, Templates
+):
     """A collection of people, each a list of contributions, with one template each.
 
     Templates get better with every visit; everything that was changed can be taken back exactly. Several processes and

@@ -6,7 +6,7 @@ import numpy as np
 
 from probefusion.fusion import Fuser
 from probefusion.gallery.features import Kept
-from probefusion.gallery.people_index import PeopleIndex
+from probefusion.gallery.people_index import Found, PeopleIndex
 from probefusion.gallery.results import Doubt
 from probefusion.gallery.rounded_products import rounded_products
 from probefusion.screening import screen
@@ -14,7 +14,7 @@ from probefusion.screening.expectation import Halves
 from probefusion.screening.known import expectation_for
 from probefusion.types import EmbeddingSet, FusionState
 
-__all__ = ["UNLIKE", "doubts_about", "doubts_within", "unlikeness"]
+__all__ = ["UNLIKE", "doubt_of_nobody", "doubts_about", "doubts_within", "unlikeness"]
 
 UNLIKE = 2.0
 """Score, a logarithm of odds for two people, from which on images are unlike the person: of right visits of 1 to 8 poor
@@ -55,6 +55,27 @@ def doubts_about(
     if unlike is not None:
         doubts.append(unlike)
     return tuple(doubts)
+
+
+def doubt_of_nobody(
+    state: FusionState, other: FusionState, found: Found, fuser: Fuser
+) -> tuple[Doubt, ...]:
+    """Whether images for a person who has none, as all were taken out, are rather those of somebody else.
+
+    Args:
+        state: Of the new images.
+        other: State of the person of the gallery who is closest to them.
+        found: That person.
+        fuser: Made both states; without known expectations there is no doubt.
+    """
+    like = unlikeness(state, other, found.similarity, fuser)
+    if like is None or like[0] > 0:
+        return ()
+    reason = (
+        f"this person has no image to compare with, and they are rather of {found.person.name} (similarity "
+        f"{found.similarity:.3f}, where {like[1]:.2f} is usual)"
+    )
+    return (Doubt(kind="closer to another person", reason=reason, other=found.person.id),)
 
 
 def unlikeness(

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from probefusion.errors import (
+    InvalidInputError,
+    MissingKeyError,
+    MissingNormsError,
+    MissingQualityError,
+    MissingStyleError,
+)
 from probefusion.fusion import Fuser
 from probefusion.gallery.features import Kept, from_bytes
 from probefusion.gallery.records import ContributionRow, ModelRow
@@ -12,7 +19,17 @@ from probefusion.gallery.store import Reader
 from probefusion.gallery.sums import Part, StateCache, digest_of, part_of
 from probefusion.types import EmbeddingSet
 
-__all__ = ["KeptParts", "PersonParts"]
+__all__ = ["CANNOT_FUSE", "KeptParts", "PersonParts", "has_images", "is_forgotten"]
+
+
+CANNOT_FUSE = (
+    InvalidInputError,
+    MissingKeyError,
+    MissingNormsError,
+    MissingQualityError,
+    MissingStyleError,
+)
+"""Why a fuser cannot encode what is kept: it lacks what the fuser needs, or its key is not there."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,15 +60,37 @@ class KeptParts:
     def of_person(
         self, reader: Reader, person_id: str, model: ModelRow, fuser: Fuser
     ) -> PersonParts:
-        """What all contributions of a person add up from."""
+        """What all contributions of a person add up from.
+
+        What was forgotten, and came back with a restored database, adds nothing: its key was destroyed.
+        """
         parts, missing = [], []
         for row in reader.contributions(person_id):
-            part = self.of_contribution(reader, row, model, fuser)
+            try:
+                part = self.of_contribution(reader, row, model, fuser)
+            except MissingKeyError:
+                if not is_forgotten(self._sealer, row.key_id):
+                    raise
+                continue
             if part is None:
                 missing.append(row.id)
             else:
                 parts.append(part)
         return PersonParts(parts=tuple(parts), missing=tuple(missing))
+
+    def missing_of_person(
+        self, reader: Reader, person_id: str, model: ModelRow, fuser: Fuser
+    ) -> tuple[str, ...]:
+        """Ids of the contributions of a person that a model has nothing of, or that its fuser cannot fuse."""
+        missing = []
+        for row in reader.contributions(person_id):
+            try:
+                part = self.of_contribution(reader, row, model, fuser)
+            except CANNOT_FUSE:
+                part = None
+            if part is None and not is_forgotten(self._sealer, row.key_id):
+                missing.append(row.id)
+        return tuple(missing)
 
     def of_contribution(
         self, reader: Reader, row: ContributionRow, model: ModelRow, fuser: Fuser
@@ -84,9 +123,22 @@ class KeptParts:
         return self._sealer.open_kept(sealed, row.id, embedder, self._sealer.key(row.key_id))
 
 
+def is_forgotten(sealer: Sealer, key_id: str | None) -> bool:
+    """Whether a key was destroyed, so that nobody can read any more what it sealed."""
+    if sealer.keys is None or key_id is None:
+        return False
+    return key_id in sealer.keys.destroyed([key_id])
+
+
 def left_out_of(reader: Reader, contribution_id: str) -> tuple[int, ...]:
     """Places of the images of a contribution that were taken out, ascending."""
     return tuple(image.place for image in reader.images(contribution_id) if image.left_out)
+
+
+def has_images(reader: Reader, row: ContributionRow) -> bool:
+    """Whether a contribution adds anything: not all of its images were taken out."""
+    images = reader.images(row.id)
+    return not images or not all(image.left_out for image in images)
 
 
 def usable(kept: Kept, model: ModelRow) -> bool:

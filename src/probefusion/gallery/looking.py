@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from probefusion.errors import ProbeFusionError
-from probefusion.gallery.core import GalleryCore
+from probefusion.errors import InvalidInputError, ProbeFusionError
+from probefusion.gallery.core import GalleryCore, check_name
 from probefusion.gallery.enrolling import held_rows, view_of
 from probefusion.gallery.models import serving
 from probefusion.gallery.records import ChangeRow, ModelRow, PersonRow
@@ -26,8 +26,12 @@ class Looking(GalleryCore):
             return reader.count()["people"]
 
     def __contains__(self, name: object) -> bool:
+        try:
+            wanted = check_name(name, is_new=False)
+        except InvalidInputError:  # nobody can be named so
+            return False
         with self._reading() as reader:
-            return isinstance(name, str) and reader.person_named(name) is not None
+            return reader.person_named(wanted) is not None
 
     def list(self) -> tuple[str, ...]:
         """Names of all people who are shown, in order."""
@@ -112,6 +116,8 @@ class Looking(GalleryCore):
             for model, fuser in models:
                 try:
                     found = self._parts.of_person(reader, person.id, model, fuser)
+                    for item in found.missing:
+                        yield f"contribution {item}: nothing of it is in the template by {model.id}, which serves"
                     template = template_of(found.parts, fuser)
                     stored = reader.vector(model.id, person.id)
                     sealed = None if stored is None else stored.vector
@@ -141,13 +147,20 @@ class Looking(GalleryCore):
 
     def _missing(self, reader: Reader, model: ModelRow) -> tuple[str, ...]:
         """Ids of contributions of people who are shown that a model cannot use yet."""
-        if model.status == "serving":
-            return ()
+        if (
+            model.status == "serving"
+        ):  # it had all when it began; what was added since must be of its embedder
+            return tuple(
+                row.id
+                for person in reader.people()
+                for row in reader.contributions(person.id)
+                if reader.payload(row.id, model.embedder) is None
+            )
         fuser = self._fusers.of(model)
         return tuple(
             item
             for person in reader.people()
-            for item in self._parts.of_person(reader, person.id, model, fuser).missing
+            for item in self._parts.missing_of_person(reader, person.id, model, fuser)
         )
 
 

@@ -22,7 +22,15 @@ from probefusion.gallery.records import ModelRow
 from probefusion.types import EmbeddingSet, FusionState
 from probefusion.zoo import load_fuser, suggest_fuser, trained_fusers
 
-__all__ = ["FuserChoice", "Fusers", "check_fits_model", "choose_model", "embedder_name", "serving"]
+__all__ = [
+    "FuserChoice",
+    "Fusers",
+    "check_fits_model",
+    "choose_model",
+    "embedder_name",
+    "model_to_add_to",
+    "serving",
+]
 
 FuserChoice: TypeAlias = str | os.PathLike[str] | Fuser
 """A name or folder of a fuser, a fuser, or "auto"."""
@@ -42,6 +50,7 @@ class Fusers:
         self._opened: dict[str, Fuser] = (
             {given.fingerprint: given} if isinstance(given, Fuser) else {}
         )
+        self._is_agreed = given == "auto" if isinstance(given, str) else False
 
     def add(self, fuser: Fuser) -> None:
         """Knows a fuser from now on."""
@@ -78,13 +87,15 @@ class Fusers:
         return found
 
     def check_given(self, rows: Sequence[ModelRow]) -> None:
-        """Refuses a choice of fuser that is not that of the serving model.
+        """Refuses a choice of fuser that is not that of the model that serves, when one is first seen.
+
+        Later models may serve by other fusers.
 
         Raises:
             FuserMismatchError: If it is another one.
         """
         row = serving(rows)
-        if row is None or self.given == "auto":
+        if row is None or self._is_agreed:
             return
         given = self.load(self.given, row.embedder)
         if given.fingerprint != row.fuser:
@@ -92,6 +103,7 @@ class Fusers:
                 f"fuser: the gallery's templates are by {row.fuser}, got {given.fingerprint}. Leave fuser= out; or "
                 f"move the gallery to it: add_model(fuser=...), re_fuse, serve."
             )
+        self._is_agreed = True
 
     def chosen_for(self, kept: Kept) -> Fuser:
         """The fuser for the first images of a collection.
@@ -99,6 +111,7 @@ class Fusers:
         Raises:
             ProbeFusionError: As for `load_fuser`.
         """
+        self._is_agreed = True
         if self.given != "auto":
             return self.load(self.given, kept.embedder)
         if isinstance(kept, EmbeddingSet):
@@ -144,6 +157,29 @@ def choose_model(rows: Sequence[ModelRow], material: Material) -> ModelRow:
     return first
 
 
+def model_to_add_to(rows: Sequence[ModelRow], material: Material) -> ModelRow:
+    """The model that serves, by which alone what is added can be found.
+
+    Raises:
+        ConfigError: If there is no model yet.
+        EmbedderMismatchError, FuserMismatchError, ShapeError: If the material is not of it, as for
+            `check_fits_model`.
+    """
+    first = serving(rows)
+    if first is None:
+        return choose_model(rows, material)
+    other = choose_model(rows, material)
+    if other.id != first.id and material.embedder == other.embedder != first.embedder:
+        wanted = embedder_name(first.embedder)
+        raise EmbedderMismatchError(
+            f"what: expected embeddings of {wanted}, which serves, got {material.embedder}, whose model {other.id} "
+            f"does not: nobody would find them. Add those of {wanted} and re_embed the contribution; or "
+            f"serve({other.id!r}) first."
+        )
+    check_fits_model(first, material)
+    return first
+
+
 def check_fits_model(row: ModelRow, material: Material) -> None:
     """Refuses material of another embedder, fuser or dimension.
 
@@ -165,7 +201,7 @@ def _mismatch(row: ModelRow, material: Material) -> Exception | None:
         if material.embedder is None:
             return EmbedderMismatchError(
                 f"what: the gallery is of {row.embedder}, and of these embeddings nobody said what made them. If it "
-                f"was the same, say so: Gallery(..., embedder={row.embedder!r})."
+                f"was the same, say so: --embedder, or Gallery(..., embedder={row.embedder!r})."
             )
         return EmbedderMismatchError(
             f"what: the gallery is of {embedder_name(row.embedder)}, got embeddings of {material.embedder}. Embed the "

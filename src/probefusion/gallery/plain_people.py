@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from probefusion.errors import OutputExistsError
-from probefusion.gallery.core import GalleryCore, check_name
+from probefusion.errors import OutputExistsError, UnknownNameError
+from probefusion.gallery.core import GalleryCore, check_name, check_new_name
 from probefusion.gallery.features import Kept
+from probefusion.gallery.kept_parts import is_forgotten
 from probefusion.gallery.material import Material
 from probefusion.gallery.models import check_fits_model, choose_model, serving
 from probefusion.gallery.records import ContributionKind, ContributionRow, ModelRow
@@ -75,12 +76,20 @@ class PlainPeople(GalleryCore):
 
         Args:
             model: Id of the model of whose embedder and templates it is; None is the one that serves.
+
+        Who was forgotten, and came back with a restored database, is left out: what is there cannot be read. Go to
+        the end, or close the generator: as long as it waits, the moment is kept, and forgetting stays "pending".
+
+        Raises:
+            UnknownNameError: If there is no such model.
         """
         with self._reading() as reader:
             rows = reader.models()
-            row = (
-                serving(rows) if model is None else next(each for each in rows if each.id == model)
-            )
+            row = serving(rows)
+            if model is not None:
+                row = next((each for each in rows if each.id == model), None)
+                if row is None:
+                    raise UnknownNameError("model", model, [each.id for each in rows])
             if row is None:
                 return
             names = {person.id: person.name for person in reader.people()}
@@ -90,6 +99,8 @@ class PlainPeople(GalleryCore):
                     if other in names:
                         links.setdefault(one, []).append(names[other])
             for person in reader.people():
+                if is_forgotten(self._sealer, person.key_id):
+                    continue
                 stored = reader.vector(row.id, person.id)
                 vector = None
                 if stored is not None and stored.vector is not None:
@@ -125,7 +136,7 @@ class PlainPeople(GalleryCore):
         """
         count = 0
         for person in people:
-            name = check_name(person.name)
+            name = check_new_name(person.name)
             with self._changing("import") as change:
                 if change.writer.person_named(name) is not None:
                     raise OutputExistsError(
@@ -162,6 +173,8 @@ class PlainPeople(GalleryCore):
     def _plain(
         self, reader: Reader, row: ContributionRow, model: ModelRow
     ) -> Iterator[PlainContribution]:
+        if is_forgotten(self._sealer, row.key_id):
+            return
         kept = self._parts.kept(reader, row, model.embedder)
         if kept is None:
             return

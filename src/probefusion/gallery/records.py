@@ -181,6 +181,10 @@ class ChangeRow:
 class ReceiptRow:
     """What became of a request to forget.
 
+    "erased" speaks of this database and its file of keys. In copies made before, what was sealed cannot be read any
+    more; names, sources and file names, which are never sealed, still stand there, and all else where the gallery has
+    no keys.
+
     Args:
         id: Opaque.
         time: UTC time of the request, ISO 8601.

@@ -16,6 +16,7 @@ __all__ = [
     "ModelView",
     "PersonView",
     "RankedPerson",
+    "RemovedPerson",
     "SearchResult",
     "Stats",
     "Verification",
@@ -236,6 +237,23 @@ class PersonView:
     created: str
     contributions: tuple[ContributionView, ...] = ()
     different_from: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemovedPerson:
+    """Somebody who is not shown any more, of whom all is still kept.
+
+    Args:
+        id: Opaque id, as `forget` takes it.
+        name: Name.
+        created: UTC time, ISO 8601.
+        merged_into: Id of the person who has what this one had, or "" if it was not merged.
+    """
+
+    id: str
+    name: str
+    created: str
+    merged_into: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

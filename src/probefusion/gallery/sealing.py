@@ -46,8 +46,8 @@ class Sealer:
         own = None if self.keys is None else _identity(self.keys)
         if expected != own:
             raise ConfigError(
-                f"{store.address}: another process made it with {'other ' if own else ''}keys meanwhile; nothing was changed. "
-                f"Open the gallery again, with these keys."
+                f"{store.address}: another process gave it {'other ' if own else ''}keys meanwhile; nothing was "
+                f"changed. Open the gallery again, with these keys."
             )
 
     @property
@@ -159,7 +159,7 @@ def open_keys(
         if expected is not None:
             raise ConfigError(
                 f"{store.address}: its content is encrypted and no master key was given. Set PROBEFUSION_MASTER_KEY, "
-                f"or give the file of the master key (keys=...)."
+                f"or give the file of the master key (keys=..., --keys)."
             )
         return None
     if expected is None and store.collections():

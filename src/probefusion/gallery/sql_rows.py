@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from probefusion.errors import ConfigError, IntegrityError
+from probefusion.errors import ConfigError, DtypeError, IntegrityError
+from probefusion.files.paths import brief
 from probefusion.gallery.records import (
     ChangeRow,
     ContributionRow,
@@ -58,6 +59,22 @@ _IDS = {
     "second",
 }
 """Columns that hold ids."""
+
+_NUMBERS = {
+    *("shown", "ignored", "left_out", "num_images", "place", "dim"),
+    *("number", "revision", "undoes", "undone_by", "sequence"),
+}
+"""Columns that hold whole numbers."""
+
+_BYTES = {"name_hash", "payload", "chip", "vector", "entry"}
+"""Columns that hold bytes; all others hold text."""
+
+_MAY_BE_NONE = {
+    *("people.key_id", "contributions.person_id", "contributions.key_id", "vectors.vector"),
+    *("models.embedder", "changes.undoes", "changes.undone_by"),
+}
+
+_LARGEST_NUMBER = 2**63 - 1
 
 _SHOWN = 60
 """Characters of a text that a message shows."""
@@ -146,10 +163,12 @@ class Table(Generic[Row]):
         """Values for `put` and `add`.
 
         Raises:
-            ConfigError: If a text cannot be stored, or an id is too long.
+            DtypeError: If a value is not exactly of the type of its column: it would be read back as another one.
+            ConfigError: If a text or number cannot be stored, or an id is too long.
         """
         values = self.values(row)
         for column, value in zip(self.columns, values, strict=True):
+            _check_type(value, column=column, name=f"{self.name}.{column}")
             if isinstance(value, str):
                 check = check_id if column in _IDS else check_text
                 check(value, name=f"{self.name}.{column}")
@@ -168,6 +187,17 @@ class Table(Generic[Row]):
                 "nothing was changed. Restore the database from a backup."
             )
         return self.row(values)
+
+
+def _check_type(value: object, *, column: str, name: str) -> None:
+    expected = int if column in _NUMBERS else bytes if column in _BYTES else str
+    if value is None and name in _MAY_BE_NONE:
+        return
+    if type(value) is not expected:
+        named = {int: "a whole number", bytes: "bytes", str: "a text"}[expected]
+        raise DtypeError(f"{name}: expected {named}, got {brief(value)}.")
+    if isinstance(value, int) and not -_LARGEST_NUMBER <= value <= _LARGEST_NUMBER:
+        raise ConfigError(f"{name}: expected a number of 64 bits, got {brief(value)}.")
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -24,6 +24,7 @@ from probefusion.faces.listing import is_hidden, judge_file, read_head
 from probefusion.files import check_existing
 from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser, MeanFuser
+from probefusion.gallery.results import SearchResult
 from probefusion.io import kind_of
 from probefusion.types import EmbeddingSet, FloatArray, Template, TemplateSet
 
@@ -68,27 +69,44 @@ class Match:
     """What a search of the gallery gave for one person.
 
     Args:
-        candidates: Gallery entries by falling similarity, at most ten.
-        threshold: Least similarity for a match, or None where none is known.
+        candidates: Gallery entries by falling similarity, at most ten; none if nobody is in a `Gallery`.
+        threshold: Least similarity for a match with `best`, or None where none is known.
         false_match_rate: Rate at which that threshold was calibrated, or None if it was given.
-        is_match: Whether the first candidate reaches the threshold; None where there is no threshold.
+        is_match: Whether `best` reaches the threshold; None where there is no threshold.
+        place: Place of `best` among the candidates. Thresholds of a `Gallery` differ from person to person: it
+            is the first who reaches the own one, else the first of all.
+        result: What the `Gallery` answered: each candidate's threshold, who is ignored, why there is none;
+            None for stills.
     """
 
     candidates: tuple[Candidate, ...]
     threshold: float | None
     false_match_rate: float | None
     is_match: bool | None
+    place: int = 0
+    result: SearchResult | None = None
+
+    @property
+    def best(self) -> Candidate | None:
+        """Whom threshold and `is_match` are about, or None if there are no candidates."""
+        return self.candidates[self.place] if self.candidates else None
 
     @property
     def name(self) -> str | None:
         """Name of the matched gallery entry, or None."""
-        return self.candidates[0].name if self.is_match else None
+        return self.best.name if self.is_match and self.best is not None else None
+
+    @property
+    def similarity(self) -> float | None:
+        """Similarity of `best`, or None if there are no candidates."""
+        return None if self.best is None else self.best.similarity
 
     def __str__(self) -> str:
         """The most similar entry in a few words, as `lin 0.670 (match)`."""
-        first = self.candidates[0]
+        if self.best is None:
+            return "nobody (the gallery is empty)"
         word = {None: "", True: " (match)", False: " (no match)"}[self.is_match]
-        return f"{first.name} {first.similarity:.3f}{word}"
+        return f"{self.best.name} {self.best.similarity:.3f}{word}"
 
 
 def read_stills(

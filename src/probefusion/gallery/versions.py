@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from probefusion.embedders import Embedder
-from probefusion.errors import ConfigError, MismatchError, ShapeError, UnknownNameError
+from probefusion.errors import ConfigError, DtypeError, MismatchError, ShapeError, UnknownNameError
+from probefusion.files.paths import brief
+from probefusion.fusion import Fuser
 from probefusion.gallery.changing import Changing, new_id
 from probefusion.gallery.core import embedder_fingerprint
+from probefusion.gallery.erasing import all_of
 from probefusion.gallery.features import to_bytes
+from probefusion.gallery.kept_parts import is_forgotten
 from probefusion.gallery.looking import Looking
 from probefusion.gallery.material import read_material
 from probefusion.gallery.models import FuserChoice, serving, source_of
@@ -45,7 +51,8 @@ class Versions(Looking):
 
         Raises:
             ConfigError: If the gallery is empty, or the model is there already.
-            ProbeFusionError: As for `load_fuser`.
+            ShapeError: If D is not that of the fuser, or of other models of the embedder.
+            ProbeFusionError: As for `load_fuser`; if the fuser cannot fuse what is kept, as without quality.
         """
         with self._changing("add model") as change:
             rows = change.writer.models()
@@ -65,10 +72,11 @@ class Versions(Looking):
                 embedder=named,
                 fuser=found.fingerprint,
                 fuser_source=source_of(found),
-                dim=dim or found.dim or first.dim,
+                dim=_dim_of(rows, first, named, found, dim),
                 status="building",
                 created=self._now(),
             )
+            self._try(change.writer, row, found)
             change.writer.put_model(row)
             change.subjects[row.id] = None
         return row.id
@@ -95,7 +103,7 @@ class Versions(Looking):
             people = [person.id for person in reader.people()]
         for start in range(0, len(people), _AT_ONCE):
             with self._changing("fuse anew") as change:
-                change.renew_templates(row, people[start : start + _AT_ONCE])
+                change.renew_templates(row, people[start : start + _AT_ONCE], is_wanted=True)
                 change.subjects[model] = None
             if progress is not None:
                 progress(min(start + _AT_ONCE, len(people)), len(people))
@@ -116,7 +124,8 @@ class Versions(Looking):
 
         Args:
             embeddings: For ids of contributions a set of another embedder, image by image in the order of the old one,
-                images left out included.
+                images left out included. Of contributions that keep a state alone, the state of these is kept, by
+                the fuser of the first model of that embedder.
 
         Raises:
             UnknownNameError: If there is no such contribution.
@@ -171,12 +180,14 @@ class Versions(Looking):
 
         Raises:
             UnknownNameError: If there is no such model.
-            ConfigError: If it serves.
+            ConfigError: If it serves; if contributions, those of removed people included, have nothing of another
+                embedder yet, so that nobody could use them any more.
         """
         with self._changing("drop model") as change:
             row = _model(change.writer, model)
             if row.status == "serving":
                 raise ConfigError(f"drop_model: {model} serves. Let another one serve first.")
+            _check_none_is_stranded(change.writer, row)
             change.writer.drop_model(model)
             change.subjects[model] = None
             revision = change.revision
@@ -191,39 +202,31 @@ class Versions(Looking):
             first = serving(rows)
             if first is None or row.id == first.id:
                 raise ConfigError(f"{action}: model {model} serves already.")
-            missing = self._missing(change.writer, row)
-            if missing:
-                raise ConfigError(
-                    f"{action}: {len(missing)} contributions have nothing of {row.embedder} by {row.fuser} (first: "
-                    f"{missing[0]}). Add it: re_embed, then re_fuse; missing({model!r}) lists them."
-                )
-            stale = sum(
-                1
-                for person in change.writer.people()
-                if change.writer.contributions(person.id)
-                and change.writer.vector(row.id, person.id) is None
-            )
-            if stale:
-                raise ConfigError(
-                    f"{action}: {stale} people have no template by {model} yet. Call re_fuse({model!r})."
-                )
+            change.check_may_serve(row)
             change.set_status(first.id, "kept")
             change.set_status(row.id, "serving")
             return change.revision
 
+    def _try(self, reader: Reader, model: ModelRow, fuser: Fuser) -> None:
+        """Encodes the first features that are kept of a model's embedder: what the fuser lacks shows now."""
+        for person in reader.people():
+            for row in reader.contributions(person.id):
+                is_kept = row.keep == "features" and not is_forgotten(self._sealer, row.key_id)
+                if is_kept and reader.payload(row.id, model.embedder) is not None:
+                    self._parts.of_contribution(reader, row, model, fuser)
+                    return
+
     def _embed_anew(self, change: Changing, row: ContributionRow, what: Any) -> None:
         material = read_material(what)
         kept = material.to_keep()
-        wanted = [
-            model.dim for model in change.writer.models() if model.embedder == material.embedder
-        ]
+        wanted = [model for model in change.writer.models() if model.embedder == material.embedder]
         if not wanted:
             raise MismatchError(
                 f"contribution {row.id}: no model is of {material.embedder}. Add one first: add_model(embedder=...)."
             )
-        if material.dim != wanted[0]:
+        if material.dim != wanted[0].dim:
             raise ShapeError(
-                f"contribution {row.id}: expected {wanted[0]} dimensions, got {material.dim}. Check the embedder."
+                f"contribution {row.id}: expected {wanted[0].dim} dimensions, got {material.dim}. Check the embedder."
             )
         if material.num_images != row.num_images:
             raise ShapeError(
@@ -234,6 +237,8 @@ class Versions(Looking):
             raise ConfigError(
                 f"contribution {row.id}: expected embeddings, got a state. Give the embeddings."
             )
+        if row.keep == "state" and isinstance(kept, EmbeddingSet):
+            kept = self._fusers.of(wanted[0]).encode(kept)  # of its images nothing else is kept
         known = self._parts.plain(change.writer, row, material.embedder)
         if known is not None:
             if known == to_bytes(kept):
@@ -246,6 +251,56 @@ class Versions(Looking):
         change.subjects[row.id] = None
         if row.person_id is not None:
             change.touched[row.person_id] = None
+
+
+def _checked_dim(dim: object) -> int:
+    """D as it is kept.
+
+    Raises:
+        DtypeError: If it is no whole number.
+        ConfigError: If it is below 1.
+    """
+    if isinstance(dim, bool) or not isinstance(dim, int | np.integer):
+        raise DtypeError(f"dim: expected a whole number, got {brief(dim)}.")
+    if dim < 1:
+        raise ConfigError(f"dim: expected 1 or more, got {dim}.")
+    return int(dim)
+
+
+def _dim_of(
+    rows: Sequence[ModelRow], first: ModelRow, embedder: str | None, fuser: Fuser, dim: object
+) -> int:
+    known = [row.dim for row in rows if row.embedder == embedder]
+    known += [] if fuser.dim is None else [fuser.dim]
+    wanted = (known or [first.dim])[0] if dim is None else _checked_dim(dim)
+    if any(each != wanted for each in known):
+        raise ShapeError(
+            f"dim: expected {known[0]}, as other models of the embedder or the fuser have, got "
+            f"{wanted if dim is not None else known[-1]}. Leave dim out, or take a fuser of that size."
+        )
+    return wanted
+
+
+def _check_none_is_stranded(reader: Reader, model: ModelRow) -> None:
+    """Refuses to drop the last model that can use what some contributions keep.
+
+    Raises:
+        ConfigError: If there are such contributions, naming the first.
+    """
+    others = {row.embedder for row in reader.models() if row.id != model.id}
+    if model.embedder in others:
+        return
+    listed = [person.id for person in reader.people(shown_only=False)]
+    stranded = [
+        row.id
+        for row in all_of(reader, listed)
+        if all(reader.payload(row.id, embedder) is None for embedder in others)
+    ]
+    if stranded:
+        raise ConfigError(
+            f"drop_model: {len(stranded)} contributions, as of people who were removed (first: {stranded[0]}), "
+            f"have nothing else than what they keep of {model.embedder}. Add it: re_embed; or forget them."
+        )
 
 
 def _model(reader: Reader, model: str) -> ModelRow:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from probefusion.gallery import Gallery
     from probefusion.pipeline.pipeline import Pipeline
 
-__all__ = ["EnrolledPerson", "Outcome", "enroll_people", "source_of_folder"]
+__all__ = ["EnrolledPerson", "Outcome", "enroll_people", "folders_of_people", "source_of_folder"]
 
 Outcome: TypeAlias = Literal["added", "there already", "left out"]
 """What became of a person's folder."""
@@ -80,7 +80,7 @@ def enroll_people(
         ConfigError: If it is no folder of folders.
         ProbeFusionError: If the gallery cannot be written.
     """
-    people = _folders_of(folder)
+    people = folders_of_people(folder)
     for place, path in enumerate(people):
         if progress is not None:
             progress("people", place, len(people))
@@ -106,7 +106,12 @@ def source_of_folder(path: str | os.PathLike[str]) -> str:
     return f"{as_text(root.name)} sha256:{digest.hexdigest()[:32]}"
 
 
-def _folders_of(folder: str | os.PathLike[str]) -> list[Path]:
+def folders_of_people(folder: str | os.PathLike[str]) -> list[Path]:
+    """The folders of the people in a folder, by name.
+
+    Raises:
+        MissingFileError, ConfigError, FileFormatError: If it is not there, is a file, or has no folders in it.
+    """
     root = check_existing(os.fspath(folder), name="folder of people")
     if not root.is_dir():
         raise ConfigError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from probefusion.files.reading import in_one_line
@@ -16,6 +16,7 @@ from probefusion.pipeline.predicted_gain import gain_of
 from probefusion.pipeline.results import Fused
 from probefusion.pipeline.strangers import Strangers, check_strangers, joined_sets, screen_parts
 from probefusion.pipeline.videos import Extract, read_video
+from probefusion.types import EmbeddingSet
 from probefusion.zoo.usability import judge_usability
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def fuse_gathered(
     return Fused(
         template=merged.template,
         state=merged.state,
-        images=None if gathered.states or gathered.people else joined_sets(screened.sets),
+        images=_all_images(gathered, screened.sets),
         sources=merged.sources,
         skipped=tuple(gathered.skipped),
         problems=tuple(gathered.problems),
@@ -120,3 +121,12 @@ def fuse_gathered(
             is_whole=not (gathered.states or gathered.people),
         ),
     )
+
+
+def _all_images(gathered: Gathered, sets: Sequence[EmbeddingSet]) -> EmbeddingSet | None:
+    """All images that were fused, those of videos last; None where of some there is only a state."""
+    seen = [person.images for person in gathered.people]
+    known = [images for images in seen if images is not None]
+    if gathered.states or len(known) < len(seen):
+        return None
+    return joined_sets([*sets, *known])

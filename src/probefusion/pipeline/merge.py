@@ -26,6 +26,7 @@ class SeenPerson:
         alone: (N, D) float32, template of each image alone.
         sources: N names.
         sample: Some of its images, for screening; None if none were kept.
+        images: All of its images; None if only the state is there (see `probefusion.video.Person.images`).
     """
 
     state: FusionState
@@ -33,6 +34,7 @@ class SeenPerson:
     alone: FloatArray
     sources: tuple[str, ...]
     sample: EmbeddingSet | None = None
+    images: EmbeddingSet | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

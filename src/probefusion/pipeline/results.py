@@ -101,8 +101,9 @@ class Fused:
     Args:
         template: The template, with the weight of each image unless a saved state was among the inputs.
         state: The state, to which images can be added later; None if the fuser has none.
-        images: The embeddings of the images that were used, as one set, which a gallery keeps; None if states or videos
-            are among the inputs, or the sets do not go together.
+        images: The embeddings of the images that were used, as one set, which a gallery keeps; None if states
+            are among the inputs, a video whose images were not all kept (more than 1,024 of a track, or a fuser that
+            is not exact), or sets that do not go together.
         sources: Names of the images, one each, in the order of the weights; None if none is known.
         skipped: Images that were left out, with reasons.
         problems: What went wrong while reading videos, in words.

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.pipeline.videos import Extract, VideoSource, read_gallery, read_video, watch_source
+from probefusion.pipeline.video_gallery import GallerySource, read_gallery
+from probefusion.pipeline.videos import Extract, VideoSource, read_video, watch_source
 
 if TYPE_CHECKING:
     from probefusion.gallery.stills import Stills
@@ -25,6 +26,7 @@ class VideoPipeline:
         self,
         source: VideoSource,
         *,
+        gallery: GallerySource = None,
         settings: VideoSettings | None = None,
         extract: Extract | None = None,
         progress: Callable[[int, int | None], None] | None = None,
@@ -35,6 +37,8 @@ class VideoPipeline:
 
         Args:
             source: A file, `webcam:0`, the address of a stream, or an opened video.
+            gallery: As for `watch`; each person of the clip has what was found as `match`, and each event of
+                `on_event`.
             settings: How it is turned into people; None takes the defaults.
             extract: Which frames are searched; None takes all. Not for an opened video.
             progress: Called with the frames read, and in all where that is known.
@@ -46,11 +50,14 @@ class VideoPipeline:
 
         Raises:
             ConfigError, EmptySetError: If no detector was named, or no person was found.
-            ProbeFusionError: If the video cannot be read, or embedder and fuser do not fit.
+            EmbedderMismatchError, FuserMismatchError: If the gallery is of another embedder or fuser; no frame is
+                read then.
+            ProbeFusionError: If video or gallery cannot be read, or embedder and fuser do not fit.
         """
         return read_video(
             self._models,
             source,
+            gallery=gallery,
             settings=settings,
             extract=extract,
             progress=progress,
@@ -73,7 +80,7 @@ class VideoPipeline:
         self,
         source: VideoSource,
         *,
-        gallery: Stills | str | Path | Sequence[str | Path] | None = None,
+        gallery: GallerySource = None,
         settings: VideoSettings | None = None,
         extract: Extract | None = None,
         should_stop: Callable[[], bool] | None = None,
@@ -83,8 +90,12 @@ class VideoPipeline:
 
         Args:
             source: A file, `webcam:0`, the address of a stream, or an opened video.
-            gallery: Whom to look for: images, folders and templates as for
-                `probefusion.gallery.stills.read_stills`, or what that gave; None searches nobody.
+            gallery: Whom to look for: a `probefusion.Gallery`, which is left open, or its address (a path ending in
+                .db, or `postgresql://...`), opened while the video runs; or stills: images, folders and templates
+                as for `probefusion.gallery.stills.read_stills`, or what that gave. None searches nobody. In a
+                gallery each search sees everybody who was enrolled before it, and decides by the threshold for the
+                two templates at `false_match_rate` (0.001). If this pipeline's fuser is "auto", the gallery's is
+                taken.
             settings: As for `read_video`.
             extract: As for `read_video`.
             should_stop: As for `read_video`.
@@ -94,7 +105,10 @@ class VideoPipeline:
             The events; the video is closed when they end, or when the iterator is closed.
 
         Raises:
-            ProbeFusionError: As for `read_video`; also if the gallery cannot be read.
+            EmbedderMismatchError, FuserMismatchError: If the gallery is of another embedder or fuser; no frame is
+                read then.
+            MissingFileError: If there is no gallery at the address.
+            ProbeFusionError: As for `read_video`; also if the gallery cannot be read, at once or while it runs.
         """
         return watch_source(
             self._models,

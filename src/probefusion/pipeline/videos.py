@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,15 @@ import numpy as np
 
 from probefusion.errors import ConfigError
 from probefusion.pipeline.merge import SeenPerson
+from probefusion.pipeline.video_gallery import GallerySource, known_people
 
 if TYPE_CHECKING:
     from probefusion.faces.frames import VideoReader
     from probefusion.fusion import Fuser
-    from probefusion.gallery import Stills
     from probefusion.pipeline.chosen_models import Models
     from probefusion.video import Clip, VideoEvent, VideoSettings
 
-__all__ = ["Extract", "VideoSource", "read_gallery", "read_video", "seen_most", "watch_source"]
+__all__ = ["Extract", "VideoSource", "read_video", "seen_most", "watch_source"]
 
 VideoSource: TypeAlias = "str | Path | VideoReader"
 """A file, `webcam:0`, the address of a stream, or an opened video."""
@@ -51,6 +51,7 @@ def read_video(
     source: VideoSource,
     *,
     fuser: Fuser | None = None,
+    gallery: GallerySource = None,
     settings: VideoSettings | None,
     extract: Extract | None,
     progress: Callable[[int, int | None], None] | None,
@@ -61,13 +62,17 @@ def read_video(
     from probefusion.video import process_video
 
     detector = models.detector
-    with _opened(source, extract, models.num_threads) as reader:
+    with (
+        _opened(source, extract, models.num_threads) as reader,
+        known_people(models, gallery, fuser) as (known, chosen),
+    ):
         return process_video(
             reader,
             detector,
             models.embedder,
-            models.fuser_of_new_images(fuser),
+            chosen,
             settings or _default_settings(models),
+            stills=known,
             quality=models.judge(kept=False, made_by=None if fuser is None else fuser.fingerprint),
             progress=progress,
             should_stop=should_stop,
@@ -75,47 +80,30 @@ def read_video(
         )
 
 
-def read_gallery(models: Models, paths: str | Path | Sequence[str | Path]) -> Stills:
-    """Does what `Pipeline.read_gallery` promises, with these models."""
-    from probefusion.gallery import read_stills
-
-    detector = models.detector
-    fuser = models.fuser_of_new_images()
-    quality = models.judge(kept=False)
-    return read_stills(paths, models.embedder, detector, fuser, quality=quality)
-
-
 def watch_source(
     models: Models,
     source: VideoSource,
     *,
-    gallery: Stills | str | Path | Sequence[str | Path] | None,
+    gallery: GallerySource,
     settings: VideoSettings | None,
     extract: Extract | None,
     should_stop: Callable[[], bool] | None,
     options: dict[str, Any],
 ) -> Iterator[VideoEvent]:
     """Does what `Pipeline.watch` promises, with these models."""
-    from probefusion.gallery import Stills
     from probefusion.video import watch_video
 
     detector = models.detector
     with ExitStack() as opening:
         reader = opening.enter_context(_opened(source, extract, models.num_threads))
-        fuser = models.fuser_of_new_images()
-        stills: Stills | None
-        stills = (
-            gallery
-            if gallery is None or isinstance(gallery, Stills)
-            else read_gallery(models, gallery)
-        )
+        known, fuser = opening.enter_context(known_people(models, gallery))
         events = watch_video(
             reader,
             detector,
             models.embedder,
             fuser,
             settings or _default_settings(models),
-            stills=stills,
+            stills=known,
             quality=models.judge(kept=False),
             should_stop=should_stop,
             **options,
@@ -189,4 +177,5 @@ def seen_most(clip: Clip) -> SeenPerson:
         alone=np.concatenate([part["own_template"] for part in rows]).astype(np.float32),
         sources=tuple(f"{name}#t={moment:.3f}" for moment in times),
         sample=person.sample(name),
+        images=person.images,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from probefusion.files import replace_file
+from probefusion.gallery import Candidate, Match
 from probefusion.reports.charts import dots_chart, growth_chart, time_label, timeline
 from probefusion.reports.shell import page_parts, safe
 from probefusion.reports.weight_colours import WeightColours
@@ -106,20 +107,31 @@ def _verdict(item: Explanation) -> tuple[str | None, str]:
     match = item.match
     if match is None:
         return None, "No gallery was given: similarities are those to the fused template itself."
-    best = match.candidates[0]
+    best = match.best
+    if best is None:
+        return (
+            None,
+            "Nobody was in the gallery: similarities are those to the fused template itself.",
+        )
     if match.threshold is None:
+        why = None if match.result is None else match.result.why_none
         return None, (
-            f"Most similar gallery entry: {best.name}, {best.similarity:.3f}; no threshold is known for "
-            f"this fuser."
+            f"Most similar gallery entry: {best.name}, {best.similarity:.3f}; "
+            f"{f'no threshold: {why}' if why else 'no threshold is known for this fuser'}."
         )
     rate = f" (false match rate {match.false_match_rate:g})" if match.false_match_rate else ""
-    others = ", ".join(f"{other.name} {other.similarity:.3f}" for other in match.candidates[1:4])
+    others = ", ".join(f"{other.name} {other.similarity:.3f}" for other in _others(match))
     end = f" {match.threshold:.3f}{rate}.{f' Next: {others}.' if others else ''}"
     if match.is_match:
         return best.name, f", similarity {best.similarity:.3f}, threshold{end}"
     return None, (
         f"No match: the most similar gallery entry is {best.name} with {best.similarity:.3f}, below{end}"
     )
+
+
+def _others(match: Match) -> list[Candidate]:
+    """The three most similar ones beside the best."""
+    return [other for other in match.candidates[:4] if other is not match.best][:3]
 
 
 def _why(item: Explanation, num_thumbnails: int) -> str:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from probefusion.faces.frames import VideoFacts
 from probefusion.fusion import Fuser
+from probefusion.gallery import Match
 from probefusion.screening import Screening, screen
 from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
 from probefusion.video.record import GrowthPoint
@@ -60,10 +61,18 @@ class Person:
     Args:
         tracks: The tracks, at least one.
         fuser: The fuser that made their states.
+        source: Name of the video.
+
+    Attributes:
+        source: Name of the video.
+        match: What the search for it among known people gave; None where none were given, and for people who
+            were merged afterwards.
     """
 
-    def __init__(self, tracks: Sequence[Track], fuser: Fuser) -> None:
+    def __init__(self, tracks: Sequence[Track], fuser: Fuser, source: str = "") -> None:
         self.tracks = tuple(sorted(tracks, key=lambda track: track.segments[0].first_frame))
+        self.source = source
+        self.match: Match | None = None
         self._fuser = fuser
         self._state: FusionState | None = None
         self._template: Template | None = None
@@ -120,6 +129,19 @@ class Person:
             blocks = [rows["frame"] for track in self.tracks for rows in track.blocks()]
             self._frames = np.concatenate(blocks)
         return self._frames
+
+    @property
+    def images(self) -> EmbeddingSet | None:
+        """All its images, as `SOURCE#t=1.234`, in the order of its tracks; read from the temporary file each time.
+
+        A gallery keeps them when the person is enrolled. None where they would not give the state again: if a track
+        has more than 1,024 images, or the fuser is not exact; then there is only the state.
+        """
+        if not self._fuser.is_exact:
+            return None
+        found = [track.images(self.source) for track in self.tracks]
+        kept = [images for images in found if images is not None]
+        return EmbeddingSet.concatenate(kept) if len(kept) == len(found) else None
 
     def sample(self, source: str) -> EmbeddingSet:
         """Some of its images, up to 127 of each track and evenly spread, in the order of its tracks.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from probefusion.fusion import Fuser
@@ -45,7 +45,7 @@ class VideoEvent:
         kind: "appeared", "updated" or "left", see `watch_video`.
         time: Seconds since the start when it was found out; never less than that of the event before.
         person: The person at that time.
-        match: The search of the gallery with its template, or None without a gallery.
+        match: The search of stills or gallery with its template, or None without them.
     """
 
     kind: EventKind
@@ -85,10 +85,18 @@ class EventLog:
         if self._in_sight.pop(track, None) is not None:
             self._add("left", track, time)
 
-    def take(self) -> list[VideoEvent]:
-        """The events since the last call, in order."""
+    def take(self) -> Iterator[VideoEvent]:
+        """The events since the last call, in order.
+
+        Each is searched for when it is asked for, so that a gallery which learnt somebody from the event before
+        knows that person.
+        """
         taken, self._events = self._events, []
-        return taken
+        for event in taken:
+            if self._search is None:
+                yield event
+            else:
+                yield replace(event, match=self._search(event.person.template))
 
     def _add(self, kind: EventKind, track: Track, time: float) -> None:
         state = track.state_so_far()
@@ -101,5 +109,4 @@ class EventLog:
             template=template,
             state=state,
         )
-        match = None if self._search is None else self._search(template)
-        self._events.append(VideoEvent(kind=kind, time=time, person=person, match=match))
+        self._events.append(VideoEvent(kind=kind, time=time, person=person))

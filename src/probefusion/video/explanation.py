@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser, MeanFuser
-from probefusion.gallery import Match, Stills, search_stills
+from probefusion.gallery import Match
 from probefusion.screening import Screening
 from probefusion.types import FloatArray
 from probefusion.video.clip import Clip, Person
+from probefusion.video.known_people import KnownPeople, best_vectors, searcher
 from probefusion.video.thumbnails import Thumbnail
 
 __all__ = [
@@ -113,7 +114,7 @@ class Explanation:
 
 def explain_clip(
     clip: Clip,
-    stills: Stills | None = None,
+    stills: KnownPeople | None = None,
     *,
     false_match_rate: float = 1e-3,
     threshold: float | None = None,
@@ -123,25 +124,22 @@ def explain_clip(
 
     Args:
         clip: The clip, not closed.
-        stills: The gallery, or None.
-        false_match_rate: As for `search_stills`.
-        threshold: As for `search_stills`.
+        stills: Stills, or a `Gallery`; None searches nobody.
+        false_match_rate: As for `probefusion.video.watch_video`.
+        threshold: As for `probefusion.video.watch_video`.
         screening: Whether to look if the images of each are of one person.
 
     Returns:
         One explanation for each of the clip's people, in their order.
     """
     found = []
+    search = None
+    if stills is not None:
+        search = searcher(
+            stills, clip.fuser, false_match_rate=false_match_rate, threshold=threshold
+        )
     for person in clip.people:
-        match = None
-        if stills is not None:
-            match = search_stills(
-                person.template,
-                stills,
-                clip.fuser,
-                false_match_rate=false_match_rate,
-                threshold=threshold,
-            )
+        match = None if search is None else search(person.template)
         screened = person.screen(clip.facts.source) if screening else None
         found.append(explain_person(person, clip.fuser, stills, match, screened))
     return found
@@ -155,8 +153,8 @@ def doubtful_names(explanations: Sequence[Explanation]) -> list[str]:
     """
     named: dict[str, list[Person]] = {}
     for item in explanations:
-        if item.match is not None and item.match.is_match:
-            named.setdefault(item.match.candidates[0].name, []).append(item.person)
+        if item.match is not None and item.match.name is not None:
+            named.setdefault(item.match.name, []).append(item.person)
     return [
         f"tracks {one.number} and {other.number} were seen in one frame, and both match {in_one_line(name)}: one of "
         f"them is somebody else"
@@ -169,7 +167,7 @@ def doubtful_names(explanations: Sequence[Explanation]) -> list[str]:
 def explain_person(
     person: Person,
     fuser: Fuser,
-    stills: Stills | None = None,
+    stills: KnownPeople | None = None,
     match: Match | None = None,
     screening: Screening | None = None,
 ) -> Explanation:
@@ -178,7 +176,7 @@ def explain_person(
     Args:
         person: The person.
         fuser: The fuser of the video.
-        stills: The gallery, or None.
+        stills: Stills or `Gallery` that was searched, or None.
         match: The search of the gallery, where there is one.
         screening: What was said of its images; None if nobody was to look.
     """
@@ -186,9 +184,9 @@ def explain_person(
     mean_template = _MEAN.finish(person.mean_state).vector
     name, target, mean_target = None, template, mean_template
     if stills is not None and match is not None and match.is_match is not False:
-        name = match.candidates[0].name
-        entry = stills.names.index(name)
-        target, mean_target = stills.vectors[entry], stills.mean_vectors[entry]
+        vectors = best_vectors(stills, match)
+        if vectors is not None and match.best is not None:
+            name, (target, mean_target) = match.best.name, vectors
     times, similarities, weights = [], [], []
     for rows, block_weights in person.blocks():
         times.append(rows["time"])

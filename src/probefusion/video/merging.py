@@ -71,7 +71,8 @@ def merge_people(
                 left[kept], left[gone], float(similarities[first, second]), threshold, "merge"
             )
         )
-        merged = Person([*left[kept].tracks, *left[gone].tracks], fuser)
+        tracks = [*left[kept].tracks, *left[gone].tracks]
+        merged = Person(tracks, fuser, left[kept].source)
         left[kept] = merged
         vectors[kept] = merged.template.vector
         apart[kept] |= apart[gone]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +15,12 @@ from probefusion.faces import Detector, Face, align_face
 from probefusion.faces.frames import VideoFrame, VideoReader
 from probefusion.faces.turned_frames import FrameSearch
 from probefusion.fusion import Fuser
-from probefusion.gallery import Match, Stills, search_stills
+from probefusion.gallery import Match
 from probefusion.types import Template
 from probefusion.video.clip import Clip, Counts, Person
 from probefusion.video.events import EventLog, VideoEvent
 from probefusion.video.identities import IdentityThresholds, TrackAssigner
+from probefusion.video.known_people import KnownPeople, check_known, searcher
 from probefusion.video.motion import MotionTracker
 from probefusion.video.row_file import RowFile
 from probefusion.video.sighting import Sighting
@@ -82,7 +82,7 @@ def watch_video(
     fuser: Fuser,
     settings: VideoSettings | None = None,
     *,
-    stills: Stills | None = None,
+    stills: KnownPeople | None = None,
     false_match_rate: float = 1e-3,
     threshold: float | None = None,
     quality: CropQuality | None = None,
@@ -120,10 +120,11 @@ def watch_video(
         embedder: As for `process_video`.
         fuser: As for `process_video`.
         settings: How; None takes the defaults.
-        stills: A gallery to search for the person of each event, made with the same embedder and fuser,
-            or None.
-        false_match_rate: As for `search_stills`.
-        threshold: As for `search_stills`.
+        stills: Whom to look for at each event, or None: stills made with the same embedder and fuser, or a
+            `Gallery`, in which somebody who was enrolled after one event is found at the next. Left open.
+        false_match_rate: Rate of false matches per comparison to decide at: by the fuser's calibrated
+            threshold for stills, in a `Gallery` by that for the two templates (`fmr` of `Gallery.search`).
+        threshold: A similarity to decide at instead, or None.
         quality: As for `process_video`.
         progress: Called with the number of frames read, and in all where that is known.
         should_stop: Asked after each frame; when it says so, the people in sight leave and the events end.
@@ -134,9 +135,11 @@ def watch_video(
 
     Raises:
         FileFormatError: While iterating, if no frame could be decoded.
-        ProbeFusionError: If embedder and fuser do not fit (while iterating).
+        EmbedderMismatchError, FuserMismatchError: At once, if the `Gallery` is of another embedder or fuser.
+        ProbeFusionError: If embedder and fuser do not fit, or the `Gallery` cannot be read (while iterating).
     """
-    search = _search(fuser, stills, false_match_rate, threshold)
+    check_known(stills, embedder, fuser)
+    search = _search(stills, fuser, false_match_rate, threshold)
     log = EventLog(fuser, (settings or VideoSettings()).min_images, search)
     run = _Run(reader, embedder, fuser, settings, quality=quality, log=log)
     return run.events(detector, progress, should_stop)
@@ -153,7 +156,7 @@ def process_video(
     progress: Callable[[int, int | None], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     on_event: Callable[[VideoEvent], None] | None = None,
-    stills: Stills | None = None,
+    stills: KnownPeople | None = None,
     false_match_rate: float = 1e-3,
     threshold: float | None = None,
 ) -> Clip:
@@ -173,9 +176,10 @@ def process_video(
         progress: Called with the number of frames read, and in all where that is known.
         should_stop: Asked after each frame; when it says so, what was read is finished and given.
         on_event: Called with each event as `watch_video` gives it, while the video runs, or None.
-        stills: A gallery to search for the person of each event, or None. The clip itself is not searched.
-        false_match_rate: As for `search_stills`, for events.
-        threshold: As for `search_stills`, for events.
+        stills: Whom to look for at each event, and in the end for each person (`Person.match`): as for
+            `watch_video`.
+        false_match_rate: As for `watch_video`.
+        threshold: As for `watch_video`.
 
     Returns:
         The clip; close it when done.
@@ -183,13 +187,16 @@ def process_video(
     Raises:
         FileFormatError: If no frame could be decoded.
         EmptySetError: If no person was found; says what became of the faces.
-        ProbeFusionError: If embedder and fuser do not fit.
+        EmbedderMismatchError, FuserMismatchError: If the `Gallery` is of another embedder or fuser; no frame is
+            read then.
+        ProbeFusionError: If embedder and fuser do not fit, or the `Gallery` cannot be read.
     """
     settings = settings or VideoSettings()
+    check_known(stills, embedder, fuser)
+    search = _search(stills, fuser, false_match_rate, threshold)
     begin = time.monotonic()
     log = None
     if on_event is not None:
-        search = _search(fuser, stills, false_match_rate, threshold)
         log = EventLog(fuser, settings.min_images, search)
     row_file = RowFile()
     try:
@@ -198,6 +205,8 @@ def process_video(
             if on_event is not None:
                 on_event(event)
         people = run.people()
+        for person in people:
+            person.match = None if search is None else search(person.template)
     except BaseException:
         row_file.close()
         raise
@@ -224,17 +233,11 @@ def process_video(
 
 
 def _search(
-    fuser: Fuser, stills: Stills | None, false_match_rate: float, threshold: float | None
+    known: KnownPeople | None, fuser: Fuser, false_match_rate: float, threshold: float | None
 ) -> Callable[[Template], Match] | None:
-    if stills is None:
+    if known is None:
         return None
-    return partial(
-        search_stills,
-        stills=stills,
-        fuser=fuser,
-        false_match_rate=false_match_rate,
-        threshold=threshold,
-    )
+    return searcher(known, fuser, false_match_rate=false_match_rate, threshold=threshold)
 
 
 class _Run:
@@ -305,11 +308,11 @@ class _Run:
                 self.counts.tracks_too_short += 1
                 self.counts.images_in_short_tracks += track.num_images
             else:
-                people.append(Person([track], self._fuser))
+                people.append(Person([track], self._fuser, self._reader.facts.source))
         return sorted(people, key=lambda person: (-person.num_images, person.number))
 
-    def _told(self) -> list[VideoEvent]:
-        return [] if self._log is None else self._log.take()
+    def _told(self) -> Iterable[VideoEvent]:
+        return () if self._log is None else self._log.take()
 
     def _take(self, frame: VideoFrame, search: FrameSearch) -> None:
         """Finds the faces of a frame; goes on with them once enough are together."""

@@ -16,11 +16,14 @@ import numpy.typing as npt
 from probefusion.fusion import MeanFuser
 from probefusion.types import EmbeddingSet, FusionState
 from probefusion.video.row_file import Place, RowFile
-from probefusion.video.sample import ImageSample
+from probefusion.video.sample import ImageSample, images_of, images_to_bytes
 from probefusion.video.sighting import Sighting
 from probefusion.video.thumbnails import Thumbnail, ThumbnailShelf
 
-__all__ = ["GrowthPoint", "TrackRecord"]
+__all__ = ["MOST_IMAGES", "GrowthPoint", "TrackRecord"]
+
+MOST_IMAGES = 1024
+"""Embeddings of a track are kept for no more images than this; of a longer track none are, only its state."""
 
 _ROWS_IN_MEMORY = 512
 _MEAN = MeanFuser()
@@ -60,6 +63,8 @@ class TrackRecord:
         self._thumbnail_places: list[Place] = []
         self._sample = ImageSample()
         self._sample_place: Place = (0, 0)
+        self._image_places: list[Place] = []
+        self._num_images = 0
 
     def add(
         self,
@@ -79,7 +84,11 @@ class TrackRecord:
         mean_state = _MEAN.encode(images)
         self._mean_state = mean_state if self._mean_state is None else self._mean_state + mean_state
         self._keep_rows(sightings, shares)
-        self._sample.offer(images, [sighting.time for sighting in sightings])
+        times = [sighting.time for sighting in sightings]
+        self._sample.offer(images, times)
+        self._num_images += len(images)
+        if self._num_images <= MOST_IMAGES:
+            self._image_places.append(self._file.append(images_to_bytes(images, times)))
         for sighting, share, weight in zip(sightings, shares, weights, strict=True):
             self._shelf.offer(
                 sighting.crop,
@@ -129,6 +138,14 @@ class TrackRecord:
     def sample(self, source: str) -> EmbeddingSet | None:
         """Some of the images, named as of this video; to be asked when closed. None if there are none."""
         return ImageSample.read(self._file.read(self._sample_place), source)
+
+    def images(self, source: str) -> EmbeddingSet | None:
+        """All images in order of time, named as of this video; None if there are none, or above `MOST_IMAGES`."""
+        if not 0 < self._num_images <= MOST_IMAGES:
+            return None
+        return EmbeddingSet.concatenate(
+            images_of(self._file.read(place), source) for place in self._image_places
+        )
 
     def blocks(self) -> Iterator[npt.NDArray[Any]]:
         """The rows of the images in order of time; to be asked when closed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from typing import TypeAlias
 
+from probefusion.errors import InvalidInputError
+
 __all__ = ["Place", "RowFile"]
 
 Place: TypeAlias = tuple[int, int]
@@ -30,7 +32,15 @@ class RowFile:
         return place
 
     def read(self, place: Place) -> bytes:
-        """The piece at a place that `append` gave."""
+        """The piece at a place that `append` gave.
+
+        Raises:
+            InvalidInputError: If the file was closed.
+        """
+        if self._file.closed:
+            raise InvalidInputError(
+                "clip: it was closed, and the images of its people are gone. Use them before it is closed."
+            )
         self._file.seek(place[0])
         return self._file.read(place[1])
 

@@ -1,4 +1,4 @@
-"""Some of a track's images, evenly spread over its time, to look whether they are of one person."""
+"""Images of a track in bytes: some, evenly spread, to look whether they are of one person; or all, to be kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from probefusion.types import EmbeddingSet
 
-__all__ = ["ImageSample"]
+__all__ = ["ImageSample", "images_of", "images_to_bytes"]
 
 _MOST = 64
 """Twice as many images as this are never kept; where they would be, every second one is let go."""
@@ -45,18 +45,9 @@ class ImageSample:
         """The images as they go to a file; b"" if there are none."""
         if not self._kept:
             return b""
-        images = EmbeddingSet.concatenate(image for _, image in self._kept)
-        columns: dict[str, Any] = {
-            "embeddings": images.embeddings,
-            "style": images.style,
-            "quality": images.quality,
-            "times": self._times,
-            "norms_known": images.norms_known,
-            "embedder": images.embedder or "",
-        }
-        stream = io.BytesIO()
-        np.savez(stream, **{name: value for name, value in columns.items() if value is not None})
-        return stream.getvalue()
+        return images_to_bytes(
+            EmbeddingSet.concatenate(image for _, image in self._kept), self._times
+        )
 
     @staticmethod
     def read(data: bytes, source: str) -> EmbeddingSet | None:
@@ -66,14 +57,37 @@ class ImageSample:
             data: The bytes.
             source: Name of the video.
         """
-        if not data:
-            return None
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            columns = {name: arrays[name] for name in ("style", "quality") if name in arrays}
-            return EmbeddingSet(
-                embeddings=arrays["embeddings"],
-                embedder=str(arrays["embedder"]) or None,
-                norms_known=bool(arrays["norms_known"]),
-                sources=np.array([f"{source}#t={time:.3f}" for time in arrays["times"]]),
-                **columns,
-            )
+        return images_of(data, source) if data else None
+
+
+def images_to_bytes(images: EmbeddingSet, times: Sequence[float]) -> bytes:
+    """Images of a video as they go to a file.
+
+    Args:
+        images: The n images.
+        times: When each was seen, in seconds.
+    """
+    columns: dict[str, Any] = {
+        "embeddings": images.embeddings,
+        "style": images.style,
+        "quality": images.quality,
+        "times": times,
+        "norms_known": images.norms_known,
+        "embedder": images.embedder or "",
+    }
+    stream = io.BytesIO()
+    np.savez(stream, **{name: value for name, value in columns.items() if value is not None})
+    return stream.getvalue()
+
+
+def images_of(data: bytes, source: str) -> EmbeddingSet:
+    """What `images_to_bytes` gave, with names as `SOURCE#t=1.234`."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        columns = {name: arrays[name] for name in ("style", "quality") if name in arrays}
+        return EmbeddingSet(
+            embeddings=arrays["embeddings"],
+            embedder=str(arrays["embedder"]) or None,
+            norms_known=bool(arrays["norms_known"]),
+            sources=np.array([f"{source}#t={time:.3f}" for time in arrays["times"]]),
+            **columns,
+        )

@@ -179,6 +179,11 @@ class Track:
         self.close()
         return self._kept().sample(source)
 
+    def images(self, source: str) -> EmbeddingSet | None:
+        """All its images, as `SOURCE#t=1.234`; closes the track. None of a track of more than 1,024 images."""
+        self.close()
+        return self._kept().images(source)
+
     def blocks(self) -> Iterator[npt.NDArray[Any]]:
         """The rows of its images in order of time, some hundred at a time; closes the track.
 

@@ -15,7 +15,8 @@ from probefusion.gallery.audit_check import verify_chain
 from probefusion.gallery.master_key import write_master_key
 
 PEOPLE = MadeUp()
-ROUNDS = 8
+ROUNDS = int(os.environ.get("PROBEFUSION_KILL_ROUNDS", "8"))
+"""Writers that are killed in one gallery; a long run names more."""
 
 _WRITER = """
 import sys
@@ -36,12 +37,14 @@ with Gallery(sys.argv[1], num_threads=1) as gallery:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is of POSIX")
-@pytest.mark.parametrize("is_encrypted", [False, True])
-def test_no_acknowledged_change_is_lost_when_writers_are_killed(tmp_path, is_encrypted):
-    path = tmp_path / "people.db"
+@pytest.mark.parametrize("place", ["sqlite", "sqlite, encrypted", "postgres"])
+def test_no_acknowledged_change_is_lost_when_writers_are_killed(tmp_path, request, place):
+    path: object = tmp_path / "people.db"
+    if place == "postgres":
+        path = request.getfixturevalue("postgres_server").new_database()
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
     master = None
-    if is_encrypted:
+    if place == "sqlite, encrypted":
         master = write_master_key(tmp_path / "master.key")
         environment["PROBEFUSION_MASTER_KEY"] = master.secret.hex()
     with Gallery(path, fuser="mean", keys=master) as gallery:

@@ -44,7 +44,7 @@ def told(track_settings, faces):
             assigner.expire(sighting.time)
             assigner.place(name, sighting)
         assigner.finish()
-        return log.take()
+        return list(log.take())
 
     return run
 
