@@ -11,6 +11,7 @@ def add_parser(commands: Any) -> None:
     """Declares the commands."""
     from probefusion.cli import (
         gallery_erasing,
+        gallery_exchange,
         gallery_held,
         gallery_looking,
         gallery_marks,
@@ -32,5 +33,6 @@ def add_parser(commands: Any) -> None:
         gallery_models,
         gallery_erasing,
         gallery_safety,
+        gallery_exchange,
     ):
         module.add_parsers(below)
