@@ -113,7 +113,7 @@ def test_twins_in_unicode_are_one_person(command, library):
 
 
 def test_a_server_does_as_a_file_does(command, postgres_server, tmp_path):
-    address, output = f"{postgres_server}", tmp_path / "all.npz"
+    address, output = postgres_server.new_database(), tmp_path / "all.npz"
     fill(address, collection="admin")
     on = ["--collection", "admin"]
     assert command("gallery", "list", address, *on)[1].split() == ["ann", "bob", "cid"]

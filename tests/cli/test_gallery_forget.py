@@ -29,7 +29,7 @@ def test_an_open_reader_makes_it_pending_and_finish_completes_it(command, librar
     try:
         code, out, err = command("gallery", "forget", library, "ann", "--yes", "--json")
         facts = json.loads(out)
-        assert (code, facts["status"], facts["finished"]) == (3, "pending", None)
+        assert (code, facts["status"], facts["finished"]) == (3, "pending", "")
         assert facts["remaining"]
         assert "receipts GALLERY --finish" in err
         assert command("gallery", "receipts", library, "--pending")[0] == 3

@@ -185,7 +185,7 @@ def import_people(
             f"{embedder_name(export.embedder)}. Import it into another gallery or --collection."
         )
     _check_states(export, None if model is None else model.fuser)
-    known = [name for name in names if name in there]
+    known = sorted(name for name in names if name in there)
     if known and not skip_existing:
         raise OutputExistsError(
             f"export: {len(known)} of {len(names)} people are in {gallery.collection!r} already, as {known[0]!r}; "
