@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from probefusion.errors import (
-    ConfigError,
     FileFormatError,
     FuserMismatchError,
     IntegrityError,
@@ -30,8 +29,9 @@ from probefusion.gallery.edits import (
     value_of_person,
 )
 from probefusion.gallery.features import Kept, to_bytes
-from probefusion.gallery.kept_parts import KeptParts, has_images, is_forgotten
-from probefusion.gallery.models import Fusers, embedder_name, source_of
+from probefusion.gallery.kept_parts import KeptParts, is_forgotten
+from probefusion.gallery.may_serve import check_may_serve
+from probefusion.gallery.models import Fusers, source_of
 from probefusion.gallery.records import (
     ChangeRow,
     ContributionKind,
@@ -228,32 +228,15 @@ class Changing:
             self.put_person(replace(first, ignored=True))
 
     def check_may_serve(self, model: ModelRow) -> None:
-        """Refuses to let a model serve that cannot find everybody.
-
-        Raises:
-            ConfigError: If contributions are missing in it, or templates of people.
-            FuserMismatchError: If its fuser is not here.
-        """
-        fuser = self._fusers.of(model)
-        missing: list[str] = []
-        stale = 0
-        for person in self.writer.people():
-            missing += self._parts.missing_of_person(self.writer, person.id, model, fuser)
-            stored = self.writer.vector(model.id, person.id)
-            if stored is None or stored.vector is None:
-                stale += not is_forgotten(self._sealer, person.key_id) and any(
-                    has_images(self.writer, row) for row in self.writer.contributions(person.id)
-                )
-        if missing:
-            raise ConfigError(
-                f"{self.action}: {len(missing)} contributions have nothing of {embedder_name(model.embedder)} by "
-                f"{model.fuser} (first: {missing[0]}). Add it: re_embed, then re_fuse; missing({model.id!r}) lists "
-                f"them."
-            )
-        if stale:
-            raise ConfigError(
-                f"{self.action}: {stale} people have no template by {model.id} yet. Call re_fuse({model.id!r})."
-            )
+        """Refuses to let a model serve that cannot find everybody, see `may_serve`."""
+        check_may_serve(
+            self.writer,
+            model,
+            self._fusers.of(model),
+            parts=self._parts,
+            sealer=self._sealer,
+            action=self.action,
+        )
 
     def set_status(self, model_id: str, status: ModelStatus) -> None:
         """Changes what a model is used for."""
