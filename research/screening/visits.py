@@ -9,6 +9,8 @@ another enrolled person: of the person, of another enrolled one, and of somebody
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 
 from probefusion.files import bundled_folder
@@ -23,6 +25,7 @@ FIRST_VISIT = 16
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     data = np.load(bundled_folder() / "demo_probes.npz")
     embedder = str(data["embedder"])
     count = len(data["probe_subjects"])

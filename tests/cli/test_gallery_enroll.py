@@ -170,7 +170,7 @@ def test_sums_alone_can_be_kept(command, people, crops, library) -> None:
     ("name", "words"),
     [
         ("", "expected 1 to 1024 bytes"),
-        ("a\nb", "printable characters, got U+000A"),
+        ("a\nb", "characters that can be printed and seen, got U+000A"),
         ("x" * 10_000_000, "10,000,000 characters"),
     ],
 )
