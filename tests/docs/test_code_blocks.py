@@ -49,6 +49,7 @@ UNRUN: dict[tuple[str, str], int] = {
     ("docs/results/eight-bits.md", "hours"): 1,
     ("docs/results/embedder.md", "hours"): 2,
     ("docs/results/gallery-search.md", "hours"): 1,
+    ("docs/results/killed-writers.md", "hours"): 1,
     ("docs/results/other-degradation.md", "hours"): 1,
     ("docs/results/parity.md", "hours"): 1,
     ("docs/results/real-faces.md", "licensed"): 1,
