@@ -25,7 +25,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "verify",
         help="tell whether images are of a named person of a gallery",
-        description="Fuses the images and compares them with one person of the gallery.",
+        description="Fuses the images and compares them with one person of the gallery. The exit code says whether the "
+        "comparison was made, not whether it is a match: that is in the decision, and in is_match of --json.",
     )
     add_gallery_options(parser, changes=False)
     parser.add_argument("name", metavar="NAME", help="name of the person")

@@ -11,14 +11,16 @@ from probefusion.fusion import Fuser
 from probefusion.gallery.changing import Changing
 from probefusion.gallery.core import GalleryCore, check_new_name, utc
 from probefusion.gallery.features import Kept, as_kept
-from probefusion.gallery.guard import doubt_of_nobody, doubts_about, doubts_within
+from probefusion.gallery.guard import doubt_of_new, doubt_of_nobody, doubts_about, doubts_within
 from probefusion.gallery.lineage import merges
 from probefusion.gallery.material import Material
 from probefusion.gallery.models import check_fits_model, model_to_add_to, serving
+from probefusion.gallery.people_index import Found
 from probefusion.gallery.records import ContributionRow, ModelRow, PersonRow
 from probefusion.gallery.results import Added, ContributionView, Doubt, ImageView
 from probefusion.gallery.store import Reader
 from probefusion.gallery.sums import add_up
+from probefusion.screening.known import expectation_for
 from probefusion.types import EmbeddingSet, FusionState
 
 __all__ = ["Enrolling"]
@@ -40,7 +42,8 @@ class Enrolling(GalleryCore):
             time: When they were taken; None takes the clock.
 
         Returns:
-            What was added; its doubts say if the images seem to be of several people.
+            What was added; its doubts say if the images seem to be of several people, or of somebody who is there
+            under another name.
 
         Raises:
             OutputExistsError: If somebody of that name is there.
@@ -51,6 +54,7 @@ class Enrolling(GalleryCore):
         name = check_new_name(name)
         material = self._material(what)
         kept = material.to_keep()
+        known = self._doubts_of_new(material)
         with self._changing("enroll") as change:
             if change.writer.person_named(name) is not None:
                 raise OutputExistsError(
@@ -67,7 +71,7 @@ class Enrolling(GalleryCore):
                 source=source,
                 time=utc(time),
             )
-            doubts = doubts_within(kept, fuser)
+            doubts = doubts_within(kept, fuser) + known
             revision = change.revision
         return self._told(
             added, name, added.num_images, revision, doubts=doubts, skipped=material.skipped
@@ -217,12 +221,31 @@ class Enrolling(GalleryCore):
     ) -> tuple[Doubt, ...]:
         found = self._index(model.id).look(fuser.finish(state).vector, top_k=2).found
         others = [each for each in found if each.person.id != person.id]
-        if not others:
-            return ()
-        with self._reading() as reader:
-            parts = self._parts.of_person(reader, others[0].person.id, model, fuser).parts
-        other = add_up(parts)
+        other = self._state_of(others[0], model, fuser) if others else None
         return () if other is None else doubt_of_nobody(state, other, others[0], fuser)
+
+    def _doubts_of_new(self, material: Material) -> tuple[Doubt, ...]:
+        with self._reading() as reader:
+            rows = reader.models()
+        if serving(rows) is None:
+            return ()
+        model = model_to_add_to(rows, material)
+        fuser = self._fusers.of(model)
+        kept = as_kept(material.to_keep())
+        if isinstance(kept, EmbeddingSet):
+            fuser.check_fits(kept)
+        if fuser.embedder is None or expectation_for(fuser.fingerprint) is None:
+            return ()  # what is usual was not measured with this embedder
+        state = kept if isinstance(kept, FusionState) else fuser.encode(kept)
+        look = self._index(model.id).look(fuser.finish(state).vector, top_k=1)
+        other = self._state_of(look.found[0], model, fuser) if look.found else None
+        if other is None:
+            return ()
+        return doubt_of_new(state, other, look.found[0], fuser, size=look.size)
+
+    def _state_of(self, found: Found, model: ModelRow, fuser: Fuser) -> FusionState | None:
+        with self._reading() as reader:
+            return add_up(self._parts.of_person(reader, found.person.id, model, fuser).parts)
 
     def _held_row(self, reader: Reader, contribution: str) -> ContributionRow:
         rows = {row.id: row for row in held_rows(reader)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from probefusion.fusion import Fuser
@@ -14,7 +16,14 @@ from probefusion.screening.expectation import Halves
 from probefusion.screening.known import expectation_for
 from probefusion.types import EmbeddingSet, FusionState
 
-__all__ = ["UNLIKE", "doubt_of_nobody", "doubts_about", "doubts_within", "unlikeness"]
+__all__ = [
+    "UNLIKE",
+    "doubt_of_new",
+    "doubt_of_nobody",
+    "doubts_about",
+    "doubts_within",
+    "unlikeness",
+]
 
 UNLIKE = 2.0
 """Score, a logarithm of odds for two people, from which on images are unlike the person: of right visits of 1 to 8 poor
@@ -76,6 +85,31 @@ def doubt_of_nobody(
         f"{found.similarity:.3f}, where {like[1]:.2f} is usual)"
     )
     return (Doubt(kind="closer to another person", reason=reason, other=found.person.id),)
+
+
+def doubt_of_new(
+    state: FusionState, other: FusionState, found: Found, fuser: Fuser, *, size: int
+) -> tuple[Doubt, ...]:
+    """Whether images of somebody who is said to be new are those of a person who is there under another name.
+
+    Among many people somebody is alike by chance; so the odds for one person must be larger than their number, by as
+    much as the odds for two people before a visit is held.
+
+    Args:
+        state: Of the images.
+        other: State of the person of the gallery who is closest to them.
+        found: That person.
+        fuser: Made both states; without known expectations there is no doubt.
+        size: How many people there are.
+    """
+    like = unlikeness(state, other, found.similarity, fuser)
+    if like is None or like[0] > -UNLIKE - math.log(max(size, 1)):
+        return ()
+    reason = (
+        f"{found.person.name} seems to be the same person (similarity {found.similarity:.3f}, where {like[1]:.2f} is "
+        f"usual). If so: merge them"
+    )
+    return (Doubt(kind="there under another name", reason=reason, other=found.person.id),)
 
 
 def unlikeness(

@@ -22,7 +22,9 @@ __all__ = [
     "Verification",
 ]
 
-DoubtKind: TypeAlias = Literal["closer to another person", "unlike the person", "several people"]
+DoubtKind: TypeAlias = Literal[
+    "closer to another person", "unlike the person", "several people", "there under another name"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
