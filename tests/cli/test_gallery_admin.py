@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -71,13 +72,16 @@ def test_an_audit_trail_that_was_cut_shows_by_its_anchor(command, library):
     assert command("gallery", "audit", library, "--anchor", "nonsense")[0] == 1
 
 
-def test_a_read_only_gallery_is_left_alone(command, tmp_path, library):
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="modes bind everybody but root"
+)
+def test_a_read_only_gallery_is_left_alone(command, library):
     before = library.read_bytes()
     library.chmod(0o400)
     try:
-        code, out, err = command("gallery", "rename", library, "nobody", "x")
+        code, out, err = command("gallery", "rename", library, "ann", "x")
         assert (code, out) == (1, "")
-        assert err.startswith("probefusion: error: ")
+        assert str(library) in err
     finally:
         library.chmod(0o600)
     assert library.read_bytes() == before

@@ -5,20 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options
+from probefusion.cli.fused_inputs import fuse_inputs
 from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
 from probefusion.cli.pipeline_options import (
-    extract_of,
     pipeline_of,
     report_skipped,
     report_usability,
     skipped_facts,
     usability_facts,
-    video_settings,
 )
 from probefusion.cli.strangers import (
     add_strangers_options,
@@ -28,7 +26,6 @@ from probefusion.cli.strangers import (
 )
 
 if TYPE_CHECKING:
-    from probefusion.cli.interrupt import Interruption
     from probefusion.pipeline import Fused, FusedPeople, ImageWeight
 
 __all__ = ["add_parser", "run"]
@@ -94,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     if options.people:
         return _run_people(options)
-    fused = _fuse(options)
+    fused = fuse_inputs(options, ending="what was read is fused")
     with replace_together():
         if options.state is not None:
             _save_state(fused, options)
@@ -157,33 +154,6 @@ def _check_people(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--{name}: is for one person, got --people beside it. Leave one out."
             )
-
-
-def _fuse(options: argparse.Namespace) -> Fused:
-    from probefusion.cli.interrupt import interruption
-    from probefusion.cli.phases import progress_by_unit
-    from probefusion.faces.frames import is_video
-
-    has_videos = any(is_video(path) for path in options.paths)
-    stopping: AbstractContextManager[Interruption | None] = nullcontext()
-    if has_videos:
-        stopping = interruption("what was read is fused", is_patient=False)
-    with stopping as stop, progress_by_unit(_TITLES) as show:
-
-        def progress(unit: str, done: int, total: int | None) -> None:
-            if stop is not None:
-                stop.is_patient = unit == "frames"  # before that there is nothing to be finished
-            show(unit, done, total)
-
-        return pipeline_of(options).fuse(
-            options.paths,
-            one_person=options.one_person,
-            settings=video_settings(options) if has_videos else None,
-            extract=extract_of(options) if has_videos else None,
-            progress=progress,
-            should_stop=stop,
-            strangers=options.strangers,
-        )
 
 
 def _save_state(fused: Fused, options: argparse.Namespace) -> None:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options
+from probefusion.cli.fused_inputs import fuse_inputs
 from probefusion.cli.options import add_embedding_options, positive
 from probefusion.cli.pipeline_options import (
-    extract_of,
-    pipeline_of,
     report_skipped,
     report_usability,
     skipped_facts,
     usability_facts,
-    video_settings,
 )
 from probefusion.cli.strangers import (
     add_strangers_options,
@@ -27,13 +24,10 @@ from probefusion.cli.strangers import (
 )
 
 if TYPE_CHECKING:
-    from probefusion.cli.interrupt import Interruption
     from probefusion.pipeline import Fused
     from probefusion.types import Template
 
 __all__ = ["add_input_options", "input_facts", "read_person", "source_of", "tell_input"]
-
-_TITLES = {"images": "embedding", "frames": "reading"}
 
 
 def add_input_options(parser: argparse.ArgumentParser, *, templates: bool = False) -> None:
@@ -65,33 +59,11 @@ def add_input_options(parser: argparse.ArgumentParser, *, templates: bool = Fals
 
 def read_person(options: argparse.Namespace) -> Fused | Template:
     """What the inputs hold: a template that was given, or all their images."""
-    from probefusion.cli.interrupt import interruption
-    from probefusion.cli.phases import progress_by_unit
-    from probefusion.faces.frames import is_video
     from probefusion.pipeline.sides import read_template
 
     if len(options.paths) == 1 and (given := read_template(options.paths[0])) is not None:
         return given
-    has_videos = any(is_video(path) for path in options.paths)
-    stopping: AbstractContextManager[Interruption | None] = nullcontext()
-    if has_videos:
-        stopping = interruption("what was read is used", is_patient=False)
-    with stopping as stop, progress_by_unit(_TITLES) as show:
-
-        def progress(unit: str, done: int, total: int | None) -> None:
-            if stop is not None:
-                stop.is_patient = unit == "frames"
-            show(unit, done, total)
-
-        return pipeline_of(options).fuse(
-            options.paths,
-            one_person=options.one_person,
-            settings=video_settings(options) if has_videos else None,
-            extract=extract_of(options) if has_videos else None,
-            progress=progress,
-            should_stop=stop,
-            strangers=options.strangers,
-        )
+    return fuse_inputs(options, ending="what was read is used")
 
 
 def source_of(options: argparse.Namespace) -> str:

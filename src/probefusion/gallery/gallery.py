@@ -19,8 +19,9 @@ class Gallery(
 ):
     """A collection of people, each a list of contributions, with one template each.
 
-    Templates get better with every visit; everything that was changed can be taken back exactly. Several processes and
-    threads may use one gallery at once: each sees what the others wrote.
+    Every visit adds to the template, and every change but forgetting can be taken back exactly (what `compact` put
+    together no longer image by image). Several processes and threads may use one gallery at once: each sees what the
+    others wrote.
 
     Args:
         address: Path of an SQLite file, or `postgresql://...`; made if it is not there.
