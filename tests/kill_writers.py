@@ -27,7 +27,7 @@ from gallery_writer import checksum_of  # noqa: E402
 from postgres_server import PostgresServer  # noqa: E402
 
 from probefusion.errors import MissingFileError, UnknownNameError  # noqa: E402
-from probefusion.gallery.stores import open_store  # noqa: E402
+from probefusion.gallery.stores.opening import open_store  # noqa: E402
 
 ROUNDS_EACH = 20
 """Rounds with one database; then a new one is begun, so that kills meet its making too."""

@@ -3,7 +3,7 @@
     python -m research.screening.visits
 
 Half of the 64 people are enrolled from 8 or 16 degraded images; visits of 1 to 8 other degraded images are said to be
-of them. Shares of visits that are unlike the person (`probefusion.gallery.guard`), and of those that are closer to
+of them. Shares of visits that are unlike the person (`probefusion.gallery.verbs.guard`), and of those closer to
 another enrolled person: of the person, of another enrolled one, and of somebody who is not enrolled.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from probefusion.files import bundled_folder
 from probefusion.fusion import Fuser
-from probefusion.gallery.guard import UNLIKE, unlikeness
+from probefusion.gallery.verbs.guard import UNLIKE, unlikeness
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_fuser
 

@@ -9,7 +9,7 @@ import pytest
 
 from probefusion.cli import main
 from probefusion.gallery import Gallery
-from probefusion.gallery.master_key import write_master_key
+from probefusion.gallery.keys.master_key import write_master_key
 from probefusion.types import EmbeddingSet
 
 pytest.importorskip("cryptography")

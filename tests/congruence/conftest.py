@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from probefusion.gallery.store import Store
-from probefusion.gallery.stores import open_store
+from probefusion.gallery.stores.opening import open_store
+from probefusion.gallery.stores.store import Store
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

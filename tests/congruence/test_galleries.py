@@ -10,8 +10,8 @@ import pytest
 from gallery_people import MadeUp, stored_bits
 from probefusion.errors import ConflictError
 from probefusion.gallery import Gallery
-from probefusion.gallery.audit_check import verify_chain
-from probefusion.gallery.master_key import MasterKey
+from probefusion.gallery.audit.trail_check import verify_chain
+from probefusion.gallery.keys.master_key import MasterKey
 
 PEOPLE = MadeUp()
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from gallery_rows import change, contribution, images, model, person, vector
 
-from probefusion.gallery.stores import open_store
+from probefusion.gallery.stores.opening import open_store
 
 NUM = 40
 ERASED = range(5, 35)

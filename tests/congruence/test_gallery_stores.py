@@ -8,7 +8,7 @@ import pytest
 from gallery_rows import TIME, change, contribution, enroll, images, model, person, vector
 
 from probefusion.errors import UnknownNameError
-from probefusion.gallery.records import LinkRow, ReceiptRow
+from probefusion.gallery.stores.records import LinkRow, ReceiptRow
 
 
 def test_collections_are_made_and_dropped(store) -> None:

@@ -9,8 +9,8 @@ import pytest
 from gallery_rows import change, contribution, enroll, images, model, person, vector
 
 from probefusion.errors import ConfigError, MissingFileError, UnknownNameError
-from probefusion.gallery.records import LinkRow, PersonRow, ReceiptRow
-from probefusion.gallery.stores import open_store
+from probefusion.gallery.stores.opening import open_store
+from probefusion.gallery.stores.records import LinkRow, PersonRow, ReceiptRow
 
 TWINS = ("Zo\u00eb", "Zoe\u0308")
 """One name to the eye, two to whoever compares code points."""

@@ -15,7 +15,7 @@ from gallery_rows import change, contribution, enroll, person, vector
 from gallery_writer import DIM, PEOPLE, additions
 
 from probefusion.errors import ConfigError, StoreBusyError
-from probefusion.gallery.stores import open_store
+from probefusion.gallery.stores.opening import open_store
 
 WRITER = Path(__file__).resolve().parents[1] / "support" / "gallery_writer.py"
 PROCESSES = 8

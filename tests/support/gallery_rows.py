@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from probefusion.gallery.records import (
+from probefusion.gallery.stores.records import (
     ChangeRow,
     ContributionRow,
     ImageRow,

@@ -13,8 +13,8 @@ import sys
 import numpy as np
 from gallery_rows import change, contribution, images, model, person, vector
 
-from probefusion.gallery.store import Reader, Store, Writer
-from probefusion.gallery.stores import open_store
+from probefusion.gallery.stores.opening import open_store
+from probefusion.gallery.stores.store import Reader, Store, Writer
 
 PEOPLE = 100
 DIM = 32

@@ -6,8 +6,8 @@ import os
 import sqlite3
 import sys
 
-from probefusion.gallery.keys import KeyStore
-from probefusion.gallery.master_key import MasterKey
+from probefusion.gallery.keys.master_key import MasterKey
+from probefusion.gallery.keys.wrapped_keys import KeyStore
 
 
 def say(text: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
 
 if TYPE_CHECKING:
-    from probefusion.gallery.records import ReceiptRow
+    from probefusion.gallery.stores.records import ReceiptRow
 
 __all__ = ["add_parsers"]
 

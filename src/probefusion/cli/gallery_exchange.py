@@ -66,7 +66,7 @@ def add_parsers(commands: Any) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from probefusion.gallery.exchange import export_people
+    from probefusion.gallery.exchange.exporting import export_people
 
     with open_gallery(options) as gallery:
         done = export_people(gallery, options.output, force=options.force)
@@ -86,7 +86,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from probefusion.gallery.exchange import import_people, read_export
+    from probefusion.gallery.exchange.exporting import import_people, read_export
 
     export = read_export(options.export)
     fuser = options.fuser or _fuser_of(export.fuser, options)

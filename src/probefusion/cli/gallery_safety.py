@@ -69,7 +69,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from probefusion.gallery.audit import Anchor
+    from probefusion.gallery.audit.trail import Anchor
     from probefusion.gallery.upkeep import verify_audit
 
     anchors = [Anchor.parse(text) for text in options.anchor]

@@ -18,8 +18,8 @@ from probefusion.cli.gallery_options import (
 from probefusion.cli.options import positive
 
 if TYPE_CHECKING:
-    from probefusion.gallery.explanation import MatchExplanation
     from probefusion.gallery.results import RankedPerson, SearchResult
+    from probefusion.gallery.verbs.explanation import MatchExplanation
 
 __all__ = ["add_parser", "add_rate_options", "ranked_facts", "rates_of", "run"]
 

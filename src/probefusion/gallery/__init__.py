@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from probefusion.gallery.stills import Candidate, Match, Stills, read_stills, search_stills
 
 if TYPE_CHECKING:
-    from probefusion.gallery.batched_search import BatchedSearch
     from probefusion.gallery.gallery import Gallery
-    from probefusion.gallery.hits import Hits
-    from probefusion.gallery.index import SearchIndex
-    from probefusion.gallery.master_key import MasterKey, read_master_key, write_master_key
+    from probefusion.gallery.index.batched_search import BatchedSearch
+    from probefusion.gallery.index.hits import Hits
+    from probefusion.gallery.index.search_index import SearchIndex
+    from probefusion.gallery.keys.master_key import MasterKey, read_master_key, write_master_key
 
 __all__ = [
     "BatchedSearch",
@@ -30,13 +30,13 @@ __all__ = [
 ]
 
 _LAZY = {
-    "BatchedSearch": "batched_search",
+    "BatchedSearch": "index.batched_search",
     "Gallery": "gallery",
-    "Hits": "hits",
-    "MasterKey": "master_key",
-    "SearchIndex": "index",
-    "read_master_key": "master_key",
-    "write_master_key": "master_key",
+    "Hits": "index.hits",
+    "MasterKey": "keys.master_key",
+    "SearchIndex": "index.search_index",
+    "read_master_key": "keys.master_key",
+    "write_master_key": "keys.master_key",
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from probefusion.errors import ConfigError, DtypeError, MissingFileError
 from probefusion.files.paths import brief
-from probefusion.gallery.master_key import MasterKey
+from probefusion.gallery.keys.master_key import MasterKey
 
 __all__ = ["check_count", "check_ids", "check_number", "check_opening", "check_time"]
 
@@ -41,7 +41,7 @@ def check_opening(*, kernel: object, calibration: object, timeout: object, keys:
     if not isinstance(keys, str | os.PathLike | MasterKey | None):
         raise DtypeError(
             f"keys: expected a MasterKey or the path of its file, got {type(keys).__name__}. See "
-            f"probefusion.gallery.master_key."
+            f"probefusion.gallery.keys.master_key."
         )
 
 

@@ -18,19 +18,19 @@ from probefusion.errors import ConfigError, DtypeError, UnknownNameError
 from probefusion.files.paths import brief
 from probefusion.fusion.decisions import Calibrated
 from probefusion.gallery.argument_checks import check_opening, check_time
-from probefusion.gallery.audit import check_actor
-from probefusion.gallery.changing import Changing
-from probefusion.gallery.index import Kernel
-from probefusion.gallery.kept_parts import KeptParts
-from probefusion.gallery.master_key import MasterKey
-from probefusion.gallery.material import Material, read_material
-from probefusion.gallery.models import FuserChoice, Fusers
-from probefusion.gallery.people_index import PeopleIndex
-from probefusion.gallery.records import Keep, PersonRow
-from probefusion.gallery.sealing import Sealer, open_keys
-from probefusion.gallery.store import Reader, Store
-from probefusion.gallery.stores import open_store
-from probefusion.gallery.sums import StateCache
+from probefusion.gallery.audit.trail import check_actor
+from probefusion.gallery.changes.changing import Changing
+from probefusion.gallery.contributions.kept_parts import KeptParts
+from probefusion.gallery.contributions.material import Material, read_material
+from probefusion.gallery.contributions.models import FuserChoice, Fusers
+from probefusion.gallery.contributions.sums import StateCache
+from probefusion.gallery.index.people_index import PeopleIndex
+from probefusion.gallery.index.search_index import Kernel
+from probefusion.gallery.keys.master_key import MasterKey
+from probefusion.gallery.keys.sealing import Sealer, open_keys
+from probefusion.gallery.stores.opening import open_store
+from probefusion.gallery.stores.records import Keep, PersonRow
+from probefusion.gallery.stores.store import Reader, Store
 
 __all__ = ["GalleryCore", "check_name", "check_new_name", "embedder_fingerprint", "utc"]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from probefusion.gallery.arranging import Arranging
-from probefusion.gallery.enrolling import Enrolling
-from probefusion.gallery.explanation import Explaining
-from probefusion.gallery.forgetting import Forgetting
-from probefusion.gallery.plain_people import PlainPeople
-from probefusion.gallery.searching import Searching
-from probefusion.gallery.templates import Templates
-from probefusion.gallery.versions import Versions
+from probefusion.gallery.verbs.arranging import Arranging
+from probefusion.gallery.verbs.enrolling import Enrolling
+from probefusion.gallery.verbs.explanation import Explaining
+from probefusion.gallery.verbs.forgetting import Forgetting
+from probefusion.gallery.verbs.plain_people import PlainPeople
+from probefusion.gallery.verbs.searching import Searching
+from probefusion.gallery.verbs.templates import Templates
+from probefusion.gallery.verbs.versions import Versions
 
 __all__ = ["Gallery"]
 

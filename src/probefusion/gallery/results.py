@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from probefusion.gallery.records import ContributionKind, Keep, ModelStatus
+from probefusion.gallery.stores.records import ContributionKind, Keep, ModelStatus
 
 __all__ = [
     "Added",

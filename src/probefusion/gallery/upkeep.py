@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from probefusion.errors import ConfigError
-from probefusion.gallery.audit import Anchor
-from probefusion.gallery.audit_check import AuditReport, verify_chain
-from probefusion.gallery.master_key import MasterKey
+from probefusion.gallery.audit.trail import Anchor
+from probefusion.gallery.audit.trail_check import AuditReport, verify_chain
+from probefusion.gallery.keys.master_key import MasterKey
 
 if TYPE_CHECKING:
     from probefusion.gallery.gallery import Gallery

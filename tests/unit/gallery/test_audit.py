@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probefusion.errors import ConfigError, FileFormatError
-from probefusion.gallery.audit import Anchor, AuditEntry, append_entry, first_hash, make_entry
-from probefusion.gallery.audit_check import AuditReport, verify_chain
+from probefusion.gallery.audit.trail import Anchor, AuditEntry, append_entry, first_hash, make_entry
+from probefusion.gallery.audit.trail_check import AuditReport, verify_chain
 
 KEY = bytes(range(32))
 TIMES = [f"2026-01-0{day}T12:00:00.000+00:00" for day in range(1, 8)]

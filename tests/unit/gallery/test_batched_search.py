@@ -13,7 +13,8 @@ import pytest
 from unit_vectors import hard_vectors, unit
 
 from probefusion.errors import ConfigError, DtypeError, InvalidInputError, ShapeError
-from probefusion.gallery import BatchedSearch, Hits, SearchIndex, batched_search
+from probefusion.gallery import BatchedSearch, Hits, SearchIndex
+from probefusion.gallery.index import batched_search
 
 DIM = 24
 

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probefusion.errors import ConfigError, SealError
-from probefusion.gallery.encryption import Cipher, DataKey, NoEncryption, Place, Sealing, join_parts
+from probefusion.gallery.keys.encryption import (
+    Cipher,
+    DataKey,
+    NoEncryption,
+    Place,
+    Sealing,
+    join_parts,
+)
 
 PLACE = Place(collection="main", subject="c1", what="features", of="e" * 64)
 KEY = DataKey(id="k1", secret=bytes(range(32)))
@@ -150,7 +157,7 @@ def test_a_key_shows_its_id_alone() -> None:
 
 
 def test_too_much_at_once_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probefusion.gallery.encryption.LARGEST_PLAIN", 4)
+    monkeypatch.setattr("probefusion.gallery.keys.encryption.LARGEST_PLAIN", 4)
     for sealing, key in ((Cipher(), KEY), (NoEncryption(), None)):
         with pytest.raises(ConfigError, match="at most 4 bytes, got 8"):
             sealing.seal(PLAIN, PLACE, key)

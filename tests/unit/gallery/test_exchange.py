@@ -15,7 +15,7 @@ from probefusion.errors import (
     OutputExistsError,
 )
 from probefusion.gallery import Gallery
-from probefusion.gallery.exchange import export_people, import_people, read_export
+from probefusion.gallery.exchange.exporting import export_people, import_people, read_export
 from probefusion.types import EmbeddingSet
 
 pytest.importorskip("cryptography")

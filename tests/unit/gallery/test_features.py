@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from probefusion.errors import FileFormatError, IntegrityError, InvalidInputError
 from probefusion.fusion import MeanFuser, NormWeightedFuser
-from probefusion.gallery.features import as_kept, from_bytes, pack_rows, to_bytes, unpack_rows
+from probefusion.gallery.contributions.features import (
+    as_kept,
+    from_bytes,
+    pack_rows,
+    to_bytes,
+    unpack_rows,
+)
 from probefusion.types import EmbeddingSet, FusionState
 
 

@@ -7,8 +7,8 @@ from gallery_people import MadeUp, stored_bits
 from probefusion.errors import ConfigError, OutputExistsError
 from probefusion.fusion import NormWeightedFuser
 from probefusion.gallery import Gallery
-from probefusion.gallery.features import as_kept
-from probefusion.gallery.master_key import MasterKey
+from probefusion.gallery.contributions.features import as_kept
+from probefusion.gallery.keys.master_key import MasterKey
 from probefusion.types import EmbeddingSet
 
 PEOPLE = MadeUp()

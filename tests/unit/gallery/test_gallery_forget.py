@@ -12,8 +12,8 @@ from gallery_people import MadeUp, stored_bits
 from probefusion.errors import ConfigError, MissingKeyError, UnknownNameError
 from probefusion.fusion import MeanFuser
 from probefusion.gallery import Gallery
-from probefusion.gallery.features import to_bytes
-from probefusion.gallery.master_key import MasterKey
+from probefusion.gallery.contributions.features import to_bytes
+from probefusion.gallery.keys.master_key import MasterKey
 from probefusion.types import EmbeddingSet
 
 PEOPLE = MadeUp(channels=40)

@@ -10,8 +10,8 @@ import pytest
 from gallery_people import MadeUp, stored_bits
 from probefusion.errors import ConfigError, ConflictError, StoreBusyError, UnknownNameError
 from probefusion.gallery import Gallery
-from probefusion.gallery.features import pack_rows
-from probefusion.gallery.master_key import MasterKey
+from probefusion.gallery.contributions.features import pack_rows
+from probefusion.gallery.keys.master_key import MasterKey
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_fuser, trained_fusers
 

@@ -17,7 +17,7 @@ from probefusion.errors import (
     UnknownNameError,
 )
 from probefusion.gallery import Gallery
-from probefusion.gallery.master_key import MasterKey
+from probefusion.gallery.keys.master_key import MasterKey
 
 PEOPLE = MadeUp()
 NAMES = [

@@ -11,8 +11,8 @@ import pytest
 
 from gallery_people import MadeUp
 from probefusion.gallery import Gallery
-from probefusion.gallery.audit_check import verify_chain
-from probefusion.gallery.master_key import write_master_key
+from probefusion.gallery.audit.trail_check import verify_chain
+from probefusion.gallery.keys.master_key import write_master_key
 
 PEOPLE = MadeUp()
 ROUNDS = int(os.environ.get("PROBEFUSION_KILL_ROUNDS", "8"))

@@ -10,9 +10,9 @@ import pytest
 from gallery_people import MadeUp
 from probefusion.errors import ConfigError, ConflictError, DtypeError
 from probefusion.gallery import Gallery
-from probefusion.gallery.audit import MOST_SUBJECTS, AuditEntry, append_entry
-from probefusion.gallery.records import ContributionRow, PersonRow, VectorRow
-from probefusion.gallery.sql_rows import CONTRIBUTIONS, PEOPLE, VECTORS
+from probefusion.gallery.audit.trail import MOST_SUBJECTS, AuditEntry, append_entry
+from probefusion.gallery.stores.records import ContributionRow, PersonRow, VectorRow
+from probefusion.gallery.stores.sql_rows import CONTRIBUTIONS, PEOPLE, VECTORS
 
 PEOPLE_MADE_UP = MadeUp()
 

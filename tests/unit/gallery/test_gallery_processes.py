@@ -11,8 +11,8 @@ from gallery_writers import NUM_PEOPLE, PEOPLE
 
 from gallery_people import stored_bits
 from probefusion.gallery import Gallery
-from probefusion.gallery.audit_check import verify_chain
-from probefusion.gallery.master_key import MasterKey, write_master_key
+from probefusion.gallery.audit.trail_check import verify_chain
+from probefusion.gallery.keys.master_key import MasterKey, write_master_key
 
 WRITERS = 8
 

@@ -7,7 +7,7 @@ from gallery_people import MadeUp, stored_bits
 from probefusion.errors import ConfigError, MismatchError, ShapeError, UnknownNameError
 from probefusion.fusion import NormWeightedFuser
 from probefusion.gallery import Gallery
-from probefusion.gallery.master_key import MasterKey
+from probefusion.gallery.keys.master_key import MasterKey
 from probefusion.types import EmbeddingSet
 
 PEOPLE = MadeUp()

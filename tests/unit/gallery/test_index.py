@@ -18,8 +18,9 @@ from probefusion.errors import (
     NonFiniteError,
     ShapeError,
 )
-from probefusion.gallery import Hits, SearchIndex, candidate_scan, int8_kernel, unit_rows
-from probefusion.gallery.index import _INT8_PAYS
+from probefusion.gallery import Hits, SearchIndex
+from probefusion.gallery.index import candidate_scan, int8_kernel, unit_rows
+from probefusion.gallery.index.search_index import _INT8_PAYS
 
 
 @pytest.fixture(params=["float32", "int8"])

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit_vectors import KINDS, hard_vectors, plain_similarity
 
-from probefusion.gallery.float32_kernel import Float32Product
-from probefusion.gallery.int8_kernel import Int8Product, Int8Rows, import_numkong, quantise
+from probefusion.gallery.index.float32_kernel import Float32Product
+from probefusion.gallery.index.int8_kernel import Int8Product, Int8Rows, import_numkong, quantise
 
 numkong = pytest.importorskip("numkong")
 

@@ -22,9 +22,9 @@ from probefusion.errors import (
     SealError,
     StoreBusyError,
 )
-from probefusion.gallery.encryption import DataKey
-from probefusion.gallery.keys import KeyStore
-from probefusion.gallery.master_key import WRAP_MARK, KeyWrap, MasterKey, derive
+from probefusion.gallery.keys.encryption import DataKey
+from probefusion.gallery.keys.master_key import WRAP_MARK, KeyWrap, MasterKey, derive
+from probefusion.gallery.keys.wrapped_keys import KeyStore
 
 MASTER = MasterKey(secret=bytes(range(32)))
 OTHER = MasterKey(secret=bytes(range(1, 33)))

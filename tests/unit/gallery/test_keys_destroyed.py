@@ -14,10 +14,10 @@ import key_file_processes
 import pytest
 
 from probefusion.errors import ConfigError, MismatchError, MissingKeyError
-from probefusion.gallery.encryption import Cipher, Place
-from probefusion.gallery.key_file import KeyFile
-from probefusion.gallery.keys import KeyStore
-from probefusion.gallery.master_key import WRAP_MARK, MasterKey
+from probefusion.gallery.keys.encryption import Cipher, Place
+from probefusion.gallery.keys.key_file import KeyFile
+from probefusion.gallery.keys.master_key import WRAP_MARK, MasterKey
+from probefusion.gallery.keys.wrapped_keys import KeyStore
 
 MASTER = MasterKey(secret=bytes(range(32)))
 OTHER = MasterKey(secret=bytes(range(1, 33)))

@@ -14,8 +14,8 @@ import key_file_processes
 import pytest
 
 from probefusion.errors import MismatchError
-from probefusion.gallery.keys import KeyStore
-from probefusion.gallery.master_key import WRAP_MARK, WRAPPED_BYTES, MasterKey
+from probefusion.gallery.keys.master_key import WRAP_MARK, WRAPPED_BYTES, MasterKey
+from probefusion.gallery.keys.wrapped_keys import KeyStore
 
 MASTER = MasterKey(secret=bytes(range(32)))
 OTHER = MasterKey(secret=bytes(range(1, 33)))

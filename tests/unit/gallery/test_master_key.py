@@ -19,7 +19,7 @@ from probefusion.errors import (
     ProbeFusionError,
     SealError,
 )
-from probefusion.gallery.master_key import (
+from probefusion.gallery.keys.master_key import (
     WRAPPED_BYTES,
     KeyWrap,
     MasterKey,

@@ -21,12 +21,13 @@ from probefusion.errors import (
     UnknownNameError,
     UnsupportedOperationError,
 )
-from probefusion.gallery import Gallery, postgres_tables, schema
-from probefusion.gallery.master_key import MasterKey
-from probefusion.gallery.postgres_connection import Server
-from probefusion.gallery.postgres_plain import PlainTemplates
-from probefusion.gallery.postgres_store import PostgresStore
-from probefusion.gallery.stores import open_store
+from probefusion.gallery import Gallery
+from probefusion.gallery.exchange.postgres_plain import PlainTemplates
+from probefusion.gallery.keys.master_key import MasterKey
+from probefusion.gallery.stores import postgres_tables, schema
+from probefusion.gallery.stores.opening import open_store
+from probefusion.gallery.stores.postgres_connection import Server
+from probefusion.gallery.stores.postgres_store import PostgresStore
 
 SECRET = "s3cret/word@x"  # noqa: S105 - of nobody
 

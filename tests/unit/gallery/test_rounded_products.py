@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit_vectors import KINDS, hard_vectors, plain_similarity, unit
 
-from probefusion.gallery import rounded_products as module
-from probefusion.gallery.rounded_products import rounded_products
+from probefusion.gallery.index import rounded_products as module
+from probefusion.gallery.index.rounded_products import rounded_products
 
 
 @settings(deadline=None, max_examples=150)

@@ -25,9 +25,9 @@ from probefusion.errors import (
     StoreBusyError,
     StoreError,
 )
-from probefusion.gallery import schema, sqlite_file, sqlite_store
-from probefusion.gallery.sqlite_file import APPLICATION_ID
-from probefusion.gallery.stores import open_store
+from probefusion.gallery.stores import schema, sqlite_file, sqlite_store
+from probefusion.gallery.stores.opening import open_store
+from probefusion.gallery.stores.sqlite_file import APPLICATION_ID
 
 SIZE = 30_000
 """Bytes of a payload."""
@@ -267,7 +267,7 @@ import resource, sys
 from contextlib import closing
 from gallery_rows import enroll
 from probefusion.errors import StoreError
-from probefusion.gallery.stores import open_store
+from probefusion.gallery.stores.opening import open_store
 with closing(open_store(sys.argv[1])) as store:
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     for number in range(10, 1000):

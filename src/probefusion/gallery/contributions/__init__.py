@@ -1,0 +1,1 @@
+"""What a person of a gallery is made of: contributions, their features, and their sum."""

@@ -1,0 +1,1 @@
+"""Where a gallery lies: SQLite and PostgreSQL behind one interface, row by row."""

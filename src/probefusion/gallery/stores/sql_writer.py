@@ -1,0 +1,291 @@
+"""Changes of a collection in SQL tables, the same over every database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from probefusion.errors import ConfigError
+from probefusion.gallery.stores.records import (
+    ChangeRow,
+    ContributionRow,
+    ImageRow,
+    LinkRow,
+    ModelRow,
+    PersonRow,
+    ReceiptRow,
+    VectorRow,
+)
+from probefusion.gallery.stores.sql_reader import Session, SqlReader, embedder_key
+from probefusion.gallery.stores.sql_rows import (
+    AUDIT,
+    CHANGES,
+    CHIPS,
+    CONTRIBUTIONS,
+    IMAGES,
+    LINKS,
+    MODELS,
+    PAYLOADS,
+    PEOPLE,
+    RECEIPTS,
+    VECTORS,
+    Row,
+    Table,
+    check_id,
+)
+from probefusion.gallery.stores.store import Writer
+
+__all__ = ["SqlWriter"]
+
+_AT_ONCE = 500
+"""Ids that one statement looks up."""
+
+
+class SqlWriter(SqlReader, Writer):
+    """A collection in SQL tables while nobody else changes it.
+
+    Args:
+        session: Its transaction.
+        collection: Name of the collection.
+        number: Its number in the tables.
+        revision: Its revision after the change: one more than before.
+
+    Attributes:
+        changed: Whether the change of `revision` was put; without it nothing is kept.
+    """
+
+    def __init__(self, session: Session, *, collection: str, number: int, revision: int) -> None:
+        super().__init__(session, collection=collection, number=number, revision=revision)
+        self.changed = False
+
+    def put_person(self, person: PersonRow) -> None:
+        """Adds or replaces a person.
+
+        Raises:
+            ConfigError: If another person is shown under that name, or a text cannot be stored.
+        """
+        values = PEOPLE.write(self._number, person)
+        if person.shown:
+            other = self.person_named(person.name)
+            if other is not None and other.id != person.id:
+                raise ConfigError(
+                    f"name: another person of {self.collection!r} is shown under this name; "
+                    "names stand once among people who are shown. Choose another, or hide that person first."
+                )
+        self._session.run(PEOPLE.put, values)
+
+    def add_contribution(
+        self,
+        contribution: ContributionRow,
+        images: Sequence[ImageRow],
+        payload: bytes,
+        embedder: str | None,
+    ) -> None:
+        """Adds a contribution with its images and what it keeps.
+
+        Raises:
+            ConfigError: If an id is there already, an image is of another contribution, two have one place, or
+                a text cannot be stored.
+        """
+        row = CONTRIBUTIONS.write(self._number, contribution)
+        rows = [IMAGES.write(self._number, image) for image in images]
+        key = embedder_key(embedder)
+        kept = PAYLOADS.write(self._number, (contribution.id, key, bytes(payload)))
+        if self.contribution(contribution.id) is not None:
+            raise ConfigError(
+                f"contribution.id: {contribution.id!r} is in {self.collection!r} already"
+            )
+        self._check_images(contribution, images)
+        self._session.run(CONTRIBUTIONS.add, row)
+        if rows:
+            self._session.run_many(IMAGES.add, rows)
+        self._session.run(PAYLOADS.add, kept)
+
+    def place(self, contribution_id: str, person_id: str | None) -> None:
+        """Gives a contribution to a person, or to nobody; `last_person` follows.
+
+        Raises:
+            ConfigError: If there is no such contribution.
+        """
+        contribution = self._contribution(contribution_id)
+        last = contribution.last_person if person_id is None else person_id
+        self._put(CONTRIBUTIONS, replace(contribution, person_id=person_id, last_person=last))
+
+    def leave_out(self, image_id: str, left_out: bool) -> None:
+        """Takes an image out of its contribution, or in again.
+
+        Raises:
+            ConfigError: If there is no such image.
+        """
+        self._put(IMAGES, replace(self._image(image_id), left_out=left_out))
+
+    def put_payload(
+        self, contribution_id: str, embedder: str | None, payload: bytes, key_id: str | None
+    ) -> None:
+        """Adds or replaces what a contribution keeps of an embedder; the key is that of all its payloads.
+
+        Raises:
+            ConfigError: If there is no such contribution.
+        """
+        contribution = self._contribution(contribution_id)
+        self._put(PAYLOADS, (contribution_id, embedder_key(embedder), bytes(payload)))
+        if contribution.key_id != key_id:
+            self._put(CONTRIBUTIONS, replace(contribution, key_id=key_id))
+
+    def put_chip(self, image_id: str, chip: bytes) -> None:
+        """Adds or replaces the small picture of an image.
+
+        Raises:
+            ConfigError: If there is no such image.
+        """
+        self._put(CHIPS, (self._image(image_id).id, bytes(chip)))
+
+    def put_vector(self, vector: VectorRow) -> None:
+        """Adds or replaces a template.
+
+        Raises:
+            ConfigError: If it is not of the revision that is being written.
+        """
+        if vector.revision != self.revision:
+            raise ConfigError(
+                f"vector.revision: expected {self.revision}, which is being written, got {vector.revision}"
+            )
+        self._put(VECTORS, vector)
+
+    def put_link(self, link: LinkRow) -> None:
+        """Adds a pair; nothing happens if it is there.
+
+        Raises:
+            ConfigError: If the ids are not in order.
+        """
+        if not link.first < link.second:
+            raise ConfigError(
+                f"link: expected first < second, got {link.first!r} and {link.second!r}"
+            )
+        if not self._all(LINKS, "AND first = ? AND second = ?", link.first, link.second):
+            self._session.run(LINKS.add, LINKS.write(self._number, link))
+
+    def drop_link(self, link: LinkRow) -> None:
+        """Takes a pair away; nothing happens if it is not there."""
+        self._delete("links", "first = ? AND second = ?", link.first, link.second)
+
+    def put_model(self, model: ModelRow) -> None:
+        """Adds or replaces a model; its place in the order stays."""
+        old = self._one(MODELS, "AND id = ?", model.id)
+        self._put(MODELS, (model, self._next(MODELS) if old is None else old[1]))
+
+    def drop_model(self, model_id: str) -> None:
+        """Takes a model and all its templates away."""
+        self._delete("vectors", "model_id = ?", model_id)
+        self._delete("models", "id = ?", model_id)
+
+    def put_change(self, change: ChangeRow) -> None:
+        """Adds a change, or replaces that of its revision; a new one must be of revision `revision`.
+
+        Raises:
+            ConfigError: If the revision is not `revision` and has no change.
+        """
+        if change.revision != self.revision and self.change(change.revision) is None:
+            raise ConfigError(
+                f"change.revision: expected {self.revision}, or that of a change of {self.collection!r}, "
+                f"got {change.revision}"
+            )
+        self._put(CHANGES, change)
+        if change.revision == self.revision and not self.changed:
+            statement = "UPDATE collections SET revision = ? WHERE number = ?"
+            self._session.run(statement, (self.revision, self._number))
+            self.changed = True
+
+    def append_audit(self, sequence: int, entry: bytes) -> None:
+        """Adds an audit entry; `sequence` must be one more than the last, and 1 for the first.
+
+        Raises:
+            ConfigError: If it is not.
+        """
+        last = self._last_audit()
+        expected = 1 if last is None else last[0] + 1
+        if sequence != expected:
+            raise ConfigError(f"sequence: expected {expected}, got {sequence}")
+        self._session.run(AUDIT.add, AUDIT.write(self._number, (sequence, bytes(entry))))
+
+    def put_receipt(self, receipt: ReceiptRow) -> None:
+        """Adds or replaces a receipt; its place in the order stays."""
+        old = self._one(RECEIPTS, "AND id = ?", receipt.id)
+        self._put(RECEIPTS, (receipt, self._next(RECEIPTS) if old is None else old[1]))
+
+    def erase_contribution(self, contribution_id: str) -> None:
+        """Deletes a contribution with its images, payloads and chips.
+
+        Raises:
+            ConfigError: If there is no such contribution.
+        """
+        self._contribution(contribution_id)
+        for image in self.images(contribution_id):
+            self._delete("chips", "image_id = ?", image.id)
+        self._delete("images", "contribution_id = ?", contribution_id)
+        self._delete("payloads", "contribution_id = ?", contribution_id)
+        self._delete("contributions", "id = ?", contribution_id)
+
+    def erase_person(self, person_id: str) -> None:
+        """Deletes a person with templates (marks stay that say they are gone) and links.
+
+        Contributions that the person has must be erased, or given to others, in the same block.
+
+        Raises:
+            ConfigError: If there is no such person.
+        """
+        if self.person(person_id) is None:
+            raise ConfigError(f"person_id: no person {person_id!r} in {self.collection!r}")
+        for vector in self._all(VECTORS, "AND person_id = ?", person_id):
+            gone = replace(vector, vector=None, num_images=0, revision=self.revision)
+            self._put(VECTORS, gone)
+        self._delete("links", "(first = ? OR second = ?)", person_id, person_id)
+        self._delete("people", "id = ?", person_id)
+
+    def _contribution(self, contribution_id: str) -> ContributionRow:
+        row = self.contribution(contribution_id)
+        if row is None:
+            raise ConfigError(
+                f"contribution_id: no contribution {contribution_id!r} in {self.collection!r}"
+            )
+        return row
+
+    def _image(self, image_id: str) -> ImageRow:
+        row = self.image(image_id)
+        if row is None:
+            raise ConfigError(f"image_id: no image {image_id!r} in {self.collection!r}")
+        return row
+
+    def _check_images(self, contribution: ContributionRow, images: Sequence[ImageRow]) -> None:
+        ids: set[str] = set()
+        places: set[int] = set()
+        for image in images:
+            if image.contribution_id != contribution.id:
+                raise ConfigError(
+                    f"images: expected those of {contribution.id!r}, got one of {image.contribution_id!r}"
+                )
+            if image.id in ids:
+                raise ConfigError(f"images: the id {image.id!r} stands twice")
+            if image.place in places:
+                raise ConfigError(f"images: the place {image.place} stands twice")
+            ids.add(image.id)
+            places.add(image.place)
+        names = [image.id for image in images]
+        for start in range(0, len(names), _AT_ONCE):
+            some = names[start : start + _AT_ONCE]
+            there = self._all(IMAGES, f"AND id IN ({', '.join('?' for _ in some)})", *some)
+            if there:
+                raise ConfigError(f"images: {there[0].id!r} is in {self.collection!r} already")
+
+    def _put(self, table: Table[Row], row: Row) -> None:
+        self._session.run(table.put, table.write(self._number, row))
+
+    def _delete(self, table: str, where: str, *values: str) -> None:
+        statement = f"DELETE FROM {table} WHERE collection = ? AND {where}"  # noqa: S608 - own names
+        for value in values:
+            check_id(value, name=table)
+        self._session.run(statement, (self._number, *values))
+
+    def _next(self, table: Table[Row]) -> int:
+        statement = f"SELECT COALESCE(MAX(number), 0) + 1 FROM {table.name} WHERE collection = ?"  # noqa: S608 - own names
+        return self._numbers(statement)[0]

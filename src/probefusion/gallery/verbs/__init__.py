@@ -1,0 +1,1 @@
+"""What a gallery can do; `Gallery` joins these."""

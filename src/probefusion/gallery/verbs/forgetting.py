@@ -1,0 +1,304 @@
+"""Erasing people, contributions and images: rows, pages, keys; with a receipt that says when nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from probefusion.errors import ConfigError, ConflictError, StoreBusyError, UnknownNameError
+from probefusion.gallery.changes.changing import Changing, new_id
+from probefusion.gallery.changes.erasing import Erasing, all_of
+from probefusion.gallery.changes.lineage import Merged, merged_into, merges
+from probefusion.gallery.contributions.models import serving
+from probefusion.gallery.core import GalleryCore, check_name, utc
+from probefusion.gallery.results import RemovedPerson
+from probefusion.gallery.stores.records import PersonRow, ReceiptRow
+from probefusion.gallery.stores.store import Reader, Writer
+
+__all__ = ["Forgetting"]
+
+_NOT_YET = "not overwritten yet"
+
+
+class Forgetting(GalleryCore):
+    """The part of `Gallery` that erases. None of it can be undone."""
+
+    def forget(
+        self,
+        name: str | None = None,
+        *,
+        contribution: str | None = None,
+        image: str | None = None,
+    ) -> ReceiptRow:
+        """Erases a person with all that the person has or had, or a contribution, or an image.
+
+        The rows are deleted and their pages overwritten. Where the gallery is encrypted the keys are destroyed: what
+        they sealed cannot be read any more in any copy of the database, as backups and replicas. Without keys, copies
+        made before keep what they hold. **Names, sources and file names are never encrypted: they stay readable in
+        copies of the database that were made before**, and what was exported is not reached at all. Other collections
+        of the same file are not touched.
+
+        Of a person goes all: what was taken out or held back, who was merged into the person, everybody of that name
+        who was removed before, and what is left of images that were moved to the person one by one. What was moved
+        to others stays theirs. A template that cannot be worked out without what was erased is taken away; `check`
+        names it.
+
+        Args:
+            name: The person: a name, also of somebody who was removed, or an id to mean one alone (see `removed`).
+            contribution: Or: the id of a contribution.
+            image: Or: the id of an image; it is erased wherever it lies.
+
+        Returns:
+            The receipt: "erased", or "pending" with what still keeps bytes, as somebody who reads. Then call
+            `finish_forgetting` later.
+
+        Raises:
+            UnknownNameError: If there is no such person, contribution or image.
+            ConflictError: If the person was merged into somebody else, whose images cannot be told apart now.
+            ConfigError: If not exactly one is named.
+        """
+        if sum(item is not None for item in (name, contribution, image)) != 1:
+            raise ConfigError(
+                "forget: expected a name, a contribution or an image, and one of them."
+            )
+        with self._changing("forget") as change:
+            change.takes_away = True
+            erasing = Erasing(change, self._parts)
+            if name is not None:
+                people = self._people_to_forget(change.writer, name)
+                subject = people[0]
+                erasing.erase(all_of(change.writer, people), people=people)
+            elif contribution is not None:
+                row = change.writer.contribution(contribution)
+                if row is None:
+                    raise UnknownNameError("contribution", contribution, ())
+                subject = row.id
+                erasing.erase([row])
+            else:
+                subject = str(image)
+                if change.writer.image(subject) is None:
+                    raise UnknownNameError("image", subject, ())
+                erasing.erase([], images=[subject], with_given_away=True)
+            receipt = self._note_receipt(change, subject, erasing.keys)
+        return self._finished(receipt, erasing.contributions)
+
+    def removed(self) -> tuple[RemovedPerson, ...]:
+        """Everybody who is not shown any more and was not forgotten: removed, merged, or taken back by undoing."""
+        with self._reading() as reader:
+            known = merges(reader)
+            return tuple(
+                RemovedPerson(
+                    id=person.id,
+                    name=person.name,
+                    created=person.created,
+                    merged_into=known[person.id].into if person.id in known else "",
+                )
+                for person in reader.people(shown_only=False)
+                if not person.shown
+            )
+
+    def compact(
+        self, name: str | None = None, *, before: datetime | None = None
+    ) -> ReceiptRow | None:
+        """Puts the sums over each contribution in place of its images' features, which are erased.
+
+        This needs less room and keeps less of people; single images cannot be taken out, split off or explained any
+        more, and the gallery not moved to another fuser. Templates stay as they are, up to rounding (1e-6). What was
+        taken out, held back or moved away is compacted as well, and so are people who were removed. Changes before
+        can still be undone, but for those of single images.
+
+        Args:
+            name: Of one person; None for all.
+            before: Only what was taken before that time; None for all.
+
+        Returns:
+            The receipt of erasing, as `forget` gives it; None if there was nothing to do.
+
+        Raises:
+            UnknownNameError: If there is nobody of that name.
+            ConfigError: If there is another model, for which the images are needed; or a time without its zone.
+        """
+        limit = None if before is None else utc(before)
+        with self._changing("compact") as change:
+            models = change.writer.models()
+            model = serving(models)
+            if len(models) > 1:
+                raise ConfigError(
+                    f"compact: there are {len(models)} models, and each needs the images. Drop those that are not "
+                    f"needed any more: drop_model."
+                )
+            first = None if name is None else self._person(change.writer, name)
+            people = (
+                [person.id for person in change.writer.people(shown_only=False)]
+                if first is None
+                else merged_into(merges(change.writer), [first.id])
+            )
+            rows = [
+                row
+                for row in all_of(change.writer, people)
+                if row.keep == "features" and (limit is None or row.time < limit)
+            ]
+            if model is None or not rows:
+                change.is_given_up = True
+                return None
+            fuser = self._fusers.of(model)
+            in_place = {}
+            for row in rows:
+                part = self._parts.of_contribution(change.writer, row, model, fuser)
+                if part is not None and part.state is not None:
+                    new = change.add(
+                        part.state,
+                        person_id=row.last_person,
+                        kind=row.kind,
+                        source=row.source,
+                        is_held=row.person_id is None,
+                        time=row.time,
+                    )
+                    in_place[row.id] = new.id
+            erasing = Erasing(change, self._parts)
+            erasing.erase(rows, in_place=in_place)
+            receipt = self._note_receipt(
+                change, model.id if first is None else first.id, erasing.keys
+            )
+        return self._finished(receipt, erasing.contributions)
+
+    def finish_forgetting(self) -> tuple[ReceiptRow, ...]:
+        """Goes on with all that is pending: destroys keys, overwrites pages.
+
+        A database that was restored from a backup beside a newer file of keys holds rows of people who were
+        forgotten since: they are erased again, with a receipt.
+
+        Returns:
+            The receipts that were pending, as they are now.
+        """
+        self._forget_again()
+        return self._finish()
+
+    def _finish(self) -> tuple[ReceiptRow, ...]:
+        with self._reading() as reader:
+            pending = reader.receipts(pending_only=True)
+        if not pending:
+            return ()
+        keys = [key_id for receipt in pending for key_id in receipt.key_ids]
+        remaining = () if self._keys is None or not keys else self._keys.destroy(keys)
+        try:
+            remaining += self.store.overwrite()
+        except StoreBusyError as error:
+            remaining += (f"another process writes, so that nothing was overwritten: {error}",)
+        now = self._now()
+        finished = tuple(
+            replace(receipt, remaining=remaining)
+            if remaining
+            else replace(receipt, status="erased", finished=now, remaining=())
+            for receipt in pending
+        )
+        if finished != pending:
+            try:
+                self._note_finished(finished)
+            except StoreBusyError:
+                return pending  # all is as before: pending
+        with self._reading() as reader:
+            known = {receipt.id: receipt for receipt in reader.receipts()}
+        return tuple(known.get(receipt.id, receipt) for receipt in finished)
+
+    def _note_finished(self, finished: Sequence[ReceiptRow]) -> None:
+        with self._changing("receipt") as change:
+            open_still = {row.id: row for row in change.writer.receipts(pending_only=True)}
+            for receipt in finished:  # another process may have finished some meanwhile
+                if receipt.id in open_still and receipt != open_still[receipt.id]:
+                    change.writer.put_receipt(receipt)
+                    change.subjects[receipt.subject] = None
+            if not change.subjects:
+                change.is_given_up = True
+
+    def _forget_again(self) -> None:
+        """Erases what was sealed by keys that were destroyed, as after a backup was restored."""
+        if self._keys is None:
+            return
+        with self._reading() as reader:
+            people = list(reader.people(shown_only=False))
+            rows = all_of(reader, [person.id for person in people])
+        used = [*(person.key_id for person in people), *(row.key_id for row in rows)]
+        destroyed = self._keys.destroyed([key_id for key_id in used if key_id is not None])
+        if not destroyed:
+            return
+        with self._changing("forget") as change:
+            change.takes_away = True
+            listed = list(change.writer.people(shown_only=False))
+            gone = [person.id for person in listed if person.key_id in destroyed]
+            lost = [
+                row
+                for person in listed
+                for row in all_of(change.writer, [person.id])
+                if row.key_id in destroyed or person.key_id in destroyed
+            ]
+            if not gone and not lost:
+                change.is_given_up = True
+                return
+            erasing = Erasing(change, self._parts)
+            erasing.erase(lost, people=gone)
+            subjects = gone or [row.id for row in lost]
+            for subject in subjects[1:]:
+                self._note_receipt(change, subject, ())
+            self._note_receipt(change, subjects[0], erasing.keys)
+        for item in erasing.contributions:
+            self._parts.cache.drop(item)
+
+    def receipts(self, *, pending_only: bool = False) -> tuple[ReceiptRow, ...]:
+        """What became of requests to forget, oldest first."""
+        with self._reading() as reader:
+            return reader.receipts(pending_only=pending_only)
+
+    def _note_receipt(self, change: Changing, subject: str, keys: Sequence[str]) -> ReceiptRow:
+        receipt = ReceiptRow(
+            id=new_id("r"),
+            time=self._now(),
+            subject=subject,
+            status="pending",
+            remaining=(_NOT_YET,),
+            key_ids=tuple(keys),
+        )
+        change.writer.put_receipt(receipt)
+        change.subjects[subject] = None
+        return receipt
+
+    def _finished(self, receipt: ReceiptRow, contributions: Iterable[str]) -> ReceiptRow:
+        for item in contributions:
+            self._parts.cache.drop(item)
+        done = {each.id: each for each in self._finish()}
+        return done.get(receipt.id, receipt)
+
+    def _people_to_forget(self, writer: Writer, name: str) -> list[str]:
+        """Ids of a person and all who are the same; the first is the one that is meant.
+
+        Raises:
+            UnknownNameError: If there is nobody.
+            ConflictError: If one of them was merged into somebody else.
+        """
+        wanted = check_name(name)
+        person = writer.person(wanted)
+        if person is not None:
+            found = [person]
+        else:
+            found = [row for row in writer.people(shown_only=False) if row.name == wanted]
+            found.sort(key=lambda row: not row.shown)
+        if not found:
+            self._person(writer, name)  # says who there is
+        known = merges(writer)
+        people = merged_into(known, [row.id for row in found])
+        for row in found:
+            merged = known.get(row.id)
+            if merged is not None and merged.into not in people:
+                raise _is_merged(writer, row, merged, by_id=person is not None)
+        return people
+
+
+def _is_merged(reader: Reader, row: PersonRow, merged: Merged, *, by_id: bool) -> ConflictError:
+    other = reader.person(merged.into)
+    named = merged.into if other is None else f"{other.name!r} ({other.id})"
+    alone = "" if by_id else ", or give the id of the person whom you mean (see removed())"
+    return ConflictError(
+        f"forget: {row.name!r} ({row.id}) was merged into {named} by change {merged.revision}, who has the images now. "
+        f"Undo that first: undo({merged.revision}); or forget {named} with all{alone}."
+    )

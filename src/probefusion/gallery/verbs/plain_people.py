@@ -1,0 +1,195 @@
+"""Everything that a collection holds of people, opened, person by person; and taking it in again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from probefusion.errors import OutputExistsError, UnknownNameError
+from probefusion.gallery.contributions.features import Kept
+from probefusion.gallery.contributions.kept_parts import is_forgotten
+from probefusion.gallery.contributions.material import Material
+from probefusion.gallery.contributions.models import check_fits_model, choose_model, serving
+from probefusion.gallery.core import GalleryCore, check_name, check_new_name
+from probefusion.gallery.stores.records import ContributionKind, ContributionRow, ModelRow
+from probefusion.gallery.stores.store import Reader
+from probefusion.types import EmbeddingSet, FloatArray
+
+__all__ = ["PlainContribution", "PlainPeople", "PlainPerson"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlainContribution:
+    """What one contribution keeps, opened.
+
+    Args:
+        id: Its id.
+        kind: Why it was added.
+        time: UTC time, ISO 8601.
+        source: Where from, or "".
+        kept: Its images, with sources and media ids, those left out included; or its state.
+        left_out: Places of images that were taken out.
+    """
+
+    id: str
+    kind: ContributionKind
+    time: str
+    source: str
+    kept: Kept
+    left_out: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlainPerson:
+    """A person, opened.
+
+    Args:
+        id: Opaque id.
+        name: Name.
+        is_ignored: Whether matches are not to be acted on.
+        created: UTC time, ISO 8601.
+        vector: (D,) float32 template, or None if there is none.
+        num_images: Images in it.
+        contributions: What the person has.
+        different_from: Names of people who are known to be different.
+    """
+
+    id: str
+    name: str
+    is_ignored: bool
+    created: str
+    vector: FloatArray | None
+    num_images: int
+    contributions: tuple[PlainContribution, ...]
+    different_from: tuple[str, ...] = ()
+
+
+class PlainPeople(GalleryCore):
+    """The part of `Gallery` that gives everything out and takes it in."""
+
+    def plain_people(self, model: str | None = None) -> Iterator[PlainPerson]:
+        """Everybody who is shown with all that is kept, opened, in the order of the ids, as of one moment.
+
+        What comes out is not encrypted: whoever writes it down must keep it safe.
+
+        Args:
+            model: Id of the model of whose embedder and templates it is; None is the one that serves.
+
+        Who was forgotten, and came back with a restored database, is left out: what is there cannot be read. Go to
+        the end, or close the generator: as long as it waits, the moment is kept, and forgetting stays "pending".
+
+        Raises:
+            UnknownNameError: If there is no such model.
+        """
+        with self._reading() as reader:
+            rows = reader.models()
+            row = serving(rows)
+            if model is not None:
+                row = next((each for each in rows if each.id == model), None)
+                if row is None:
+                    raise UnknownNameError("model", model, [each.id for each in rows])
+            if row is None:
+                return
+            names = {person.id: person.name for person in reader.people()}
+            links: dict[str, list[str]] = {}
+            for link in reader.links():
+                for one, other in ((link.first, link.second), (link.second, link.first)):
+                    if other in names:
+                        links.setdefault(one, []).append(names[other])
+            for person in reader.people():
+                if is_forgotten(self._sealer, person.key_id):
+                    continue
+                stored = reader.vector(row.id, person.id)
+                vector = None
+                if stored is not None and stored.vector is not None:
+                    key = self._sealer.key(person.key_id)
+                    vector = self._sealer.open_vector(stored.vector, person.id, row.id, key)
+                yield PlainPerson(
+                    id=person.id,
+                    name=person.name,
+                    is_ignored=person.ignored,
+                    created=person.created,
+                    vector=vector,
+                    num_images=0 if stored is None else stored.num_images,
+                    contributions=tuple(
+                        each
+                        for contribution in reader.contributions(person.id)
+                        for each in self._plain(reader, contribution, row)
+                    ),
+                    different_from=tuple(sorted(links.get(person.id, ()))),
+                )
+
+    def take_people(self, people: Iterable[PlainPerson]) -> int:
+        """Adds people as `plain_people` gave them, with new ids, one change for each.
+
+        Args:
+            people: Their names must be new. Who is different from whom is noted where both are there.
+
+        Returns:
+            How many were added.
+
+        Raises:
+            OutputExistsError: If somebody of such a name is there; those before are added.
+            MismatchError, ShapeError: If they are not of the gallery's embedder and fuser.
+        """
+        count = 0
+        for person in people:
+            name = check_new_name(person.name)
+            with self._changing("import") as change:
+                if change.writer.person_named(name) is not None:
+                    raise OutputExistsError(
+                        f"{name!r} is in {self.collection!r} already. Rename or remove one of the two; {count} people "
+                        f"were added before."
+                    )
+                new = change.new_person(name)
+                for each in person.contributions:
+                    rows = change.writer.models()
+                    material = Material(kept=each.kept)
+                    if serving(rows) is None:
+                        change.new_model(each.kept)
+                    else:
+                        check_fits_model(choose_model(rows, material), material)
+                    row = change.add(
+                        each.kept,
+                        person_id=new.id,
+                        kind=each.kind,
+                        source=each.source,
+                        time=each.time,
+                    )
+                    for image in change.writer.images(row.id):
+                        if image.place in each.left_out:
+                            change.leave_out(image, True)
+                if person.is_ignored:
+                    change.put_person(replace(new, ignored=True))
+                for other_name in person.different_from:
+                    other = change.writer.person_named(check_name(other_name))
+                    if other is not None:
+                        change.link(new.id, other.id, True)
+            count += 1
+        return count
+
+    def _plain(
+        self, reader: Reader, row: ContributionRow, model: ModelRow
+    ) -> Iterator[PlainContribution]:
+        if is_forgotten(self._sealer, row.key_id):
+            return
+        kept = self._parts.kept(reader, row, model.embedder)
+        if kept is None:
+            return
+        images = reader.images(row.id)
+        if isinstance(kept, EmbeddingSet) and images:
+            kept = replace(
+                kept,
+                sources=np.array([image.source for image in images]),
+                media_ids=np.array([image.media_id for image in images]),
+            )
+        yield PlainContribution(
+            id=row.id,
+            kind=row.kind,
+            time=row.time,
+            source=row.source,
+            kept=kept,
+            left_out=tuple(image.place for image in images if image.left_out),
+        )
