@@ -33,16 +33,16 @@ class DamageSigns:
     Args:
         container: Short name of the file format, as `VideoFacts.container`.
         stream_index: Which of the file's streams is read.
-        has_count: Whether the file states how many frames it holds.
+        is_fragmented: Whether it is a fragmented MP4.
 
     Attributes:
         num_skips: Places where bytes were skipped.
     """
 
-    def __init__(self, container: str, *, stream_index: int, has_count: bool) -> None:
+    def __init__(self, container: str, *, stream_index: int, is_fragmented: bool) -> None:
         names = container.split(",")
         self._is_contiguous = any(name in _CONTIGUOUS for name in names)
-        self._is_fragmented = "mp4" in names and not has_count
+        self._is_fragmented = is_fragmented
         self.stream_index = stream_index
         self._end: int | None = None
         self._num_packets = 0

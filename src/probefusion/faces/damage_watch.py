@@ -29,18 +29,19 @@ class DamageWatch:
     Args:
         stream: The video stream of PyAV.
         facts: What the video says of itself.
+        is_fragmented: Whether it is a fragmented MP4.
 
     Attributes:
         num_damaged: Packets and frames that are marked as damaged or could not be decoded, or only with faults.
     """
 
-    def __init__(self, stream: Any, facts: VideoFacts) -> None:
+    def __init__(self, stream: Any, facts: VideoFacts, *, is_fragmented: bool) -> None:
         names = facts.container.split(",")
         tick = 1e-3 if stream.time_base is None else float(stream.time_base)
         self._is_live = facts.is_live
         self._numbers_frames = "avi" in names
         self._signs = DamageSigns(
-            facts.container, stream_index=stream.index, has_count=bool(stream.frames)
+            facts.container, stream_index=stream.index, is_fragmented=is_fragmented
         )
         self._missing = MissingFrames(
             tick=max(tick, _FINEST),
@@ -72,19 +73,25 @@ class DamageWatch:
         if place is not None and (not self._errors or abs(place - self._errors[-1]) > 1e-9):
             self._errors.append(place)
 
-    def frame(self, time: float | None, *, shown_at: float) -> None:
+    def frame(self, time: float | None, *, begin: float) -> None:
         """Looks at the next frame that is given or counted.
 
         Args:
             time: Second of the file's clock, or None where the file does not say.
-            shown_at: Second since the start of the video.
+            begin: Second of that clock at which the video starts.
         """
-        if time is None or self._is_live:
+        if self._is_live:
+            return
+        self._begin = begin
+        if time is None:
             self._last = None
             return
-        self._begin = time - shown_at
-        last, self._last = self._last, time
-        if last is None or time <= last or not self._missing.is_hole(time - last):
+        last = self._last
+        if last is not None and time <= last:
+            self._missing.add_late(time)
+            return
+        self._last = time
+        if last is None or not self._missing.is_hole(time - last):
             return
         lost, empty = self._signs.between(last, time, margin=_MARGIN * self._missing.step)
         self._missing.add_hole(last, time, num_lost=lost, num_empty=empty)

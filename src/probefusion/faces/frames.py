@@ -18,6 +18,7 @@ from probefusion.faces.damage_watch import DamageWatch
 from probefusion.faces.decoding import MAX_PIXELS
 from probefusion.faces.display_matrix import shown_image
 from probefusion.faces.endings import VIDEO_SUFFIXES
+from probefusion.faces.fragments import has_fragments, unread_fragments
 from probefusion.faces.video_source import (
     VideoFacts,
     choose_stream,
@@ -55,10 +56,10 @@ class VideoReader:
 
     Damaged places are passed over and told, with their seconds, and what comes before and after them is given.
     So is a file that is cut off. Some damage cannot be noticed: bits of a frame that decode to another picture
-    (VP8, VP9 and Motion JPEG have no check sums), and what is missing before the first frame. Pictures behind a damaged
-    place may be smeared up to the next key frame. Grey, palette and high-bit-depth video becomes 8-bit RGB, transparency is
-    dropped, and the turn and the
-    mirroring that the file notes are applied. Times are those of the stream, so a variable frame rate is kept.
+    (VP8 and VP9 have no check sums), a single frame lost without a trace, and what is missing before the first
+    frame. Pictures behind a damaged place may be smeared up to the next key frame. Grey, palette and high-bit-depth
+    video becomes 8-bit RGB, transparency is dropped, and the turn and the mirroring that the file notes are
+    applied. Times are those of the stream, so a variable frame rate is kept.
 
     Use as a context manager and iterate once.
 
@@ -101,7 +102,7 @@ class VideoReader:
         if stop is not None and not stop > start:
             raise ConfigError(f"stop: expected more than the start ({start} s), got {stop}.")
         self._every, self._start, self._stop, self._timeout = every, start, stop, timeout
-        self._name = name_without_password(source)
+        self._source, self._name = source, name_without_password(source)
         self._av = import_extra("av", extra="video", purpose="reading video")
         self._av.logging.set_level(None)
         self._is_live = is_live(str(source))
@@ -111,6 +112,8 @@ class VideoReader:
             self.facts = read_facts(
                 self._av, self._container, self._stream, name=self._name, is_live=self._is_live
             )
+            is_mp4 = not self._is_live and "mp4" in self.facts.container.split(",")
+            self._is_fragmented = is_mp4 and has_fragments(Path(source))
         except BaseException:
             self._container.close()
             raise
@@ -120,7 +123,7 @@ class VideoReader:
         self._step = 1 / (self.facts.frame_rate or 25.0)
         self._too_large: tuple[int, int] | None = None
         self.num_read = self.num_given = 0
-        self._damage = DamageWatch(self._stream, self.facts)
+        self._damage = DamageWatch(self._stream, self.facts, is_fragmented=self._is_fragmented)
         self._ending: str | None = None
         self._cut_off: str | None = None
 
@@ -196,7 +199,7 @@ class VideoReader:
             if self._stop is not None and time >= self._stop - 1e-6:
                 return
             last, index = time, index + 1
-            self._damage.frame(frame.time, shown_at=time)
+            self._damage.frame(frame.time, begin=begin)
             end = max(end, time + self._shown_for(frame))
             self.num_read += 1
             if index % self._every:
@@ -213,7 +216,13 @@ class VideoReader:
                 f"{' (' + '; '.join(self.problems) + ')' if self.problems else ''}. Check that it plays."
             )
         whole = self._start == 0
-        if not self._is_live and not (whole and self._damage.is_short(end, self.facts.duration)):
+        if self._is_live:
+            return
+        if self._is_fragmented:
+            self._cut_off = unread_fragments(Path(self._source))
+        if self._cut_off is None and not (
+            whole and self._damage.is_short(end, self.facts.duration)
+        ):
             self._cut_off = cut_off(
                 self._stream,
                 self.facts.duration,

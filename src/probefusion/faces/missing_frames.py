@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["Gap", "MissingFrames", "told_gaps"]
 
@@ -28,6 +28,7 @@ _RARE = 0.02
 """Damage is rare: where more of the distances are such holes, one is no sign of it."""
 
 _MOST_HOLES = 20_000
+_LATEST = 64
 _PLACES_SHOWN = 5
 
 
@@ -95,6 +96,15 @@ class MissingFrames:
             return
         self._holes.append(_Hole(begin=begin, end=end, num_lost=num_lost, num_empty=num_empty))
 
+    def add_late(self, time: float) -> None:
+        """Notes a frame that came after later ones, as decoders give them behind a damaged place."""
+        for place in range(len(self._holes) - 1, max(-1, len(self._holes) - _LATEST), -1):
+            hole = self._holes[place]
+            if hole.begin < time < hole.end:
+                before = replace(hole, end=time)
+                self._holes[place : place + 1] = [before, replace(hole, begin=time, num_empty=0)]
+                return
+
     @property
     def step(self) -> float:
         """The usual distance in seconds; 0 before there are two frames."""
@@ -113,24 +123,42 @@ class MissingFrames:
         step = self._fine_step()
         if step == 0 or self._is_given_up:
             return []
-        signs = sorted(signs)
         near = max(_NEAR, _NEAR_FRAMES * step)
-        found, unexplained = [], []
+        found, others = self._sorted_out(self._far_apart(step), signs, near)
+        unexplained = [gap for gap in others if gap.num_frames >= _FEWEST_MISSING]
+        most = max(1.0, _RARE * self._num_distances)
+        if self._by_time and len(unexplained) <= most and self._is_steady(step):
+            found += [gap for gap in unexplained if gap.end - gap.begin <= _LONGEST]
+        ends = [second for gap in found for second in (gap.begin, gap.end)]
+        singles = [(gap, 0) for gap in others if gap.num_frames < _FEWEST_MISSING]
+        found += self._sorted_out(singles, ends, near)[0]
+        return sorted(found, key=lambda gap: gap.begin)
+
+    def _far_apart(self, step: float) -> list[tuple[Gap, int]]:
+        """Holes in which frames are missing by the usual distance, and packets that were lost in each."""
+        found = []
         for hole in self._holes:
             missing = round((hole.end - hole.begin) / step) - 1 - hole.num_empty
-            if hole.end - hole.begin <= _HOLE * step or missing < 1:
-                continue
-            gap = Gap(begin=hole.begin, end=hole.end, num_frames=missing)
-            place = bisect_left(signs, hole.begin - near)
-            if hole.num_lost or (place < len(signs) and signs[place] <= hole.end + near):
-                found.append(gap)
-            elif missing >= _FEWEST_MISSING:
-                unexplained.append(gap)
-        if self._by_time and self._is_steady(step) and len(unexplained) <= max(
-            1.0, _RARE * self._num_distances
-        ):
-            found += [gap for gap in unexplained if gap.end - gap.begin <= _LONGEST]
-        return sorted(found, key=lambda gap: gap.begin)
+            if hole.end - hole.begin > _HOLE * step and missing >= 1:
+                gap = Gap(begin=hole.begin, end=hole.end, num_frames=missing)
+                found.append((gap, hole.num_lost))
+        return found
+
+    @staticmethod
+    def _sorted_out(
+        gaps: Sequence[tuple[Gap, int]], signs: Sequence[float], near: float
+    ) -> tuple[list[Gap], list[Gap]]:
+        """Those with lost packets or a sign of damage near by, and the others."""
+        signs = sorted(signs)
+        damaged: list[Gap] = []
+        others: list[Gap] = []
+        for gap, num_lost in gaps:
+            place = bisect_left(signs, gap.begin - near)
+            if num_lost or (place < len(signs) and signs[place] <= gap.end + near):
+                damaged.append(gap)
+            else:
+                others.append(gap)
+        return damaged, others
 
     def _is_equal(self, distance: float, step: float) -> bool:
         return abs(distance - step) <= max(_EQUAL * step, _EQUAL_TICKS * self._tick)
