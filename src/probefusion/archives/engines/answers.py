@@ -46,16 +46,16 @@ class TaskRunner:
         self._pickled: bytes | None = None
         self._call: Callable[[Any], Any] | None = None
 
-    def answer(self, work: bytes | None, task: object) -> Answer:
+    def answer(self, work: bytes | None, task: bytes) -> Answer:
         """Does a task.
 
         Args:
             work: Its `Work`, pickled; None for that of the task before.
-            task: The task.
+            task: The task, pickled.
         """
         try:
             call = self._opened(self._pickled if work is None else work)
-            return Answer(outcome=pickle.dumps(call(task)))
+            return Answer(outcome=pickle.dumps(call(pickle.loads(task))))
         except Exception as error:  # noqa: BLE001 - rises where the outcome is asked for
             return Answer(error=_that_travels(error), told=traceback.format_exc())
 
@@ -68,8 +68,8 @@ class TaskRunner:
             work = pickle.loads(pickled or b"")
         except (ImportError, AttributeError) as error:
             raise WorkerError(
-                f"the workers cannot import what they shall do ({error}). Install the same probefusion, and what your own "
-                f"code is in, where they run; code of a script itself runs with one local worker only (--workers 1)."
+                f"the workers cannot import what they shall do ({error}). Install the same probefusion, and what "
+                f"your own code is in, where they run; code of a script itself runs with --workers 1 only."
             ) from error
         call: Callable[[Any], Any] = work.open()
         self._call = call

@@ -74,6 +74,7 @@ class DaskEngine(Engine):
         settings = {
             "distributed.scheduler.allowed-failures": MOST_DEATHS - 1,
             "distributed.scheduler.worker-saturation": 1.0,
+            "logging": dict.fromkeys(("distributed", "distributed.client", "bokeh"), "critical"),
         }
         with dask.config.set(settings):
             self._cluster = self._distributed.LocalCluster(
@@ -94,8 +95,8 @@ class DaskEngine(Engine):
             )
         except (OSError, ValueError) as error:
             raise WorkerError(
-                f"dask at {address!r}: no answer ({in_one_line(str(error))}). Look whether its scheduler runs, and at the "
-                f"address (--dask-address)."
+                f"dask at {address!r}: no answer ({in_one_line(str(error))}). Look whether its scheduler runs, and at "
+                f"the address (--dask-address)."
             ) from error
 
     def _room(self) -> int:
@@ -104,8 +105,8 @@ class DaskEngine(Engine):
         room = sum(worker["nthreads"] for worker in workers)
         if not room:
             raise ConfigError(
-                "workers: expected a cluster with workers, got one without. Start them, or, where it grows by itself, say "
-                "how many tasks there shall be at the same time: --workers N (num_workers=N)."
+                "workers: expected a cluster with workers, got one without. Start them, or, where it grows by itself, "
+                "say how many tasks there shall be at the same time: --workers N (num_workers=N)."
             )
         return int(room)
 
@@ -115,13 +116,15 @@ class DaskEngine(Engine):
         """Does all tasks; as many as there are workers are under way at the same time; see `Engine.run`."""
         pickled = pickle.dumps(work)
         todo = iter(range(len(tasks)))
-        ended = self._distributed.as_completed(raise_errors=False)
+        ended = self._distributed.as_completed(loop=self._client.loop, raise_errors=False)
         under_way: dict[Any, int] = {}
 
         def begin() -> None:
             with suppress(StopIteration):
                 index = next(todo)
-                future = self._client.submit(_answer, pickled, tasks[index], pure=False)
+                future = self._client.submit(
+                    _answer, pickled, pickle.dumps(tasks[index]), pure=False
+                )
                 under_way[future] = index
                 ended.add(future)
 
@@ -152,8 +155,8 @@ class DaskEngine(Engine):
             ) from error
         except Exception as error:  # what a task raises is in its answer
             raise WorkerError(
-                f"dask: the cluster failed ({type(error).__name__}: {in_one_line(str(error))}). Install the same probefusion "
-                f"and Python on every machine of it. A rerun goes on from what is finished."
+                f"dask: the cluster failed ({type(error).__name__}: {in_one_line(str(error))}). Install the same "
+                f"probefusion and Python on every machine of it. A rerun goes on from what is finished."
             ) from error
         return answer
 
@@ -167,7 +170,7 @@ class DaskEngine(Engine):
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _answer(work: bytes, task: object) -> Answer:
+def _answer(work: bytes, task: bytes) -> Answer:
     """Does a task in a worker, each of whose threads keeps what it opened."""
     if not hasattr(_mine, "runner"):
         _mine.runner = TaskRunner()

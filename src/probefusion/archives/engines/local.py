@@ -27,7 +27,15 @@ __all__ = ["ONE_THREAD", "LocalEngine"]
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")  # fmt: skip
+ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    ),
+    "1",
+)
 """What tells the libraries of linear algebra that other workers use the other cores."""
 
 _START = "from probefusion.archives.engines.local_worker import main; main()"
@@ -179,7 +187,7 @@ class _Worker:
         Raises:
             _DiedError: If the process ended.
         """
-        message = pickle.dumps((work, task))
+        message = pickle.dumps((work, pickle.dumps(task)))
         try:
             self._send(message)
             answer: Answer = pickle.load(cast("IO[bytes]", self._process.stdout))

@@ -7,7 +7,7 @@ import pickle
 import queue
 import sys
 import threading
-from typing import IO, Any
+from typing import IO
 
 from probefusion.archives.engines.answers import TaskRunner
 
@@ -17,17 +17,18 @@ __all__ = ["main"]
 def main() -> None:
     """Does what standard input brings: the paths to import from, then pairs of a work and a task."""
     source, target = _private_streams()
-    messages: queue.SimpleQueue[tuple[bytes | None, Any] | None] = queue.SimpleQueue()
+    messages: queue.SimpleQueue[tuple[bytes | None, bytes] | None] = queue.SimpleQueue()
     sys.path[:] = pickle.load(source)
     threading.Thread(target=_listen, args=(source, messages), daemon=True).start()
     runner = TaskRunner()
-    while (message := messages.get()) is not None:
-        pickle.dump(runner.answer(*message), target)
-        target.flush()
+    with source, target:
+        while (message := messages.get()) is not None:
+            pickle.dump(runner.answer(*message), target)
+            target.flush()
 
 
 def _listen(
-    source: IO[bytes], messages: queue.SimpleQueue[tuple[bytes | None, Any] | None]
+    source: IO[bytes], messages: queue.SimpleQueue[tuple[bytes | None, bytes] | None]
 ) -> None:
     """Takes messages; where the process that sends them is gone, this one ends at once, whatever it does."""
     while True:

@@ -87,6 +87,7 @@ class RayEngine(Engine):
                 "address": "local",
                 "num_cpus": num_workers or available_threads(),
                 "include_dashboard": False,
+                "_node_ip_address": "127.0.0.1",  # whoever reaches Ray's ports can run code
                 "object_store_memory": _OBJECT_STORE,
                 "_temp_dir": str(self._folder),
             }
@@ -95,6 +96,8 @@ class RayEngine(Engine):
         try:
             with _quiet(), _keeping_signals():
                 self._ray.init(**settings)
+            # It tells of workers that died on standard output, where a command's data goes.
+            self._ray._private.worker._worker_logs_enabled = False
         except (OSError, RuntimeError, ValueError) as error:  # ConnectionError is an OSError
             self._remove_folder()
             where = "could not be started here" if address is None else f"at {address!r}: no answer"
@@ -111,8 +114,8 @@ class RayEngine(Engine):
         if room < 1:
             raise ConfigError(
                 f"workers: expected room for one with 1 core and {self._gpus:g} GPUs, got a cluster with "
-                f"{resources.get('CPU', 0):g} cores and {resources.get('GPU', 0):g} GPUs now. Where it grows by itself, "
-                f"say how many there shall be: --workers N (num_workers=N)."
+                f"{resources.get('CPU', 0):g} cores and {resources.get('GPU', 0):g} GPUs now. Where it grows by "
+                f"itself, say how many there shall be: --workers N (num_workers=N)."
             )
         return room
 
@@ -166,7 +169,10 @@ class _Run:
                 continue
             if todo:
                 following = todo.pop()
-                self._under_way[actor.answer.remote(tasks[following])] = (actor, following)
+                self._under_way[actor.answer.remote(pickle.dumps(tasks[following]))] = (
+                    actor,
+                    following,
+                )
             else:
                 self._end(actor)  # another one may wait for its room
             if index is not None:
@@ -195,8 +201,8 @@ class _Run:
                 return actor, index, None, _first_line(error) or "unknown"
         except (errors.RayError, ConnectionError) as error:
             raise WorkerError(
-                f"ray: the cluster failed ({_first_line(error)}). Look at it with: ray status. A rerun goes on from what "
-                f"is finished."
+                f"ray: the cluster failed ({_first_line(error)}). Look at it with: ray status. A rerun goes on from "
+                f"what is finished."
             ) from error
 
     def _note_death(
@@ -211,8 +217,8 @@ class _Run:
             self._failed_starts += 1
             if self._failed_starts >= MOST_DEATHS * MOST_DEATHS:
                 raise WorkerError(
-                    f"ray: workers do not start ({reason}). Install the same probefusion and Python on every machine of the "
-                    f"cluster, and run it again."
+                    f"ray: workers do not start ({reason}). Install the same probefusion and Python on every machine "
+                    f"of the cluster, and run it again."
                 )
             return
         deaths[index] += 1
@@ -244,7 +250,7 @@ class _Actor:
     def ready(self) -> None:
         """Answers when there is room for the actor."""
 
-    def answer(self, task: object) -> Answer:
+    def answer(self, task: bytes) -> Answer:
         """Does a task."""
         return self._runner.answer(self._work, task)
 
