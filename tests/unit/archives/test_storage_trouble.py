@@ -58,7 +58,10 @@ def test_what_is_not_allowed_says_so_in_one_line_without_credentials(s3):
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": rights}),
     )
     people.create_user(UserName="bert")
-    keys = {name: people.create_access_key(UserName=name)["AccessKey"] for name in ("anna", "bert")}
+    keys = {}
+    for name in ("anna", "bert"):
+        key = people.create_access_key(UserName=name)["AccessKey"]
+        keys[name] = (key["AccessKeyId"], key["SecretAccessKey"])
     s3.ask_for_rights()
 
     s3.log_in(*keys["anna"])
