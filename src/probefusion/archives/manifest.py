@@ -18,8 +18,8 @@ from probefusion.files.reading import in_one_line
 from probefusion.files.records import decode_record
 
 __all__ = [
-    "MapTask",
     "Manifest",
+    "MapTask",
     "PlannedFile",
     "RunSettings",
     "begin",
@@ -222,4 +222,3 @@ def _differences(found: Manifest, plan: Manifest, failed: frozenset[str]) -> lis
 def buckets_for(num_people: int, bytes_a_person: int, memory: int) -> int:
     """How many buckets it takes for the people of one to fit the memory; at least 8, so that workers share the work."""
     return int(min(4096, max(8, math.ceil(num_people * bytes_a_person / memory))))
-

@@ -74,7 +74,6 @@ class MapWork:
                     writer.write(part.part(begin, end))
         return Mapped(num_rows=task.borders[-1] - task.borders[0])
 
-
     def _read(self, fuser: Fuser, task: MapTask, start: int, stop: int) -> ArchiveRows:
         """The rows of a chunk, each checked; messages name file and row."""
         chunk: ArchiveRows | None = None
@@ -151,7 +150,9 @@ def chunk_partials(rows: ArchiveRows, fuser: Fuser, settings: RunSettings) -> Pa
     counts = np.diff(groups.borders)
     has_state = counts > settings.rows_up_to
     kept = _kept_rows(groups, has_state, is_wanted=settings.screening)
-    row_counts = np.add.reduceat(kept.astype(np.int64), groups.borders[:-1]) if len(kept) else counts
+    row_counts = (
+        np.add.reduceat(kept.astype(np.int64), groups.borders[:-1]) if len(kept) else counts
+    )
     chosen = groups.order[kept]
     return Partials(
         ids=rows.ids[groups.firsts],

@@ -24,9 +24,7 @@ from probefusion.files import check_existing
 __all__ = ["open_archive"]
 
 
-def open_archive(
-    path: Place, *, by: str = "template_id", embedder: str | None = None
-) -> Archive:
+def open_archive(path: Place, *, by: str = "template_id", embedder: str | None = None) -> Archive:
     """Opens an archive.
 
     Args:
@@ -42,7 +40,7 @@ def open_archive(
         StorageError: If a store cannot be reached.
         MissingExtraError: If pyarrow is needed and not installed.
     """
-    place = path if is_url(path) else check_existing(path, name="archive")
+    place = path if is_url(path) else check_existing(os.fspath(path), name="archive")
     name = Path(os.fspath(place).rstrip("/")).name
     if is_folder(place):
         if exists(join(place, "embeddings.npy")):

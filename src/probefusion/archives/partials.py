@@ -1,7 +1,7 @@
 """What a task makes of the rows it read: of each person either the sums of the rows or the rows themselves.
 
-A file of partials is an Arrow file (Feather). It holds `num_buckets` record batches for each chunk of rows, people sorted
-by the hashes of their ids. Columns:
+A file of partials is an Arrow file (Feather). It holds `num_buckets` record batches for each chunk of rows, people
+sorted by the hashes of their ids. Columns:
 
     id            integer or text
     hash          of the id, unsigned
@@ -252,7 +252,8 @@ def _checksum(*arrays: npt.NDArray[Any] | None) -> str:
             continue
         total = zlib.crc32(f"{array.dtype.str}{array.shape[1:]}".encode(), total)
         if array.size:
-            total = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), total)
+            whole: Any = np.ascontiguousarray(array).reshape(-1)
+            total = zlib.crc32(whole.view(np.uint8), total)
     return f"{total:08x}"
 
 
@@ -324,9 +325,13 @@ def _people_of(batch: Any) -> People:
     names = [name for name in batch.schema.names if name not in ("state", *_FEATURES)]
     columns = {name: batch.column(name) for name in names}
     ids: npt.NDArray[Any] = columns["id"].to_numpy(zero_copy_only=False)
+    hashes, first, num_images, rows = (columns[name].to_numpy() for name in _COLUMNS[1:])
     return People(
-        ids.astype(np.str_) if ids.dtype.kind == "O" else ids,
-        *(columns[name].to_numpy() for name in _COLUMNS[1:]),
+        ids=ids.astype(np.str_) if ids.dtype.kind == "O" else ids,
+        hashes=hashes,
+        first=first,
+        num_images=num_images,
+        row_counts=rows,
         extra={name: _plain(columns[name]) for name in names if name not in _COLUMNS},
     )
 

@@ -1,7 +1,7 @@
 """Adds up the partial results of a bucket of people: the second of the three functions that every engine runs.
 
-A bucket is read twice: once to know its people, once to add. Sums are added from left to right in the order of the files
-and their chunks, so the result is the same bits whoever does it, and when.
+A bucket is read twice: once to know its people, once to add. Sums are added from left to right in the order of the
+files and their chunks, so the result is the same bits whoever does it, and when.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Source:
     Args:
         place: The file.
         offset: Number of the first row of the archive file that it was made of.
-        is_stored: Whether it holds stored states, of one bucket; otherwise all buckets follow each other, chunk by chunk.
+        is_stored: Whether it holds stored states, of one bucket; otherwise all buckets follow each other, chunk by
+            chunk.
     """
 
     place: str
@@ -118,7 +119,7 @@ class _Entry(NamedTuple):
     """A batch of partial results, and the numbers that its people have in the bucket, ascending."""
 
     source: Source
-    index: int
+    batch: int
     people: People
     places: Numbers
 
@@ -183,7 +184,7 @@ def _read_again(entries: tuple[_Entry, ...]) -> Iterator[tuple[int, Partials]]:
         source = entries[place].source
         with open_partials(source.place) as file:
             while place < len(entries) and entries[place].source == source:
-                yield place, file.read(entries[place].index)
+                yield place, file.read(entries[place].batch)
                 place += 1
 
 
@@ -267,31 +268,37 @@ class _Group:
             self._states[is_new], ids[is_new], self._fuser, settings
         )
         count = len(ids)
-        keeps = self._work.keeps_states
         kept = Partials(
             ids=ids,
             hashes=bucket.hashes[self._people],
             first=bucket.first[self._people],
             num_images=bucket.num_images[self._people],
-            has_state=np.full(count, keeps),
-            states=self._states if keeps else self._states[:0],
+            has_state=np.ones(count, bool),
+            states=self._states,
             row_counts=np.diff(self._borders),
+            embeddings=self._kept_embeddings(),
+            style=self._rows["style"],
+            quality=self._rows["quality"],
             extra={},
-            **{**self._rows, "embeddings": self._kept_embeddings()},  # type: ignore[arg-type]
         )
         if settings.screening:
             self._judge(kept, is_new)
-        extra = {"template": self._templates, "verdict": self._codes, "lighter": self._lighter}
-        if keeps:
-            return replace(kept, extra=extra)
-        nothing = {
-            name: None if rows is None else rows[:0] for name, rows in self._rows.items()
+        extra: dict[str, npt.NDArray[Any]] = {
+            "template": self._templates,
+            "verdict": self._codes,
+            "lighter": self._lighter,
         }
+        if self._work.keeps_states:
+            return replace(kept, extra=extra)
         return replace(
             kept,
+            has_state=np.zeros(count, bool),
+            states=self._states[:0],
             row_counts=np.zeros(count, np.int64),
+            embeddings=kept.embeddings[:0],
+            style=None,
+            quality=None,
             extra=extra,
-            **{**nothing, "embeddings": kept.embeddings[:0]},
         )
 
     def _kept_embeddings(self) -> npt.NDArray[Any]:

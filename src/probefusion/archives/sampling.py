@@ -1,7 +1,7 @@
 """Which rows of a person are looked at when screening: up to 16, evenly spread over all of them.
 
-What is kept is settled in two steps: each chunk keeps up to 16 rows of a person, and of those of all chunks up to 16 are
-taken. Where a chunk kept all of its rows the choice is the same as from the rows themselves.
+What is kept is settled in two steps: each chunk keeps up to 16 rows of a person, and of those of all chunks up to 16
+are taken. Where a chunk kept all of its rows the choice is the same as from the rows themselves.
 """
 
 from __future__ import annotations
