@@ -108,7 +108,9 @@ def _people(buckets: Sequence[str]) -> Iterator[Any]:
     for place in buckets:
         with open_partials(place) as file:
             for index in range(file.num_batches):
-                yield file.people(index)
+                people = file.people(index)
+                if len(people.ids):
+                    yield people
 
 
 @contextmanager

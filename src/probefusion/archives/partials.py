@@ -74,6 +74,24 @@ class Partials:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @staticmethod
+    def of_nobody(state_width: int) -> Partials:
+        """No people."""
+        nothing = np.zeros(0, np.int64)
+        return Partials(
+            ids=nothing,
+            hashes=nothing.astype(np.uint64),
+            first=nothing,
+            num_images=nothing,
+            has_state=nothing.astype(bool),
+            states=np.zeros((0, state_width)),
+            row_counts=nothing,
+            embeddings=np.zeros((0, 1)),
+            style=None,
+            quality=None,
+            extra={},
+        )
+
     @property
     def people(self) -> People:
         """All but states and rows."""

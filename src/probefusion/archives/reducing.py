@@ -90,6 +90,8 @@ class ReduceWork:
         count = len(bucket.ids)
         steps = math.ceil(count * bytes_a_person(self.settings) / self.memory)
         with writing_partials(task.output) as writer:
+            if not count:
+                writer.write(Partials.of_nobody(self.settings.state_width))
             for step in range(steps):
                 span = range(count * step // steps, count * (step + 1) // steps)
                 group = _Group(bucket, span, self, fuser)
