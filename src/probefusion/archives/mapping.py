@@ -16,6 +16,7 @@ from probefusion.archives.ids import Groups, as_stored, bucket_borders, group_id
 from probefusion.archives.manifest import MapTask, RunSettings
 from probefusion.archives.partials import Partials, writing_partials
 from probefusion.archives.sampling import is_kept
+from probefusion.archives.storage import exists
 from probefusion.errors import FileFormatError, ShapeError
 from probefusion.files.reading import in_one_line, reason_of
 from probefusion.fusion import Fuser
@@ -57,6 +58,8 @@ class MapWork:
         fuser = one_thread(self.fuser)
 
         def run(task: MapTask) -> Mapped:
+            if exists(task.output):  # an engine may give a task twice
+                return Mapped(num_rows=task.borders[-1] - task.borders[0])
             try:
                 return self._run(fuser, task)
             except _Unreadable as error:

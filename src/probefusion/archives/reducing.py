@@ -20,6 +20,7 @@ from probefusion.archives.judging import NOT_LOOKED_AT, judge
 from probefusion.archives.manifest import RunSettings
 from probefusion.archives.partials import Partials, People, open_partials, writing_partials
 from probefusion.archives.sampling import MOST_LOOKED_AT, taken
+from probefusion.archives.storage import exists
 from probefusion.fusion import Fuser
 
 __all__ = ["ReduceTask", "ReduceWork", "Source", "bytes_a_person"]
@@ -78,12 +79,14 @@ class ReduceWork:
     memory: int
     keeps_states: bool
 
-    def open(self) -> Callable[[ReduceTask], int]:
-        """Called once in each worker; what it gives returns the images of a bucket."""
+    def open(self) -> Callable[[ReduceTask], None]:
+        """Called once in each worker."""
         fuser = one_thread(self.fuser)
         return lambda task: self._run(fuser, task)
 
-    def _run(self, fuser: Fuser, task: ReduceTask) -> int:
+    def _run(self, fuser: Fuser, task: ReduceTask) -> None:
+        if exists(task.output):  # an engine may give a task twice
+            return
         stored = () if task.stored is None else (Source(place=task.stored, is_stored=True),)
         entries = list(self._entries((*stored, *self.sources), task.bucket))
         bucket = _Bucket.of(entries)
@@ -98,7 +101,6 @@ class ReduceWork:
                 for entry, part in _read_again(bucket.entries):
                     group.add(entry, part)
                 writer.write(group.finished())
-        return int(bucket.num_images.sum())
 
     def _entries(self, sources: tuple[Source, ...], bucket: int) -> Iterator[_Entry]:
         """The bucket's batches, without their states and rows."""

@@ -101,7 +101,7 @@ def test_an_archive_sorted_by_template(tmp_path, rng, fuser) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memmap", "parquet", "folder"])
-@pytest.mark.parametrize("memory", [200_000_000, 2_000])
+@pytest.mark.parametrize("memory", [200_000_000, 13_000])
 def test_every_archive_gives_what_fuse_gives(tmp_path, rng, fuser, kind, memory) -> None:
     ids, embeddings, style = make_rows(rng, text=kind != "memmap")
     if kind == "memmap":
