@@ -20,8 +20,10 @@ from probefusion.archives.images import (
     ImageReader,
     Making,
     chunk_place,
+    read_facts,
     write_chunk,
 )
+from probefusion.archives.storage import exists
 from probefusion.embedders import CropQuality
 from probefusion.embedders.crop_batches import embed_crops
 from probefusion.embedders.embed_images import report_of
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from probefusion.embedders import Embedder
     from probefusion.faces import Detector
 
-__all__ = ["ChunkModels", "EmbedChunks", "open_models"]
+__all__ = ["ChunkModels", "EmbedChunks", "making_rows", "open_models"]
 
 _CROPS_AT_ONCE = 128
 _EXAMPLES = 3
@@ -133,13 +135,14 @@ class EmbedChunks(Work["tuple[int, Chunk]", ChunkFacts]):
 
         def do(task: tuple[int, Chunk]) -> ChunkFacts:
             number, chunk = task
+            place = chunk_place(self.output, number)
+            if exists(place) and (before := read_facts(place)).tag == chunk.tag:
+                return before  # done by a worker that died before it could say so
             with _one_thread():
                 embedding = _Embedding(self.making, embedder, detector, quality)
                 embedding.take_all(reader.read(chunk))
             facts = replace(embedding.facts(), number=number, tag=chunk.tag)
-            write_chunk(
-                chunk_place(self.output, number), self.making.rows, embedding.parts, facts
-            )
+            write_chunk(place, self.making.rows, embedding.parts, facts)
             return facts
 
         return do
