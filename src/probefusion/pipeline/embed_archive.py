@@ -339,9 +339,7 @@ def _some(chunk: Chunk, count: int) -> Chunk:
 class _Told:
     """Adds up what became of chunks."""
 
-    def __init__(
-        self, plan: ImagePlan, progress: Callable[[int, int | None], None] | None
-    ) -> None:
+    def __init__(self, plan: ImagePlan, progress: Callable[[int, int | None], None] | None) -> None:
         self._progress = progress
         self._num_chunks = len(plan.chunks)
         self._listed = plan.skipped

@@ -1,12 +1,12 @@
 """The Parquet file that a chunk becomes: a row for each image, and in its metadata what became of the others.
 
-    subject_id, template_id   text: whose image it is
-    media_id                  text: the still or clip it comes from
-    source                    text: name below the archive's root
-    embedding                 D numbers, length kept
-    style                     2C numbers: mean and deviation of channel 0, of channel 1, ...; where the embedder gives it
-    quality                   logarithm of the image's weight; where it was judged
-    detector_score            how sure the detector is; where faces were detected
+subject_id, template_id   text: whose image it is
+media_id                  text: the still or clip it comes from
+source                    text: name below the archive's root
+embedding                 D numbers, length kept
+style                     2C numbers: mean and deviation of channel 0, of channel 1, ...; where the embedder gives it
+quality                   logarithm of the image's weight; where it was judged
+detector_score            how sure the detector is; where faces were detected
 """
 
 from __future__ import annotations

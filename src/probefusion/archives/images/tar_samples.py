@@ -61,9 +61,7 @@ def _images_of(
     if any(is_hidden(part) for part in PurePosixPath(name).parts):
         return
     images = [
-        member
-        for member in members
-        if PurePosixPath(member.name).suffix.lower() in IMAGE_SUFFIXES
+        member for member in members if PurePosixPath(member.name).suffix.lower() in IMAGE_SUFFIXES
     ]
     if not images:
         yield from _without_image(stream, shard, members)
