@@ -1,12 +1,9 @@
 """The Parquet file that a chunk becomes: a row for each image, and in its metadata what became of the others.
 
-subject_id, template_id   text: whose image it is
-media_id                  text: the still or clip it comes from
-source                    text: name below the archive's root
-embedding                 D numbers, length kept
-style                     2C numbers: mean and deviation of channel 0, of channel 1, ...; where the embedder gives it
-quality                   logarithm of the image's weight; where it was judged
-detector_score            how sure the detector is; where faces were detected
+Columns: `subject_id` and `template_id`, whose image it is; `media_id`, the still or clip that it comes from; `source`,
+its name below the archive's root; `embedding`, D numbers, length kept; `style`, 2C numbers (mean and deviation of
+channel 0, of channel 1, ...), where the embedder gives it; `quality`, logarithm of the image's weight, where it was
+judged; `detector_score`, where faces were detected.
 """
 
 from __future__ import annotations
@@ -196,9 +193,12 @@ def read_facts(place: Place) -> ChunkFacts:
         MissingFileError, StorageError: If it cannot be read.
     """
     parquet = import_extra("pyarrow.parquet", extra="data", purpose="reading Parquet files")
-    with open_file(place) as stream:
-        with reading_parquet(str(place)), parquet.ParquetFile(stream, pre_buffer=False) as file:
-            text = metadata_text(file.schema_arrow, _FACTS)
+    with (
+        open_file(place) as stream,
+        reading_parquet(str(place)),
+        parquet.ParquetFile(stream, pre_buffer=False) as file,
+    ):
+        text = metadata_text(file.schema_arrow, _FACTS)
     if text is None:
         raise FileFormatError(
             f"{place}: expected a file that embed-archive wrote, its metadata has no {_FACTS!r}. Name another output "

@@ -70,8 +70,9 @@ def _images_of(
     if rule.ending is None:
         person = rule.of_name(name)
     else:
-        sides = [member for member in members if key_of(member.name)[1] == rule.ending]
-        person = rule.of_files({rule.ending or "": _content(stream, member) for member in sides})
+        sides = {key_of(member.name)[1]: member for member in members}
+        side = sides.get(rule.ending)
+        person = None if side is None else rule.of_files({rule.ending: _content(stream, side)})
     for member in images:
         source = as_text(f"{shard}/{member.name}")
         if person is None:
