@@ -255,7 +255,7 @@ def making_rows(
     """What the models say of the rows that they make, as arguments of `Making` and `RowFormat`."""
     embedder, detector, quality = opened
     size = embedder.spec.input_size
-    _, style = embedder.embed(np.zeros((0, size, size, 3), np.uint8))
+    _, style = embedder.embed(np.full((1, size, size, 3), 127, np.uint8))
     return {
         "rows": {
             "embedder": embedder.fingerprint,

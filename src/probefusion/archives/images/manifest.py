@@ -1,8 +1,8 @@
 """The manifest of an archive that is made of images: what was to be done, written before anything else.
 
-It stands beside the chunks' files as `embed_archive.json` and says what they are made of and how. A run that finds
+It stands beside the chunks' files as `_embed_archive.json` and says what they are made of and how. A run that finds
 one goes on where the last one stopped, if it fits: the same models and settings, and the same chunks, to which only
-new ones may have come at the end.
+new ones may have come at the end. Readers of whole folders (Arrow, Spark) pass over names that begin so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from probefusion.files.reading import in_one_line
 
 __all__ = ["MANIFEST", "Making", "check_fits", "chunk_place", "read_manifest", "write_manifest"]
 
-MANIFEST = "embed_archive.json"
+MANIFEST = "_embed_archive.json"
 _VERSION = 1
 _KIND = "probefusion archive of images"
 
@@ -48,7 +48,7 @@ class Making:
         """What a manifest says of it."""
         read = {**asdict(self.source), "person": str(self.source.person)}
         made = {"model": self.model, "detector": self.detector, "quality": self.quality}
-        return {**asdict(self.rows), **made, **read}
+        return {**made, **asdict(self.rows), **read}
 
 
 def chunk_place(output: Place, number: int) -> str:
@@ -111,7 +111,7 @@ def check_fits(
         "(force=True)."
     )
     was, now = content["making"], making.facts()
-    for name in sorted({*was, *now}):
+    for name in dict.fromkeys([*now, *was]):
         if was.get(name) != now.get(name):
             raise ConfigError(
                 f"{shown}: was begun with {name} {was.get(name)!r}, got {now.get(name)!r}. {step}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import PurePosixPath
@@ -27,7 +27,7 @@ from probefusion.archives.storage import (
 from probefusion.errors import ConfigError, EmptySetError, FileFormatError, StorageError
 from probefusion.faces.endings import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from probefusion.faces.listing import SkippedImage, as_text, is_hidden, judge_file
-from probefusion.files.reading import reading
+from probefusion.files.reading import in_one_line, reading
 
 __all__ = ["ImagePlan", "plan_images"]
 
@@ -69,10 +69,10 @@ def plan_images(source: Place, settings: SourceSettings) -> ImagePlan:
         ConfigError: If a person is to be named by a column, and it is no Parquet file, or the other way round.
     """
     if str(source).lower().endswith(".zip"):
+        _check_rule("zip", str(source), settings)
         chunks, skipped = _plan_zip(source, settings)
     else:
         chunks, skipped = _plan_files(list_files(source), settings)
-    _check_rule(chunks, settings)
     if not chunks:
         first = f": {skipped[0]}" if skipped else ""
         raise EmptySetError(
@@ -93,6 +93,7 @@ def _plan_files(
             continue
         kind = _kind_of(file, side)
         if kind in ("files", "tar", "parquet", "videos"):
+            _check_rule(kind, file.name, settings)
             kept.append((kind, file))
         elif kind:
             skipped.append(SkippedImage(source=as_text(file.name), reason=kind))
@@ -273,14 +274,16 @@ def _kind_of(file: StoredFile, side: str | None) -> str | None:
     return verdict if isinstance(verdict, str) else None
 
 
-def _check_rule(chunks: Iterable[Chunk], settings: SourceSettings) -> None:
-    """Refuses a rule that says nothing of any chunk of these kinds."""
-    by_column = settings.person.kind == "column"
-    for chunk in chunks:
-        if (chunk.kind == "parquet") == by_column:
-            continue
-        wanted = "column:NAME for Parquet files" if chunk.kind == "parquet" else "no column"
-        raise ConfigError(
-            f"--person (person=): expected {wanted}, got {str(settings.person)!r}. {chunk.names[0]} is "
-            f"{'a Parquet file' if chunk.kind == 'parquet' else 'none'}."
-        )
+def _check_rule(kind: str, name: str, settings: SourceSettings) -> None:
+    """Refuses a rule that says nothing of files of this kind.
+
+    Raises:
+        ConfigError: If a column is to name people, and this is no Parquet file, or the other way round.
+    """
+    is_table = kind == "parquet"
+    if is_table == (settings.person.kind == "column"):
+        return
+    raise ConfigError(
+        f"--person (person=): expected {'column:NAME' if is_table else 'no column'}, got {str(settings.person)!r}: "
+        f"{in_one_line(name)} is {'a' if is_table else 'no'} Parquet file."
+    )

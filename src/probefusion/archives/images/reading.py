@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,7 +24,7 @@ __all__ = ["ImageReader"]
 
 
 class ImageReader:
-    """Reads chunks of one source; to be closed.
+    """Reads chunks of one source; closed when it goes, or before.
 
     A zip archive stays open from one chunk to the next, as its list of files is read whenever it is opened.
 
@@ -35,6 +36,7 @@ class ImageReader:
         self._settings = settings
         self._opened = ExitStack()
         self._zip: tuple[str, zipfile.ZipFile] | None = None
+        weakref.finalize(self, self._opened.close)  # a worker is not told when its work ends
 
     def read(self, chunk: Chunk) -> Iterator[ArchiveImage | SkippedImage]:
         """The images of a chunk in order, and what of it cannot be read.

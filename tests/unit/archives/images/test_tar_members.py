@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from itertools import chain, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -126,14 +127,18 @@ def test_shards_written_behind_each_other(tmp_path):
 def test_parts_hold_every_sample_once(tmp_path_factory, borders):
     members = []
     for k in range(20):
-        members += [(f"p{k % 4}/{k:03d}.jpg", b"i" * (157 * k % 1500)), (f"p{k % 4}/{k:03d}.cls", b"1")]
+        members += [
+            (f"p{k % 4}/{k:03d}.jpg", b"i" * (157 * k % 1500)),
+            (f"p{k % 4}/{k:03d}.cls", b"1"),
+        ]
     path = write_shard(tmp_path_factory.mktemp("shard") / "0.tar", members)
     edges = [0, *sorted(borders), None]
     parts = [
-        [image.source for image in _read(path, start, stop)]
-        for start, stop in zip(edges, edges[1:], strict=False)
+        [image.source for image in _read(path, start, stop)] for start, stop in pairwise(edges)
     ]
-    assert sum(parts, []) == [f"0.tar/{name}" for name, _ in members if name.endswith("jpg")]
+    assert list(chain.from_iterable(parts)) == [
+        f"0.tar/{name}" for name, _ in members if name.endswith("jpg")
+    ]
 
 
 def test_damage_is_told_by_one_part(tmp_path):
@@ -143,7 +148,7 @@ def test_damage_is_told_by_one_part(tmp_path):
     content[start : start + 300] = b"\xa7" * 300
     path.write_bytes(content)
     edges = [0, 4000, start, start + 700, 20_000, None]
-    parts = [_read(path, a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [_read(path, a, b) for a, b in pairwise(edges)]
     told = [image for part in parts for image in part if isinstance(image, SkippedImage)]
     assert len(told) == 1
     assert "damaged" in told[0].reason
@@ -166,7 +171,10 @@ def test_samples_with_side_files(tmp_path):
         ("0.tar/a/1.left.jpg", "ann", b"L"),
         ("0.tar/a/1.right.png", "ann", b"R"),
     ]
-    assert [str(image).partition(":")[0] for image in found[2:]] == ["0.tar/a/2.jpg", "0.tar/a/3.npy"]
+    assert [str(image).partition(":")[0] for image in found[2:]] == [
+        "0.tar/a/2.jpg",
+        "0.tar/a/3.npy",
+    ]
     assert "a/2.json with a field 'who'" in found[2].reason
     by_key = _read(path)
     assert [image.subject_id for image in by_key[:3]] == ["a", "a", "a"]
