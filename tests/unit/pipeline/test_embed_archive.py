@@ -149,7 +149,7 @@ def test_what_does_not_fit_is_refused(crops, run, tiny_embedder, tmp_path):
     with pytest.raises(ConfigError, match=r"model 'tiny@\w+', got 'compact_128d@"):
         run(crops, embedder="compact_128d")
     (crops / "person_04" / "1.png").write_bytes((crops / "person_05" / "1.png").read_bytes())
-    with pytest.raises(ConfigError, match=r"chunk 0 \(person_00/1.png to .*--force"):
+    with pytest.raises(ConfigError, match=r"chunk 0 \(person_00/0.png to .*--force"):
         run(crops)
     report, folder = run(crops, force=True)
     assert report.num_chunks_before == 0

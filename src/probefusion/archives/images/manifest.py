@@ -106,10 +106,7 @@ def check_fits(
         ConfigError: If models, settings or the source are not what they were.
     """
     shown = in_one_line(shown_place(output))
-    step = (
-        "Name another output folder (fuse-archive takes several archives together), or begin anew with --force "
-        "(force=True)."
-    )
+    step = "Name another output folder, or begin anew with --force (force=True)."
     was, now = content["making"], making.facts()
     for name in dict.fromkeys([*now, *was]):
         if was.get(name) != now.get(name):

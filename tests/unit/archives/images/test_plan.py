@@ -139,7 +139,7 @@ def test_parquet_files_by_row_groups(tmp_path):
 
 def test_a_column_names_nobody_in_files(tmp_path):
     _fill(tmp_path, ["a/1.jpg"])
-    with pytest.raises(ConfigError, match="expected no column, got 'column:label': a/1.jpg is no"):
+    with pytest.raises(ConfigError, match=r"expected no column, got 'column:label': a/1.jpg is no"):
         plan_images(tmp_path, _settings("column:label"))
 
 
