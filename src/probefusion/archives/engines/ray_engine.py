@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import warnings
@@ -123,7 +124,8 @@ class RayEngine(Engine):
         self, work: Work[Task, Outcome], tasks: Sequence[Task]
     ) -> Iterator[tuple[int, Outcome]]:
         """Does all tasks in actors that have room; see `Engine.run`."""
-        run = _Run(self._ray, pickle.dumps(work), self._gpus)
+        paths = None if self._folder is None else list(sys.path)
+        run = _Run(self._ray, pickle.dumps(work), self._gpus, paths)
         try:
             yield from run.outcomes(tasks, min(self.num_workers, len(tasks)))
         finally:
@@ -144,9 +146,9 @@ class RayEngine(Engine):
 class _Run:
     """Tasks of one work and the actors that do them."""
 
-    def __init__(self, ray: Any, work: bytes, gpus: float) -> None:
+    def __init__(self, ray: Any, work: bytes, gpus: float, paths: list[str] | None) -> None:
         self._ray = ray
-        self._work = work
+        self._arguments = (work, paths)
         self._class = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(_Actor)
         self._under_way: dict[Any, tuple[Any, int | None]] = {}
         self._actors: set[Any] = set()
@@ -226,7 +228,7 @@ class _Run:
             raise died_too_often(tasks[index], reason)
 
     def _start(self) -> None:
-        actor = self._class.remote(self._work)
+        actor = self._class.remote(*self._arguments)
         self._actors.add(actor)
         self._under_way[actor.ready.remote()] = (actor, None)
 
@@ -241,9 +243,12 @@ class _Actor:
 
     Args:
         work: Pickled; opened with the first task.
+        paths: Where to import from, if it is not for the machine that the actor is on to say.
     """
 
-    def __init__(self, work: bytes) -> None:
+    def __init__(self, work: bytes, paths: list[str] | None) -> None:
+        if paths is not None:
+            sys.path[:] = paths
         self._work = work
         self._runner = TaskRunner()
 
