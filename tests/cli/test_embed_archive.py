@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from shards import write_shard
 
+from probefusion.types import TemplateSet
+
 pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 
@@ -47,9 +49,10 @@ def test_images_become_rows_and_rows_templates(
         direct,
     )
     assert command("fuse", people_folder, *arguments)[0] in (0, 3)
-    with np.load(output) as found, np.load(direct) as expected:
-        assert found["ids"].tolist() == expected["ids"].tolist()
-        np.testing.assert_allclose(found["embeddings"], expected["embeddings"], atol=2e-3)
+    found, expected = TemplateSet.load(output), TemplateSet.load(direct)
+    assert list(found) == list(expected)
+    for name in expected:
+        np.testing.assert_allclose(found[name].vector, expected[name].vector, atol=2e-3)
 
 
 def test_given_again_it_goes_on(tmp_path, embed, people_folder) -> None:
