@@ -82,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
         demo,
         doctor,
         embed,
+        embed_archive,
         enroll,
         evaluate,
         fuse,
@@ -110,6 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in (
         embed,
+        embed_archive,
         fuse,
         fuse_archive,
         compare,
