@@ -39,7 +39,8 @@ from probefusion.protocols.degraded_folder import fold_of
 from probefusion.training.export.fuser_folder import export_fuser
 from probefusion.training.loop import train_network
 from probefusion.training.recipes import DEFAULT_RECIPE, find_recipe
-from probefusion.training.variant_store import VariantStore, extract_variants
+from probefusion.training.extraction import extract_variants
+from probefusion.training.variant_store import VariantStore
 from probefusion.zoo import load_embedder
 from research.comparison.contenders import (
     ANY,

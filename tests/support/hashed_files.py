@@ -256,7 +256,8 @@ def make_variant_store(folder: Path) -> dict[str, HashedFile]:
     """A variant store of made-up embeddings. Needs PyTorch for its room."""
     from variant_stores import PEOPLE, CountingEmbedder, draw_variants, read_image
 
-    from probefusion.training.variant_store import VariantStore, extract_variants
+    from probefusion.training.extraction import extract_variants
+    from probefusion.training.variant_store import VariantStore
 
     store = folder / "store"
     extract_variants(PEOPLE, read_image, CountingEmbedder(), draw_variants, store, recipe="test")

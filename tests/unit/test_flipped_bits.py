@@ -74,7 +74,8 @@ def test_what_older_releases_left_unfinished_is_gone_on_with(tmp_path) -> None:
     from safetensors.torch import save_file
     from variant_stores import PEOPLE, CountingEmbedder, draw_variants, read_image
 
-    from probefusion.training.variant_store import VariantStore, extract_variants
+    from probefusion.training.extraction import extract_variants
+    from probefusion.training.variant_store import VariantStore
 
     files = {**make_archive_work(tmp_path), **make_training_checkpoint(tmp_path)}
     right = {name: file.read() for name, file in files.items()}

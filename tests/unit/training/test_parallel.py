@@ -78,7 +78,7 @@ def compute_in_double(patch: Callable[[object, str, object], None]) -> None:
 def store_of(folder: Path):
     from variant_stores import PEOPLE, CountingEmbedder, draw_variants, read_image
 
-    from probefusion.training.variant_store import extract_variants
+    from probefusion.training.extraction import extract_variants
 
     return extract_variants(
         PEOPLE, read_image, CountingEmbedder(), draw_variants, folder, recipe="test"

@@ -10,7 +10,8 @@ from probefusion.errors import (
     MismatchError,
     MissingFileError,
 )
-from probefusion.training.variant_store import VariantStore, class_centres, extract_variants
+from probefusion.training.extraction import extract_variants
+from probefusion.training.variant_store import VariantStore, class_centres
 
 
 def test_shapes_and_contents(store, extraction) -> None:
