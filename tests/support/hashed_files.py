@@ -269,7 +269,9 @@ def make_variant_store(folder: Path) -> dict[str, HashedFile]:
         arrays = (found.embeddings, found.style, found.clean, found.subjects)
         return told([facts, *map(np.asarray, arrays)])
 
-    names = ("store.json", "progress.json", "embeddings.npy", "style.npy", "clean.npy")
+    names = (
+        "store.json", "progress.json", "checks.npy", "embeddings.npy", "style.npy", "clean.npy",
+    )  # fmt: skip
     return {f"store {name}": HashedFile(store / name, read, "store") for name in names}
 
 

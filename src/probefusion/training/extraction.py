@@ -232,6 +232,7 @@ class _Extraction:
             np.concatenate([variants, image[None], image[None, :, ::-1]])
         )
         source = self.sources[number]
+        rows: dict[str, npt.NDArray[Any]]
         rows = {"embeddings.npy": _half(embeddings[:-2], source), "clean.npy": embeddings[-2:]}
         if style is not None:
             rows["style.npy"] = _half(style[:-2], source)
@@ -239,15 +240,17 @@ class _Extraction:
 
     def _start(self, facts: dict[str, Any]) -> None:
         """Makes the empty files, sized by embedding the first image that can be read."""
-        for number, source in enumerate(self.sources):
+        reasons = []
+        for number in range(len(self.sources)):
             drawn = self._draw(number)[1]
             if not isinstance(drawn, str):
                 break
+            reasons.append(drawn)
         else:
             raise EmptySetError(
-                f"people: none of the {len(self.sources)} images can be read, the first: {drawn}"
+                f"people: none of the {len(reasons)} images can be read, the first: {reasons[0]}"
             )
-        self.first[source] = drawn[0]
+        self.first[self.sources[number]] = drawn[0]
         embeddings, style = self.embedder.embed(drawn[1])
         count = len(self.sources)
         shapes: dict[str, tuple[tuple[int, ...], Any]] = {

@@ -138,9 +138,8 @@ def join_workers(device: str = "cpu") -> Workers:
 def _join(backend: str) -> Workers:
     """Once in a process: PyTorch has one default group."""
     board, rank, world_size = next(iter(rendezvous("env://", timeout=_PATIENCE)))
-    group = dist.PrefixStore("group", board)
     dist.init_process_group(
-        backend, store=group, rank=rank, world_size=world_size, timeout=_PATIENCE
+        backend, store=board, rank=rank, world_size=world_size, timeout=_PATIENCE
     )
     return Workers(rank=rank, world_size=world_size, board=board)
 

@@ -94,9 +94,9 @@ def train_fuser(
     """Trains a fuser for an embedder on aligned face images, one folder per person.
 
     Everything that takes long is kept in the work folder and goes on from there after an
-    interruption. Started by `torchrun`, the processes share the embedding and the training. The people of the other folds are never trained on; thresholds are calibrated on
-    them. Images that cannot be read are left out and listed in the result and in `run.json` of the
-    work folder.
+    interruption. Started by `torchrun`, the processes share the embedding and the training. The
+    people of the other folds are never trained on; thresholds are calibrated on them. Images that
+    cannot be read are left out and listed in the result and in `run.json` of the work folder.
 
     Args:
         people: Images by person (`probefusion.protocols.degraded_folder.read_people`).
@@ -142,10 +142,10 @@ def train_fuser(
     run.work.mkdir(parents=True, exist_ok=True)
     workers = join_workers(settings.device)
     with ending_together(workers):
-        return _run(run, people, workers, should_stop)
+        return _train_together(run, people, workers, should_stop)
 
 
-def _run(
+def _train_together(
     run: _Run, people: People, workers: Workers, should_stop: Callable[[], bool] | None
 ) -> TrainedFuser:
     """All processes embed and train; the first alone writes what the others do not need, and finishes."""

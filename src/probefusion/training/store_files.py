@@ -35,7 +35,8 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 3
-"""Format 2 added hashes of blocks, format 3 a checksum of each row in their place; stores of format 1 are read unchecked."""
+"""Format 2 added hashes of blocks, format 3 has a checksum of each row in their place; stores of format 1 are read
+unchecked."""
 
 CHECKED = ("embeddings.npy", "style.npy", "clean.npy")
 """Arrays by the columns of `checks.npy`."""
