@@ -173,10 +173,7 @@ def _blame_others(workers: Workers, error: RuntimeError) -> None:
     is_lost = any(word in str(error) for word in ("onnection", "imed out"))
     if not is_lost and not isinstance(error, dist.DistError):
         return
-    deadline = time.monotonic() + _LAST_WORDS
-    while time.monotonic() < deadline:
-        workers.check_others()
-        time.sleep(_LOOK_EVERY)
+    workers.check_others()  # whoever fails says why before the connections close
     raise WorkerError(
         f"stopped, because another of the {workers.world_size} processes ended without a word (killed, perhaps for "
         f"memory). The same command goes on from what is kept."
