@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 from probefusion.training.parallel import Workers
 
@@ -59,6 +60,31 @@ def synchronise_batch_norm(network: nn.Module, workers: Workers) -> None:
                 setattr(module, name, _SharedBatchNorm(child))
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, through which gradients flow back to all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        """Sums."""
+        del ctx
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """Sums what all processes ask of the sum."""
+        del ctx
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _sum_with_gradient(values: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(values)
+    return total
+
+
 class _SharedBatchNorm(nn.BatchNorm1d):
     """BatchNorm1d over the rows of all processes; PyTorch's own needs a GPU."""
 
@@ -72,7 +98,7 @@ class _SharedBatchNorm(nn.BatchNorm1d):
         if not self.training:
             return super().forward(input)
         count = input.new_tensor([float(len(input))])
-        total = all_reduce(torch.cat([count, input.sum(dim=0), (input * input).sum(dim=0)]))
+        total = _sum_with_gradient(torch.cat([count, input.sum(dim=0), (input * input).sum(dim=0)]))
         rows = total[0].detach()
         mean, square = (total[1:] / rows).chunk(2)
         variance = (square - mean * mean).clamp(min=0)

@@ -186,8 +186,9 @@ class _Extraction:
         drawn = map_in_order(self._draw, self._to_do(), available_threads(), ahead=_DRAWN_AHEAD)
         for number, drawn_image in drawn:
             rows.append(self._embedded(number, drawn_image))
+            num_done = self.workers.add("images done", 1)
             if self.progress is not None:
-                self.progress(self.workers.add("images done", 1), len(self.sources))
+                self.progress(num_done, len(self.sources))
             if (number + 1) % self.block_images == 0 or number + 1 == len(self.sources):
                 _write_block(self.folder, files, checks, number + 1 - len(rows), rows)
                 rows = []
@@ -207,8 +208,7 @@ class _Extraction:
             start = block * self.block_images
             end = min(start + self.block_images, len(self.sources))
             if DoneBlock.is_done(self.folder, start):
-                if self.progress is not None:
-                    self.workers.add("images done", end - start)
+                self.workers.add("images done", end - start)
                 continue
             yield from range(start, end)
 
