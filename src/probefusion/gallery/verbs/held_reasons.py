@@ -28,9 +28,10 @@ def doubts_noted(reader: Reader, contribution_id: str) -> tuple[Doubt, ...]:
 
 
 def _told(reader: Reader, noted: HeldReason) -> Doubt:
-    reason = noted.words
-    if noted.other is not None:
-        person = reader.person(noted.other)
-        reason = reason.replace("{other}", _GONE if person is None else person.name)
     kind = cast("DoubtKind", noted.kind)
+    if noted.other is None:
+        return Doubt(kind=kind, reason=noted.words)
+    person = reader.person(noted.other)
+    name = _GONE if person is None else person.name
+    reason = noted.words.replace("{other}", name)
     return Doubt(kind=kind, reason=reason, other=noted.other, words=noted.words)
