@@ -212,6 +212,7 @@ class GalleryCore:
         wanted = check_name(name, is_new=False)
         found = reader.person_named(wanted) or reader.person(wanted)
         if found is None or not found.shown:
+            reader.on_damage = "pass over"
             names = (person.name for person in islice(reader.people(), _NAMES_LISTED))
             raise UnknownNameError(f"person of {self.collection!r}", wanted, names)
         return found

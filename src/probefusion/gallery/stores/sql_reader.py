@@ -229,6 +229,11 @@ class SqlReader(RowReading, Reader):
         row = self._last_audit()
         return None if row is None else row[1]
 
+    def audit_length(self) -> int:
+        """Number of the newest audit entry; 0 if there is none."""
+        row = self._last_audit()
+        return 0 if row is None else row[0]
+
     def receipts(self, *, pending_only: bool = False) -> tuple[ReceiptRow, ...]:
         """Receipts of forgetting, in the order in which they were made."""
         rest = f"{'AND status = ?' if pending_only else ''} ORDER BY number"

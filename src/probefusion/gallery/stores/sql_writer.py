@@ -84,6 +84,7 @@ class SqlWriter(SqlReader, Writer):
         """
         values = self._person_values(person)
         if person.shown:
+            self._make_room(values[1 + PEOPLE.columns.index("name_hash")])
             other = self.person_named(person.name)
             if other is not None and other.id != person.id:
                 raise ConfigError(
@@ -91,6 +92,18 @@ class SqlWriter(SqlReader, Writer):
                     "names stand once among people who are shown. Choose another, or hide that person first."
                 )
         self._session.run(PEOPLE.put, values)
+
+    def _make_room(self, name_hash: bytes) -> None:
+        """Erases who was forgotten under a name and came back with an older database."""
+        if not self._texts.encrypts:
+            return
+        statement = "SELECT id FROM people WHERE collection = ? AND name_hash = ? AND shown = 1"
+        for (person_id,) in self._session.rows(statement, (self._number, name_hash)):
+            if self.person(person_id) is None:
+                has = "SELECT id FROM contributions WHERE collection = ? AND person_id = ?"
+                for (item,) in self._session.rows(has, (self._number, person_id)):
+                    self._erase_contribution(item)
+                self._erase_person(person_id)
 
     def _person_values(self, person: PersonRow) -> tuple[Any, ...]:
         check_text(person.name, name="people.name")
@@ -248,8 +261,7 @@ class SqlWriter(SqlReader, Writer):
         Raises:
             ConfigError: If it is not.
         """
-        last = self._last_audit()
-        expected = 1 if last is None else last[0] + 1
+        expected = self.audit_length() + 1
         if sequence != expected:
             raise ConfigError(f"sequence: expected {expected}, got {sequence}")
         self._session.run(AUDIT.add, AUDIT.write(self._number, (sequence, bytes(entry))))
@@ -263,6 +275,21 @@ class SqlWriter(SqlReader, Writer):
         """For erasing in a damaged collection: rows are read as they lie there, and found whatever became of them."""
         self._session.index_anew()
         self.on_damage = "as found"
+
+    def key_ids(self, subject: str) -> tuple[str, ...]:
+        """Ids of all keys that rows of a person or contribution name, in every place where they do."""
+        found: dict[str, None] = {}
+        for columns, table, key in (
+            ("key_id, name", "people", "id"),
+            ("key_id, source", "contributions", "id"),
+            ("NULL, source", "images", "contribution_id"),
+            ("NULL, reasons", "reasons", "contribution_id"),
+        ):
+            statement = f"SELECT {columns} FROM {table} WHERE collection = ? AND {key} = ?"  # noqa: S608 - own names
+            for key_id, text in self._raw(statement, subject):
+                named = self._texts.seal.key_of(text) if isinstance(text, str) else None
+                found.update(dict.fromkeys(each for each in (key_id, named) if each))
+        return tuple(found)
 
     def seal_texts_of(self, plain: SqlReader) -> None:
         """Writes all rows that hold names or sources anew, with these sealed; damaged ones stay as they are.
@@ -297,6 +324,9 @@ class SqlWriter(SqlReader, Writer):
             ConfigError: If there is no such contribution.
         """
         self._contribution(contribution_id)
+        self._erase_contribution(contribution_id)
+
+    def _erase_contribution(self, contribution_id: str) -> None:
         statement = (
             "DELETE FROM chips WHERE collection = ? AND image_id IN "
             "(SELECT id FROM images WHERE collection = ? AND contribution_id = ?)"
@@ -317,6 +347,9 @@ class SqlWriter(SqlReader, Writer):
         """
         if self.person(person_id) is None:
             raise ConfigError(f"person_id: no person {person_id!r} in {self.collection!r}")
+        self._erase_person(person_id)
+
+    def _erase_person(self, person_id: str) -> None:
         models = "SELECT model_id FROM vectors WHERE collection = ? AND person_id = ?"
         for (model_id,) in self._session.rows(models, (self._number, person_id)):
             gone = VectorRow(
