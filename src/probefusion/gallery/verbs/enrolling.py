@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from probefusion.errors import ConfigError, OutputExistsError, UnknownNameError
+from probefusion.files.paths import brief
 from probefusion.fusion import Fuser
+from probefusion.gallery.argument_checks import check_flag, check_id
 from probefusion.gallery.changes.changing import Changing
 from probefusion.gallery.changes.lineage import merges
 from probefusion.gallery.contributions.features import Kept, as_kept
@@ -16,7 +18,7 @@ from probefusion.gallery.contributions.models import check_fits_model, model_to_
 from probefusion.gallery.contributions.sums import add_up
 from probefusion.gallery.core import GalleryCore, check_new_name, utc
 from probefusion.gallery.index.people_index import Found
-from probefusion.gallery.results import Added, ContributionView, Doubt, ImageView
+from probefusion.gallery.results import Added, ContributionView, Doubt, ImageView, Likeness
 from probefusion.gallery.stores.records import ContributionRow, ModelRow, PersonRow
 from probefusion.gallery.stores.store import Reader
 from probefusion.gallery.verbs.guard import (
@@ -26,6 +28,7 @@ from probefusion.gallery.verbs.guard import (
     doubts_within,
 )
 from probefusion.gallery.verbs.held_reasons import doubts_noted, noted_reasons
+from probefusion.gallery.verbs.likeness import likeness_of
 from probefusion.screening.known import expectation_for
 from probefusion.types import EmbeddingSet, FusionState
 
@@ -111,8 +114,9 @@ class Enrolling(GalleryCore):
             ConfigError: If the kind is neither.
             ProbeFusionError: As for `enroll`.
         """
+        guard = check_flag(guard, "guard")
         if kind not in ("visit", "update"):
-            raise ConfigError(f"kind: expected 'visit' or 'update', got {kind!r}.")
+            raise ConfigError(f"kind: expected 'visit' or 'update', got {brief(kind)}.")
         material = self._material(what)
         kept = material.to_keep()
         doubts = self._doubts(name, material)
@@ -171,10 +175,13 @@ class Enrolling(GalleryCore):
                     f"contribution {row.id}: its person was removed. Undo that first, reject it, or give it to "
                     f"somebody: move."
                 )
+            likeness = self._likeness_of_held(change.writer, row, person)
             change.place(row.id, person.id)
             total = _total_images(change.writer, person.id)
             revision = change.revision
-        return self._told(replace(row, last_person=person.id), person.name, total, revision)
+        return self._told(
+            replace(row, last_person=person.id), person.name, total, revision, likeness=likeness
+        )
 
     def reject(self, contribution: str) -> int:
         """Takes what was held back from the list; it is erased when its person, or itself, is forgotten.
@@ -253,11 +260,23 @@ class Enrolling(GalleryCore):
             return ()
         return doubt_of_new(state, other, look.found[0], fuser, size=look.size)
 
+    def _likeness_of_held(
+        self, reader: Reader, row: ContributionRow, person: PersonRow
+    ) -> Likeness | None:
+        model = serving(reader.models())
+        if model is None:
+            return None
+        fuser = self._fusers.of(model)
+        part = self._parts.of_contribution(reader, row, model, fuser)
+        known = add_up(self._parts.of_person(reader, person.id, model, fuser).parts)
+        return likeness_of(None if part is None else part.state, known, fuser)
+
     def _state_of(self, found: Found, model: ModelRow, fuser: Fuser) -> FusionState | None:
         with self._reading() as reader:
             return add_up(self._parts.of_person(reader, found.person.id, model, fuser).parts)
 
     def _held_row(self, reader: Reader, contribution: str) -> ContributionRow:
+        check_id(contribution, "contribution")
         rows = {row.id: row for row in held_rows(reader)}
         if contribution not in rows:
             raise UnknownNameError("held contribution", contribution, rows)
