@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from probefusion.gallery.verbs.arranging import Arranging
+from probefusion.gallery.verbs.chips import Chips
 from probefusion.gallery.verbs.enrolling import Enrolling
 from probefusion.gallery.verbs.explanation import Explaining
 from probefusion.gallery.verbs.forgetting import Forgetting
@@ -18,6 +19,7 @@ __all__ = ["Gallery"]
 
 class Gallery(
     Enrolling,
+    Chips,
     Searching,
     Explaining,
     Arranging,

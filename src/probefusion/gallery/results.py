@@ -244,12 +244,14 @@ class ImageView:
         source: What names it, or "".
         media_id: The still or video it comes from, or "".
         is_left_out: Whether it was taken out.
+        has_chip: Whether there is a small picture of the face, see `Gallery.chip`.
     """
 
     id: str
     source: str
     media_id: str
     is_left_out: bool
+    has_chip: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -210,7 +210,7 @@ class Arranging(GalleryCore):
                     continue
                 part = kept[places]
                 if new is None:
-                    labels = labelled(part, group)
+                    labels = labelled(part, group, self._parts.chips(change.writer, row, group))
                     new = change.add(
                         part,
                         person_id=to,

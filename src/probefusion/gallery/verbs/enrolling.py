@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,7 @@ from probefusion.gallery.index.people_index import Found
 from probefusion.gallery.results import Added, ContributionView, Doubt, ImageView, Likeness
 from probefusion.gallery.stores.records import ContributionRow, ModelRow, PersonRow
 from probefusion.gallery.stores.store import Reader
+from probefusion.gallery.verbs.chips import with_chips
 from probefusion.gallery.verbs.guard import (
     doubt_of_new,
     doubt_of_nobody,
@@ -39,7 +41,13 @@ class Enrolling(GalleryCore):
     """The part of `Gallery` that adds."""
 
     def enroll(
-        self, name: str, what: Any, *, source: str = "", time: datetime | None = None
+        self,
+        name: str,
+        what: Any,
+        *,
+        source: str = "",
+        time: datetime | None = None,
+        chips: Sequence[bytes | None] | None = None,
     ) -> Added:
         """Makes a person known.
 
@@ -49,6 +57,8 @@ class Enrolling(GalleryCore):
                 `Pipeline.fuse`, a found face, or a list of them.
             source: Where they are from: a folder, a camera.
             time: When they were taken; None takes the clock.
+            chips: Small pictures of the faces for `chip` to show: JPEG bytes of at most 64 KiB, or None, for each
+                image. None keeps those that the images carry, as a pipeline with `keep_chips=True` gives them.
 
         Returns:
             What was added; its doubts say if the images seem to be of several people, or of somebody who is there
@@ -61,7 +71,7 @@ class Enrolling(GalleryCore):
             ProbeFusionError: If the fuser cannot fuse it, or the store cannot be written.
         """
         name = check_new_name(name)
-        material = self._material(what)
+        material = with_chips(self._material(what), chips, keep=self.keep)
         kept = material.to_keep()
         known = self._doubts_of_new(material)
         with self._changing("enroll") as change:
@@ -95,6 +105,7 @@ class Enrolling(GalleryCore):
         source: str = "",
         time: datetime | None = None,
         kind: str = "visit",
+        chips: Sequence[bytes | None] | None = None,
     ) -> Added:
         """Adds images to a person; what seems to be of somebody else is held back.
 
@@ -108,6 +119,7 @@ class Enrolling(GalleryCore):
             source: As for `enroll`.
             time: As for `enroll`.
             kind: "visit", or "update" for what was added by hand.
+            chips: As for `enroll`.
 
         Raises:
             UnknownNameError: If there is nobody of that name.
@@ -117,7 +129,7 @@ class Enrolling(GalleryCore):
         guard = check_flag(guard, "guard")
         if kind not in ("visit", "update"):
             raise ConfigError(f"kind: expected 'visit' or 'update', got {brief(kind)}.")
-        material = self._material(what)
+        material = with_chips(self._material(what), chips, keep=self.keep)
         kept = material.to_keep()
         doubts = self._doubts(name, material)
         is_held = guard and bool(doubts)
@@ -327,6 +339,7 @@ def _owner(reader: Reader, row: ContributionRow) -> PersonRow | None:
 
 def view_of(reader: Reader, row: ContributionRow) -> ContributionView:
     """A contribution as users see it."""
+    with_picture = reader.with_chips(row.id)
     return ContributionView(
         id=row.id,
         kind=row.kind,
@@ -340,6 +353,7 @@ def view_of(reader: Reader, row: ContributionRow) -> ContributionView:
                 source=image.source,
                 media_id=image.media_id,
                 is_left_out=image.left_out,
+                has_chip=image.id in with_picture,
             )
             for image in reader.images(row.id)
         ),
