@@ -117,9 +117,11 @@ def test_what_is_no_small_picture_is_refused(gallery, chips, error, match):
 
 
 def test_states_have_no_pictures(tmp_path):
-    with Gallery(tmp_path / "people.db", fuser="mean", keep="state") as gallery:
-        with pytest.raises(ConfigError, match=r"^chips: expected none, as a gallery that keeps"):
-            gallery.enroll("ann", PEOPLE.images(0, 0), chips=[picture(0)] * 3)
+    with (
+        Gallery(tmp_path / "people.db", fuser="mean", keep="state") as gallery,
+        pytest.raises(ConfigError, match=r"^chips: expected none, as a gallery that keeps"),
+    ):
+        gallery.enroll("ann", PEOPLE.images(0, 0), chips=[picture(0)] * 3)
     with Gallery(tmp_path / "other.db", fuser="mean") as gallery:
         state = MeanFuser().encode(PEOPLE.images(0, 0))
         with pytest.raises(ConfigError, match=r"^chips: expected none, as a state has no images"):
