@@ -174,6 +174,17 @@ class SqlReader(RowReading, Reader):
         row = self._one(CHIPS, "AND image_id = ?", image_id)
         return None if row is None else row[1]
 
+    def with_chips(self, contribution_id: str) -> frozenset[str]:
+        """Ids of the images of a contribution that have a small picture."""
+        if not storable(contribution_id):
+            return frozenset()
+        statement = (
+            "SELECT c.image_id FROM images i JOIN chips c ON c.collection = i.collection AND c.image_id = i.id "
+            "WHERE i.collection = ? AND i.contribution_id = ?"
+        )
+        rows = self._session.rows(statement, (self._number, contribution_id))
+        return frozenset(row[0] for row in rows)
+
     def vectors(self, model_id: str, *, after: int = -1) -> Iterator[VectorRow]:
         """Templates of a model that were written after a revision, those that are gone included.
 

@@ -85,6 +85,10 @@ class Reader(ABC):
         """The sealed small picture of an image, or None."""
 
     @abstractmethod
+    def with_chips(self, contribution_id: str) -> frozenset[str]:
+        """Ids of the images of a contribution that have a small picture."""
+
+    @abstractmethod
     def vectors(self, model_id: str, *, after: int = -1) -> Iterator[VectorRow]:
         """Templates of a model that were written after a revision, those that are gone included."""
 

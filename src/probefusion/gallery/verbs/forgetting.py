@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import cast
 
 from probefusion.errors import (
     ConfigError,
@@ -14,9 +15,9 @@ from probefusion.errors import (
     IntegrityError,
     SealError,
     StoreBusyError,
-    UnknownNameError,
 )
 from probefusion.files.paths import brief
+from probefusion.gallery.argument_checks import check_flag
 from probefusion.gallery.changes.changing import Changing, new_id
 from probefusion.gallery.changes.erasing import Erasing, all_of
 from probefusion.gallery.changes.lineage import Merged, merged_into, merges
@@ -25,6 +26,7 @@ from probefusion.gallery.core import GalleryCore, check_name, utc
 from probefusion.gallery.results import RemovedPerson
 from probefusion.gallery.stores.records import PersonRow, ReceiptRow
 from probefusion.gallery.stores.store import Reader, Writer
+from probefusion.gallery.verbs.named_rows import contribution_of, image_of
 
 __all__ = ["Forgetting"]
 
@@ -136,15 +138,11 @@ class Forgetting(GalleryCore):
                     people.update(dict.fromkeys(found))
                 erasing.erase(all_of(writer, people), people=tuple(people))
             elif asked.contribution is not None:
-                row = writer.contribution(asked.contribution)
-                if row is None:
-                    raise UnknownNameError("contribution", asked.contribution, ())
+                row = contribution_of(writer, asked.contribution)
                 subjects.append(row.id)
                 erasing.erase([row])
             else:
-                subjects.append(str(asked.image))
-                if writer.image(subjects[0]) is None:
-                    raise UnknownNameError("image", subjects[0], ())
+                subjects.append(image_of(writer, cast("str", asked.image)).id)
                 erasing.erase([], images=subjects, with_given_away=True)
             writer.on_damage = "raise"
             # The first receipt has the keys of all: they are destroyed together.
@@ -314,7 +312,12 @@ class Forgetting(GalleryCore):
             self._parts.cache.drop(item)
 
     def receipts(self, *, pending_only: bool = False) -> tuple[ReceiptRow, ...]:
-        """What became of requests to forget, oldest first."""
+        """What became of requests to forget, oldest first.
+
+        Args:
+            pending_only: Whether to leave out what is erased.
+        """
+        pending_only = check_flag(pending_only, "pending_only")
         with self._reading() as reader:
             return reader.receipts(pending_only=pending_only)
 
