@@ -15,6 +15,8 @@ from probefusion.gallery.stores.sql_rows import (
     CONTRIBUTIONS,
     IMAGES,
     PEOPLE,
+)
+from probefusion.gallery.stores.sql_table import (
     Table,
     storable,
 )

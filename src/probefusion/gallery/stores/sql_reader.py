@@ -29,13 +29,15 @@ from probefusion.gallery.stores.sql_rows import (
     CONTRIBUTIONS,
     IMAGES,
     LINKS,
-    MAX_ID_BYTES,
     MODELS,
     PAYLOADS,
     PEOPLE,
     REASONS,
     RECEIPTS,
     VECTORS,
+)
+from probefusion.gallery.stores.sql_table import (
+    MAX_ID_BYTES,
     Table,
     storable,
 )
