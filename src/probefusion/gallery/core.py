@@ -213,10 +213,9 @@ class GalleryCore:
 
     def _drop_forgotten(self, reader: Reader, after: int) -> None:
         """Forgets in memory as well what other processes have forgotten."""
-        for change in reader.changes(after=after):
-            if change.action in ("forget", "compact"):
-                for subject in change.subjects:
-                    self._parts.cache.drop(subject)
+        for change in reader.changes(after=after, actions=("forget", "compact")):
+            for subject in change.subjects:
+                self._parts.cache.drop(subject)
 
     def _person(self, reader: Reader, name: str) -> PersonRow:
         """The person who is shown under a name or has an id.

@@ -312,7 +312,7 @@ class Enrolling(GalleryCore):
 def held_rows(reader: Reader) -> list[ContributionRow]:
     """Contributions that were held back, and neither accepted, rejected, moved nor forgotten since; oldest first."""
     waiting: dict[str, None] = {}
-    for change in reader.changes():
+    for change in reader.changes(actions=("hold", "reject")):
         if change.action == "hold" and change.undone_by is None:
             waiting.update(
                 dict.fromkeys(edit["id"] for edit in change.edits if edit["kind"] == "placement")

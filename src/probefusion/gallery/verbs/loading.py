@@ -116,7 +116,7 @@ class Loading(GalleryCore):
         """
         return self.load(people, people_at_once=1).num_people
 
-    def _people_to_load(self, people: PeopleToLoad, source: str) -> Iterator[PlainPerson]:
+    def _people_to_load(self, people: object, source: str) -> Iterator[PlainPerson]:
         if isinstance(people, TemplateSet):
             if people.states is None:
                 raise ConfigError(

@@ -137,14 +137,13 @@ class Looking(GalleryCore):
                     yield f"person {person.id}: the template is not that of the contributions"
 
     def _model_view(self, reader: Reader, row: ModelRow) -> ModelView:
-        num_people = sum(1 for vector in reader.vectors(row.id) if vector.vector is not None)
         return ModelView(
             id=row.id,
             embedder=row.embedder,
             fuser=row.fuser,
             dim=row.dim,
             status=row.status,
-            num_people=num_people,
+            num_people=reader.count_templates(row.id),
             num_missing=len(self._missing(reader, row)),
         )
 
@@ -152,13 +151,8 @@ class Looking(GalleryCore):
         """Ids of contributions of people who are shown that a model cannot use yet."""
         if (
             model.status == "serving"
-        ):  # it had all when it began; what was added since must be of its embedder
-            return tuple(
-                row.id
-                for person in reader.people()
-                for row in reader.contributions(person.id)
-                if reader.payload(row.id, model.embedder) is None
-            )
+        ):  # it had all when it began; what came since must be of its embedder
+            return reader.without_payload(model.embedder)
         fuser = self._fusers.of(model)
         return tuple(
             item
