@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options, open_reader
-from probefusion.cli.gallery_options import add_collection_options, open_gallery
+from probefusion.cli.gallery.options import add_collection_options, open_gallery
 from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import (
     add_device_option,

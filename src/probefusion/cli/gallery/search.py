@@ -8,26 +8,24 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.gallery_inputs import add_input_options, input_facts, read_person, tell_input
-from probefusion.cli.gallery_options import (
+from probefusion.cli.gallery.inputs import add_input_options, input_facts, read_person, tell_input
+from probefusion.cli.gallery.options import (
     add_gallery_options,
     add_json_option,
     open_gallery,
     shown_address,
 )
+from probefusion.cli.gallery.rates import DECISIONS, add_rate_options, rates_of
 from probefusion.cli.options import positive
 
 if TYPE_CHECKING:
     from probefusion.gallery.results import RankedPerson, SearchResult
     from probefusion.gallery.verbs.explanation import MatchExplanation
 
-__all__ = ["add_parser", "add_rate_options", "ranked_facts", "rates_of", "run"]
+__all__ = ["add_parser", "ranked_facts", "run"]
 
 _IMAGES = 5
 """Images listed of each side; all are in the result of --json."""
-
-DECISIONS = {None: "no threshold", True: "match", False: "no match"}
-"""Words for whether a threshold is reached."""
 
 
 def add_parser(commands: Any) -> None:
@@ -51,42 +49,6 @@ def add_parser(commands: Any) -> None:
     )
     add_json_option(parser)
     parser.set_defaults(run=run)
-
-
-def add_rate_options(parser: argparse.ArgumentParser, *, searches: bool = False) -> None:
-    """At which rate or similarity is decided.
-
-    Args:
-        parser: The command's.
-        searches: Whether a rate of whole searches can be named.
-    """
-    rates = parser.add_mutually_exclusive_group()
-    rates.add_argument(
-        "--fmr",
-        type=float,
-        metavar="RATE",
-        help="rate of false matches per comparison to decide at, a fraction (default 0.001)",
-    )
-    if searches:
-        rates.add_argument(
-            "--fpir",
-            type=float,
-            metavar="RATE",
-            help="rate at which a search for somebody who is not in a gallery of this size finds a match",
-        )
-    rates.add_argument("--threshold", type=float, metavar="SIM", help="similarity to decide at")
-    parser.add_argument(
-        "--calibration",
-        metavar="FILE",
-        help="what probefusion calibrate -o FILE measured (default: that of the fuser, where there is one)",
-    )
-
-
-def rates_of(options: argparse.Namespace) -> dict[str, Any]:
-    """The named rate or threshold."""
-    names = ("fmr", "fpir", "threshold")
-    given = {name: getattr(options, name, None) for name in names}
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def run(options: argparse.Namespace) -> int:

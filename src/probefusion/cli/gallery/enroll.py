@@ -8,15 +8,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.gallery_adding import add_people, added_facts, check_people, tell_added
-from probefusion.cli.gallery_inputs import (
+from probefusion.cli.gallery.adding import add_people, added_facts, check_people, tell_added
+from probefusion.cli.gallery.inputs import (
     add_input_options,
     input_facts,
     read_person,
     source_of,
     tell_input,
 )
-from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
+from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
 
 if TYPE_CHECKING:
     from probefusion.gallery import Gallery

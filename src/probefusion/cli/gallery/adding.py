@@ -7,13 +7,9 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.gallery_inputs import input_facts
-from probefusion.cli.gallery_options import (
-    change_facts,
-    gallery_command,
-    shown_address,
-    tell_change,
-)
+from probefusion.cli.gallery.changes import change_facts, tell_change
+from probefusion.cli.gallery.inputs import input_facts
+from probefusion.cli.gallery.options import gallery_command, shown_address
 from probefusion.cli.pipeline_options import pipeline_of
 from probefusion.errors import ConfigError, ProbeFusionError
 

@@ -6,15 +6,15 @@ import argparse
 import json
 from typing import Any
 
-from probefusion.cli.gallery_adding import added_facts, tell_added
-from probefusion.cli.gallery_inputs import (
+from probefusion.cli.gallery.adding import added_facts, tell_added
+from probefusion.cli.gallery.inputs import (
     add_input_options,
     input_facts,
     read_person,
     source_of,
     tell_input,
 )
-from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
+from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
 
 __all__ = ["add_parser", "run"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from probefusion.cli.gallery_options import add_gallery_options, add_json_option, open_gallery
-from probefusion.cli.gallery_told import report_change
+from probefusion.cli.gallery.changes import report_change
+from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
 
 __all__ = ["add_parser", "run"]
 

@@ -8,14 +8,14 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from probefusion.cli.gallery_inputs import add_input_options, input_facts, read_person, tell_input
-from probefusion.cli.gallery_options import (
+from probefusion.cli.gallery.inputs import add_input_options, input_facts, read_person, tell_input
+from probefusion.cli.gallery.options import (
     add_gallery_options,
     add_json_option,
     open_gallery,
     shown_address,
 )
-from probefusion.cli.search import DECISIONS, add_rate_options, rates_of
+from probefusion.cli.gallery.rates import DECISIONS, add_rate_options, rates_of
 
 __all__ = ["add_parser", "run"]
 

@@ -1,4 +1,4 @@
-"""Options that all commands on galleries share, and what they tell of changes."""
+"""Options that all commands on galleries share, and the gallery that they name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ __all__ = [
     "add_collection_options",
     "add_gallery_options",
     "add_json_option",
-    "change_facts",
     "gallery_command",
     "open_gallery",
     "shown_address",
-    "tell_change",
 ]
 
 
@@ -124,21 +122,6 @@ def gallery_command(options: argparse.Namespace, command: str, *arguments: str) 
         if value != usual:
             words += [option, value]
     return f"probefusion {command} {shlex.join(words)}"
-
-
-def change_facts(options: argparse.Namespace, action: str, revision: int) -> dict[str, Any]:
-    """A change for `--json`."""
-    return {
-        "gallery": shown_address(options),
-        "collection": options.collection,
-        "action": action,
-        "revision": revision,
-    }
-
-
-def tell_change(options: argparse.Namespace, revision: int) -> None:
-    """Says how a change is undone."""
-    print(f"revision {revision}; to undo it: {gallery_command(options, 'undo', str(revision))}")
 
 
 def _user() -> str:
