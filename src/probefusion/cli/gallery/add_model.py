@@ -74,4 +74,4 @@ def _embedder_of(options: argparse.Namespace) -> tuple[Any, int | None]:
     if options.embedder is None or _FINGERPRINT.fullmatch(options.embedder):
         return options.embedder, options.dim
     found = pipeline_of(options, fuser="auto").embedder
-    return found, options.dim or found.dim
+    return found, options.dim or found.spec.dim
