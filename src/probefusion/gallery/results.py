@@ -35,11 +35,13 @@ class Doubt:
         kind: What is wrong.
         reason: In words, with numbers.
         other: Id of the person to whom the images are closer, or None.
+        words: The reason with "{other}" in place of that person's name, which may change; "" if it names nobody.
     """
 
     kind: DoubtKind
     reason: str
     other: str | None = None
+    words: str = ""
 
     def __str__(self) -> str:
         """The reason."""
@@ -207,6 +209,7 @@ class ContributionView:
         source: Where from, or "".
         num_images: Images that went in, those left out since included.
         images: Its images; () where the state alone is kept.
+        doubts: Of what is held back: why, as it was told then; () if nobody noted it.
     """
 
     id: str
@@ -216,6 +219,7 @@ class ContributionView:
     source: str
     num_images: int
     images: tuple[ImageView, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

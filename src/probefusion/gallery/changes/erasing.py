@@ -113,6 +113,7 @@ class Erasing:
                 source=row.source,
                 labels=labelled(part, left),
                 is_held=row.person_id is None,
+                reasons=self._writer.reasons(row.id),
                 time=row.time,
             )
         if new is not None:

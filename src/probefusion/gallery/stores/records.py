@@ -13,6 +13,7 @@ __all__ = [
     "ChangeRow",
     "ContributionKind",
     "ContributionRow",
+    "HeldReason",
     "ImageRow",
     "Keep",
     "LinkRow",
@@ -79,6 +80,21 @@ class ContributionRow:
     time: str
     source: str = ""
     key_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldReason:
+    """Why a contribution was held back, as it was told then.
+
+    Args:
+        kind: What is wrong, in a few words that are always the same.
+        words: The reason, with numbers; "{other}" stands where it names the other person.
+        other: Id of the other person, or None.
+    """
+
+    kind: str
+    words: str
+    other: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

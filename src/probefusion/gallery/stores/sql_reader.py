@@ -11,6 +11,7 @@ from probefusion.errors import ConfigError, StoreError, UnknownNameError
 from probefusion.gallery.stores.records import (
     ChangeRow,
     ContributionRow,
+    HeldReason,
     ImageRow,
     LinkRow,
     ModelRow,
@@ -29,6 +30,7 @@ from probefusion.gallery.stores.sql_rows import (
     MODELS,
     PAYLOADS,
     PEOPLE,
+    REASONS,
     RECEIPTS,
     VECTORS,
     Table,
@@ -166,6 +168,11 @@ class SqlReader(Reader):
         """The contribution of an id."""
         return self._one(CONTRIBUTIONS, "AND id = ?", contribution_id)
 
+    def reasons(self, contribution_id: str) -> tuple[HeldReason, ...]:
+        """Why a contribution was held back; () if it was not, or nobody noted it."""
+        row = self._one(REASONS, "AND contribution_id = ?", contribution_id)
+        return () if row is None else row[1]
+
     def images(self, contribution_id: str) -> tuple[ImageRow, ...]:
         """Images of a contribution by their place; () where it keeps a state."""
         return self._all(IMAGES, "AND contribution_id = ? ORDER BY place", contribution_id)
@@ -260,7 +267,7 @@ class SqlReader(Reader):
             IntegrityError: If a row is not what was written.
         """
         tables: tuple[Table[Any], ...] = (
-            *(PEOPLE, CONTRIBUTIONS, IMAGES, PAYLOADS, CHIPS, VECTORS),
+            *(PEOPLE, CONTRIBUTIONS, REASONS, IMAGES, PAYLOADS, CHIPS, VECTORS),
             *(LINKS, MODELS, CHANGES, AUDIT, RECEIPTS),
         )
         for table in tables:

@@ -17,6 +17,7 @@ from probefusion.files.paths import brief
 from probefusion.gallery.stores.records import (
     ChangeRow,
     ContributionRow,
+    HeldReason,
     ImageRow,
     LinkRow,
     ModelRow,
@@ -36,6 +37,7 @@ __all__ = [
     "MODELS",
     "PAYLOADS",
     "PEOPLE",
+    "REASONS",
     "RECEIPTS",
     "VECTORS",
     "Table",
@@ -285,6 +287,20 @@ PAYLOADS = Table[tuple[str, str, bytes]](
     columns=("contribution_id", "embedder", "payload"),
     values=lambda row: row,
     row=lambda values: (values[0], values[1], values[2]),
+)
+
+REASONS = Table[tuple[str, tuple[HeldReason, ...]]](
+    name="reasons",
+    key=("contribution_id",),
+    columns=("contribution_id", "reasons"),
+    values=lambda row: (row[0], _json([(each.kind, each.words, each.other) for each in row[1]])),
+    row=lambda values: (
+        values[0],
+        tuple(
+            HeldReason(kind=kind, words=words, other=other)
+            for kind, words, other in json.loads(values[1])
+        ),
+    ),
 )
 
 CHIPS = Table[tuple[str, bytes]](

@@ -9,6 +9,7 @@ from probefusion.errors import ConfigError
 from probefusion.gallery.stores.records import (
     ChangeRow,
     ContributionRow,
+    HeldReason,
     ImageRow,
     LinkRow,
     ModelRow,
@@ -27,6 +28,7 @@ from probefusion.gallery.stores.sql_rows import (
     MODELS,
     PAYLOADS,
     PEOPLE,
+    REASONS,
     RECEIPTS,
     VECTORS,
     Row,
@@ -100,6 +102,14 @@ class SqlWriter(SqlReader, Writer):
         if rows:
             self._session.run_many(IMAGES.add, rows)
         self._session.run(PAYLOADS.add, kept)
+
+    def put_reasons(self, contribution_id: str, reasons: Sequence[HeldReason]) -> None:
+        """Notes why a contribution is held back.
+
+        Raises:
+            ConfigError: If there is no such contribution.
+        """
+        self._put(REASONS, (self._contribution(contribution_id).id, tuple(reasons)))
 
     def place(self, contribution_id: str, person_id: str | None) -> None:
         """Gives a contribution to a person, or to nobody; `last_person` follows.
@@ -222,6 +232,7 @@ class SqlWriter(SqlReader, Writer):
         self._contribution(contribution_id)
         for image in self.images(contribution_id):
             self._delete("chips", "image_id = ?", image.id)
+        self._delete("reasons", "contribution_id = ?", contribution_id)
         self._delete("images", "contribution_id = ?", contribution_id)
         self._delete("payloads", "contribution_id = ?", contribution_id)
         self._delete("contributions", "id = ?", contribution_id)

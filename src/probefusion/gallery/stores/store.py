@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from probefusion.gallery.stores.records import (
     ChangeRow,
     ContributionRow,
+    HeldReason,
     ImageRow,
     LinkRow,
     ModelRow,
@@ -54,6 +55,10 @@ class Reader(ABC):
     @abstractmethod
     def contribution(self, contribution_id: str) -> ContributionRow | None:
         """The contribution of an id."""
+
+    @abstractmethod
+    def reasons(self, contribution_id: str) -> tuple[HeldReason, ...]:
+        """Why a contribution was held back; () if it was not, or nobody noted it."""
 
     @abstractmethod
     def images(self, contribution_id: str) -> tuple[ImageRow, ...]:
@@ -140,6 +145,10 @@ class Writer(Reader):
         Raises:
             ConfigError: If an id is there already.
         """
+
+    @abstractmethod
+    def put_reasons(self, contribution_id: str, reasons: Sequence[HeldReason]) -> None:
+        """Notes why a contribution is held back."""
 
     @abstractmethod
     def place(self, contribution_id: str, person_id: str | None) -> None:

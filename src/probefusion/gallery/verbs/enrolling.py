@@ -25,6 +25,7 @@ from probefusion.gallery.verbs.guard import (
     doubts_about,
     doubts_within,
 )
+from probefusion.gallery.verbs.held_reasons import doubts_noted, noted_reasons
 from probefusion.screening.known import expectation_for
 from probefusion.types import EmbeddingSet, FusionState
 
@@ -128,6 +129,7 @@ class Enrolling(GalleryCore):
                 source=source,
                 time=utc(time),
                 is_held=is_held,
+                reasons=noted_reasons(doubts) if is_held else (),
             )
             total = _total_images(change.writer, person.id)
             revision = change.revision
@@ -142,14 +144,17 @@ class Enrolling(GalleryCore):
         )
 
     def held(self) -> tuple[tuple[str, ContributionView], ...]:
-        """What waits to be accepted or rejected: names of people, and the contribution; oldest first."""
+        """What waits to be accepted or rejected: names of people and contributions with their doubts, oldest first."""
         with self._reading() as reader:
             rows = held_rows(reader)
             names = {}
             for row in rows:
                 person = _owner(reader, row)
                 names[row.id] = "" if person is None else person.name
-            return tuple((names[row.id], view_of(reader, row)) for row in rows)
+            return tuple(
+                (names[row.id], replace(view_of(reader, row), doubts=doubts_noted(reader, row.id)))
+                for row in rows
+            )
 
     def accept(self, contribution: str) -> Added:
         """Adds what was held back to its person, or to whom that one was merged into since.

@@ -153,6 +153,7 @@ class Forgetting(GalleryCore):
                         kind=row.kind,
                         source=row.source,
                         is_held=row.person_id is None,
+                        reasons=change.writer.reasons(row.id),
                         time=row.time,
                     )
                     in_place[row.id] = new.id
