@@ -6,7 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from probefusion.cli.gallery.adding import added_facts, tell_added
+from probefusion.cli.gallery.adding import added_facts, doubt_facts, tell_added
+from probefusion.cli.gallery.held import held_doubts
 from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
 
 __all__ = ["add_parser", "run"]
@@ -28,9 +29,13 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Adds it."""
     with open_gallery(options) as gallery:
+        doubts = held_doubts(gallery, options.contribution)
         added = gallery.accept(options.contribution)
     if options.json:
-        print(json.dumps(added_facts(added, options, "accept"), indent=2))
+        facts = added_facts(added, options, "accept") | {"doubts": doubt_facts(doubts)}
+        print(json.dumps(facts, indent=2))
     else:
+        for doubt in doubts:
+            print(f"it was held back: {doubt}")
         tell_added(added, options)
     return 0

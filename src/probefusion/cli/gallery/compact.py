@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime, timezone
 from typing import Any
 
 from probefusion.cli.gallery.changes import print_json
 from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
 from probefusion.cli.gallery.receipts import receipt_facts, tell_pending, tell_receipt
+from probefusion.cli.gallery.times import moment
 
-__all__ = ["add_parser", "moment", "run"]
+__all__ = ["add_parser", "run"]
 
 
 def add_parser(commands: Any) -> None:
@@ -33,17 +33,6 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--yes", action="store_true", help="yes, erase: it cannot be undone")
     add_json_option(parser)
     parser.set_defaults(run=run)
-
-
-def moment(text: str) -> datetime:
-    """A time as in ISO 8601, for argparse; UTC without a zone."""
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"expected a time as 2026-11-28T08:00:00+01:00, got {text!r}"
-        ) from error
-    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.gallery.adding import add_people, added_facts, check_people, tell_added
+from probefusion.cli.gallery.adding import add_keeping_options, added_facts, tell_added
 from probefusion.cli.gallery.inputs import (
     add_input_options,
     input_facts,
@@ -17,6 +17,7 @@ from probefusion.cli.gallery.inputs import (
     tell_input,
 )
 from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
+from probefusion.cli.gallery.people import add_people, check_people
 
 if TYPE_CHECKING:
     from probefusion.gallery import Gallery
@@ -41,12 +42,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--people", action="store_true", help="INPUT is a folder with a folder for each person"
     )
-    parser.add_argument("--source", default="", metavar="TEXT", help="where the images are from")
-    parser.add_argument(
-        "--keep",
-        choices=("features", "state"),
-        default="features",
-        help="keep what every image says of the person, so that single images can be taken out later and the gallery "
+    add_keeping_options(
+        parser,
+        keep="keep what every image says of the person, so that single images can be taken out later and the gallery "
         "moved to another fuser, or the sum over them alone (default features)",
     )
     parser.add_argument(
@@ -62,9 +60,13 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Enrols; 3 if images or people were left out, or there is something to warn of."""
     if options.people:
-        check_people(options, ("name", "source"))
+        _check_one_folder(options)
+        (folder,) = options.paths
+        check_people(options, folder, ("name", "source"))
         with open_gallery(options, create=True, keep=options.keep, fuser=options.fuser) as gallery:
-            return add_people(gallery, options, adds_visits=False)
+            return add_people(
+                gallery, options, folder, action="enroll", adds_people=True, adds_visits=False
+            )
     name = _name_of(options)
     _check_one_person(options)
     is_new = "://" not in options.gallery and not Path(options.gallery).exists()
@@ -73,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         if given is None:
             _check_new(gallery, name)  # before the images are embedded
             given = read_person(options)
-        added = gallery.enroll(name, given, source=source_of(options))
+        added = gallery.enroll(name, given, source=source_of(options), time=options.time)
     if options.json:
         print(json.dumps({**added_facts(added, options, "enroll"), **input_facts(given)}, indent=2))
     else:
@@ -109,6 +111,13 @@ def _check_new(gallery: Gallery, name: str) -> None:
         raise OutputExistsError(
             f"{name!r} is in {gallery.collection!r} already. Add to the person with update, or give another --name."
         )
+
+
+def _check_one_folder(options: argparse.Namespace) -> None:
+    from probefusion.errors import ConfigError
+
+    if len(options.paths) != 1:
+        raise ConfigError(f"--people: expected one folder, got {len(options.paths)}.")
 
 
 def _check_one_person(options: argparse.Namespace) -> None:

@@ -30,17 +30,20 @@ if TYPE_CHECKING:
 __all__ = ["add_input_options", "input_facts", "read_person", "source_of", "tell_input"]
 
 
-def add_input_options(parser: argparse.ArgumentParser, *, templates: bool = False) -> None:
+def add_input_options(
+    parser: argparse.ArgumentParser, *, templates: bool = False, needs_some: bool = True
+) -> None:
     """The images, and how they are turned into embeddings.
 
     Args:
         parser: The command's.
         templates: Whether a finished template is taken too.
+        needs_some: Whether there must be one at least.
     """
     more = ", a template" if templates else ""
     parser.add_argument(
         "paths",
-        nargs="+",
+        nargs="+" if needs_some else "*",
         metavar="INPUT",
         help="images of one person: photos, crops, folders, .zip archives, videos, .npy, .npz, .csv, .h5 and .parquet "
         f"embeddings, .safetensors states{more}",

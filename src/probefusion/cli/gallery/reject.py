@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from probefusion.cli.gallery.adding import doubt_facts
 from probefusion.cli.gallery.changes import report_change
+from probefusion.cli.gallery.held import held_doubts
 from probefusion.cli.gallery.options import (
     add_gallery_options,
     add_json_option,
@@ -32,10 +34,21 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Rejects it."""
     with open_gallery(options) as gallery:
+        doubts = held_doubts(gallery, options.contribution)
         revision = gallery.reject(options.contribution)
     erase = gallery_command(
         options, "gallery forget", "--contribution", options.contribution, "--yes"
     )
     words = f"{options.contribution} is rejected; to erase it: {erase}"
-    report_change(options, "reject", revision, words, contribution=options.contribution)
+    if not options.json:
+        for doubt in doubts:
+            print(f"it was held back: {doubt}")
+    report_change(
+        options,
+        "reject",
+        revision,
+        words,
+        contribution=options.contribution,
+        doubts=doubt_facts(doubts),
+    )
     return 0

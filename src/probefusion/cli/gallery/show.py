@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from probefusion.cli.gallery.adding import contribution_facts
 from probefusion.cli.gallery.changes import print_json
 from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
 
@@ -31,7 +32,8 @@ def run(options: argparse.Namespace) -> int:
     with open_gallery(options) as gallery:
         person = gallery.person(options.name)
     if options.json:
-        print_json(options, **asdict(person))
+        parts = [contribution_facts(part) for part in person.contributions]
+        print_json(options, **{**asdict(person), "contributions": parts})
         return 0
     ignored = ", matches are ignored" if person.is_ignored else ""
     print(
