@@ -28,6 +28,7 @@ from probefusion.gallery.changes.edits import (
     value_of_person,
 )
 from probefusion.gallery.changes.may_serve import check_may_serve
+from probefusion.gallery.contributions.chips import put_chips
 from probefusion.gallery.contributions.contribution_rows import (
     as_source,
     check_may_merge,
@@ -194,6 +195,7 @@ class Changing:
         sealed = self._sealer.seal_kept(to_bytes(kept), row.id, kept.embedder, key)
         self._written.append(row.id)
         self.writer.add_contribution(row, images, sealed, kept.embedder)
+        put_chips(self.writer, self._sealer, images, labels or kept, key)
         if reasons:
             self.writer.put_reasons(row.id, reasons)
         after = None if is_held else person_id
