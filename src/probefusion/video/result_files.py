@@ -174,7 +174,8 @@ def event_facts(event: VideoEvent) -> dict[str, Any]:
     `num_images`, `first_time`, `last_time` and `match`, which is null without a gallery and else holds
     `name` (of the match, or null), `is_match`, `threshold`, `false_match_rate` and `candidates`, each
     with `name` and `similarity`. Of a `Gallery` also `false_positive_rate`, `revision`, `why_none` (why there is
-    no threshold, or null) and for each candidate `person_id`, `threshold`, `is_match` and `is_ignored`. Names are only added.
+    no threshold, or null) and for each candidate `person_id`, `threshold`, `is_match` and `is_ignored`. Names are
+    only added.
     """
     person = event.person
     return {

@@ -13,13 +13,14 @@ from probefusion.cli.gallery.options import gallery_command
 from probefusion.cli.gallery.times import moment
 
 if TYPE_CHECKING:
-    from probefusion.gallery.results import Added, ContributionView, Doubt
+    from probefusion.gallery.results import Added, ContributionView, Doubt, Likeness
 
 __all__ = [
     "add_keeping_options",
     "added_facts",
     "contribution_facts",
     "doubt_facts",
+    "likeness_facts",
     "tell_added",
 ]
 
@@ -39,6 +40,11 @@ def add_keeping_options(parser: argparse.ArgumentParser, *, keep: str) -> None:
         help="when they were taken, as 2026-11-28T08:00:00+01:00 (UTC without a zone; default: now)",
     )
     parser.add_argument("--keep", choices=("features", "state"), default="features", help=keep)
+    parser.add_argument(
+        "--keep-chips",
+        action="store_true",
+        help="keep a small picture of each face of a photo as well (JPEG, 112 px), see gallery chip",
+    )
 
 
 def added_facts(added: Added, options: argparse.Namespace, action: str) -> dict[str, Any]:
@@ -59,6 +65,11 @@ def added_facts(added: Added, options: argparse.Namespace, action: str) -> dict[
 def doubt_facts(doubts: Iterable[Doubt]) -> list[dict[str, Any]]:
     """Reasons, for `--json`."""
     return [{"kind": doubt.kind, "reason": doubt.reason, "other": doubt.other} for doubt in doubts]
+
+
+def likeness_facts(likeness: Likeness | None) -> dict[str, float | None] | None:
+    """How alike two people were, or what was held and a person, for `--json`."""
+    return None if likeness is None else asdict(likeness)
 
 
 def contribution_facts(view: ContributionView) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def tell_change(options: argparse.Namespace, revision: int) -> None:
 
 
 def report_change(
-    options: argparse.Namespace, action: str, revision: int, words: str, **facts: Any
+    options: argparse.Namespace, action: str, revision: int, words: str, /, **facts: Any
 ) -> None:
     """Prints a change and how it is undone, or both as JSON.
 

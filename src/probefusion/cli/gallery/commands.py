@@ -20,6 +20,7 @@ def add_parser(commands: Any) -> None:
         audit,
         cannot_link,
         check,
+        chip,
         compact,
         drop_model,
         export_people,
@@ -50,7 +51,7 @@ def add_parser(commands: Any) -> None:
     )
 
     groups = {
-        "look": (list_people, show, history, stats, removed, wait, template),
+        "look": (list_people, show, history, stats, removed, template, chip, wait),
         "arrange people": (rename, move, ignore, cannot_link),
         "decide about what was held back": (held, accept, reject),
         "another embedder or fuser": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from probefusion.cli.gallery.adding import likeness_facts
 from probefusion.cli.gallery.changes import report_change
 from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
 
@@ -16,11 +17,14 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "merge",
         help="two people of a gallery are one",
-        description="Gives all that OTHER has to NAME, who stays. probefusion undo separates the two again.",
+        description="Gives all that OTHER has to NAME, who stays, and says how alike the two were. probefusion undo "
+        "separates them again.",
     )
     add_gallery_options(parser)
-    parser.add_argument("name", metavar="NAME", help="the person who stays")
-    parser.add_argument("other", metavar="OTHER", help="the person who is merged into the first")
+    parser.add_argument("name", metavar="NAME", help="the person who stays, or the person's id")
+    parser.add_argument(
+        "other", metavar="OTHER", help="the person who is merged into the first, or the id"
+    )
     add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -33,7 +37,10 @@ def run(options: argparse.Namespace) -> int:
         options,
         "merge",
         merged.revision,
-        f"{options.other} is merged into {options.name}",
-        other=options.other,
+        str(merged),
+        name=merged.name,
+        other=merged.other,
+        person_id=merged.person_id,
+        likeness=likeness_facts(merged.likeness),
     )
     return 0

@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
         "back; probefusion gallery forget erases.",
     )
     add_gallery_options(parser)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="the person")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the person, or the person's id")
     parser.add_argument("--contribution", metavar="ID", help="or: a contribution, see gallery show")
     parser.add_argument("--image", metavar="ID", help="or: an image, see gallery show")
     add_json_option(parser)

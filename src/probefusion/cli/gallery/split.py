@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
         "or else the images that by screening seem to be of somebody else.",
     )
     add_gallery_options(parser)
-    parser.add_argument("name", metavar="NAME", help="the person")
+    parser.add_argument("name", metavar="NAME", help="the person, or the person's id")
     parser.add_argument("into", metavar="INTO", help="name of the new person")
     parser.add_argument(
         "--contributions", type=name_list, default=(), metavar="ID,ID", help="contributions to give"

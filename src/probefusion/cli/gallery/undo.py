@@ -17,11 +17,15 @@ def add_parser(commands: Any) -> None:
         "undo",
         help="take a change of a gallery back",
         description="Takes a change back, exactly: templates are the same bit for bit. Without REVISION the newest "
-        "change that was not undone, whoever made it. An undo can be undone as well.",
+        "change of the actor that was not undone. An undo can be undone as well.",
     )
     add_gallery_options(parser)
     parser.add_argument(
-        "revision", nargs="?", type=int, metavar="REVISION", help="see gallery history"
+        "revision",
+        nargs="?",
+        type=int,
+        metavar="REVISION",
+        help="whose change ever, see gallery history",
     )
     add_json_option(parser)
     parser.set_defaults(run=run)
