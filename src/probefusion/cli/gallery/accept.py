@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from probefusion.cli.gallery.adding import added_facts, doubt_facts, likeness_facts, tell_added
+from probefusion.cli.gallery.changes import print_change
 from probefusion.cli.gallery.held import held_doubts
 from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
 
@@ -32,11 +32,8 @@ def run(options: argparse.Namespace) -> int:
         doubts = held_doubts(gallery, options.contribution)
         added = gallery.accept(options.contribution)
     if options.json:
-        facts = added_facts(added, options, "accept") | {
-            "doubts": doubt_facts(doubts),
-            "likeness": likeness_facts(added.likeness),
-        }
-        print(json.dumps(facts, indent=2))
+        told = {"doubts": doubt_facts(doubts), "likeness": likeness_facts(added.likeness)}
+        print_change(options, "accept", added.revision, **{**added_facts(added), **told})
     else:
         for doubt in doubts:
             print(f"it was held back: {doubt}")

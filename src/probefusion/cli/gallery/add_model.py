@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Any
 
-from probefusion.cli.gallery.changes import print_json
+from probefusion.cli.gallery.changes import print_change
 from probefusion.cli.gallery.options import (
     add_gallery_options,
     add_json_option,
@@ -47,10 +47,10 @@ def run(options: argparse.Namespace) -> int:
         view = next(row for row in gallery.models() if row.id == model)
         revision = gallery.revision
     if options.json:
-        print_json(
+        print_change(
             options,
-            action="add-model",
-            revision=revision,
+            "add-model",
+            revision,
             model=model,
             embedder=view.embedder,
             fuser=view.fuser,

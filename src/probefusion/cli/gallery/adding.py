@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.gallery.changes import change_facts, tell_change
+from probefusion.cli.gallery.changes import tell_change
 from probefusion.cli.gallery.options import gallery_command
 from probefusion.cli.gallery.times import moment
 
@@ -47,10 +47,9 @@ def add_keeping_options(parser: argparse.ArgumentParser, *, keep: str) -> None:
     )
 
 
-def added_facts(added: Added, options: argparse.Namespace, action: str) -> dict[str, Any]:
+def added_facts(added: Added) -> dict[str, Any]:
     """What was added, for `--json`."""
     return {
-        **change_facts(options, action, added.revision),
         "person_id": added.person_id,
         "name": added.name,
         "contribution_id": added.contribution_id,

@@ -8,7 +8,7 @@ from typing import Any
 
 from probefusion.cli.gallery.options import gallery_command, shown_address
 
-__all__ = ["change_facts", "place_facts", "print_json", "report_change", "tell_change"]
+__all__ = ["place_facts", "print_change", "print_json", "report_change", "tell_change"]
 
 
 def place_facts(options: argparse.Namespace) -> dict[str, Any]:
@@ -16,14 +16,21 @@ def place_facts(options: argparse.Namespace) -> dict[str, Any]:
     return {"gallery": shown_address(options), "collection": options.collection}
 
 
-def print_json(options: argparse.Namespace, **facts: Any) -> None:
+def print_json(options: argparse.Namespace, /, **facts: Any) -> None:
     """Prints the gallery, the collection and facts as JSON."""
     print(json.dumps({**place_facts(options), **facts}, indent=2))
 
 
-def change_facts(options: argparse.Namespace, action: str, revision: int) -> dict[str, Any]:
-    """A change for `--json`."""
-    return {**place_facts(options), "action": action, "revision": revision}
+def print_change(options: argparse.Namespace, action: str, revision: int, /, **facts: Any) -> None:
+    """Prints a change and facts as JSON.
+
+    Args:
+        options: The command's.
+        action: What was done.
+        revision: Of the collection after it.
+        facts: More of it.
+    """
+    print_json(options, action=action, revision=revision, **facts)
 
 
 def tell_change(options: argparse.Namespace, revision: int) -> None:
@@ -45,7 +52,7 @@ def report_change(
     """
     if options.json:
         named = {"name": options.name} if getattr(options, "name", None) is not None else {}
-        print(json.dumps({**change_facts(options, action, revision), **named, **facts}, indent=2))
+        print_change(options, action, revision, **{**named, **facts})
         return
     print(words)
     tell_change(options, revision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from probefusion.cli.gallery.changes import print_json
+from probefusion.cli.gallery.changes import print_change
 from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
 
 __all__ = ["add_parser", "run"]
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     with open_gallery(options) as gallery:
         revision = gallery.drop_model(options.model)
     if options.json:
-        print_json(options, action="drop-model", revision=revision, model=options.model)
+        print_change(options, "drop-model", revision, model=options.model)
     else:
         print(f"model {options.model} is taken away, revision {revision}")
     return 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.gallery.adding import add_keeping_options, added_facts, tell_added
+from probefusion.cli.gallery.changes import print_change
 from probefusion.cli.gallery.inputs import (
     add_input_options,
     input_facts,
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
             given = read_person(options)
         added = gallery.enroll(name, given, source=source_of(options), time=options.time)
     if options.json:
-        print(json.dumps({**added_facts(added, options, "enroll"), **input_facts(given)}, indent=2))
+        print_change(options, "enroll", added.revision, **added_facts(added), **input_facts(given))
     else:
         tell_added(added, options)
     code = tell_input(given, options)

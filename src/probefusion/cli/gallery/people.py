@@ -116,6 +116,7 @@ class _Found:
             "name": person.name,
             "outcome": person.outcome,
             "reason": person.reason or None,
+            "added": None,
         }
         self.num_there += person.outcome == "there already"
         if person.outcome == "left out":
@@ -123,8 +124,11 @@ class _Found:
         if person.added is not None and person.fused is not None:
             self.added.append(person.added)
             if self.options.json:
-                facts |= added_facts(person.added, self.options, self.action)
-                facts |= input_facts(person.fused)
+                facts["added"] = {
+                    "revision": person.added.revision,
+                    **added_facts(person.added),
+                    **input_facts(person.fused),
+                }
             notes = [str(doubt) for doubt in person.added.doubts] + list(person.fused.problems)
             if person.fused.skipped:
                 notes.append(f"{len(person.fused.skipped)} images skipped")

@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.gallery.changes import print_json
+from probefusion.cli.gallery.changes import print_change
 from probefusion.cli.gallery.options import (
     add_gallery_options,
     add_json_option,
@@ -63,10 +63,10 @@ def run(options: argparse.Namespace) -> int:
         revision = gallery.revision
     left_out = [each for each in done if each.reason]
     if options.json:
-        print_json(
+        print_change(
             options,
-            action="re-embed",
-            revision=revision,
+            "re-embed",
+            revision,
             model=options.model,
             num_embedded=len(done) - len(left_out),
             left_out=[asdict(each) for each in left_out],

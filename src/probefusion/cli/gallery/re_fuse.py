@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from probefusion.cli.gallery.changes import print_json
+from probefusion.cli.gallery.changes import print_change
 from probefusion.cli.gallery.options import (
     add_gallery_options,
     add_json_option,
@@ -50,13 +50,13 @@ def run(options: argparse.Namespace) -> int:
         revision = gallery.revision
         num_people = len(gallery)
     if options.json:
-        print_json(
+        print_change(
             options,
-            action="re-fuse",
+            "re-fuse",
+            revision,
             model=model,
             num_people=num_people,
             missing=list(missing),
-            revision=revision,
         )
     else:
         serve = gallery_command(options, "gallery serve", model)

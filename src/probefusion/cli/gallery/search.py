@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.gallery.explained import explanation_facts, tell_explanation
 from probefusion.cli.gallery.inputs import add_input_options, input_facts, read_person, tell_input
 from probefusion.cli.gallery.options import (
     add_gallery_options,
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from probefusion.gallery.verbs.explanation import MatchExplanation
 
 __all__ = ["add_parser", "ranked_facts", "run"]
-
-_IMAGES = 5
-"""Images listed of each side; all are in the result of --json."""
 
 
 def add_parser(commands: Any) -> None:
@@ -47,6 +45,11 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="print which contributions and images of the first person carried it",
     )
+    parser.add_argument(
+        "--model",
+        metavar="ID",
+        help="search by this model (default: the one that serves, or another that fits the images)",
+    )
     add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -55,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     """Searches; 3 if images were left out or there is something to warn of."""
     with open_gallery(options) as gallery:
         given = read_person(options)
-        result = gallery.search(given, top_k=options.top, **rates_of(options))
+        result = gallery.search(given, top_k=options.top, model=options.model, **rates_of(options))
         explanation = None
         if options.explain and result.candidates:
             explanation = gallery.explain(given, result.candidates[0].name)
@@ -78,6 +81,7 @@ def _facts(
         "gallery": shown_address(options),
         "collection": options.collection,
         "revision": result.revision,
+        "model": result.model_id,
         "match": result.name,
         "num_images": result.num_images,
         "gallery_size": result.gallery_size,
@@ -85,7 +89,7 @@ def _facts(
         "false_positive_rate": result.false_positive_rate,
         "why_none": result.why_none,
         "candidates": [ranked_facts(person) for person in result.candidates],
-        "explanation": None if explanation is None else asdict(explanation),
+        "explanation": explanation_facts(explanation),
     }
 
 
@@ -108,33 +112,7 @@ def _tell(result: SearchResult, explanation: MatchExplanation | None) -> None:
         for warning in person.warnings:
             print(f"warning: {person.name}: {warning}", file=sys.stderr)
     if explanation is not None:
-        _tell_explanation(explanation)
-
-
-def _tell_explanation(explanation: MatchExplanation) -> None:
-    from probefusion.cli.terminal_tables import print_table
-
-    print(explanation)
-    own = [image for part in explanation.contributions for image in part.images]
-    for whose, images in (
-        (f"images of {explanation.name}", own),
-        ("images searched for", explanation.query),
-    ):
-        heaviest = sorted(images, key=lambda image: -image.weight)[:_IMAGES]
-        if heaviest:
-            print(f"{whose}, the heaviest {len(heaviest)} of {len(images)}:")
-            print_table(
-                ("WEIGHT", "SIMILARITY", "IMAGE"),
-                [
-                    (
-                        f"{100 * image.weight:.1f} %",
-                        f"{image.similarity:.3f}",
-                        image.source or image.id,
-                    )
-                    for image in heaviest
-                ],
-                right=("WEIGHT", "SIMILARITY"),
-            )
+        tell_explanation(explanation)
 
 
 def _row(person: RankedPerson) -> tuple[str, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from probefusion.cli.gallery.adding import add_keeping_options, added_facts, tell_added
+from probefusion.cli.gallery.changes import print_change
 from probefusion.cli.gallery.inputs import (
     add_input_options,
     input_facts,
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
             options.name, given, guard=options.guard, source=source_of(options), time=options.time
         )
     if options.json:
-        print(json.dumps({**added_facts(added, options, "update"), **input_facts(given)}, indent=2))
+        print_change(options, "update", added.revision, **added_facts(added), **input_facts(given))
     else:
         tell_added(added, options)
     code = tell_input(given, options)
