@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from documented_fields import documented_objects
 
-from probefusion.cli import main
 from probefusion.cli.main import build_parser
 from probefusion.gallery import Gallery, write_master_key
 
@@ -19,6 +18,7 @@ pytest.importorskip("cryptography")
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "gallery-json.md"
 EVERY_DAY = ("enroll", "update", "search", "verify", "merge", "split", "remove", "undo")
+EMBEDDER = "some@0123456789ab"
 OF_A_SERVER = "gallery plain-templates"
 
 
@@ -55,11 +55,12 @@ def test_every_command_has_its_table(documented) -> None:
 
 def test_images_in_and_questions(told, documented, tmp_path, command) -> None:
     crops = tmp_path / "people"
-    assert main(["demo", "--crops", str(crops)]) == 0
+    assert command("demo", "--crops", crops)[0] == 0
     (crops / "person-4").mkdir()
     (crops / "person-4" / "broken.png").write_text("no image")
     told("enroll", crops, "--people", "--aligned", code=3, table="enroll --people")
-    told("enroll", crops / "person-1" / "1.png", "--aligned", "--name", "one", code=3)
+    one = (crops / "person-1" / "1.png", crops / "person-4" / "broken.png")
+    told("enroll", *one, "--aligned", "--name", "one", code=3)
     told("search", crops / "person-1", "--aligned", "--explain")
     told("search", crops / "person-1", "--aligned", "--fpir", "0.01")
     told("verify", "person-1", crops / "person-1", "--aligned", "--explain")
@@ -91,7 +92,7 @@ def test_images_in_and_questions(told, documented, tmp_path, command) -> None:
 @pytest.fixture
 def library(tmp_path):
     rng = np.random.default_rng(0)
-    with Gallery(tmp_path / "library.db", fuser="mean", embedder="some@0123456789ab") as gallery:
+    with Gallery(tmp_path / "library.db", fuser="mean", embedder=EMBEDDER) as gallery:
         for name in ("ann", "bob", "cid"):
             gallery.enroll(name, rng.standard_normal((4, 64)))
     return tmp_path / "library.db"
@@ -110,7 +111,7 @@ def test_what_there_is_and_changes(told, library, tmp_path) -> None:
     told("gallery history")
     told("gallery check")
     told("gallery audit")
-    with Gallery(library) as gallery:
+    with Gallery(library, embedder=EMBEDDER) as gallery:
         gallery.enroll("dan", np.eye(2, 64), chips=[b"\xff\xd8\xff\xe0 a picture \xff\xd9", None])
         image = gallery.person("dan").contributions[0].images[0].id
     told("gallery chip", image, "-o", tmp_path / "dan.jpg")
@@ -127,7 +128,9 @@ def test_models(told, library) -> None:
     told("gallery rollback")
 
 
-def test_images_are_embedded_again(told, documented, people_folder, tiny_embedder, tmp_path) -> None:
+def test_images_are_embedded_again(
+    told, documented, people_folder, tiny_embedder, tmp_path
+) -> None:
     people = tmp_path / "people"
     for name in ("person_03", "person_07"):
         shutil.copytree(people_folder / name, people / name)

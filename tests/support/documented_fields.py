@@ -20,8 +20,9 @@ _PLAIN = {
     "false": lambda value: value is False,
     "null": lambda value: value is None,
     "object": lambda value: isinstance(value, dict),
-    "time": lambda value: isinstance(value, str)
-    and datetime.fromisoformat(value).tzinfo is not None,
+    "time": lambda value: (
+        isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    ),
     "list of texts": lambda value: _is_list(value, str),
     "list of numbers": lambda value: _is_list(value, int),
     "list of objects": lambda value: _is_list(value, dict),
