@@ -83,21 +83,25 @@ def build_parser() -> argparse.ArgumentParser:
         doctor,
         embed,
         embed_archive,
-        enroll,
         evaluate,
         fuse,
         fuse_archive,
-        gallery,
-        merge,
         models,
+        train,
+        video,
+    )
+    from probefusion.cli.gallery import (
+        commands as gallery,
+    )
+    from probefusion.cli.gallery import (
+        enroll,
+        merge,
         remove,
         search,
         split,
-        train,
         undo,
         update,
         verify,
-        video,
     )
 
     parser = argparse.ArgumentParser(
