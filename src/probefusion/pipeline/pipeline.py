@@ -49,7 +49,8 @@ class Pipeline(ComparingPipeline, VideoPipeline):
         num_threads: Threads to use; None for one per core.
         chunk_size: Images encoded at a time; None takes a whole set at once. Exact fusers do not depend on it.
         ignore_columns: Columns of embedding tables (CSV, Parquet, HDF5) to pass over; refused otherwise.
-        calibration: A calibration to decide by, or its file; None takes that of the fuser, if there is one.
+        calibration: A calibration to decide by, or its file; None takes that of the fuser, if there is one. What was
+            measured with it about the usability of templates, and stands beside the file, is taken too.
 
     Raises:
         ConfigError, DtypeError: If settings contradict each other, or a model is no name, path or model.
@@ -88,6 +89,9 @@ class Pipeline(ComparingPipeline, VideoPipeline):
             num_threads=num_threads,
             chunk_size=chunk_size,
             ignore_columns=ignore_columns,
+            calibration_file=Path(calibration)
+            if isinstance(calibration, str | os.PathLike)
+            else None,
         )
 
     @property
