@@ -62,7 +62,7 @@ class AccessKey:
 
 @dataclass(frozen=True, kw_only=True)
 class _Keys:
-    version: int
+    format_version: int
     keys: tuple[AccessKey, ...]
 
 
@@ -164,7 +164,7 @@ def revoke_key(path: Path, key_id: str) -> None:
 
 
 def _write(path: Path, keys: tuple[AccessKey, ...]) -> None:
-    content = asdict(_Keys(version=_VERSION, keys=keys))
+    content = asdict(_Keys(format_version=_VERSION, keys=keys))
     with replace_file(path, force=True) as stream:
         os.fchmod(stream.fileno(), 0o600)
         stream.write(json.dumps(content, indent=2).encode() + b"\n")
