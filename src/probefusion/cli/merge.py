@@ -28,11 +28,11 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Merges."""
     with open_gallery(options) as gallery:
-        revision = gallery.merge(options.name, options.other)
+        merged = gallery.merge(options.name, options.other)
     report_change(
         options,
         "merge",
-        revision,
+        merged.revision,
         f"{options.other} is merged into {options.name}",
         other=options.other,
     )

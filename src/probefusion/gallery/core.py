@@ -18,7 +18,12 @@ from probefusion.embedders import Embedder
 from probefusion.errors import ConfigError, DtypeError, UnknownNameError
 from probefusion.files.paths import brief
 from probefusion.fusion.decisions import Calibrated
-from probefusion.gallery.argument_checks import check_opening, check_time
+from probefusion.gallery.argument_checks import (
+    check_count,
+    check_opening,
+    check_seconds,
+    check_time,
+)
 from probefusion.gallery.audit.trail import check_actor
 from probefusion.gallery.changes.changing import Changing
 from probefusion.gallery.contributions.kept_parts import KeptParts
@@ -118,11 +123,15 @@ class GalleryCore:
 
         Args:
             after: The revision that is known.
-            timeout: Seconds to wait at most.
+            timeout: Seconds to wait at most, 0 or more.
 
         Returns:
             The newest revision.
+
+        Raises:
+            DtypeError, ConfigError: If one of them is no number of 0 or more.
         """
+        after, timeout = check_count(after, "after"), check_seconds(timeout, "timeout")
         return self.store.wait(self.collection, after=after, timeout=timeout)
 
     @property

@@ -13,6 +13,8 @@ __all__ = [
     "Doubt",
     "DoubtKind",
     "ImageView",
+    "Likeness",
+    "Merged",
     "ModelView",
     "PersonView",
     "RankedPerson",
@@ -35,15 +37,67 @@ class Doubt:
         kind: What is wrong.
         reason: In words, with numbers.
         other: Id of the person to whom the images are closer, or None.
+        words: The reason with "{other}" in place of that person's name, which may change; "" if it names nobody.
     """
 
     kind: DoubtKind
     reason: str
     other: str | None = None
+    words: str = ""
 
     def __str__(self) -> str:
         """The reason."""
         return self.reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How alike two people are, or images and a person, by the templates of the two.
+
+    Args:
+        similarity: Cosine between the two, in [-1, 1].
+        usual: Similarity that is usual for one person with images so many and so good; None for fusers of which that
+            was not measured.
+        odds_for_two: Logarithm of the odds that they are two people, as far as the similarity tells: below 0 it
+            speaks for one person, above 2 visits are held back; None as for `usual`.
+    """
+
+    similarity: float
+    usual: float | None = None
+    odds_for_two: float | None = None
+
+    def __str__(self) -> str:
+        """In a few words, as `similarity 0.670, where 0.65 is usual for one person`."""
+        told = f"similarity {self.similarity:.3f}"
+        return (
+            told
+            if self.usual is None
+            else f"{told}, where {self.usual:.2f} is usual for one person"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """Two people who were made one.
+
+    Args:
+        person_id: Who has the images of both now.
+        name: Name of that person.
+        other: Name of the person who is not shown any more.
+        revision: Of the collection after it; what `undo` takes.
+        likeness: How alike the two were before; None if one of them had no image that counts.
+    """
+
+    person_id: str
+    name: str
+    other: str
+    revision: int
+    likeness: Likeness | None = None
+
+    def __str__(self) -> str:
+        """In a line."""
+        told = "" if self.likeness is None else f" ({self.likeness})"
+        return f"{self.other} is merged into {self.name}{told}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +115,8 @@ class Added:
         is_held: Whether the images are held back until somebody accepts or rejects them.
         doubts: Why they are held, or would have been without `guard=False`; of an enrolment what there is to warn of.
         skipped: Images that the pipeline could not use, in words.
+        likeness: Of what was held and is accepted now: how alike it and the person were; None otherwise, or if the
+            person had no image that counts.
     """
 
     person_id: str
@@ -73,6 +129,7 @@ class Added:
     is_held: bool = False
     doubts: tuple[Doubt, ...] = ()
     skipped: tuple[str, ...] = ()
+    likeness: Likeness | None = None
 
     def __str__(self) -> str:
         """In a line."""
@@ -187,12 +244,14 @@ class ImageView:
         source: What names it, or "".
         media_id: The still or video it comes from, or "".
         is_left_out: Whether it was taken out.
+        has_chip: Whether there is a small picture of the face, see `Gallery.chip`.
     """
 
     id: str
     source: str
     media_id: str
     is_left_out: bool
+    has_chip: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +266,7 @@ class ContributionView:
         source: Where from, or "".
         num_images: Images that went in, those left out since included.
         images: Its images; () where the state alone is kept.
+        doubts: Of what is held back: why, as it was told then; () if nobody noted it.
     """
 
     id: str
@@ -216,6 +276,7 @@ class ContributionView:
     source: str
     num_images: int
     images: tuple[ImageView, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,7 @@ class Models:
         num_threads: As for `Pipeline`.
         chunk_size: As for `Pipeline`.
         ignore_columns: As for `Pipeline`.
+        keep_chips: As for `Pipeline`.
 
     Raises:
         ConfigError, DtypeError: As for `Pipeline`.
@@ -79,7 +80,9 @@ class Models:
         num_threads: int | None,
         chunk_size: int | None,
         ignore_columns: Sequence[str] = (),
+        keep_chips: bool = False,
     ) -> None:
+        self.keep_chips = keep_chips
         check_models(embedder, detector, fuser)
         if chunk_size is not None and chunk_size < 1:
             raise ConfigError(f"chunk_size: expected at least 1 image or None, got {chunk_size}.")
@@ -196,6 +199,7 @@ class Models:
             quality=self.judge(kept=kept, made_by=made_by),
             num_threads=self.num_threads,
             progress=progress,
+            keep_chips=self.keep_chips,
         )
 
     def check_aligned(self, images: Iterable[npt.NDArray[np.uint8]]) -> None:

@@ -136,8 +136,8 @@ def test_older_versions_are_migrated_after_a_copy(address, store, sql, monkeypat
         with migrated.reading("people") as reader:
             assert reader.payload("c0001", "net@1") == b"x" * 100
         (said,) = migrated.overwrite()
-    assert "DROP SCHEMA probefusion_before_v2_of_v1 CASCADE" in said
-    copy = sql.execute("SELECT payload FROM probefusion_before_v2_of_v1.payloads").fetchone()
+    assert "DROP SCHEMA probefusion_before_v3_of_v2 CASCADE" in said
+    copy = sql.execute("SELECT payload FROM probefusion_before_v3_of_v2.payloads").fetchone()
     assert copy == (b"x" * 100,)
     assert sql.execute("SELECT to_regclass('probefusion.more')").fetchone() != (None,)
 

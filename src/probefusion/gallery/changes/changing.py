@@ -28,6 +28,7 @@ from probefusion.gallery.changes.edits import (
     value_of_person,
 )
 from probefusion.gallery.changes.may_serve import check_may_serve
+from probefusion.gallery.contributions.chips import put_chips
 from probefusion.gallery.contributions.contribution_rows import (
     as_source,
     check_may_merge,
@@ -42,6 +43,7 @@ from probefusion.gallery.stores.records import (
     ChangeRow,
     ContributionKind,
     ContributionRow,
+    HeldReason,
     ImageRow,
     Keep,
     ModelRow,
@@ -156,6 +158,7 @@ class Changing:
         source: str = "",
         labels: EmbeddingSet | None = None,
         is_held: bool = False,
+        reasons: Sequence[HeldReason] = (),
         time: str | None = None,
     ) -> ContributionRow:
         """Adds a contribution to a person.
@@ -167,6 +170,7 @@ class Changing:
             source: Where from.
             labels: Says sources and media ids of the images; None takes those of `kept`.
             is_held: Whether nobody has it yet.
+            reasons: Why it is held.
             time: UTC time, ISO 8601; None takes that of the change.
 
         Raises:
@@ -191,6 +195,9 @@ class Changing:
         sealed = self._sealer.seal_kept(to_bytes(kept), row.id, kept.embedder, key)
         self._written.append(row.id)
         self.writer.add_contribution(row, images, sealed, kept.embedder)
+        put_chips(self.writer, self._sealer, images, labels or kept, key)
+        if reasons:
+            self.writer.put_reasons(row.id, reasons)
         after = None if is_held else person_id
         self._note(Edit(kind="placement", id=row.id, before=None, after=after))
         self.subjects[person_id] = None

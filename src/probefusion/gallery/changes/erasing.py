@@ -103,6 +103,7 @@ class Erasing:
             if not isinstance(kept, EmbeddingSet):
                 continue
             part = kept[[image.place for image in left]]
+            chips = self._parts.chips(self._writer, row, left)
             if new is not None:
                 self._change.add_payload(new, part)
                 continue
@@ -111,8 +112,9 @@ class Erasing:
                 person_id=row.last_person,
                 kind=row.kind,
                 source=row.source,
-                labels=labelled(part, left),
+                labels=labelled(part, left, chips),
                 is_held=row.person_id is None,
+                reasons=self._writer.reasons(row.id),
                 time=row.time,
             )
         if new is not None:
@@ -142,10 +144,13 @@ def all_of(reader: Reader, people: Iterable[str]) -> list[ContributionRow]:
     return [row for who in people for row in (*reader.contributions(who), *reader.taken_out(who))]
 
 
-def labelled(images: EmbeddingSet, rows: Sequence[ImageRow]) -> EmbeddingSet:
-    """Images with the sources and media ids that are kept of them."""
+def labelled(
+    images: EmbeddingSet, rows: Sequence[ImageRow], chips: Sequence[bytes | None] | None
+) -> EmbeddingSet:
+    """Images with the sources, media ids and pictures that are kept of them."""
     return replace(
         images,
         sources=np.array([row.source for row in rows]),
         media_ids=np.array([row.media_id for row in rows]),
+        chips=chips,
     )

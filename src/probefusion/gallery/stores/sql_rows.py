@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zlib
 from collections.abc import Callable, Sequence
@@ -36,12 +35,12 @@ __all__ = [
     "MODELS",
     "PAYLOADS",
     "PEOPLE",
+    "REASONS",
     "RECEIPTS",
     "VECTORS",
     "Table",
     "check_id",
     "check_text",
-    "name_hash",
     "storable",
 ]
 
@@ -80,11 +79,6 @@ _SHOWN = 60
 """Characters of a text that a message shows."""
 
 Row = TypeVar("Row")
-
-
-def name_hash(name: str) -> bytes:
-    """What finds a name of any length in an index: SHA-256 of its UTF-8."""
-    return hashlib.sha256(name.encode()).digest()
 
 
 def storable(text: str) -> bool:
@@ -184,9 +178,29 @@ class Table(Generic[Row]):
             key = ", ".join(_short(str(values[self.columns.index(column)])) for column in self.key)
             raise IntegrityError(
                 f"{self.name}, row {key}: its checksum does not fit, so the database was damaged; "
-                "nothing was changed. Restore the database from a backup."
+                "nothing was changed. Restore the database from a backup, or forget what the row is of."
             )
         return self.row(values)
+
+    def as_found(self, values: Sequence[Any]) -> Row:
+        """What can be read of a row that is damaged: values of a wrong type are empty."""
+        kept = [
+            _as_found(value, column=column, name=f"{self.name}.{column}")
+            for column, value in zip(self.columns, values, strict=False)
+        ]
+        try:
+            return self.row(kept)
+        except (ValueError, TypeError, LookupError):  # what should be JSON is none
+            lists = ("subjects", "edits", "remaining", "key_ids")
+            pairs = zip(self.columns, kept, strict=True)
+            return self.row(["[]" if column in lists else value for column, value in pairs])
+
+
+def _as_found(value: object, *, column: str, name: str) -> Any:
+    expected = int if column in _NUMBERS else bytes if column in _BYTES else str
+    if value is None and name in _MAY_BE_NONE:
+        return None
+    return value if isinstance(value, expected) else expected()
 
 
 def _check_type(value: object, *, column: str, name: str) -> None:
@@ -204,7 +218,10 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def _crc(collection: int, values: Sequence[Any]) -> int:
-    return zlib.crc32(_encode((collection, *values)))
+    try:
+        return zlib.crc32(_encode((collection, *values)))
+    except (UnicodeEncodeError, TypeError, ValueError, OverflowError):
+        return -1  # a text with bytes that are no UTF-8 was never written
 
 
 def _json(value: Any) -> str:
@@ -214,28 +231,27 @@ def _json(value: Any) -> str:
         raise ConfigError(f"edits: expected plain values that JSON can hold: {error}") from error
 
 
-PEOPLE = Table[PersonRow](
+PEOPLE = Table[tuple[PersonRow, bytes]](
     name="people",
     key=("id",),
     columns=("id", "name", "name_hash", "shown", "ignored", "key_id", "created"),
     values=lambda row: (
-        row.id,
-        row.name,
-        name_hash(row.name) if storable(row.name) else b"",
-        int(row.shown),
-        int(row.ignored),
-        row.key_id,
-        row.created,
+        *(row[0].id, row[0].name, row[1], int(row[0].shown)),
+        *(int(row[0].ignored), row[0].key_id, row[0].created),
     ),
-    row=lambda values: PersonRow(
-        id=values[0],
-        name=values[1],
-        shown=bool(values[3]),
-        ignored=bool(values[4]),
-        key_id=values[5],
-        created=values[6],
+    row=lambda values: (
+        PersonRow(
+            id=values[0],
+            name=values[1],
+            shown=bool(values[3]),
+            ignored=bool(values[4]),
+            key_id=values[5],
+            created=values[6],
+        ),
+        values[2],
     ),
 )
+"""Beside each person what finds the name."""
 
 CONTRIBUTIONS = Table[ContributionRow](
     name="contributions",
@@ -285,6 +301,14 @@ PAYLOADS = Table[tuple[str, str, bytes]](
     columns=("contribution_id", "embedder", "payload"),
     values=lambda row: row,
     row=lambda values: (values[0], values[1], values[2]),
+)
+
+REASONS = Table[tuple[str, str]](
+    name="reasons",
+    key=("contribution_id",),
+    columns=("contribution_id", "reasons"),
+    values=lambda row: row,
+    row=lambda values: (values[0], values[1]),
 )
 
 CHIPS = Table[tuple[str, bytes]](

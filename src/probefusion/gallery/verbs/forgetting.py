@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import cast
 
-from probefusion.errors import ConfigError, ConflictError, StoreBusyError, UnknownNameError
+from probefusion.errors import ConfigError, ConflictError, StoreBusyError
+from probefusion.gallery.argument_checks import check_flag
 from probefusion.gallery.changes.changing import Changing, new_id
 from probefusion.gallery.changes.erasing import Erasing, all_of
 from probefusion.gallery.changes.lineage import Merged, merged_into, merges
@@ -15,6 +17,7 @@ from probefusion.gallery.core import GalleryCore, check_name, utc
 from probefusion.gallery.results import RemovedPerson
 from probefusion.gallery.stores.records import PersonRow, ReceiptRow
 from probefusion.gallery.stores.store import Reader, Writer
+from probefusion.gallery.verbs.named_rows import contribution_of, image_of
 
 __all__ = ["Forgetting"]
 
@@ -70,15 +73,11 @@ class Forgetting(GalleryCore):
                 subject = people[0]
                 erasing.erase(all_of(change.writer, people), people=people)
             elif contribution is not None:
-                row = change.writer.contribution(contribution)
-                if row is None:
-                    raise UnknownNameError("contribution", contribution, ())
+                row = contribution_of(change.writer, contribution)
                 subject = row.id
                 erasing.erase([row])
             else:
-                subject = str(image)
-                if change.writer.image(subject) is None:
-                    raise UnknownNameError("image", subject, ())
+                subject = image_of(change.writer, cast(str, image)).id
                 erasing.erase([], images=[subject], with_given_away=True)
             receipt = self._note_receipt(change, subject, erasing.keys)
         return self._finished(receipt, erasing.contributions)
@@ -153,6 +152,7 @@ class Forgetting(GalleryCore):
                         kind=row.kind,
                         source=row.source,
                         is_held=row.person_id is None,
+                        reasons=change.writer.reasons(row.id),
                         time=row.time,
                     )
                     in_place[row.id] = new.id
@@ -246,7 +246,12 @@ class Forgetting(GalleryCore):
             self._parts.cache.drop(item)
 
     def receipts(self, *, pending_only: bool = False) -> tuple[ReceiptRow, ...]:
-        """What became of requests to forget, oldest first."""
+        """What became of requests to forget, oldest first.
+
+        Args:
+            pending_only: Whether to leave out what is erased.
+        """
+        pending_only = check_flag(pending_only, "pending_only")
         with self._reading() as reader:
             return reader.receipts(pending_only=pending_only)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from probefusion.errors import OutputExistsError, UnknownNameError
+from probefusion.errors import OutputExistsError
 from probefusion.gallery.contributions.features import Kept
 from probefusion.gallery.contributions.kept_parts import is_forgotten
 from probefusion.gallery.contributions.material import Material
@@ -15,6 +15,7 @@ from probefusion.gallery.contributions.models import check_fits_model, choose_mo
 from probefusion.gallery.core import GalleryCore, check_name, check_new_name
 from probefusion.gallery.stores.records import ContributionKind, ContributionRow, ModelRow
 from probefusion.gallery.stores.store import Reader
+from probefusion.gallery.verbs.named_rows import model_or_serving
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["PlainContribution", "PlainPeople", "PlainPerson"]
@@ -85,11 +86,7 @@ class PlainPeople(GalleryCore):
         """
         with self._reading() as reader:
             rows = reader.models()
-            row = serving(rows)
-            if model is not None:
-                row = next((each for each in rows if each.id == model), None)
-                if row is None:
-                    raise UnknownNameError("model", model, [each.id for each in rows])
+            row = model_or_serving(rows, model)
             if row is None:
                 return
             names = {person.id: person.name for person in reader.people()}
