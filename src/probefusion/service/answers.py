@@ -12,6 +12,7 @@ from probefusion.pipeline import Fused
 from probefusion.types import Template
 
 __all__ = [
+    "Beside",
     "Changed",
     "Compared",
     "FusedAnswer",
@@ -89,6 +90,25 @@ class UsabilityAnswer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A template beside a person of a gallery.
+
+    Args:
+        name: Of the person.
+        similarity: Of the two templates.
+        threshold: From which on it is a match, or None.
+        is_match: Whether it is; None without a threshold.
+        mean_similarity: Of the plain means of both, or None where the gallery keeps no images.
+    """
+
+    name: str
+    similarity: float
+    threshold: float | None
+    is_match: bool | None
+    mean_similarity: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class FusedAnswer:
     """A template and what became of the images.
 
@@ -100,6 +120,7 @@ class FusedAnswer:
         problems: What there is to warn of, in words.
         screening: Whether the images are of one person, or None.
         usability: What can be expected of the template, or None.
+        beside: The person it was to be compared with, or None.
     """
 
     template: TemplateAnswer
@@ -109,6 +130,7 @@ class FusedAnswer:
     problems: tuple[str, ...]
     screening: str | None
     usability: UsabilityAnswer | None
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +188,7 @@ def template_answer(template: Template) -> TemplateAnswer:
     )
 
 
-def fused_answer(fused: Fused, *, with_state: bool) -> FusedAnswer:
+def fused_answer(fused: Fused, *, with_state: bool, beside: Beside | None = None) -> FusedAnswer:
     """What was fused, for an answer."""
     knows_weights = fused.template.weights is not None and fused.similarities is not None
     usability = fused.usability
@@ -190,6 +212,7 @@ def fused_answer(fused: Fused, *, with_state: bool) -> FusedAnswer:
             similarity=usability.similarity,
             reason=usability.reason,
         ),
+        beside=beside,
     )
 
 

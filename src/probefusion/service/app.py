@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
 
 from probefusion.service.figures import Figures, Measured
 from probefusion.service.gate import Gate
@@ -51,6 +53,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.state.hub, app.state.figures = hub, Figures(hub)
     for room in (health, people, contributions, searching, fusing, changes):
         app.include_router(room.router)
+    page = Path(__file__).with_name("page")
+    app.mount("/", StaticFiles(directory=page, html=True), name="page")
     handle_errors(app)
     app.add_middleware(SafeHeaders)
     app.add_middleware(Gate, limits=settings.limits)

@@ -40,6 +40,19 @@ class Call:
         """The collection of the path; changes are said to be the caller's."""
         return self.hub.gallery(self._collection or "", self.owner)
 
+    def gallery_named(self, collection: str) -> Gallery:
+        """Another collection than the path's.
+
+        Raises:
+            Refusal: If the key does not allow it.
+            UnknownNameError: If it is not served.
+        """
+        if self._key is not None and not self._key.allows("read", collection):
+            raise Refusal(
+                403, f"collection: the key {self._key.id} is not for this one.", code="role"
+            )
+        return self.hub.gallery(collection, self.owner)
+
     def visible_collections(self) -> tuple[str, ...]:
         """Collections that are served and that the key may see."""
         return tuple(

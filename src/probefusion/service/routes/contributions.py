@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from probefusion.gallery.results import Added, ContributionView
+from probefusion.gallery.results import Added, ContributionView, Merged
 from probefusion.service.answers import Changed
 from probefusion.service.bodies import Decide, Difference, Merge, Split, Visit
 from probefusion.service.calls import Reader, Writer
@@ -42,10 +42,10 @@ def update(collection: str, person: PersonName, body: Visit, call: Writer) -> Ad
 
 
 @router.post("/people/{person}/merge", summary="Put another person's images to a person")
-def merge(collection: str, person: PersonName, body: Merge, call: Writer) -> Changed:
-    revision = call.gallery.merge(person, body.other)
-    call.note("merge")
-    return Changed(revision=revision)
+def merge(collection: str, person: PersonName, body: Merge, call: Writer) -> Merged:
+    merged = call.gallery.merge(person, body.other)
+    call.note("merge", merged.person_id)
+    return merged
 
 
 @router.post("/people/{person}/split", summary="Put a part of a person to a new one")

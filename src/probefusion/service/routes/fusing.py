@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 
+from probefusion.gallery import Gallery
 from probefusion.service.answers import (
+    Beside,
     Compared,
     FusedAnswer,
     SessionAnswer,
     fused_answer,
     skipped_facts,
 )
-from probefusion.service.bodies import Comparison, Query, SessionImages
+from probefusion.service.bodies import Comparison, SessionImages
+from probefusion.service.bodies import Query as Asked
 from probefusion.service.calls import Call, Reader
 from probefusion.service.problems import Refusal
+from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
 
 __all__ = ["router"]
 
@@ -25,7 +30,7 @@ SessionId = Annotated[str, Path(max_length=128)]
 
 
 @router.post("/fuse", summary="One template of images, embeddings or a state")
-def fuse(body: Query, call: Reader, with_state: bool = False) -> FusedAnswer:
+def fuse(body: Asked, call: Reader, with_state: bool = False) -> FusedAnswer:
     what = call.hub.material(body, call.owner)
     if body.template is not None:
         raise Refusal(
@@ -70,12 +75,21 @@ def add_images(session: SessionId, body: SessionImages, call: Reader) -> Session
     return SessionAnswer(id=found.id, num_images=found.num_images, skipped=skipped_facts(skipped))
 
 
-@router.get("/sessions/{session}", summary="The template so far")
-def read_session(session: SessionId, call: Reader, with_state: bool = False) -> FusedAnswer:
-    found = call.hub.sessions.get(session, call.owner)
-    fused = call.hub.fuse(found.images())
+@router.get("/sessions/{session}", summary="The template so far, also beside a person")
+def read_session(
+    session: SessionId,
+    call: Reader,
+    with_state: bool = False,
+    collection: Annotated[str | None, Query(max_length=256)] = None,
+    person: Annotated[str | None, Query(max_length=1024)] = None,
+) -> FusedAnswer:
+    images = call.hub.sessions.get(session, call.owner).images()
+    fused = call.hub.fuse(images)
+    beside = None
+    if person is not None:
+        beside = _beside(call.gallery_named(collection or "people"), person, images)
     call.note("fuse")
-    return fused_answer(fused, with_state=with_state)
+    return fused_answer(fused, with_state=with_state, beside=beside)
 
 
 @router.delete("/sessions/{session}", status_code=204, summary="Close a session")
@@ -84,6 +98,23 @@ def close_session(session: SessionId, call: Reader) -> Response:
     return Response(status_code=204)
 
 
-def _side(call: Call, query: Query) -> object:
+def _side(call: Call, query: Asked) -> object:
     what = call.hub.material(query, call.owner)
     return what.template if query.images is not None else what
+
+
+def _beside(gallery: Gallery, person: str, images: EmbeddingSet) -> Beside:
+    found = gallery.verify(person, images)
+    kept = gallery.images_of(person)
+    mean = None
+    if kept is not None:
+        plain = load_fuser("mean")
+        query, known = (plain.fuse(part).vector for part in (images, kept))
+        mean = float(query @ known)
+    return Beside(
+        name=found.name,
+        similarity=found.similarity,
+        threshold=found.threshold,
+        is_match=found.is_match,
+        mean_similarity=mean,
+    )
