@@ -4,7 +4,7 @@ import { heightOf, inParts, inWords, linePoints, lowEnd, momentsOf, uniqueNames 
 import { byId, chip, make, on, say, showList, showVerdict, takeFiles, trying } from "./ui.js";
 
 const CHART = { width: 640, height: 220, pad: 34 };
-const PART = { most: 4, bytes: 6_000_000 };
+const PART = { most: 2, bytes: 6_000_000 };
 const FRAMES = { perSecond: 4, most: 64 };
 const LONGEST_SIDE = 1280;
 
@@ -108,13 +108,13 @@ async function show(collection) {
   const query = person ? `?${new URLSearchParams({ collection, person })}` : "";
   const fused = await call("GET", `/v1/sessions/${state.session}${query}`);
   const warnings = [...fused.problems];
-  if (fused.screening && !fused.problems.length) warnings.push(fused.screening);
   if (fused.usability && fused.usability.verdict !== "usable")
     warnings.push(`${fused.usability.verdict}: ${fused.usability.reason}`);
   showList(byId("fuse-warnings"), warnings);
   const quality = fused.usability?.quality;
   const images = fused.template.num_images === 1 ? "1 image" : `${fused.template.num_images} images`;
   let words = `${images} fused by ${fused.template.fuser}.`;
+  if (fused.screening && !fused.problems.length) words += ` Screening: ${fused.screening}.`;
   if (quality !== null && quality !== undefined) words += ` Quality of the template: ${quality} of 100.`;
   const beside = fused.beside;
   if (beside) words += ` ${inWords(beside.is_match, beside.similarity, beside.threshold)}`;
@@ -125,7 +125,7 @@ async function show(collection) {
   }
   byId("fuse-chips").replaceChildren(
     ...fused.images.map((image) =>
-      chip({ url: state.urls.get(image.source), name: image.source, ...image }),
+      chip({ url: state.urls.get(image.source), name: image.source, heaviest: fused.images[0].weight, ...image }),
     ),
     ...leftChips(),
   );
@@ -163,14 +163,18 @@ function draw(person) {
   if (limit !== null && limit !== undefined) {
     const y = heightOf(limit, area);
     parts.push(at("line", { class: "limit", x1: area.pad, x2: area.width - area.pad, y1: y, y2: y }));
-    parts.push(at("text", { x: area.width - area.pad - 70, y: y - 5 }, "threshold"));
+    parts.push(at("text", { x: area.pad + 4, y: y - 5 }, "threshold"));
   }
   parts.push(at("polyline", { class: "mean", points: linePoints(mean, area) }));
   parts.push(at("polyline", { class: "ours", points: linePoints(ours, area) }));
   for (const [values, name] of [[ours, "ours"], [mean, "mean"]]) {
     const value = values.at(-1);
     if (value === null || value === undefined) continue;
-    parts.push(at("text", { x: area.width - area.pad + 2, y: heightOf(value, area) + 4 }, name));
+    const y = heightOf(value, area);
+    parts.push(at("circle", { class: `end ${name}`, cx: area.width - area.pad, cy: y, r: 4 }));
+    const close = mean.at(-1) !== null && Math.abs(heightOf(ours.at(-1), area) - heightOf(mean.at(-1), area)) < 14;
+    const shift = close ? (name === "ours" ? -10 : 18) : 4;
+    parts.push(at("text", { x: area.width - area.pad - 8, y: y + shift, "text-anchor": "end" }, name));
   }
   svg.replaceChildren(...parts);
   const last = state.steps.at(-1);

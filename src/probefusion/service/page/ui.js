@@ -66,15 +66,15 @@ export function takeFiles(drop, input, take) {
   });
 }
 
-export function chip({ url, name, weight, similarity, reason }) {
+export function chip({ url, name, weight, similarity, reason, heaviest = 1 }) {
   const element = make("li", { className: reason ? "out" : "" });
-  if (url) element.append(make("img", { src: url, alt: "" }));
+  if (url) element.append(make("img", { src: url, alt: "", onerror: (event) => event.currentTarget.remove() }));
   element.append(make("span", { className: "name", text: name, title: name, dir: "auto" }));
-  if (reason) element.append(make("span", { text: `left out: ${reason}` }));
+  if (reason) element.append(make("span", { className: "reason", text: `left out: ${reason}`, title: reason, tabindex: 0 }));
   if (weight !== undefined) {
     const share = `${(100 * weight).toFixed(1)} %`;
     element.append(
-      make("meter", { min: 0, max: 1, value: weight, "aria-label": `weight of ${name}` }),
+      make("meter", { min: 0, max: heaviest, value: weight, "aria-label": `weight of ${name}` }),
       make("span", { text: `${share}, alone ${similarity.toFixed(2)}` }),
     );
   }
