@@ -98,6 +98,8 @@ class Hub:
         if form == "session":
             return self.sessions.get(query.session or "", owner).images()
         pictures, skipped = self._pictures(query.images or [], "/query/images")
+        if not pictures:
+            raise FileFormatError("; ".join(item.reason for item in skipped[:_REASONS]))
         fused = self.fuse(pictures)
         return replace(fused, skipped=(*skipped, *fused.skipped))
 
@@ -147,8 +149,6 @@ class Hub:
                 skipped.append(SkippedImage(source=name, reason=str(error)))
                 continue
             pictures.append(Picture(name=name, pixels=pixels))
-        if not pictures and len(files) == len(skipped):
-            raise FileFormatError("; ".join(item.reason for item in skipped[:_REASONS]))
         return pictures, skipped
 
     def _few(self, images: EmbeddingSet) -> EmbeddingSet:

@@ -59,6 +59,7 @@ async function take(files, collection) {
       progress.value += part.length;
       if (answer.num_images) await show(collection());
       else showLeft();
+      if (answer.num_images) say("");
     }
   } finally {
     progress.hidden = true;
