@@ -14,6 +14,7 @@ from probefusion.service.gate import Gate
 from probefusion.service.headers import SafeHeaders
 from probefusion.service.hub import Hub
 from probefusion.service.problems import handle_errors
+from probefusion.service.repeats import Repeats
 from probefusion.service.routes import changes, contributions, fusing, health, people, searching
 from probefusion.service.settings import ServiceSettings
 from probefusion.version import __version__
@@ -57,6 +58,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.mount("/", StaticFiles(directory=page, html=True), name="page")
     handle_errors(app)
     app.add_middleware(SafeHeaders)
+    app.add_middleware(Repeats, is_allowed=hub.is_allowed)
     app.add_middleware(Gate, limits=settings.limits)
     app.add_middleware(Measured)
     return app

@@ -71,6 +71,13 @@ class Hub:
         for gallery in self.galleries.values():
             gallery.close()
 
+    def is_allowed(self, authorization: str) -> bool:
+        """Whether an Authorization header names a key that is valid; everybody's is where there are no keys."""
+        if self.access is None:
+            return True
+        scheme, _, token = authorization.partition(" ")
+        return scheme.lower() == "bearer" and self.access.find(token.strip()) is not None
+
     def gallery(self, collection: str, actor: str) -> Gallery:
         """A collection, for one who acts.
 
