@@ -25,12 +25,12 @@ import numpy.typing as npt
 
 from probefusion.errors import ConfigError, ProbeFusionError, StoreError
 
-__all__ = ["AsyncClient", "Client", "ServiceProblem"]
+__all__ = ["AsyncClient", "Client", "ServiceError"]
 
 Json = dict[str, Any]
 
 
-class ServiceProblem(ProbeFusionError):
+class ServiceError(ProbeFusionError):
     """The service refused.
 
     Args:
@@ -83,7 +83,7 @@ class Client:
         """One request; changes carry an idempotency key, and are sent again once if the connection breaks.
 
         Raises:
-            ServiceProblem: If the service refuses.
+            ServiceError: If the service refuses.
             StoreError: If it cannot be reached.
         """
         headers = {"Accept": "application/json"}
@@ -110,7 +110,7 @@ class Client:
                     ) from error
         parsed = json.loads(content) if content else None
         if answer.status >= 400:
-            raise ServiceProblem(answer.status, parsed if isinstance(parsed, dict) else {})
+            raise ServiceError(answer.status, parsed if isinstance(parsed, dict) else {})
         return parsed
 
     def close(self) -> None:
