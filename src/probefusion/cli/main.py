@@ -87,6 +87,8 @@ def build_parser() -> argparse.ArgumentParser:
         fuse,
         fuse_archive,
         models,
+        serve,
+        serve_keys,
         train,
         video,
     )
@@ -123,6 +125,8 @@ def build_parser() -> argparse.ArgumentParser:
         enroll,
         update,
         search,
+        serve,
+        serve_keys,
         verify,
         merge,
         split,

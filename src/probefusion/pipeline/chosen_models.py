@@ -55,14 +55,7 @@ class Models:
         embedder: As for `Pipeline`.
         detector: As for `Pipeline`.
         fuser: As for `Pipeline`.
-        aligned: As for `Pipeline`.
-        preprocessing: As for `Pipeline`.
-        norm_output: As for `Pipeline`.
-        device: As for `Pipeline`.
-        num_threads: As for `Pipeline`.
-        chunk_size: As for `Pipeline`.
-        ignore_columns: As for `Pipeline`.
-        keep_chips: As for `Pipeline`.
+        aligned, preprocessing, norm_output, device, num_threads, chunk_size, ignore_columns, keep_chips: Likewise.
         calibration_file: Beside it may stand what is known about the usability of templates.
 
     Raises:
