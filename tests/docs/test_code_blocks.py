@@ -42,6 +42,8 @@ UNRUN: dict[tuple[str, str], int] = {
     ("docs/how-to/other-packages.md", "other package"): 4,
     ("docs/how-to/postgres.md", "installs"): 1,
     ("docs/how-to/postgres.md", "server"): 2,
+    ("docs/how-to/serve.md", "installs"): 1,
+    ("docs/how-to/serve.md", "processes"): 2,
     ("docs/how-to/tab-completion.md", "installs"): 1,
     ("docs/how-to/thresholds.md", "hours"): 2,
     ("docs/how-to/tab-completion.md", "shell"): 1,
