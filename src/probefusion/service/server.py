@@ -34,7 +34,9 @@ def listening_socket(settings: ServiceSettings) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind(address)
-        found.listen(_WAITING)  # whoever connects before the models are loaded waits, and is not refused
+        found.listen(
+            _WAITING
+        )  # whoever connects before the models are loaded waits, and is not refused
     except OSError as error:
         found.close()
         raise StoreError(

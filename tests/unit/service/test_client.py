@@ -94,15 +94,15 @@ def test_names_with_slashes_are_reached_by_name_too(settings) -> None:
 
 def test_calls_that_do_not_block(settings) -> None:
     async def run(port: int) -> list[str]:
-        client = AsyncClient(f"http://127.0.0.1:{port}")
-        await asyncio.gather(
-            *(client.enroll(f"p{person}", embeddings=embeddings_of(person)) for person in range(8))
-        )
-        found = await asyncio.gather(
-            *(client.search(embeddings=embeddings_of(person, 2, 5)) for person in range(8))
-        )
-        assert [each["candidates"][0]["name"] for each in found] == [f"p{k}" for k in range(8)]
-        return await client.people()
+        async with AsyncClient(f"http://127.0.0.1:{port}") as client:
+            await asyncio.gather(
+                *(client.enroll(f"p{k}", embeddings=embeddings_of(k)) for k in range(8))
+            )
+            found = await asyncio.gather(
+                *(client.search(embeddings=embeddings_of(k, 2, 5)) for k in range(8))
+            )
+            assert [each["candidates"][0]["name"] for each in found] == [f"p{k}" for k in range(8)]
+            return await client.people()
 
     with serving(settings) as port:
         assert asyncio.run(run(port)) == [f"p{person}" for person in range(8)]
@@ -127,10 +127,12 @@ def test_tls_and_keys(settings, tmp_path) -> None:
         with pytest.raises(ServiceError, match="this needs 'write'"):
             client.enroll("ann", embeddings=embeddings_of(0))
         client.close()
-        with pytest.raises(ServiceError, match="expected a key that is valid"):
-            Client(url, key=token[:-1] + "_", certificate=certificate).people().__next__()
-        with pytest.raises(StoreError, match="cannot be reached"):
-            Client(url, key=token).people().__next__()  # nobody vouches for the certificate
+        forged = Client(url, key=token[:-1] + "_", certificate=certificate)
+        with forged, pytest.raises(ServiceError, match="expected a key that is valid"):
+            list(forged.people())
+        unsure = Client(url, key=token)  # nobody vouches for the certificate
+        with unsure, pytest.raises(StoreError, match="cannot be reached"):
+            list(unsure.people())
 
 
 def test_what_a_client_refuses(settings) -> None:
