@@ -113,7 +113,7 @@ def main() -> None:
             print(f"filled in {time.perf_counter() - begin:.0f} s", file=sys.stderr)
         command = [sys.executable, "-m", "probefusion", "serve", "--gallery", str(path)]
         command += ["--port", "0", "--fuser", "mean", "--rate", "1000000000", "--threads", "1"]
-        server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603
+        server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
             line = server.stderr.readline() if server.stderr else ""
             found = re.search(r"http://\S+", line)
