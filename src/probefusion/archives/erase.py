@@ -144,7 +144,7 @@ def erase_from_archive(
         when=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         people=tuple(sorted(gone, key=str)),
         images=tuple(sorted(seen)),
-        not_found=tuple([*(str(name) for name in wanted - gone), *lost]),
+        not_found=(*sorted(str(name) for name in wanted - gone), *lost),
         recomputed=tuple(sorted(recomputed, key=str)),
         rows=tuple((file.name, len(rows.rows)) for _, file, rows in touched),
         num_templates=num_templates,
@@ -217,8 +217,8 @@ def _settled(folder: Place, stored: StoredStates, opened: Sequence[Archive]) -> 
         ):
             raise MismatchError(
                 f"{in_one_line(name)}: was fused into the states {shown_place(folder)!r} and "
-                f"{'is not there' if now is None else 'was changed since'}. Give all files that were fused, or make the "
-                f"states anew."
+                f"{'is not there' if now is None else 'was changed since'}. Give all files that were fused, or make "
+                f"the states anew."
             )
         settled.append(fused)
     return replace(stored, files=tuple(settled), unsettled=())

@@ -1,4 +1,4 @@
-"""Takes people and images out of stored states; the states of people who keep some images are made anew from their rows."""
+"""Takes people and images out of stored states; who keeps some images gets a state anew, from their rows."""
 
 from __future__ import annotations
 
