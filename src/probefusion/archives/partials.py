@@ -146,10 +146,15 @@ class People(NamedTuple):
 
 
 class PartialWriter:
-    """Writes batches of partials into one file; all of the same columns."""
+    """Writes batches of partials into one file; all of the same columns.
+
+    Attributes:
+        has_written: Whether there is a batch.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self.has_written = False
         self._writer: Any = None
 
     def write(self, part: Partials) -> None:
@@ -160,6 +165,7 @@ class PartialWriter:
             self._writer = arrow.ipc.new_file(self._stream, batch.schema)
         sums = {_OF_PEOPLE: part.people.checksum(), _OF_ROWS: _rows_checksum(part)}
         self._writer.write_batch(batch, custom_metadata=sums)
+        self.has_written = True
 
     def close(self) -> None:
         """Ends the file."""
