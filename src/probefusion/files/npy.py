@@ -20,7 +20,7 @@ from probefusion.errors import FileFormatError
 from probefusion.files.paths import check_file
 from probefusion.files.reading import check_declared_bytes, in_one_line, reading
 
-__all__ = ["NpzFile", "map_npy", "open_npz", "read_npy"]
+__all__ = ["NpyHeader", "NpzFile", "map_npy", "open_npz", "read_npy", "read_npy_header"]
 
 _NPY = "an .npy file of one plain array"
 _NPZ = "an .npz archive of plain arrays"
@@ -31,13 +31,16 @@ _ENCRYPTED = 0x1
 _KNOWN_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-class _Header(NamedTuple):
+class NpyHeader(NamedTuple):
+    """What an `.npy` file says of its array."""
+
     shape: tuple[int, ...]
     is_fortran: bool
     dtype: np.dtype[Any]
 
     @property
     def num_bytes(self) -> int:
+        """Bytes of the array."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
@@ -76,6 +79,23 @@ def map_npy(path: str | Path) -> npt.NDArray[Any]:
             shape=header.shape,
             order="F" if header.is_fortran else "C",
         )
+
+
+def read_npy_header(stream: IO[bytes], origin: str, *, size: int) -> NpyHeader:
+    """The header of an `.npy` file; the stream then stands at the first value.
+
+    Args:
+        stream: At the file's beginning.
+        origin: The file's name, for messages.
+        size: Bytes of the file.
+
+    Raises:
+        FileFormatError: If it is no such file, or its length is not what its header says.
+    """
+    with reading(origin, _NPY):
+        header = _read_header(stream, origin)
+        _check_length(header, size - stream.tell(), origin)
+        return header
 
 
 class NpzFile:
@@ -184,7 +204,7 @@ def _read_array(stream: IO[bytes], size: int, origin: str) -> npt.NDArray[Any]:
     return flat.reshape(header.shape)
 
 
-def _read_header(stream: IO[bytes], origin: str) -> _Header:
+def _read_header(stream: IO[bytes], origin: str) -> NpyHeader:
     version = np.lib.format.read_magic(stream)
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -194,7 +214,7 @@ def _read_header(stream: IO[bytes], origin: str) -> _Header:
         raise FileFormatError(
             f"{in_one_line(origin)}: expected an .npy file of version 1 or 2, got {version}."
         )
-    header = _Header(*readers[version](stream))
+    header = NpyHeader(*readers[version](stream))
     if header.dtype.hasobject:
         raise FileFormatError(
             f"{in_one_line(origin)}: it holds object arrays, which are not read: opening them may run programs. "
@@ -211,7 +231,7 @@ def _read_header(stream: IO[bytes], origin: str) -> _Header:
     return header
 
 
-def _check_length(header: _Header, available: int, origin: str) -> None:
+def _check_length(header: NpyHeader, available: int, origin: str) -> None:
     count = math.prod(header.shape)
     if header.num_bytes != available or count > max(header.num_bytes, 1):
         raise FileFormatError(
