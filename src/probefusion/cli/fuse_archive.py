@@ -39,7 +39,8 @@ def add_parser(commands: Any) -> None:
         "with embeddings.npy, style.npy and template_ids.npy; a path or a url as s3://) in bounded memory, on "
         "all cores, a Ray cluster or a Dask cluster. With --aligned or --detector ARCHIVE holds images, as for "
         "embed-archive. Rows may stand in any order. An interrupted run goes on from OUTPUT.work when given again. "
-        "Look at one of the templates with: probefusion compare OUTPUT#ID OTHER; read them in Python with TemplateSet.load.",
+        "Look at one of the templates with: probefusion compare OUTPUT#ID OTHER; read them in Python with "
+        "TemplateSet.load.",
     )
     parser.add_argument("archive", metavar="ARCHIVE")
     parser.add_argument("-o", "--output", required=True, metavar="TEMPLATES.parquet|.npz")
