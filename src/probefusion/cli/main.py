@@ -83,21 +83,27 @@ def build_parser() -> argparse.ArgumentParser:
         doctor,
         embed,
         embed_archive,
-        enroll,
         evaluate,
         fuse,
         fuse_archive,
-        gallery,
-        merge,
         models,
+        serve,
+        serve_keys,
+        train,
+        video,
+    )
+    from probefusion.cli.gallery import (
+        commands as gallery,
+    )
+    from probefusion.cli.gallery import (
+        enroll,
+        merge,
         remove,
         search,
         split,
-        train,
         undo,
         update,
         verify,
-        video,
     )
 
     parser = argparse.ArgumentParser(
@@ -119,6 +125,8 @@ def build_parser() -> argparse.ArgumentParser:
         enroll,
         update,
         search,
+        serve,
+        serve_keys,
         verify,
         merge,
         split,

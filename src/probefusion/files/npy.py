@@ -20,7 +20,16 @@ from probefusion.errors import FileFormatError
 from probefusion.files.paths import check_file
 from probefusion.files.reading import check_declared_bytes, in_one_line, reading
 
-__all__ = ["NpyHeader", "NpzFile", "map_npy", "open_npz", "read_npy", "read_npy_header"]
+__all__ = [
+    "NpyHeader",
+    "NpyLayout",
+    "NpzFile",
+    "map_npy",
+    "npy_layout",
+    "open_npz",
+    "read_npy",
+    "read_npy_header",
+]
 
 _NPY = "an .npy file of one plain array"
 _NPZ = "an .npz archive of plain arrays"
@@ -44,6 +53,35 @@ class NpyHeader(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
+class NpyLayout(NamedTuple):
+    """Where the numbers of an `.npy` file lie.
+
+    Attributes:
+        shape: Of the array, in C order.
+        dtype: Of the array.
+        offset: Bytes before the first number.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+
+
+def npy_layout(path: str | Path) -> NpyLayout:
+    """What the header of an `.npy` file says, checked against the length of the file; no number is read.
+
+    Raises:
+        MissingFileError: As for `read_npy`.
+        FileFormatError: As for `read_npy`, or if its rows lie in Fortran order.
+    """
+    header, offset = _checked_header(path)
+    if header.is_fortran:
+        raise FileFormatError(
+            f"{in_one_line(path)}: expected an array in C order, got Fortran order. Write it again."
+        )
+    return NpyLayout(header.shape, header.dtype, offset)
+
+
 def read_npy(path: str | Path) -> npt.NDArray[Any]:
     """Reads an `.npy` file.
 
@@ -63,12 +101,8 @@ def map_npy(path: str | Path) -> npt.NDArray[Any]:
     Raises:
         MissingFileError, FileFormatError: As for `read_npy`.
     """
-    path = check_file(path, name="file")
+    header, offset = _checked_header(path)
     with reading(path, _NPY):
-        with path.open("rb") as stream:
-            header = _read_header(stream, str(path))
-            offset = stream.tell()
-        _check_length(header, path.stat().st_size - offset, str(path))
         if header.num_bytes == 0:
             return np.zeros(header.shape, header.dtype)
         return np.memmap(
@@ -96,6 +130,13 @@ def read_npy_header(stream: IO[bytes], origin: str, *, size: int) -> NpyHeader:
         header = _read_header(stream, origin)
         _check_length(header, size - stream.tell(), origin)
         return header
+
+
+def _checked_header(path: str | Path) -> tuple[NpyHeader, int]:
+    path = check_file(path, name="file")
+    with path.open("rb") as stream:
+        header = read_npy_header(stream, str(path), size=path.stat().st_size)
+        return header, stream.tell()
 
 
 class NpzFile:
