@@ -50,6 +50,7 @@ UNRUN: dict[tuple[str, str], int] = {
     ("docs/how-to/thresholds.md", "hours"): 2,
     ("docs/how-to/tab-completion.md", "shell"): 1,
     ("docs/results/accuracy.md", "hours"): 2,
+    ("docs/results/capacity.md", "hours"): 1,
     ("docs/results/eight-bits.md", "hours"): 1,
     ("docs/results/embedder.md", "hours"): 2,
     ("docs/results/gallery-search.md", "hours"): 1,
