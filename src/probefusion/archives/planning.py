@@ -85,7 +85,8 @@ def _first_rows(archive: Archive) -> ArchiveRows:
     columns = frozenset({"embedding", "style", "quality"})
     for file in archive.files:
         try:
-            parts = archive.reader.parts(file.place, 0, _FIRST_ROWS, _FIRST_ROWS, columns)
+            stop = min(_FIRST_ROWS, file.num_rows)
+            parts = archive.reader.parts(file.place, 0, stop, stop, columns)
             start, part = next(parts)
         except UNREADABLE as error:
             problem = problem or error
