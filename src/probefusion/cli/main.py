@@ -83,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
         demo,
         doctor,
         embed,
+        embed_archive,
         enroll,
         evaluate,
         fuse,
@@ -111,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in (
         embed,
+        embed_archive,
         fuse,
         fuse_archive,
         archive,
