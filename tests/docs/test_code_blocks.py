@@ -21,6 +21,7 @@ REASONS = {
     "checkpoint": "needs a checkpoint that is offered on a page for browsers only",
     "hours": "takes from many minutes to hours",
     "processes": "starts several processes",
+    "cluster": "needs several machines or a cluster that runs",
     "server": "needs a server of PostgreSQL at a fixed address",
     "shell": "is for the start-up file of a shell",
 }
@@ -33,6 +34,7 @@ UNRUN: dict[tuple[str, str], int] = {
     ("README.md", "network"): 1,
     ("docs/how-to/checkpoints.md", "checkpoint"): 1,
     ("docs/how-to/choose-a-fuser.md", "network"): 1,
+    ("docs/how-to/clusters.md", "cluster"): 3,
     ("docs/how-to/devices.md", "device"): 1,
     ("docs/how-to/devices.md", "processes"): 1,
     ("docs/how-to/features.md", "licensed"): 2,

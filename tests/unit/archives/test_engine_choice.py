@@ -70,6 +70,12 @@ def test_an_engine_that_is_not_installed_names_the_command(monkeypatch, name, li
         choose_engine(name)
 
 
+def test_a_ray_cluster_that_does_not_answer_is_told():
+    pytest.importorskip("ray")
+    with pytest.raises(WorkerError, match=r"ray at '127\.0\.0\.1:9': no answer .*--ray-address"):
+        choose_engine("ray", ray_address="127.0.0.1:9")
+
+
 def test_a_dask_scheduler_that_does_not_answer_is_told(monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("probefusion.archives.engines.dask_engine._PATIENCE", "1s")

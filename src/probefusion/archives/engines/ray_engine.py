@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -34,6 +35,8 @@ Outcome = TypeVar("Outcome")
 
 _OBJECT_STORE = 100_000_000
 """Bytes of the store of objects of a Ray that is started here: tasks and outcomes are small."""
+_PATIENCE = 10.0
+"""Seconds that the head of a cluster may take to open a connection."""
 _LONGEST_FOLDER = 40
 """Ray makes sockets 60 characters below its folder, and their names may have 107."""
 
@@ -93,6 +96,7 @@ class RayEngine(Engine):
                 "_temp_dir": str(self._folder),
             }
         else:
+            _check_answers(address)
             settings["address"] = address
         try:
             with _quiet(), _keeping_signals():
@@ -103,7 +107,8 @@ class RayEngine(Engine):
             self._remove_folder()
             where = "could not be started here" if address is None else f"at {address!r}: no answer"
             raise WorkerError(
-                f"ray {where} ({_first_line(error)}). Look at it with: ray status"
+                f"ray {where} ({_first_line(error)}). Look at it with: ray status. Where it asks for "
+                f"a token, set RAY_AUTH_MODE and RAY_AUTH_TOKEN as its owner says."
             ) from error
 
     def _room(self) -> int:
@@ -258,6 +263,24 @@ class _Actor:
     def answer(self, task: bytes) -> Answer:
         """Does a task."""
         return self._runner.answer(self._work, task)
+
+
+def _check_answers(address: str) -> None:
+    """Knocks at HOST:PORT, as Ray itself would go on trying for minutes; other addresses are Ray's to judge.
+
+    Raises:
+        WorkerError: If nobody opens.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise WorkerError(
+            f"ray at {address!r}: no answer ({in_one_line(str(error))}). Look whether it runs, and at the address "
+            f"(--ray-address)."
+        ) from error
 
 
 def _first_line(error: Exception) -> str:
