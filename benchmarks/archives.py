@@ -1,9 +1,9 @@
-"""Fuses a made-up archive with every engine: wall time, processor time and peak memory of all processes, bytes compared.
+"""Fuses a made-up archive with every engine: wall and processor time, peak memory of all processes, bytes compared.
 
     python benchmarks/archives.py --images 1000000 --people 50000 --engines local ray dask --fusers mean
 
-The people have images as cities have inhabitants (Zipf), the rows are shuffled, embeddings are half precision. Every run is
-a process of its own; memory is what it and its children hold at the same time, shared pages counted once.
+The people have images as cities have inhabitants (Zipf), the rows are shuffled, embeddings are half precision. Every
+run is a process of its own; memory is what it and its children hold at the same time, shared pages counted once.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=20)
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument(
-        "--exponent", type=float, default=0.985, help="of Zipf's law (default .985)"
+        "--exponent", type=float, default=0.924, help="of Zipf's law (default .924)"
     )
     parser.add_argument("--group-rows", type=int, default=10_000, help="rows of a row group")
     parser.add_argument("--embedder", default="benchmark@1", help="fingerprint that the files say")

@@ -100,9 +100,11 @@ def write_without(file: ArchiveFile, gone: Numbers) -> None:
         OSError, StorageError: If it cannot be written.
     """
     parquet = import_extra("pyarrow.parquet", extra="data", purpose="writing Parquet files")
-    with writing(file.place) as stream, open_stored_parquet(file.place) as source, parquet.ParquetWriter(
-        stream, source.schema_arrow, compression=_codec(source)
-    ) as writer:
+    with (
+        writing(file.place) as stream,
+        open_stored_parquet(file.place) as source,
+        parquet.ParquetWriter(stream, source.schema_arrow, compression=_codec(source)) as writer,
+    ):
         for table in _tables(source, file, gone):
             writer.write_table(table, row_group_size=max(1, table.num_rows))
 

@@ -141,8 +141,8 @@ class People(NamedTuple):
 
     def checksum(self) -> str:
         """CRC-32 of everything, types and shapes too."""
-        columns = [*self[:-1], *(self.extra[name] for name in sorted(self.extra))]
-        return _checksum(*columns)
+        names = np.array(sorted(self.extra), np.str_)
+        return _checksum(*self[:-1], names, *(self.extra[name] for name in names.tolist()))
 
 
 class PartialWriter:
