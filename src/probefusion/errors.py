@@ -182,15 +182,16 @@ class UnknownNameError(_BuiltOfParts, ProbeFusionError, KeyError):
         kind: What was looked for, as a word ("fuser").
         name: The name that was given.
         known: All names that exist; close ones are suggested, the first 50 listed.
+        step: What to do, where there are too many to list: told instead of them.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, step: str = "") -> None:
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
         listed = ", ".join(names[:_NAMES_LISTED]) or "none"
         more = f" and {len(names) - _NAMES_LISTED} more" if len(names) > _NAMES_LISTED else ""
-        self.message = f"unknown {kind} {name!r}{hint} Known: {listed}{more}."
+        self.message = f"unknown {kind} {name!r}{hint} {step or f'Known: {listed}{more}.'}"
         super().__init__(self.message)
 
     def __str__(self) -> str:
