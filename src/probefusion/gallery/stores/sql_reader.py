@@ -114,8 +114,10 @@ class SqlReader(RowReading, Reader):
 
     def people(self, *, shown_only: bool = True) -> Iterator[PersonRow]:
         """People in the order of their ids."""
-        rows = self._stream(PEOPLE, f"{'AND shown = 1' if shown_only else ''} ORDER BY id")
-        return (row for row, _ in rows)
+        # Where damage is told, it is told of people as well whom it hides.
+        narrows = shown_only and self.on_damage == "raise"
+        rows = self._stream(PEOPLE, f"{'AND shown = 1' if narrows else ''} ORDER BY id")
+        return (row for row, _ in rows if row.shown or not shown_only)
 
     def person(self, person_id: str) -> PersonRow | None:
         """The person of an id, shown or not."""
