@@ -132,6 +132,13 @@ class SqlReader(RowReading, Reader):
         found = self._one(PEOPLE, rest, self._texts.lookup(name))
         return None if found is None else found[0]
 
+    def all_named(self, name: str) -> tuple[PersonRow, ...]:
+        """Everybody of a name, shown or not, in the order of the ids."""
+        if not storable(name):
+            return ()
+        found = self._all(PEOPLE, "AND name_hash = ? ORDER BY id", self._texts.lookup(name))
+        return tuple(row for row, _ in found)
+
     def contributions(self, person_id: str) -> tuple[ContributionRow, ...]:
         """What a person has now, in the order of the ids."""
         return self._all(CONTRIBUTIONS, "AND person_id = ? ORDER BY id", person_id)

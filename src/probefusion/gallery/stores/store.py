@@ -53,6 +53,10 @@ class Reader(ABC):
         """The person who is shown under a name; names are compared code point by code point."""
 
     @abstractmethod
+    def all_named(self, name: str) -> tuple[PersonRow, ...]:
+        """Everybody of a name, shown or not, in the order of the ids."""
+
+    @abstractmethod
     def contributions(self, person_id: str) -> tuple[ContributionRow, ...]:
         """What a person has now, in the order of the ids."""
 
