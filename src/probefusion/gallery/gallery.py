@@ -7,6 +7,8 @@ from probefusion.gallery.verbs.chips import Chips
 from probefusion.gallery.verbs.enrolling import Enrolling
 from probefusion.gallery.verbs.explanation import Explaining
 from probefusion.gallery.verbs.forgetting import Forgetting
+from probefusion.gallery.verbs.kept_images import KeptImages
+from probefusion.gallery.verbs.loading import Loading
 from probefusion.gallery.verbs.marking import Marking
 from probefusion.gallery.verbs.plain_people import PlainPeople
 from probefusion.gallery.verbs.searching import Searching
@@ -27,7 +29,9 @@ class Gallery(
     Undoing,
     Versions,
     Forgetting,
+    Loading,
     PlainPeople,
+    KeptImages,
     Templates,
 ):
     """A collection of people, each a list of contributions, with one template each.

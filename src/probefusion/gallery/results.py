@@ -14,6 +14,7 @@ __all__ = [
     "DoubtKind",
     "ImageView",
     "Likeness",
+    "Loaded",
     "Merged",
     "ModelView",
     "PersonView",
@@ -142,6 +143,30 @@ class Added:
         why = "".join(f"; {doubt}" for doubt in self.doubts)
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
         return f"{self.name}: {images} {what}{skipped}, {self.total_images} in all{why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What became of many people who were loaded.
+
+    Args:
+        num_people: People who were added.
+        num_contributions: Their contributions.
+        num_images: Images of them.
+        skipped: Names that were there already and were passed over.
+        revisions: Of the changes, one a batch; what `undo` takes.
+    """
+
+    num_people: int
+    num_contributions: int
+    num_images: int
+    skipped: tuple[str, ...] = ()
+    revisions: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """In a line."""
+        there = f", {len(self.skipped)} were there" if self.skipped else ""
+        return f"{self.num_people} people of {self.num_images} images added{there}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,12 +141,12 @@ class SqlReader(RowReading, Reader):
 
     def contributions(self, person_id: str) -> tuple[ContributionRow, ...]:
         """What a person has now, in the order of the ids."""
-        return self._all(CONTRIBUTIONS, "AND person_id = ? ORDER BY id", person_id)
+        return _by_id(self._all(CONTRIBUTIONS, "AND person_id = ?", person_id))
 
     def taken_out(self, person_id: str) -> tuple[ContributionRow, ...]:
         """What nobody has now and the person had last, in the order of the ids."""
-        rest = "AND person_id IS NULL AND last_person = ? ORDER BY id"
-        return self._all(CONTRIBUTIONS, rest, person_id)
+        rest = "AND person_id IS NULL AND last_person = ?"
+        return _by_id(self._all(CONTRIBUTIONS, rest, person_id))
 
     def contribution(self, contribution_id: str) -> ContributionRow | None:
         """The contribution of an id."""
@@ -207,6 +207,23 @@ class SqlReader(RowReading, Reader):
     def vector(self, model_id: str, person_id: str) -> VectorRow | None:
         """The template of one person."""
         return self._one(VECTORS, "AND person_id = ? AND model_id = ?", person_id, model_id)
+
+    def count_templates(self, model_id: str) -> int:
+        """How many people have a template by a model."""
+        statement = "SELECT COUNT(*) FROM vectors WHERE collection = ? AND model_id = ? AND vector IS NOT NULL"
+        rows = self._session.rows(statement, (self._number, model_id)) if storable(model_id) else []
+        return int(rows[0][0]) if rows else 0
+
+    def without_payload(self, embedder: str | None) -> tuple[str, ...]:
+        """Ids of contributions of people who are shown that keep nothing of an embedder, by person and id."""
+        statement = (
+            "SELECT c.id FROM contributions c "
+            "JOIN people p ON p.collection = c.collection AND p.id = c.person_id AND p.shown = 1 "
+            "WHERE c.collection = ? AND NOT EXISTS (SELECT 1 FROM payloads y WHERE y.collection = c.collection "
+            "AND y.contribution_id = c.id AND y.embedder = ?) ORDER BY c.person_id, c.id"
+        )
+        rows = self._session.rows(statement, (self._number, embedder_key(embedder)))
+        return tuple(row[0] for row in rows)
 
     def links(self) -> tuple[LinkRow, ...]:
         """Pairs of people who are known to be different, in the order of the ids."""
@@ -350,3 +367,8 @@ class SqlReader(RowReading, Reader):
 
     def _numbers(self, statement: str) -> tuple[int, ...]:
         return tuple(int(value) for value in self._session.rows(statement, (self._number,))[0])
+
+
+def _by_id(rows: Sequence[ContributionRow]) -> tuple[ContributionRow, ...]:
+    """Rows in the order of their ids. Asked for it, SQLite reads all contributions of the collection in that order."""
+    return tuple(sorted(rows, key=lambda row: row.id))

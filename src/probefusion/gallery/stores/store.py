@@ -101,6 +101,14 @@ class Reader(ABC):
         """The template of one person."""
 
     @abstractmethod
+    def count_templates(self, model_id: str) -> int:
+        """How many people have a template by a model."""
+
+    @abstractmethod
+    def without_payload(self, embedder: str | None) -> tuple[str, ...]:
+        """Ids of contributions of people who are shown that keep nothing of an embedder."""
+
+    @abstractmethod
     def links(self) -> tuple[LinkRow, ...]:
         """Pairs of people who are known to be different."""
 

@@ -153,32 +153,26 @@ class Looking(GalleryCore):
                     yield f"person {person.id}: the template is not that of the contributions"
 
     def _model_view(self, reader: Reader, row: ModelRow) -> ModelView:
-        num_people = sum(1 for vector in reader.vectors(row.id) if vector.vector is not None)
         return ModelView(
             id=row.id,
             embedder=row.embedder,
             fuser=row.fuser,
             dim=row.dim,
             status=row.status,
-            num_people=num_people,
+            num_people=reader.count_templates(row.id),
             num_missing=len(self._missing(reader, row)),
         )
 
     def _missing(self, reader: Reader, model: ModelRow) -> tuple[str, ...]:
         """Ids of contributions of people who are shown that a model cannot use yet."""
-        fuser = None if model.status == "serving" else self._fusers.of(model)
+        if model.status == "serving":
+            # it had all when it began; what came since must be of its embedder
+            return reader.without_payload(model.embedder)
+        fuser = self._fusers.of(model)
         missing: list[str] = []
         for person in reader.people():
             try:
-                if fuser is not None:
-                    missing += self._parts.missing_of_person(reader, person.id, model, fuser)
-                    continue
-                # it had all when it began; what was added since must be of its embedder
-                missing += (
-                    row.id
-                    for row in reader.contributions(person.id)
-                    if reader.payload(row.id, model.embedder) is None
-                )
+                missing += self._parts.missing_of_person(reader, person.id, model, fuser)
             except (IntegrityError, SealError):
                 if reader.on_damage == "raise":
                     raise
