@@ -105,6 +105,11 @@ class GalleryCore:
         """Whether what is kept is sealed by keys."""
         return self._keys is not None
 
+    @property
+    def sealer(self) -> Sealer:
+        """What seals and opens what is kept, for those who look after a gallery; it has the keys as `keys`."""
+        return self._sealer
+
     def wait(self, *, after: int, timeout: float) -> int:
         """Waits until somebody has changed the collection.
 
