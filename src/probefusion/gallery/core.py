@@ -7,14 +7,14 @@ import re
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
 
 from probefusion.embedders import Embedder
-from probefusion.errors import ConfigError, DtypeError, UnknownNameError
+from probefusion.errors import ConfigError, DtypeError, IntegrityError, UnknownNameError
 from probefusion.files.paths import brief
 from probefusion.fusion.decisions import Calibrated
 from probefusion.gallery.argument_checks import (
@@ -89,8 +89,8 @@ class GalleryCore:
                 self.store.create(collection)
             self._sealer = Sealer(collection, self._keys)
             self._parts = KeptParts(self._sealer, StateCache())
-            with self.store.reading(collection) as reader:
-                self._fusers.check_given(reader.models())
+            with self.store.reading(collection) as reader, suppress(IntegrityError):
+                self._fusers.check_given(reader.models())  # a damaged model raises where it is used
         except BaseException:
             self.close()
             raise
@@ -231,6 +231,7 @@ class GalleryCore:
         wanted = check_name(name, is_new=False)
         found = reader.person_named(wanted) or reader.person(wanted)
         if found is None or not found.shown:
+            reader.on_damage = "pass over"
             names = (person.name for person in islice(reader.people(), _NAMES_LISTED))
             raise UnknownNameError(f"person of {self.collection!r}", wanted, names)
         return found

@@ -26,7 +26,11 @@ __all__ = [
 ]
 
 DoubtKind: TypeAlias = Literal[
-    "closer to another person", "unlike the person", "several people", "there under another name"
+    "closer to another person",
+    "unlike the person",
+    "several people",
+    "there under another name",
+    "not compared",
 ]
 
 
@@ -203,6 +207,7 @@ class SearchResult:
         why_none: Why there is no threshold, or None.
         model_id: Which model's templates were compared.
         revision: Revision of the collection that was searched.
+        warnings: Who could not be searched for, as a row was damaged.
     """
 
     candidates: tuple[RankedPerson, ...]
@@ -213,6 +218,7 @@ class SearchResult:
     why_none: str | None
     model_id: str | None
     revision: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def match(self) -> RankedPerson | None:
@@ -382,6 +388,7 @@ class Stats:
         num_bytes: Bytes of what contributions keep.
         is_encrypted: Whether it is sealed by keys.
         model: The model that serves, or None before the first enrolment.
+        damaged: Rows that were damaged, and whose they are, in words.
     """
 
     collection: str
@@ -394,3 +401,4 @@ class Stats:
     num_bytes: int
     is_encrypted: bool
     model: ModelView | None
+    damaged: tuple[str, ...] = ()

@@ -109,7 +109,7 @@ def export_people(
         MissingExtraError: If it is Parquet and pyarrow is not installed.
     """
     check_export_path(path, force=force)
-    stats = gallery.stats()
+    stats = gallery.stats(looks_for_damage=False)
     people = tuple(gallery.plain_people())
     model = stats.model
     facts: dict[str, Any] = {
@@ -222,7 +222,7 @@ def import_people(
         if other not in now
     }
     parts = [part for person in new for part in person.contributions]
-    served = gallery.stats().model
+    served = gallery.stats(looks_for_damage=False).model
     fuser = None if served is None else served.fuser
     return Imported(
         num_people=len(new),

@@ -113,7 +113,7 @@ def export_archive(
         raise OutputExistsError(
             f"output {str(folder)!r} is no archive of a gallery; it is not replaced. Name another."
         )
-    stats = gallery.stats()
+    stats = gallery.stats(looks_for_damage=False)
     model = stats.model
     facts = {
         "collection": gallery.collection,

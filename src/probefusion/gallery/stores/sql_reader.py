@@ -29,13 +29,15 @@ from probefusion.gallery.stores.sql_rows import (
     CONTRIBUTIONS,
     IMAGES,
     LINKS,
-    MAX_ID_BYTES,
     MODELS,
     PAYLOADS,
     PEOPLE,
     REASONS,
     RECEIPTS,
     VECTORS,
+)
+from probefusion.gallery.stores.sql_table import (
+    MAX_ID_BYTES,
     Table,
     storable,
 )
@@ -112,8 +114,10 @@ class SqlReader(RowReading, Reader):
 
     def people(self, *, shown_only: bool = True) -> Iterator[PersonRow]:
         """People in the order of their ids."""
-        rows = self._stream(PEOPLE, f"{'AND shown = 1' if shown_only else ''} ORDER BY id")
-        return (row for row, _ in rows)
+        # Where damage is told, it is told of people as well whom it hides.
+        narrows = shown_only and self.on_damage == "raise"
+        rows = self._stream(PEOPLE, f"{'AND shown = 1' if narrows else ''} ORDER BY id")
+        return (row for row, _ in rows if row.shown or not shown_only)
 
     def person(self, person_id: str) -> PersonRow | None:
         """The person of an id, shown or not."""
@@ -256,6 +260,11 @@ class SqlReader(RowReading, Reader):
         """The newest audit entry."""
         row = self._last_audit()
         return None if row is None else row[1]
+
+    def audit_length(self) -> int:
+        """Number of the newest audit entry; 0 if there is none."""
+        row = self._last_audit()
+        return 0 if row is None else row[0]
 
     def receipts(self, *, pending_only: bool = False) -> tuple[ReceiptRow, ...]:
         """Receipts of forgetting, in the order in which they were made."""

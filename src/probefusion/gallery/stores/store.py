@@ -154,6 +154,10 @@ class Reader(ABC):
         """The newest audit entry, as it lies there."""
 
     @abstractmethod
+    def audit_length(self) -> int:
+        """Number of the newest audit entry; 0 if there is none."""
+
+    @abstractmethod
     def receipts(self, *, pending_only: bool = False) -> tuple[ReceiptRow, ...]:
         """Receipts of forgetting, oldest first."""
 
@@ -248,6 +252,10 @@ class Writer(Reader):
     @abstractmethod
     def take_as_found(self) -> None:
         """For erasing in a damaged collection: rows are read as they lie there, and found whatever became of them."""
+
+    @abstractmethod
+    def key_ids(self, subject: str) -> tuple[str, ...]:
+        """Ids of all keys that rows of a person or contribution name, in every place where they do."""
 
     @abstractmethod
     def erase_contribution(self, contribution_id: str) -> None:
