@@ -106,6 +106,11 @@ class GalleryCore:
         """Whether what is kept is sealed by keys."""
         return self._keys is not None
 
+    @property
+    def sealer(self) -> Sealer:
+        """What seals and opens what is kept, for those who look after a gallery; it has the keys as `keys`."""
+        return self._sealer
+
     def acting_as(self: Self, actor: str) -> Self:
         """The same open gallery, whose changes are said to be made by somebody else; closed with this one.
 
