@@ -102,6 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
         update,
         verify,
     )
+    from probefusion.cli.intermixed import IntermixedParser
 
     parser = argparse.ArgumentParser(
         prog="probefusion",
@@ -111,7 +112,9 @@ def build_parser() -> argparse.ArgumentParser:
         'eval "$(register-python-argcomplete probefusion)".',
     )
     parser.add_argument("--version", action="version", version=f"probefusion {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", parser_class=IntermixedParser
+    )
     for command in (
         embed,
         fuse,

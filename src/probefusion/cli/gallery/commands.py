@@ -71,8 +71,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "gallery",
         help="look at a gallery, arrange it, keep it safe, forget people",
-        description="Looks at a gallery, arranges it, keeps it safe and forgets people. The commands of every\n"
-        "day stand beside this one: enroll, update, search, verify, merge, split, remove and undo.",
+        description="Looks at a gallery, arranges it, keeps it safe and forgets people. The commands of\n"
+        "every day stand beside this one: enroll, update, search, verify, merge,\nsplit, remove and undo.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     below = parser.add_subparsers(

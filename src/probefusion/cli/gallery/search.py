@@ -35,7 +35,6 @@ def add_parser(commands: Any) -> None:
         "and the decision. The search is exact.",
     )
     add_gallery_options(parser, changes=False)
-    add_input_options(parser, templates=True)
     add_rate_options(parser, searches=True)
     parser.add_argument(
         "--top", type=positive, default=5, metavar="K", help="people to print (default 5)"
@@ -51,14 +50,16 @@ def add_parser(commands: Any) -> None:
         help="search by this model (default: the one that serves, or another that fits the images)",
     )
     add_json_option(parser)
+    add_input_options(parser, templates=True)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Searches; 3 if images were left out or there is something to warn of."""
+    rates = rates_of(options)  # before the images are embedded
     with open_gallery(options) as gallery:
         given = read_person(options)
-        result = gallery.search(given, top_k=options.top, model=options.model, **rates_of(options))
+        result = gallery.search(given, top_k=options.top, model=options.model, **rates)
         explanation = None
         if options.explain and result.candidates:
             explanation = gallery.explain(given, result.candidates[0].name)
