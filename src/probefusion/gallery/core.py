@@ -7,14 +7,14 @@ import re
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
 
 from probefusion.embedders import Embedder
-from probefusion.errors import ConfigError, DtypeError, UnknownNameError
+from probefusion.errors import ConfigError, DtypeError, IntegrityError, UnknownNameError
 from probefusion.files.paths import brief
 from probefusion.fusion.decisions import Calibrated
 from probefusion.gallery.argument_checks import (
@@ -31,6 +31,7 @@ from probefusion.gallery.contributions.models import FuserChoice, Fusers
 from probefusion.gallery.contributions.sums import StateCache
 from probefusion.gallery.index.people_index import PeopleIndex
 from probefusion.gallery.index.search_index import Kernel
+from probefusion.gallery.keys.key_stock import StockedSealer
 from probefusion.gallery.keys.master_key import MasterKey
 from probefusion.gallery.keys.sealing import Sealer, open_keys
 from probefusion.gallery.stores.opening import open_store
@@ -88,8 +89,8 @@ class GalleryCore:
                 self.store.create(collection)
             self._sealer = Sealer(collection, self._keys)
             self._parts = KeptParts(self._sealer, StateCache())
-            with self.store.reading(collection) as reader:
-                self._fusers.check_given(reader.models())
+            with self.store.reading(collection) as reader, suppress(IntegrityError):
+                self._fusers.check_given(reader.models())  # a damaged model raises where it is used
         except BaseException:
             self.close()
             raise
@@ -103,6 +104,11 @@ class GalleryCore:
     def is_encrypted(self) -> bool:
         """Whether what is kept is sealed by keys."""
         return self._keys is not None
+
+    @property
+    def sealer(self) -> Sealer:
+        """What seals and opens what is kept, for those who look after a gallery; it has the keys as `keys`."""
+        return self._sealer
 
     def wait(self, *, after: int, timeout: float) -> int:
         """Waits until somebody has changed the collection.
@@ -156,15 +162,20 @@ class GalleryCore:
             yield reader
 
     @contextmanager
-    def _changing(self, action: str) -> Iterator[Changing]:
-        """One change; `finish` is called at the end of the block, unless it raised or was given up."""
+    def _changing(self, action: str, *, num_keys: int = 0) -> Iterator[Changing]:
+        """One change; `finish` is called at the end of the block, unless it raised or was given up.
+
+        Args:
+            action: What is done.
+            num_keys: New keys that it will need, where they are many.
+        """
         change = None
         try:
             with self.store.writing(self.collection) as writer:
                 self._sealer.check_fits(self.store)
                 change = Changing(
                     writer,
-                    sealer=self._sealer,
+                    sealer=StockedSealer(self._sealer, num_keys) if num_keys else self._sealer,
                     fusers=self._fusers,
                     parts=self._parts,
                     action=action,
@@ -207,10 +218,9 @@ class GalleryCore:
 
     def _drop_forgotten(self, reader: Reader, after: int) -> None:
         """Forgets in memory as well what other processes have forgotten."""
-        for change in reader.changes(after=after):
-            if change.action in ("forget", "compact"):
-                for subject in change.subjects:
-                    self._parts.cache.drop(subject)
+        for change in reader.changes(after=after, actions=("forget", "compact")):
+            for subject in change.subjects:
+                self._parts.cache.drop(subject)
 
     def _person(self, reader: Reader, name: str) -> PersonRow:
         """The person who is shown under a name or has an id.
@@ -221,6 +231,7 @@ class GalleryCore:
         wanted = check_name(name, is_new=False)
         found = reader.person_named(wanted) or reader.person(wanted)
         if found is None or not found.shown:
+            reader.on_damage = "pass over"
             names = (person.name for person in islice(reader.people(), _NAMES_LISTED))
             raise UnknownNameError(f"person of {self.collection!r}", wanted, names)
         return found

@@ -7,6 +7,7 @@ from probefusion.gallery.verbs.chips import Chips
 from probefusion.gallery.verbs.enrolling import Enrolling
 from probefusion.gallery.verbs.explanation import Explaining
 from probefusion.gallery.verbs.forgetting import Forgetting
+from probefusion.gallery.verbs.loading import Loading
 from probefusion.gallery.verbs.marking import Marking
 from probefusion.gallery.verbs.plain_people import PlainPeople
 from probefusion.gallery.verbs.searching import Searching
@@ -27,6 +28,7 @@ class Gallery(
     Undoing,
     Versions,
     Forgetting,
+    Loading,
     PlainPeople,
     Templates,
 ):

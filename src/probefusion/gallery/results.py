@@ -14,6 +14,7 @@ __all__ = [
     "DoubtKind",
     "ImageView",
     "Likeness",
+    "Loaded",
     "Merged",
     "ModelView",
     "PersonView",
@@ -25,7 +26,11 @@ __all__ = [
 ]
 
 DoubtKind: TypeAlias = Literal[
-    "closer to another person", "unlike the person", "several people", "there under another name"
+    "closer to another person",
+    "unlike the person",
+    "several people",
+    "there under another name",
+    "not compared",
 ]
 
 
@@ -141,6 +146,30 @@ class Added:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What became of many people who were loaded.
+
+    Args:
+        num_people: People who were added.
+        num_contributions: Their contributions.
+        num_images: Images of them.
+        skipped: Names that were there already and were passed over.
+        revisions: Of the changes, one a batch; what `undo` takes.
+    """
+
+    num_people: int
+    num_contributions: int
+    num_images: int
+    skipped: tuple[str, ...] = ()
+    revisions: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """In a line."""
+        there = f", {len(self.skipped)} were there" if self.skipped else ""
+        return f"{self.num_people} people of {self.num_images} images added{there}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RankedPerson:
     """A person of the gallery beside a query.
 
@@ -178,6 +207,7 @@ class SearchResult:
         why_none: Why there is no threshold, or None.
         model_id: Which model's templates were compared.
         revision: Revision of the collection that was searched.
+        warnings: Who could not be searched for, as a row was damaged.
     """
 
     candidates: tuple[RankedPerson, ...]
@@ -188,6 +218,7 @@ class SearchResult:
     why_none: str | None
     model_id: str | None
     revision: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def match(self) -> RankedPerson | None:
@@ -357,6 +388,7 @@ class Stats:
         num_bytes: Bytes of what contributions keep.
         is_encrypted: Whether it is sealed by keys.
         model: The model that serves, or None before the first enrolment.
+        damaged: Rows that were damaged, and whose they are, in words.
     """
 
     collection: str
@@ -369,3 +401,4 @@ class Stats:
     num_bytes: int
     is_encrypted: bool
     model: ModelView | None
+    damaged: tuple[str, ...] = ()

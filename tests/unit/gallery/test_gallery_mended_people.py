@@ -12,7 +12,11 @@ from probefusion.errors import ConfigError, ConflictError, DtypeError
 from probefusion.gallery import Gallery
 from probefusion.gallery.audit.trail import MOST_SUBJECTS, AuditEntry, append_entry
 from probefusion.gallery.stores.records import ContributionRow, PersonRow, VectorRow
-from probefusion.gallery.stores.sql_rows import CONTRIBUTIONS, PEOPLE, VECTORS
+from probefusion.gallery.stores.sql_rows import (
+    CONTRIBUTIONS,
+    PEOPLE,
+    VECTORS,
+)
 
 PEOPLE_MADE_UP = MadeUp()
 
@@ -106,7 +110,11 @@ def contribution(**fields):
         (CONTRIBUTIONS, contribution(num_images="1"), "expected a whole number"),
         (CONTRIBUTIONS, contribution(num_images=True), "expected a whole number"),
         (CONTRIBUTIONS, contribution(source=np.str_("x")), "expected a text"),
-        (PEOPLE, PersonRow(id="p", name="ann", key_id=b"k"), "people.key_id: expected a text"),
+        (
+            PEOPLE,
+            (PersonRow(id="p", name="ann", key_id=b"k"), b"hash"),
+            "people.key_id: expected a text",
+        ),
         (
             VECTORS,
             VectorRow(person_id="p", model_id="m", vector="v", num_images=1, revision=1),

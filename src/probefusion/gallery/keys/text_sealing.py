@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
-from probefusion.errors import MissingKeyError, SealError
+from probefusion.errors import MissingKeyError, ProbeFusionError, SealError
 from probefusion.gallery.keys.encryption import Cipher, Place, join_parts
 from probefusion.gallery.keys.wrapped_keys import KeyStore
 from probefusion.gallery.stores.sealed_texts import TextPlace, TextSeal
@@ -60,18 +60,22 @@ class KeyedTexts(TextSeal):
 
     def open(
         self, collection: str, texts: Sequence[tuple[TextPlace, str]]
-    ) -> list[str | SealError | None]:
+    ) -> list[str | ProbeFusionError | None]:
         """As `TextSeal.open`."""
         parts = [_SEALED.fullmatch(text) for _, text in texts]
         wanted = [part[1] for part in parts if part is not None]
         keys = self._keys.get_many(wanted) if wanted else {}
-        check_none_lost(self._keys, [key_id for key_id in wanted if key_id not in keys])
-        found: list[str | SealError | None] = []
+        absent = [key_id for key_id in wanted if key_id not in keys]
+        gone = self._keys.destroyed(absent) if absent else frozenset()
+        lost = len(set(absent) - gone)
+        found: list[str | ProbeFusionError | None] = []
         for (place, _), part in zip(texts, parts, strict=True):
             if part is None:
                 found.append(_not_opened(_place(collection, place)))
-            elif part[1] not in keys:
+            elif part[1] in gone:
                 found.append(None)
+            elif part[1] not in keys:
+                found.append(_lost(self._keys, lost))
             else:
                 try:
                     content = base64.b64decode(part[2], validate=True)
@@ -105,10 +109,14 @@ def check_none_lost(keys: KeyStore, key_ids: Sequence[str]) -> None:
     """
     lost = len(set(key_ids) - keys.destroyed(key_ids)) if key_ids else 0
     if lost:
-        raise MissingKeyError(
-            f"key file {str(keys.path)!r}: it lacks {lost} keys of people who were not forgotten. If it is an older "
-            f"copy, put the newest one in its place; without them these people cannot be read."
-        )
+        raise _lost(keys, lost)
+
+
+def _lost(keys: KeyStore, number: int) -> MissingKeyError:
+    return MissingKeyError(
+        f"key file {str(keys.path)!r}: it lacks {number} keys of people who were not forgotten. If it is an older "
+        f"copy, put the newest one in its place; without them these people cannot be read."
+    )
 
 
 def _place(collection: str, place: TextPlace) -> Place:

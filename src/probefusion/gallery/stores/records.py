@@ -107,7 +107,8 @@ class DamagedRow:
         """In words."""
         owner = "" if self.person_id is None else f" of person {self.person_id}"
         part = "" if self.contribution_id is None else f"contribution {self.contribution_id}{owner}"
-        return f"{part or self.table + owner}: the row {self.key} of {self.table} was damaged"
+        whose = part or (owner.removeprefix(" of ") or "nobody that could be told")
+        return f"{whose}: row {self.key} of {self.table} was damaged (checksum or seal)"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
-from probefusion.errors import IntegrityError, SealError
+from probefusion.errors import IntegrityError, MissingKeyError, ProbeFusionError
 from probefusion.gallery.stores.records import DamagedRow, OnDamage, PersonRow
 from probefusion.gallery.stores.sealed_texts import Broken, SealedTexts
 from probefusion.gallery.stores.session import Session
@@ -15,6 +15,8 @@ from probefusion.gallery.stores.sql_rows import (
     CONTRIBUTIONS,
     IMAGES,
     PEOPLE,
+)
+from probefusion.gallery.stores.sql_table import (
     Table,
     storable,
 )
@@ -89,10 +91,13 @@ class RowReading:
         """Rows with names and sources that can be read; those that were forgotten are left out."""
 
         def broken(cleared: Callable[[Any], Any]) -> Broken[Any]:
-            def decide(row: Any, error: SealError | None) -> Any:
+            def decide(row: Any, error: ProbeFusionError | None) -> Any:
                 if error is None:  # forgotten
                     return cleared(row) if self.on_damage == "as found" else None
-                if not (passes or self.on_damage == "as found"):
+                lost = isinstance(
+                    error, MissingKeyError
+                )  # the file of keys is another, and no row damaged
+                if self.on_damage != "as found" and (lost or not passes):
                     raise error
                 self.damaged.append(self._owned(DamagedRow(table=table.name, key=row.id), row))
                 return None if passes else cleared(row)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
-from probefusion.errors import SealError
+from probefusion.errors import ProbeFusionError
 from probefusion.gallery.stores.records import ChangeRow, ContributionRow, ImageRow, PersonRow
 
 __all__ = ["Broken", "PlainTexts", "SealedTexts", "TextPlace", "TextSeal", "names_in"]
@@ -57,12 +57,8 @@ class TextSeal(ABC):
     @abstractmethod
     def open(
         self, collection: str, texts: Sequence[tuple[TextPlace, str]]
-    ) -> list[str | SealError | None]:
-        """The texts again: None where the key was destroyed, an error where the seal is broken.
-
-        Raises:
-            MissingKeyError: If keys are lost that were not destroyed.
-        """
+    ) -> list[str | ProbeFusionError | None]:
+        """The texts again: None where the key was destroyed, an error where the seal is broken or the key lost."""
 
     @abstractmethod
     def destroyed(self) -> frozenset[str]:
@@ -90,7 +86,7 @@ class PlainTexts(TextSeal):
 
     def open(
         self, collection: str, texts: Sequence[tuple[TextPlace, str]]
-    ) -> list[str | SealError | None]:
+    ) -> list[str | ProbeFusionError | None]:
         """The texts."""
         return [text for _, text in texts]
 
@@ -103,7 +99,7 @@ class PlainTexts(TextSeal):
         return None
 
 
-Broken: TypeAlias = Callable[[Row, SealError | None], Row | None]
+Broken: TypeAlias = Callable[[Row, ProbeFusionError | None], Row | None]
 """What becomes of a row whose text does not open."""
 
 
@@ -205,11 +201,11 @@ class SealedTexts:
         """One text, opened; None if its key was destroyed.
 
         Raises:
-            SealError: If the seal does not open.
+            SealError, MissingKeyError: If the seal does not open, or the key is lost.
         """
         place = TextPlace(subject=subject, what=what)
         (found,) = self.seal.open(self.collection, [(place, text)])
-        if isinstance(found, SealError):
+        if isinstance(found, ProbeFusionError):
             raise found
         return found
 

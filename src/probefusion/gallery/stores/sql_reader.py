@@ -29,13 +29,15 @@ from probefusion.gallery.stores.sql_rows import (
     CONTRIBUTIONS,
     IMAGES,
     LINKS,
-    MAX_ID_BYTES,
     MODELS,
     PAYLOADS,
     PEOPLE,
     REASONS,
     RECEIPTS,
     VECTORS,
+)
+from probefusion.gallery.stores.sql_table import (
+    MAX_ID_BYTES,
     Table,
     storable,
 )
@@ -112,8 +114,10 @@ class SqlReader(RowReading, Reader):
 
     def people(self, *, shown_only: bool = True) -> Iterator[PersonRow]:
         """People in the order of their ids."""
-        rows = self._stream(PEOPLE, f"{'AND shown = 1' if shown_only else ''} ORDER BY id")
-        return (row for row, _ in rows)
+        # Where damage is told, it is told of people as well whom it hides.
+        narrows = shown_only and self.on_damage == "raise"
+        rows = self._stream(PEOPLE, f"{'AND shown = 1' if narrows else ''} ORDER BY id")
+        return (row for row, _ in rows if row.shown or not shown_only)
 
     def person(self, person_id: str) -> PersonRow | None:
         """The person of an id, shown or not."""
@@ -130,12 +134,12 @@ class SqlReader(RowReading, Reader):
 
     def contributions(self, person_id: str) -> tuple[ContributionRow, ...]:
         """What a person has now, in the order of the ids."""
-        return self._all(CONTRIBUTIONS, "AND person_id = ? ORDER BY id", person_id)
+        return _by_id(self._all(CONTRIBUTIONS, "AND person_id = ?", person_id))
 
     def taken_out(self, person_id: str) -> tuple[ContributionRow, ...]:
         """What nobody has now and the person had last, in the order of the ids."""
-        rest = "AND person_id IS NULL AND last_person = ? ORDER BY id"
-        return self._all(CONTRIBUTIONS, rest, person_id)
+        rest = "AND person_id IS NULL AND last_person = ?"
+        return _by_id(self._all(CONTRIBUTIONS, rest, person_id))
 
     def contribution(self, contribution_id: str) -> ContributionRow | None:
         """The contribution of an id."""
@@ -197,6 +201,23 @@ class SqlReader(RowReading, Reader):
         """The template of one person."""
         return self._one(VECTORS, "AND person_id = ? AND model_id = ?", person_id, model_id)
 
+    def count_templates(self, model_id: str) -> int:
+        """How many people have a template by a model."""
+        statement = "SELECT COUNT(*) FROM vectors WHERE collection = ? AND model_id = ? AND vector IS NOT NULL"
+        rows = self._session.rows(statement, (self._number, model_id)) if storable(model_id) else []
+        return int(rows[0][0]) if rows else 0
+
+    def without_payload(self, embedder: str | None) -> tuple[str, ...]:
+        """Ids of contributions of people who are shown that keep nothing of an embedder, by person and id."""
+        statement = (
+            "SELECT c.id FROM contributions c "
+            "JOIN people p ON p.collection = c.collection AND p.id = c.person_id AND p.shown = 1 "
+            "WHERE c.collection = ? AND NOT EXISTS (SELECT 1 FROM payloads y WHERE y.collection = c.collection "
+            "AND y.contribution_id = c.id AND y.embedder = ?) ORDER BY c.person_id, c.id"
+        )
+        rows = self._session.rows(statement, (self._number, embedder_key(embedder)))
+        return tuple(row[0] for row in rows)
+
     def links(self) -> tuple[LinkRow, ...]:
         """Pairs of people who are known to be different, in the order of the ids."""
         return self._all(LINKS, "ORDER BY first, second")
@@ -239,6 +260,11 @@ class SqlReader(RowReading, Reader):
         """The newest audit entry."""
         row = self._last_audit()
         return None if row is None else row[1]
+
+    def audit_length(self) -> int:
+        """Number of the newest audit entry; 0 if there is none."""
+        row = self._last_audit()
+        return 0 if row is None else row[0]
 
     def receipts(self, *, pending_only: bool = False) -> tuple[ReceiptRow, ...]:
         """Receipts of forgetting, in the order in which they were made."""
@@ -334,3 +360,8 @@ class SqlReader(RowReading, Reader):
 
     def _numbers(self, statement: str) -> tuple[int, ...]:
         return tuple(int(value) for value in self._session.rows(statement, (self._number,))[0])
+
+
+def _by_id(rows: Sequence[ContributionRow]) -> tuple[ContributionRow, ...]:
+    """Rows in the order of their ids. Asked for it, SQLite reads all contributions of the collection in that order."""
+    return tuple(sorted(rows, key=lambda row: row.id))

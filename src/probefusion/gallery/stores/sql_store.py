@@ -11,7 +11,11 @@ from probefusion.gallery.stores.schema import TABLES
 from probefusion.gallery.stores.sealed_texts import PlainTexts, SealedTexts, TextSeal
 from probefusion.gallery.stores.session import Session
 from probefusion.gallery.stores.sql_reader import SqlReader, find_collection
-from probefusion.gallery.stores.sql_rows import check_id, check_text, storable
+from probefusion.gallery.stores.sql_table import (
+    check_id,
+    check_text,
+    storable,
+)
 from probefusion.gallery.stores.sql_writer import SqlWriter
 from probefusion.gallery.stores.store import Reader, Store, Writer
 

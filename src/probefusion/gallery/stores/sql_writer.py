@@ -19,6 +19,7 @@ from probefusion.gallery.stores.records import (
     ReceiptRow,
     VectorRow,
 )
+from probefusion.gallery.stores.row_erasing import RowErasing
 from probefusion.gallery.stores.sealed_texts import SealedTexts, names_in
 from probefusion.gallery.stores.session import Session
 from probefusion.gallery.stores.sql_reader import SqlReader, embedder_key
@@ -35,9 +36,10 @@ from probefusion.gallery.stores.sql_rows import (
     REASONS,
     RECEIPTS,
     VECTORS,
+)
+from probefusion.gallery.stores.sql_table import (
     Row,
     Table,
-    check_id,
     check_text,
 )
 from probefusion.gallery.stores.store import Writer
@@ -48,7 +50,7 @@ _AT_ONCE = 500
 """Ids that one statement looks up."""
 
 
-class SqlWriter(SqlReader, Writer):
+class SqlWriter(RowErasing, Writer):
     """A collection in SQL tables while nobody else changes it.
 
     Args:
@@ -84,6 +86,7 @@ class SqlWriter(SqlReader, Writer):
         """
         values = self._person_values(person)
         if person.shown:
+            self._make_room(values[1 + PEOPLE.columns.index("name_hash")])
             other = self.person_named(person.name)
             if other is not None and other.id != person.id:
                 raise ConfigError(
@@ -91,6 +94,18 @@ class SqlWriter(SqlReader, Writer):
                     "names stand once among people who are shown. Choose another, or hide that person first."
                 )
         self._session.run(PEOPLE.put, values)
+
+    def _make_room(self, name_hash: bytes) -> None:
+        """Erases who was forgotten under a name and came back with an older database."""
+        if not self._texts.encrypts:
+            return
+        statement = "SELECT id FROM people WHERE collection = ? AND name_hash = ? AND shown = 1"
+        for (person_id,) in self._session.rows(statement, (self._number, name_hash)):
+            if self.person(person_id) is None:
+                has = "SELECT id FROM contributions WHERE collection = ? AND person_id = ?"
+                for (item,) in self._session.rows(has, (self._number, person_id)):
+                    self._erase_contribution(item)
+                self._erase_person(person_id)
 
     def _person_values(self, person: PersonRow) -> tuple[Any, ...]:
         check_text(person.name, name="people.name")
@@ -248,8 +263,7 @@ class SqlWriter(SqlReader, Writer):
         Raises:
             ConfigError: If it is not.
         """
-        last = self._last_audit()
-        expected = 1 if last is None else last[0] + 1
+        expected = self.audit_length() + 1
         if sequence != expected:
             raise ConfigError(f"sequence: expected {expected}, got {sequence}")
         self._session.run(AUDIT.add, AUDIT.write(self._number, (sequence, bytes(entry))))
@@ -258,11 +272,6 @@ class SqlWriter(SqlReader, Writer):
         """Adds or replaces a receipt; its place in the order stays."""
         old = self._one(RECEIPTS, "AND id = ?", receipt.id)
         self._put(RECEIPTS, (receipt, self._next(RECEIPTS) if old is None else old[1]))
-
-    def take_as_found(self) -> None:
-        """For erasing in a damaged collection: rows are read as they lie there, and found whatever became of them."""
-        self._session.index_anew()
-        self.on_damage = "as found"
 
     def seal_texts_of(self, plain: SqlReader) -> None:
         """Writes all rows that hold names or sources anew, with these sealed; damaged ones stay as they are.
@@ -289,54 +298,6 @@ class SqlWriter(SqlReader, Writer):
         for change in plain.changes():
             if names_in(change.edits):
                 self._put_change(change)
-
-    def erase_contribution(self, contribution_id: str) -> None:
-        """Deletes a contribution with its images, payloads and chips.
-
-        Raises:
-            ConfigError: If there is no such contribution.
-        """
-        self._contribution(contribution_id)
-        statement = (
-            "DELETE FROM chips WHERE collection = ? AND image_id IN "
-            "(SELECT id FROM images WHERE collection = ? AND contribution_id = ?)"
-        )
-        self._session.run(statement, (self._number, self._number, contribution_id))
-        self._delete("reasons", "contribution_id = ?", contribution_id)
-        self._delete("images", "contribution_id = ?", contribution_id)
-        self._delete("payloads", "contribution_id = ?", contribution_id)
-        self._delete("contributions", "id = ?", contribution_id)
-
-    def erase_person(self, person_id: str) -> None:
-        """Deletes a person with templates (marks stay that say they are gone) and links.
-
-        Contributions that the person has must be erased, or given to others, in the same block.
-
-        Raises:
-            ConfigError: If there is no such person.
-        """
-        if self.person(person_id) is None:
-            raise ConfigError(f"person_id: no person {person_id!r} in {self.collection!r}")
-        models = "SELECT model_id FROM vectors WHERE collection = ? AND person_id = ?"
-        for (model_id,) in self._session.rows(models, (self._number, person_id)):
-            gone = VectorRow(
-                person_id=person_id,
-                model_id=model_id,
-                vector=None,
-                num_images=0,
-                revision=self.revision,
-            )
-            self._put(VECTORS, gone)
-        self._delete("links", "(first = ? OR second = ?)", person_id, person_id)
-        self._delete("people", "id = ?", person_id)
-
-    def _contribution(self, contribution_id: str) -> ContributionRow:
-        row = self.contribution(contribution_id)
-        if row is None:
-            raise ConfigError(
-                f"contribution_id: no contribution {contribution_id!r} in {self.collection!r}"
-            )
-        return row
 
     def _image(self, image_id: str) -> ImageRow:
         row = self.image(image_id)
@@ -382,15 +343,6 @@ class SqlWriter(SqlReader, Writer):
             )
         }
         self._put(CHANGES, self._texts.seal_change(change, key_ids))
-
-    def _put(self, table: Table[Row], row: Row) -> None:
-        self._session.run(table.put, table.write(self._number, row))
-
-    def _delete(self, table: str, where: str, *values: str) -> None:
-        statement = f"DELETE FROM {table} WHERE collection = ? AND {where}"  # noqa: S608 - own names
-        for value in values:
-            check_id(value, name=table)
-        self._session.run(statement, (self._number, *values))
 
     def _next(self, table: Table[Row]) -> int:
         statement = f"SELECT COALESCE(MAX(number), 0) + 1 FROM {table.name} WHERE collection = ?"  # noqa: S608 - own names

@@ -97,6 +97,14 @@ class Reader(ABC):
         """The template of one person."""
 
     @abstractmethod
+    def count_templates(self, model_id: str) -> int:
+        """How many people have a template by a model."""
+
+    @abstractmethod
+    def without_payload(self, embedder: str | None) -> tuple[str, ...]:
+        """Ids of contributions of people who are shown that keep nothing of an embedder."""
+
+    @abstractmethod
     def links(self) -> tuple[LinkRow, ...]:
         """Pairs of people who are known to be different."""
 
@@ -144,6 +152,10 @@ class Reader(ABC):
     @abstractmethod
     def last_audit(self) -> bytes | None:
         """The newest audit entry, as it lies there."""
+
+    @abstractmethod
+    def audit_length(self) -> int:
+        """Number of the newest audit entry; 0 if there is none."""
 
     @abstractmethod
     def receipts(self, *, pending_only: bool = False) -> tuple[ReceiptRow, ...]:
@@ -240,6 +252,10 @@ class Writer(Reader):
     @abstractmethod
     def take_as_found(self) -> None:
         """For erasing in a damaged collection: rows are read as they lie there, and found whatever became of them."""
+
+    @abstractmethod
+    def key_ids(self, subject: str) -> tuple[str, ...]:
+        """Ids of all keys that rows of a person or contribution name, in every place where they do."""
 
     @abstractmethod
     def erase_contribution(self, contribution_id: str) -> None:

@@ -7,7 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from probefusion.errors import ConfigError, OutputExistsError, UnknownNameError
+from probefusion.errors import (
+    ConfigError,
+    FileFormatError,
+    IntegrityError,
+    OutputExistsError,
+    SealError,
+    UnknownNameError,
+)
 from probefusion.files.paths import brief
 from probefusion.fusion import Fuser
 from probefusion.gallery.argument_checks import check_flag, check_id
@@ -24,6 +31,7 @@ from probefusion.gallery.stores.records import ContributionRow, ModelRow, Person
 from probefusion.gallery.stores.store import Reader
 from probefusion.gallery.verbs.chips import with_chips
 from probefusion.gallery.verbs.guard import (
+    doubt_not_compared,
     doubt_of_new,
     doubt_of_nobody,
     doubts_about,
@@ -250,7 +258,10 @@ class Enrolling(GalleryCore):
     ) -> tuple[Doubt, ...]:
         found = self._index(model.id).look(fuser.finish(state).vector, top_k=2).found
         others = [each for each in found if each.person.id != person.id]
-        other = self._state_of(others[0], model, fuser) if others else None
+        try:
+            other = self._state_of(others[0], model, fuser) if others else None
+        except (FileFormatError, IntegrityError, SealError) as error:
+            return (doubt_not_compared(others[0], error),)
         return () if other is None else doubt_of_nobody(state, other, others[0], fuser)
 
     def _doubts_of_new(self, material: Material) -> tuple[Doubt, ...]:
@@ -267,7 +278,10 @@ class Enrolling(GalleryCore):
             return ()  # what is usual was not measured with this embedder
         state = kept if isinstance(kept, FusionState) else fuser.encode(kept)
         look = self._index(model.id).look(fuser.finish(state).vector, top_k=1)
-        other = self._state_of(look.found[0], model, fuser) if look.found else None
+        try:
+            other = self._state_of(look.found[0], model, fuser) if look.found else None
+        except (FileFormatError, IntegrityError, SealError) as error:
+            return (doubt_not_compared(look.found[0], error),)
         if other is None:
             return ()
         return doubt_of_new(state, other, look.found[0], fuser, size=look.size)
@@ -284,6 +298,11 @@ class Enrolling(GalleryCore):
         return likeness_of(None if part is None else part.state, known, fuser)
 
     def _state_of(self, found: Found, model: ModelRow, fuser: Fuser) -> FusionState | None:
+        """The state of somebody who was found.
+
+        Raises:
+            IntegrityError, SealError, FileFormatError: If it was damaged.
+        """
         with self._reading() as reader:
             return add_up(self._parts.of_person(reader, found.person.id, model, fuser).parts)
 
@@ -312,7 +331,7 @@ class Enrolling(GalleryCore):
 def held_rows(reader: Reader) -> list[ContributionRow]:
     """Contributions that were held back, and neither accepted, rejected, moved nor forgotten since; oldest first."""
     waiting: dict[str, None] = {}
-    for change in reader.changes():
+    for change in reader.changes(actions=("hold", "reject")):
         if change.action == "hold" and change.undone_by is None:
             waiting.update(
                 dict.fromkeys(edit["id"] for edit in change.edits if edit["kind"] == "placement")
@@ -320,8 +339,17 @@ def held_rows(reader: Reader) -> list[ContributionRow]:
         elif change.action == "reject" and change.undone_by is None:
             for subject in change.subjects:
                 waiting.pop(subject, None)
-    rows = [reader.contribution(item) for item in waiting]
-    return [row for row in rows if row is not None and row.person_id is None]
+    rows = []
+    for item in waiting:
+        try:
+            row = reader.contribution(item)
+        except (IntegrityError, SealError):
+            if reader.on_damage == "raise":
+                raise
+            continue
+        if row is not None and row.person_id is None:
+            rows.append(row)
+    return rows
 
 
 def _owner(reader: Reader, row: ContributionRow) -> PersonRow | None:

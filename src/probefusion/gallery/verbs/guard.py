@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from probefusion.errors import ProbeFusionError
 from probefusion.fusion import Fuser
 from probefusion.gallery.contributions.features import Kept
 from probefusion.gallery.index.people_index import Found, PeopleIndex
@@ -18,6 +19,7 @@ from probefusion.types import EmbeddingSet, FusionState
 
 __all__ = [
     "UNLIKE",
+    "doubt_not_compared",
     "doubt_of_new",
     "doubt_of_nobody",
     "doubts_about",
@@ -110,6 +112,17 @@ def doubt_of_new(
         f"usual). If so: merge them"
     )
     return (_doubt("there under another name", words, found),)
+
+
+def doubt_not_compared(found: Found, error: ProbeFusionError) -> Doubt:
+    """That images could not be compared with the most similar person, of whom something was damaged.
+
+    Args:
+        found: That person.
+        error: What was damaged.
+    """
+    words = f"they are most similar to {{other}}, with whom they could not be compared: {error}"
+    return _doubt("not compared", words, found)
 
 
 def unlikeness(

@@ -93,6 +93,7 @@ class Searching(GalleryCore):
             why_none=why,
             model_id=row.id,
             revision=index.revision,
+            warnings=tuple(f"{row}; not searched" for row in index.damaged),
         )
 
     def verify(

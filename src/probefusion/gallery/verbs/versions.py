@@ -167,7 +167,9 @@ class Versions(Looking):
             last = next(
                 (
                     edit["id"]
-                    for change in reader.changes(newest_first=True)
+                    for change in reader.changes(
+                        newest_first=True, actions=("serve", "rollback", "undo")
+                    )
                     for edit in change.edits
                     if edit["kind"] == "model" and edit["after"] == "kept" and edit["id"] in known
                 ),
