@@ -30,6 +30,7 @@ def add_parser(commands: Any) -> None:
         ignore,
         import_people,
         list_people,
+        load,
         missing,
         models,
         move,
@@ -65,7 +66,7 @@ def add_parser(commands: Any) -> None:
             drop_model,
         ),
         "erase, for good": (forget, compact, receipts),
-        "take out and in": (export_people, import_people, plain_templates),
+        "take out and in": (export_people, import_people, load, plain_templates),
         "keep safe": (check, audit, new_key, rotate_key),
     }
     parser = commands.add_parser(

@@ -53,7 +53,7 @@ def rates_of(options: argparse.Namespace) -> dict[str, Any]:
     found = {name: float(value) for name, value in given.items() if value is not None}
     for name, value in found.items():
         if name == "threshold" and not -1 <= value <= 1:
-            raise ConfigError(f"--threshold: expected a similarity from -1 to 1, got {value}.")
+            raise ConfigError(f"--threshold: expected a cosine from -1 to 1, got {value}.")
         if name != "threshold" and not 0 < value < 1:
             raise ConfigError(f"--{name}: expected a fraction between 0 and 1, got {value}.")
     return found

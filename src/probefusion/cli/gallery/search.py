@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(_facts(result, explanation, options) | input_facts(given), indent=2))
     else:
         _tell(result, explanation)
-    return tell_input(given, options)
+    return tell_input(given, options) or (3 if result.warnings else 0)
 
 
 def ranked_facts(person: RankedPerson) -> dict[str, Any]:
@@ -89,6 +89,7 @@ def _facts(
         "false_match_rate": result.false_match_rate,
         "false_positive_rate": result.false_positive_rate,
         "why_none": result.why_none,
+        "warnings": list(result.warnings),
         "candidates": [ranked_facts(person) for person in result.candidates],
         "explanation": explanation_facts(explanation),
     }
@@ -112,6 +113,8 @@ def _tell(result: SearchResult, explanation: MatchExplanation | None) -> None:
     for person in result.candidates[:1]:
         for warning in person.warnings:
             print(f"warning: {person.name}: {warning}", file=sys.stderr)
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if explanation is not None:
         tell_explanation(explanation)
 
