@@ -140,7 +140,10 @@ def test_archives_in_and_out(told, library, command, tmp_path) -> None:
     templates = tmp_path / "templates.npz"
     made = ("fuse-archive", rows, "-o", templates, *by, "--fuser", "mean", "--no-screening")
     assert command(*made)[0] == 0
-    assert command("gallery", "load", library, templates, "--collection", "third")[0] == 0
+    code, out, err = command("gallery", "load", tmp_path / "new.db", templates)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "states" in err
+    assert not (tmp_path / "new.db").exists()
 
 
 def test_models(told, library) -> None:

@@ -132,14 +132,24 @@ def _load(gallery: Gallery, options: argparse.Namespace, templates: Any, archive
 
 
 def _templates(path: str) -> Any:
-    """The set of templates at a path, or None if it is something else."""
-    from probefusion.errors import FileFormatError
+    """The set of templates at a path, or None if it is something else.
+
+    Raises:
+        ConfigError: If it has no states.
+    """
+    from probefusion.errors import ConfigError, FileFormatError
     from probefusion.types import TemplateSet
 
     if Path(path).suffix.lower() not in (".npz", ".parquet") or not Path(path).is_file():
         return None
     try:
-        return TemplateSet.load(path)
+        found = TemplateSet.load(path)
+        if found.states is None:  # before a gallery is made
+            raise ConfigError(
+                f"{path}: expected templates with their states, to which images can be added later, got templates "
+                f"alone. Make them with states: Pipeline.fuse_people(..., keep_states=True); or load the embeddings."
+            )
+        return found
     except FileFormatError:
         if Path(path).suffix.lower() == ".npz":
             raise
