@@ -87,6 +87,10 @@ _MOST_ABOUT = 50
 _MENTIONS = "replace(edits, ?, '') <> edits"
 
 
+_NAMES_AT_ONCE = 500
+"""Names that one statement looks up."""
+
+
 class SqlReader(RowReading, Reader):
     """A collection in SQL tables at one moment.
 
@@ -131,6 +135,19 @@ class SqlReader(RowReading, Reader):
         rest = "AND name_hash = ? AND shown = 1"
         found = self._one(PEOPLE, rest, self._texts.lookup(name))
         return None if found is None else found[0]
+
+    def names_there(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of some names under which somebody is shown."""
+        wanted = {self._texts.lookup(name): name for name in names if storable(name)}
+        hashes: list[bytes] = list(wanted)
+        found: set[str] = set()
+        for start in range(0, len(hashes), _NAMES_AT_ONCE):
+            some = hashes[start : start + _NAMES_AT_ONCE]
+            marks = ", ".join("?" for _ in some)
+            statement = f"SELECT name_hash FROM people WHERE collection = ? AND shown = 1 AND name_hash IN ({marks})"  # noqa: S608 - marks alone
+            rows = self._session.rows(statement, (self._number, *some))
+            found.update(wanted[bytes(row[0])] for row in rows)
+        return frozenset(found)
 
     def contributions(self, person_id: str) -> tuple[ContributionRow, ...]:
         """What a person has now, in the order of the ids."""

@@ -15,6 +15,7 @@ from probefusion.gallery.stores.records import (
     ImageRow,
     LinkRow,
     ModelRow,
+    NewContribution,
     PersonRow,
     ReceiptRow,
     VectorRow,
@@ -139,6 +140,44 @@ class SqlWriter(RowErasing, Writer):
         if rows:
             self._session.run_many(IMAGES.add, rows)
         self._session.run(PAYLOADS.add, kept)
+
+    def add_people(
+        self,
+        people: Sequence[PersonRow],
+        contributions: Sequence[NewContribution],
+        vectors: Sequence[VectorRow],
+    ) -> None:
+        """Adds many people who were never there, with contributions and templates, in few statements.
+
+        Raises:
+            ConfigError: If one is shown under a name that somebody has, or a text cannot be stored.
+            StoreError: If an id is there already.
+        """
+        taken = self.names_there([person.name for person in people if person.shown])
+        if taken:
+            raise ConfigError(
+                f"name: another person of {self.collection!r} is shown under a name of these people"
+            )
+        added = [
+            (each.row.id, embedder_key(each.embedder), bytes(each.payload))
+            for each in contributions
+        ]
+        images = [
+            image
+            for each in contributions
+            for image in self._texts.seal_images(each.images, each.row.key_id)
+        ]
+        sealed = [self._texts.seal_contribution(each.row) for each in contributions]
+        self._session.run_many(PEOPLE.add, [self._person_values(person) for person in people])
+        self._add_all(CONTRIBUTIONS, sealed)
+        self._add_all(IMAGES, images)
+        self._add_all(PAYLOADS, added)
+        self._add_all(CHIPS, [chip for each in contributions for chip in each.chips])
+        self._add_all(VECTORS, vectors)
+
+    def _add_all(self, table: Table[Row], rows: Sequence[Row]) -> None:
+        if rows:
+            self._session.run_many(table.add, [table.write(self._number, row) for row in rows])
 
     def put_reasons(self, contribution_id: str, reasons: Sequence[HeldReason]) -> None:
         """Notes why a contribution is held back.

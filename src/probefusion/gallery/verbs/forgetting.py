@@ -99,12 +99,12 @@ class Forgetting(GalleryCore):
             The receipts, one for each that was named, in that order.
 
         Raises:
-            DtypeError: If a single text is given.
+            DtypeError: If it is no list, or one of them no text.
             UnknownNameError, ConflictError: As for `forget`; nobody was erased.
         """
-        if isinstance(names, str):
+        if isinstance(names, str | bytes) or not isinstance(names, Iterable):
             raise DtypeError(
-                f"names: expected several names, got the text {brief(names)}. Give a list."
+                f"names: expected a list of names, got {brief(names)}. Give [NAME, ...]."
             )
         wanted = tuple(dict.fromkeys(names))
         return self._erase(_Asked(names=wanted)) if wanted else ()
