@@ -72,8 +72,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "gallery",
         help="look at a gallery, arrange it, keep it safe, forget people",
-        description="Looks at a gallery, arranges it, keeps it safe and forgets people. The commands of\n"
-        "every day stand beside this one: enroll, update, search, verify, merge,\nsplit, remove and undo.",
+        description="Looks at a gallery, arranges it, keeps it safe and forgets people. The\n"
+        "commands of every day stand beside this one: enroll, update, search, verify,\nmerge, split, remove and undo.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     below = parser.add_subparsers(
