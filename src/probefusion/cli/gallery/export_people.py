@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> None:
     """Declares the command."""
     parser = commands.add_parser(
         "export",
-        help="write everybody to Parquet, .npz, or a folder for each person",
+        help="write everybody to Parquet, .npz or a folder for each person",
         description="Writes everybody with all that is kept. What was removed, what is held and the history are not "
         "in it. It is not encrypted; files are readable by their owner alone.",
     )
