@@ -76,6 +76,11 @@ def add_parser(commands: Any) -> None:
         action="store_true",
         help="all folders inside a folder are of one person",
     )
+    parser.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="what probefusion calibrate -o FILE measured; it says whether the template is usable",
+    )
     add_strangers_options(parser)
     add_fuser_option(parser)
     add_embedding_options(parser, labels=True)

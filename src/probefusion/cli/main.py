@@ -82,10 +82,13 @@ def build_parser() -> argparse.ArgumentParser:
         demo,
         doctor,
         embed,
+        embed_archive,
         evaluate,
         fuse,
         fuse_archive,
         models,
+        serve,
+        serve_keys,
         train,
         video,
     )
@@ -117,6 +120,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for command in (
         embed,
+        embed_archive,
         fuse,
         fuse_archive,
         compare,
@@ -130,6 +134,8 @@ def build_parser() -> argparse.ArgumentParser:
         remove,
         undo,
         gallery,
+        serve,
+        serve_keys,
         train,
         evaluate,
         calibrate,

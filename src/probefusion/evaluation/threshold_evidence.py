@@ -106,7 +106,7 @@ def make_calibration(
         seed: Of the halves, the pairs and the replicates.
 
     Raises:
-        EmptySetError: If there are fewer than `MIN_PEOPLE` people.
+        EmptySetError: If there are fewer than `MIN_PEOPLE` people, or a kind of set is of too few of them.
     """
     people = np.unique(sets.people)
     if len(people) < MIN_PEOPLE:
@@ -119,6 +119,12 @@ def make_calibration(
     is_first[rng.permutation(people)[: len(people) // 2]] = True
     halves = [np.flatnonzero(is_first[sets.people] == half) for half in (True, False)]
     poor = np.asarray(are_poor, dtype=bool)
+    if any(len(np.unique(sets.kinds[half])) < len(poor) for half in halves):
+        raise EmptySetError(
+            "data: expected sets of every kind, as they are and degraded, of people in both halves that are compared "
+            "in turn, got some in one half alone. Degrade those of more people: --poor-people (num_poor), or give "
+            "more people."
+        )
     model = fit_non_mated(sets, seed=seed)
     look = _Look(are_poor=poor, border=_border(model, sets, poor))
     draws = np.concatenate(

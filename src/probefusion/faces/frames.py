@@ -14,9 +14,11 @@ import numpy.typing as npt
 from probefusion.errors import ConfigError, FileFormatError
 from probefusion.extras import import_extra
 from probefusion.faces.cut_off import cut_off
+from probefusion.faces.damage_watch import DamageWatch
 from probefusion.faces.decoding import MAX_PIXELS
 from probefusion.faces.display_matrix import shown_image
 from probefusion.faces.endings import VIDEO_SUFFIXES
+from probefusion.faces.fragments import has_fragments, unread_fragments
 from probefusion.faces.video_source import (
     VideoFacts,
     choose_stream,
@@ -52,10 +54,12 @@ class VideoFrame:
 class VideoReader:
     """The frames of a video, a webcam or a stream, decoded one after the other by FFmpeg (PyAV).
 
-    Damaged places are passed over and counted, and what comes before and after them is given. So is
-    a file that is cut off. Grey, palette and high-bit-depth video becomes 8-bit RGB, transparency is
-    dropped, and the turn and the
-    mirroring that the file notes are applied. Times are those of the stream, so a variable frame rate is kept.
+    Damaged places are passed over and told, with their seconds, and what comes before and after them is given.
+    So is a file that is cut off. Some damage cannot be noticed: bits of a frame that decode to another picture
+    (VP8 and VP9 have no check sums), a single frame lost without a trace, and what is missing before the first
+    frame. Pictures behind a damaged place may be smeared up to the next key frame. Grey, palette and high-bit-depth
+    video becomes 8-bit RGB, transparency is dropped, and the turn and the mirroring that the file notes are
+    applied. Times are those of the stream, so a variable frame rate is kept.
 
     Use as a context manager and iterate once.
 
@@ -72,7 +76,6 @@ class VideoReader:
         facts: What the video says of itself.
         num_read: Frames decoded so far (those before `start` not counted).
         num_given: Frames given so far.
-        num_damaged: Packets and frames that could not be decoded, or only with faults.
         problems: What went wrong, in words; () after a clean run.
 
     Raises:
@@ -99,7 +102,7 @@ class VideoReader:
         if stop is not None and not stop > start:
             raise ConfigError(f"stop: expected more than the start ({start} s), got {stop}.")
         self._every, self._start, self._stop, self._timeout = every, start, stop, timeout
-        self._name = name_without_password(source)
+        self._source, self._name = source, name_without_password(source)
         self._av = import_extra("av", extra="video", purpose="reading video")
         self._av.logging.set_level(None)
         self._is_live = is_live(str(source))
@@ -109,6 +112,8 @@ class VideoReader:
             self.facts = read_facts(
                 self._av, self._container, self._stream, name=self._name, is_live=self._is_live
             )
+            is_mp4 = not self._is_live and "mp4" in self.facts.container.split(",")
+            self._is_fragmented = is_mp4 and has_fragments(Path(source))
         except BaseException:
             self._container.close()
             raise
@@ -117,7 +122,8 @@ class VideoReader:
         self._stream.thread_type = "AUTO"
         self._step = 1 / (self.facts.frame_rate or 25.0)
         self._too_large: tuple[int, int] | None = None
-        self.num_read = self.num_given = self.num_damaged = 0
+        self.num_read = self.num_given = 0
+        self._damage = DamageWatch(self._stream, self.facts, is_fragmented=self._is_fragmented)
         self._ending: str | None = None
         self._cut_off: str | None = None
 
@@ -129,9 +135,7 @@ class VideoReader:
     @property
     def problems(self) -> tuple[str, ...]:
         """What went wrong, in words; () after a clean run."""
-        found = []
-        if self.num_damaged:
-            found.append(f"{self.num_damaged} damaged packets or frames were passed over")
+        found = [*self._damage.problems]
         if self._too_large is not None:
             width, height = self._too_large
             found.append(
@@ -142,6 +146,16 @@ class VideoReader:
         if self._cut_off is not None:
             found.append(self._cut_off)
         return tuple(found)
+
+    @property
+    def num_damaged(self) -> int:
+        """Packets and frames that are marked as damaged or could not be decoded, or only with faults."""
+        return self._damage.num_damaged
+
+    @property
+    def num_missing(self) -> int:
+        """Frames that are missing between those that came; 0 for live sources."""
+        return self._damage.num_missing
 
     def close(self) -> None:
         """Lets go of the file or device."""
@@ -185,6 +199,7 @@ class VideoReader:
             if self._stop is not None and time >= self._stop - 1e-6:
                 return
             last, index = time, index + 1
+            self._damage.frame(frame.time, begin=begin)
             end = max(end, time + self._shown_for(frame))
             self.num_read += 1
             if index % self._every:
@@ -200,12 +215,19 @@ class VideoReader:
                 f"{f' after {self._start:g} s' if self._start else ''}"
                 f"{' (' + '; '.join(self.problems) + ')' if self.problems else ''}. Check that it plays."
             )
-        if not self._is_live:
+        whole = self._start == 0
+        if self._is_live:
+            return
+        if self._is_fragmented:
+            self._cut_off = unread_fragments(Path(self._source))
+        if self._cut_off is None and not (
+            whole and self._damage.is_short(end, self.facts.duration)
+        ):
             self._cut_off = cut_off(
                 self._stream,
                 self.facts.duration,
                 is_alone=len(self._container.streams) == 1,
-                num_read=self.num_read if self._start == 0 else None,
+                num_read=self.num_read if whole else None,
                 end=end,
                 step=max(self._step, (end - self._start) / self.num_read),
             )
@@ -239,11 +261,11 @@ class VideoReader:
             try:
                 frames = packet.decode() if packet is not None else self._flush()
             except self._av.FFmpegError:
-                self.num_damaged += 1
+                self._damage.error()
                 continue
             for frame in frames:
                 if frame.is_corrupt:
-                    self.num_damaged += 1
+                    self._damage.error(frame.time)
                 else:
                     yield frame
 
@@ -254,18 +276,24 @@ class VideoReader:
 
     def _packets(self) -> Iterator[Any]:
         """Packets of the stream, going on behind damaged places; None when it broke off."""
-        failures = 0
+        failures, is_flushed = 0, False
         while True:
             try:
-                for packet in self._container.demux(self._stream):
+                for packet in self._container.demux():
                     failures = 0
-                    yield packet
+                    self._damage.packet(packet)
+                    if packet.stream_index == self._stream.index:
+                        is_flushed = is_flushed or not packet.size
+                        yield packet
                 return
+            except IndexError:  # PyAV: streams that damage made appear are not known at the end
+                if is_flushed:
+                    return
             except (self._av.error.ExitError, self._av.error.TimeoutError):
                 self._ending = f"no data for {self._timeout:g} s: the source was given up"
             except (self._av.error.InvalidDataError, self._av.error.BugError):
                 failures += 1
-                self.num_damaged += 1
+                self._damage.error()
                 if failures < _MAX_FAILURES:
                     continue
                 self._ending = f"given up after {failures} damaged places in a row"

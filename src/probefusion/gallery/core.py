@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import threading
@@ -109,6 +110,19 @@ class GalleryCore:
     def sealer(self) -> Sealer:
         """What seals and opens what is kept, for those who look after a gallery; it has the keys as `keys`."""
         return self._sealer
+
+    def acting_as(self: Self, actor: str) -> Self:
+        """The same open gallery, whose changes are said to be made by somebody else; closed with this one.
+
+        Args:
+            actor: Who makes changes from here on, for history and audit trail.
+
+        Raises:
+            DtypeError, ConfigError: If it is no text of at most 256 printable characters.
+        """
+        other = copy.copy(self)
+        other.actor = check_actor(actor)
+        return other
 
     def wait(self, *, after: int, timeout: float) -> int:
         """Waits until somebody has changed the collection.

@@ -7,6 +7,7 @@ from probefusion.gallery.verbs.chips import Chips
 from probefusion.gallery.verbs.enrolling import Enrolling
 from probefusion.gallery.verbs.explanation import Explaining
 from probefusion.gallery.verbs.forgetting import Forgetting
+from probefusion.gallery.verbs.kept_images import KeptImages
 from probefusion.gallery.verbs.loading import Loading
 from probefusion.gallery.verbs.marking import Marking
 from probefusion.gallery.verbs.plain_people import PlainPeople
@@ -30,6 +31,7 @@ class Gallery(
     Forgetting,
     Loading,
     PlainPeople,
+    KeptImages,
     Templates,
 ):
     """A collection of people, each a list of contributions, with one template each.

@@ -15,6 +15,7 @@ from probefusion.errors import (
     OutputExistsError,
 )
 from probefusion.files import check_output
+from probefusion.files.reading import in_one_line
 from probefusion.fusion.calibration import CALIBRATION_NAME, CalibrationRecord, write_calibration
 from probefusion.pipeline.calibration_data import FALSE_MATCH_RATES, check_num_people, measure
 from probefusion.pipeline.chosen_embedder import open_embedder
@@ -23,6 +24,7 @@ from probefusion.pipeline.folder_people import (
     check_people_aligned,
     embed_folder,
 )
+from probefusion.zoo.usability import usability_beside
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from probefusion.fusion import Fuser
     from probefusion.fusion.threshold import Threshold
     from probefusion.protocols.degraded_folder import DegradedFolderProtocol, Mix
+    from probefusion.protocols.people import People
+    from probefusion.screening.usability_record import UsabilityRecord
 
 __all__ = ["FALSE_MATCH_RATES", "Calibration", "calibrate"]
 
@@ -48,6 +52,9 @@ class Calibration:
         warnings: What makes the thresholds doubtful, in words.
         record: The calibration that decides about any two templates, or None where the people were too few.
         path: Its file, or None.
+        usability: What can be expected of templates, as `UsabilityRecord`; None where it was not measured.
+        usability_path: Its file, or None.
+        why_no_usability: Why it was not measured, or None.
     """
 
     thresholds: tuple[Threshold, ...] = ()
@@ -56,6 +63,9 @@ class Calibration:
     warnings: tuple[str, ...] = ()
     record: CalibrationRecord | None = None
     path: Path | None = None
+    usability: UsabilityRecord | None = None
+    usability_path: Path | None = None
+    why_no_usability: str | None = None
 
     @property
     def facts(self) -> list[dict[str, Any]]:
@@ -81,6 +91,7 @@ def calibrate(
     medium_by: str | None = None,
     leave_out: Sequence[str] = (),
     keep_card: bool = False,
+    with_usability: bool = True,
     cache: StrPath | None = None,
     preprocessing: str | None = None,
     norm_output: str | None = None,
@@ -125,6 +136,9 @@ def calibrate(
             "__" for FILM__12.jpg, and two sets of one medium are never compared.
         leave_out: Names of people who are not taken, as of mislabelled folders.
         keep_card: Whether the thresholds in the card of a fuser folder stay as they are.
+        with_usability: Whether what can be expected of templates is measured too, which `fuse` then says: on the
+            same people of `data`, who must be at least 60 with three images or more. It is kept beside the
+            calibration: as `usability.json` in the fuser's folder, or as NAME.usability.json for NAME.json.
         cache: Folder that keeps embeddings; None keeps none.
         preprocessing: How images go into an embedder that is not known ("arcface").
         norm_output: Output of it that holds the length of an embedding that it normalises; "" for none.
@@ -216,7 +230,28 @@ def calibrate(
         write_calibration(record, path, force=force)
     else:
         warnings.append(why)
+    usability: UsabilityRecord | str = "not wanted"
+    kept_as = usability_beside(path)
+    if with_usability:
+        usability = _usability(
+            opened,
+            network,
+            people,
+            kept_as,
+            folds,
+            force=force,
+            num_people=num_people,
+            related_by=related_by,
+            leave_out=leave_out,
+            cache=cache,
+            num_threads=num_threads,
+            progress=on_embed,
+        )
+    why_not = usability if isinstance(usability, str) else None
     return Calibration(
+        usability=None if isinstance(usability, str) else usability,
+        usability_path=None if isinstance(usability, str) else kept_as,
+        why_no_usability=why_not,
         thresholds=thresholds,
         unresolved=unresolved,
         skipped=tuple(image for given in populations for image in given.skipped),
@@ -250,6 +285,35 @@ def _open(
             f"calibration.json (output=...)"
         )
     return open_fuser(fuser, num_threads=num_threads, device=device), Path(fuser)
+
+
+def _usability(
+    fuser: Fuser,
+    network: Embedder,
+    people: People,
+    path: Path,
+    folds: Sequence[int],
+    *,
+    force: bool,
+    num_people: int,
+    leave_out: Sequence[str],
+    **settings: Any,
+) -> UsabilityRecord | str:
+    """Measures and stores what can be expected of templates; or says why not."""
+    from probefusion.pipeline.calibrate_usability import fit_usability_to, why_no_usability
+    from probefusion.screening.usability_record import write_usability
+
+    if path.exists() and not force:
+        return f"{in_one_line(path)} stays as it is; use --force (force=True) to measure it anew"
+    why = why_no_usability(people, folds, num_people=num_people, leave_out=leave_out)
+    if why is not None:
+        return why
+    found = fit_usability_to(
+        fuser, network, people, folds, num_people=num_people, leave_out=leave_out, **settings
+    )
+    if not isinstance(found, str):
+        write_usability(found, path, force=force)
+    return found
 
 
 def _fill_card(

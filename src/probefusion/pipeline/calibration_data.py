@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from probefusion.fusion.fit_non_mated import Sets
     from probefusion.protocols.people import People
 
-__all__ = ["FALSE_MATCH_RATES", "check_num_people", "fused_sets", "measure"]
+__all__ = ["FALSE_MATCH_RATES", "check_num_people", "chosen_people", "fused_sets", "measure"]
 
 FALSE_MATCH_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 """Rates that are measured, where the comparisons support them."""
@@ -47,7 +47,7 @@ def check_num_people(
     kinships = {
         (place, _family(person, related_by))
         for place, people in enumerate(populations)
-        for person in _chosen(people, folds if place == 0 else None, num_people, leave_out)
+        for person in chosen_people(people, folds if place == 0 else None, num_people, leave_out)
     }
     if len(kinships) >= MIN_PEOPLE:
         return None
@@ -99,7 +99,7 @@ def fused_sets(
 
     parts, sources = [], []
     given = [
-        (people, _chosen(people, folds if place == 0 else None, num_people, leave_out))
+        (people, chosen_people(people, folds if place == 0 else None, num_people, leave_out))
         for place, people in enumerate(populations)
     ]
     for place, (people, chosen) in enumerate(sorted(given, key=lambda each: _identity(*each))):
@@ -156,7 +156,7 @@ def measure(
     )
 
 
-def _chosen(
+def chosen_people(
     people: People, folds: Sequence[int] | None, num_people: int, leave_out: Sequence[str]
 ) -> list[str]:
     """Whom to take: of these folds, in the order of the hash of their names, namesakes once."""

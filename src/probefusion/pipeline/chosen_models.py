@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,14 +55,8 @@ class Models:
         embedder: As for `Pipeline`.
         detector: As for `Pipeline`.
         fuser: As for `Pipeline`.
-        aligned: As for `Pipeline`.
-        preprocessing: As for `Pipeline`.
-        norm_output: As for `Pipeline`.
-        device: As for `Pipeline`.
-        num_threads: As for `Pipeline`.
-        chunk_size: As for `Pipeline`.
-        ignore_columns: As for `Pipeline`.
-        keep_chips: As for `Pipeline`.
+        aligned, preprocessing, norm_output, device, num_threads, chunk_size, ignore_columns, keep_chips: Likewise.
+        calibration_file: Beside it may stand what is known about the usability of templates.
 
     Raises:
         ConfigError, DtypeError: As for `Pipeline`.
@@ -81,6 +76,7 @@ class Models:
         chunk_size: int | None,
         ignore_columns: Sequence[str] = (),
         keep_chips: bool = False,
+        calibration_file: Path | None = None,
     ) -> None:
         self.keep_chips = keep_chips
         check_models(embedder, detector, fuser)
@@ -95,16 +91,13 @@ class Models:
         for name, given in self._described.items():
             if given is not None and not isinstance(embedder, str | os.PathLike | None):
                 raise ConfigError(
-                    f"{name}: expected None beside a ready embedder, which knows its own. Give the "
-                    f"embedder's name or file instead."
+                    f"{name}: expected None beside a ready embedder. Give the embedder's name or file instead."
                 )
-        self.aligned = aligned
+        self.aligned, self.calibration_file = aligned, calibration_file
         self._embedder, self._detector, self._fuser = embedder, detector, fuser
-        self.num_threads, self.chunk_size = num_threads, chunk_size
-        if isinstance(ignore_columns, str):
-            ignore_columns = (ignore_columns,)
-        self.ignore_columns = tuple(ignore_columns)
-        self._device = device
+        self.num_threads, self.chunk_size, self._device = num_threads, chunk_size, device
+        columns = [ignore_columns] if isinstance(ignore_columns, str) else ignore_columns
+        self.ignore_columns = tuple(columns)
         self._ready_embedder: Embedder | None = None
         self._ready_detector: Detector | None = None
         self._quality: CropQuality | None = None

@@ -108,7 +108,7 @@ def _fuse_one(
     screened = screen_parts(fuser, [report.embedding_set], strangers, name=in_one_line(name))
     unclear = [] if choice is None or choice.is_clear else [str(choice)]
     merged = fuse_parts(fuser, sets=screened.sets, chunk_size=models.chunk_size)
-    usability = judge_usability(fuser, merged.state)
+    usability = judge_usability(fuser, merged.state, calibration=models.calibration_file)
     if strangers == "refuse":
         usability.refuse()
     unusable = [str(usability)] if usability.is_not_usable else []

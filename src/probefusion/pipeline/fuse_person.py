@@ -96,7 +96,7 @@ def fuse_gathered(
         people=gathered.people,
         chunk_size=models.chunk_size,
     )
-    usability = judge_usability(fuser, merged.state)
+    usability = judge_usability(fuser, merged.state, calibration=models.calibration_file)
     if strangers == "refuse":
         usability.refuse(name)
     return Fused(
@@ -119,6 +119,7 @@ def fuse_gathered(
             merged.template,
             screened.sets,
             is_whole=not (gathered.states or gathered.people),
+            calibration=models.calibration_file,
         ),
     )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from probefusion.archives import Archive, ArchiveRows
+from probefusion.archives import Archive
+from probefusion.archives.archive import ArchiveRows
 from probefusion.types import EmbeddingSet
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def people_of_archive(
         waiting: dict[Any, _Waiting] = {}
         num_waiting = 0
         later: set[Any] = set()
-        for rows in archive.rows(0, _ROWS_AT_ONCE, with_style=True):
+        for rows in archive.rows(_ROWS_AT_ONCE):
             for name, places in _groups(rows.ids):
                 if name not in left or name in later:
                     continue
@@ -100,18 +101,22 @@ class _Waiting:
 
     embeddings: list[Any] = field(default_factory=list)
     style: list[Any] = field(default_factory=list)
+    quality: list[Any] = field(default_factory=list)
     num_images: int = 0
 
     def take(self, rows: ArchiveRows, places: Any) -> None:
         self.embeddings.append(rows.embeddings[places])
         if rows.style is not None:
             self.style.append(rows.style[places])
+        if rows.quality is not None:
+            self.quality.append(rows.quality[places])
         self.num_images += len(places)
 
     def images(self, embedder: str | None) -> EmbeddingSet:
         return EmbeddingSet(
             embeddings=np.concatenate(self.embeddings),
             style=np.concatenate(self.style) if self.style else None,
+            quality=np.concatenate(self.quality) if self.quality else None,
             embedder=embedder,
         )
 

@@ -49,7 +49,8 @@ class Pipeline(ComparingPipeline, VideoPipeline):
         num_threads: Threads to use; None for one per core.
         chunk_size: Images encoded at a time; None takes a whole set at once. Exact fusers do not depend on it.
         ignore_columns: Columns of embedding tables (CSV, Parquet, HDF5) to pass over; refused otherwise.
-        calibration: A calibration to decide by, or its file; None takes that of the fuser, if there is one.
+        calibration: A calibration to decide by, or its file; None takes that of the fuser, if there is one. What was
+            measured with it about the usability of templates, and stands beside the file, is taken too.
         keep_chips: Whether the sets of what is found in images carry a small picture of each face, which a gallery
             then keeps for the eye. They are personal data, so this is off unless you ask. Faces of videos have none.
 
@@ -92,6 +93,9 @@ class Pipeline(ComparingPipeline, VideoPipeline):
             chunk_size=chunk_size,
             ignore_columns=ignore_columns,
             keep_chips=keep_chips,
+            calibration_file=Path(calibration)
+            if isinstance(calibration, str | os.PathLike)
+            else None,
         )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +18,12 @@ __all__ = ["gain_of"]
 
 
 def gain_of(
-    fuser: Fuser, template: Template, sets: Sequence[EmbeddingSet], *, is_whole: bool
+    fuser: Fuser,
+    template: Template,
+    sets: Sequence[EmbeddingSet],
+    *,
+    is_whole: bool,
+    calibration: Path | None = None,
 ) -> Callable[[], float | None]:
     """Gives what works the gain out when asked; it can be pickled.
 
@@ -26,14 +32,20 @@ def gain_of(
         template: The template.
         sets: The images it was made of.
         is_whole: Whether these are all its images; otherwise the gain is not known.
+        calibration: As for `find_usability`.
     """
-    return functools.partial(_gain, fuser, template, tuple(sets) if is_whole else ())
+    return functools.partial(_gain, fuser, template, tuple(sets) if is_whole else (), calibration)
 
 
-def _gain(fuser: Fuser, template: Template, sets: tuple[EmbeddingSet, ...]) -> float | None:
+def _gain(
+    fuser: Fuser,
+    template: Template,
+    sets: tuple[EmbeddingSet, ...],
+    calibration: Path | None,
+) -> float | None:
     if not sets or template.weights is None:
         return None
-    record = find_usability(fuser, template.embedder)
+    record = find_usability(fuser, template.embedder, calibration=calibration)
     if record is None:
         return None
     images = sets[0] if len(sets) == 1 else EmbeddingSet.concatenate(sets)

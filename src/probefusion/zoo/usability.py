@@ -8,12 +8,14 @@ from probefusion.errors import EmbedderMismatchError, FuserMismatchError
 from probefusion.files import bundled_folder
 from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
+from probefusion.fusion.calibration import CALIBRATION_NAME
+from probefusion.fusion.folder import CARD_NAME
 from probefusion.fusion.learned import LearnedFuser
 from probefusion.screening.usability import Usability, judge_state
 from probefusion.screening.usability_record import RECORD_NAME, UsabilityRecord, read_usability
 from probefusion.types.fusion_state import FusionState
 
-__all__ = ["find_usability", "judge_usability", "usability_path"]
+__all__ = ["find_usability", "judge_usability", "usability_beside", "usability_path"]
 
 _FOLDER = "usability"
 
@@ -33,12 +35,27 @@ def usability_path(fuser: Fuser, embedder: str) -> Path:
     return bundled_folder() / _FOLDER / f"{fuser.name}.{name}.json"
 
 
-def find_usability(fuser: Fuser, embedder: str | None) -> UsabilityRecord | None:
+def usability_beside(calibration: Path) -> Path:
+    """Where the record of a calibration belongs that is kept in a file.
+
+    Example:
+        >>> usability_beside(Path("mean.json")).name
+        'mean.usability.json'
+    """
+    if calibration.name == CALIBRATION_NAME and (calibration.parent / CARD_NAME).is_file():
+        return calibration.parent / RECORD_NAME
+    return calibration.with_name(f"{calibration.stem}.{RECORD_NAME}")
+
+
+def find_usability(
+    fuser: Fuser, embedder: str | None, *, calibration: Path | None = None
+) -> UsabilityRecord | None:
     """What was measured for a fuser and an embedder, or None if there is nothing.
 
     Args:
         fuser: The fuser.
         embedder: Fingerprint of the embedder, or None if nobody said.
+        calibration: File of a calibration; what was measured with it and stands beside it comes first.
 
     Raises:
         FileFormatError, IntegrityError: If there is a damaged file.
@@ -46,6 +63,10 @@ def find_usability(fuser: Fuser, embedder: str | None) -> UsabilityRecord | None
     """
     if embedder is None:
         return None
+    if calibration is not None and (beside := usability_beside(calibration)).is_file():
+        record = read_usability(beside)
+        if (record.fuser, record.embedder) == (fuser.fingerprint, embedder):
+            return record
     path = usability_path(fuser, embedder)
     if not path.is_file():
         return None
@@ -66,12 +87,15 @@ def find_usability(fuser: Fuser, embedder: str | None) -> UsabilityRecord | None
     return record
 
 
-def judge_usability(fuser: Fuser, state: FusionState | None) -> Usability:
+def judge_usability(
+    fuser: Fuser, state: FusionState | None, *, calibration: Path | None = None
+) -> Usability:
     """What can be expected of the template of a state; says why where nothing is known.
 
     Args:
         fuser: The fuser that made it.
         state: The state, or None for a fuser that keeps none.
+        calibration: As for `find_usability`.
 
     Raises:
         FileFormatError, IntegrityError, FuserMismatchError, EmbedderMismatchError: As for `find_usability`.
@@ -81,9 +105,10 @@ def judge_usability(fuser: Fuser, state: FusionState | None) -> Usability:
         return Usability.unknown(f"the fuser {fuser.name} keeps no state to judge")
     if state.embedder is None:
         return Usability.unknown("nobody said which embedder made the embeddings")
-    record = find_usability(fuser, state.embedder)
+    record = find_usability(fuser, state.embedder, calibration=calibration)
     if record is None:
         return Usability.unknown(
-            f"it was not measured for the fuser {fuser.name} with {state.embedder}"
+            f"it was not measured for the fuser {fuser.name} with {state.embedder} (probefusion calibrate "
+            "measures it)"
         )
     return judge_state(state, record)

@@ -123,14 +123,20 @@ def test_a_damaged_middle_is_passed_over_and_told(tmp_path, videos) -> None:
     noise = [rng.integers(0, 256, (64, 96, 3)).astype(np.uint8) for _ in range(40)]
     path = videos.write_video(tmp_path / "v.mkv", noise)
     data = bytearray(path.read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + len(data) // 10] = rng.bytes(len(data) // 10)
-    path.write_bytes(bytes(data))
-    frames, reader = read(path)
-    assert 20 <= len(frames) < 40
-    assert frames[-1].time == pytest.approx(39 / 25, abs=2e-3)  # what follows the damage is read
-    assert reader.num_damaged > 0
-    assert "damaged" in reader.problems[0]
+    with av.open(str(path)) as whole:
+        places = [packet.pos for packet in whole.demux(video=0) if packet.size]
+    for first in (8, 13, 19, 22):
+        damaged = data[: places[first] + 9] + rng.bytes(len(data) // 10)
+        damaged += data[len(damaged) :]
+        path.write_bytes(bytes(damaged))
+        frames, reader = read(path)
+        assert 20 <= len(frames) < 40
+        assert frames[-1].time == pytest.approx(
+            39 / 25, abs=2e-3
+        )  # what follows the damage is read
+        assert reader.num_missing == 40 - len(frames)
+        assert any("missing" in problem for problem in reader.problems)
+        assert all("damaged" in problem for problem in reader.problems)
 
 
 def test_a_cut_off_stream_gives_what_is_there(tmp_path, videos) -> None:

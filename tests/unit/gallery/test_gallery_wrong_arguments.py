@@ -143,6 +143,8 @@ VERBS = {
     ),
     "take_people": ({}, {"people": [3, None, "ann", [3]]}),
     "plain_people": ({}, {"model": [*IDS, "m0"], "chips": FLAGS}),
+    "acting_as": ({}, {"actor": [3, None, b"x", "x" * 300, "a\nb"]}),
+    "images_of": ({}, {"name": TEXTS}),
     "wait": ({"after": 0, "timeout": 0}, {"after": COUNTS, "timeout": SECONDS}),
 }
 

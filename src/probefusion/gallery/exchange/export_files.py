@@ -57,7 +57,8 @@ _PARQUET = {
     "left_out": "left_out",
     "chips": "chip",
 }
-_NEEDED = frozenset(_PARQUET) - {"style", "chips"}
+_OPTIONAL = frozenset({"style", "quality", "detector_scores", "chips"})
+_NEEDED = frozenset(_PARQUET) - _OPTIONAL
 _PLAIN_NAME = re.compile(r"[^\W_][\w -]{0,60}(?<! )")
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -151,7 +152,7 @@ def _read_npz(file: Path) -> ExportTable:
         kind=_KIND,
         version=1,
         required=_NEEDED | {"gallery"},
-        optional=frozenset({"style"}),
+        optional=_OPTIONAL - {"chips"},
     )
     facts = _facts(str(arrays["gallery"]), file.name)
     return ExportTable(facts=facts, columns={n: arrays[n] for n in _PARQUET if n in arrays})
@@ -312,11 +313,20 @@ def _read_folder(folder: Path) -> ExportTable:
     width = max((t.columns["style"].shape[1] for t in tables if "style" in t.columns), default=0)
     columns: Columns = {}
     for key in _PARQUET:
+        if key in _OPTIONAL and not any(key in table.columns for table in tables):
+            continue
         parts = [
-            table.columns.get(key, np.zeros((len(table.columns["embeddings"]), width), np.float32))
+            table.columns[key] if key in table.columns else _filler(key, table, width)
             for table in tables
             if len(table.columns["embeddings"])
         ]
-        if key != "style" or width:
-            columns[key] = np.concatenate(parts) if parts else np.zeros(0)
+        columns[key] = np.concatenate(parts) if parts else np.zeros(0)
     return ExportTable(facts={**facts, "people": [t.facts for t in tables]}, columns=columns)
+
+
+def _filler(key: str, table: ExportTable, width: int) -> npt.NDArray[Any]:
+    """What stands for a column that a person's table lacks and another's has."""
+    count = len(table.columns["embeddings"])
+    if key == "style":
+        return np.zeros((count, width), np.float32)
+    return np.full(count, np.nan, np.float32)

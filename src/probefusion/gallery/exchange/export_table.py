@@ -32,8 +32,8 @@ class ExportTable:
         facts: What JSON can say: format, version, collection, embedder, fuser, people and their contributions; of
             those that keep a state alone, the state.
         columns: By name, N rows each, contribution after contribution: `embeddings` (N, D) float32, `style`
-            (N, 2C) float32 if there is any, `quality` and `detector_scores` (N,) float32 with NaN where there is
-            none, `chips` (N,) bytes or None if they were asked for, the texts `subject_ids`, `template_ids` (of
+            (N, 2C) float32, `quality` and `detector_scores` (N,) float32 with NaN where there is none, these three if
+            there is any; `chips` (N,) bytes or None if they were asked for, the texts `subject_ids`, `template_ids` (of
             contributions), `sources` and `media_ids`, and `left_out` (N,) bool of images that were taken out.
     """
 
@@ -122,6 +122,8 @@ def _columns_of(
         )
     for name in _NUMBERS:
         found = [getattr(images, name) for images in sets]
+        if all(each is None for each in found):
+            continue  # readers of archives take a column without a number for a damaged one
         filled = [
             np.full(count, np.nan, np.float32) if each is None else each
             for each, count in zip(found, counts, strict=True)

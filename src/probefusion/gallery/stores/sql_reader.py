@@ -136,17 +136,26 @@ class SqlReader(RowReading, Reader):
         found = self._one(PEOPLE, rest, self._texts.lookup(name))
         return None if found is None else found[0]
 
+    def all_named(self, name: str) -> tuple[PersonRow, ...]:
+        """Everybody of a name, shown or not, in the order of the ids."""
+        if not storable(name):
+            return ()
+        found = self._all(PEOPLE, "AND name_hash = ? ORDER BY id", self._texts.lookup(name))
+        return tuple(row for row, _ in found)
+
     def names_there(self, names: Sequence[str]) -> frozenset[str]:
         """Those of some names under which somebody is shown."""
         wanted = {self._texts.lookup(name): name for name in names if storable(name)}
         hashes: list[bytes] = list(wanted)
+        forgotten = self._texts.seal.destroyed()
         found: set[str] = set()
         for start in range(0, len(hashes), _NAMES_AT_ONCE):
             some = hashes[start : start + _NAMES_AT_ONCE]
             marks = ", ".join("?" for _ in some)
-            statement = f"SELECT name_hash FROM people WHERE collection = ? AND shown = 1 AND name_hash IN ({marks})"  # noqa: S608 - marks alone
+            rest = f"WHERE collection = ? AND shown = 1 AND name_hash IN ({marks})"
+            statement = f"SELECT name_hash, key_id FROM people {rest}"  # noqa: S608 - marks alone
             rows = self._session.rows(statement, (self._number, *some))
-            found.update(wanted[bytes(row[0])] for row in rows)
+            found.update(wanted[bytes(row[0])] for row in rows if row[1] not in forgotten)
         return frozenset(found)
 
     def contributions(self, person_id: str) -> tuple[ContributionRow, ...]:

@@ -54,6 +54,10 @@ class Reader(ABC):
         """The person who is shown under a name; names are compared code point by code point."""
 
     @abstractmethod
+    def all_named(self, name: str) -> tuple[PersonRow, ...]:
+        """Everybody of a name, shown or not, in the order of the ids."""
+
+    @abstractmethod
     def names_there(self, names: Sequence[str]) -> frozenset[str]:
         """Those of some names under which somebody is shown."""
 

@@ -172,9 +172,8 @@ class Looking(GalleryCore):
 
     def _missing(self, reader: Reader, model: ModelRow) -> tuple[str, ...]:
         """Ids of contributions of people who are shown that a model cannot use yet."""
-        if (
-            model.status == "serving"
-        ):  # it had all when it began; what came since must be of its embedder
+        if model.status == "serving":
+            # it had all when it began; what came since must be of its embedder
             return reader.without_payload(model.embedder)
         fuser = self._fusers.of(model)
         missing: list[str] = []
