@@ -106,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
         update,
         verify,
     )
+    from probefusion.cli.intermixed import IntermixedParser
 
     parser = argparse.ArgumentParser(
         prog="probefusion",
@@ -115,7 +116,9 @@ def build_parser() -> argparse.ArgumentParser:
         'eval "$(register-python-argcomplete probefusion)".',
     )
     parser.add_argument("--version", action="version", version=f"probefusion {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", parser_class=IntermixedParser
+    )
     for command in (
         embed,
         embed_archive,
@@ -127,14 +130,14 @@ def build_parser() -> argparse.ArgumentParser:
         enroll,
         update,
         search,
-        serve,
-        serve_keys,
         verify,
         merge,
         split,
         remove,
         undo,
         gallery,
+        serve,
+        serve_keys,
         train,
         evaluate,
         calibrate,
