@@ -37,9 +37,10 @@ from probefusion.nn.architectures import build_network
 from probefusion.protocols import DegradedFolderProtocol, read_people
 from probefusion.protocols.degraded_folder import fold_of
 from probefusion.training.export.fuser_folder import export_fuser
+from probefusion.training.extraction import extract_variants
 from probefusion.training.loop import train_network
 from probefusion.training.recipes import DEFAULT_RECIPE, find_recipe
-from probefusion.training.variant_store import VariantStore, extract_variants
+from probefusion.training.variant_store import VariantStore
 from probefusion.zoo import load_embedder
 from research.comparison.contenders import (
     ANY,

@@ -23,6 +23,8 @@
     ├── MissingKeyError (KeyError)             a key that was destroyed, or that the key file never held
     ├── StoreError (OSError)                   a database that could not be reached, read or written
     ├── StoreBusyError (TimeoutError)          others held a database for longer than one waits
+    ├── StorageError (OSError)                 a file of an archive that may not be used, or a store out of reach
+    ├── WorkerError (RuntimeError)             workers that died again and again, or a cluster out of reach
     ├── MissingFileError (FileNotFoundError)
     ├── OutputExistsError (FileExistsError)    refused to overwrite
     ├── IntegrityError (OSError)               a hash that does not match
@@ -37,6 +39,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "ConfigError",
@@ -63,10 +66,12 @@ __all__ = [
     "SealError",
     "SeveralPeopleError",
     "ShapeError",
+    "StorageError",
     "StoreBusyError",
     "StoreError",
     "UnknownNameError",
     "UnsupportedOperationError",
+    "WorkerError",
     "ZeroLengthError",
 ]
 
@@ -154,22 +159,39 @@ class UnsupportedOperationError(ProbeFusionError, NotImplementedError):
     """This fuser or model cannot do what was asked; the message says why."""
 
 
-class UnknownNameError(ProbeFusionError, KeyError):
+class _BuiltOfParts:
+    """For errors that are built of other things than their message: they still travel between processes."""
+
+    args: tuple[Any, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Python would build it anew of its message alone."""
+        return _as_it_was, (type(self), self.args, self.__dict__)
+
+
+def _as_it_was(kind: type[Any], told: tuple[Any, ...], more: dict[str, Any]) -> Any:
+    error = kind.__new__(kind, *told)
+    error.__dict__.update(more)
+    return error
+
+
+class UnknownNameError(_BuiltOfParts, ProbeFusionError, KeyError):
     """No fuser, embedder, detector or setting has this name.
 
     Args:
         kind: What was looked for, as a word ("fuser").
         name: The name that was given.
         known: All names that exist; close ones are suggested, the first 50 listed.
+        step: What to do, where there are too many to list: told instead of them.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, step: str = "") -> None:
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
         listed = ", ".join(names[:_NAMES_LISTED]) or "none"
         more = f" and {len(names) - _NAMES_LISTED} more" if len(names) > _NAMES_LISTED else ""
-        self.message = f"unknown {kind} {name!r}{hint} Known: {listed}{more}."
+        self.message = f"unknown {kind} {name!r}{hint} {step or f'Known: {listed}{more}.'}"
         super().__init__(self.message)
 
     def __str__(self) -> str:
@@ -209,19 +231,31 @@ class StoreError(ProbeFusionError, OSError):
     """A database could not be reached, read or written; the message says what became of a change."""
 
 
-class MissingExtraError(ProbeFusionError, ImportError):
+class StorageError(ProbeFusionError, OSError):
+    """A file or folder of an archive may not be used, or the store that holds it cannot be reached."""
+
+
+class WorkerError(ProbeFusionError, RuntimeError):
+    """Workers of an engine died again and again at the same task, or its cluster cannot be reached."""
+
+
+class MissingExtraError(_BuiltOfParts, ProbeFusionError, ImportError):
     """An optional dependency is not installed.
 
     Args:
         package: The import name that failed.
         extra: The extra of probefusion that brings it.
         purpose: What it is needed for, as a gerund ("reading Parquet files").
+        command: What installs it, where no extra does.
     """
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
+    def __init__(
+        self, package: str, extra: str, purpose: str, *, command: str | None = None
+    ) -> None:
+        default = f"pip install 'probefusion[{extra}]'"
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed. "
-            f"Install it with: pip install 'probefusion[{extra}]'"
+            f"Install it with: {command or default}"
         )
 
 

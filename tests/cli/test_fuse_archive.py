@@ -25,7 +25,7 @@ def test_an_archive_becomes_a_file_of_templates(tmp_path, command, archive) -> N
     code, out, err = command(*arguments, "--json")
     assert code == 0
     facts = json.loads(out)
-    assert (facts["num_images"], facts["num_templates"], facts["num_passes"]) == (30, 4, 1)
+    assert (facts["num_images"], facts["num_templates"], facts["engine"]) == (30, 4, "local")
     assert "fusing: 30/30 images" in err
     with np.load(output) as arrays:
         assert arrays["embeddings"].shape == (4, 16)

@@ -52,7 +52,7 @@ def test_forget_asks_and_gives_a_receipt(command, library):
     assert code == 1
     assert "--yes" in err
     code, out, _ = command("gallery", "forget", library, "ann", "--yes", "--json")
-    assert (code, json.loads(out)["status"]) == (0, "erased")
+    assert (code, json.loads(out)["receipts"][0]["status"]) == (0, "erased")
     assert command("gallery", "list", library)[1].split() == ["bob", "cid"]
     receipts = json.loads(command("gallery", "receipts", library, "--json")[1])["receipts"]
     assert [row["status"] for row in receipts] == ["erased"]

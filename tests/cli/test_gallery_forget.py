@@ -28,10 +28,10 @@ def test_an_open_reader_makes_it_pending_and_finish_completes_it(command, librar
     reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
     try:
         code, out, err = command("gallery", "forget", library, "ann", "--yes", "--json")
-        facts = json.loads(out)
-        assert (code, facts["status"], facts["finished"]) == (3, "pending", "")
+        (facts,) = json.loads(out)["receipts"]
+        assert (code, facts["status"], facts["finished"]) == (3, "pending", None)
         assert facts["remaining"]
-        assert "receipts GALLERY --finish" in err
+        assert f"gallery receipts {library} --finish" in err
         assert command("gallery", "receipts", library, "--pending")[0] == 3
         assert (
             command("gallery", "receipts", library, "--finish")[0] == 3

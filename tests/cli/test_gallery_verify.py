@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from probefusion.cli.gallery_options import gallery_command, shown_address
+from probefusion.cli.gallery.options import gallery_command, shown_address
 from probefusion.gallery import Gallery
 from probefusion.types import EmbeddingSet
 

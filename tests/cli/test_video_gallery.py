@@ -94,6 +94,28 @@ def test_the_other_collection_of_an_encrypted_gallery(
     assert not (tmp_path / "dor.db").exists()
 
 
+def test_a_rate_of_searches_is_decided_at_or_said_to_be_unknown(
+    command, clip, options, images, tmp_path
+) -> None:
+    with Gallery(tmp_path / "door.db", fuser="mean") as gallery:
+        gallery.enroll("red", images)
+    watched = ["video", clip, "--events", "--gallery", tmp_path / "door.db", *options]
+    code, out, err = command(*watched, "--fpir", "0.01")
+    assert code == 0, err
+    for match in (json.loads(line)["match"] for line in out.splitlines()):
+        assert match["false_positive_rate"] == 0.01
+        assert match["false_match_rate"] is None
+        assert (match["is_match"], match["threshold"]) == (None, None)
+        assert match["why_none"]  # nothing was measured for this embedder
+    for given in (["--fpir", "2"], ["--fpir", "0.1", "--calibration", tmp_path / "none.json"]):
+        code, out, err = command(*watched, *given)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+    assert command(*watched, "--fpir", "0.1", "--threshold", "0.5")[0] == 2
+    code, out, err = command("video", clip, "--events", "--fpir", "0.1", *options)
+    assert (code, out) == (1, "")
+    assert "--fpir: expected a gallery with it" in err
+
+
 def test_a_fuser_that_is_not_the_gallerys_is_refused_before_the_video(
     command, clip, options, images, tmp_path
 ) -> None:

@@ -31,7 +31,7 @@ def test_a_life_of_a_gallery(address, settings):
         made = [
             gallery.update("p0", PEOPLE.images(0, 1)).revision,
             gallery.update("p0", PEOPLE.images(1, 1)).revision,
-            gallery.merge("p0", "p1"),
+            gallery.merge("p0", "p1").revision,
             gallery.remove("p2"),
             gallery.rename("p3", "lin"),
             gallery.remove(image=gallery.person("p4").contributions[0].images[0].id),

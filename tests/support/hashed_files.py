@@ -256,7 +256,8 @@ def make_variant_store(folder: Path) -> dict[str, HashedFile]:
     """A variant store of made-up embeddings. Needs PyTorch for its room."""
     from variant_stores import PEOPLE, CountingEmbedder, draw_variants, read_image
 
-    from probefusion.training.variant_store import VariantStore, extract_variants
+    from probefusion.training.extraction import extract_variants
+    from probefusion.training.variant_store import VariantStore
 
     store = folder / "store"
     extract_variants(PEOPLE, read_image, CountingEmbedder(), draw_variants, store, recipe="test")
@@ -268,7 +269,9 @@ def make_variant_store(folder: Path) -> dict[str, HashedFile]:
         arrays = (found.embeddings, found.style, found.clean, found.subjects)
         return told([facts, *map(np.asarray, arrays)])
 
-    names = ("store.json", "progress.json", "embeddings.npy", "style.npy", "clean.npy")
+    names = (
+        "store.json", "progress.json", "checks.npy", "embeddings.npy", "style.npy", "clean.npy",
+    )  # fmt: skip
     return {f"store {name}": HashedFile(store / name, read, "store") for name in names}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from probefusion.training.variant_store import extract_variants
+from probefusion.training.extraction import extract_variants
 
 
 class CountingEmbedder:

@@ -68,13 +68,10 @@ def test_files_of_older_releases_without_a_hash_are_read(tmp_path) -> None:
 
 
 def test_what_older_releases_left_unfinished_is_gone_on_with(tmp_path) -> None:
-    """Without hashes of JSON, rows and checkpoint."""
+    """Without hashes of JSON and checkpoint; of variant stores see unit/training."""
     pytest.importorskip("torch")
     from safetensors import safe_open
     from safetensors.torch import save_file
-    from variant_stores import PEOPLE, CountingEmbedder, draw_variants, read_image
-
-    from probefusion.training.variant_store import VariantStore, extract_variants
 
     files = {**make_archive_work(tmp_path), **make_training_checkpoint(tmp_path)}
     right = {name: file.read() for name, file in files.items()}
@@ -91,22 +88,3 @@ def test_what_older_releases_left_unfinished_is_gone_on_with(tmp_path) -> None:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     save_file(tensors, path, metadata=metadata)
     assert {name: file.read() for name, file in files.items()} == right
-
-    whole = extract_variants(
-        PEOPLE, read_image, CountingEmbedder(), draw_variants, tmp_path / "whole", recipe="test"
-    )
-    old = tmp_path / "old"
-    with pytest.raises(KeyboardInterrupt):
-        extract_variants(
-            PEOPLE, read_image, CountingEmbedder(10), draw_variants, old, recipe="test"
-        )
-    facts = json.loads((old / "store.json").read_text()) | {"format_version": 1}
-    done = json.loads((old / "progress.json").read_text())["done"]
-    assert done == 8
-    del facts["content_sha256"]
-    (old / "store.json").write_text(json.dumps(facts))
-    (old / "progress.json").write_text(json.dumps({"done": done}))
-    extract_variants(PEOPLE, read_image, CountingEmbedder(), draw_variants, old, recipe="test")
-    assert np.array_equal(VariantStore.open(old).embeddings, whole.embeddings)
-    blocks = json.loads((old / "progress.json").read_text())["blocks"]
-    assert [(block["start"], block["end"]) for block in blocks] == [(8, len(whole.sources))]

@@ -1,40 +1,66 @@
-"""Fuses an archive that is larger than memory, template by template, and goes on where it stopped."""
+"""Fuses an archive that is larger than memory, by tasks that any engine runs, and goes on where it stopped."""
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from probefusion.archives.archive import Archive, ArchiveRows
-from probefusion.archives.resume import Checkpoint, VectorFile
-from probefusion.archives.screened_templates import (
-    NOT_LOOKED_AT,
-    ONE_PERSON,
-    SEVERAL_PEOPLE,
-    ScreenedTemplates,
+from probefusion.archives.archive import Archive, FailedFile
+from probefusion.archives.engines.engine import Engine
+from probefusion.archives.engines.local import LocalEngine
+from probefusion.archives.finishing import finish
+from probefusion.archives.manifest import (
+    Manifest,
+    MapTask,
+    PlannedFile,
+    begin,
+    chunk_borders,
+    tasks_of,
 )
-from probefusion.archives.state_store import StateStore
-from probefusion.archives.template_table import TemplateTable, scan_templates
-from probefusion.errors import ConfigError, UnsupportedOperationError
+from probefusion.archives.mapping import MapWork
+from probefusion.archives.planning import settings_for
+from probefusion.archives.reducing import ReduceTask, ReduceWork, Source
+from probefusion.archives.states import (
+    FusedFile,
+    StoredStates,
+    bucket_place,
+    check_free,
+    commit,
+    open_states,
+)
+from probefusion.archives.storage import (
+    Place,
+    exists,
+    is_url,
+    join,
+    list_files,
+    remove_folder,
+    shown_place,
+)
+from probefusion.errors import (
+    ConfigError,
+    EmptySetError,
+    FileFormatError,
+    OutputExistsError,
+    UnsupportedOperationError,
+)
 from probefusion.files import check_name, check_not_input, check_output_file
+from probefusion.files.hashed_json import json_hash
+from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
-from probefusion.fusion.contributions import Sums
-from probefusion.types import UNIT_TOLERANCE, EmbeddingSet
-from probefusion.types.template_files import (
-    TemplateColumns,
-    check_template_path,
-    write_template_file,
-)
+from probefusion.types.template_files import check_template_path
 
 __all__ = ["ArchiveReport", "fuse_archive"]
 
-_ROWS_AT_ONCE = 2048
-_SECONDS_BETWEEN_CHECKPOINTS = 30.0
+_FEW_IMAGES = 100_000
+"""So many are fused in this process unless an engine is given: starting others would take longer."""
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,61 +68,65 @@ class ArchiveReport:
     """What was fused.
 
     Args:
-        num_images: Rows of the archive.
+        num_images: Images that are in the templates.
         num_templates: Templates written.
-        num_passes: How often the archive was read: once, unless more templates were unfinished at the
-            same time than memory was given for.
-        resumed_at: Rows that an earlier, interrupted run had done.
+        resumed_at: Rows that an earlier, interrupted run had read.
         fuser: Fingerprint of the fuser.
+        engine: Name of the engine.
         num_screened: Templates of which it can be told whether their images are of one person.
-        num_not_screened: Templates that were not looked at: it was not wanted, their
-            images did not fit the memory, or an interruption came between.
+        num_not_screened: Templates that were not looked at, as it was not wanted.
         several_people: Ids of templates that fall apart, as if of several people, each with the share of the weight
             of the lighter part.
+        failed_files: Files that could not be read: name and reason of each.
     """
 
     num_images: int
     num_templates: int
-    num_passes: int
     resumed_at: int
     fuser: str
+    engine: str = "local"
     num_screened: int = 0
     num_not_screened: int = 0
     several_people: tuple[tuple[int | str, float], ...] = ()
+    failed_files: tuple[tuple[str, str], ...] = ()
 
 
 def fuse_archive(
     archive: Archive,
     fuser: Fuser,
-    output: str | Path,
+    output: Place,
     *,
     memory: int = 150_000_000,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     force: bool = False,
     screening: bool = True,
+    engine: Engine | None = None,
+    keep_states: Place | None = None,
+    add_to: Place | None = None,
 ) -> ArchiveReport:
     """Fuses every template of an archive and writes them to a file.
 
-    The column of the templates is read first, then all rows once, in the order of the file. A
-    template is finished and its state let go when its last row has come, so an archive sorted by
-    template needs almost no memory, and one in any other order a state per template. Where those
-    would take more than `memory`, the templates are done in groups, one pass over the file for each.
+    Ranges of rows are mapped to partial results, the partial results of a person added up, and the templates
+    written: as a `TemplateSet`, which `TemplateSet.load` reads, with ids of the type that they have in the archive,
+    in the order of their first rows. Engine, number of workers and interruptions change no bit of it. Files are taken
+    in the order of their names, and sums are added in that order.
 
-    What is written is a `TemplateSet`: load it with `TemplateSet.load`. Ids keep the type that they
-    have in the archive.
-
-    Every half minute the unfinished states go to the folder `OUTPUT.work`; a killed run, given again,
-    goes on from there. The folder is removed at the end.
+    What was done goes to the folder `OUTPUT.work`; a killed run, given again, goes on from there. The folder is removed
+    at the end, unless files could not be read: the rest is fused, and a run given again tries them again.
 
     Args:
         archive: What to fuse.
         fuser: An exact fuser; its answer does not depend on the order of the rows.
-        output: `.parquet` or `.npz`; templates in the order of their first row.
-        memory: Bytes for unfinished states, and as many for images that are kept for screening.
+        output: `.parquet` or `.npz`, a path or a url; templates in the order of their first row.
+        memory: Bytes that a worker takes for states, and for images that are looked at when screening.
         progress: Called with (images done, images in all).
-        force: Whether an existing output may be replaced.
-        screening: Whether to look if the images of each template are of one person; up to 16 of each are looked at,
-            which takes a few milliseconds a template.
+        force: Whether an existing output, or existing states, may be replaced.
+        screening: Whether to look if the images of each template are of one person; up to 16 of each are looked at.
+        engine: Runs the tasks; None for processes of this machine, one per core, or for none where there is little to
+            do.
+        keep_states: Folder for the states, to which more files can be added later.
+        add_to: Folder of states to which the archive's files are added; they must be new. The output then holds the
+            templates of all files, bit for bit as if the new ones had come behind the old ones in one run.
 
     Returns:
         What was done.
@@ -105,169 +135,233 @@ def fuse_archive(
         UnsupportedOperationError: If the fuser is not exact.
         OutputExistsError: If the output exists and `force` is False.
         EmptySetError: If the archive holds no rows.
+        FileFormatError: If none of its files can be read.
         MismatchError: If `OUTPUT.work` belongs to another archive or fuser, or the archive's embedder
-            is not the fuser's, or not known where the fuser was made for one.
+            is not the fuser's, or not known where the fuser was made for one, or stored states are of others, or hold
+            one of the files already.
         MissingNormsError: If the fuser weighs by length and the first rows are all of length 1.
-        InvalidInputError: If a row is not valid; the message names it.
+        InvalidInputError: If a row is not valid; the message names its file and it.
+        StorageError: If a store cannot be reached.
+        WorkerError: If workers died again and again.
     """
     if not fuser.is_exact:
         raise UnsupportedOperationError(
             f"fuser {fuser.name!r}: its templates depend on how images are split into batches, which in "
             f"an archive is an accident. Use an exact fuser."
         )
-    output = check_template_path(check_output_file(output, force=force))
-    check_not_input(output, archive.files)
-    check_name(output.with_name(output.name + ".work"))
-    table = scan_templates(archive)
-    norms_known = _has_lengths(archive)
-    one = _one_state(archive, fuser, norms_known)
-    size = sum(array.nbytes for array in one)
-    if memory < size:
-        raise ConfigError(f"memory: expected at least {size} bytes, one state, got {memory}.")
-    capacity = min(memory // size, table.num_templates)
-    groups = table.groups(capacity)
-    store = StateStore(min(capacity, table.most_open), table.num_templates, one)
-    work = output.with_name(output.name + ".work")
-    job = {
-        "archive": archive.identity,
-        "fuser": fuser.fingerprint,
-        "num_templates": table.num_templates,
-        "groups": [len(group) for group in groups[:1]] + [len(groups)],
-    }
-    screened = ScreenedTemplates(table.num_images, fuser, memory if screening else 0)
-    checkpoint = Checkpoint.open(
-        work, job, store=store, num_images=table.num_images, screened=screened
+    if keep_states is not None and add_to is not None:
+        raise ConfigError(
+            "keep_states and add_to: expected one of them; states that are added to are kept anyway."
+        )
+    place = _checked_output(archive, output, force=force)
+    if keep_states is not None:
+        check_free(keep_states, force=force)
+    if archive.num_images == 0:
+        raise EmptySetError(f"archive {archive.name} holds no rows: expected at least one image.")
+    stored = None if add_to is None else open_states(add_to)
+    settings = settings_for(archive, fuser, memory=memory, screening=screening)
+    if stored is not None and add_to is not None:
+        stored.check_adds(archive, settings, add_to)
+        settings = replace(
+            settings,
+            num_buckets=stored.settings.num_buckets,
+            norms_known=stored.settings.norms_known,
+        )
+    if memory < settings.state_width * 8:
+        raise ConfigError(
+            f"memory: expected at least {settings.state_width * 8} bytes, one state, got {memory}."
+        )
+    work = place + ".work"
+    planned = tuple(
+        PlannedFile(
+            name=file.name,
+            size=file.size,
+            tag=file.tag,
+            num_rows=file.num_rows,
+            borders=chunk_borders(file, settings.chunk_rows),
+        )
+        for file in archive.files
     )
-    resumed_at = checkpoint.group * archive.num_images + checkpoint.row
-    vectors = checkpoint.vectors(table.num_templates, one.sums.shape[2])
-    run = _Run(fuser, archive, table, checkpoint, store, vectors, norms_known, screened)
-    try:
-        for group in range(checkpoint.group, len(groups)):
-            run.fuse_group(group, groups, progress)
-    finally:
-        vectors.close()
-    del run, store
-    columns = TemplateColumns(
-        ids=np.array(table.ids),
-        num_images=table.num_images,
-        vectors=vectors.read(),
-        fuser=fuser.fingerprint,
-        embedder=archive.embedder,
+    states_folder = keep_states if add_to is None else add_to
+    manifest = Manifest(
+        format_version=1,
+        settings=settings,
+        files=planned,
+        added_to=None if stored is None else stored.identity,
+        keeps_states=states_folder is not None,
     )
-    write_template_file(output, columns, force=force)
-    shutil.rmtree(work)
-    return ArchiveReport(
-        num_images=archive.num_images,
-        num_templates=table.num_templates,
-        num_passes=len(groups),
-        resumed_at=resumed_at,
-        fuser=fuser.fingerprint,
-        num_screened=int(np.isin(screened.verdicts, (ONE_PERSON, SEVERAL_PEOPLE)).sum()),
-        num_not_screened=int((screened.verdicts == NOT_LOOKED_AT).sum()),
-        several_people=tuple(
-            (table.ids[row], round(float(screened.lighter[row]), 4))
-            for row in np.flatnonzero(screened.verdicts == SEVERAL_PEOPLE).tolist()
-        ),
-    )
+    manifest = begin(work, manifest, frozenset(file.name for file in archive.failed_files))
+    run = _Run(archive, fuser, manifest, work, stored, add_to, progress)
+    if engine is None:
+        small = archive.num_images <= _FEW_IMAGES
+        with LocalEngine(1 if small else None) as own:
+            return run.fuse(own, place, memory, states_folder, force=force)
+    return run.fuse(engine, place, memory, states_folder, force=force)
+
+
+def _checked_output(archive: Archive, output: Place, *, force: bool) -> str:
+    """The output as a text, if it may be written."""
+    if is_url(output):
+        place = os.fspath(output)
+        check_template_path(place.rpartition("/")[2])
+        if not force and exists(place):
+            raise OutputExistsError(
+                f"output {shown_place(place)!r} exists. Replace it with --force."
+            )
+        return place
+    path = check_template_path(check_output_file(Path(output), force=force))
+    check_not_input(path, [Path(file.place) for file in archive.files if not is_url(file.place)])
+    check_name(path.with_name(path.name + ".work"))
+    return str(path)
 
 
 class _Run:
-    """The states of the templates that are not finished, and what happens to them."""
+    """One run over the files of an archive."""
 
     def __init__(
         self,
-        fuser: Fuser,
         archive: Archive,
-        table: TemplateTable,
-        checkpoint: Checkpoint,
-        store: StateStore,
-        vectors: VectorFile,
-        norms_known: bool,
-        screened: ScreenedTemplates,
+        fuser: Fuser,
+        manifest: Manifest,
+        work: str,
+        stored: StoredStates | None,
+        add_to: Place | None,
+        progress: Progress | None,
     ) -> None:
-        self.screened = screened
-        self.fuser = fuser
-        self.archive = archive
-        self.table = table
-        self.checkpoint = checkpoint
-        self.store = store
-        self.vectors = vectors
-        self.norms_known = norms_known
-        self.remaining = checkpoint.remaining
+        self.archive, self.fuser, self.manifest, self.work = archive, fuser, manifest, work
+        self.stored, self.add_to = stored, add_to
+        self.progress = progress
+        self.failed = list(archive.failed_files)
+        self.resumed_at = 0
+        self._mapped = self._reduced = 0
 
-    def fuse_group(
-        self,
-        group: int,
-        groups: list[range],
-        progress: Callable[[int, int], None] | None,
-    ) -> None:
-        """Reads the archive once and fuses the templates of one group."""
-        start = self.checkpoint.row if group == self.checkpoint.group else 0
-        total = self.archive.num_images * len(groups)
-        saved = time.monotonic()
-        with_style = self.fuser.style_channels > 0
-        for rows in self.archive.rows(start, _ROWS_AT_ONCE, with_style=with_style):
-            self._add(rows, groups[group])
-            done = rows.start + len(rows.ids)
-            if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
-                self.vectors.flush()
-                self.checkpoint.save(
-                    group, done, self.remaining, self.store, self.vectors, self.screened
-                )
-                saved = time.monotonic()
-            if progress is not None:
-                progress(group * self.archive.num_images + done, total)
-
-    def _add(self, rows: ArchiveRows, group: range) -> None:
-        places = self.table.places(rows.ids)
-        embeddings, style = rows.embeddings, rows.style
-        chosen = np.flatnonzero((places >= group.start) & (places < group.stop))
-        if group.start > 0:  # every row was checked when the first group was done
-            if not len(chosen):
-                return
-            places, embeddings = places[chosen], embeddings[chosen]
-            style = None if style is None else style[chosen]
-            chosen = np.arange(len(chosen))
-        images = EmbeddingSet(
-            embeddings=embeddings,
-            style=style,
-            embedder=self.archive.embedder,
-            norms_known=self.norms_known,
-            origin=f"{self.archive.name}, counted from row {rows.start}",
+    def fuse(
+        self, engine: Engine, output: str, memory: int, folder: Place | None, *, force: bool
+    ) -> ArchiveReport:
+        """Maps, reduces, finishes."""
+        settings = self.manifest.settings
+        places = [file.place for file in self.archive.files]
+        tasks = list(tasks_of(self.manifest, places, join(self.work, "partials")))
+        sources = self._map(engine, tasks)
+        buckets, generation = self._reduce(engine, sources, memory, folder)
+        finished = finish(buckets, settings, output, force=force)
+        if folder is not None:
+            commit(folder, self._states(generation))
+        if not self.failed:
+            remove_folder(self.work)
+        return ArchiveReport(
+            **asdict(finished),
+            resumed_at=self.resumed_at,
+            fuser=self.fuser.fingerprint,
+            engine=engine.name,
+            failed_files=tuple((file.name, file.reason) for file in self.failed),
         )
-        if not len(chosen):
-            return
-        order = chosen[np.argsort(places[chosen], kind="stable")]
-        owners, begins = np.unique(places[order], return_index=True)
-        ordered, borders = images[order], np.append(begins, len(order))
-        sums = self.fuser.encode_many(ordered, borders)
-        self.screened.add(ordered, owners, borders.tolist(), self.remaining)
-        self.remaining[owners] -= np.diff(borders)
-        ends = self.remaining[owners] == 0
-        if ends.any():
-            whole = self.store.take(owners[ends]).add(Sums(*(part[ends] for part in sums)), 0)
-            self.vectors.write(owners[ends], self.fuser.finish_many(whole))
-        self.store.add(owners[~ends], Sums(*(part[~ends] for part in sums)))
+
+    def _offsets(self) -> list[int]:
+        """Number of the first row of each file among all rows."""
+        before = 0 if self.stored is None else self.stored.num_rows
+        return list(accumulate((file.num_rows for file in self.manifest.files), initial=before))
+
+    def _map(self, engine: Engine, tasks: Sequence[MapTask]) -> tuple[Source, ...]:
+        """Runs the tasks that were not done before; gives what came of the files that can be read."""
+        done = _names_in(join(self.work, "partials"))
+        left = [task for task in tasks if task.output.rpartition("/")[2] not in done]
+        self.resumed_at = self._mapped = sum(map(_num_rows, tasks)) - sum(map(_num_rows, left))
+        self._tell()
+        work = MapWork(
+            reader=self.archive.reader, fuser=self.fuser, settings=self.manifest.settings
+        )
+        failures: dict[int, str] = {}
+        for number, mapped in engine.run(work, left):
+            if mapped.failure is not None:
+                failures.setdefault(left[number].file, mapped.failure)
+            self._mapped += _num_rows(left[number])
+            self._tell()
+        files = self.manifest.files
+        self.failed += [
+            FailedFile(name=files[number].name, reason=failures[number])
+            for number in sorted(failures)
+        ]
+        if len(failures) == len(files):
+            first = failures[min(failures)]
+            raise FileFormatError(
+                f"{in_one_line(self.archive.name)}: none of its files can be read; the first, "
+                f"{in_one_line(files[0].name)}: {first}"
+            )
+        offsets = self._offsets()
+        return tuple(
+            Source(place=task.output, offset=offsets[task.file])
+            for task in tasks
+            if task.file not in failures
+        )
+
+    def _reduce(
+        self, engine: Engine, sources: tuple[Source, ...], memory: int, folder: Place | None
+    ) -> tuple[list[str], str]:
+        """Adds up all buckets that were not added up before; gives their places and the name of their folder."""
+        settings = self.manifest.settings
+        key: dict[str, Any] = {
+            "settings": asdict(settings),
+            "sources": [(source.place.rpartition("/")[2], source.offset) for source in sources],
+            "added_to": self.manifest.added_to,
+            "keeps_states": folder is not None,
+        }
+        generation = hashlib.sha256(json_hash(key).encode()).hexdigest()[:20]
+        home = join(self.work if folder is None else folder, generation)
+        before: list[str] = []
+        if self.stored is not None and self.add_to is not None:
+            before = self.stored.buckets(self.add_to)
+        tasks = [
+            ReduceTask(
+                bucket=bucket,
+                stored=before[bucket] if before else None,
+                output=bucket_place(home, bucket),
+            )
+            for bucket in range(settings.num_buckets)
+        ]
+        done = _names_in(home)
+        left = [task for task in tasks if task.output.rpartition("/")[2] not in done]
+        work = ReduceWork(
+            fuser=self.fuser,
+            settings=settings,
+            sources=sources,
+            memory=memory,
+            keeps_states=folder is not None,
+        )
+        total = self.archive.num_images
+        for count, _ in enumerate(engine.run(work, left), start=1 + len(tasks) - len(left)):
+            self._reduced = total * count // len(tasks)
+            self._tell()
+        self._reduced = self._mapped = total
+        self._tell()
+        return [task.output for task in tasks], generation
+
+    def _tell(self) -> None:
+        """An image counts half when it was read, and half when its bucket is added up."""
+        if self.progress is not None:
+            self.progress((self._mapped + self._reduced) // 2, self.archive.num_images)
+
+    def _states(self, generation: str) -> StoredStates:
+        gone = {file.name for file in self.failed}
+        old = () if self.stored is None else self.stored.files
+        offsets = self._offsets()
+        new = tuple(
+            FusedFile(file=file, offset=offset)
+            for file, offset in zip(self.manifest.files, offsets, strict=False)
+            if file.name not in gone
+        )
+        return StoredStates(
+            format_version=1,
+            settings=self.manifest.settings,
+            generation=generation,
+            num_rows=offsets[-1],
+            files=(*old, *new),
+        )
 
 
-def _has_lengths(archive: Archive) -> bool:
-    """Whether the lengths of an archive's embeddings are the network's own, by its first rows together.
-
-    One row, or a small part, may be of length 1 by chance.
-    """
-    rows = next(iter(archive.rows(0, _ROWS_AT_ONCE, with_style=False)))
-    lengths = np.linalg.norm(rows.embeddings.astype(np.float64), axis=-1)
-    return not bool((np.abs(lengths - 1) <= UNIT_TOLERANCE).all())
+def _names_in(folder: str) -> set[str]:
+    return {file.name for file in list_files(folder, suffixes=(".arrow",), missing_ok=True)}
 
 
-def _one_state(archive: Archive, fuser: Fuser, norms_known: bool) -> Sums:
-    """The state of the first row, for its sizes."""
-    rows = next(iter(archive.rows(0, 1, with_style=fuser.style_channels > 0)))
-    images = EmbeddingSet(
-        embeddings=rows.embeddings,
-        style=rows.style,
-        embedder=archive.embedder,
-        norms_known=norms_known,
-        origin=archive.name,
-    )
-    return fuser.encode_many(images, (0, 1))
+def _num_rows(task: MapTask) -> int:
+    return task.borders[-1] - task.borders[0]

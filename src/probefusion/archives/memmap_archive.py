@@ -1,88 +1,163 @@
-"""An archive as a folder of memory-mapped arrays."""
+"""An archive as a folder of arrays, mapped into memory or read in ranges from a url."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.archives.archive import Archive, ArchiveRows, identity_of
-from probefusion.errors import DtypeError, FileFormatError
-from probefusion.files import check_existing
-from probefusion.files.npy import map_npy
-from probefusion.files.reading import read_bytes, reading
+from probefusion.archives.archive import Archive, ArchiveFile, ArchiveRows
+from probefusion.archives.storage import (
+    Place,
+    exists,
+    is_url,
+    join,
+    open_file,
+    read_bytes,
+    stored_file,
+)
+from probefusion.errors import DtypeError, FileFormatError, MissingFileError
+from probefusion.files.npy import NpyHeader, map_npy, read_npy_header
+from probefusion.files.reading import in_one_line, reading
 
-__all__ = ["MemmapArchive"]
+__all__ = ["NpyReader", "open_npy_archive"]
 
-_IDS_AT_ONCE = 1 << 16
 _LONGEST_NAME = 1 << 12
 """Bytes of a fingerprint."""
+_FILES = {"embedding": "embeddings.npy", "style": "style.npy"}
 
 
-class MemmapArchive(Archive):
-    """See `probefusion.archives.archive` for the files.
+@dataclass(frozen=True, kw_only=True)
+class NpyReader:
+    """Reads ranges of rows of a folder of arrays.
+
+    Args:
+        by: Column that says which images belong together; its file is `<by>s.npy`.
+        has_style: Whether there is a `style.npy`.
+    """
+
+    by: str
+    has_style: bool
+
+    def parts(
+        self, place: str, start: int, stop: int, count: int, columns: frozenset[str]
+    ) -> Iterator[tuple[int, dict[str, npt.NDArray[Any]]]]:
+        """See `probefusion.archives.archive.RowReader`."""
+        names = {"ids": f"{self.by}s.npy"}
+        for column in columns & _FILES.keys():
+            if column != "style" or self.has_style:
+                names[column] = _FILES[column]
+        for begin in range(start, stop, count):
+            # The files are opened anew for each part: what was read does not stay in memory.
+            end = min(begin + count, stop)
+            yield (
+                begin,
+                {
+                    column: _read_rows(join(place, name), begin, end)
+                    for column, name in names.items()
+                },
+            )
+
+    def decoded(self, start: int, part: Any, name: str) -> ArchiveRows:
+        """See `probefusion.archives.archive.RowReader`."""
+        del name
+        return ArchiveRows(
+            start=start,
+            ids=part["ids"],
+            embeddings=part.get("embedding", np.zeros((len(part["ids"]), 0), np.float32)),
+            style=part.get("style"),
+        )
+
+
+def open_npy_archive(folder: Place, *, by: str, name: str) -> Archive:
+    """Opens such a folder.
 
     Args:
         folder: The folder.
-        by: Column that says which images belong together; its file is `<by>s.npy`.
+        by: Column that says which images belong together.
+        name: For messages.
 
     Raises:
         MissingFileError: If a file is missing.
         FileFormatError: If an array has the wrong shape.
         DtypeError: If the ids are neither integers nor texts.
     """
-
-    def __init__(self, folder: Path, *, by: str) -> None:
-        self.name = folder.name
-        self._by = by
-        self._paths = {
-            "embeddings": folder / "embeddings.npy",
-            "ids": check_existing(folder / f"{by}s.npy", name=f"column {by!r}"),
-        }
-        if (folder / "style.npy").exists():
-            self._paths["style"] = folder / "style.npy"
-        shape = self._open("embeddings").shape
-        self.num_images = len(self._open("embeddings"))
-        for column, axes in (("embeddings", 2), ("ids", 1), ("style", 3)):
-            if column not in self._paths:
-                continue
-            array = self._open(column)
-            if array.ndim != axes or len(array) != shape[0]:
-                raise FileFormatError(
-                    f"{self._paths[column].name} of {self.name}: expected {axes} axes and one row per "
-                    f"image ({shape[0]}), got shape {array.shape}."
-                )
-        ids = self._open("ids")
-        if ids.dtype.kind not in "iuU":
-            raise DtypeError(f"{by} of {self.name}: expected integers or texts, got {ids.dtype}.")
-        card = folder / "embedder.txt"
-        self.embedder = None
-        if card.exists():
-            with reading(card, "a text in UTF-8"):
-                self.embedder = read_bytes(card, at_most=_LONGEST_NAME).decode().strip()
-        self.files = tuple(self._paths.values())
-        self.identity = identity_of(list(self.files))
-
-    def ids(self) -> Iterator[npt.NDArray[Any]]:
-        """The template of every row, in parts."""
-        for start in range(0, self.num_images, _IDS_AT_ONCE):
-            yield np.array(self._open("ids")[start : start + _IDS_AT_ONCE])
-
-    def rows(self, start: int, count: int, *, with_style: bool) -> Iterator[ArchiveRows]:
-        """All rows from `start` on, at most `count` at a time."""
-        for begin in range(start, self.num_images, count):
-            # The files are mapped anew for each part: what was read does not stay in memory.
-            part = slice(begin, begin + count)
-            style = self._open("style")[part] if with_style and "style" in self._paths else None
-            yield ArchiveRows(
-                start=begin,
-                ids=np.array(self._open("ids")[part]),
-                embeddings=np.array(self._open("embeddings")[part]),
-                style=None if style is None else np.array(style),
+    places = {"embeddings": join(folder, "embeddings.npy"), "ids": join(folder, f"{by}s.npy")}
+    if not exists(places["ids"]):
+        raise MissingFileError(
+            f"column {by!r} {in_one_line(places['ids'])} does not exist. Name the column of the templates with "
+            f"by= (--by)."
+        )
+    if exists(join(folder, "style.npy")):
+        places["style"] = join(folder, "style.npy")
+    headers = {column: _header(place) for column, place in places.items()}
+    count = headers["embeddings"].shape[0] if headers["embeddings"].shape else 0
+    for column, axes in (("embeddings", 2), ("ids", 1), ("style", 3)):
+        if column not in headers:
+            continue
+        shape = headers[column].shape
+        if len(shape) != axes or shape[0] != count:
+            raise FileFormatError(
+                f"{places[column].rpartition('/')[2]} of {name}: expected {axes} axes and one row per "
+                f"image ({count}), got shape {shape}."
             )
+    dtype = headers["ids"].dtype
+    if dtype.kind not in "iuU":
+        raise DtypeError(f"{by} of {name}: expected integers or texts, got {dtype}.")
+    stored = [stored_file(place) for place in places.values()]
+    file = ArchiveFile(
+        name=name,
+        place=str(folder),
+        size=sum(found.size for found in stored),
+        tag=";".join(f"{found.name}:{found.size}:{found.tag}" for found in stored),
+        num_rows=count,
+        group_rows=(),
+    )
+    kind = "texts" if dtype.kind == "U" else "integers"
+    return Archive(
+        name=name,
+        place=str(folder),
+        embedder=_card(join(folder, "embedder.txt")),
+        files=(file,) if count else (),
+        reader=NpyReader(by=by, has_style="style" in places),
+        id_kind="large integers" if dtype == np.uint64 else kind,
+    )
 
-    def _open(self, column: str) -> npt.NDArray[Any]:
-        return map_npy(self._paths[column])
+
+def _card(place: str) -> str | None:
+    """The embedder's fingerprint, where the folder says it."""
+    if not exists(place):
+        return None
+    with reading(place, "a text in UTF-8"):
+        if stored_file(place).size > _LONGEST_NAME:
+            raise FileFormatError(
+                f"{in_one_line(place)}: expected at most {_LONGEST_NAME:,} bytes. Check that it is the right file."
+            )
+        return read_bytes(place).decode().strip()
+
+
+def _header(place: str) -> NpyHeader:
+    with open_file(place) as stream:
+        return read_npy_header(stream, place, size=stored_file(place).size)
+
+
+def _read_rows(place: str, start: int, stop: int) -> npt.NDArray[Any]:
+    """Some rows of an array, as an array of their own."""
+    if not is_url(place):
+        return np.array(map_npy(place)[start:stop])
+    with open_file(place) as stream:
+        header = read_npy_header(stream, place, size=stored_file(place).size)
+        if header.is_fortran and len(header.shape) > 1:
+            raise FileFormatError(
+                f"{in_one_line(place)}: its rows do not follow each other (Fortran order), and behind a url they "
+                f"must. Save numpy.ascontiguousarray(array)."
+            )
+        row = math.prod(header.shape[1:]) * header.dtype.itemsize
+        stream.seek(stream.tell() + start * row)
+        data = stream.read((stop - start) * row)
+        with reading(place, "an .npy file of one plain array"):
+            return np.frombuffer(data, header.dtype).reshape(stop - start, *header.shape[1:])

@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 from probefusion.archives.archive import Archive
-from probefusion.archives.memmap_archive import MemmapArchive
-from probefusion.archives.parquet_archive import ParquetArchive
-from probefusion.errors import EmbedderMismatchError, FileFormatError
+from probefusion.archives.memmap_archive import open_npy_archive
+from probefusion.archives.parquet_archive import open_parquet_archive
+from probefusion.archives.storage import (
+    Place,
+    exists,
+    is_folder,
+    is_url,
+    join,
+    list_files,
+    shown_place,
+)
+from probefusion.errors import EmbedderMismatchError, FileFormatError, MissingFileError
 from probefusion.files import check_existing
 
 __all__ = ["open_archive"]
 
 
-def open_archive(
-    path: str | Path, *, by: str = "template_id", embedder: str | None = None
-) -> Archive:
+def open_archive(path: Place, *, by: str = "template_id", embedder: str | None = None) -> Archive:
     """Opens an archive.
 
     Args:
-        path: A Parquet file, a folder of them, or a folder of memory-mapped arrays.
+        path: A Parquet file, a folder of them (with those in the folders below), or a folder of memory-mapped arrays;
+            a path, or a url that fsspec knows.
         by: Column that says which images belong together: "template_id", "subject_id", ...
         embedder: Fingerprint of what made the embeddings, where the archive does not say it.
 
     Raises:
         EmbedderMismatchError: If the archive says that it is of another embedder.
         MissingFileError: If there is nothing at `path`.
-        FileFormatError: If it is no archive, or lacks a column.
+        FileFormatError: If it is no archive, lacks a column, or none of its files can be read.
+        StorageError: If a store cannot be reached.
         MissingExtraError: If pyarrow is needed and not installed.
     """
-    path = check_existing(path, name="archive")
-    if path.is_dir() and (path / "embeddings.npy").exists():
-        return _stated(MemmapArchive(path, by=by), embedder)
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    if not files or files[0].suffix.lower() != ".parquet":
+    place = path if is_url(path) else check_existing(os.fspath(path), name="archive")
+    name = Path(os.fspath(place).rstrip("/")).name
+    if is_folder(place):
+        if exists(join(place, "embeddings.npy")):
+            return _stated(open_npy_archive(place, by=by, name=name), embedder)
+    elif is_url(place) and not exists(place):
+        raise MissingFileError(f"archive {shown_place(place)!r} does not exist. Name another.")
+    files = list_files(place, suffixes=(".parquet",))
+    if not files:
         raise FileFormatError(
-            f"archive {str(path)!r}: expected a .parquet file, or a folder with .parquet files or "
+            f"archive {shown_place(path)!r}: expected a .parquet file, or a folder with .parquet files or "
             f"with embeddings.npy. For the embeddings of one person use: probefusion fuse"
         )
-    return _stated(ParquetArchive(files, by=by, name=path.name), embedder)
+    opened = open_parquet_archive(files, by=by, name=name, place=os.fspath(place))
+    return _stated(opened, embedder)
 
 
 def _stated(archive: Archive, embedder: str | None) -> Archive:
@@ -50,5 +66,4 @@ def _stated(archive: Archive, embedder: str | None) -> Archive:
             f"archive {archive.name!r}: says that its embeddings are of {archive.embedder}, got {embedder}. "
             f"Leave --embedder (embedder=) out, or name the model that made them."
         )
-    archive.embedder = embedder
-    return archive
+    return replace(archive, embedder=embedder)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy.typing as npt
+import numpy as np
 
-from probefusion.archives.archive import Archive, ArchiveRows, identity_of
+from probefusion.archives.archive import UNREADABLE, Archive, ArchiveFile, ArchiveRows, FailedFile
+from probefusion.archives.storage import StoredFile, is_url, open_file, stored_file
 from probefusion.errors import DtypeError, FileFormatError, ShapeError
 from probefusion.extras import import_extra
 from probefusion.files.parquet import (
@@ -16,119 +20,211 @@ from probefusion.files.parquet import (
     list_matrix,
     metadata_text,
     open_parquet,
+    open_parquet_stream,
     reading_parquet,
 )
-from probefusion.files.reading import in_one_line
+from probefusion.files.reading import in_one_line, reason_of
 
-__all__ = ["ParquetArchive"]
+__all__ = ["ParquetReader", "open_parquet_archive", "open_stored_parquet"]
 
-_IDS_AT_ONCE = 1 << 16
+_OPTIONAL = ("style", "quality")
 
 
-class ParquetArchive(Archive):
-    """See `probefusion.archives.archive` for the columns.
+@contextmanager
+def open_stored_parquet(place: str) -> Iterator[Any]:
+    """The Parquet file at a path or url, a `pyarrow.parquet.ParquetFile`.
+
+    Raises:
+        MissingFileError, FileFormatError, StorageError: If it cannot be read.
+        MissingExtraError: If pyarrow is not installed.
+    """
+    if not is_url(place):
+        with open_parquet(Path(place)) as file:
+            yield file
+        return
+    size = stored_file(place).size
+    with open_file(place) as stream, open_parquet_stream(stream, place, size=size) as file:
+        yield file
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParquetReader:
+    """Reads ranges of rows of Parquet files.
+
+    Args:
+        by: Column that says which images belong together.
+        optional: Of "style" and "quality", those that the files have.
+    """
+
+    by: str
+    optional: frozenset[str]
+
+    def parts(
+        self, place: str, start: int, stop: int, count: int, columns: frozenset[str]
+    ) -> Iterator[tuple[int, Any]]:
+        """See `probefusion.archives.archive.RowReader`; row groups outside are not read."""
+        with open_stored_parquet(place) as file:
+            names = [self.by, *sorted((columns & self.optional) | (columns & {"embedding"}))]
+            if "source" in columns and "source" in file.schema_arrow.names:
+                names.append("source")
+            metadata = file.metadata
+            borders = [0]
+            for index in range(metadata.num_row_groups):
+                borders.append(borders[-1] + metadata.row_group(index).num_rows)
+            wanted = [
+                index
+                for index, (begin, end) in enumerate(pairwise(borders))
+                if begin < stop and end > start
+            ]
+            if not wanted:
+                return
+            done = borders[wanted[0]]
+            with reading_parquet(place):
+                batches = file.iter_batches(
+                    count, row_groups=wanted, columns=names, use_threads=False
+                )
+                for batch in batches:
+                    first, last = max(start - done, 0), min(stop - done, batch.num_rows)
+                    if first < last:
+                        part = batch.slice(first, last - first)
+                        part.validate(full=True)
+                        yield done + first, part
+                    done += batch.num_rows
+                    if done >= stop:
+                        return
+
+    def decoded(self, start: int, part: Any, name: str) -> ArchiveRows:
+        """See `probefusion.archives.archive.RowReader`."""
+        present = part.schema.names
+        embeddings: Any = np.zeros((part.num_rows, 0), np.float32)
+        if "embedding" in present:
+            embeddings = list_matrix(part.column("embedding"), "embedding", name)
+        style = quality = None
+        if "style" in present:
+            flat = list_matrix(part.column("style"), "style", name)
+            if flat.shape[1] % 2:
+                raise ShapeError(
+                    f"style of {name}: expected pairs of mean and deviation, got {flat.shape[1]} numbers."
+                )
+            style = flat.reshape(len(flat), -1, 2)
+        if "quality" in present:
+            column = part.column("quality")
+            if column.null_count:
+                raise FileFormatError(
+                    f"{in_one_line(name)}: column 'quality' has {column.null_count} missing values."
+                )
+            quality = np.asarray(column.to_numpy(zero_copy_only=False))
+        return ArchiveRows(
+            start=start,
+            ids=label_column(part.column(self.by), self.by, name),
+            embeddings=embeddings,
+            style=style,
+            quality=quality,
+            sources=label_column(part.column("source"), "source", name)
+            if "source" in present
+            else None,
+        )
+
+
+class _Footer(NamedTuple):
+    """What the end of a file says."""
+
+    group_rows: tuple[int, ...]
+    kinds: dict[str, str]
+    embedder: str | None
+
+
+def open_parquet_archive(files: Sequence[StoredFile], *, by: str, name: str, place: str) -> Archive:
+    """Opens Parquet files as one archive; those that cannot be read are left out and named.
 
     Args:
         files: The files, in their order.
         by: Column that says which images belong together.
         name: For messages.
+        place: Path or url of the archive.
 
     Raises:
-        FileFormatError: If a file is no Parquet file, is a template set, lacks a column, or the files name
+        FileFormatError: If no file can be read, or one is a template set, lacks a column, or the files name
             several embedders.
         DtypeError: If a column has another type than is needed, or not the same in all files.
         ShapeError: If the embeddings of the files differ in length.
         MissingExtraError: If pyarrow is not installed.
     """
-
-    def __init__(self, files: Sequence[Path], *, by: str, name: str) -> None:
-        self.name = name
-        self.files = tuple(files)
-        self._by = by
-        self.num_images = 0
-        embedders = set()
-        has_style = []
-        types: dict[str, dict[str, str]] = {}
-        for path in self.files:
-            with open_parquet(path) as file:
-                schema = file.schema_arrow
-                _refuse_templates(schema, path)
-                missing = [column for column in ("embedding", by) if column not in schema.names]
-                if missing:
-                    raise FileFormatError(
-                        f"{path.name}: expected the columns 'embedding' and {by!r}, got "
-                        f"{', '.join(schema.names)}. Name the column of the templates with by= (--by)."
-                    )
-                for column in ("embedding", by, *(["style"] if "style" in schema.names else [])):
-                    kind = _kind_of_column(schema.field(column).type, column, by, path.name)
-                    types.setdefault(column, {}).setdefault(kind, path.name)
-                has_style.append("style" in schema.names)
-                self.num_images += file.metadata.num_rows
-                embedders.add(metadata_text(schema, "embedder"))
-        if len(embedders) > 1 or len(set(has_style)) > 1:
-            raise FileFormatError(
-                f"{name}: expected files of one embedder, all with style or all without, got "
-                f"{sorted(map(str, embedders))}, with style in {sum(has_style)} of {len(files)}."
+    import_extra("pyarrow.parquet", extra="data", purpose="reading Parquet files")
+    found: list[ArchiveFile] = []
+    failed: list[FailedFile] = []
+    first_error: Exception | None = None
+    embedders: set[str | None] = set()
+    types: dict[str, dict[str, str]] = {}
+    counts = dict.fromkeys(_OPTIONAL, 0)
+    for file in files:
+        try:
+            with open_stored_parquet(file.place) as opened:
+                schema, metadata = opened.schema_arrow, opened.metadata
+        except UNREADABLE as error:
+            first_error = first_error or error
+            failed.append(FailedFile(name=file.name, reason=reason_of(error)))
+            continue
+        footer = _read_footer(schema, metadata, file.name, by)
+        for column, kind in footer.kinds.items():
+            types.setdefault(column, {}).setdefault(kind, file.name)
+            if column in counts:
+                counts[column] += 1
+        embedders.add(footer.embedder)
+        found.append(
+            ArchiveFile(
+                name=file.name,
+                place=file.place,
+                size=file.size,
+                tag=file.tag,
+                num_rows=sum(footer.group_rows),
+                group_rows=footer.group_rows,
             )
-        _check_same_types(types, name)
-        self.embedder = embedders.pop()
-        self._has_style = has_style[0]
-        self.identity = f"{by};{identity_of(list(self.files))}"
-
-    def ids(self) -> Iterator[npt.NDArray[Any]]:
-        """The template of every row, in parts."""
-        for _, batch in self._batches(0, _IDS_AT_ONCE, [self._by]):
-            yield label_column(batch.column(self._by), self._by, self.name)
-
-    def rows(self, start: int, count: int, *, with_style: bool) -> Iterator[ArchiveRows]:
-        """All rows from `start` on, at most `count` at a time."""
-        columns = ["embedding", self._by]
-        if with_style and self._has_style:
-            columns.append("style")
-        for begin, batch in self._batches(start, count, columns):
-            style = None
-            if "style" in columns:
-                flat = list_matrix(batch.column("style"), "style", self.name)
-                if flat.shape[1] % 2:
-                    raise ShapeError(
-                        f"style of {self.name}: expected pairs of mean and deviation, got "
-                        f"{flat.shape[1]} numbers."
-                    )
-                style = flat.reshape(len(flat), -1, 2)
-            yield ArchiveRows(
-                start=begin,
-                ids=label_column(batch.column(self._by), self._by, self.name),
-                embeddings=list_matrix(batch.column("embedding"), "embedding", self.name),
-                style=style,
-            )
-
-    def _batches(self, start: int, count: int, columns: list[str]) -> Iterator[tuple[int, Any]]:
-        """Row number and record batch, from row `start` on; row groups before it are not read."""
-        done = 0
-        for path in self.files:
-            with open_parquet(path) as file:
-                sizes = [
-                    file.metadata.row_group(index).num_rows
-                    for index in range(file.metadata.num_row_groups)
-                ]
-                wanted: list[int] = []
-                for index, size in enumerate(sizes):
-                    if not wanted and done + size <= start:
-                        done += size
-                    else:
-                        wanted.append(index)
-                if not wanted:
-                    continue
-                with reading_parquet(path):
-                    for batch in file.iter_batches(count, row_groups=wanted, columns=columns):
-                        batch.validate(full=True)
-                        skipped = min(max(start - done, 0), batch.num_rows)
-                        if skipped < batch.num_rows:
-                            yield done + skipped, batch.slice(skipped)
-                        done += batch.num_rows
+        )
+    if first_error is not None and not found:
+        raise first_error
+    if len(embedders) > 1 or any(count not in (0, len(found)) for count in counts.values()):
+        told = ", ".join(
+            f"with {column} in {count} of {len(found)}" for column, count in counts.items()
+        )
+        raise FileFormatError(
+            f"{name}: expected files of one embedder, all with style and quality or all without, got "
+            f"{sorted(map(str, embedders))}, {told}."
+        )
+    _check_same_types(types, name)
+    return Archive(
+        name=name,
+        place=place,
+        embedder=embedders.pop(),
+        files=tuple(file for file in found if file.num_rows),
+        failed_files=tuple(failed),
+        reader=ParquetReader(
+            by=by, optional=frozenset(column for column, count in counts.items() if count)
+        ),
+        id_kind=next(iter(types[by])),
+    )
 
 
-def _refuse_templates(schema: Any, path: Path) -> None:
+def _read_footer(schema: Any, metadata: Any, name: str, by: str) -> _Footer:
+    _refuse_templates(schema, name)
+    missing = [column for column in ("embedding", by) if column not in schema.names]
+    if missing:
+        raise FileFormatError(
+            f"{in_one_line(name)}: expected the columns 'embedding' and {by!r}, got "
+            f"{', '.join(schema.names)}. Name the column of the templates with by= (--by)."
+        )
+    present = ["embedding", by, *(column for column in _OPTIONAL if column in schema.names)]
+    return _Footer(
+        tuple(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)),
+        {
+            column: _kind_of_column(schema.field(column).type, column, by, name)
+            for column in present
+        },
+        metadata_text(schema, "embedder"),
+    )
+
+
+def _refuse_templates(schema: Any, name: str) -> None:
     """Refuses a template set: its rows are finished templates, not embeddings of images.
 
     Raises:
@@ -137,7 +233,7 @@ def _refuse_templates(schema: Any, path: Path) -> None:
     fuser = metadata_text(schema, "fuser")
     if fuser is not None and {"template_id", "num_images"} <= set(schema.names):
         raise FileFormatError(
-            f"{in_one_line(path)}: these are finished templates of {fuser}, to which no images can be added. Give the "
+            f"{in_one_line(name)}: these are finished templates of {fuser}, to which no images can be added. Give the "
             f"embeddings that they were made of."
         )
 
@@ -152,12 +248,20 @@ def _kind_of_column(kind: Any, column: str, by: str, file: str) -> str:
     if types.is_dictionary(kind):
         kind = kind.value_type
     if column == by:
+        if types.is_uint64(kind):
+            return "large integers"
         if types.is_integer(kind):
             return "integers"
         if types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind):
             return "texts"
         raise DtypeError(
-            f"{in_one_line(file)}: column {by!r}: expected integers or texts, got {kind}."
+            f"{in_one_line(file)}: column {column!r}: expected integers or texts, got {kind}."
+        )
+    if column == "quality":
+        if types.is_floating(kind):
+            return "numbers"
+        raise DtypeError(
+            f"{in_one_line(file)}: column {column!r}: expected floating-point numbers, got {kind}."
         )
     is_list = types.is_fixed_size_list(kind) or types.is_list(kind) or types.is_large_list(kind)
     inner = kind.value_type if is_list else None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.engine_options import add_engine_options, engine_of
 from probefusion.cli.options import add_device_option, add_output_options, positive
 from probefusion.cli.strangers import NO_SCREENING, add_screening_option, report_problems
+from probefusion.errors import in_one_line
 
 if TYPE_CHECKING:
     from probefusion.archives import ArchiveReport
@@ -25,7 +29,8 @@ def add_parser(commands: Any) -> None:
         "fuse-archive",
         help="fuse an archive of many people, larger than memory",
         description="Fuses every template of an archive (a Parquet file, a folder of them, or a folder "
-        "with embeddings.npy, style.npy and template_ids.npy) in bounded memory. Rows may stand in any "
+        "with embeddings.npy, style.npy and template_ids.npy; a path or a url as s3://) in bounded memory, on "
+        "all cores, a Ray cluster or a Dask cluster. Rows may stand in any "
         "order. An interrupted run goes on from OUTPUT.work when given again. Look at one of the "
         "templates with: probefusion compare OUTPUT#ID OTHER; read them in Python with TemplateSet.load.",
     )
@@ -48,22 +53,38 @@ def add_parser(commands: Any) -> None:
         type=positive,
         default=150,
         metavar="MB",
-        help="for templates that have begun and not ended (default 150)",
+        help="for the states of templates, in each worker (default 150)",
+    )
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument(
+        "--keep-states",
+        metavar="FOLDER",
+        help="keep the states, so that more files can be added later",
+    )
+    kept.add_argument(
+        "--add-to",
+        metavar="FOLDER",
+        help="add the archive's files, which must be new, to states that were kept",
     )
     add_screening_option(parser)
     add_device_option(parser)
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="older name of --workers, with --engine local"
+    )
+    add_engine_options(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fuses and writes; 3 if templates seem to be of several people."""
+    """Fuses and writes; 3 if templates seem to be of several people, or files could not be read."""
     from probefusion.cli.progress import progress_bar
-    from probefusion.files.reading import in_one_line
     from probefusion.pipeline.fuse_archive import fuse_archive
 
-    with progress_bar("fusing", unit="images") as progress:
+    with ExitStack() as stack:
+        chosen = options.engine != "local" or options.workers is not None
+        engine = stack.enter_context(engine_of(options)) if chosen else None
+        progress = stack.enter_context(progress_bar("fusing", unit="images"))
         report = fuse_archive(
             options.archive,
             options.output,
@@ -76,6 +97,9 @@ def run(options: argparse.Namespace) -> int:
             progress=progress,
             force=options.force,
             screening=options.screening,
+            engine=engine,
+            keep_states=options.keep_states,
+            add_to=options.add_to,
         )
     if options.json:
         print(json.dumps({"output": options.output, **asdict(report)}, indent=2))
@@ -85,6 +109,13 @@ def run(options: argparse.Namespace) -> int:
             f"templates by {report.fuser}"
         )
         _tell(report, is_wanted=options.screening)
+    problems = [*_failed(report), *_mixed(report)]
+    if problems:
+        report_problems(problems)
+    return 3 if problems else 0
+
+
+def _mixed(report: ArchiveReport) -> Iterator[str]:
     mixed = report.several_people
     if mixed:
         listed = ", ".join(
@@ -93,10 +124,21 @@ def run(options: argparse.Namespace) -> int:
         )
         more = f" and {len(mixed) - _LISTED} more (all in --json)" if len(mixed) > _LISTED else ""
         counted = "1 template falls" if len(mixed) == 1 else f"{len(mixed)} templates fall"
-        report_problems(
-            [f"{counted} apart, as if of several people; the lighter part of each: {listed}{more}"]
+        yield f"{counted} apart, as if of several people; the lighter part of each: {listed}{more}"
+
+
+def _failed(report: ArchiveReport) -> Iterator[str]:
+    failed = report.failed_files
+    if failed:
+        listed = "; ".join(
+            f"{in_one_line(name)} ({in_one_line(reason)})" for name, reason in failed[:_LISTED]
         )
-    return 3 if mixed else 0
+        more = f" and {len(failed) - _LISTED} more (all in --json)" if len(failed) > _LISTED else ""
+        counted = "1 file" if len(failed) == 1 else f"{len(failed)} files"
+        yield (
+            f"{counted} could not be read and left out: {listed}{more}. To try again, give the command again with "
+            f"--force; the rest is not done again"
+        )
 
 
 def _tell(report: ArchiveReport, *, is_wanted: bool) -> None:
@@ -105,5 +147,5 @@ def _tell(report: ArchiveReport, *, is_wanted: bool) -> None:
         return
     told = f"screened: {report.num_screened} of {report.num_templates} templates"
     if report.num_not_screened:
-        told += f"; {report.num_not_screened} were not looked at, for want of memory or after an interruption"
+        told += f"; {report.num_not_screened} were not looked at"
     print(told)

@@ -82,21 +82,28 @@ def build_parser() -> argparse.ArgumentParser:
         demo,
         doctor,
         embed,
-        enroll,
+        embed_archive,
         evaluate,
         fuse,
         fuse_archive,
-        gallery,
-        merge,
         models,
+        serve,
+        serve_keys,
+        train,
+        video,
+    )
+    from probefusion.cli.gallery import (
+        commands as gallery,
+    )
+    from probefusion.cli.gallery import (
+        enroll,
+        merge,
         remove,
         search,
         split,
-        train,
         undo,
         update,
         verify,
-        video,
     )
 
     parser = argparse.ArgumentParser(
@@ -110,6 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in (
         embed,
+        embed_archive,
         fuse,
         fuse_archive,
         compare,
@@ -117,6 +125,8 @@ def build_parser() -> argparse.ArgumentParser:
         enroll,
         update,
         search,
+        serve,
+        serve_keys,
         verify,
         merge,
         split,

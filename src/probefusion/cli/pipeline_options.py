@@ -54,6 +54,7 @@ def pipeline_of(options: argparse.Namespace, **changes: Any) -> Pipeline:
         "chunk_size": "chunk",
         "ignore_columns": "ignore_columns",
         "calibration": "calibration",
+        "keep_chips": "keep_chips",
     }
     given = vars(options)
     settings = {name: given[option] for name, option in names.items() if option in given}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,21 +102,30 @@ def run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _progress(stop: Interruption) -> Iterator[TrainingProgress]:
-    """Bars for each part; an interruption waits for the end of a step while training, else nowhere."""
+    """Bars for each part; an interruption waits for the end of a step while training, else nowhere.
+
+    Of several processes of `torchrun` the first alone shows them.
+    """
     from probefusion.cli.phases import progress_of_phases
     from probefusion.training.run import TrainingProgress
 
+    def be_patient(report: StepReport) -> None:
+        stop.is_patient = report.step < report.steps
+
+    if os.environ.get("RANK", "0") != "0":
+        yield TrainingProgress(on_step=be_patient)
+        return
     with progress_of_phases() as phase:
         training = phase("training", "steps")
 
         def on_step(report: StepReport) -> None:
-            stop.is_patient = report.step < report.steps
+            be_patient(report)
             training(report.step, report.steps)
 
         yield TrainingProgress(
-            on_decode=phase("reading images", "images"),
             on_extract=phase("embedding variants", "images"),
             on_step=on_step,
+            on_decode=phase("reading images", "images"),
             on_calibrate=phase("calibrating", "images"),
         )
 

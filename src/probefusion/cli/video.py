@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options, open_reader
-from probefusion.cli.gallery_options import add_collection_options, open_gallery
+from probefusion.cli.gallery.options import add_collection_options, open_gallery
+from probefusion.cli.gallery.rates import add_rate_options
 from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import (
     add_device_option,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from probefusion.video import Clip, Explanation, VideoEvent
 
 __all__ = ["add_parser", "run"]
+
+_DEFAULT_RATE = 1e-3
+"""False match rate that is decided at where nothing is named."""
 
 
 def add_parser(commands: Any) -> None:
@@ -77,16 +81,7 @@ def add_parser(commands: Any) -> None:
         help="whom to look for: a gallery (a .db file, or postgresql://... of a server), or images (a person each), "
         "folders of images or of people's folders, .npz templates, .npz or .parquet sets of templates",
     )
-    parser.add_argument(
-        "--fmr",
-        type=float,
-        default=1e-3,
-        metavar="RATE",
-        help="false match rate per comparison to decide matches at (default 0.001)",
-    )
-    parser.add_argument(
-        "--threshold", type=float, metavar="SIM", help="decide matches at this similarity instead"
-    )
+    add_rate_options(parser, searches=True)
     parser.add_argument(
         "--merge-tracks",
         type=float,
@@ -137,8 +132,10 @@ def _check(options: argparse.Namespace) -> None:
     if options.output is None and (options.annotate or options.merge_tracks is not None):
         flag = "--annotate" if options.annotate else "--merge-tracks"
         raise ConfigError(f"{flag}: needs a folder for the results. Give -o DIR, or leave it out.")
-    if not 0 < options.fmr < 1:
-        raise ConfigError(f"--fmr: expected a fraction between 0 and 1, got {options.fmr}.")
+    for rate in ("fmr", "fpir"):
+        value = getattr(options, rate)
+        if value is not None and not 0 < value < 1:
+            raise ConfigError(f"--{rate}: expected a fraction between 0 and 1, got {value}.")
     if options.gallery is None or gallery_address(options.gallery) is None:
         stray = [
             flag
@@ -146,6 +143,8 @@ def _check(options: argparse.Namespace) -> None:
                 ("--collection", options.collection != "people"),
                 ("--keys", options.keys is not None),
                 ("--key-file", options.key_file is not None),
+                ("--fpir", options.fpir is not None),
+                ("--calibration", options.calibration is not None),
             )
             if is_given
         ]
@@ -175,8 +174,7 @@ def _watch(
             reader,
             gallery=known,
             settings=video_settings(options),
-            false_match_rate=options.fmr,
-            threshold=options.threshold,
+            **_rates(options),
             progress=_counting(show, stop),
             should_stop=stop,
         ):
@@ -200,6 +198,15 @@ def _opened_gallery(
         return
     with open_gallery(argparse.Namespace(**{**vars(options), "gallery": address})) as gallery:
         yield gallery
+
+
+def _rates(options: argparse.Namespace) -> dict[str, Any]:
+    """What is decided at, as videos take it."""
+    return {
+        "false_match_rate": _DEFAULT_RATE if options.fmr is None else options.fmr,
+        "false_positive_rate": options.fpir,
+        "threshold": options.threshold,
+    }
 
 
 def _skipped(known: Stills | Gallery | None) -> Sequence[SkippedImage]:
@@ -233,7 +240,7 @@ def _process(
     for path in standing:
         check_not_input(path, [options.video, *(options.gallery or ())])
     pipeline = pipeline_of(options)
-    search = {"false_match_rate": options.fmr, "threshold": options.threshold}
+    search = _rates(options)
     with _opened_gallery(pipeline, options) as known:
         with progress_bar("reading", unit="frames") as show:
             clip = pipeline.read_video(

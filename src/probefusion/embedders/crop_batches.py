@@ -11,6 +11,7 @@ import numpy.typing as npt
 from probefusion.checks import MIN_NORM, row_norms
 from probefusion.embedders.embedder import Embedder
 from probefusion.embedders.quality import CropQuality
+from probefusion.faces.jpeg import encode_chip
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["EmbeddedCrops", "embed_crops"]
@@ -44,6 +45,7 @@ def embed_crops(
     *,
     quality: CropQuality | None = None,
     sources: Sequence[str] | None = None,
+    keep_chips: bool = False,
 ) -> EmbeddedCrops:
     """Embeds a batch of aligned crops, judges their quality where asked, and drops what is unusable.
 
@@ -55,6 +57,7 @@ def embed_crops(
         embedder: The embedder.
         quality: Judges each crop, for fusers that need it; None leaves the set without quality.
         sources: N names of the images, or None.
+        keep_chips: Whether the set carries small pictures of the crops (`EmbeddingSet.chips`).
 
     Returns:
         The usable crops as a set, and a reason for each of the others.
@@ -87,6 +90,7 @@ def embed_crops(
         style=_rows(style, usable),
         quality=_rows(judged, usable),
         sources=None if sources is None else np.asarray(sources)[usable],
+        chips=[encode_chip(crops[place]) for place in usable.tolist()] if keep_chips else None,
         embedder=embedder.fingerprint,
         norms_known=embedder.norms_known,
     )

@@ -65,6 +65,7 @@ def embed_images(
     quality: CropQuality | None = None,
     num_threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    keep_chips: bool = False,
 ) -> EmbeddingReport:
     """Embeds all images of one person.
 
@@ -82,6 +83,7 @@ def embed_images(
         quality: Judges each crop for the universal fuser; None leaves the set without quality.
         num_threads: Threads that decode images while others are embedded; None for one per core.
         progress: Called with the number of images done and in all.
+        keep_chips: Whether the set carries small pictures of the faces (`EmbeddingSet.chips`).
 
     Returns:
         The set, and which images were skipped for which reason.
@@ -99,7 +101,7 @@ def embed_images(
             f"square face crops), got {'neither' if detector is None else 'both'}."
         )
     sources, skipped = list_images(paths)
-    collected = _Collector(embedder, quality)
+    collected = _Collector(embedder, quality, keep_chips=keep_chips)
     size = embedder.spec.input_size
     images = read_images(
         sources,
@@ -148,7 +150,10 @@ def report_of(
 class _Collector:
     """Gathers crops into batches, embeds them, and keeps what is usable."""
 
-    def __init__(self, embedder: Embedder, quality: CropQuality | None) -> None:
+    def __init__(
+        self, embedder: Embedder, quality: CropQuality | None, *, keep_chips: bool
+    ) -> None:
+        self._keep_chips = keep_chips
         self._embedder = embedder
         self._quality = quality
         self._waiting: list[tuple[str, npt.NDArray[np.uint8], FaceFacts | None]] = []
@@ -175,7 +180,13 @@ class _Collector:
         """Embeds what is waiting."""
         sources = [source for source, _, _ in self._waiting]
         crops = [crop for _, crop, _ in self._waiting]
-        embedded = embed_crops(crops, self._embedder, quality=self._quality, sources=sources)
+        embedded = embed_crops(
+            crops,
+            self._embedder,
+            quality=self._quality,
+            sources=sources,
+            keep_chips=self._keep_chips,
+        )
         if embedded.images is not None:
             self.parts.append(embedded.images)
         for (source, _, face), reason in zip(self._waiting, embedded.reasons, strict=True):

@@ -20,7 +20,16 @@ from probefusion.errors import FileFormatError
 from probefusion.files.paths import check_file
 from probefusion.files.reading import check_declared_bytes, in_one_line, reading
 
-__all__ = ["NpzFile", "map_npy", "open_npz", "read_npy"]
+__all__ = [
+    "NpyHeader",
+    "NpyLayout",
+    "NpzFile",
+    "map_npy",
+    "npy_layout",
+    "open_npz",
+    "read_npy",
+    "read_npy_header",
+]
 
 _NPY = "an .npy file of one plain array"
 _NPZ = "an .npz archive of plain arrays"
@@ -31,14 +40,46 @@ _ENCRYPTED = 0x1
 _KNOWN_COMPRESSION = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-class _Header(NamedTuple):
+class NpyHeader(NamedTuple):
+    """What an `.npy` file says of its array."""
+
     shape: tuple[int, ...]
     is_fortran: bool
     dtype: np.dtype[Any]
 
     @property
     def num_bytes(self) -> int:
+        """Bytes of the array."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+
+class NpyLayout(NamedTuple):
+    """Where the numbers of an `.npy` file lie.
+
+    Attributes:
+        shape: Of the array, in C order.
+        dtype: Of the array.
+        offset: Bytes before the first number.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+
+
+def npy_layout(path: str | Path) -> NpyLayout:
+    """What the header of an `.npy` file says, checked against the length of the file; no number is read.
+
+    Raises:
+        MissingFileError: As for `read_npy`.
+        FileFormatError: As for `read_npy`, or if its rows lie in Fortran order.
+    """
+    header, offset = _checked_header(path)
+    if header.is_fortran:
+        raise FileFormatError(
+            f"{in_one_line(path)}: expected an array in C order, got Fortran order. Write it again."
+        )
+    return NpyLayout(header.shape, header.dtype, offset)
 
 
 def read_npy(path: str | Path) -> npt.NDArray[Any]:
@@ -60,12 +101,8 @@ def map_npy(path: str | Path) -> npt.NDArray[Any]:
     Raises:
         MissingFileError, FileFormatError: As for `read_npy`.
     """
-    path = check_file(path, name="file")
+    header, offset = _checked_header(path)
     with reading(path, _NPY):
-        with path.open("rb") as stream:
-            header = _read_header(stream, str(path))
-            offset = stream.tell()
-        _check_length(header, path.stat().st_size - offset, str(path))
         if header.num_bytes == 0:
             return np.zeros(header.shape, header.dtype)
         return np.memmap(
@@ -76,6 +113,30 @@ def map_npy(path: str | Path) -> npt.NDArray[Any]:
             shape=header.shape,
             order="F" if header.is_fortran else "C",
         )
+
+
+def read_npy_header(stream: IO[bytes], origin: str, *, size: int) -> NpyHeader:
+    """The header of an `.npy` file; the stream then stands at the first value.
+
+    Args:
+        stream: At the file's beginning.
+        origin: The file's name, for messages.
+        size: Bytes of the file.
+
+    Raises:
+        FileFormatError: If it is no such file, or its length is not what its header says.
+    """
+    with reading(origin, _NPY):
+        header = _read_header(stream, origin)
+        _check_length(header, size - stream.tell(), origin)
+        return header
+
+
+def _checked_header(path: str | Path) -> tuple[NpyHeader, int]:
+    path = check_file(path, name="file")
+    with path.open("rb") as stream:
+        header = read_npy_header(stream, str(path), size=path.stat().st_size)
+        return header, stream.tell()
 
 
 class NpzFile:
@@ -184,7 +245,7 @@ def _read_array(stream: IO[bytes], size: int, origin: str) -> npt.NDArray[Any]:
     return flat.reshape(header.shape)
 
 
-def _read_header(stream: IO[bytes], origin: str) -> _Header:
+def _read_header(stream: IO[bytes], origin: str) -> NpyHeader:
     version = np.lib.format.read_magic(stream)
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -194,7 +255,7 @@ def _read_header(stream: IO[bytes], origin: str) -> _Header:
         raise FileFormatError(
             f"{in_one_line(origin)}: expected an .npy file of version 1 or 2, got {version}."
         )
-    header = _Header(*readers[version](stream))
+    header = NpyHeader(*readers[version](stream))
     if header.dtype.hasobject:
         raise FileFormatError(
             f"{in_one_line(origin)}: it holds object arrays, which are not read: opening them may run programs. "
@@ -211,7 +272,7 @@ def _read_header(stream: IO[bytes], origin: str) -> _Header:
     return header
 
 
-def _check_length(header: _Header, available: int, origin: str) -> None:
+def _check_length(header: NpyHeader, available: int, origin: str) -> None:
     count = math.prod(header.shape)
     if header.num_bytes != available or count > max(header.num_bytes, 1):
         raise FileFormatError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ __all__ = [
     "list_matrix",
     "metadata_text",
     "open_parquet",
+    "open_parquet_stream",
     "read_parquet_table",
     "reading_parquet",
 ]
@@ -61,6 +62,30 @@ def open_parquet(path: Path, *, at_once: bool = False) -> Any:
         try:
             declared = _declared_bytes(file.metadata)
             check_declared_bytes(declared, path.name, stored=path.stat().st_size, at_once=at_once)
+        except BaseException:
+            file.close()
+            raise
+    return file
+
+
+def open_parquet_stream(stream: IO[bytes], origin: str, *, size: int) -> Any:
+    """A stream, opened for reading in parts; a `pyarrow.parquet.ParquetFile`, to be closed.
+
+    Args:
+        stream: Can be moved about in; what it raises itself passes as it is, if it is of our own errors.
+        origin: Its name, for messages.
+        size: Bytes that it holds.
+
+    Raises:
+        FileFormatError: If it is no Parquet file, or claims to hold far more than it can.
+        MissingExtraError: If pyarrow is not installed.
+    """
+    parquet = import_extra("pyarrow.parquet", extra="data", purpose=_PURPOSE)
+    with reading_parquet(origin):
+        file = parquet.ParquetFile(stream, pre_buffer=True)
+        try:
+            declared = _declared_bytes(file.metadata)
+            check_declared_bytes(declared, origin, stored=size, at_once=False)
         except BaseException:
             file.close()
             raise

@@ -86,19 +86,28 @@ def _products(weights: _Wide, values: npt.NDArray[np.floating]) -> _Wide:
 def set_blocks(
     borders: npt.NDArray[np.int64], size: int
 ) -> Iterator[tuple[int, int, int, npt.NDArray[np.int64]]]:
-    """Cuts the images of many sets into blocks of equal size, without regard to the sets.
+    """Cuts the images of many sets into blocks: whole sets together, or a part of one that is larger than a block.
+
+    Where a set is cut depends on that set alone, so its sums are the same bits whatever stands beside it.
 
     Args:
         borders: (B+1,) ascending; set b is rows borders[b]:borders[b+1].
-        size: Images in a block; the last one may be shorter.
+        size: Most images in a block.
 
     Yields:
         First and last-plus-one row, the first set that has images in the block, and the borders of
         the sets inside the block, relative to its first row.
     """
-    stop = int(borders[-1])
-    for begin in range(int(borders[0]), stop, size):
-        end = min(begin + size, stop)
-        first = int(np.searchsorted(borders, begin, side="right")) - 1
-        last = int(np.searchsorted(borders, end, side="left"))
-        yield begin, end, first, np.clip(borders[first : last + 1], begin, end) - begin
+    first, count = 0, len(borders) - 1
+    while first < count:
+        begin = int(borders[first])
+        last = int(np.searchsorted(borders, begin + size, side="right")) - 1
+        if last > first:
+            yield begin, int(borders[last]), first, borders[first : last + 1] - begin
+            first = last
+            continue
+        end = int(borders[first + 1])
+        for start in range(begin, end, size):
+            stop = min(start + size, end)
+            yield start, stop, first, np.array([0, stop - start])
+        first += 1

@@ -15,7 +15,16 @@ from probefusion.errors import ConfigError, DtypeError, MissingFileError
 from probefusion.files.paths import brief
 from probefusion.gallery.keys.master_key import MasterKey
 
-__all__ = ["check_count", "check_ids", "check_number", "check_opening", "check_time"]
+__all__ = [
+    "check_count",
+    "check_flag",
+    "check_id",
+    "check_ids",
+    "check_number",
+    "check_opening",
+    "check_seconds",
+    "check_time",
+]
 
 _LARGEST_COUNT = 2**63 - 1
 
@@ -34,10 +43,7 @@ def check_opening(*, kernel: object, calibration: object, timeout: object, keys:
         raise MissingFileError(
             f"calibration: {str(calibration)[:200]!r} is not there. Name a file that probefusion calibrate wrote."
         )
-    if isinstance(timeout, bool) or not isinstance(timeout, Real):
-        raise DtypeError(f"timeout: expected seconds, got {brief(timeout)}.")
-    if not math.isfinite(timeout) or timeout < 0:
-        raise ConfigError(f"timeout: expected 0 or more seconds, got {timeout!r}.")
+    check_seconds(timeout, "timeout")
     if not isinstance(keys, str | os.PathLike | MasterKey | None):
         raise DtypeError(
             f"keys: expected a MasterKey or the path of its file, got {type(keys).__name__}. See "
@@ -77,6 +83,42 @@ def check_count(number: object, name: str, *, at_least: int = 0) -> int:
     return int(number)
 
 
+def check_seconds(seconds: object, name: str) -> float:
+    """A time to wait.
+
+    Raises:
+        DtypeError: If it is no number.
+        ConfigError: If it is below 0 or not finite.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, Real):
+        raise DtypeError(f"{name}: expected seconds, got {brief(seconds)}.")
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ConfigError(f"{name}: expected 0 or more seconds, got {seconds!r}.")
+    return float(seconds)
+
+
+def check_flag(flag: object, name: str) -> bool:
+    """Yes or no, and nothing that only counts as such.
+
+    Raises:
+        DtypeError: If it is neither.
+    """
+    if not isinstance(flag, bool | np.bool_):
+        raise DtypeError(f"{name}: expected True or False, got {brief(flag)}.")
+    return bool(flag)
+
+
+def check_id(item: object, name: str) -> str:
+    """An id of a contribution, an image or a model.
+
+    Raises:
+        DtypeError: If it is no text.
+    """
+    if not isinstance(item, str):
+        raise DtypeError(f"{name}: expected an id, got {brief(item)}.")
+    return item
+
+
 def check_number(number: object, name: str) -> None:
     """Refuses what is no real number.
 
@@ -93,8 +135,8 @@ def check_ids(ids: Iterable[str], name: str) -> Sequence[str]:
     Raises:
         DtypeError: If it is a text, or one of them is none.
     """
-    if isinstance(ids, str | bytes):
-        raise DtypeError(f"{name}: expected a list of ids, got {brief(ids)}. Give [{ids!r}].")
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise DtypeError(f"{name}: expected a list of ids, got {brief(ids)}. Give [ID, ...].")
     found = list(ids)
     bad = next((item for item in found if not isinstance(item, str)), None)
     if bad is not None:

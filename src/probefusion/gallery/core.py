@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import threading
@@ -17,7 +18,12 @@ from probefusion.embedders import Embedder
 from probefusion.errors import ConfigError, DtypeError, UnknownNameError
 from probefusion.files.paths import brief
 from probefusion.fusion.decisions import Calibrated
-from probefusion.gallery.argument_checks import check_opening, check_time
+from probefusion.gallery.argument_checks import (
+    check_count,
+    check_opening,
+    check_seconds,
+    check_time,
+)
 from probefusion.gallery.audit.trail import check_actor
 from probefusion.gallery.changes.changing import Changing
 from probefusion.gallery.contributions.kept_parts import KeptParts
@@ -26,6 +32,7 @@ from probefusion.gallery.contributions.models import FuserChoice, Fusers
 from probefusion.gallery.contributions.sums import StateCache
 from probefusion.gallery.index.people_index import PeopleIndex
 from probefusion.gallery.index.search_index import Kernel
+from probefusion.gallery.keys.key_stock import StockedSealer
 from probefusion.gallery.keys.master_key import MasterKey
 from probefusion.gallery.keys.sealing import Sealer, open_keys
 from probefusion.gallery.stores.opening import open_store
@@ -99,16 +106,33 @@ class GalleryCore:
         """Whether what is kept is sealed by keys."""
         return self._keys is not None
 
+    def acting_as(self: Self, actor: str) -> Self:
+        """The same open gallery, whose changes are said to be made by somebody else; closed with this one.
+
+        Args:
+            actor: Who makes changes from here on, for history and audit trail.
+
+        Raises:
+            DtypeError, ConfigError: If it is no text of at most 256 printable characters.
+        """
+        other = copy.copy(self)
+        other.actor = check_actor(actor)
+        return other
+
     def wait(self, *, after: int, timeout: float) -> int:
         """Waits until somebody has changed the collection.
 
         Args:
             after: The revision that is known.
-            timeout: Seconds to wait at most.
+            timeout: Seconds to wait at most, 0 or more.
 
         Returns:
             The newest revision.
+
+        Raises:
+            DtypeError, ConfigError: If one of them is no number of 0 or more.
         """
+        after, timeout = check_count(after, "after"), check_seconds(timeout, "timeout")
         return self.store.wait(self.collection, after=after, timeout=timeout)
 
     @property
@@ -147,15 +171,20 @@ class GalleryCore:
             yield reader
 
     @contextmanager
-    def _changing(self, action: str) -> Iterator[Changing]:
-        """One change; `finish` is called at the end of the block, unless it raised or was given up."""
+    def _changing(self, action: str, *, num_keys: int = 0) -> Iterator[Changing]:
+        """One change; `finish` is called at the end of the block, unless it raised or was given up.
+
+        Args:
+            action: What is done.
+            num_keys: New keys that it will need, where they are many.
+        """
         change = None
         try:
             with self.store.writing(self.collection) as writer:
                 self._sealer.check_fits(self.store)
                 change = Changing(
                     writer,
-                    sealer=self._sealer,
+                    sealer=StockedSealer(self._sealer, num_keys) if num_keys else self._sealer,
                     fusers=self._fusers,
                     parts=self._parts,
                     action=action,
@@ -198,10 +227,9 @@ class GalleryCore:
 
     def _drop_forgotten(self, reader: Reader, after: int) -> None:
         """Forgets in memory as well what other processes have forgotten."""
-        for change in reader.changes(after=after):
-            if change.action in ("forget", "compact"):
-                for subject in change.subjects:
-                    self._parts.cache.drop(subject)
+        for change in reader.changes(after=after, actions=("forget", "compact")):
+            for subject in change.subjects:
+                self._parts.cache.drop(subject)
 
     def _person(self, reader: Reader, name: str) -> PersonRow:
         """The person who is shown under a name or has an id.
@@ -212,6 +240,7 @@ class GalleryCore:
         wanted = check_name(name, is_new=False)
         found = reader.person_named(wanted) or reader.person(wanted)
         if found is None or not found.shown:
+            reader.on_damage = "pass over"
             names = (person.name for person in islice(reader.people(), _NAMES_LISTED))
             raise UnknownNameError(f"person of {self.collection!r}", wanted, names)
         return found

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from probefusion.gallery.verbs.arranging import Arranging
+from probefusion.gallery.verbs.chips import Chips
 from probefusion.gallery.verbs.enrolling import Enrolling
 from probefusion.gallery.verbs.explanation import Explaining
 from probefusion.gallery.verbs.forgetting import Forgetting
+from probefusion.gallery.verbs.kept_images import KeptImages
+from probefusion.gallery.verbs.loading import Loading
+from probefusion.gallery.verbs.marking import Marking
 from probefusion.gallery.verbs.plain_people import PlainPeople
 from probefusion.gallery.verbs.searching import Searching
 from probefusion.gallery.verbs.templates import Templates
+from probefusion.gallery.verbs.undoing import Undoing
 from probefusion.gallery.verbs.versions import Versions
 
 __all__ = ["Gallery"]
 
 
 class Gallery(
-    Enrolling, Searching, Explaining, Arranging, Versions, Forgetting, PlainPeople, Templates
+    Enrolling,
+    Chips,
+    Searching,
+    Explaining,
+    Arranging,
+    Marking,
+    Undoing,
+    Versions,
+    Forgetting,
+    Loading,
+    PlainPeople,
+    KeptImages,
+    Templates,
 ):
     """A collection of people, each a list of contributions, with one template each.
 

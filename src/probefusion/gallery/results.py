@@ -13,6 +13,9 @@ __all__ = [
     "Doubt",
     "DoubtKind",
     "ImageView",
+    "Likeness",
+    "Loaded",
+    "Merged",
     "ModelView",
     "PersonView",
     "RankedPerson",
@@ -23,7 +26,11 @@ __all__ = [
 ]
 
 DoubtKind: TypeAlias = Literal[
-    "closer to another person", "unlike the person", "several people", "there under another name"
+    "closer to another person",
+    "unlike the person",
+    "several people",
+    "there under another name",
+    "not compared",
 ]
 
 
@@ -35,15 +42,67 @@ class Doubt:
         kind: What is wrong.
         reason: In words, with numbers.
         other: Id of the person to whom the images are closer, or None.
+        words: The reason with "{other}" in place of that person's name, which may change; "" if it names nobody.
     """
 
     kind: DoubtKind
     reason: str
     other: str | None = None
+    words: str = ""
 
     def __str__(self) -> str:
         """The reason."""
         return self.reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How alike two people are, or images and a person, by the templates of the two.
+
+    Args:
+        similarity: Cosine between the two, in [-1, 1].
+        usual: Similarity that is usual for one person with images so many and so good; None for fusers of which that
+            was not measured.
+        odds_for_two: Logarithm of the odds that they are two people, as far as the similarity tells: below 0 it
+            speaks for one person, above 2 visits are held back; None as for `usual`.
+    """
+
+    similarity: float
+    usual: float | None = None
+    odds_for_two: float | None = None
+
+    def __str__(self) -> str:
+        """In a few words, as `similarity 0.670, where 0.65 is usual for one person`."""
+        told = f"similarity {self.similarity:.3f}"
+        return (
+            told
+            if self.usual is None
+            else f"{told}, where {self.usual:.2f} is usual for one person"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """Two people who were made one.
+
+    Args:
+        person_id: Who has the images of both now.
+        name: Name of that person.
+        other: Name of the person who is not shown any more.
+        revision: Of the collection after it; what `undo` takes.
+        likeness: How alike the two were before; None if one of them had no image that counts.
+    """
+
+    person_id: str
+    name: str
+    other: str
+    revision: int
+    likeness: Likeness | None = None
+
+    def __str__(self) -> str:
+        """In a line."""
+        told = "" if self.likeness is None else f" ({self.likeness})"
+        return f"{self.other} is merged into {self.name}{told}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +120,8 @@ class Added:
         is_held: Whether the images are held back until somebody accepts or rejects them.
         doubts: Why they are held, or would have been without `guard=False`; of an enrolment what there is to warn of.
         skipped: Images that the pipeline could not use, in words.
+        likeness: Of what was held and is accepted now: how alike it and the person were; None otherwise, or if the
+            person had no image that counts.
     """
 
     person_id: str
@@ -73,6 +134,7 @@ class Added:
     is_held: bool = False
     doubts: tuple[Doubt, ...] = ()
     skipped: tuple[str, ...] = ()
+    likeness: Likeness | None = None
 
     def __str__(self) -> str:
         """In a line."""
@@ -81,6 +143,30 @@ class Added:
         why = "".join(f"; {doubt}" for doubt in self.doubts)
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
         return f"{self.name}: {images} {what}{skipped}, {self.total_images} in all{why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """What became of many people who were loaded.
+
+    Args:
+        num_people: People who were added.
+        num_contributions: Their contributions.
+        num_images: Images of them.
+        skipped: Names that were there already and were passed over.
+        revisions: Of the changes, one a batch; what `undo` takes.
+    """
+
+    num_people: int
+    num_contributions: int
+    num_images: int
+    skipped: tuple[str, ...] = ()
+    revisions: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """In a line."""
+        there = f", {len(self.skipped)} were there" if self.skipped else ""
+        return f"{self.num_people} people of {self.num_images} images added{there}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +207,7 @@ class SearchResult:
         why_none: Why there is no threshold, or None.
         model_id: Which model's templates were compared.
         revision: Revision of the collection that was searched.
+        warnings: Who could not be searched for, as a row was damaged.
     """
 
     candidates: tuple[RankedPerson, ...]
@@ -131,6 +218,7 @@ class SearchResult:
     why_none: str | None
     model_id: str | None
     revision: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def match(self) -> RankedPerson | None:
@@ -187,12 +275,14 @@ class ImageView:
         source: What names it, or "".
         media_id: The still or video it comes from, or "".
         is_left_out: Whether it was taken out.
+        has_chip: Whether there is a small picture of the face, see `Gallery.chip`.
     """
 
     id: str
     source: str
     media_id: str
     is_left_out: bool
+    has_chip: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +297,7 @@ class ContributionView:
         source: Where from, or "".
         num_images: Images that went in, those left out since included.
         images: Its images; () where the state alone is kept.
+        doubts: Of what is held back: why, as it was told then; () if nobody noted it.
     """
 
     id: str
@@ -216,6 +307,7 @@ class ContributionView:
     source: str
     num_images: int
     images: tuple[ImageView, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,6 +388,7 @@ class Stats:
         num_bytes: Bytes of what contributions keep.
         is_encrypted: Whether it is sealed by keys.
         model: The model that serves, or None before the first enrolment.
+        damaged: Rows that were damaged, and whose they are, in words.
     """
 
     collection: str
@@ -308,3 +401,4 @@ class Stats:
     num_bytes: int
     is_encrypted: bool
     model: ModelView | None
+    damaged: tuple[str, ...] = ()

@@ -55,13 +55,7 @@ class Models:
         embedder: As for `Pipeline`.
         detector: As for `Pipeline`.
         fuser: As for `Pipeline`.
-        aligned: As for `Pipeline`.
-        preprocessing: As for `Pipeline`.
-        norm_output: As for `Pipeline`.
-        device: As for `Pipeline`.
-        num_threads: As for `Pipeline`.
-        chunk_size: As for `Pipeline`.
-        ignore_columns: As for `Pipeline`.
+        aligned, preprocessing, norm_output, device, num_threads, chunk_size, ignore_columns, keep_chips: Likewise.
         calibration_file: Beside it may stand what is known about the usability of templates.
 
     Raises:
@@ -81,8 +75,10 @@ class Models:
         num_threads: int | None,
         chunk_size: int | None,
         ignore_columns: Sequence[str] = (),
+        keep_chips: bool = False,
         calibration_file: Path | None = None,
     ) -> None:
+        self.keep_chips = keep_chips
         check_models(embedder, detector, fuser)
         if chunk_size is not None and chunk_size < 1:
             raise ConfigError(f"chunk_size: expected at least 1 image or None, got {chunk_size}.")
@@ -196,6 +192,7 @@ class Models:
             quality=self.judge(kept=kept, made_by=made_by),
             num_threads=self.num_threads,
             progress=progress,
+            keep_chips=self.keep_chips,
         )
 
     def check_aligned(self, images: Iterable[npt.NDArray[np.uint8]]) -> None:

@@ -171,6 +171,7 @@ def _faces_of(
         models.embedder,
         quality=quality,
         sources=[name] * len(large),
+        keep_chips=models.keep_chips,
     )
     if embedded.images is None or len(embedded.images) < 2:
         return None

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -14,11 +15,13 @@ from probefusion.errors import (
     EmptySetError,
     FileFormatError,
     NotUsableError,
+    OutputExistsError,
     SeveralPeopleError,
 )
 from probefusion.faces.listing import as_text, is_hidden
 from probefusion.files import check_existing, sha256_of
 from probefusion.files.paths import brief
+from probefusion.gallery.core import check_new_name
 from probefusion.gallery.results import Added
 from probefusion.pipeline.results import Fused
 from probefusion.pipeline.strangers import Strangers
@@ -57,8 +60,11 @@ def enroll_people(
     pipeline: Pipeline,
     folder: str | os.PathLike[str],
     *,
+    adds_people: bool = True,
     adds_visits: bool = False,
+    guard: bool = True,
     strangers: Strangers = "tell",
+    time: datetime | None = None,
     progress: Callable[[str, int, int | None], None] | None = None,
 ) -> Iterator[EnrolledPerson]:
     """Enrols, or updates, a person for each folder in a folder; each is kept before the next is begun.
@@ -69,8 +75,11 @@ def enroll_people(
         gallery: Where to.
         pipeline: Finds and embeds the faces.
         folder: A folder with a folder of images for each person, by name.
+        adds_people: Whether people who are not there are made known; otherwise they are left out.
         adds_visits: Whether people who are there get the images as a visit; otherwise they are left out.
+        guard: Whether visits that seem to be of somebody else are held back, as for `Gallery.update`.
         strangers: As for `Pipeline.fuse`; people who are refused are left out.
+        time: When the images were taken; None takes the clock.
         progress: Called with "people", how many are done, and in all.
 
     Yields:
@@ -81,10 +90,20 @@ def enroll_people(
         ProbeFusionError: If the gallery cannot be written.
     """
     people = folders_of_people(folder)
+    adding = _Adding(
+        gallery=gallery,
+        pipeline=pipeline,
+        adds_people=adds_people,
+        adds_visits=adds_visits,
+        guard=guard,
+        strangers=strangers,
+        time=time,
+        held={(name, part.source) for name, part in gallery.held()},
+    )
     for place, path in enumerate(people):
         if progress is not None:
             progress("people", place, len(people))
-        yield _one(gallery, pipeline, path, adds_visits=adds_visits, strangers=strangers)
+        yield adding.one(path)
     if progress is not None:
         progress("people", len(people), len(people))
 
@@ -127,24 +146,64 @@ def folders_of_people(folder: str | os.PathLike[str]) -> list[Path]:
     return found
 
 
-def _one(
-    gallery: Gallery, pipeline: Pipeline, path: Path, *, adds_visits: bool, strangers: Strangers
-) -> EnrolledPerson:
-    name, source = as_text(path.name), source_of_folder(path)
-    try:
-        is_known = name in gallery
-        if is_known:
-            if any(each.source == source for each in gallery.person(name).contributions):
+@dataclass(frozen=True, kw_only=True)
+class _Adding:
+    """How folders are added; `held` has the names and sources of what waits to be accepted or rejected."""
+
+    gallery: Gallery
+    pipeline: Pipeline
+    adds_people: bool
+    adds_visits: bool
+    guard: bool
+    strangers: Strangers
+    time: datetime | None
+    held: set[tuple[str, str]]
+
+    def one(self, path: Path) -> EnrolledPerson:
+        name = as_text(path.name)
+        is_known = name in self.gallery
+        try:
+            source = source_of_folder(path)
+            if self._is_there(name, source, is_known=is_known):
                 return EnrolledPerson(name=name, outcome="there already")
-            if not adds_visits:
-                reason = "somebody of that name is there, from other files; add these with update"
-                return EnrolledPerson(name=name, outcome="left out", reason=reason)
-        fused = pipeline.fuse(path, one_person=True, strangers=strangers)
-    except (EmptySetError, SeveralPeopleError, NotUsableError) as error:
-        return EnrolledPerson(name=name, outcome="left out", reason=str(error))
-    add = gallery.update if is_known else gallery.enroll
-    try:
-        added = add(name, fused, source=source)
-    except ConfigError as error:  # a folder whose name cannot be that of a person
-        return EnrolledPerson(name=name, outcome="left out", reason=str(error))
-    return EnrolledPerson(name=name, outcome="added", added=added, fused=fused)
+            self._check_wanted(name, is_known=is_known)  # before the images are embedded
+        except (ConfigError, PermissionError) as error:
+            return EnrolledPerson(name=name, outcome="left out", reason=str(error))
+        try:
+            fused = self.pipeline.fuse(path, one_person=True, strangers=self.strangers)
+        except (EmptySetError, SeveralPeopleError, NotUsableError) as error:
+            return EnrolledPerson(name=name, outcome="left out", reason=str(error))
+        try:
+            added = self._add(name, fused, source, is_known=is_known)
+        except OutputExistsError as error:  # another process was faster
+            if self._is_there(name, source, is_known=True):
+                return EnrolledPerson(name=name, outcome="there already")
+            return EnrolledPerson(name=name, outcome="left out", reason=str(error))
+        return EnrolledPerson(name=name, outcome="added", added=added, fused=fused)
+
+    def _add(self, name: str, fused: Fused, source: str, *, is_known: bool) -> Added:
+        if is_known:
+            return self.gallery.update(name, fused, guard=self.guard, source=source, time=self.time)
+        return self.gallery.enroll(name, fused, source=source, time=self.time)
+
+    def _is_there(self, name: str, source: str, *, is_known: bool) -> bool:
+        if (name, source) in self.held:
+            return True
+        return is_known and any(
+            each.source == source for each in self.gallery.person(name).contributions
+        )
+
+    def _check_wanted(self, name: str, *, is_known: bool) -> None:
+        """Refuses whom the command does not add.
+
+        Raises:
+            ConfigError: If the person is left out, saying why.
+        """
+        if is_known and not self.adds_visits:
+            raise ConfigError(
+                "somebody of that name is there, from other files; add these with update"
+            )
+        if not is_known:
+            check_new_name(name)
+            if not self.adds_people:
+                raise ConfigError("nobody of that name is there; make the person known with enroll")

@@ -169,5 +169,11 @@ def _embed_inputs(
 
         models.check_aligned(pixels for _, pixels in given.pictures)
         quality = models.judge(kept=False, made_by=made_by)
-        report = embed_pictures(given.pictures, models.embedder, models.crop_detector, quality)
+        report = embed_pictures(
+            given.pictures,
+            models.embedder,
+            models.crop_detector,
+            quality,
+            keep_chips=models.keep_chips,
+        )
         yield common_face(models, photos_of_memory(given.pictures), report)

@@ -20,10 +20,24 @@ from probefusion.pipeline.folders import check_one_person
 from probefusion.pipeline.results import FoundFace
 from probefusion.types import EmbeddingSet, FusionState, Template
 
-__all__ = ["Inputs", "Source", "sort_inputs"]
+__all__ = ["Inputs", "Picture", "Source", "sort_inputs"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture:
+    """An image in memory, with a name for messages and weights.
+
+    Args:
+        name: What names it.
+        pixels: (H, W, 3) uint8 RGB.
+    """
+
+    name: str
+    pixels: npt.NDArray[np.uint8]
+
 
 Source: TypeAlias = (
-    str | os.PathLike[str] | EmbeddingSet | FusionState | FoundFace | npt.NDArray[Any]
+    str | os.PathLike[str] | EmbeddingSet | FusionState | FoundFace | Picture | npt.NDArray[Any]
 )
 """One input: a path or address, or an object."""
 
@@ -72,7 +86,7 @@ def sort_inputs(
         ProbeFusionError: If a file cannot be read.
     """
     single = isinstance(
-        inputs, str | os.PathLike | EmbeddingSet | FusionState | FoundFace | Template
+        inputs, str | os.PathLike | EmbeddingSet | FusionState | FoundFace | Picture | Template
     )
     given: list[Any] = (
         [inputs]
@@ -124,18 +138,15 @@ def _sort_object(item: Any, place: int, found: Inputs) -> None:
         found.sets.append(item)
     elif isinstance(item, FoundFace):
         found.sets.append(item.images)
+    elif isinstance(item, Picture):
+        found.pictures.append((item.name, _pixels(item.pixels, item.name)[0]))
     elif isinstance(item, Template):
         raise ConfigError(
             f"input {place}: expected images, embeddings or a state, got a template, which cannot be added to. "
             f"Give the state (.safetensors) it was made of."
         )
     elif isinstance(item, np.ndarray) and item.dtype == np.uint8:
-        pictures = item if item.ndim == 4 else item[None]
-        if pictures.ndim != 4 or pictures.shape[3] != 3:
-            raise DtypeError(
-                f"input {place}: expected pixels (H, W, 3) or (N, H, W, 3) uint8 RGB, got uint8 of shape "
-                f"{item.shape}. Embeddings are floating point."
-            )
+        pictures = _pixels(item, f"input {place}")
         names = (
             [f"input {place}"]
             if item.ndim == 3
@@ -147,3 +158,18 @@ def _sort_object(item: Any, place: int, found: Inputs) -> None:
         found.sets.append(EmbeddingSet(embeddings=item, origin=f"input {place}"))
     else:
         raise DtypeError(f"input {place}: expected {_EXPECTED}, got {type(item).__name__}.")
+
+
+def _pixels(item: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
+    """(N, H, W, 3) of one picture or several.
+
+    Raises:
+        DtypeError: If they are none.
+    """
+    pictures = item if item.ndim == 4 else item[None]
+    if pictures.ndim != 4 or pictures.shape[3] != 3 or item.dtype != np.uint8:
+        raise DtypeError(
+            f"{name}: expected pixels (H, W, 3) or (N, H, W, 3) uint8 RGB, got {item.dtype} of shape "
+            f"{item.shape}. Embeddings are floating point."
+        )
+    return pictures

@@ -78,6 +78,8 @@ def embed_pictures(
     embedder: Embedder,
     detector: Detector | None,
     quality: CropQuality | None,
+    *,
+    keep_chips: bool = False,
 ) -> EmbeddingReport:
     """The embeddings of images that are in memory, as `embed_images` gives those of files.
 
@@ -86,6 +88,7 @@ def embed_pictures(
         embedder: The embedder.
         detector: Finds the faces in photos, or None.
         quality: Judges the crops, or None.
+        keep_chips: Whether the set carries small pictures of the faces.
 
     Raises:
         EmptySetError: If no image could be used.
@@ -100,7 +103,7 @@ def embed_pictures(
         names.append(name)
         crops.append(cropped.crop if isinstance(cropped, CroppedFace) else cropped)
         facts += [cropped.facts] if isinstance(cropped, CroppedFace) else []
-    embedded = embed_crops(crops, embedder, quality=quality, sources=names)
+    embedded = embed_crops(crops, embedder, quality=quality, sources=names, keep_chips=keep_chips)
     skipped += [
         SkippedImage(source=name, reason=reason)
         for name, reason in zip(names, embedded.reasons, strict=True)
@@ -132,6 +135,7 @@ def find_faces(models: Models, photo: Photo) -> list[FoundFace]:
         embedder,
         quality=models.judge(kept=True),
         sources=[source] * len(found),
+        keep_chips=models.keep_chips,
     )
     problems += [reason for reason in embedded.reasons if reason is not None]
     for problem in problems:

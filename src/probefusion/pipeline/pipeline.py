@@ -51,6 +51,8 @@ class Pipeline(ComparingPipeline, VideoPipeline):
         ignore_columns: Columns of embedding tables (CSV, Parquet, HDF5) to pass over; refused otherwise.
         calibration: A calibration to decide by, or its file; None takes that of the fuser, if there is one. What was
             measured with it about the usability of templates, and stands beside the file, is taken too.
+        keep_chips: Whether the sets of what is found in images carry a small picture of each face, which a gallery
+            then keeps for the eye. They are personal data, so this is off unless you ask. Faces of videos have none.
 
     Raises:
         ConfigError, DtypeError: If settings contradict each other, or a model is no name, path or model.
@@ -76,6 +78,7 @@ class Pipeline(ComparingPipeline, VideoPipeline):
         chunk_size: int | None = None,
         ignore_columns: Sequence[str] = (),
         calibration: Calibrated = None,
+        keep_chips: bool = False,
     ) -> None:
         self._calibration = calibration
         self._models = Models(
@@ -89,6 +92,7 @@ class Pipeline(ComparingPipeline, VideoPipeline):
             num_threads=num_threads,
             chunk_size=chunk_size,
             ignore_columns=ignore_columns,
+            keep_chips=keep_chips,
             calibration_file=Path(calibration)
             if isinstance(calibration, str | os.PathLike)
             else None,

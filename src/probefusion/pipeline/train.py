@@ -150,6 +150,7 @@ def run_training(
     """
     torch = import_extra("torch", extra="train", purpose="training")
     from probefusion.protocols.people import read_people
+    from probefusion.training.parallel import threads_of_process
     from probefusion.training.run import train_fuser
 
     _import_plugins(plugins)
@@ -162,13 +163,14 @@ def run_training(
     people = read_people(check_existing(Path(images), name="images"))
     named = {} if architecture is None else {"architecture": architecture}
     given = _given({**(settings or {}), **named}, config)
-    opened = _open_embedder(embedder, preprocessing, norm_output, given.get("threads"))
+    threads = threads_of_process(given.get("threads"))
+    opened = _open_embedder(embedder, preprocessing, norm_output, threads)
     check_people_aligned(people, opened, is_trusted=trust_alignment, name="--images")
     start = None if start_from is None else _starting_point(start_from, opened.fingerprint)
     chosen, run = _resolve(given, start)
     _check_device(run.device)
-    if run.threads is not None:
-        torch.set_num_threads(run.threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
     name = run.name or f"{chosen.architecture}.{opened.spec.name}-{Path(images).stem}.r1"
     return train_fuser(
         people,

@@ -101,8 +101,8 @@ class VideoPipeline:
                 .db, or `postgresql://...`), opened while the video runs; or stills: images, folders and templates
                 as for `probefusion.gallery.stills.read_stills`, or what that gave. None searches nobody. In a
                 gallery each search sees everybody who was enrolled before it, and decides by the threshold for the
-                two templates at `false_match_rate` (0.001). If this pipeline's fuser is "auto", the gallery's is
-                taken.
+                two templates at `false_match_rate` (0.001), or at `false_positive_rate` (of searches). If this
+                pipeline's fuser is "auto", the gallery's is taken.
             settings: As for `read_video`.
             extract: As for `read_video`.
             should_stop: As for `read_video`.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +16,64 @@ from probefusion.evaluation.embed_protocol import embed_protocol
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.sweep import calibrate, sweep
 from probefusion.fusion import Fuser, MeanFuser
-from probefusion.protocols.degraded_folder import DegradedFolderProtocol
+from probefusion.protocols.degraded_folder import (
+    MIN_PROBE_PERSON_IMAGES,
+    DegradedFolderProtocol,
+    People,
+    fold_of,
+)
+from probefusion.protocols.people import composed
 from probefusion.reports.degraded_folder import write_report
 from probefusion.training.decoded_crops import DecodedCrops
 
 if TYPE_CHECKING:
     from probefusion.embedders import OnnxEmbedder
 
-__all__ = ["MIN_HELD_OUT", "embed_held_out", "measure", "report_on"]
+__all__ = [
+    "MAX_HELD_OUT",
+    "MIN_HELD_OUT",
+    "choose_held_out",
+    "embed_held_out",
+    "measure",
+    "report_on",
+]
 
 MIN_HELD_OUT = 20
 """Probe people that calibration needs at least."""
+
+MAX_HELD_OUT = 2000
+"""Probe people that calibration takes at most, and as many with fewer images, so that its memory is bounded."""
 
 MAX_BLOCKS = 4
 """Calibration uses up to this many disjoint blocks of each held-out person's 32 probe images."""
 
 _NUM_IMAGES = 32
+
+
+def choose_held_out(people: People, folds: tuple[int, ...]) -> People | None:
+    """The people to calibrate on: those of some folds, of very many a part that names alone decide.
+
+    Args:
+        people: All people.
+        folds: Folds of those held out.
+
+    Returns:
+        Up to `MAX_HELD_OUT` people with three images or more and up to as many with fewer; None if there is nobody.
+    """
+
+    def drawn(subjects: list[str]) -> list[str]:
+        order = sorted(subjects, key=lambda name: hashlib.sha256(composed(name).encode()).digest())
+        return order[:MAX_HELD_OUT]
+
+    held_out = [subject for subject in people.images if fold_of(subject) in folds]
+    is_probe = {s: len(people.images[s]) >= MIN_PROBE_PERSON_IMAGES for s in held_out}
+    chosen = {
+        *drawn([subject for subject in held_out if is_probe[subject]]),
+        *drawn([subject for subject in held_out if not is_probe[subject]]),
+    }
+    if not chosen:
+        return None
+    return replace(people, images={s: people.images[s] for s in chosen}, skipped=())
 
 
 def embed_held_out(
@@ -42,7 +86,7 @@ def embed_held_out(
     """Gallery and probes of the people of some folds.
 
     Args:
-        crops: All people.
+        crops: Of `choose_held_out`.
         folds: Folds of those held out.
         embedder: The embedder.
         cache: Where the embeddings are kept.

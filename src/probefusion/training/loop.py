@@ -10,17 +10,17 @@ import numpy as np
 import torch
 
 from probefusion.nn.architectures import Network, build_network
+from probefusion.training.averaging import (
+    average_gradients,
+    sum_over_workers,
+    synchronise_batch_norm,
+)
 from probefusion.training.batch_loader import BatchLoader
 from probefusion.training.checkpoint import load_checkpoint, run_identity, save_checkpoint
 from probefusion.training.config import TrainingConfig
 from probefusion.training.early_stopping import EarlyStopping, split_for_validation
 from probefusion.training.losses import centre_loss, margin_softmax_loss, memory_loss
-from probefusion.training.parallel import (
-    Workers,
-    average_gradients,
-    join_workers,
-    synchronise_batch_norm,
-)
+from probefusion.training.parallel import Workers, join_workers
 from probefusion.training.starting_point import StartingPoint
 from probefusion.training.variant_store import VariantStore
 
@@ -129,7 +129,7 @@ def train_network(
     if checkpoint is not None and checkpoint.exists():
         step = load_checkpoint(checkpoint, network, optimizer, run, best)
     elif start is not None and checks is not None:
-        best.tell(0, _validation_loss(network, checks, config), network)
+        best.tell(0, _validation_loss(network, checks, config, workers), network)
     losses: list[float] = []
     is_done = step >= config.steps or best.waited >= config.patience
 
@@ -143,7 +143,7 @@ def train_network(
         losses.append(report.centre)
         is_done = step >= config.steps
         if checks is not None and (is_done or step % config.check_every == 0):
-            is_done |= best.tell(step, _validation_loss(network, checks, config), network)
+            is_done |= best.tell(step, _validation_loss(network, checks, config, workers), network)
         if on_step is not None:
             on_step(report)
         is_stopped = workers.any_true(should_stop is not None and should_stop())
@@ -183,34 +183,33 @@ def _train_step(
         memory = memory / (config.batch_size or batches.batch_size)
     loss = centre + config.memory_weight * memory
     if config.margin_weight:
+        people, own = batches.margin_people(step - 1, subjects)
         loss = loss + config.margin_weight * margin_softmax_loss(
-            result.prefix_fused,
-            batches.centres,
-            subjects,
-            margin=config.margin,
-            scale=config.scale,
+            result.prefix_fused, people, own, margin=config.margin, scale=config.scale
         )
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    average_gradients(network, workers)
+    told = average_gradients(network, torch.stack([centre, memory]).detach(), workers)
     optimizer.step()
     return StepReport(
         step=step,
         steps=config.steps,
-        centre=float(centre.detach()),
-        memory=float(memory.detach()),
+        centre=float(told[0]),
+        memory=float(told[1]),
         learning_rate=rate,
     )
 
 
-def _validation_loss(network: Network, batches: BatchLoader, config: TrainingConfig) -> float:
-    """Centre loss on the people kept apart, on the same sets at every look."""
+def _validation_loss(
+    network: Network, batches: BatchLoader, config: TrainingConfig, workers: Workers
+) -> float:
+    """Centre loss on the people kept apart, on the same sets at every look; each process looks at some."""
     network.eval()
-    losses = []
+    losses = torch.zeros(batches.num_batches, dtype=torch.float64)
     with torch.no_grad():
-        for number in range(batches.num_batches):
+        for number in range(workers.rank, batches.num_batches, workers.world_size):
             embeddings, style, subjects = batches.load(number, whole=True)
             result = network.training_pass(embeddings, style, config.prefixes)
-            losses.append(float(centre_loss(result.prefix_fused, batches.centres[subjects])))
+            losses[number] = centre_loss(result.prefix_fused, batches.centres[subjects])
     network.train()
-    return float(np.mean(losses))
+    return float(np.mean(sum_over_workers(losses, workers).numpy()))

@@ -1,4 +1,4 @@
-"""From a folder of face images to a fuser folder: decoding, extraction, training, calibration, export."""
+"""From a folder of face images to a fuser folder: extraction, training, calibration, export."""
 
 from __future__ import annotations
 
@@ -21,72 +21,31 @@ from probefusion.files import (
     replace_file,
     replace_together,
 )
-from probefusion.fusion.folder import FuserCard
 from probefusion.fusion.learned import open_fuser
 from probefusion.nn.architectures import check_exportable
 from probefusion.protocols.degraded_folder import NUM_FOLDS, People, fold_of
 from probefusion.training.config import RunSettings, TrainingConfig
-from probefusion.training.decoded_crops import DecodedCrops, decode_people
+from probefusion.training.decoded_crops import (
+    DecodedCrops,
+    decode_people,
+    image_stamps,
+    read_source,
+)
 from probefusion.training.export.fuser_folder import export_fuser, publish_fuser
-from probefusion.training.held_out import embed_held_out, measure, report_on
-from probefusion.training.loop import StepReport, TrainingResult, train_network
-from probefusion.training.parallel import join_workers
+from probefusion.training.extraction import extract_variants
+from probefusion.training.held_out import choose_held_out, embed_held_out, measure, report_on
+from probefusion.training.loop import TrainingResult, train_network
+from probefusion.training.outcome import TrainedFuser, TrainingProgress
+from probefusion.training.parallel import Workers, ending_together, join_workers
 from probefusion.training.recipes import find_recipe
 from probefusion.training.starting_point import StartingPoint
-from probefusion.training.variant_store import VariantStore, extract_variants
+from probefusion.training.variant_store import VariantStore
 from probefusion.version import __version__
 
 if TYPE_CHECKING:
     from probefusion.embedders import OnnxEmbedder
 
 __all__ = ["TrainedFuser", "TrainingProgress", "train_fuser"]
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainedFuser:
-    """What a training made.
-
-    Args:
-        folder: The fuser folder.
-        report: Folder of the evaluation report, or None if there is none.
-        work: Folder of the embedded variants and the checkpoint.
-        card: The card of the fuser folder; None if the run was stopped before the end, and in all
-            processes of `torchrun` but the first.
-        step: Training steps done.
-        is_finished: False if the run was stopped before the end.
-        num_people: People trained on.
-        num_held_out: People kept for calibration.
-        skipped: Images that could not be used, and why.
-    """
-
-    folder: Path
-    report: Path | None
-    work: Path
-    card: FuserCard | None
-    step: int
-    is_finished: bool
-    num_people: int
-    num_held_out: int
-    skipped: tuple[SkippedImage, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingProgress:
-    """Functions that are told how far a training is; each may be None.
-
-    Args:
-        on_decode: Called with (images decoded, images in all).
-        on_extract: Called with (images embedded with all variants, images in all).
-        on_step: Called after every training step.
-        on_calibrate: Called with (images of held-out people embedded, images in all).
-    """
-
-    on_decode: Progress | None = None
-    on_extract: Progress | None = None
-    on_step: Callable[[StepReport], None] | None = None
-    on_calibrate: Progress | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,9 +94,9 @@ def train_fuser(
     """Trains a fuser for an embedder on aligned face images, one folder per person.
 
     Everything that takes long is kept in the work folder and goes on from there after an
-    interruption. The people of the other folds are never trained on; thresholds are calibrated on
-    them. Images that cannot be read are left out and listed in the result and in `run.json` of the
-    work folder.
+    interruption. Started by `torchrun`, the processes share the embedding and the training. The
+    people of the other folds are never trained on; thresholds are calibrated on them. Images that
+    cannot be read are left out and listed in the result and in `run.json` of the work folder.
 
     Args:
         people: Images by person (`probefusion.protocols.degraded_folder.read_people`).
@@ -157,6 +116,7 @@ def train_fuser(
         EmbedderMismatchError: If `start` was made for another embedder.
         OutputExistsError: If the output exists and `force` is False.
         MismatchError: If the work folder belongs to another run.
+        WorkerError: If another process of `torchrun` failed.
     """
     folder = check_output(output, force=force)
     run = _Run(
@@ -180,36 +140,46 @@ def train_fuser(
     if start is not None:
         start.check_embedder(embedder.fingerprint)
     run.work.mkdir(parents=True, exist_ok=True)
-    if not join_workers(settings.device).is_first:
-        return _follow(run, should_stop)
-    with decode_people(people, run.work, progress=run.progress.on_decode) as crops:
-        return _lead(run, crops, should_stop)
+    workers = join_workers(settings.device)
+    with ending_together(workers):
+        return _train_together(run, people, workers, should_stop)
 
 
-def _lead(run: _Run, crops: DecodedCrops, should_stop: Callable[[], bool] | None) -> TrainedFuser:
-    """The run of the first process, which alone reads images and writes files."""
+def _train_together(
+    run: _Run, people: People, workers: Workers, should_stop: Callable[[], bool] | None
+) -> TrainedFuser:
+    """All processes embed and train; the first alone writes what the others do not need, and finishes."""
     chosen = {
         subject: images
-        for subject, images in crops.people.images.items()
+        for subject, images in people.images.items()
         if fold_of(subject) in run.settings.folds
     }
-    config = run.config.for_people(len(chosen))
-    run = replace(run, config=config)
-    extract_variants(
+    whole = extract_variants(
         chosen,
-        crops.read,
+        lambda source: read_source(people, source),
         run.embedder,
-        find_recipe(config.recipe).draw,
+        find_recipe(run.config.recipe).draw,
         run.work / "variants",
-        recipe=config.recipe,
-        content=crops.content,
-        seed=config.seed,
+        recipe=run.config.recipe,
+        content=image_stamps(people, chosen) if workers.is_first else "",
+        seed=run.config.seed,
+        workers=workers,
         progress=run.progress.on_extract,
     )
-    _write_resolved(run, crops.people.skipped)
-    join_workers(run.settings.device).wait()
-    store = _open_store(run)
-    result = _train(run, store, should_stop)
+    store = _as_seen(run, whole)
+    run = replace(run, config=run.config.for_people(len(store.subject_ids)))
+    skipped = (*people.skipped, *store.skipped)
+    if workers.is_first:
+        _write_resolved(run, skipped)
+    result = train_network(
+        store,
+        run.config,
+        start=run.start,
+        checkpoint=run.work / "checkpoint.safetensors",
+        device=run.settings.device,
+        on_step=run.progress.on_step,
+        should_stop=should_stop,
+    )
     outcome = TrainedFuser(
         folder=run.folder,
         report=None,
@@ -217,35 +187,28 @@ def _lead(run: _Run, crops: DecodedCrops, should_stop: Callable[[], bool] | None
         card=None,
         step=result.step,
         is_finished=result.is_finished,
-        num_people=len(chosen),
-        num_held_out=len(crops.people.images) - len(chosen),
-        skipped=crops.people.skipped,
-    )
-    return _finish(run, crops, store, result, outcome) if result.is_finished else outcome
-
-
-def _follow(run: _Run, should_stop: Callable[[], bool] | None) -> TrainedFuser:
-    """The run of another process of `torchrun`: it waits for the embedded variants and trains along."""
-    join_workers(run.settings.device).wait()
-    store = _open_store(run)
-    run = replace(run, config=run.config.for_people(len(store.subject_ids)))
-    result = _train(run, store, should_stop)
-    return TrainedFuser(
-        folder=run.folder,
-        report=None,
-        work=run.work,
-        card=None,
-        step=result.step,
-        is_finished=result.is_finished,
         num_people=len(store.subject_ids),
-        num_held_out=0,
-        skipped=(),
+        num_held_out=len(people.images) - len(chosen),
+        skipped=skipped,
     )
+    if not workers.is_first or not result.is_finished:
+        return outcome
+    held_out = choose_held_out(people, run.held_out_folds)
+    if held_out is None:
+        return _finish(run, None, store, result, outcome)
+    with decode_people(held_out, run.work, progress=run.progress.on_decode) as crops:
+        usable = crops.people
+        outcome = replace(
+            outcome, num_held_out=len(usable.images), skipped=(*skipped, *usable.skipped)
+        )
+        if usable.skipped:
+            _write_resolved(run, outcome.skipped)
+        return _finish(run, crops, store, result, outcome)
 
 
 def _finish(
     run: _Run,
-    crops: DecodedCrops,
+    crops: DecodedCrops | None,
     store: VariantStore,
     result: TrainingResult,
     outcome: TrainedFuser,
@@ -277,7 +240,7 @@ def _finish(
     )
     measured: dict[str, Any] = {}
     data = None
-    if run.held_out_folds:
+    if crops is not None:
         data = embed_held_out(
             crops, run.held_out_folds, run.embedder, run.work, run.progress.on_calibrate
         )
@@ -292,22 +255,8 @@ def _finish(
     return replace(outcome, card=card, report=run.report if measured else None)
 
 
-def _train(
-    run: _Run, store: VariantStore, should_stop: Callable[[], bool] | None
-) -> TrainingResult:
-    return train_network(
-        store,
-        run.config,
-        start=run.start,
-        checkpoint=run.work / "checkpoint.safetensors",
-        device=run.settings.device,
-        on_step=run.progress.on_step,
-        should_stop=should_stop,
-    )
-
-
-def _open_store(run: _Run) -> VariantStore:
-    store = VariantStore.open(run.work / "variants")
+def _as_seen(run: _Run, store: VariantStore) -> VariantStore:
+    """The store as the network looks at it."""
     if run.start is not None:
         _check_fits(run.start, store, run.settings.without)
     return replace(store, style=None) if "style" in run.settings.without else store

@@ -87,34 +87,44 @@ class SetSampler:
         self._num_variants = store.num_variants
         self._bad_share = bad_share
         self._num_severe = num_severe
-        order = np.argsort(store.subjects, kind="stable")
-        borders = np.searchsorted(store.subjects[order], np.arange(1, num_people))
-        self._images_of = np.split(order, borders)
+        self._epoch = -1, np.zeros(0, np.int64)
+        self._order = np.argsort(store.subjects, kind="stable")
+        self._first = np.searchsorted(store.subjects[self._order], np.arange(num_people + 1))
 
     @property
     def num_people(self) -> int:
         """How many people there are to draw from."""
-        return len(self._images_of)
+        return len(self._first) - 1
 
     def batch(self, step: int) -> SetBatch:
         """The batch of step `step` (counted from 0), the same on every call."""
-        subjects = self._people_of(step)
+        subjects = self.people_of(step)
         rng = np.random.Generator(np.random.PCG64([self.seed, step, 1]))
         images, variants = [], []
         for subject in subjects:
-            groups = [self._draw_group(rng, self._images_of[subject]) for _ in range(2)]
+            images_of = self._order[self._first[subject] : self._first[subject + 1]]
+            groups = [self._draw_group(rng, images_of) for _ in range(2)]
             images.append(np.concatenate(groups))
             variants.append(np.concatenate([self._draw_variants(rng) for _ in range(2)]))
         return SetBatch(subjects=subjects, images=np.stack(images), variants=np.stack(variants))
 
-    def _people_of(self, step: int) -> npt.NDArray[np.int64]:
+    def people_of(self, step: int) -> npt.NDArray[np.int64]:
+        """(B,) int64, the people of the batch of step `step`, as in `batch`."""
         positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         epochs = positions // self.num_people
         people = np.empty(self.batch_size, dtype=np.int64)
         for epoch in np.unique(epochs):
-            rng = np.random.Generator(np.random.PCG64([self.seed, int(epoch), 0]))
             here = epochs == epoch
-            people[here] = rng.permutation(self.num_people)[positions[here] % self.num_people]
+            people[here] = self._people_in_epoch(int(epoch))[positions[here] % self.num_people]
+        return people
+
+    def _people_in_epoch(self, epoch: int) -> npt.NDArray[np.int64]:
+        """All people in the order of an epoch; the last one asked for is kept."""
+        kept, people = self._epoch
+        if kept != epoch:
+            rng = np.random.Generator(np.random.PCG64([self.seed, epoch, 0]))
+            people = rng.permutation(self.num_people)
+            self._epoch = epoch, people
         return people
 
     def _draw_group(

@@ -4,56 +4,42 @@ DIR/store.json       facts: embedder, seed, people, images, counts
 DIR/embeddings.npy   (I, V, D) float16, raw embeddings of V variants of I images
 DIR/style.npy        (I, V, C, 2) float16, their style; absent for embedders without taps
 DIR/clean.npy        (I, 2, D) float32, raw embeddings of each image and its mirror image
-DIR/progress.json    how many images are done, with hashes of their rows; a killed extraction goes on from there
+DIR/checks.npy       (I, 3) uint32, a checksum of each image's row in these three
+DIR/progress.json    how many images are done, and which could not be read
+
+An opened store holds names and numbers of images in memory, about 0.3 KB an image; rows are read from the disk when
+they are asked for, and compared with their checksums then.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import ConfigError, EmptySetError, FileFormatError, MismatchError
+from probefusion.errors import EmptySetError, FileFormatError, IntegrityError
+from probefusion.faces.images import SkippedImage
 from probefusion.files import check_existing
-from probefusion.files.npy import map_npy, read_npy
+from probefusion.files.content_hash import content_hash
+from probefusion.files.npy import read_npy
 from probefusion.files.reading import in_one_line
-from probefusion.training.store_files import StoreProgress, read_facts, write_facts
+from probefusion.training.row_files import Checks, RowFile, Rows
+from probefusion.training.store_files import CHECKED, StoreProgress, read_facts
 from probefusion.types import FloatArray
-from probefusion.workers import available_threads, map_in_order
 
-__all__ = ["Embeds", "VariantStore", "class_centres", "extract_variants"]
+__all__ = ["VariantStore", "class_centres"]
 
-_FLUSH_EVERY = 200
-
-_DRAWN_AHEAD = 4
-"""Images whose variants are drawn while others are embedded."""
-
-DrawVariants = Callable[[npt.NDArray[np.uint8], np.random.Generator], npt.NDArray[np.uint8]]
-
-
-class Embeds(Protocol):
-    """What is asked of an embedder: crops in, raw embeddings and style out."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Identifies the model, its preprocessing and its taps."""
-
-    @property
-    def own_fingerprint(self) -> str:
-        """The same of this very form of it: an 8-bit form goes by the fingerprint of its original."""
-
-    def embed(self, crops: npt.NDArray[np.uint8]) -> tuple[FloatArray, FloatArray | None]:
-        """(N, H, W, 3) uint8 RGB to (N, D) float32 and (N, C, 2) float32 or None."""
+_CENTRE_ROWS = 1024
+"""Images whose clean embeddings are read at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VariantStore:
-    """Embedded variants of training images, memory-mapped.
+    """Embedded variants of training images, on the disk or in memory.
 
     Args:
         embeddings: (I, V, D) float16, length kept.
@@ -64,16 +50,18 @@ class VariantStore:
         sources: (I,) names of the images.
         embedder: Fingerprint of the embedder.
         facts: The whole of `store.json`.
+        skipped: Images that could not be read, and why.
     """
 
-    embeddings: npt.NDArray[np.float16]
-    style: npt.NDArray[np.float16] | None
-    clean: FloatArray
+    embeddings: Rows
+    style: Rows | None
+    clean: Rows
     subjects: npt.NDArray[np.int64]
     subject_ids: tuple[str, ...]
     sources: tuple[str, ...]
     embedder: str
     facts: dict[str, Any]
+    skipped: tuple[SkippedImage, ...] = ()
 
     @property
     def num_variants(self) -> int:
@@ -97,7 +85,7 @@ class VariantStore:
             subject_ids: Their names; those the store does not hold are passed over.
 
         Returns:
-            A store of its own, in memory.
+            A store of its own; what lies on the disk is not read.
 
         Raises:
             EmptySetError: If it holds none of them.
@@ -108,22 +96,24 @@ class VariantStore:
         if not len(rows):
             raise EmptySetError("subject_ids: expected people of the store, got none of them.")
         kept = tuple(name for name, is_in in zip(self.subject_ids, wanted, strict=True) if is_in)
-        subjects = (np.cumsum(wanted) - 1)[self.subjects[rows]]
-        sources = tuple(self.sources[row] for row in rows)
+        part = self._of_images(rows)
+        subjects = (np.cumsum(wanted) - 1)[part.subjects]
         facts = {
             "subject_ids": list(kept),
             "subjects": subjects.tolist(),
-            "sources": list(sources),
+            "sources": list(part.sources),
         }
-        return VariantStore(
-            embeddings=self.embeddings[rows],
-            style=None if self.style is None else self.style[rows],
-            clean=self.clean[rows],
-            subjects=subjects,
-            subject_ids=kept,
-            sources=sources,
-            embedder=self.embedder,
-            facts={**self.facts, **facts},
+        return replace(part, subjects=subjects, subject_ids=kept, facts={**self.facts, **facts})
+
+    def _of_images(self, rows: npt.NDArray[np.int64]) -> VariantStore:
+        """Some images, of the same list of people."""
+        return replace(
+            self,
+            embeddings=_selected(self.embeddings, rows),
+            style=None if self.style is None else _selected(self.style, rows),
+            clean=_selected(self.clean, rows),
+            subjects=self.subjects[rows],
+            sources=tuple(self.sources[row] for row in rows),
         )
 
     @staticmethod
@@ -133,24 +123,34 @@ class VariantStore:
         Raises:
             MissingFileError: If the folder or a file is missing.
             FileFormatError: If it is not finished or not consistent.
-            IntegrityError: If its files do not hold what was written to them.
+            IntegrityError: If its files do not hold what was written to them; of a store with checksums rows
+                are compared when they are read.
         """
         folder = check_existing(folder, name="variant store")
         facts = read_facts(folder)
         progress = StoreProgress.read(folder)
-        if progress.done != len(facts["sources"]):
+        count = len(facts["sources"])
+        if progress.done != count:
             raise FileFormatError(
-                f"{in_one_line(folder)}: only {progress.done} of {len(facts['sources'])} images are embedded. "
+                f"{in_one_line(folder)}: only {progress.done} of {count} images are embedded. "
                 f"Run the same training command again to finish it."
             )
+        checks = _read_checks(folder, progress, count)
         files = {
-            "embeddings.npy": map_npy(folder / "embeddings.npy"),
-            "clean.npy": read_npy(folder / "clean.npy"),
+            name: RowFile(folder / name, None if checks is None else checks[:, column].copy())
+            for column, name in enumerate(CHECKED)
+            if name != "style.npy"
+            or (folder / name).exists()
+            or (checks is not None and checks[:, column].any())
         }
-        if (folder / "style.npy").exists():
-            files["style.npy"] = map_npy(folder / "style.npy")
+        for name, file in files.items():
+            if len(file) != count:
+                raise FileFormatError(
+                    f"{in_one_line(folder)}: {name}: expected {count} rows, got {len(file)}. "
+                    f"Remove the folder of the store: its images are then embedded anew."
+                )
         progress.check(folder, files)
-        return VariantStore(
+        whole = VariantStore(
             embeddings=files["embeddings.npy"],
             style=files.get("style.npy"),
             clean=files["clean.npy"],
@@ -160,153 +160,55 @@ class VariantStore:
             embedder=facts["embedder"],
             facts=facts,
         )
-
-
-def extract_variants(
-    people: Mapping[str, Sequence[str]],
-    read_image: Callable[[str], npt.NDArray[np.uint8]],
-    embedder: Embeds,
-    draw_variants: DrawVariants,
-    folder: str | Path,
-    *,
-    recipe: str,
-    content: str = "",
-    seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
-) -> VariantStore:
-    """Embeds variants of every image of every person, once; goes on where a killed run stopped.
-
-    The random numbers of an image come from the seed and the image's name alone, so the result does
-    not depend on the order, on the other images, or on interruptions.
-
-    Args:
-        people: Subject -> names of that person's images.
-        read_image: Gives an image by name, (H, W, 3) uint8 RGB, aligned; called from several threads.
-        embedder: The embedder.
-        draw_variants: Gives (V, H, W, 3) variants of an image, from an image and a generator.
-        folder: Where the store is kept; made if missing.
-        recipe: Name of the augmentation recipe, kept with the store.
-        content: Digest of the images' bytes; a store of other bytes is not gone on with.
-        seed: Seed of the augmentation.
-        progress: Called with (images done, images in all).
-
-    Returns:
-        The finished store.
-
-    Raises:
-        EmptySetError: If there are no images.
-        MismatchError: If the folder holds a store of other images, another embedder or seed.
-        IntegrityError: If its files do not hold what was written to them.
-
-    Source: Kim et al. 2022, supplementary; METHOD of the official training: 16 variants an image.
-    """
-    subject_ids = sorted(people)
-    sources = [name for subject in subject_ids for name in people[subject]]
-    if not sources:
-        raise EmptySetError(
-            "people: expected at least one image, got none. Check the image folder."
+        skipped = tuple(
+            SkippedImage(source=whole.sources[number], reason=reason)
+            for number, reason in progress.unusable
         )
-    subjects = [index for index, subject in enumerate(subject_ids) for _ in people[subject]]
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    facts = {
-        "embedder": embedder.fingerprint,
-        "recipe": recipe,
-        "content": content,
-        "seed": seed,
-        "subject_ids": subject_ids,
-        "subjects": subjects,
-        "sources": sources,
-    }
-    if embedder.own_fingerprint != embedder.fingerprint:
-        facts["embedder_form"] = embedder.own_fingerprint
-    if (folder / "store.json").exists():
-        found = read_facts(folder)
-        keys = [*facts, *({"embedder_form"} - facts.keys())]
-        differing = [key for key in keys if found.get(key) != facts.get(key)]
-        if differing:
-            raise MismatchError(
-                f"{in_one_line(folder)}: holds a store that differs in {', '.join(differing)}. "
-                f"Choose another folder for this run, or remove that one."
+        rest = whole._without([number for number, _ in progress.unusable], folder)
+        return replace(rest, skipped=skipped)
+
+    def _without(self, unusable: list[int], folder: Path) -> VariantStore:
+        """The images that could be read, and their people."""
+        if not unusable:
+            return self
+        is_usable = np.ones(len(self.sources), bool)
+        is_usable[unusable] = False
+        rest = self._of_images(np.flatnonzero(is_usable))
+        has_images = np.zeros(len(self.subject_ids), bool)
+        has_images[rest.subjects] = True
+        if not has_images.any():
+            raise EmptySetError(
+                f"{in_one_line(folder)}: none of the {len(self.sources)} images could be read. "
+                f"Check the image folder, and remove this one."
             )
-        done = StoreProgress.read(folder).done
-    else:
-        done = 0
-        _start(folder, facts, read_image, embedder, draw_variants)
-    if done < len(sources):
-        _embed_rest(folder, sources, read_image, embedder, draw_variants, seed, progress)
-    return VariantStore.open(folder)
+        return replace(
+            rest,
+            subjects=(np.cumsum(has_images) - 1)[rest.subjects],
+            subject_ids=tuple(
+                name for name, there in zip(self.subject_ids, has_images, strict=True) if there
+            ),
+        )
 
 
-def _start(
-    folder: Path,
-    facts: dict[str, Any],
-    read_image: Callable[[str], npt.NDArray[np.uint8]],
-    embedder: Embeds,
-    draw_variants: DrawVariants,
-) -> None:
-    """Makes the empty files, sized by embedding the first image once."""
-    first = facts["sources"][0]
-    variants = draw_variants(read_image(first), _generator(facts["seed"], first))
-    embeddings, style = embedder.embed(variants)
-    count = len(facts["sources"])
-    shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-        "embeddings.npy": ((count, *embeddings.shape), np.float16),
-        "clean.npy": ((count, 2, embeddings.shape[1]), np.float32),
-    }
-    if style is not None:
-        shapes["style.npy"] = ((count, *style.shape), np.float16)
-    for name, (shape, dtype) in shapes.items():
-        np.lib.format.open_memmap(folder / name, mode="w+", dtype=dtype, shape=shape).flush()
-    StoreProgress(done=0).write(folder)
-    write_facts(folder, facts)
+def _read_checks(folder: Path, progress: StoreProgress, count: int) -> Checks | None:
+    """The checksums of all rows, themselves checked; None for a store without."""
+    if progress.checks is None:
+        return None
+    checks = read_npy(folder / "checks.npy")
+    if content_hash({"checks": checks}) != progress.checks:
+        raise IntegrityError(
+            f"{in_one_line(folder)}: checks.npy does not hold what was written (another SHA-256). Remove the "
+            f"folder of the store: its images are then embedded anew."
+        )
+    if checks.shape != (count, len(CHECKED)):
+        raise FileFormatError(
+            f"{in_one_line(folder)}: checks.npy: expected the shape {(count, len(CHECKED))}, got {checks.shape}."
+        )
+    return checks
 
 
-def _embed_rest(
-    folder: Path,
-    sources: list[str],
-    read_image: Callable[[str], npt.NDArray[np.uint8]],
-    embedder: Embeds,
-    draw_variants: DrawVariants,
-    seed: int,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    names = [path.name for path in folder.glob("*.npy")]
-    files = {name: np.lib.format.open_memmap(folder / name, mode="r+") for name in names}
-    reached = StoreProgress.read(folder)
-    reached.check(folder, files)
-    done = reached.done
-
-    def keep(count: int) -> None:
-        nonlocal reached
-        for file in files.values():
-            file.flush()
-        reached = reached.grown(count, files)
-        reached.write(folder)
-
-    def draw(source: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        image = read_image(source)
-        return image, draw_variants(image, _generator(seed, source))
-
-    index = done
-    try:
-        drawn = map_in_order(draw, sources[done:], available_threads(), ahead=_DRAWN_AHEAD)
-        for index, (image, variants) in enumerate(drawn, start=done):
-            embeddings, style = embedder.embed(
-                np.concatenate([variants, image[None], image[None, :, ::-1]])
-            )
-            files["embeddings.npy"][index] = _half(embeddings[:-2], sources[index])
-            files["clean.npy"][index] = embeddings[-2:]
-            if style is not None:
-                files["style.npy"][index] = _half(style[:-2], sources[index])
-            if (index + 1) % _FLUSH_EVERY == 0:
-                keep(index + 1)
-            if progress is not None:
-                progress(index + 1, len(sources))
-    except BaseException:
-        keep(index)
-        raise
-    keep(len(sources))
+def _selected(file: Rows, rows: npt.NDArray[np.int64]) -> Rows:
+    return file.select(rows) if isinstance(file, RowFile) else file[rows]
 
 
 def class_centres(store: VariantStore) -> FloatArray:
@@ -317,25 +219,12 @@ def class_centres(store: VariantStore) -> FloatArray:
 
     Source: the official training recipe.
     """
-    units = store.clean / np.linalg.norm(store.clean, axis=2, keepdims=True)
     sums = np.zeros((len(store.subject_ids), store.dim))
-    np.add.at(sums, store.subjects, units.sum(axis=1, dtype=np.float64))
-    centres: FloatArray = (sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32)
+    for start in range(0, len(store.subjects), _CENTRE_ROWS):
+        clean = store.clean[start : start + _CENTRE_ROWS]
+        units = clean / np.linalg.norm(clean, axis=2, keepdims=True)
+        subjects = store.subjects[start : start + _CENTRE_ROWS]
+        np.add.at(sums, subjects, units.sum(axis=1, dtype=np.float64))
+    sums /= np.linalg.norm(sums, axis=1, keepdims=True)
+    centres: FloatArray = sums.astype(np.float32)
     return centres
-
-
-def _half(values: FloatArray, source: str) -> npt.NDArray[np.float16]:
-    with np.errstate(over="ignore"):
-        half: npt.NDArray[np.float16] = values.astype(np.float16)
-    if not np.isfinite(half).all():
-        raise ConfigError(
-            f"{in_one_line(source)}: an embedding or style value does not fit half precision (largest "
-            f"{np.abs(values).max():.3g}, allowed 65504). Check the preprocessing of the embedder."
-        )
-    return half
-
-
-def _generator(seed: int, source: str) -> np.random.Generator:
-    """The generator that an image's variants are drawn with, from seed and name alone."""
-    digest = hashlib.sha256(f"{seed}/{source}".encode()).digest()
-    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))

@@ -29,7 +29,7 @@ from probefusion.errors import (
 )
 from probefusion.files import optional_text, read_npz, write_npz
 
-__all__ = ["UNIT_TOLERANCE", "EmbeddingSet", "FloatArray"]
+__all__ = ["MOST_CHIP_BYTES", "UNIT_TOLERANCE", "EmbeddingSet", "FloatArray"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -41,6 +41,14 @@ _COLUMNS = ("style", "quality", "detector_scores", "media_ids", "sources")
 
 _NUMBERS = {"style": (None, None, 2), "quality": (None,), "detector_scores": (None,)}
 """Those that are floating-point numbers, and their shapes."""
+
+_CARRIED = (*_COLUMNS, "chips")
+"""What goes with the images into parts of a set."""
+
+MOST_CHIP_BYTES = 1 << 16
+"""A small picture of a face is at most so large."""
+
+_JPEG_START = b"\xff\xd8\xff"
 
 _OPTIONAL_KEYS = (*_COLUMNS, "embedder", "norms_known")
 
@@ -64,6 +72,10 @@ class EmbeddingSet:
             say it of embeddings that you made with it.
         norms_known: Whether the rows' lengths are the network's own. None (default) decides: False
             if every length is within `UNIT_TOLERANCE` of 1, else True.
+
+        chips: N small pictures of the faces for the eye, JPEG bytes of at most `MOST_CHIP_BYTES` each, or None where
+            there is none; None for none at all. They are personal data: a pipeline makes them only when asked
+            (`keep_chips=True`), a gallery keeps those that a set has, and `save` does not write them.
 
     Raises:
         EmptySetError: For zero images.
@@ -90,6 +102,7 @@ class EmbeddingSet:
     sources: npt.NDArray[np.str_] | None = None
     embedder: str | None = None
     norms_known: bool | None = None
+    chips: npt.NDArray[np.object_] | Sequence[bytes | None] | None = field(default=None, repr=False)
     origin: str = field(default="", repr=False)
     """Where the set was read from, for messages; not saved."""
     norms: FloatArray = field(init=False, repr=False)
@@ -118,6 +131,8 @@ class EmbeddingSet:
         if self.sources is not None:
             sources = _labels(self.sources, len(embeddings), "sources", where)
             self._set("sources", read_only(sources.astype(np.str_)))
+        if self.chips is not None:
+            self._set("chips", _pictures(self.chips, len(embeddings), where))
         if self.embedder is not None and not isinstance(self.embedder, str):
             raise DtypeError(f"embedder{where}: expected a text or None, got {self.embedder!r}.")
         if self.norms_known is not None and not isinstance(self.norms_known, bool):
@@ -145,7 +160,7 @@ class EmbeddingSet:
 
     def __repr__(self) -> str:
         style = "" if self.style is None else f", style of {self.style.shape[1]} channels"
-        known = [name for name in _COLUMNS[1:] if getattr(self, name) is not None]
+        known = [name for name in _CARRIED[1:] if getattr(self, name) is not None]
         lengths = "" if self.norms_known else ", lengths unknown"
         return (
             f"<EmbeddingSet: {self.num_images} images, dim {self.dim}{style}"
@@ -183,7 +198,7 @@ class EmbeddingSet:
         """Some images, as views where they follow each other; nothing is checked again."""
         check_not_empty(len(self.norms[index]), name="selected images")
         part: EmbeddingSet = object.__new__(EmbeddingSet)
-        for name in ("embeddings", "norms", *_COLUMNS):
+        for name in ("embeddings", "norms", *_CARRIED):
             array = getattr(self, name)
             part._set(
                 name, None if array is None else read_only(np.ascontiguousarray(array[index]))
@@ -208,7 +223,8 @@ class EmbeddingSet:
         """One set of all images of several sets of the same person.
 
         Style, quality, detector scores, media ids and sources are kept only if every part has them, since half
-        a column cannot be kept honestly; mixing parts with and without style is therefore refused.
+        a column cannot be kept honestly; mixing parts with and without style is therefore refused. Chips are kept
+        if any part has them: an image may lack its own.
 
         Raises:
             EmptySetError: If there are no sets.
@@ -240,6 +256,12 @@ class EmbeddingSet:
                     f"sets: expected style in all sets or in none, got it in {have} of {len(values)}."
                 )
             columns[name] = np.concatenate(values) if have == len(values) else None
+        if any(part.chips is not None for part in parts):
+            columns["chips"] = [
+                chip
+                for part in parts
+                for chip in ([None] * len(part) if part.chips is None else part.chips)
+            ]
         return EmbeddingSet(
             embeddings=np.concatenate([part.embeddings for part in parts]),
             embedder=parts[0].embedder,
@@ -284,6 +306,40 @@ class EmbeddingSet:
             norms_known=None if known is None else bool(known),
             origin=Path(path).name,
         )
+
+
+def _pictures(chips: object, length: int, where: str) -> npt.NDArray[np.object_]:
+    """The chips as (N,) objects.
+
+    Raises:
+        DtypeError: If one is neither the bytes of a JPEG picture nor None.
+        ShapeError: If they are not one an image.
+        InvalidInputError: If one is too large.
+    """
+    if isinstance(chips, str | bytes) or not isinstance(chips, Sequence | np.ndarray):
+        raise DtypeError(
+            f"chips{where}: expected a list of JPEG bytes or None, got {type(chips).__name__}."
+        )
+    pictures = list(chips)
+    if len(pictures) != length:
+        raise ShapeError(
+            f"chips{where}: expected one entry per image ({length}), got {len(pictures)}. Give None for none."
+        )
+    column = np.empty(length, dtype=object)
+    for place, chip in enumerate(pictures):
+        if chip is None:
+            continue
+        if not isinstance(chip, bytes) or not chip.startswith(_JPEG_START):
+            raise DtypeError(
+                f"chips{where}: expected JPEG bytes or None, got {type(chip).__name__} at image {place}."
+            )
+        if len(chip) > MOST_CHIP_BYTES:
+            raise InvalidInputError(
+                f"chips{where}: expected at most {MOST_CHIP_BYTES:,} bytes, got {len(chip):,} at image {place}. Scale "
+                f"it down."
+            )
+        column[place] = chip
+    return read_only(column)
 
 
 def _labels(values: object, length: int, name: str, where: str) -> npt.NDArray[Any]:

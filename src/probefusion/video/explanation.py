@@ -117,6 +117,7 @@ def explain_clip(
     stills: KnownPeople | None = None,
     *,
     false_match_rate: float = 1e-3,
+    false_positive_rate: float | None = None,
     threshold: float | None = None,
     screening: bool = True,
 ) -> list[Explanation]:
@@ -126,6 +127,7 @@ def explain_clip(
         clip: The clip, not closed.
         stills: Stills, or a `Gallery`; None searches nobody.
         false_match_rate: As for `probefusion.video.watch_video`.
+        false_positive_rate: As for `probefusion.video.watch_video`.
         threshold: As for `probefusion.video.watch_video`.
         screening: Whether to look if the images of each are of one person.
 
@@ -136,7 +138,11 @@ def explain_clip(
     search = None
     if stills is not None:
         search = searcher(
-            stills, clip.fuser, false_match_rate=false_match_rate, threshold=threshold
+            stills,
+            clip.fuser,
+            false_match_rate=false_match_rate,
+            false_positive_rate=false_positive_rate,
+            threshold=threshold,
         )
     for person in clip.people:
         match = None if search is None else search(person.template)

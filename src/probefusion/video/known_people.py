@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from probefusion.embedders import Embedder
-from probefusion.errors import UnknownNameError
+from probefusion.errors import ConfigError, UnknownNameError
 from probefusion.fusion import Fuser
 from probefusion.gallery import Candidate, Match, Stills, search_stills
 from probefusion.types import FloatArray, Template
@@ -48,6 +48,7 @@ def searcher(
     fuser: Fuser,
     *,
     false_match_rate: float = 1e-3,
+    false_positive_rate: float | None = None,
     threshold: float | None = None,
 ) -> Callable[[Template], Match]:
     """What searches for the person of a template by this fuser.
@@ -57,15 +58,27 @@ def searcher(
         fuser: The fuser of the video.
         false_match_rate: Rate per comparison to decide at: by the fuser's threshold for stills, by the threshold
             for the two templates in a gallery.
+        false_positive_rate: Or: the rate at which a search of a gallery of its size for somebody who is not there finds
+            a match (FPIR), or None. Not for stills.
         threshold: A similarity to decide at instead, or None.
+
+    Raises:
+        ConfigError: If a rate of searches is asked of stills, or is named beside a threshold.
     """
+    if false_positive_rate is not None and isinstance(known, Stills):
+        raise ConfigError(
+            "false_positive_rate: is for a gallery that is kept, got stills. Enroll them in one, or name a "
+            "false_match_rate."
+        )
+    if false_positive_rate is not None and threshold is not None:
+        raise ConfigError("false_positive_rate, threshold: expected one of the two, got both.")
 
     def search(template: Template) -> Match:
         if isinstance(known, Stills):
             return search_stills(
                 template, known, fuser, false_match_rate=false_match_rate, threshold=threshold
             )
-        return _search_gallery(template, known, false_match_rate, threshold)
+        return _search_gallery(template, known, false_match_rate, false_positive_rate, threshold)
 
     return search
 
@@ -92,10 +105,14 @@ def best_vectors(known: KnownPeople, match: Match) -> tuple[FloatArray, FloatArr
 
 
 def _search_gallery(
-    template: Template, gallery: Gallery, false_match_rate: float, threshold: float | None
+    template: Template,
+    gallery: Gallery,
+    fmr: float,
+    fpir: float | None,
+    threshold: float | None,
 ) -> Match:
-    rate = false_match_rate if threshold is None else None
-    result = gallery.search(template, top_k=10, fmr=rate, threshold=threshold)
+    rate = fmr if threshold is None and fpir is None else None
+    result = gallery.search(template, top_k=10, fmr=rate, fpir=fpir, threshold=threshold)
     ranked = result.candidates
     place = next((place for place, person in enumerate(ranked) if person.is_match), 0)
     best = ranked[place] if ranked else None

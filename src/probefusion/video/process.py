@@ -84,6 +84,7 @@ def watch_video(
     *,
     stills: KnownPeople | None = None,
     false_match_rate: float = 1e-3,
+    false_positive_rate: float | None = None,
     threshold: float | None = None,
     quality: CropQuality | None = None,
     progress: Callable[[int, int | None], None] | None = None,
@@ -124,6 +125,8 @@ def watch_video(
             `Gallery`, in which somebody who was enrolled after one event is found at the next. Left open.
         false_match_rate: Rate of false matches per comparison to decide at: by the fuser's calibrated
             threshold for stills, in a `Gallery` by that for the two templates (`fmr` of `Gallery.search`).
+        false_positive_rate: Or: the rate at which a search for somebody who is not in a `Gallery` of its size finds
+            a match (`fpir` of `Gallery.search`), or None.
         threshold: A similarity to decide at instead, or None.
         quality: As for `process_video`.
         progress: Called with the number of frames read, and in all where that is known.
@@ -139,7 +142,7 @@ def watch_video(
         ProbeFusionError: If embedder and fuser do not fit, or the `Gallery` cannot be read (while iterating).
     """
     check_known(stills, embedder, fuser)
-    search = _search(stills, fuser, false_match_rate, threshold)
+    search = _search(stills, fuser, false_match_rate, false_positive_rate, threshold)
     log = EventLog(fuser, (settings or VideoSettings()).min_images, search)
     run = _Run(reader, embedder, fuser, settings, quality=quality, log=log)
     return run.events(detector, progress, should_stop)
@@ -158,6 +161,7 @@ def process_video(
     on_event: Callable[[VideoEvent], None] | None = None,
     stills: KnownPeople | None = None,
     false_match_rate: float = 1e-3,
+    false_positive_rate: float | None = None,
     threshold: float | None = None,
 ) -> Clip:
     """Finds the people of a video and fuses each one's images.
@@ -179,6 +183,7 @@ def process_video(
         stills: Whom to look for at each event, and in the end for each person (`Person.match`): as for
             `watch_video`.
         false_match_rate: As for `watch_video`.
+        false_positive_rate: As for `watch_video`.
         threshold: As for `watch_video`.
 
     Returns:
@@ -193,7 +198,7 @@ def process_video(
     """
     settings = settings or VideoSettings()
     check_known(stills, embedder, fuser)
-    search = _search(stills, fuser, false_match_rate, threshold)
+    search = _search(stills, fuser, false_match_rate, false_positive_rate, threshold)
     begin = time.monotonic()
     log = None
     if on_event is not None:
@@ -233,11 +238,21 @@ def process_video(
 
 
 def _search(
-    known: KnownPeople | None, fuser: Fuser, false_match_rate: float, threshold: float | None
+    known: KnownPeople | None,
+    fuser: Fuser,
+    false_match_rate: float,
+    false_positive_rate: float | None,
+    threshold: float | None,
 ) -> Callable[[Template], Match] | None:
     if known is None:
         return None
-    return searcher(known, fuser, false_match_rate=false_match_rate, threshold=threshold)
+    return searcher(
+        known,
+        fuser,
+        false_match_rate=false_match_rate,
+        false_positive_rate=false_positive_rate,
+        threshold=threshold,
+    )
 
 
 class _Run:

@@ -173,8 +173,9 @@ def event_facts(event: VideoEvent) -> dict[str, Any]:
     The names are those of `VideoEvent` and `PersonSnapshot`, and stay: `kind`, `time`, `number`,
     `num_images`, `first_time`, `last_time` and `match`, which is null without a gallery and else holds
     `name` (of the match, or null), `is_match`, `threshold`, `false_match_rate` and `candidates`, each
-    with `name` and `similarity`. Of a `Gallery` also `revision`, `why_none` (why there is no threshold, or
-    null) and for each candidate `person_id`, `threshold`, `is_match` and `is_ignored`. Names are only added.
+    with `name` and `similarity`. Of a `Gallery` also `false_positive_rate`, `revision`, `why_none` (why there is
+    no threshold, or null) and for each candidate `person_id`, `threshold`, `is_match` and `is_ignored`. Names are
+    only added.
     """
     person = event.person
     return {
@@ -206,7 +207,12 @@ def _match_facts(match: Match | None) -> dict[str, Any] | None:
         candidate["threshold"] = None if person.threshold is None else round(person.threshold, 6)
         candidate["is_match"] = person.is_match
         candidate["is_ignored"] = person.is_ignored
-    return {**facts, "revision": match.result.revision, "why_none": match.result.why_none}
+    return {
+        **facts,
+        "false_positive_rate": match.result.false_positive_rate,
+        "revision": match.result.revision,
+        "why_none": match.result.why_none,
+    }
 
 
 def _track_lines(explanation: Explanation) -> Iterator[str]:

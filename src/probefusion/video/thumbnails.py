@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.extras import import_cv2
+from probefusion.faces.jpeg import encode_jpeg
 from probefusion.types import FloatArray
 
 __all__ = ["Thumbnail", "ThumbnailShelf"]
 
 _SECONDS_APART = 0.5
 """At most one thumbnail of each kind per half second: neighbouring frames look alike."""
-_JPEG_QUALITY = 85
 _HEAD = struct.Struct("<qdII")
 
 
@@ -120,13 +119,3 @@ class ThumbnailShelf:
             for _, thumbnail in kept.values()
         }
         return [found[frame] for frame in sorted(found)]
-
-
-def encode_jpeg(image: npt.NDArray[np.uint8]) -> bytes:
-    """An (H, W, 3) uint8 RGB image as JPEG bytes."""
-    cv2 = import_cv2("storing face thumbnails")
-    _, data = cv2.imencode(
-        ".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    )
-    encoded: bytes = data.tobytes()
-    return encoded

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import pytest
 from planted_people import planted
 
-from probefusion.archives import fuse_archive, open_archive
-from probefusion.archives.screened_templates import _chosen
+from probefusion.archives import fuse_archive, manifest, open_archive, planning
+from probefusion.archives.sampling import is_kept, taken
 from probefusion.fusion import MeanFuser
 
 COUNTS = {"one": (30,), "mixed": (24, 16), "few": (2, 1), "other": (12,)}
@@ -65,48 +64,50 @@ def test_nobody_looks_where_that_is_not_wanted(archive, run) -> None:
     assert report.num_not_screened == 4
 
 
-def test_what_does_not_fit_the_memory_is_counted(archive, run, rng) -> None:
-    """In mixed order all four are open at once; 5 images of 512 bytes, and one state, fit."""
-    order = rng.permutation(85)
-    report = run(archive(order), memory=5 * 512)
-    assert report.num_screened + report.num_not_screened == 3
-    assert report.num_not_screened > 0
-    assert report.num_templates == 4
-
-
-class Stop(Exception):
-    pass
-
-
-def test_an_interrupted_run_keeps_what_was_said(archive, run, monkeypatch) -> None:
-    module = sys.modules[fuse_archive.__module__]
-    monkeypatch.setattr(module, "_ROWS_AT_ONCE", 5)
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
-    order = np.concatenate([np.arange(30, 70), np.arange(30), np.arange(70, 85)])
-    folder = archive(order)
-
-    def stop(done: int, total: int) -> None:
-        if done >= 50:  # all of "mixed", ten images of "one"
-            raise Stop
-
-    with pytest.raises(Stop):
-        run(folder, progress=stop)
-    report = run(folder)
-    assert report.resumed_at >= 45
+def test_memory_and_chunks_change_no_verdict(archive, run, rng, monkeypatch) -> None:
+    folder = archive(rng.permutation(85))
+    whole = run(folder)
+    monkeypatch.setattr(planning, "_MOST_ROWS", 20)
+    monkeypatch.setattr(planning, "_FEWEST_ROWS", 20)
+    monkeypatch.setattr(manifest, "_CHUNKS_A_TASK", 2)
+    report = run(folder, memory=2000)
+    assert report.num_screened == whole.num_screened == 3
     assert [name for name, _ in report.several_people] == ["mixed"]
-    assert report.num_not_screened == 1  # "one", of which the first images are gone
-    assert report.num_screened == 2
 
 
 @pytest.mark.parametrize("total", [4, 16, 17, 40, 1000])
-def test_the_images_that_are_looked_at_are_evenly_spread(total) -> None:
-    parts = [_chosen(total, done, min(7, total - done)) + done for done in range(0, total, 7)]
-    chosen = np.concatenate(parts)
-    assert len(chosen) == min(total, 16)
-    assert chosen[0] == 0
-    steps = np.diff(chosen)
-    assert steps.max() - steps.min() <= 1
-    assert chosen[-1] >= total - total / 16 - 1
+@pytest.mark.parametrize("chunk", [7, 100, 5000])
+def test_the_images_that_are_looked_at_are_evenly_spread(total, chunk) -> None:
+    rows = np.arange(total)
+    parts = [rows[start : start + chunk] for start in range(0, total, chunk)]
+    kept = [
+        part[is_kept(np.arange(len(part)), np.full(len(part), len(part)))] for part in parts
+    ]
+    owners, places, goals, borders = taken(
+        np.zeros(len(parts), np.int64),
+        np.array([len(part) for part in parts]),
+        np.array([len(part) for part in kept]),
+    )
+    chosen = np.array([kept[owner][place] for owner, place in zip(owners, places, strict=True)])
+    assert goals.tolist() == list(range(min(total, 16)))
+    assert borders.tolist() == [0, len(chosen)]
+    assert (np.diff(chosen) > 0).all()
+    assert chosen[0] <= chunk / 2
+    assert np.diff(chosen).max() <= total / 16 + chunk / 2 + 1
+    assert chosen[-1] >= total - total / 16 - chunk / 2 - 1
+
+
+def test_the_rows_of_several_people_stay_apart() -> None:
+    people = np.array([0, 1, 1, 0, 2])
+    counts = np.array([20, 2, 3, 30, 1])
+    owners, places, goals, borders = taken(people, counts, np.minimum(counts, 16))
+    assert borders.tolist() == [0, 16, 21, 22]
+    assert sorted(goals.tolist()) == list(range(22))
+    assert [owners.tolist().count(entry) for entry in range(5)] == [7, 2, 3, 9, 1]
+    for entry in range(5):
+        chosen = places[owners == entry]
+        assert len(set(chosen.tolist())) == len(chosen)
+        assert chosen.max() < min(counts[entry], 16)
 
 
 def test_the_command_names_them(archive, command, tmp_path) -> None:

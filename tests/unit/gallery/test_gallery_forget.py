@@ -131,12 +131,17 @@ def test_a_backup_made_before_holds_nothing_that_can_be_read(tmp_path):
         gallery.forget("p1")
     # the database is restored; the keys are those of today
     with Gallery(backup, keys=keys, key_file=tmp_path / "people.db.keys") as restored:
-        assert restored.list() == ("p0", "p1", "p2")
+        assert restored.list() == ("p0", "p2")
+        assert len(restored) == 2
+        assert "p1" not in restored
         found = restored.search(PEOPLE.images(1, 9), threshold=0.5)
         assert "p1" not in [each.name for each in found.candidates]
         assert restored.search(PEOPLE.images(2, 9), threshold=0.5).name == "p2"
         with restored.store.reading("people") as reader:
-            row = reader.contribution(p1.contributions[0].id)
+            assert reader.contribution(p1.contributions[0].id) is None
+            assert reader.image(p1.contributions[0].images[0].id) is None
+            _, lost = reader.forgotten()
+            (row,) = [row for row in lost if row.id == p1.contributions[0].id]
             with pytest.raises(MissingKeyError, match="destroyed"):
                 restored._parts.plain(reader, row, PEOPLE.embedder)
             other = reader.contribution(p2.contributions[0].id)

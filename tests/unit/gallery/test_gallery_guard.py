@@ -4,7 +4,7 @@ import pytest
 
 from gallery_people import MadeUp, stored_bits
 from probefusion.errors import ConfigError, UnknownNameError
-from probefusion.gallery import Gallery
+from probefusion.gallery import Gallery, MasterKey
 from probefusion.types import EmbeddingSet
 
 PEOPLE = MadeUp()
@@ -102,3 +102,25 @@ def test_splitting_a_person_without_a_sign_of_another_is_refused(gallery):
     with pytest.raises(ConfigError, match="no sign of a second person"):
         gallery.split("p1", "x")
     assert gallery.list() == ("p0", "p1", "p2", "p3")
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_why_a_visit_was_held_is_told_later_by_the_names_of_then(tmp_path, encrypted):
+    keys = MasterKey.generate() if encrypted else None
+    with Gallery(tmp_path / "why.db", fuser="mean", keys=keys) as gallery:
+        for who in range(4):
+            gallery.enroll(f"p{who}", PEOPLE.images(who, 0, count=6))
+        told = gallery.update("p1", PEOPLE.images(2, 1, count=4)).doubts
+        ((_, waiting),) = gallery.held()
+        assert waiting.doubts == told
+        gallery.rename("p2", "alex")
+        ((_, waiting),) = gallery.held()
+        assert [str(doubt).replace("alex", "p2") for doubt in waiting.doubts] == [*map(str, told)]
+        assert "closer to alex" in str(waiting.doubts[0])
+        gallery.forget("alex")
+        ((_, waiting),) = gallery.held()
+        assert "closer to somebody who was forgotten" in str(waiting.doubts[0])
+        gallery.compact()  # written anew
+        ((_, again),) = gallery.held()
+        assert again.id != waiting.id
+        assert again.doubts == waiting.doubts

@@ -12,7 +12,11 @@ from probefusion.errors import ConfigError, ConflictError, DtypeError
 from probefusion.gallery import Gallery
 from probefusion.gallery.audit.trail import MOST_SUBJECTS, AuditEntry, append_entry
 from probefusion.gallery.stores.records import ContributionRow, PersonRow, VectorRow
-from probefusion.gallery.stores.sql_rows import CONTRIBUTIONS, PEOPLE, VECTORS
+from probefusion.gallery.stores.sql_rows import (
+    CONTRIBUTIONS,
+    PEOPLE,
+    VECTORS,
+)
 
 PEOPLE_MADE_UP = MadeUp()
 
@@ -27,7 +31,7 @@ def gallery(tmp_path):
 
 def test_who_is_different_from_a_merged_person_stays_so(gallery):
     gallery.cannot_link("bob", "cid")
-    merged = gallery.merge("ann", "bob")
+    merged = gallery.merge("ann", "bob").revision
     assert gallery.person("ann").different_from == ("cid",)
     with pytest.raises(ConflictError, match="different people"):
         gallery.merge("ann", "cid")
@@ -37,7 +41,7 @@ def test_who_is_different_from_a_merged_person_stays_so(gallery):
 
 
 def test_a_merge_that_is_made_again_heeds_what_is_known_since(gallery):
-    undone = [gallery.undo(gallery.merge("ann", "bob"))]
+    undone = [gallery.undo(gallery.merge("ann", "bob").revision)]
     gallery.cannot_link("bob", "cid")
     undone.append(gallery.undo(gallery.undo(undone[0])))
     gallery.undo(undone[1])
@@ -106,7 +110,11 @@ def contribution(**fields):
         (CONTRIBUTIONS, contribution(num_images="1"), "expected a whole number"),
         (CONTRIBUTIONS, contribution(num_images=True), "expected a whole number"),
         (CONTRIBUTIONS, contribution(source=np.str_("x")), "expected a text"),
-        (PEOPLE, PersonRow(id="p", name="ann", key_id=b"k"), "people.key_id: expected a text"),
+        (
+            PEOPLE,
+            (PersonRow(id="p", name="ann", key_id=b"k"), b"hash"),
+            "people.key_id: expected a text",
+        ),
         (
             VECTORS,
             VectorRow(person_id="p", model_id="m", vector="v", num_images=1, revision=1),

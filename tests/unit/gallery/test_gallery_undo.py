@@ -61,7 +61,7 @@ def test_the_order_of_arrival_changes_no_bit(tmp_path, order):
 
 def test_merging_and_undoing_it_changes_no_bit(gallery):
     before = enrolled(gallery)
-    merged = gallery.merge("p0", "p1")
+    merged = gallery.merge("p0", "p1").revision
     after = stored_bits(gallery)
     assert set(after) == {"p0", "p2"}
     assert after["p0"][0] == 12
@@ -88,7 +88,7 @@ CHANGES = {
     "enroll": lambda g: g.enroll("new", PEOPLE.images(9, 0)).revision,
     "update": lambda g: g.update("p0", PEOPLE.images(0, 5)).revision,
     "hold": lambda g: g.update("p0", PEOPLE.images(1, 5)).revision,
-    "merge": lambda g: g.merge("p2", "p0"),
+    "merge": lambda g: g.merge("p2", "p0").revision,
     "split": lambda g: g.split("p0", "half", contributions=[g.person("p0").contributions[0].id]),
     "move": lambda g: g.move("p1", contributions=[g.person("p0").contributions[1].id]),
     "remove person": lambda g: g.remove("p1"),
@@ -138,7 +138,7 @@ def test_undoing_everything_leaves_nobody_and_redoing_it_all(gallery):
 
 def test_a_later_change_that_stands_in_the_way_is_named(gallery):
     enrolled(gallery)
-    merged = gallery.merge("p0", "p1")
+    merged = gallery.merge("p0", "p1").revision
     moved = gallery.move("p2", contributions=[gallery.person("p0").contributions[-1].id])
     with pytest.raises(
         ConflictError, match=rf"undo of change {merged} .* by change {moved} \(move\)"

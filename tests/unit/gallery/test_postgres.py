@@ -136,8 +136,8 @@ def test_older_versions_are_migrated_after_a_copy(address, store, sql, monkeypat
         with migrated.reading("people") as reader:
             assert reader.payload("c0001", "net@1") == b"x" * 100
         (said,) = migrated.overwrite()
-    assert "DROP SCHEMA probefusion_before_v2_of_v1 CASCADE" in said
-    copy = sql.execute("SELECT payload FROM probefusion_before_v2_of_v1.payloads").fetchone()
+    assert "DROP SCHEMA probefusion_before_v3_of_v2 CASCADE" in said
+    copy = sql.execute("SELECT payload FROM probefusion_before_v3_of_v2.payloads").fetchone()
     assert copy == (b"x" * 100,)
     assert sql.execute("SELECT to_regclass('probefusion.more')").fetchone() != (None,)
 
@@ -240,7 +240,7 @@ def test_rows_that_were_changed_behind_our_back_are_found(store, sql) -> None:
 
 
 NEAREST = (
-    "SELECT name FROM probefusion.templates WHERE collection = 'people' AND model_id = %s "
+    "SELECT person_id FROM probefusion.templates WHERE collection = 'people' AND model_id = %s "
     "ORDER BY template::halfvec(16) <=> %s::text::halfvec(16) LIMIT 1"
 )
 
@@ -271,13 +271,17 @@ def test_plain_templates_follow_the_gallery(address, sql, tmp_path, encrypted) -
             f"WITH (lists = 1) WHERE model_id = '{model.id}'"
         )
         probe = (model.id, str(people["person 3"].mean(axis=0).tolist()))
-        assert sql.execute(NEAREST, probe).fetchone() == ("person 3",)
+        third = (gallery.person("person 3").id,)
+        assert sql.execute(NEAREST, probe).fetchone() == third
+        names = "SELECT name FROM probefusion.templates WHERE person_id = %s"
+        (written,) = sql.execute(names, third).fetchone()
+        assert written.startswith("sealed1:") if encrypted else written == "person 3"
         gallery.remove("person 3")
-        assert sql.execute(NEAREST, probe).fetchone() != ("person 3",)
+        assert sql.execute(NEAREST, probe).fetchone() != third
         gallery.undo()
         gallery.update("person 1", people["person 1"][:2].astype(np.float32))
         assert plain.refresh() >= 1
-        assert sql.execute(NEAREST, probe).fetchone() == ("person 3",)
+        assert sql.execute(NEAREST, probe).fetchone() == third
         copies = "SELECT count(*) FROM probefusion.plain_templates"
         assert sql.execute(copies).fetchone() == (4,)
         gallery.forget("person 3")

@@ -195,11 +195,11 @@ def test_older_versions_are_migrated_after_a_backup(path, monkeypatch) -> None:
     with closing(open_store(path)) as store:
         with store.reading("people") as reader:
             assert reader.payload("c0002", "net@1") == b"\2" * SIZE
-        assert store.overwrite() == (f"the backup {path}.before-v2-of-v1 keeps them; delete it",)
-    assert (version_of(path), version_of(Path(f"{path}.before-v2-of-v1"))) == (2, 1)
-    assert stat.S_IMODE(Path(f"{path}.before-v2-of-v1").stat().st_mode) == 0o600
+        assert store.overwrite() == (f"the backup {path}.before-v3-of-v2 keeps them; delete it",)
+    assert (version_of(path), version_of(Path(f"{path}.before-v3-of-v2"))) == (3, 2)
+    assert stat.S_IMODE(Path(f"{path}.before-v3-of-v2").stat().st_mode) == 0o600
     monkeypatch.undo()
-    with closing(open_store(f"{path}.before-v2-of-v1")) as store:
+    with closing(open_store(f"{path}.before-v3-of-v2")) as store:
         assert store.revision("people") == 3
 
 
@@ -213,7 +213,7 @@ def test_a_migration_that_fails_changes_nothing(path, monkeypatch) -> None:
     with pytest.raises(StoreError, match="NOT NULL"):
         open_store(path)
     monkeypatch.undo()
-    assert version_of(path) == 1
+    assert version_of(path) == 2
     with closing(open_store(path)) as store:
         store.check()
         assert store.revision("people") == 3
@@ -224,7 +224,7 @@ def version_of(path: Path) -> int:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-    assert ("more" in names) == (version == 2)
+    assert ("more" in names) == (version == 3)
     return version
 
 
@@ -383,6 +383,6 @@ def test_names_that_look_like_patterns(tmp_path) -> None:
     path = tmp_path / "a [b] ?x=1&mode=ro #%20.db"
     with closing(open_store(path)) as store:
         store.create("people")
-        path.with_name(f"{path.name}.before-v2-of-v1").write_bytes(b"")
+        path.with_name(f"{path.name}.before-v3-of-v2").write_bytes(b"")
         assert len(store.overwrite()) == 1
     assert path.stat().st_size > 0

@@ -83,3 +83,26 @@ def test_what_is_no_photo(faces, tmp_path) -> None:
 def test_without_a_detector(embedder, draw) -> None:
     with pytest.raises(ConfigError, match="models pull yunet_2023mar"):
         Pipeline(embedder, aligned=True).find(draw(red=50))
+
+
+def test_faces_carry_small_pictures_only_when_asked(
+    embedder, detector, draw, write, tmp_path
+) -> None:
+    cv2 = pytest.importorskip("cv2")
+    write(tmp_path / "one" / "a.png", draw(red=60))
+    write(tmp_path / "one" / "b.png", draw(red=50, blue=48))
+    for keep_chips in (False, True):
+        pipeline = Pipeline(embedder, detector=detector, fuser="mean", keep_chips=keep_chips)
+        sets = [
+            pipeline.fuse(tmp_path / "one").images,
+            pipeline.fuse(draw(red=60)).images,
+            pipeline.find(draw(red=60))[0].images,
+        ]
+        for images in sets:
+            if not keep_chips:
+                assert images.chips is None
+                continue
+            for chip in images.chips:
+                shown = cv2.imdecode(np.frombuffer(chip, np.uint8), cv2.IMREAD_COLOR)
+                assert shown.shape == (112, 112, 3)
+                assert shown[40:70, 40:70, 2].mean() > shown[40:70, 40:70, 0].mean()  # red

@@ -1,36 +1,77 @@
+"""Two processes of `torchrun`: one store, the network of one process, checkpoints between them, errors of one."""
+
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 
-from probefusion.nn.architectures import build_network
-from probefusion.training import loop
-from probefusion.training.batch_loader import BatchLoader
-from probefusion.training.config import TrainingConfig
-from probefusion.training.loop import train_network
+torch = pytest.importorskip("torch")
 
-SCRIPT = """
+from safetensors.torch import load_file  # noqa: E402
+
+from probefusion.nn.architectures import build_network  # noqa: E402
+from probefusion.training import loop  # noqa: E402
+from probefusion.training.batch_loader import BatchLoader  # noqa: E402
+from probefusion.training.config import TrainingConfig  # noqa: E402
+from probefusion.training.loop import TrainingResult, train_network  # noqa: E402
+
+ARCHITECTURES = ("exact", "official")
+
+TOGETHER = """
 import sys
 from pathlib import Path
+sys.path[:0] = {folders!r}
 import torch
 from safetensors.torch import save_file
-sys.path[:0] = {folders!r}
-from test_parallel import compute_in_double, config_of, store_of
+from test_parallel import ARCHITECTURES, compute_in_double, config_of, stopped_after, store_of
 from probefusion.training.loop import train_network
 from probefusion.training.parallel import join_workers
+work = Path({work!r})
 compute_in_double(setattr)
 workers = join_workers()
-result = train_network(store_of(Path({work!r})), config_of({architecture!r}))
+store = store_of(work / "store", workers)
+for architecture in ARCHITECTURES:
+    result = train_network(store, config_of(architecture))
+    if workers.is_first:
+        tensors = {{k: v.contiguous() for k, v in result.network.state_dict().items()}}
+        save_file(tensors, work / f"{{architecture}}.safetensors")
+        print(*result.centre_losses, result.validation_loss)
+    train_network(store, config_of(architecture), checkpoint=work / f"{{architecture}}.checkpoint",
+                  should_stop=stopped_after(3))
+result = train_network(store, config_of("exact"), checkpoint=work / "alone.checkpoint")
 if workers.is_first:
-    tensors = {{k: v.contiguous() for k, v in result.network.state_dict().items()}}
-    save_file(tensors, {output!r})
+    print(result.step, *result.centre_losses)
 torch.distributed.destroy_process_group()
+"""
+
+FAILING = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = {folders!r}
+from test_parallel import config_of, store_of
+from probefusion.errors import WorkerError
+from probefusion.training.loop import train_network
+from probefusion.training.parallel import ending_together, join_workers
+workers = join_workers()
+def fail(report):
+    if workers.rank == 1 and report.step == 2:
+        if {is_killed}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ValueError("the disk\\nis full")
+try:
+    with ending_together(workers):
+        train_network(store_of(Path({work!r}) / "store", workers), config_of("exact"), on_step=fail)
+except WorkerError as error:
+    print("told:", error)
+except ValueError as error:
+    print("failed:", error)
 """
 
 
@@ -46,6 +87,8 @@ def config_of(architecture: str) -> TrainingConfig:
         steps=6,
         learning_rate=5e-3,
         milestones=(0.9,),
+        validation_share=0.3,
+        check_every=4,
     )
 
 
@@ -75,52 +118,98 @@ def compute_in_double(patch: Callable[[object, str, object], None]) -> None:
     patch(loop, "build_network", build_double)
 
 
-def store_of(folder: Path):
+def store_of(folder: Path, workers=None):
     from variant_stores import PEOPLE, CountingEmbedder, draw_variants, read_image
 
-    from probefusion.training.variant_store import extract_variants
+    from probefusion.training.extraction import extract_variants
 
     return extract_variants(
-        PEOPLE, read_image, CountingEmbedder(), draw_variants, folder, recipe="test"
+        PEOPLE,
+        read_image,
+        CountingEmbedder(),
+        draw_variants,
+        folder,
+        recipe="test",
+        block_images=2,
+        workers=workers,
     )
 
 
-@pytest.mark.parametrize("architecture", ["exact", "official"])
-def test_two_processes_give_the_network_of_one(tmp_path, store, architecture, monkeypatch) -> None:
-    with monkeypatch.context() as patched:
-        compute_in_double(patched.setattr)
-        alone = train_network(store, config_of(architecture)).network.state_dict()
-    output = tmp_path / "together.safetensors"
-    script = tmp_path / "train.py"
+def stopped_after(steps: int) -> Callable[[], bool]:
+    asked: list[int] = []
+
+    def should_stop() -> bool:
+        asked.append(1)
+        return len(asked) >= steps
+
+    return should_stop
+
+
+def _run_two(folder: Path, script: str, **values: object) -> subprocess.CompletedProcess[str]:
     here = Path(__file__).parent
-    script.write_text(
-        SCRIPT.format(
-            folders=[str(here), str(here.parents[1] / "support")],
-            work=str(tmp_path / "store"),
-            architecture=architecture,
-            output=str(output),
-        )
-    )
+    folders = [str(here), str(here.parents[1] / "support")]
+    path = folder / "train.py"
+    path.write_text(script.format(folders=folders, work=str(folder), **values))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*command, "--nproc-per-node", "2", str(script)],
+    return subprocess.run(
+        [*command, "--nproc-per-node", "2", str(path)],
         env=environment,
         capture_output=True,
         text=True,
         timeout=1800,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    from safetensors.torch import load_file
 
-    together = load_file(output)
-    assert together.keys() == alone.keys()
+
+@contextmanager
+def _in_double() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        compute_in_double(patched.setattr)
+        yield
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """What two processes made, and what they printed."""
+    folder = tmp_path_factory.mktemp("together")
+    with _in_double():
+        train_network(
+            store_of(folder / "first"),
+            config_of("exact"),
+            checkpoint=folder / "alone.checkpoint",
+            should_stop=stopped_after(3),
+        )
+    done = _run_two(folder, TOGETHER)
+    assert done.returncode == 0, done.stderr
+    lines = [[float(word) for word in line.split()] for line in done.stdout.splitlines()]
+    return folder, lines
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> dict[str, TrainingResult]:
+    store = store_of(tmp_path_factory.mktemp("alone") / "store")
+    with _in_double():
+        return {name: train_network(store, config_of(name)) for name in ARCHITECTURES}
+
+
+def test_two_processes_make_the_store_of_one(together, store) -> None:
+    folder = together[0] / "store"
+    for name in ("embeddings.npy", "style.npy", "clean.npy", "checks.npy"):
+        assert np.array_equal(np.load(folder / name), np.load(store.embeddings.path.parent / name))
+    assert not (folder / "blocks").exists()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_two_processes_give_the_network_of_one(together, alone, store, architecture) -> None:
+    found = load_file(together[0] / f"{architecture}.safetensors")
+    right = alone[architecture].network.state_dict()
+    assert found.keys() == right.keys()
     network = build_network(architecture, {"dim": 12, "style_channels": 6})
     embeddings = torch.from_numpy(store.embeddings[:, :, :].astype("float32"))
     style = torch.from_numpy(store.style[:].astype("float32"))
     fused = []
-    for parameters in (alone, together):
+    for parameters in (right, found):
         network.load_state_dict(parameters)
         with torch.no_grad():
             fused.append(torch.nn.functional.normalize(network.eval()(embeddings, style), dim=-1))
@@ -131,3 +220,41 @@ def test_two_processes_give_the_network_of_one(tmp_path, store, architecture, mo
     apart = float((fused[0] - fused[1]).abs().max())
     assert moved > 1e-3
     assert apart < 1e-4 * moved
+    told = together[1][ARCHITECTURES.index(architecture)]
+    assert np.allclose(told[:-1], alone[architecture].centre_losses, rtol=1e-6)
+    assert told[-1] == pytest.approx(alone[architecture].validation_loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_one_process_goes_on_where_two_stopped(together, alone, store, architecture) -> None:
+    with _in_double():
+        rest = train_network(
+            store,
+            config_of(architecture),
+            checkpoint=together[0] / f"{architecture}.checkpoint",
+        )
+    assert rest.step == 6
+    assert np.allclose(rest.centre_losses, alone[architecture].centre_losses[3:], rtol=1e-6)
+
+
+def test_two_processes_go_on_where_one_stopped(together, alone) -> None:
+    step, *losses = together[1][-1]
+    assert step == 6
+    assert np.allclose(losses, alone["exact"].centre_losses[3:], rtol=1e-6)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_an_error_of_one_process_ends_both_with_the_reason(tmp_path, is_killed) -> None:
+    done = _run_two(tmp_path, FAILING, is_killed=is_killed)
+    if is_killed:
+        # torchrun ends the other one at once, so it may not come to say anything.
+        assert done.returncode != 0
+        assert "SIGKILL" in done.stderr
+        told = "told: stopped, because another of the 2 processes ended without a word"
+        assert all(line.startswith(told) for line in done.stdout.splitlines())
+    else:
+        assert sorted(done.stdout.splitlines()) == [
+            "failed: the disk",
+            "is full",
+            "told: stopped, because process 1 of 2 (counted from 0) failed: the disk is full",
+        ]

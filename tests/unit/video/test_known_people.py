@@ -188,7 +188,7 @@ def test_the_best_is_the_first_who_reaches_the_own_threshold() -> None:
     from probefusion.video.known_people import searcher
 
     class TwoThresholds:
-        def search(self, what, *, top_k, fmr, threshold):
+        def search(self, what, *, top_k, fmr, fpir, threshold):
             assert (top_k, fmr, threshold) == (10, 1e-3, None)
             people = [("poor", 0.6, 0.7), ("good", 0.55, 0.5)]
             return pf.gallery.results.SearchResult(

@@ -180,7 +180,7 @@ def test_no_setting_makes_a_file_stand_for_another(tiny_embedder) -> None:
 def test_a_store_of_one_form_is_not_gone_on_with_by_the_other(small, tmp_path) -> None:
     pytest.importorskip("torch")
     from probefusion.errors import MismatchError
-    from probefusion.training.variant_store import extract_variants
+    from probefusion.training.extraction import extract_variants
 
     crops = make_crops(2)
     given = {"ann": ["0"], "bob": ["1"]}, lambda name: crops[int(name)]

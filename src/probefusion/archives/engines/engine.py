@@ -22,6 +22,8 @@ class Work(Protocol, Generic[TaskIn, OutcomeOut]):
 
         A task may be done twice, as its worker may have died: what it writes must appear at once and whole, and be
         the same each time.
+        Other workers use the other cores: networks are opened with one thread (`num_threads=1`), and nothing here
+        starts threads or processes of its own.
         """
         ...
 

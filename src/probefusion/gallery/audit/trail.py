@@ -13,7 +13,15 @@ from typing import Any
 from probefusion.errors import ConfigError, DtypeError, FileFormatError
 from probefusion.files.paths import brief
 
-__all__ = ["Anchor", "AuditEntry", "append_entry", "check_actor", "first_hash", "make_entry"]
+__all__ = [
+    "Anchor",
+    "AuditEntry",
+    "append_entry",
+    "check_actor",
+    "first_hash",
+    "make_entry",
+    "names_subject",
+]
 
 VERSION = 1
 """Version of the entries."""
@@ -214,6 +222,11 @@ def make_entry(
     return AuditEntry(**{**entry.__dict__, "mac": entry.signature(key)})
 
 
+def names_subject(text: str) -> bool:
+    """Whether an entry can name a text as one of its subjects; what is left of a damaged id may be none."""
+    return _ID.fullmatch(text) is not None
+
+
 def check_actor(actor: object) -> str:
     """Who makes changes, as entries can hold it.
 
@@ -240,6 +253,7 @@ def append_entry(
     revision: int | None = None,
     time: str | None = None,
     key: bytes | None = None,
+    number: int | None = None,
 ) -> tuple[int, bytes]:
     """Sequence number and bytes of the entry that comes after the newest of a collection.
 
@@ -252,21 +266,24 @@ def append_entry(
         revision: As for `make_entry`.
         time: As for `make_entry`.
         key: As for `make_entry`.
+        number: Of the newest entry; None takes what it says itself. With it, a damaged one is no hindrance: the chain
+            goes on from the bytes that lie there, and looking through it tells what became of them.
 
     Raises:
         ConfigError: As for `make_entry`.
-        FileFormatError: If the newest entry is damaged.
+        FileFormatError: If the newest entry is damaged, and no number was given.
 
     Example:
         >>> number, entry = append_entry(None, collection="main", action="enroll", subjects=("p1",))
         >>> append_entry(entry, collection="main", action="update", subjects=("p1",))[0]
         2
     """
-    before = (
-        Anchor(sequence=0, hash=first_hash(collection))
-        if last is None
-        else AuditEntry.parse(last).anchor
-    )
+    if last is None:
+        before = Anchor(sequence=0, hash=first_hash(collection))
+    elif number is None:
+        before = AuditEntry.parse(last).anchor
+    else:
+        before = Anchor(sequence=number, hash=hashlib.sha256(last).hexdigest())
     entry = make_entry(
         before, action=action, actor=actor, subjects=subjects, revision=revision, time=time, key=key
     )

@@ -6,18 +6,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
-from probefusion.errors import (
-    FileFormatError,
-    FuserMismatchError,
-    IntegrityError,
-    InvalidInputError,
-    MissingKeyError,
-    MissingNormsError,
-    MissingQualityError,
-    MissingStyleError,
-    SealError,
-)
-from probefusion.gallery.audit.trail import append_entry
+from probefusion.errors import IntegrityError
+from probefusion.gallery.audit.trail import append_entry, names_subject
 from probefusion.gallery.changes.edits import (
     Edit,
     EditKind,
@@ -28,44 +18,32 @@ from probefusion.gallery.changes.edits import (
     value_of_person,
 )
 from probefusion.gallery.changes.may_serve import check_may_serve
+from probefusion.gallery.changes.renewal import TemplateRenewal
+from probefusion.gallery.contributions.chips import put_chips
 from probefusion.gallery.contributions.contribution_rows import (
     as_source,
     check_may_merge,
     image_rows,
 )
 from probefusion.gallery.contributions.features import Kept, to_bytes
-from probefusion.gallery.contributions.kept_parts import KeptParts, is_forgotten
+from probefusion.gallery.contributions.kept_parts import KeptParts
 from probefusion.gallery.contributions.models import Fusers, source_of
-from probefusion.gallery.contributions.sums import template_of
 from probefusion.gallery.keys.sealing import Sealer
 from probefusion.gallery.stores.records import (
     ChangeRow,
     ContributionKind,
     ContributionRow,
+    HeldReason,
     ImageRow,
     Keep,
     ModelRow,
     ModelStatus,
     PersonRow,
-    VectorRow,
 )
 from probefusion.gallery.stores.store import Writer
 from probefusion.types import EmbeddingSet
 
 __all__ = ["Changing", "new_id"]
-
-_NOT_WORKED_OUT = (
-    FileFormatError,
-    IntegrityError,
-    InvalidInputError,
-    MissingKeyError,
-    MissingNormsError,
-    MissingQualityError,
-    MissingStyleError,
-    SealError,
-)
-"""Why a template cannot be worked out: what is kept cancels, lacks what the fuser needs, is damaged, or its key is
-not there."""
 
 
 def new_id(kind: str) -> str:
@@ -156,6 +134,7 @@ class Changing:
         source: str = "",
         labels: EmbeddingSet | None = None,
         is_held: bool = False,
+        reasons: Sequence[HeldReason] = (),
         time: str | None = None,
     ) -> ContributionRow:
         """Adds a contribution to a person.
@@ -167,6 +146,7 @@ class Changing:
             source: Where from.
             labels: Says sources and media ids of the images; None takes those of `kept`.
             is_held: Whether nobody has it yet.
+            reasons: Why it is held.
             time: UTC time, ISO 8601; None takes that of the change.
 
         Raises:
@@ -191,6 +171,9 @@ class Changing:
         sealed = self._sealer.seal_kept(to_bytes(kept), row.id, kept.embedder, key)
         self._written.append(row.id)
         self.writer.add_contribution(row, images, sealed, kept.embedder)
+        put_chips(self.writer, self._sealer, images, labels or kept, key)
+        if reasons:
+            self.writer.put_reasons(row.id, reasons)
         after = None if is_held else person_id
         self._note(Edit(kind="placement", id=row.id, before=None, after=after))
         self.subjects[person_id] = None
@@ -272,7 +255,7 @@ class Changing:
 
     def finish(self) -> ChangeRow:
         """Works out the templates of all people concerned, and notes the change and who made it."""
-        for model in self.writer.models():
+        for model in self._models():
             self.renew_templates(model, list(self.touched))
             for person_id in self.relabelled.keys() - self.touched.keys():
                 vector = self.writer.vector(model.id, person_id)
@@ -293,21 +276,32 @@ class Changing:
             collection=self.writer.collection,
             action=self.action,
             actor=self._actor,
-            subjects=row.subjects,
+            subjects=self._named_subjects(),
             revision=self.revision,
             time=self._time,
             key=self._sealer.audit_key(),
+            number=self.writer.audit_length(),
         )
         self.writer.append_audit(sequence, entry)
         return row
 
+    def _named_subjects(self) -> tuple[str, ...]:
+        if not self.takes_away:
+            return tuple(self.subjects)
+        return tuple(each for each in self.subjects if names_subject(each))
+
+    def _models(self) -> tuple[ModelRow, ...]:
+        try:
+            return self.writer.models()
+        except IntegrityError:
+            if self.takes_away:  # a damaged model keeps nobody from being forgotten
+                return ()
+            raise
+
     def renew_templates(
         self, model: ModelRow, people: Sequence[str], *, is_wanted: bool = False
     ) -> None:
-        """Works out the templates of some people by one model.
-
-        Those of a model that does not serve are taken away where they cannot be worked out, as its fuser is not here
-        or cannot fuse what is kept: `serve` will ask for them.
+        """Works out the templates of some people by one model, see `TemplateRenewal`.
 
         Args:
             model: The model.
@@ -317,49 +311,9 @@ class Changing:
         Raises:
             ProbeFusionError: If a template cannot be worked out of the model that serves, or that is wanted.
         """
-        if not people:
-            return
         may_lack = self.takes_away or not (is_wanted or model.status == "serving")
-        try:
-            fuser = self._fusers.of(model)
-        except FuserMismatchError:
-            shown = [
-                who for who in map(self.writer.person, people) if who is not None and who.shown
-            ]
-            if shown and not may_lack:
-                raise
-            fuser = None
-        for person_id in people:
-            person = self.writer.person(person_id)
-            if person is None:  # erased: the store has marked its templates
-                continue
-            template = None
-            if person.shown and fuser is not None:
-                try:
-                    found = self._parts.of_person(self.writer, person_id, model, fuser)
-                    template = template_of(found.parts, fuser)
-                except _NOT_WORKED_OUT:
-                    if not may_lack:
-                        raise
-            sealed = None
-            if template is not None:
-                try:
-                    key = self._sealer.key(person.key_id)
-                except MissingKeyError:
-                    if not is_forgotten(self._sealer, person.key_id):
-                        raise
-                    template = None  # a restored database brought the person back
-            if template is not None:
-                sealed = self._sealer.seal_vector(template.vector, person_id, model.id, key)
-            self.writer.put_vector(
-                VectorRow(
-                    person_id=person_id,
-                    model_id=model.id,
-                    vector=sealed,
-                    num_images=0 if template is None else template.num_images,
-                    revision=self.revision,
-                )
-            )
+        renewal = TemplateRenewal(self.writer, self._sealer, self._fusers, self._parts)
+        renewal.renew(model, people, may_lack=may_lack)
 
     def _edit(self, kind: EditKind, item: str, after: object) -> None:
         before = current_value(self.writer, kind, item)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from probefusion.errors import FileFormatError, IntegrityError, MissingKeyError, SealError
 from probefusion.gallery.changes.changing import Changing
 from probefusion.gallery.changes.lineage import left_edits, same_images
 from probefusion.gallery.contributions.kept_parts import KeptParts
-from probefusion.gallery.stores.records import ContributionRow, ImageRow
+from probefusion.gallery.stores.records import ChangeRow, ContributionRow, ImageRow
 from probefusion.gallery.stores.store import Reader
 from probefusion.types import EmbeddingSet
 
 __all__ = ["Erasing", "all_of"]
+
+_KEY_ID = re.compile("[0-9a-f]{32}")
 
 
 class Erasing:
@@ -23,6 +29,12 @@ class Erasing:
     Args:
         change: The change.
         parts: Opens what is kept.
+
+    Attributes:
+        keys: Ids of keys to destroy.
+        contributions: Ids of what was erased.
+        lost: Ids of contributions that should have been written anew without some images and were erased whole, as
+            they were damaged.
     """
 
     def __init__(self, change: Changing, parts: KeptParts) -> None:
@@ -31,6 +43,7 @@ class Erasing:
         self.contributions: dict[str, None] = {}
         self._gone: set[str] = set()
         self._renamed: dict[str, str] = {}
+        self.lost: list[str] = []
 
     def erase(
         self,
@@ -70,6 +83,7 @@ class Erasing:
         return "" if image is None else image.contribution_id
 
     def _erase_row(self, row: ContributionRow) -> None:
+        self.keys += self._keys_of(row.id, row.key_id)
         images = [image.id for image in self._writer.images(row.id)]
         self._gone.update(image for image in images if image not in self._renamed)
         if row.id not in self._renamed:
@@ -79,23 +93,36 @@ class Erasing:
         self._change.subjects[row.id] = None
         if row.person_id is not None:
             self._change.touched[row.person_id] = None
-        if row.key_id is not None:
-            self.keys.append(row.key_id)
 
     def _erase_person(self, person_id: str) -> None:
         person = self._writer.person(person_id)
         if person is None:
             return
-        if person.key_id is not None:
-            self.keys.append(person.key_id)
+        self.keys += self._keys_of(person_id, person.key_id)
         self._writer.erase_person(person_id)
         self._gone.add(person_id)
         self._change.touched.pop(person_id, None)
         self._change.subjects[person_id] = None
 
+    def _keys_of(self, subject: str, key_id: str | None) -> list[str]:
+        if self._writer.on_damage != "as found":
+            return [] if key_id is None else [key_id]
+        return [each for each in self._writer.key_ids(subject) if _KEY_ID.fullmatch(each)]
+
     def _without(self, row: ContributionRow, images: Iterable[str]) -> None:
         """Writes a contribution anew without some of its images, sealed by another key; the old one is erased."""
-        unwanted = set(images)
+        known, self._writer.on_damage = self._writer.on_damage, "raise"
+        try:
+            self._write_anew(row, set(images))
+        except (FileFormatError, IntegrityError, MissingKeyError, SealError):
+            if known != "as found":
+                raise
+            self.lost.append(row.id)
+        finally:
+            self._writer.on_damage = known
+        self._erase_row(row)
+
+    def _write_anew(self, row: ContributionRow, unwanted: AbstractSet[str]) -> None:
         left = [image for image in self._writer.images(row.id) if image.id not in unwanted]
         new = None
         for embedder in dict.fromkeys(model.embedder for model in self._writer.models()):
@@ -103,6 +130,7 @@ class Erasing:
             if not isinstance(kept, EmbeddingSet):
                 continue
             part = kept[[image.place for image in left]]
+            chips = self._parts.chips(self._writer, row, left)
             if new is not None:
                 self._change.add_payload(new, part)
                 continue
@@ -111,8 +139,9 @@ class Erasing:
                 person_id=row.last_person,
                 kind=row.kind,
                 source=row.source,
-                labels=labelled(part, left),
+                labels=labelled(part, left, chips),
                 is_held=row.person_id is None,
+                reasons=self._writer.reasons(row.id),
                 time=row.time,
             )
         if new is not None:
@@ -121,20 +150,29 @@ class Erasing:
                 self._renamed[old.id] = image.id
                 if old.left_out:
                     self._writer.leave_out(image.id, True)
-        self._erase_row(row)
 
     def _forget_in_history(self) -> None:
-        changes = list(self._writer.changes())
+        about = self._gone | self._renamed.keys()
+        whole = {item for item in about if item.partition(".")[0] not in about or "." not in item}
+        if self._writer.on_damage == "as found":
+            whole = set()  # damaged changes may be about anybody
         rejected = {
             subject
-            for noted in changes
-            if noted.action == "reject" and noted.undone_by is None
+            for noted in self._writer.changes(actions=("reject",))
+            if noted.undone_by is None
             for subject in noted.subjects
         }
-        for noted in changes:
-            left = left_edits(noted, self._gone, self._renamed, rejected) if noted.edits else ()
-            if left != noted.edits:
+        for noted in list(self._writer.changes(about=sorted(whole))):
+            if self._is_damaged(noted):
+                left: tuple[dict[str, Any], ...] = ()
+            else:
+                left = left_edits(noted, self._gone, self._renamed, rejected)
+            if left != noted.edits or self._is_damaged(noted):
                 self._writer.put_change(replace(noted, edits=left))
+
+    def _is_damaged(self, change: ChangeRow) -> bool:
+        key = str(change.revision)
+        return any(row.table == "changes" and row.key == key for row in self._writer.damaged)
 
 
 def all_of(reader: Reader, people: Iterable[str]) -> list[ContributionRow]:
@@ -142,10 +180,13 @@ def all_of(reader: Reader, people: Iterable[str]) -> list[ContributionRow]:
     return [row for who in people for row in (*reader.contributions(who), *reader.taken_out(who))]
 
 
-def labelled(images: EmbeddingSet, rows: Sequence[ImageRow]) -> EmbeddingSet:
-    """Images with the sources and media ids that are kept of them."""
+def labelled(
+    images: EmbeddingSet, rows: Sequence[ImageRow], chips: Sequence[bytes | None] | None
+) -> EmbeddingSet:
+    """Images with the sources, media ids and pictures that are kept of them."""
     return replace(
         images,
         sources=np.array([row.source for row in rows]),
         media_ids=np.array([row.media_id for row in rows]),
+        chips=chips,
     )

@@ -44,8 +44,8 @@ class Copied:
 def merges(reader: Reader) -> dict[str, Merged]:
     """For ids of people who are not shown since they were merged into others: into whom."""
     found: dict[str, Merged] = {}
-    for change in reader.changes():
-        if change.action != "merge" or change.undone_by is not None or not change.subjects:
+    for change in reader.changes(actions=("merge",)):
+        if change.undone_by is not None or not change.subjects:
             continue
         for edit in change.edits:
             if edit["kind"] != "person":
@@ -74,8 +74,7 @@ def copies(reader: Reader) -> list[Copied]:
             images={image: f"{to}.{place}" for place, image in enumerate(images)},
             is_undone=change.undone_by is not None,
         )
-        for change in reader.changes()
-        if change.action in ("move", "split")
+        for change in reader.changes(actions=("move", "split"))
         for to, images in _groups(change.edits)
         if to is not None and images
     ]

@@ -8,7 +8,9 @@ from probefusion.errors import ConflictError, DtypeError
 from probefusion.files.paths import brief
 from probefusion.gallery.contributions.features import Kept
 from probefusion.gallery.stores.records import ImageRow, LinkRow, PersonRow
-from probefusion.gallery.stores.sql_rows import check_text
+from probefusion.gallery.stores.sql_table import (
+    check_text,
+)
 from probefusion.gallery.stores.store import Writer
 from probefusion.types import EmbeddingSet
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from probefusion.errors import (
@@ -12,10 +13,11 @@ from probefusion.errors import (
     MissingStyleError,
 )
 from probefusion.fusion import Fuser
+from probefusion.gallery.contributions.chips import chips_of
 from probefusion.gallery.contributions.features import Kept, from_bytes
 from probefusion.gallery.contributions.sums import Part, StateCache, digest_of, part_of
 from probefusion.gallery.keys.sealing import Sealer
-from probefusion.gallery.stores.records import ContributionRow, ModelRow
+from probefusion.gallery.stores.records import ContributionRow, ImageRow, ModelRow
 from probefusion.gallery.stores.store import Reader
 from probefusion.types import EmbeddingSet
 
@@ -114,6 +116,12 @@ class KeptParts:
         """What a contribution keeps of an embedder, images left out included; None if nothing."""
         plain = self.plain(reader, row, embedder)
         return None if plain is None else from_bytes(plain, origin=f"contribution {row.id}")
+
+    def chips(
+        self, reader: Reader, row: ContributionRow, images: Sequence[ImageRow]
+    ) -> list[bytes | None] | None:
+        """Small pictures of some images of a contribution; None if they have none."""
+        return chips_of(reader, self._sealer, images, row.key_id)
 
     def plain(self, reader: Reader, row: ContributionRow, embedder: str | None) -> bytes | None:
         """The opened bytes."""

@@ -18,7 +18,9 @@ from probefusion.gallery.stores.postgres_erase import PLAIN_TABLE
 from probefusion.gallery.stores.postgres_store import PostgresStore
 from probefusion.gallery.stores.records import ModelRow, VectorRow
 from probefusion.gallery.stores.sql_reader import find_collection
-from probefusion.gallery.stores.sql_rows import VECTORS
+from probefusion.gallery.stores.sql_rows import (
+    VECTORS,
+)
 from probefusion.types import FloatArray
 
 __all__ = ["PlainTemplates"]

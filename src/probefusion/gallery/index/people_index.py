@@ -10,13 +10,14 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.errors import FileFormatError, IntegrityError, SealError
 from probefusion.gallery.audit.trail import AuditEntry
 from probefusion.gallery.index.batched_search import BatchedSearch
 from probefusion.gallery.index.hits import Hits
 from probefusion.gallery.index.search_index import Kernel, SearchIndex
 from probefusion.gallery.keys.encryption import DataKey
 from probefusion.gallery.keys.sealing import Sealer
-from probefusion.gallery.stores.records import ModelRow, PersonRow, VectorRow
+from probefusion.gallery.stores.records import DamagedRow, ModelRow, PersonRow, VectorRow
 from probefusion.gallery.stores.store import Reader
 from probefusion.types import FloatArray
 
@@ -71,6 +72,7 @@ class _Held:
 
     search: BatchedSearch
     facts: dict[str, _Facts]
+    damaged: dict[str, DamagedRow]
 
     def named(self, hits: Hits, index: SearchIndex) -> Iterator[Found]:
         for person_id, similarity in hits:
@@ -99,12 +101,16 @@ class PeopleIndex:
     def __len__(self) -> int:
         return len(self._held.search)
 
+    @property
+    def damaged(self) -> tuple[DamagedRow, ...]:
+        """Templates and people that were damaged, so that they cannot be found."""
+        return tuple(self._held.damaged.values())
+
     def follow(self, reader: Reader) -> None:
         """Takes over what was written since the last time; a database that was restored or made again is read anew.
 
         Raises:
             MissingKeyError: If keys are lost that were not destroyed.
-            IntegrityError, SealError: If a template was damaged.
         """
         with self._lock:
             last = reader.last_audit()
@@ -112,9 +118,11 @@ class PeopleIndex:
                 return
             goes_on = self.revision >= 0 and self._goes_on(reader)
             held = self._held if goes_on else self._empty()
+            reader.on_damage = "pass over"
             changed = reader.vectors(self.model.id, after=self.revision if goes_on else -1)
             while rows := list(islice(changed, _AT_ONCE)):
                 self._take(reader, rows, held)
+            self._note_damage(reader, held)
             self._held = held
             self._last_audit, self.revision = last, reader.revision
 
@@ -133,7 +141,9 @@ class PeopleIndex:
             return Look(found=found, vectors=vectors, size=len(index))
 
     def _empty(self) -> _Held:
-        return _Held(search=BatchedSearch(SearchIndex(self.model.dim, self._kernel)), facts={})
+        return _Held(
+            search=BatchedSearch(SearchIndex(self.model.dim, self._kernel)), facts={}, damaged={}
+        )
 
     def _goes_on(self, reader: Reader) -> bool:
         """Whether the collection has the past that is known: its audit trail holds the entry that was the last."""
@@ -141,7 +151,10 @@ class PeopleIndex:
             return False
         if self._last_audit is None:
             return self.revision == 0
-        known = AuditEntry.parse(self._last_audit).sequence
+        try:
+            known = AuditEntry.parse(self._last_audit).sequence
+        except FileFormatError:  # damaged
+            return False
         return next(iter(reader.audit(after=known - 1)), None) == self._last_audit
 
     def _take(self, reader: Reader, rows: list[VectorRow], held: _Held) -> None:
@@ -155,19 +168,38 @@ class PeopleIndex:
             key = None if person.key_id is None else keys.get(person.key_id)
             if key is None and self._sealer.encrypts:
                 continue  # forgotten: the key was destroyed, and a backup brought the row back
+            try:
+                vector = self._sealer.open_vector(row.vector, row.person_id, self.model.id, key)
+            except SealError:
+                key_text = f"{row.person_id} {row.model_id}"
+                reader.damaged.append(
+                    DamagedRow(table="vectors", key=key_text, person_id=row.person_id)
+                )
+                continue
             ids.append(row.person_id)
-            vectors.append(self._sealer.open_vector(row.vector, row.person_id, self.model.id, key))
+            vectors.append(vector)
             facts[row.person_id] = _Facts(person=person, num_images=row.num_images)
         there: npt.NDArray[np.float32] = (
             np.stack(vectors) if vectors else np.empty((0, self.model.dim), dtype=np.float32)
         )
         gone = [row.person_id for row in rows if row.person_id not in facts]
+        for row in rows:
+            held.damaged.pop(row.person_id, None)
         with held.search.change() as index:
             index.put(ids, there)
             index.remove([name for name in gone if name in index])
             held.facts.update(facts)
             for name in gone:
                 held.facts.pop(name, None)
+
+    def _note_damage(self, reader: Reader, held: _Held) -> None:
+        """Takes out who was damaged: whoever was found before is not told by what cannot be trusted."""
+        found = {row.person_id: row for row in reader.damaged if row.person_id is not None}
+        held.damaged.update(found)
+        with held.search.change() as index:
+            index.remove([person_id for person_id in found if person_id in index])
+            for person_id in found:
+                held.facts.pop(person_id, None)
 
     def _keys_of(self, people: Sequence[PersonRow]) -> Mapping[str, DataKey]:
         wanted = [person.key_id for person in people if person.shown]
@@ -180,5 +212,13 @@ def _people_of(reader: Reader, rows: Sequence[VectorRow]) -> dict[str, PersonRow
     wanted = {row.person_id for row in rows}
     if len(wanted) > _MANY:
         return {person.id: person for person in reader.people() if person.id in wanted}
-    found = (reader.person(person_id) for person_id in wanted)
-    return {person.id: person for person in found if person is not None}
+    people = {}
+    for person_id in wanted:
+        try:
+            person = reader.person(person_id)
+        except (IntegrityError, SealError):
+            reader.damaged.append(DamagedRow(table="people", key=person_id, person_id=person_id))
+            continue
+        if person is not None:
+            people[person_id] = person
+    return people

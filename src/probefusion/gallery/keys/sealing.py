@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from probefusion.errors import ConfigError, MismatchError, MissingKeyError
+from probefusion.errors import ConfigError, MismatchError
 from probefusion.gallery.keys.encryption import Cipher, DataKey, NoEncryption, Place, Sealing
 from probefusion.gallery.keys.master_key import MasterKey, read_master_key
+from probefusion.gallery.keys.text_sealing import KeyedTexts, check_none_lost
 from probefusion.gallery.keys.wrapped_keys import KeyStore
 from probefusion.gallery.stores.store import Store
 from probefusion.types import FloatArray
@@ -22,6 +23,8 @@ KEY_FILE_SUFFIX = ".keys"
 """What the name of the key file has more than that of the database."""
 
 _FACT = "key_file"
+_TEXTS_FACT, _TEXTS_SEALED = "texts", "sealed 1"
+"""Says that names and sources are sealed: galleries of older versions did not."""
 
 
 class Sealer:
@@ -74,14 +77,8 @@ class Sealer:
         Raises:
             MissingKeyError: If one of the ids is of a key that is not there and was not destroyed.
         """
-        if self.keys is None or not key_ids:
-            return
-        lost = len(set(key_ids) - self.keys.destroyed(key_ids))
-        if lost:
-            raise MissingKeyError(
-                f"key file {str(self.keys.path)!r}: it lacks {lost} keys of people who were not forgotten. If it is an "
-                f"older copy, put the newest one in its place; without them these people cannot be read."
-            )
+        if self.keys is not None:
+            check_none_lost(self.keys, key_ids)
 
     def audit_key(self) -> bytes | None:
         """What signs audit entries, or None."""
@@ -177,10 +174,22 @@ def open_keys(
             raise MismatchError(
                 f"key file {str(path)!r}: it belongs to another database than {store.address}. Name the right one."
             )
+        _seal_texts(store, found)
     except BaseException:
         found.close()
         raise
     return found
+
+
+def _seal_texts(store: Store, keys: KeyStore) -> None:
+    """From now on names and sources are sealed; in a gallery of an older version those that are there as well.
+
+    What was plain is overwritten then as far as the store reaches; the copy that was made before the tables got their
+    new version keeps it.
+    """
+    store.use_texts(KeyedTexts(keys))
+    if store.facts(_TEXTS_FACT) is None and store.seal_texts(_TEXTS_FACT, _TEXTS_SEALED):
+        store.overwrite()
 
 
 def _identity(keys: KeyStore) -> str:

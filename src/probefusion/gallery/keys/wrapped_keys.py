@@ -174,6 +174,13 @@ class KeyStore:
                 )
             )
 
+    def all_destroyed(self) -> frozenset[str]:
+        """Ids of all keys that were destroyed."""
+        with self._reading() as (connection, _):
+            return frozenset(
+                row[0] for row in connection.execute("SELECT id FROM keys WHERE kept = 0")
+            )
+
     def count(self) -> dict[str, int]:
         """How many keys are "kept" and how many "destroyed"."""
         with self._reading() as (connection, _):

@@ -11,7 +11,7 @@ from probefusion.gallery.stores.postgres_connection import (
     psycopg_module,
     translated,
 )
-from probefusion.gallery.stores.sql_reader import Session
+from probefusion.gallery.stores.session import Session
 
 if TYPE_CHECKING:
     import psycopg
@@ -70,6 +70,9 @@ class PostgresSession(Session):
         """Runs a statement once for each row of values."""
         with self._translated(), self._connection.cursor() as cursor:
             cursor.executemany(as_psycopg(statement), rows)
+
+    def index_anew(self) -> None:
+        """Does nothing: a server keeps its indexes itself."""
 
     def end(self) -> None:
         """Closes what is open on the server."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import StoreError
@@ -21,11 +21,7 @@ from probefusion.gallery.stores.postgres_erase import (
 )
 from probefusion.gallery.stores.postgres_session import PostgresSession, rolled_back
 from probefusion.gallery.stores.postgres_tables import check_version, prepare
-from probefusion.gallery.stores.schema import TABLES
-from probefusion.gallery.stores.sql_reader import SqlReader, find_collection
-from probefusion.gallery.stores.sql_rows import check_id, check_text, storable
-from probefusion.gallery.stores.sql_writer import SqlWriter
-from probefusion.gallery.stores.store import Reader, Store, Writer
+from probefusion.gallery.stores.sql_store import SqlStore
 
 if TYPE_CHECKING:
     import psycopg
@@ -39,7 +35,7 @@ _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 
-class PostgresStore(Store):
+class PostgresStore(SqlStore[PostgresSession]):
     """A gallery in a database of PostgreSQL 15 or newer, in the schema `probefusion`.
 
     Many may read while one writes; each collection has one writer at a time. What was written is as safe as the
@@ -58,79 +54,14 @@ class PostgresStore(Store):
         StoreError: If the server cannot be reached, or a right is missing.
     """
 
+    _lock = "FOR UPDATE"
+
     def __init__(self, url: str, *, create: bool = True, timeout: float = 30.0) -> None:
+        super().__init__()
         self._server = Server.parse(url, timeout=timeout)
         self.address = self._server.address
         prepare(self._server, create=create)
         self._connections = Connections(self._server.connect, address=self.address)
-
-    def collections(self) -> tuple[str, ...]:
-        """Names of the collections, in order."""
-        with self.transaction(writes=False) as session:
-            rows = session.rows("SELECT name FROM collections ORDER BY name")
-        return tuple(name for (name,) in rows)
-
-    def create(self, collection: str) -> bool:
-        """Makes a collection unless it is there; says whether it was made.
-
-        Raises:
-            ConfigError: If the name is empty, too long, or cannot be stored.
-        """
-        check_id(collection, name="collection")
-        statement = (
-            "INSERT INTO collections (name, revision) VALUES (?, 0) ON CONFLICT (name) DO NOTHING"
-        )
-        with self.transaction(writes=True, keep=True) as session:
-            return session.run(statement, (collection,)) == 1
-
-    def drop(self, collection: str) -> None:
-        """Deletes a collection with everything in it.
-
-        Raises:
-            UnknownNameError: If there is no such collection.
-        """
-        with self.transaction(writes=True, keep=True) as session:
-            number, _ = find_collection(session, collection, lock="FOR UPDATE")
-            for table in TABLES:
-                session.run(f"DELETE FROM {table} WHERE collection = ?", (number,))  # noqa: S608 - own names
-            session.run("DELETE FROM collections WHERE number = ?", (number,))
-
-    @contextmanager
-    def reading(self, collection: str) -> Iterator[Reader]:
-        """One snapshot, for the time of the block.
-
-        Raises:
-            UnknownNameError: If there is no such collection.
-        """
-        with self.transaction(writes=False) as session:
-            number, revision = find_collection(session, collection)
-            yield SqlReader(session, collection=collection, number=number, revision=revision)
-
-    @contextmanager
-    def writing(self, collection: str) -> Iterator[Writer]:
-        """The only writer of a collection, for the time of the block; waits for others.
-
-        Raises:
-            UnknownNameError: If there is no such collection.
-            StoreBusyError: If others wrote for longer than `timeout`.
-            StoreError: If the server cannot keep it; the message says what became of the change.
-        """
-        with self.transaction(writes=True) as session:
-            number, revision = find_collection(session, collection, lock="FOR UPDATE")
-            writer = SqlWriter(session, collection=collection, number=number, revision=revision + 1)
-            yield writer
-            if writer.changed:
-                session.rows("SELECT pg_notify(?, ?)", (_CHANNEL, f"{number}:{writer.revision}"))
-                session.keep = True
-
-    def revision(self, collection: str) -> int:
-        """The newest revision.
-
-        Raises:
-            UnknownNameError: If there is no such collection.
-        """
-        with self.transaction(writes=False) as session:
-            return find_collection(session, collection)[1]
 
     def wait(self, collection: str, *, after: int, timeout: float) -> int:
         """Waits until a revision after `after` is there, at most `timeout` seconds; gives the newest.
@@ -179,46 +110,17 @@ class PostgresStore(Store):
             connection.close()
         return tuple(remaining)
 
-    def check(self) -> None:
-        """Reads every row and compares its checksum.
-
-        Raises:
-            IntegrityError: If a row is not what was written.
-            FileFormatError: If the server says that the database is damaged.
-        """
-        for collection in self.collections():
-            with self.transaction(writes=False) as session:
-                number, revision = find_collection(session, collection)
-                SqlReader(
-                    session, collection=collection, number=number, revision=revision
-                ).check_rows()
-
-    def facts(self, name: str) -> str | None:
-        """A fact about the whole database; None if it was never set."""
-        if not storable(name):
-            return None
-        with self.transaction(writes=False) as session:
-            rows = session.rows("SELECT value FROM facts WHERE name = ?", (name,))
-        return rows[0][0] if rows else None
-
-    def set_fact(self, name: str, value: str) -> None:
-        """Sets a fact about the whole database.
-
-        Raises:
-            ConfigError: If name or value cannot be stored.
-        """
-        check_id(name, name="name")
-        check_text(value, name="value")
-        statement = (
-            "INSERT INTO facts (name, value) VALUES (?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-        )
-        with self.transaction(writes=True, keep=True) as session:
-            session.run(statement, (name, value))
-
     def close(self) -> None:
         """Lets go of all connections; further use raises `ConfigError`."""
         self._connections.close()
+
+    def reads(self) -> AbstractContextManager[PostgresSession]:
+        """A transaction that changes nothing, for the time of the block."""
+        return self.transaction(writes=False)
+
+    def changes(self, *, keep: bool = True) -> AbstractContextManager[PostgresSession]:
+        """A transaction that may change things; it is kept if the block ends and its session says so."""
+        return self.transaction(writes=True, keep=keep)
 
     @contextmanager
     def transaction(self, *, writes: bool, keep: bool = False) -> Iterator[PostgresSession]:
@@ -246,6 +148,9 @@ class PostgresStore(Store):
                 self._connections.give_back(connection)
             else:
                 connection.close()
+
+    def _tell(self, session: PostgresSession, number: int, revision: int) -> None:
+        session.rows("SELECT pg_notify(?, ?)", (_CHANNEL, f"{number}:{revision}"))
 
     def _begun(self, begin: str) -> psycopg.Connection[Any]:
         """A connection in a new transaction; those that broke while nobody used them are replaced."""

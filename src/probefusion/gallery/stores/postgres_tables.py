@@ -26,6 +26,7 @@ _NO_STATISTICS = {
     "payloads": ("payload",),
     "chips": ("chip",),
     "vectors": ("vector",),
+    "reasons": ("reasons",),
     "changes": ("actor", "subjects", "edits"),
     "audit": ("entry",),
 }
@@ -108,6 +109,9 @@ def _back_up(connection: psycopg.Connection[Any], version: int) -> None:
     schema = f"{BACKUPS}{len(MIGRATIONS)}_of_v{version}"
     connection.execute(f"CREATE SCHEMA {schema}".encode())
     for table in (*TABLES, "collections", "facts"):
+        there = connection.execute("SELECT to_regclass(%s)", (f"{SCHEMA}.{table}",)).fetchone()
+        if there in (None, (None,)):
+            continue  # the older version had no such table
         connection.execute(f"CREATE TABLE {schema}.{table} AS TABLE {SCHEMA}.{table}".encode())
 
 

@@ -13,11 +13,14 @@ __all__ = [
     "ChangeRow",
     "ContributionKind",
     "ContributionRow",
+    "DamagedRow",
+    "HeldReason",
     "ImageRow",
     "Keep",
     "LinkRow",
     "ModelRow",
     "ModelStatus",
+    "OnDamage",
     "PersonRow",
     "ReceiptRow",
     "VectorRow",
@@ -28,6 +31,9 @@ ContributionKind: TypeAlias = Literal["enrolment", "visit", "update"]
 
 Keep: TypeAlias = Literal["features", "state"]
 """What a contribution keeps of its images: the features of each, or the sum over them alone."""
+
+OnDamage: TypeAlias = Literal["raise", "pass over", "as found"]
+"""What becomes of damaged rows: an error; where many are read, all others; or what can be read of them."""
 
 ModelStatus: TypeAlias = Literal["serving", "building", "kept"]
 """A model decides about searches, is being filled, or is kept so that one can go back to it."""
@@ -79,6 +85,45 @@ class ContributionRow:
     time: str
     source: str = ""
     key_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DamagedRow:
+    """A row that is not what was written, as its checksum or its seal says.
+
+    Args:
+        table: Where it stands: "people", "contributions", "images", "payloads" and so on.
+        key: What tells it from others of the table, as it was read: it may be damaged itself.
+        contribution_id: The contribution that it is of, as far as that can be told, or None.
+        person_id: The person who has or had it, as far as that can be told, or None.
+    """
+
+    table: str
+    key: str
+    contribution_id: str | None = None
+    person_id: str | None = None
+
+    def __str__(self) -> str:
+        """In words."""
+        owner = "" if self.person_id is None else f" of person {self.person_id}"
+        part = "" if self.contribution_id is None else f"contribution {self.contribution_id}{owner}"
+        whose = part or (owner.removeprefix(" of ") or "nobody that could be told")
+        return f"{whose}: row {self.key} of {self.table} was damaged (checksum or seal)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldReason:
+    """Why a contribution was held back, as it was told then.
+
+    Args:
+        kind: What is wrong, in a few words that are always the same.
+        words: The reason, with numbers; "{other}" stands where it names the other person.
+        other: Id of the other person, or None.
+    """
+
+    kind: str
+    words: str
+    other: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,8 +227,7 @@ class ReceiptRow:
     """What became of a request to forget.
 
     "erased" speaks of this database and its file of keys. In copies made before, what was sealed cannot be read any
-    more; names, sources and file names, which are never sealed, still stand there, and all else where the gallery has
-    no keys.
+    more, names and sources included; without keys they keep all that they hold.
 
     Args:
         id: Opaque.

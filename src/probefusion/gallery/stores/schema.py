@@ -40,6 +40,7 @@ POSTGRES = Dialect(
 )
 
 TABLES = (
+    "reasons",
     "chips",
     "payloads",
     "images",
@@ -187,6 +188,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             number {{integer}} NOT NULL,
             crc {{integer}} NOT NULL,
             PRIMARY KEY (collection, id))""",
+    ),
+    (
+        f"""CREATE TABLE reasons (
+            {_COLLECTION},
+            contribution_id {{text}} NOT NULL,
+            reasons {{text}} NOT NULL,
+            crc {{integer}} NOT NULL,
+            PRIMARY KEY (collection, contribution_id),
+            FOREIGN KEY (collection, contribution_id) REFERENCES contributions (collection, id)
+                DEFERRABLE INITIALLY DEFERRED)""",
+        "CREATE INDEX changes_by_action ON changes (collection, action, revision)",
     ),
 )
 """The statements that lead from each version of the tables to the next; version 0 has none."""

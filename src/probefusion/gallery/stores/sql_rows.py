@@ -1,19 +1,11 @@
-"""Rows of a gallery as rows of SQL tables and back, with a checksum over each."""
+"""Rows of a gallery as rows of SQL tables and back."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-import msgspec
-
-from probefusion.errors import ConfigError, DtypeError, IntegrityError
-from probefusion.files.paths import brief
+from probefusion.errors import ConfigError
 from probefusion.gallery.stores.records import (
     ChangeRow,
     ContributionRow,
@@ -24,6 +16,7 @@ from probefusion.gallery.stores.records import (
     ReceiptRow,
     VectorRow,
 )
+from probefusion.gallery.stores.sql_table import Table
 
 __all__ = [
     "AUDIT",
@@ -32,179 +25,13 @@ __all__ = [
     "CONTRIBUTIONS",
     "IMAGES",
     "LINKS",
-    "MAX_ID_BYTES",
     "MODELS",
     "PAYLOADS",
     "PEOPLE",
+    "REASONS",
     "RECEIPTS",
     "VECTORS",
-    "Table",
-    "check_id",
-    "check_text",
-    "name_hash",
-    "storable",
 ]
-
-MAX_ID_BYTES = 1000
-"""Ids and names of collections are at most so long in UTF-8; names of people may be of any length."""
-
-_IDS = {
-    "id",
-    "person_id",
-    "last_person",
-    "contribution_id",
-    "image_id",
-    "model_id",
-    "first",
-    "second",
-}
-"""Columns that hold ids."""
-
-_NUMBERS = {
-    *("shown", "ignored", "left_out", "num_images", "place", "dim"),
-    *("number", "revision", "undoes", "undone_by", "sequence"),
-}
-"""Columns that hold whole numbers."""
-
-_BYTES = {"name_hash", "payload", "chip", "vector", "entry"}
-"""Columns that hold bytes; all others hold text."""
-
-_MAY_BE_NONE = {
-    *("people.key_id", "contributions.person_id", "contributions.key_id", "vectors.vector"),
-    *("models.embedder", "changes.undoes", "changes.undone_by"),
-}
-
-_LARGEST_NUMBER = 2**63 - 1
-
-_SHOWN = 60
-"""Characters of a text that a message shows."""
-
-Row = TypeVar("Row")
-
-
-def name_hash(name: str) -> bytes:
-    """What finds a name of any length in an index: SHA-256 of its UTF-8."""
-    return hashlib.sha256(name.encode()).digest()
-
-
-def storable(text: str) -> bool:
-    """Whether a text can stand in every store: no NUL, no half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def check_text(text: str, *, name: str) -> None:
-    """Refuses a text that not every store can keep.
-
-    Raises:
-        ConfigError: If it holds NUL or half of a surrogate pair.
-    """
-    if not storable(text):
-        raise ConfigError(
-            f"{name}: expected text without NUL and without halves of surrogate pairs, got {_short(text)}"
-        )
-
-
-def check_id(text: str, *, name: str) -> None:
-    """Refuses what cannot be an id or the name of a collection.
-
-    Raises:
-        ConfigError: If it is empty, longer than `MAX_ID_BYTES`, or not storable.
-    """
-    check_text(text, name=name)
-    length = len(text.encode())
-    if not 0 < length <= MAX_ID_BYTES:
-        raise ConfigError(
-            f"{name}: expected 1 to {MAX_ID_BYTES} bytes of UTF-8, got {length}: {_short(text)}"
-        )
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table(Generic[Row]):
-    """How a kind of row stands in a table.
-
-    Args:
-        name: Of the table.
-        key: Columns that tell rows of a collection apart.
-        columns: All columns but the collection and the checksum.
-        values: The values of the columns, for a row.
-        row: The row, for values of the columns.
-    """
-
-    name: str
-    key: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: Callable[[Row], tuple[Any, ...]]
-    row: Callable[[Sequence[Any]], Row]
-
-    @cached_property
-    def put(self) -> str:
-        """Adds or replaces a row."""
-        others = [column for column in (*self.columns, "crc") if column not in self.key]
-        changed = ", ".join(f"{column} = excluded.{column}" for column in others)
-        return f"{self.add} ON CONFLICT (collection, {', '.join(self.key)}) DO UPDATE SET {changed}"
-
-    @cached_property
-    def add(self) -> str:
-        """Adds a row."""
-        columns = ("collection", *self.columns, "crc")
-        marks = ", ".join("?" for _ in columns)
-        return f"INSERT INTO {self.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - own names
-
-    def select(self, rest: str = "") -> str:
-        """Rows of one collection: its number is the first value, those of `rest` follow."""
-        columns = ", ".join((*self.columns, "crc"))
-        return f"SELECT {columns} FROM {self.name} WHERE collection = ? {rest}"  # noqa: S608 - own names
-
-    def write(self, collection: int, row: Row) -> tuple[Any, ...]:
-        """Values for `put` and `add`.
-
-        Raises:
-            DtypeError: If a value is not exactly of the type of its column: it would be read back as another one.
-            ConfigError: If a text or number cannot be stored, or an id is too long.
-        """
-        values = self.values(row)
-        for column, value in zip(self.columns, values, strict=True):
-            _check_type(value, column=column, name=f"{self.name}.{column}")
-            if isinstance(value, str):
-                check = check_id if column in _IDS else check_text
-                check(value, name=f"{self.name}.{column}")
-        return (collection, *values, _crc(collection, values))
-
-    def read(self, collection: int, values: Sequence[Any]) -> Row:
-        """The row, of values as `select` gives them.
-
-        Raises:
-            IntegrityError: If they are not what was written.
-        """
-        if values[-1] != _crc(collection, values[:-1]):
-            key = ", ".join(_short(str(values[self.columns.index(column)])) for column in self.key)
-            raise IntegrityError(
-                f"{self.name}, row {key}: its checksum does not fit, so the database was damaged; "
-                "nothing was changed. Restore the database from a backup."
-            )
-        return self.row(values)
-
-
-def _check_type(value: object, *, column: str, name: str) -> None:
-    expected = int if column in _NUMBERS else bytes if column in _BYTES else str
-    if value is None and name in _MAY_BE_NONE:
-        return
-    if type(value) is not expected:
-        named = {int: "a whole number", bytes: "bytes", str: "a text"}[expected]
-        raise DtypeError(f"{name}: expected {named}, got {brief(value)}.")
-    if isinstance(value, int) and not -_LARGEST_NUMBER <= value <= _LARGEST_NUMBER:
-        raise ConfigError(f"{name}: expected a number of 64 bits, got {brief(value)}.")
-
-
-_encode = msgspec.msgpack.Encoder().encode
-
-
-def _crc(collection: int, values: Sequence[Any]) -> int:
-    return zlib.crc32(_encode((collection, *values)))
 
 
 def _json(value: Any) -> str:
@@ -214,28 +41,27 @@ def _json(value: Any) -> str:
         raise ConfigError(f"edits: expected plain values that JSON can hold: {error}") from error
 
 
-PEOPLE = Table[PersonRow](
+PEOPLE = Table[tuple[PersonRow, bytes]](
     name="people",
     key=("id",),
     columns=("id", "name", "name_hash", "shown", "ignored", "key_id", "created"),
     values=lambda row: (
-        row.id,
-        row.name,
-        name_hash(row.name) if storable(row.name) else b"",
-        int(row.shown),
-        int(row.ignored),
-        row.key_id,
-        row.created,
+        *(row[0].id, row[0].name, row[1], int(row[0].shown)),
+        *(int(row[0].ignored), row[0].key_id, row[0].created),
     ),
-    row=lambda values: PersonRow(
-        id=values[0],
-        name=values[1],
-        shown=bool(values[3]),
-        ignored=bool(values[4]),
-        key_id=values[5],
-        created=values[6],
+    row=lambda values: (
+        PersonRow(
+            id=values[0],
+            name=values[1],
+            shown=bool(values[3]),
+            ignored=bool(values[4]),
+            key_id=values[5],
+            created=values[6],
+        ),
+        values[2],
     ),
 )
+"""Beside each person what finds the name."""
 
 CONTRIBUTIONS = Table[ContributionRow](
     name="contributions",
@@ -285,6 +111,14 @@ PAYLOADS = Table[tuple[str, str, bytes]](
     columns=("contribution_id", "embedder", "payload"),
     values=lambda row: row,
     row=lambda values: (values[0], values[1], values[2]),
+)
+
+REASONS = Table[tuple[str, str]](
+    name="reasons",
+    key=("contribution_id",),
+    columns=("contribution_id", "reasons"),
+    values=lambda row: row,
+    row=lambda values: (values[0], values[1]),
 )
 
 CHIPS = Table[tuple[str, bytes]](

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from probefusion.errors import ConfigError
 from probefusion.gallery.stores.records import (
     ChangeRow,
     ContributionRow,
+    HeldReason,
     ImageRow,
     LinkRow,
     ModelRow,
@@ -16,7 +19,10 @@ from probefusion.gallery.stores.records import (
     ReceiptRow,
     VectorRow,
 )
-from probefusion.gallery.stores.sql_reader import Session, SqlReader, embedder_key
+from probefusion.gallery.stores.row_erasing import RowErasing
+from probefusion.gallery.stores.sealed_texts import SealedTexts, names_in
+from probefusion.gallery.stores.session import Session
+from probefusion.gallery.stores.sql_reader import SqlReader, embedder_key
 from probefusion.gallery.stores.sql_rows import (
     AUDIT,
     CHANGES,
@@ -27,11 +33,14 @@ from probefusion.gallery.stores.sql_rows import (
     MODELS,
     PAYLOADS,
     PEOPLE,
+    REASONS,
     RECEIPTS,
     VECTORS,
+)
+from probefusion.gallery.stores.sql_table import (
     Row,
     Table,
-    check_id,
+    check_text,
 )
 from probefusion.gallery.stores.store import Writer
 
@@ -41,7 +50,7 @@ _AT_ONCE = 500
 """Ids that one statement looks up."""
 
 
-class SqlWriter(SqlReader, Writer):
+class SqlWriter(RowErasing, Writer):
     """A collection in SQL tables while nobody else changes it.
 
     Args:
@@ -49,13 +58,24 @@ class SqlWriter(SqlReader, Writer):
         collection: Name of the collection.
         number: Its number in the tables.
         revision: Its revision after the change: one more than before.
+        texts: Seals and opens names and sources; None leaves them as they are.
 
     Attributes:
         changed: Whether the change of `revision` was put; without it nothing is kept.
     """
 
-    def __init__(self, session: Session, *, collection: str, number: int, revision: int) -> None:
-        super().__init__(session, collection=collection, number=number, revision=revision)
+    def __init__(
+        self,
+        session: Session,
+        *,
+        collection: str,
+        number: int,
+        revision: int,
+        texts: SealedTexts | None = None,
+    ) -> None:
+        super().__init__(
+            session, collection=collection, number=number, revision=revision, texts=texts
+        )
         self.changed = False
 
     def put_person(self, person: PersonRow) -> None:
@@ -64,8 +84,9 @@ class SqlWriter(SqlReader, Writer):
         Raises:
             ConfigError: If another person is shown under that name, or a text cannot be stored.
         """
-        values = PEOPLE.write(self._number, person)
+        values = self._person_values(person)
         if person.shown:
+            self._make_room(values[1 + PEOPLE.columns.index("name_hash")])
             other = self.person_named(person.name)
             if other is not None and other.id != person.id:
                 raise ConfigError(
@@ -73,6 +94,23 @@ class SqlWriter(SqlReader, Writer):
                     "names stand once among people who are shown. Choose another, or hide that person first."
                 )
         self._session.run(PEOPLE.put, values)
+
+    def _make_room(self, name_hash: bytes) -> None:
+        """Erases who was forgotten under a name and came back with an older database."""
+        if not self._texts.encrypts:
+            return
+        statement = "SELECT id FROM people WHERE collection = ? AND name_hash = ? AND shown = 1"
+        for (person_id,) in self._session.rows(statement, (self._number, name_hash)):
+            if self.person(person_id) is None:
+                has = "SELECT id FROM contributions WHERE collection = ? AND person_id = ?"
+                for (item,) in self._session.rows(has, (self._number, person_id)):
+                    self._erase_contribution(item)
+                self._erase_person(person_id)
+
+    def _person_values(self, person: PersonRow) -> tuple[Any, ...]:
+        check_text(person.name, name="people.name")
+        name_hash = self._texts.lookup(person.name)
+        return PEOPLE.write(self._number, (self._texts.seal_person(person), name_hash))
 
     def add_contribution(
         self,
@@ -87,8 +125,9 @@ class SqlWriter(SqlReader, Writer):
             ConfigError: If an id is there already, an image is of another contribution, two have one place, or
                 a text cannot be stored.
         """
-        row = CONTRIBUTIONS.write(self._number, contribution)
-        rows = [IMAGES.write(self._number, image) for image in images]
+        row = CONTRIBUTIONS.write(self._number, self._texts.seal_contribution(contribution))
+        sealed = self._texts.seal_images(images, contribution.key_id)
+        rows = [IMAGES.write(self._number, image) for image in sealed]
         key = embedder_key(embedder)
         kept = PAYLOADS.write(self._number, (contribution.id, key, bytes(payload)))
         if self.contribution(contribution.id) is not None:
@@ -101,6 +140,17 @@ class SqlWriter(SqlReader, Writer):
             self._session.run_many(IMAGES.add, rows)
         self._session.run(PAYLOADS.add, kept)
 
+    def put_reasons(self, contribution_id: str, reasons: Sequence[HeldReason]) -> None:
+        """Notes why a contribution is held back.
+
+        Raises:
+            ConfigError: If there is no such contribution.
+        """
+        contribution = self._contribution(contribution_id)
+        noted = json.dumps([(each.kind, each.words, each.other) for each in reasons])
+        text = self._texts.seal_text(contribution_id, "reasons", noted, contribution.key_id)
+        self._put(REASONS, (contribution_id, text))
+
     def place(self, contribution_id: str, person_id: str | None) -> None:
         """Gives a contribution to a person, or to nobody; `last_person` follows.
 
@@ -109,7 +159,7 @@ class SqlWriter(SqlReader, Writer):
         """
         contribution = self._contribution(contribution_id)
         last = contribution.last_person if person_id is None else person_id
-        self._put(CONTRIBUTIONS, replace(contribution, person_id=person_id, last_person=last))
+        self._put_contribution(replace(contribution, person_id=person_id, last_person=last))
 
     def leave_out(self, image_id: str, left_out: bool) -> None:
         """Takes an image out of its contribution, or in again.
@@ -117,7 +167,9 @@ class SqlWriter(SqlReader, Writer):
         Raises:
             ConfigError: If there is no such image.
         """
-        self._put(IMAGES, replace(self._image(image_id), left_out=left_out))
+        image = self._image(image_id)
+        contribution = self._contribution(image.contribution_id)
+        self._put_images([replace(image, left_out=left_out)], contribution.key_id)
 
     def put_payload(
         self, contribution_id: str, embedder: str | None, payload: bytes, key_id: str | None
@@ -130,7 +182,11 @@ class SqlWriter(SqlReader, Writer):
         contribution = self._contribution(contribution_id)
         self._put(PAYLOADS, (contribution_id, embedder_key(embedder), bytes(payload)))
         if contribution.key_id != key_id:
-            self._put(CONTRIBUTIONS, replace(contribution, key_id=key_id))
+            images, reasons = self.images(contribution_id), self.reasons(contribution_id)
+            self._put_contribution(replace(contribution, key_id=key_id))
+            self._put_images(images, key_id)
+            if reasons:
+                self.put_reasons(contribution_id, reasons)
 
     def put_chip(self, image_id: str, chip: bytes) -> None:
         """Adds or replaces the small picture of an image.
@@ -190,7 +246,12 @@ class SqlWriter(SqlReader, Writer):
                 f"change.revision: expected {self.revision}, or that of a change of {self.collection!r}, "
                 f"got {change.revision}"
             )
-        self._put(CHANGES, change)
+        if any(row.table == "changes" and row.key == str(change.revision) for row in self.damaged):
+            # Its checksum stays wrong: what else the row says was damaged all the same.
+            statement = "UPDATE changes SET edits = '[]' WHERE collection = ? AND revision = ?"
+            self._session.run(statement, (self._number, change.revision))
+            return
+        self._put_change(change)
         if change.revision == self.revision and not self.changed:
             statement = "UPDATE collections SET revision = ? WHERE number = ?"
             self._session.run(statement, (self.revision, self._number))
@@ -202,8 +263,7 @@ class SqlWriter(SqlReader, Writer):
         Raises:
             ConfigError: If it is not.
         """
-        last = self._last_audit()
-        expected = 1 if last is None else last[0] + 1
+        expected = self.audit_length() + 1
         if sequence != expected:
             raise ConfigError(f"sequence: expected {expected}, got {sequence}")
         self._session.run(AUDIT.add, AUDIT.write(self._number, (sequence, bytes(entry))))
@@ -213,42 +273,31 @@ class SqlWriter(SqlReader, Writer):
         old = self._one(RECEIPTS, "AND id = ?", receipt.id)
         self._put(RECEIPTS, (receipt, self._next(RECEIPTS) if old is None else old[1]))
 
-    def erase_contribution(self, contribution_id: str) -> None:
-        """Deletes a contribution with its images, payloads and chips.
+    def seal_texts_of(self, plain: SqlReader) -> None:
+        """Writes all rows that hold names or sources anew, with these sealed; damaged ones stay as they are.
 
-        Raises:
-            ConfigError: If there is no such contribution.
+        Args:
+            plain: Reads the same rows as they stand.
         """
-        self._contribution(contribution_id)
-        for image in self.images(contribution_id):
-            self._delete("chips", "image_id = ?", image.id)
-        self._delete("images", "contribution_id = ?", contribution_id)
-        self._delete("payloads", "contribution_id = ?", contribution_id)
-        self._delete("contributions", "id = ?", contribution_id)
-
-    def erase_person(self, person_id: str) -> None:
-        """Deletes a person with templates (marks stay that say they are gone) and links.
-
-        Contributions that the person has must be erased, or given to others, in the same block.
-
-        Raises:
-            ConfigError: If there is no such person.
-        """
-        if self.person(person_id) is None:
-            raise ConfigError(f"person_id: no person {person_id!r} in {self.collection!r}")
-        for vector in self._all(VECTORS, "AND person_id = ?", person_id):
-            gone = replace(vector, vector=None, num_images=0, revision=self.revision)
-            self._put(VECTORS, gone)
-        self._delete("links", "(first = ? OR second = ?)", person_id, person_id)
-        self._delete("people", "id = ?", person_id)
-
-    def _contribution(self, contribution_id: str) -> ContributionRow:
-        row = self.contribution(contribution_id)
-        if row is None:
-            raise ConfigError(
-                f"contribution_id: no contribution {contribution_id!r} in {self.collection!r}"
-            )
-        return row
+        plain.on_damage = "pass over"
+        for person in plain.people(shown_only=False):
+            self._session.run(PEOPLE.put, self._person_values(person))
+        key_ids: dict[str, str | None] = {}
+        for contribution in plain._stream(CONTRIBUTIONS, ""):
+            key_ids[contribution.id] = contribution.key_id
+            self._put_contribution(contribution)
+        for image in plain._stream(IMAGES, ""):
+            key_id = key_ids.get(image.contribution_id)
+            if key_id is not None:
+                self._put_images([image], key_id)
+        for contribution_id, text in plain._stream(REASONS, ""):
+            key_id = key_ids.get(contribution_id)
+            if key_id is not None:
+                sealed = self._texts.seal_text(contribution_id, "reasons", text, key_id)
+                self._put(REASONS, (contribution_id, sealed))
+        for change in plain.changes():
+            if names_in(change.edits):
+                self._put_change(change)
 
     def _image(self, image_id: str) -> ImageRow:
         row = self.image(image_id)
@@ -277,14 +326,23 @@ class SqlWriter(SqlReader, Writer):
             if there:
                 raise ConfigError(f"images: {there[0].id!r} is in {self.collection!r} already")
 
-    def _put(self, table: Table[Row], row: Row) -> None:
-        self._session.run(table.put, table.write(self._number, row))
+    def _put_contribution(self, row: ContributionRow) -> None:
+        self._put(CONTRIBUTIONS, self._texts.seal_contribution(row))
 
-    def _delete(self, table: str, where: str, *values: str) -> None:
-        statement = f"DELETE FROM {table} WHERE collection = ? AND {where}"  # noqa: S608 - own names
-        for value in values:
-            check_id(value, name=table)
-        self._session.run(statement, (self._number, *values))
+    def _put_images(self, rows: Sequence[ImageRow], key_id: str | None) -> None:
+        for row in self._texts.seal_images(rows, key_id):
+            self._put(IMAGES, row)
+
+    def _put_change(self, change: ChangeRow) -> None:
+        named = names_in(change.edits) if self._texts.encrypts else ()
+        key_ids = {
+            person_id: key_id
+            for person_id in named
+            for (key_id,) in self._raw(
+                "SELECT key_id FROM people WHERE collection = ? AND id = ?", person_id
+            )
+        }
+        self._put(CHANGES, self._texts.seal_change(change, key_ids))
 
     def _next(self, table: Table[Row]) -> int:
         statement = f"SELECT COALESCE(MAX(number), 0) + 1 FROM {table.name} WHERE collection = ?"  # noqa: S608 - own names

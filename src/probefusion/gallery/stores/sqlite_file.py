@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -132,6 +133,7 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+    connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
     try:
         for setting in (
             "synchronous = FULL",

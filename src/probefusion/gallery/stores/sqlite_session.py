@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from probefusion.gallery.stores.sql_reader import Session
+from probefusion.gallery.stores.session import Session
 from probefusion.gallery.stores.sqlite_file import translated
 
 __all__ = ["SqliteSession", "rolled_back"]
@@ -65,6 +65,10 @@ class SqliteSession(Session):
         """Runs a statement once for each row of values."""
         with self._translated():
             self.connection.executemany(statement, rows)
+
+    def index_anew(self) -> None:
+        """Makes all indexes anew from the tables."""
+        self.run("REINDEX")
 
     def end(self) -> None:
         """Lets go of the snapshot: a cursor that is open would keep it."""

@@ -6,15 +6,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from probefusion.errors import FileFormatError, StoreError
 from probefusion.gallery.stores.connections import Connections
-from probefusion.gallery.stores.schema import TABLES
-from probefusion.gallery.stores.sql_reader import SqlReader, find_collection
-from probefusion.gallery.stores.sql_rows import check_id, check_text, storable
-from probefusion.gallery.stores.sql_writer import SqlWriter
+from probefusion.gallery.stores.sql_store import SqlStore
 from probefusion.gallery.stores.sqlite_file import (
     backups,
     check_version,
@@ -24,7 +21,6 @@ from probefusion.gallery.stores.sqlite_file import (
     translated,
 )
 from probefusion.gallery.stores.sqlite_session import SqliteSession, rolled_back
-from probefusion.gallery.stores.store import Reader, Store, Writer
 
 __all__ = ["SqliteStore"]
 
@@ -35,7 +31,7 @@ _READERS_TIMEOUT = 1.0
 """Seconds that `overwrite` waits for readers."""
 
 
-class SqliteStore(Store):
+class SqliteStore(SqlStore[SqliteSession]):
     """A gallery in a file of SQLite.
 
     Many processes and threads may read while one writes; writers take turns at a lock file. What was written is on
@@ -57,6 +53,7 @@ class SqliteStore(Store):
     def __init__(
         self, path: str | os.PathLike[str], *, create: bool = True, timeout: float = 30.0
     ) -> None:
+        super().__init__()
         self._path = Path(
             os.path.realpath(path)
         )  # the same file after a change of folder; not a link to it
@@ -67,72 +64,6 @@ class SqliteStore(Store):
         self._connections = Connections(
             lambda: connect(self._path, self._timeout), address=self.address
         )
-
-    def collections(self) -> tuple[str, ...]:
-        """Names of the collections, in order."""
-        with self._transaction("BEGIN") as session:
-            rows = session.rows("SELECT name FROM collections ORDER BY name")
-        return tuple(name for (name,) in rows)
-
-    def create(self, collection: str) -> bool:
-        """Makes a collection unless it is there; says whether it was made.
-
-        Raises:
-            ConfigError: If the name is empty, too long, or cannot be stored.
-        """
-        check_id(collection, name="collection")
-        statement = (
-            "INSERT INTO collections (name, revision) VALUES (?, 0) ON CONFLICT (name) DO NOTHING"
-        )
-        with self._changing() as session:
-            return session.run(statement, (collection,)) == 1
-
-    def drop(self, collection: str) -> None:
-        """Deletes a collection with everything in it.
-
-        Raises:
-            UnknownNameError: If there is no such collection.
-        """
-        with self._changing() as session:
-            number, _ = find_collection(session, collection)
-            for table in TABLES:
-                session.run(f"DELETE FROM {table} WHERE collection = ?", (number,))  # noqa: S608 - own names
-            session.run("DELETE FROM collections WHERE number = ?", (number,))
-
-    @contextmanager
-    def reading(self, collection: str) -> Iterator[Reader]:
-        """One snapshot, for the time of the block.
-
-        Raises:
-            UnknownNameError: If there is no such collection.
-        """
-        with self._transaction("BEGIN") as session:
-            number, revision = find_collection(session, collection)
-            yield SqlReader(session, collection=collection, number=number, revision=revision)
-
-    @contextmanager
-    def writing(self, collection: str) -> Iterator[Writer]:
-        """The only writer of a collection, for the time of the block; waits for others.
-
-        Raises:
-            UnknownNameError: If there is no such collection.
-            StoreBusyError: If others wrote for longer than `timeout`.
-            StoreError: If the disk is full or cannot be written; nothing was changed.
-        """
-        with self._changing(keep=False) as session:
-            number, revision = find_collection(session, collection)
-            writer = SqlWriter(session, collection=collection, number=number, revision=revision + 1)
-            yield writer
-            session.keep = writer.changed
-
-    def revision(self, collection: str) -> int:
-        """The newest revision.
-
-        Raises:
-            UnknownNameError: If there is no such collection.
-        """
-        with self._transaction("BEGIN") as session:
-            return find_collection(session, collection)[1]
 
     def wait(self, collection: str, *, after: int, timeout: float) -> int:
         """Waits until a revision after `after` is there, at most `timeout` seconds; gives the newest.
@@ -194,35 +125,7 @@ class SqliteStore(Store):
                 "changed. Restore it from a backup."
             )
 
-        for collection in self.collections():
-            with self._transaction("BEGIN") as session:
-                number, revision = find_collection(session, collection)
-                SqlReader(
-                    session, collection=collection, number=number, revision=revision
-                ).check_rows()
-
-    def facts(self, name: str) -> str | None:
-        """A fact about the whole database; None if it was never set."""
-        if not storable(name):
-            return None
-        with self._transaction("BEGIN") as session:
-            rows = session.rows("SELECT value FROM facts WHERE name = ?", (name,))
-        return rows[0][0] if rows else None
-
-    def set_fact(self, name: str, value: str) -> None:
-        """Sets a fact about the whole database.
-
-        Raises:
-            ConfigError: If name or value cannot be stored.
-        """
-        check_id(name, name="name")
-        check_text(value, name="value")
-        statement = (
-            "INSERT INTO facts (name, value) VALUES (?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-        )
-        with self._changing() as session:
-            session.run(statement, (name, value))
+        super().check()
 
     def close(self) -> None:
         """Lets go of the file; further use raises `ConfigError`."""
@@ -235,8 +138,13 @@ class SqliteStore(Store):
         with closing(connect(self._path, self._timeout)) as connection:
             yield connection
 
+    def reads(self) -> AbstractContextManager[SqliteSession]:
+        """A transaction that changes nothing, for the time of the block."""
+        return self._transaction("BEGIN")
+
     @contextmanager
-    def _changing(self, *, keep: bool = True) -> Iterator[SqliteSession]:
+    def changes(self, *, keep: bool = True) -> Iterator[SqliteSession]:
+        """A transaction that may change things; it is kept if the block ends and its session says so."""
         self._connections.check()
         with locked(self._path, self._timeout), self._transaction("BEGIN IMMEDIATE") as session:
             session.keep = keep

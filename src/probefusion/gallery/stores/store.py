@@ -9,13 +9,17 @@ from contextlib import AbstractContextManager
 from probefusion.gallery.stores.records import (
     ChangeRow,
     ContributionRow,
+    DamagedRow,
+    HeldReason,
     ImageRow,
     LinkRow,
     ModelRow,
+    OnDamage,
     PersonRow,
     ReceiptRow,
     VectorRow,
 )
+from probefusion.gallery.stores.sealed_texts import TextSeal
 
 __all__ = ["Reader", "Store", "Writer"]
 
@@ -26,10 +30,15 @@ class Reader(ABC):
     Attributes:
         collection: Name of the collection.
         revision: Its revision; 0 for a collection that nothing was written to.
+        on_damage: What becomes of damaged rows. "pass over" is for `people`, `vectors`, `changes` and `receipts`, which
+            go on with the others; all else raises `IntegrityError` or `SealError` still. "as found" is for erasing.
+        damaged: Damaged rows that were met and did not raise.
     """
 
     collection: str
     revision: int
+    on_damage: OnDamage = "raise"
+    damaged: list[DamagedRow]
 
     @abstractmethod
     def people(self, *, shown_only: bool = True) -> Iterator[PersonRow]:
@@ -56,6 +65,10 @@ class Reader(ABC):
         """The contribution of an id."""
 
     @abstractmethod
+    def reasons(self, contribution_id: str) -> tuple[HeldReason, ...]:
+        """Why a contribution was held back; () if it was not, or nobody noted it."""
+
+    @abstractmethod
     def images(self, contribution_id: str) -> tuple[ImageRow, ...]:
         """Images of a contribution by their place; () where it keeps a state."""
 
@@ -72,12 +85,24 @@ class Reader(ABC):
         """The sealed small picture of an image, or None."""
 
     @abstractmethod
+    def with_chips(self, contribution_id: str) -> frozenset[str]:
+        """Ids of the images of a contribution that have a small picture."""
+
+    @abstractmethod
     def vectors(self, model_id: str, *, after: int = -1) -> Iterator[VectorRow]:
         """Templates of a model that were written after a revision, those that are gone included."""
 
     @abstractmethod
     def vector(self, model_id: str, person_id: str) -> VectorRow | None:
         """The template of one person."""
+
+    @abstractmethod
+    def count_templates(self, model_id: str) -> int:
+        """How many people have a template by a model."""
+
+    @abstractmethod
+    def without_payload(self, embedder: str | None) -> tuple[str, ...]:
+        """Ids of contributions of people who are shown that keep nothing of an embedder."""
 
     @abstractmethod
     def links(self) -> tuple[LinkRow, ...]:
@@ -88,8 +113,33 @@ class Reader(ABC):
         """All models, in the order in which they were made."""
 
     @abstractmethod
-    def changes(self, *, after: int = 0, newest_first: bool = False) -> Iterator[ChangeRow]:
-        """Changes after a revision."""
+    def changes(
+        self,
+        *,
+        after: int = 0,
+        newest_first: bool = False,
+        actions: Sequence[str] = (),
+        about: Sequence[str] = (),
+    ) -> Iterator[ChangeRow]:
+        """Changes after a revision.
+
+        Args:
+            after: The revision.
+            newest_first: Whether they come in the other order.
+            actions: Only such actions; () for all.
+            about: Only changes whose edits hold one of these ids, and perhaps some more; () for all.
+        """
+
+    @abstractmethod
+    def forgotten(self) -> tuple[tuple[str, ...], tuple[ContributionRow, ...]]:
+        """What was forgotten and came back with an older database: ids of people, and contributions (their own not).
+
+        Nothing else shows it.
+        """
+
+    @abstractmethod
+    def damaged_rows(self) -> Iterator[DamagedRow]:
+        """Reads every row of the collection; gives those that are not what was written."""
 
     @abstractmethod
     def change(self, revision: int) -> ChangeRow | None:
@@ -97,11 +147,15 @@ class Reader(ABC):
 
     @abstractmethod
     def audit(self, *, after: int = 0) -> Iterator[bytes]:
-        """Audit entries after a sequence number, as they were appended."""
+        """Audit entries after a sequence number, as they lie there: the chain itself tells damage."""
 
     @abstractmethod
     def last_audit(self) -> bytes | None:
-        """The newest audit entry."""
+        """The newest audit entry, as it lies there."""
+
+    @abstractmethod
+    def audit_length(self) -> int:
+        """Number of the newest audit entry; 0 if there is none."""
 
     @abstractmethod
     def receipts(self, *, pending_only: bool = False) -> tuple[ReceiptRow, ...]:
@@ -140,6 +194,10 @@ class Writer(Reader):
         Raises:
             ConfigError: If an id is there already.
         """
+
+    @abstractmethod
+    def put_reasons(self, contribution_id: str, reasons: Sequence[HeldReason]) -> None:
+        """Notes why a contribution is held back."""
 
     @abstractmethod
     def place(self, contribution_id: str, person_id: str | None) -> None:
@@ -190,6 +248,14 @@ class Writer(Reader):
     @abstractmethod
     def put_receipt(self, receipt: ReceiptRow) -> None:
         """Adds or replaces a receipt."""
+
+    @abstractmethod
+    def take_as_found(self) -> None:
+        """For erasing in a damaged collection: rows are read as they lie there, and found whatever became of them."""
+
+    @abstractmethod
+    def key_ids(self, subject: str) -> tuple[str, ...]:
+        """Ids of all keys that rows of a person or contribution name, in every place where they do."""
 
     @abstractmethod
     def erase_contribution(self, contribution_id: str) -> None:
@@ -262,6 +328,14 @@ class Store(ABC):
             FileFormatError: If the database is damaged.
             IntegrityError: If a row is not what was written.
         """
+
+    @abstractmethod
+    def use_texts(self, texts: TextSeal) -> None:
+        """From now on names and sources are sealed before they are written, and opened when they are read."""
+
+    @abstractmethod
+    def seal_texts(self, fact: str, value: str) -> bool:
+        """Seals all names and sources that stand plain, and sets a fact that says so; False if none did."""
 
     @abstractmethod
     def facts(self, name: str) -> str | None:

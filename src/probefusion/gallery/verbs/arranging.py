@@ -1,50 +1,34 @@
-"""Whose is what: merging, splitting, moving, removing, and what is known of people beside their images."""
+"""Whose is what: merging, splitting, moving, removing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
+from typing import cast
 
-from probefusion.errors import (
-    ConfigError,
-    ConflictError,
-    OutputExistsError,
-    UnknownNameError,
-    UnsupportedOperationError,
-)
-from probefusion.gallery.argument_checks import check_count, check_ids
+from probefusion.errors import ConfigError, ConflictError, OutputExistsError
+from probefusion.gallery.argument_checks import check_ids
 from probefusion.gallery.changes.changing import Changing
-from probefusion.gallery.changes.edits import can_be_undone, undo_edits
 from probefusion.gallery.changes.erasing import labelled
 from probefusion.gallery.contributions.contribution_rows import check_may_merge
 from probefusion.gallery.contributions.models import serving
+from probefusion.gallery.contributions.sums import add_up
 from probefusion.gallery.core import GalleryCore, check_new_name
-from probefusion.gallery.stores.records import ChangeRow, ContributionRow, ImageRow
-from probefusion.gallery.stores.store import Reader
+from probefusion.gallery.results import Likeness, Merged
+from probefusion.gallery.stores.records import ContributionRow, ImageRow, LinkRow, PersonRow
+from probefusion.gallery.stores.store import Reader, Writer
+from probefusion.gallery.verbs.likeness import likeness_of
+from probefusion.gallery.verbs.named_rows import contribution_of, image_of
 from probefusion.screening import screen
 from probefusion.types import EmbeddingSet
 
 __all__ = ["Arranging"]
 
-_LISTED = 50
-"""Changes that a message names."""
-
-_NOT_UNDONE = {
-    "forget": "what was forgotten is erased",
-    "compact": "the images were erased, their sums are left",
-    "receipt": "it notes what became of a request to forget",
-    "add model": "take the model away with drop_model",
-    "drop model": "add the model again with add_model",
-    "embed anew": "it only added what another model needs",
-    "fuse anew": "it only worked out templates",
-}
-
 
 class Arranging(GalleryCore):
     """The part of `Gallery` that changes whose is what. All of it can be undone."""
 
-    def merge(self, name: str, other: str) -> int:
+    def merge(self, name: str, other: str) -> Merged:
         """Gives all that one person has to another, who is the same.
 
         Args:
@@ -52,7 +36,7 @@ class Arranging(GalleryCore):
             other: The person who is merged into the first, and is not shown any more.
 
         Returns:
-            The revision of the change; `undo` of it separates the two again.
+            The revision, which `undo` takes to separate the two again; and how alike they were, for whom it concerns.
 
         Raises:
             UnknownNameError: If there is no such person.
@@ -65,11 +49,18 @@ class Arranging(GalleryCore):
                 raise ConfigError(f"merge: expected two people, got {first.name!r} twice.")
             check_may_merge(change.writer, first, second)
             change.subjects[first.id] = None
+            likeness = self._likeness(change.writer, first, second)
             for row in change.writer.contributions(second.id):
                 change.place(row.id, first.id)
             change.put_person(replace(second, shown=False))
             change.take_over(first, second)
-            return change.revision
+            return Merged(
+                person_id=first.id,
+                name=first.name,
+                other=second.name,
+                revision=change.revision,
+                likeness=likeness,
+            )
 
     def split(
         self,
@@ -109,7 +100,10 @@ class Arranging(GalleryCore):
                 images = self._strangers_of(change.writer, person.id, person.name)
             new = change.new_person(into)
             for item in contributions:
-                change.place(self._own(change.writer, item, person.id).id, new.id)
+                change.place(
+                    contribution_of(change.writer, item, name="contributions", owner=person.id).id,
+                    new.id,
+                )
             self._move_images(change, images, new.id, owner=person.id)
             if not any(_left(change.writer, row) for row in change.writer.contributions(person.id)):
                 raise ConfigError(
@@ -133,6 +127,7 @@ class Arranging(GalleryCore):
         Raises:
             UnknownNameError: If the person, a contribution or an image is not there.
             ConfigError: If nothing is named.
+            ConflictError: If it is all that somebody has who is known to be different from that person.
         """
         contributions = check_ids(contributions, "contributions")
         images = check_ids(images, "images")
@@ -140,9 +135,15 @@ class Arranging(GalleryCore):
             raise ConfigError("move: expected ids of contributions or images, got none.")
         with self._changing("move") as change:
             person = self._person(change.writer, to)
-            for item in contributions:
-                change.place(_contribution(change.writer, item).id, person.id)
+            rows = [
+                contribution_of(change.writer, item, name="contributions") for item in contributions
+            ]
+            owners = _owners(change.writer, rows, images)
+            for row in rows:
+                change.place(row.id, person.id)
             self._move_images(change, images, person.id)
+            for owner in owners:
+                _check_not_all(change.writer, owner, person)
             return change.revision
 
     def remove(
@@ -174,111 +175,16 @@ class Arranging(GalleryCore):
             if name is not None:
                 change.put_person(replace(self._person(change.writer, name), shown=False))
             elif contribution is not None:
-                row = _contribution(change.writer, contribution)
+                row = contribution_of(change.writer, contribution)
                 if row.person_id is None:
                     raise ConfigError(f"contribution {row.id}: nobody has it already.")
                 change.place(row.id, None)
             else:
-                found = _image(change.writer, str(image))
+                found = image_of(change.writer, cast(str, image))
                 if found.left_out:
                     raise ConfigError(f"image {found.id}: it is taken out already.")
                 change.leave_out(found, True)
             return change.revision
-
-    def rename(self, name: str, new_name: str) -> int:
-        """Gives a person another name; returns the revision of the change.
-
-        Raises:
-            UnknownNameError: If there is no such person.
-            OutputExistsError: If the new name is taken.
-        """
-        new_name = check_new_name(new_name, "new_name")
-        with self._changing("rename") as change:
-            person = self._person(change.writer, name)
-            other = change.writer.person_named(new_name)
-            if other is not None and other.id != person.id:
-                raise OutputExistsError(
-                    f"{new_name!r} is in {self.collection!r} already. Merge the two, or choose another name."
-                )
-            change.put_person(replace(person, name=new_name))
-            return change.revision
-
-    def ignore(self, name: str, is_ignored: bool = True) -> int:
-        """Notes that matches with a person are not to be acted on, or are again; returns the revision.
-
-        Raises:
-            UnknownNameError: If there is no such person.
-        """
-        with self._changing("ignore" if is_ignored else "heed") as change:
-            change.put_person(replace(self._person(change.writer, name), ignored=is_ignored))
-            return change.revision
-
-    def cannot_link(self, name: str, other: str, are_different: bool = True) -> int:
-        """Notes that two people are different, so that nobody merges them; returns the revision.
-
-        Args:
-            name: One.
-            other: The other.
-            are_different: False takes the note back.
-
-        Raises:
-            UnknownNameError: If one is not there.
-            ConfigError: If both are one.
-        """
-        with self._changing("cannot link" if are_different else "may link") as change:
-            first, second = (self._person(change.writer, who) for who in (name, other))
-            if first.id == second.id:
-                raise ConfigError(f"cannot_link: expected two people, got {first.name!r} twice.")
-            change.link(first.id, second.id, are_different)
-            return change.revision
-
-    def undo(self, revision: int | None = None) -> int:
-        """Takes a change back, exactly: the templates are the same, bit for bit, as if it had not been made.
-
-        Args:
-            revision: Of the change; None takes the newest that was not undone and undoes nothing itself. A change that
-                undid another can be undone as well.
-
-        Returns:
-            The revision of this change.
-
-        Raises:
-            UnknownNameError: If there is no such change.
-            ConflictError: If a later change stands in the way, naming it; if it was undone already.
-            UnsupportedOperationError: If it cannot be undone, as forgetting.
-        """
-        with self._changing("undo") as change:
-            row = _change(change.writer, revision)
-            if row.action in _NOT_UNDONE:
-                raise UnsupportedOperationError(
-                    f"undo: change {row.revision} ({row.action}) cannot be undone: {_NOT_UNDONE[row.action]}."
-                )
-            if row.undone_by is not None:
-                raise _undone(row.revision, row.undone_by)
-            if not can_be_undone(change.writer, row):
-                raise UnsupportedOperationError(
-                    f"undo: change {row.revision} ({row.action}) cannot be undone: it changed nothing, or what it "
-                    f"replaced was forgotten."
-                )
-            change.subjects.update(dict.fromkeys(row.subjects))
-            change.note_edits(undo_edits(change.writer, row))
-            change.undoes = row.revision
-            change.writer.put_change(replace(row, undone_by=change.revision))
-            if row.undoes is not None:
-                undone = change.writer.change(row.undoes)
-                if undone is not None:
-                    change.writer.put_change(replace(undone, undone_by=None))
-            return change.revision
-
-    def _own(self, reader: Reader, item: str, person_id: str) -> ContributionRow:
-        row = _contribution(reader, item)
-        if row.person_id != person_id:
-            raise UnknownNameError(
-                "contribution of the person",
-                item,
-                [row.id for row in reader.contributions(person_id)],
-            )
-        return row
 
     def _move_images(
         self, change: Changing, images: Sequence[str], to: str, owner: str | None = None
@@ -286,15 +192,15 @@ class Arranging(GalleryCore):
         """Gives single images away: a new contribution for each that they come from, which then lacks them."""
         by_contribution: dict[str, list[ImageRow]] = {}
         for item in dict.fromkeys(images):
-            image = _image(change.writer, item)
-            row = _contribution(change.writer, image.contribution_id)
+            image = image_of(change.writer, item, name="images")
+            row = contribution_of(change.writer, image.contribution_id)
             if owner is not None:
-                self._own(change.writer, row.id, owner)
+                contribution_of(change.writer, row.id, owner=owner)
             if image.left_out:
                 raise ConfigError(f"image {image.id}: it was taken out. Undo that first.")
             by_contribution.setdefault(row.id, []).append(image)
         for contribution_id, group in by_contribution.items():
-            row = _contribution(change.writer, contribution_id)
+            row = contribution_of(change.writer, contribution_id)
             group.sort(key=lambda image: image.place)
             places = [image.place for image in group]
             new = None
@@ -304,7 +210,7 @@ class Arranging(GalleryCore):
                     continue
                 part = kept[places]
                 if new is None:
-                    labels = labelled(part, group)
+                    labels = labelled(part, group, self._parts.chips(change.writer, row, group))
                     new = change.add(
                         part,
                         person_id=to,
@@ -322,6 +228,17 @@ class Arranging(GalleryCore):
                 )
             for image in group:
                 change.leave_out(image, True)
+
+    def _likeness(self, reader: Reader, first: PersonRow, second: PersonRow) -> Likeness | None:
+        model = serving(reader.models())
+        if model is None:
+            return None
+        fuser = self._fusers.of(model)
+        states = [
+            add_up(self._parts.of_person(reader, person.id, model, fuser).parts)
+            for person in (first, second)
+        ]
+        return likeness_of(states[0], states[1], fuser)
 
     def _strangers_of(self, reader: Reader, person_id: str, name: str) -> list[str]:
         """Ids of the images that seem to be of somebody else."""
@@ -347,41 +264,34 @@ class Arranging(GalleryCore):
         return [ids[row] for row in found.parts[1].rows]
 
 
-def _contribution(reader: Reader, item: str) -> ContributionRow:
-    row = reader.contribution(item)
-    if row is None:
-        raise UnknownNameError("contribution", item, ())
-    return row
+def _owners(reader: Reader, rows: Sequence[ContributionRow], images: Sequence[str]) -> list[str]:
+    """Ids of the people who have some contributions and images."""
+    found = [row.person_id for row in rows]
+    for item in images:
+        image = image_of(reader, item, name="images")
+        found.append(contribution_of(reader, image.contribution_id).person_id)
+    return [owner for owner in dict.fromkeys(found) if owner is not None]
 
 
-def _image(reader: Reader, item: str) -> ImageRow:
-    row = reader.image(item)
-    if row is None:
-        raise UnknownNameError("image", item, ())
-    return row
+def _check_not_all(writer: Writer, owner_id: str, to: PersonRow) -> None:
+    """Refuses to give all that somebody has to a person who is known to be different: that would be a merge.
+
+    Raises:
+        ConflictError: If nothing is left.
+    """
+    first, second = sorted((owner_id, to.id))
+    if first == second or LinkRow(first=first, second=second) not in writer.links():
+        return
+    if any(_left(writer, row) for row in writer.contributions(owner_id)):
+        return
+    owner = writer.person(owner_id)
+    named = owner_id if owner is None else owner.name
+    raise ConflictError(
+        f"move: nothing would be left of {named!r}, who is noted as another person than {to.name!r}. Move less; or "
+        f"take that back first: cannot_link({named!r}, {to.name!r}, False)."
+    )
 
 
 def _left(reader: Reader, row: ContributionRow) -> bool:
     images = reader.images(row.id)
     return not images or not all(image.left_out for image in images)
-
-
-def _change(reader: Reader, revision: int | None) -> ChangeRow:
-    if revision is not None:
-        wanted = check_count(revision, "revision")
-        row = reader.change(wanted)
-        if row is None:
-            newest = islice(reader.changes(newest_first=True), _LISTED)
-            raise UnknownNameError("change", str(wanted), (str(row.revision) for row in newest))
-        return row
-    for row in reader.changes(newest_first=True):
-        is_open = row.undone_by is None and row.undoes is None and row.action not in _NOT_UNDONE
-        if is_open and (row.edits or row.action == "reject"):
-            return row
-    raise UnknownNameError("change", "that can be undone", ())
-
-
-def _undone(revision: int, by: int) -> ConflictError:
-    return ConflictError(
-        f"undo: change {revision} was undone already by change {by}. To make it again, undo change {by}."
-    )

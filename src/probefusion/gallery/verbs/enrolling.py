@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from probefusion.errors import ConfigError, OutputExistsError, UnknownNameError
+from probefusion.errors import (
+    ConfigError,
+    FileFormatError,
+    IntegrityError,
+    OutputExistsError,
+    SealError,
+    UnknownNameError,
+)
+from probefusion.files.paths import brief
 from probefusion.fusion import Fuser
+from probefusion.gallery.argument_checks import check_flag, check_id
 from probefusion.gallery.changes.changing import Changing
 from probefusion.gallery.changes.lineage import merges
 from probefusion.gallery.contributions.features import Kept, as_kept
@@ -16,15 +26,19 @@ from probefusion.gallery.contributions.models import check_fits_model, model_to_
 from probefusion.gallery.contributions.sums import add_up
 from probefusion.gallery.core import GalleryCore, check_new_name, utc
 from probefusion.gallery.index.people_index import Found
-from probefusion.gallery.results import Added, ContributionView, Doubt, ImageView
+from probefusion.gallery.results import Added, ContributionView, Doubt, ImageView, Likeness
 from probefusion.gallery.stores.records import ContributionRow, ModelRow, PersonRow
 from probefusion.gallery.stores.store import Reader
+from probefusion.gallery.verbs.chips import with_chips
 from probefusion.gallery.verbs.guard import (
+    doubt_not_compared,
     doubt_of_new,
     doubt_of_nobody,
     doubts_about,
     doubts_within,
 )
+from probefusion.gallery.verbs.held_reasons import doubts_noted, noted_reasons
+from probefusion.gallery.verbs.likeness import likeness_of
 from probefusion.screening.known import expectation_for
 from probefusion.types import EmbeddingSet, FusionState
 
@@ -35,7 +49,13 @@ class Enrolling(GalleryCore):
     """The part of `Gallery` that adds."""
 
     def enroll(
-        self, name: str, what: Any, *, source: str = "", time: datetime | None = None
+        self,
+        name: str,
+        what: Any,
+        *,
+        source: str = "",
+        time: datetime | None = None,
+        chips: Sequence[bytes | None] | None = None,
     ) -> Added:
         """Makes a person known.
 
@@ -45,6 +65,8 @@ class Enrolling(GalleryCore):
                 `Pipeline.fuse`, a found face, or a list of them.
             source: Where they are from: a folder, a camera.
             time: When they were taken; None takes the clock.
+            chips: Small pictures of the faces for `chip` to show: JPEG bytes of at most 64 KiB, or None, for each
+                image. None keeps those that the images carry, as a pipeline with `keep_chips=True` gives them.
 
         Returns:
             What was added; its doubts say if the images seem to be of several people, or of somebody who is there
@@ -57,7 +79,7 @@ class Enrolling(GalleryCore):
             ProbeFusionError: If the fuser cannot fuse it, or the store cannot be written.
         """
         name = check_new_name(name)
-        material = self._material(what)
+        material = with_chips(self._material(what), chips, keep=self.keep)
         kept = material.to_keep()
         known = self._doubts_of_new(material)
         with self._changing("enroll") as change:
@@ -91,6 +113,7 @@ class Enrolling(GalleryCore):
         source: str = "",
         time: datetime | None = None,
         kind: str = "visit",
+        chips: Sequence[bytes | None] | None = None,
     ) -> Added:
         """Adds images to a person; what seems to be of somebody else is held back.
 
@@ -104,15 +127,17 @@ class Enrolling(GalleryCore):
             source: As for `enroll`.
             time: As for `enroll`.
             kind: "visit", or "update" for what was added by hand.
+            chips: As for `enroll`.
 
         Raises:
             UnknownNameError: If there is nobody of that name.
             ConfigError: If the kind is neither.
             ProbeFusionError: As for `enroll`.
         """
+        guard = check_flag(guard, "guard")
         if kind not in ("visit", "update"):
-            raise ConfigError(f"kind: expected 'visit' or 'update', got {kind!r}.")
-        material = self._material(what)
+            raise ConfigError(f"kind: expected 'visit' or 'update', got {brief(kind)}.")
+        material = with_chips(self._material(what), chips, keep=self.keep)
         kept = material.to_keep()
         doubts = self._doubts(name, material)
         is_held = guard and bool(doubts)
@@ -128,6 +153,7 @@ class Enrolling(GalleryCore):
                 source=source,
                 time=utc(time),
                 is_held=is_held,
+                reasons=noted_reasons(doubts) if is_held else (),
             )
             total = _total_images(change.writer, person.id)
             revision = change.revision
@@ -142,14 +168,17 @@ class Enrolling(GalleryCore):
         )
 
     def held(self) -> tuple[tuple[str, ContributionView], ...]:
-        """What waits to be accepted or rejected: names of people, and the contribution; oldest first."""
+        """What waits to be accepted or rejected: names of people and contributions with their doubts, oldest first."""
         with self._reading() as reader:
             rows = held_rows(reader)
             names = {}
             for row in rows:
                 person = _owner(reader, row)
                 names[row.id] = "" if person is None else person.name
-            return tuple((names[row.id], view_of(reader, row)) for row in rows)
+            return tuple(
+                (names[row.id], replace(view_of(reader, row), doubts=doubts_noted(reader, row.id)))
+                for row in rows
+            )
 
     def accept(self, contribution: str) -> Added:
         """Adds what was held back to its person, or to whom that one was merged into since.
@@ -166,10 +195,13 @@ class Enrolling(GalleryCore):
                     f"contribution {row.id}: its person was removed. Undo that first, reject it, or give it to "
                     f"somebody: move."
                 )
+            likeness = self._likeness_of_held(change.writer, row, person)
             change.place(row.id, person.id)
             total = _total_images(change.writer, person.id)
             revision = change.revision
-        return self._told(replace(row, last_person=person.id), person.name, total, revision)
+        return self._told(
+            replace(row, last_person=person.id), person.name, total, revision, likeness=likeness
+        )
 
     def reject(self, contribution: str) -> int:
         """Takes what was held back from the list; it is erased when its person, or itself, is forgotten.
@@ -226,7 +258,10 @@ class Enrolling(GalleryCore):
     ) -> tuple[Doubt, ...]:
         found = self._index(model.id).look(fuser.finish(state).vector, top_k=2).found
         others = [each for each in found if each.person.id != person.id]
-        other = self._state_of(others[0], model, fuser) if others else None
+        try:
+            other = self._state_of(others[0], model, fuser) if others else None
+        except (FileFormatError, IntegrityError, SealError) as error:
+            return (doubt_not_compared(others[0], error),)
         return () if other is None else doubt_of_nobody(state, other, others[0], fuser)
 
     def _doubts_of_new(self, material: Material) -> tuple[Doubt, ...]:
@@ -243,16 +278,36 @@ class Enrolling(GalleryCore):
             return ()  # what is usual was not measured with this embedder
         state = kept if isinstance(kept, FusionState) else fuser.encode(kept)
         look = self._index(model.id).look(fuser.finish(state).vector, top_k=1)
-        other = self._state_of(look.found[0], model, fuser) if look.found else None
+        try:
+            other = self._state_of(look.found[0], model, fuser) if look.found else None
+        except (FileFormatError, IntegrityError, SealError) as error:
+            return (doubt_not_compared(look.found[0], error),)
         if other is None:
             return ()
         return doubt_of_new(state, other, look.found[0], fuser, size=look.size)
 
+    def _likeness_of_held(
+        self, reader: Reader, row: ContributionRow, person: PersonRow
+    ) -> Likeness | None:
+        model = serving(reader.models())
+        if model is None:
+            return None
+        fuser = self._fusers.of(model)
+        part = self._parts.of_contribution(reader, row, model, fuser)
+        known = add_up(self._parts.of_person(reader, person.id, model, fuser).parts)
+        return likeness_of(None if part is None else part.state, known, fuser)
+
     def _state_of(self, found: Found, model: ModelRow, fuser: Fuser) -> FusionState | None:
+        """The state of somebody who was found.
+
+        Raises:
+            IntegrityError, SealError, FileFormatError: If it was damaged.
+        """
         with self._reading() as reader:
             return add_up(self._parts.of_person(reader, found.person.id, model, fuser).parts)
 
     def _held_row(self, reader: Reader, contribution: str) -> ContributionRow:
+        check_id(contribution, "contribution")
         rows = {row.id: row for row in held_rows(reader)}
         if contribution not in rows:
             raise UnknownNameError("held contribution", contribution, rows)
@@ -276,7 +331,7 @@ class Enrolling(GalleryCore):
 def held_rows(reader: Reader) -> list[ContributionRow]:
     """Contributions that were held back, and neither accepted, rejected, moved nor forgotten since; oldest first."""
     waiting: dict[str, None] = {}
-    for change in reader.changes():
+    for change in reader.changes(actions=("hold", "reject")):
         if change.action == "hold" and change.undone_by is None:
             waiting.update(
                 dict.fromkeys(edit["id"] for edit in change.edits if edit["kind"] == "placement")
@@ -284,8 +339,17 @@ def held_rows(reader: Reader) -> list[ContributionRow]:
         elif change.action == "reject" and change.undone_by is None:
             for subject in change.subjects:
                 waiting.pop(subject, None)
-    rows = [reader.contribution(item) for item in waiting]
-    return [row for row in rows if row is not None and row.person_id is None]
+    rows = []
+    for item in waiting:
+        try:
+            row = reader.contribution(item)
+        except (IntegrityError, SealError):
+            if reader.on_damage == "raise":
+                raise
+            continue
+        if row is not None and row.person_id is None:
+            rows.append(row)
+    return rows
 
 
 def _owner(reader: Reader, row: ContributionRow) -> PersonRow | None:
@@ -303,6 +367,7 @@ def _owner(reader: Reader, row: ContributionRow) -> PersonRow | None:
 
 def view_of(reader: Reader, row: ContributionRow) -> ContributionView:
     """A contribution as users see it."""
+    with_picture = reader.with_chips(row.id)
     return ContributionView(
         id=row.id,
         kind=row.kind,
@@ -316,6 +381,7 @@ def view_of(reader: Reader, row: ContributionRow) -> ContributionView:
                 source=image.source,
                 media_id=image.media_id,
                 is_left_out=image.left_out,
+                has_chip=image.id in with_picture,
             )
             for image in reader.images(row.id)
         ),

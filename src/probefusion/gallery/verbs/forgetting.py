@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import cast
 
-from probefusion.errors import ConfigError, ConflictError, StoreBusyError, UnknownNameError
+from probefusion.errors import (
+    ConfigError,
+    ConflictError,
+    DtypeError,
+    FileFormatError,
+    IntegrityError,
+    SealError,
+    StoreBusyError,
+)
+from probefusion.files.paths import brief
+from probefusion.gallery.argument_checks import check_flag
 from probefusion.gallery.changes.changing import Changing, new_id
 from probefusion.gallery.changes.erasing import Erasing, all_of
 from probefusion.gallery.changes.lineage import Merged, merged_into, merges
@@ -15,10 +26,20 @@ from probefusion.gallery.core import GalleryCore, check_name, utc
 from probefusion.gallery.results import RemovedPerson
 from probefusion.gallery.stores.records import PersonRow, ReceiptRow
 from probefusion.gallery.stores.store import Reader, Writer
+from probefusion.gallery.verbs.named_rows import contribution_of, image_of
 
 __all__ = ["Forgetting"]
 
 _NOT_YET = "not overwritten yet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What is to be forgotten: people, or a contribution, or an image."""
+
+    names: tuple[str, ...] = ()
+    contribution: str | None = None
+    image: str | None = None
 
 
 class Forgetting(GalleryCore):
@@ -34,10 +55,9 @@ class Forgetting(GalleryCore):
         """Erases a person with all that the person has or had, or a contribution, or an image.
 
         The rows are deleted and their pages overwritten. Where the gallery is encrypted the keys are destroyed: what
-        they sealed cannot be read any more in any copy of the database, as backups and replicas. Without keys, copies
-        made before keep what they hold. **Names, sources and file names are never encrypted: they stay readable in
-        copies of the database that were made before**, and what was exported is not reached at all. Other collections
-        of the same file are not touched.
+        they sealed, names and sources included, cannot be read any more in any copy of the database, as backups and
+        replicas. Without keys, copies made before keep what they hold. What was exported is not reached at all. Other
+        collections of the same file are not touched. Damaged rows are no hindrance.
 
         Of a person goes all: what was taken out or held back, who was merged into the person, everybody of that name
         who was removed before, and what is left of images that were moved to the person one by one. What was moved
@@ -62,26 +82,75 @@ class Forgetting(GalleryCore):
             raise ConfigError(
                 "forget: expected a name, a contribution or an image, and one of them."
             )
+        asked = _Asked(
+            names=() if name is None else (name,), contribution=contribution, image=image
+        )
+        return self._erase(asked)[0]
+
+    def forget_people(self, names: Iterable[str]) -> tuple[ReceiptRow, ...]:
+        """Erases several people as `forget` does, in one change: all or nobody.
+
+        What is overwritten and destroyed is so once for all of them, which is many times faster than one by one.
+
+        Args:
+            names: Names or ids, as for `forget`.
+
+        Returns:
+            The receipts, one for each that was named, in that order.
+
+        Raises:
+            DtypeError: If a single text is given.
+            UnknownNameError, ConflictError: As for `forget`; nobody was erased.
+        """
+        if isinstance(names, str):
+            raise DtypeError(
+                f"names: expected several names, got the text {brief(names)}. Give a list."
+            )
+        wanted = tuple(dict.fromkeys(names))
+        return self._erase(_Asked(names=wanted)) if wanted else ()
+
+    def _erase(self, asked: _Asked) -> tuple[ReceiptRow, ...]:
+        """Erases in one change. Where rows were damaged, once more with what can be read of them."""
+        try:
+            receipts, erasing = self._erase_once(asked, as_found=False)
+        except (FileFormatError, IntegrityError, SealError):
+            receipts, erasing = self._erase_once(asked, as_found=True)
+        for item in erasing.contributions:
+            self._parts.cache.drop(item)
+        done = {each.id: each for each in self._finish()}
+        return tuple(done.get(receipt.id, receipt) for receipt in receipts)
+
+    def _erase_once(
+        self, asked: _Asked, *, as_found: bool
+    ) -> tuple[tuple[ReceiptRow, ...], Erasing]:
         with self._changing("forget") as change:
             change.takes_away = True
+            writer = change.writer
+            if as_found:
+                writer.take_as_found()
             erasing = Erasing(change, self._parts)
-            if name is not None:
-                people = self._people_to_forget(change.writer, name)
-                subject = people[0]
-                erasing.erase(all_of(change.writer, people), people=people)
-            elif contribution is not None:
-                row = change.writer.contribution(contribution)
-                if row is None:
-                    raise UnknownNameError("contribution", contribution, ())
-                subject = row.id
+            subjects: list[str] = []
+            if asked.names:
+                people: dict[str, None] = {}
+                for name in asked.names:
+                    found = self._people_to_forget(writer, name)
+                    subjects.append(found[0])
+                    people.update(dict.fromkeys(found))
+                erasing.erase(all_of(writer, people), people=tuple(people))
+            elif asked.contribution is not None:
+                row = contribution_of(writer, asked.contribution)
+                subjects.append(row.id)
                 erasing.erase([row])
             else:
-                subject = str(image)
-                if change.writer.image(subject) is None:
-                    raise UnknownNameError("image", subject, ())
-                erasing.erase([], images=[subject], with_given_away=True)
-            receipt = self._note_receipt(change, subject, erasing.keys)
-        return self._finished(receipt, erasing.contributions)
+                subjects.append(image_of(writer, cast("str", asked.image)).id)
+                erasing.erase([], images=subjects, with_given_away=True)
+            writer.on_damage = "raise"
+            # The first receipt has the keys of all: they are destroyed together.
+            receipts = tuple(
+                self._note_receipt(change, subject, () if place else erasing.keys)
+                for place, subject in enumerate(subjects)
+            )
+        return receipts, erasing
 
     def removed(self) -> tuple[RemovedPerson, ...]:
         """Everybody who is not shown any more and was not forgotten: removed, merged, or taken back by undoing."""
@@ -153,6 +222,7 @@ class Forgetting(GalleryCore):
                         kind=row.kind,
                         source=row.source,
                         is_held=row.person_id is None,
+                        reasons=change.writer.reasons(row.id),
                         time=row.time,
                     )
                     in_place[row.id] = new.id
@@ -177,6 +247,7 @@ class Forgetting(GalleryCore):
 
     def _finish(self) -> tuple[ReceiptRow, ...]:
         with self._reading() as reader:
+            reader.on_damage = "pass over"
             pending = reader.receipts(pending_only=True)
         if not pending:
             return ()
@@ -199,11 +270,14 @@ class Forgetting(GalleryCore):
             except StoreBusyError:
                 return pending  # all is as before: pending
         with self._reading() as reader:
+            reader.on_damage = "pass over"
             known = {receipt.id: receipt for receipt in reader.receipts()}
         return tuple(known.get(receipt.id, receipt) for receipt in finished)
 
     def _note_finished(self, finished: Sequence[ReceiptRow]) -> None:
         with self._changing("receipt") as change:
+            change.takes_away = True
+            change.writer.on_damage = "pass over"
             open_still = {row.id: row for row in change.writer.receipts(pending_only=True)}
             for receipt in finished:  # another process may have finished some meanwhile
                 if receipt.id in open_still and receipt != open_still[receipt.id]:
@@ -217,28 +291,20 @@ class Forgetting(GalleryCore):
         if self._keys is None:
             return
         with self._reading() as reader:
-            people = list(reader.people(shown_only=False))
-            rows = all_of(reader, [person.id for person in people])
-        used = [*(person.key_id for person in people), *(row.key_id for row in rows)]
-        destroyed = self._keys.destroyed([key_id for key_id in used if key_id is not None])
-        if not destroyed:
-            return
+            if reader.forgotten() == ((), ()):
+                return
         with self._changing("forget") as change:
             change.takes_away = True
-            listed = list(change.writer.people(shown_only=False))
-            gone = [person.id for person in listed if person.key_id in destroyed]
-            lost = [
-                row
-                for person in listed
-                for row in all_of(change.writer, [person.id])
-                if row.key_id in destroyed or person.key_id in destroyed
-            ]
+            gone, lost = change.writer.forgotten()
             if not gone and not lost:
                 change.is_given_up = True
                 return
+            change.writer.on_damage = "as found"  # nothing else shows who was forgotten
+            rows = {row.id: row for row in (*all_of(change.writer, gone), *lost)}
             erasing = Erasing(change, self._parts)
-            erasing.erase(lost, people=gone)
-            subjects = gone or [row.id for row in lost]
+            erasing.erase(list(rows.values()), people=gone)
+            change.writer.on_damage = "raise"
+            subjects = gone or tuple(rows)
             for subject in subjects[1:]:
                 self._note_receipt(change, subject, ())
             self._note_receipt(change, subjects[0], erasing.keys)
@@ -246,7 +312,12 @@ class Forgetting(GalleryCore):
             self._parts.cache.drop(item)
 
     def receipts(self, *, pending_only: bool = False) -> tuple[ReceiptRow, ...]:
-        """What became of requests to forget, oldest first."""
+        """What became of requests to forget, oldest first.
+
+        Args:
+            pending_only: Whether to leave out what is erased.
+        """
+        pending_only = check_flag(pending_only, "pending_only")
         with self._reading() as reader:
             return reader.receipts(pending_only=pending_only)
 
@@ -281,7 +352,10 @@ class Forgetting(GalleryCore):
         if person is not None:
             found = [person]
         else:
+            named = writer.person_named(wanted)
             found = [row for row in writer.people(shown_only=False) if row.name == wanted]
+            if named is not None and named.id not in {row.id for row in found}:
+                found.append(named)  # damaged, and found by what finds the name
             found.sort(key=lambda row: not row.shown)
         if not found:
             self._person(writer, name)  # says who there is

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
+from probefusion.errors import ProbeFusionError
 from probefusion.fusion import Fuser
 from probefusion.gallery.contributions.features import Kept
 from probefusion.gallery.index.people_index import Found, PeopleIndex
 from probefusion.gallery.index.rounded_products import rounded_products
-from probefusion.gallery.results import Doubt
+from probefusion.gallery.results import Doubt, DoubtKind
 from probefusion.screening import screen
 from probefusion.screening.expectation import Halves
 from probefusion.screening.known import expectation_for
@@ -18,6 +19,7 @@ from probefusion.types import EmbeddingSet, FusionState
 
 __all__ = [
     "UNLIKE",
+    "doubt_not_compared",
     "doubt_of_new",
     "doubt_of_nobody",
     "doubts_about",
@@ -58,8 +60,8 @@ def doubts_about(
     others = [found for found in index.look(new, top_k=2).found if found.person.id != person_id]
     if others and others[0].similarity > own:
         other = others[0]
-        reason = f"closer to {other.person.name} (similarity {other.similarity:.3f}) than to this person ({own:.3f})"
-        doubts.append(Doubt(kind="closer to another person", reason=reason, other=other.person.id))
+        words = f"closer to {{other}} (similarity {other.similarity:.3f}) than to this person ({own:.3f})"
+        doubts.append(_doubt("closer to another person", words, other))
     unlike = _unlike(state, person, own, fuser)
     if unlike is not None:
         doubts.append(unlike)
@@ -80,11 +82,11 @@ def doubt_of_nobody(
     like = unlikeness(state, other, found.similarity, fuser)
     if like is None or like[0] > 0:
         return ()
-    reason = (
-        f"this person has no image to compare with, and they are rather of {found.person.name} (similarity "
+    words = (
+        f"this person has no image to compare with, and they are rather of {{other}} (similarity "
         f"{found.similarity:.3f}, where {like[1]:.2f} is usual)"
     )
-    return (Doubt(kind="closer to another person", reason=reason, other=found.person.id),)
+    return (_doubt("closer to another person", words, found),)
 
 
 def doubt_of_new(
@@ -105,11 +107,22 @@ def doubt_of_new(
     like = unlikeness(state, other, found.similarity, fuser)
     if like is None or like[0] > -UNLIKE - math.log(max(size, 1)):
         return ()
-    reason = (
-        f"{found.person.name} seems to be the same person (similarity {found.similarity:.3f}, where {like[1]:.2f} is "
+    words = (
+        f"{{other}} seems to be the same person (similarity {found.similarity:.3f}, where {like[1]:.2f} is "
         f"usual). If so: merge them"
     )
-    return (Doubt(kind="there under another name", reason=reason, other=found.person.id),)
+    return (_doubt("there under another name", words, found),)
+
+
+def doubt_not_compared(found: Found, error: ProbeFusionError) -> Doubt:
+    """That images could not be compared with the most similar person, of whom something was damaged.
+
+    Args:
+        found: That person.
+        error: What was damaged.
+    """
+    words = f"they are most similar to {{other}}, with whom they could not be compared: {error}"
+    return _doubt("not compared", words, found)
 
 
 def unlikeness(
@@ -141,6 +154,12 @@ def unlikeness(
     )
     score = float(expected.scores(np.array([similarity]), halves)[0])
     return score, float(expected.of(halves)[0][0])
+
+
+def _doubt(kind: DoubtKind, words: str, found: Found) -> Doubt:
+    """A doubt that names another person."""
+    reason = words.replace("{other}", found.person.name)
+    return Doubt(kind=kind, reason=reason, other=found.person.id, words=words)
 
 
 def _unlike(state: FusionState, person: FusionState, own: float, fuser: Fuser) -> Doubt | None:

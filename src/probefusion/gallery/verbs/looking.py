@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from probefusion.errors import InvalidInputError, ProbeFusionError
+from probefusion.errors import IntegrityError, InvalidInputError, ProbeFusionError, SealError
 from probefusion.gallery.argument_checks import check_count
 from probefusion.gallery.contributions.models import serving
 from probefusion.gallery.contributions.sums import template_of
@@ -35,9 +35,12 @@ class Looking(GalleryCore):
             return reader.person_named(wanted) is not None
 
     def list(self) -> tuple[str, ...]:
-        """Names of all people who are shown, in order."""
+        """Names of all people who are shown, in order; of those whose row was damaged the ids."""
         with self._reading() as reader:
-            return tuple(sorted(person.name for person in reader.people()))
+            reader.on_damage = "pass over"
+            names = [person.name for person in reader.people()]
+            names += [row.person_id for row in reader.damaged if row.person_id is not None]
+            return tuple(sorted(names))
 
     def person(self, name: str) -> PersonView:
         """What there is of a person.
@@ -83,8 +86,10 @@ class Looking(GalleryCore):
     def stats(self) -> Stats:
         """How much there is."""
         with self._reading() as reader:
+            damaged = tuple(str(row) for row in reader.damaged_rows())
+            reader.on_damage = "pass over"
             counts = reader.count()
-            model = serving(reader.models())
+            model = serving(_readable_models(reader))
             return Stats(
                 collection=self.collection,
                 revision=reader.revision,
@@ -96,6 +101,7 @@ class Looking(GalleryCore):
                 num_bytes=counts["bytes"],
                 is_encrypted=self.is_encrypted,
                 model=None if model is None else self._model_view(reader, model),
+                damaged=damaged,
             )
 
     def models(self) -> tuple[ModelView, ...]:
@@ -114,8 +120,18 @@ class Looking(GalleryCore):
 
     def _faults(self, reader: Reader) -> Iterator[str]:
         self._parts.cache.drop()
-        models = [(row, self._fusers.of(row)) for row in reader.models() if row.status == "serving"]
+        damaged = list(reader.damaged_rows())
+        yield from (str(row) for row in damaged)
+        told = {row.person_id for row in damaged}
+        reader.on_damage = "pass over"
+        models = [
+            (row, self._fusers.of(row))
+            for row in _readable_models(reader)
+            if row.status == "serving"
+        ]
         for person in reader.people():
+            if person.id in told:
+                continue
             for model, fuser in models:
                 try:
                     found = self._parts.of_person(reader, person.id, model, fuser)
@@ -137,34 +153,38 @@ class Looking(GalleryCore):
                     yield f"person {person.id}: the template is not that of the contributions"
 
     def _model_view(self, reader: Reader, row: ModelRow) -> ModelView:
-        num_people = sum(1 for vector in reader.vectors(row.id) if vector.vector is not None)
         return ModelView(
             id=row.id,
             embedder=row.embedder,
             fuser=row.fuser,
             dim=row.dim,
             status=row.status,
-            num_people=num_people,
+            num_people=reader.count_templates(row.id),
             num_missing=len(self._missing(reader, row)),
         )
 
     def _missing(self, reader: Reader, model: ModelRow) -> tuple[str, ...]:
         """Ids of contributions of people who are shown that a model cannot use yet."""
-        if (
-            model.status == "serving"
-        ):  # it had all when it began; what was added since must be of its embedder
-            return tuple(
-                row.id
-                for person in reader.people()
-                for row in reader.contributions(person.id)
-                if reader.payload(row.id, model.embedder) is None
-            )
+        if model.status == "serving":
+            # it had all when it began; what came since must be of its embedder
+            return reader.without_payload(model.embedder)
         fuser = self._fusers.of(model)
-        return tuple(
-            item
-            for person in reader.people()
-            for item in self._parts.missing_of_person(reader, person.id, model, fuser)
-        )
+        missing: list[str] = []
+        for person in reader.people():
+            try:
+                missing += self._parts.missing_of_person(reader, person.id, model, fuser)
+            except (IntegrityError, SealError):
+                if reader.on_damage == "raise":
+                    raise
+        return tuple(missing)
+
+
+def _readable_models(reader: Reader) -> tuple[ModelRow, ...]:
+    """The models; none if one was damaged: without its embedder and fuser nothing can be said of the others."""
+    try:
+        return reader.models()
+    except IntegrityError:
+        return ()
 
 
 def _different(reader: Reader, person: PersonRow) -> tuple[str, ...]:

@@ -1,20 +1,19 @@
-"""Everything that a collection holds of people, opened, person by person; and taking it in again."""
+"""Everything that a collection holds of people, opened, person by person."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from probefusion.errors import OutputExistsError, UnknownNameError
+from probefusion.gallery.argument_checks import check_flag
 from probefusion.gallery.contributions.features import Kept
 from probefusion.gallery.contributions.kept_parts import is_forgotten
-from probefusion.gallery.contributions.material import Material
-from probefusion.gallery.contributions.models import check_fits_model, choose_model, serving
-from probefusion.gallery.core import GalleryCore, check_name, check_new_name
+from probefusion.gallery.core import GalleryCore
 from probefusion.gallery.stores.records import ContributionKind, ContributionRow, ModelRow
 from probefusion.gallery.stores.store import Reader
+from probefusion.gallery.verbs.named_rows import model_or_serving
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["PlainContribution", "PlainPeople", "PlainPerson"]
@@ -67,15 +66,18 @@ class PlainPerson:
 
 
 class PlainPeople(GalleryCore):
-    """The part of `Gallery` that gives everything out and takes it in."""
+    """The part of `Gallery` that gives everything out."""
 
-    def plain_people(self, model: str | None = None) -> Iterator[PlainPerson]:
+    def plain_people(
+        self, model: str | None = None, *, chips: bool = False
+    ) -> Iterator[PlainPerson]:
         """Everybody who is shown with all that is kept, opened, in the order of the ids, as of one moment.
 
         What comes out is not encrypted: whoever writes it down must keep it safe.
 
         Args:
             model: Id of the model of whose embedder and templates it is; None is the one that serves.
+            chips: Whether the images carry their small pictures, where there are any.
 
         Who was forgotten, and came back with a restored database, is left out: what is there cannot be read. Go to
         the end, or close the generator: as long as it waits, the moment is kept, and forgetting stays "pending".
@@ -83,13 +85,10 @@ class PlainPeople(GalleryCore):
         Raises:
             UnknownNameError: If there is no such model.
         """
+        chips = check_flag(chips, "chips")
         with self._reading() as reader:
             rows = reader.models()
-            row = serving(rows)
-            if model is not None:
-                row = next((each for each in rows if each.id == model), None)
-                if row is None:
-                    raise UnknownNameError("model", model, [each.id for each in rows])
+            row = model_or_serving(rows, model)
             if row is None:
                 return
             names = {person.id: person.name for person in reader.people()}
@@ -116,62 +115,13 @@ class PlainPeople(GalleryCore):
                     contributions=tuple(
                         each
                         for contribution in reader.contributions(person.id)
-                        for each in self._plain(reader, contribution, row)
+                        for each in self._plain(reader, contribution, row, chips=chips)
                     ),
                     different_from=tuple(sorted(links.get(person.id, ()))),
                 )
 
-    def take_people(self, people: Iterable[PlainPerson]) -> int:
-        """Adds people as `plain_people` gave them, with new ids, one change for each.
-
-        Args:
-            people: Their names must be new. Who is different from whom is noted where both are there.
-
-        Returns:
-            How many were added.
-
-        Raises:
-            OutputExistsError: If somebody of such a name is there; those before are added.
-            MismatchError, ShapeError: If they are not of the gallery's embedder and fuser.
-        """
-        count = 0
-        for person in people:
-            name = check_new_name(person.name)
-            with self._changing("import") as change:
-                if change.writer.person_named(name) is not None:
-                    raise OutputExistsError(
-                        f"{name!r} is in {self.collection!r} already. Rename or remove one of the two; {count} people "
-                        f"were added before."
-                    )
-                new = change.new_person(name)
-                for each in person.contributions:
-                    rows = change.writer.models()
-                    material = Material(kept=each.kept)
-                    if serving(rows) is None:
-                        change.new_model(each.kept)
-                    else:
-                        check_fits_model(choose_model(rows, material), material)
-                    row = change.add(
-                        each.kept,
-                        person_id=new.id,
-                        kind=each.kind,
-                        source=each.source,
-                        time=each.time,
-                    )
-                    for image in change.writer.images(row.id):
-                        if image.place in each.left_out:
-                            change.leave_out(image, True)
-                if person.is_ignored:
-                    change.put_person(replace(new, ignored=True))
-                for other_name in person.different_from:
-                    other = change.writer.person_named(check_name(other_name))
-                    if other is not None:
-                        change.link(new.id, other.id, True)
-            count += 1
-        return count
-
     def _plain(
-        self, reader: Reader, row: ContributionRow, model: ModelRow
+        self, reader: Reader, row: ContributionRow, model: ModelRow, *, chips: bool
     ) -> Iterator[PlainContribution]:
         if is_forgotten(self._sealer, row.key_id):
             return
@@ -184,6 +134,7 @@ class PlainPeople(GalleryCore):
                 kept,
                 sources=np.array([image.source for image in images]),
                 media_ids=np.array([image.media_id for image in images]),
+                chips=self._parts.chips(reader, row, images) if chips else None,
             )
         yield PlainContribution(
             id=row.id,

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from probefusion.errors import ConfigError, UnknownNameError
+from probefusion.errors import ConfigError
 from probefusion.fusion import Fuser
 from probefusion.fusion.card_decisions import CardDecision, decisions_of
 from probefusion.fusion.decisions import Decision
 from probefusion.fusion.decisions import Side as DecidedSide
 from probefusion.fusion.threshold import check_rate
-from probefusion.gallery.argument_checks import check_number
+from probefusion.gallery.argument_checks import check_count, check_id, check_number
 from probefusion.gallery.contributions.material import Material
 from probefusion.gallery.contributions.models import choose_model, serving
 from probefusion.gallery.core import GalleryCore
@@ -23,6 +23,7 @@ from probefusion.gallery.index.people_index import Found
 from probefusion.gallery.index.rounded_products import rounded_products
 from probefusion.gallery.results import RankedPerson, SearchResult, Verification
 from probefusion.gallery.stores.records import ModelRow
+from probefusion.gallery.verbs.named_rows import model_of
 from probefusion.types import EmbeddingSet, FloatArray, Template
 
 __all__ = ["Searching"]
@@ -64,6 +65,9 @@ class Searching(GalleryCore):
             ProbeFusionError: If the store cannot be read.
         """
         rates = _checked_rates(fmr, fpir, threshold)
+        if model is not None:
+            check_id(model, "model")
+        top_k = check_count(top_k, "top_k", at_least=1)
         material = self._material(what)
         with self._reading() as reader:
             rows = reader.models()
@@ -89,6 +93,7 @@ class Searching(GalleryCore):
             why_none=why,
             model_id=row.id,
             revision=index.revision,
+            warnings=tuple(f"{row}; not searched" for row in index.damaged),
         )
 
     def verify(
@@ -243,10 +248,7 @@ def _checked_rates(fmr: float | None, fpir: float | None, threshold: float | Non
 
 
 def _only(rows: Sequence[ModelRow], model: str) -> list[ModelRow]:
-    found = [replace(row, status="serving") for row in rows if row.id == model]
-    if not found:
-        raise UnknownNameError("model", model, [row.id for row in rows])
-    return found
+    return [replace(model_of(rows, model), status="serving")]
 
 
 def _empty(num_images: int, revision: int) -> SearchResult:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from probefusion.errors import UnknownNameError
 from probefusion.gallery.contributions.models import choose_model, serving
 from probefusion.gallery.core import GalleryCore
+from probefusion.gallery.verbs.named_rows import model_or_serving
 from probefusion.types import Template
 
 __all__ = ["Templates"]
@@ -32,11 +32,9 @@ class Templates(GalleryCore):
         with self._reading() as reader:
             person = self._person(reader, name)
             rows = reader.models()
-            row = next((row for row in rows if row.id == model), None) if model else serving(rows)
-            if row is None:
-                raise UnknownNameError("model", model or "serving", [row.id for row in rows])
-            stored = reader.vector(row.id, person.id)
-            if stored is None or stored.vector is None:
+            row = model_or_serving(rows, model)
+            stored = None if row is None else reader.vector(row.id, person.id)
+            if row is None or stored is None or stored.vector is None:
                 return None
             key = self._sealer.key(person.key_id)
             return Template(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from probefusion.embedders import Embedder
-from probefusion.errors import ConfigError, DtypeError, MismatchError, ShapeError, UnknownNameError
+from probefusion.errors import ConfigError, DtypeError, MismatchError, ShapeError
 from probefusion.files.paths import brief
 from probefusion.fusion import Fuser
 from probefusion.gallery.changes.changing import Changing, new_id
@@ -21,6 +21,7 @@ from probefusion.gallery.core import embedder_fingerprint
 from probefusion.gallery.stores.records import ContributionRow, ModelRow
 from probefusion.gallery.stores.store import Reader
 from probefusion.gallery.verbs.looking import Looking
+from probefusion.gallery.verbs.named_rows import contribution_of, model_of
 from probefusion.types import EmbeddingSet
 
 __all__ = ["Versions"]
@@ -99,7 +100,7 @@ class Versions(Looking):
             UnknownNameError: If there is no such model.
         """
         with self._reading() as reader:
-            row = _model(reader, model)
+            row = model_of(reader.models(), model)
             people = [person.id for person in reader.people()]
         for start in range(0, len(people), _AT_ONCE):
             with self._changing("fuse anew") as change:
@@ -108,7 +109,7 @@ class Versions(Looking):
             if progress is not None:
                 progress(min(start + _AT_ONCE, len(people)), len(people))
         with self._reading() as reader:
-            return self._missing(reader, _model(reader, model))
+            return self._missing(reader, model_of(reader.models(), model))
 
     def missing(self, model: str) -> tuple[str, ...]:
         """Ids of contributions of which a model has nothing to work with yet.
@@ -117,7 +118,7 @@ class Versions(Looking):
             UnknownNameError: If there is no such model.
         """
         with self._reading() as reader:
-            return self._missing(reader, _model(reader, model))
+            return self._missing(reader, model_of(reader.models(), model))
 
     def re_embed(self, embeddings: Mapping[str, Any]) -> None:
         """Adds what contributions keep of another embedder: their images, embedded anew.
@@ -132,12 +133,13 @@ class Versions(Looking):
             MismatchError, ShapeError: If no model is of that embedder, or the images are not as many.
             ConfigError: If a contribution keeps something else of that embedder already.
         """
+        if not isinstance(embeddings, Mapping):
+            raise DtypeError(
+                f"embeddings: expected a mapping of ids of contributions, got {brief(embeddings)}."
+            )
         with self._changing("embed anew") as change:
             for item, what in embeddings.items():
-                row = change.writer.contribution(item)
-                if row is None:
-                    raise UnknownNameError("contribution", item, ())
-                self._embed_anew(change, row, what)
+                self._embed_anew(change, contribution_of(change.writer, item), what)
 
     def serve(self, model: str) -> int:
         """Decides about searches by another model from now on; the one before is kept.
@@ -165,7 +167,9 @@ class Versions(Looking):
             last = next(
                 (
                     edit["id"]
-                    for change in reader.changes(newest_first=True)
+                    for change in reader.changes(
+                        newest_first=True, actions=("serve", "rollback", "undo")
+                    )
                     for edit in change.edits
                     if edit["kind"] == "model" and edit["after"] == "kept" and edit["id"] in known
                 ),
@@ -184,7 +188,7 @@ class Versions(Looking):
                 embedder yet, so that nobody could use them any more.
         """
         with self._changing("drop model") as change:
-            row = _model(change.writer, model)
+            row = model_of(change.writer.models(), model)
             if row.status == "serving":
                 raise ConfigError(f"drop_model: {model} serves. Let another one serve first.")
             _check_none_is_stranded(change.writer, row)
@@ -198,7 +202,7 @@ class Versions(Looking):
     def _serve(self, action: str, model: str) -> int:
         with self._changing(action) as change:
             rows = change.writer.models()
-            row = _model(change.writer, model)
+            row = model_of(change.writer.models(), model)
             first = serving(rows)
             if first is None or row.id == first.id:
                 raise ConfigError(f"{action}: model {model} serves already.")
@@ -301,11 +305,3 @@ def _check_none_is_stranded(reader: Reader, model: ModelRow) -> None:
             f"drop_model: {len(stranded)} contributions, as of people who were removed (first: {stranded[0]}), "
             f"have nothing else than what they keep of {model.embedder}. Add it: re_embed; or forget them."
         )
-
-
-def _model(reader: Reader, model: str) -> ModelRow:
-    rows = reader.models()
-    found = next((row for row in rows if row.id == model), None)
-    if found is None:
-        raise UnknownNameError("model", model, [row.id for row in rows])
-    return found

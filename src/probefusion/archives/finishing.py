@@ -1,0 +1,133 @@
+"""Brings the templates of all buckets into one file: the third of the three functions, which runs in one process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.archives.judging import NOT_LOOKED_AT, ONE_PERSON, SEVERAL_PEOPLE
+from probefusion.archives.manifest import RunSettings
+from probefusion.archives.partials import open_partials
+from probefusion.archives.storage import is_url, open_file, writing
+from probefusion.errors import EmptySetError
+from probefusion.types.template_files import TemplateColumns, write_template_file
+
+__all__ = ["Finished", "finish"]
+
+_COPIED_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What was written.
+
+    Args:
+        num_images: Images of all templates.
+        num_templates: Templates written.
+        num_screened: Templates of which it can be told whether their images are of one person.
+        num_not_screened: Templates that were not looked at.
+        several_people: Ids of templates that fall apart, each with the share of the weight of the lighter part.
+    """
+
+    num_images: int
+    num_templates: int
+    num_screened: int
+    num_not_screened: int
+    several_people: tuple[tuple[int | str, float], ...]
+
+
+def finish(buckets: Sequence[str], settings: RunSettings, output: str, *, force: bool) -> Finished:
+    """Writes the templates of all buckets, in the order of their first rows.
+
+    Vectors stand in a file that is mapped into memory, so their number is bounded by the disk.
+
+    Args:
+        buckets: Results of `probefusion.archives.reducing`.
+        settings: What they were made with.
+        output: Path or url, `.parquet` or `.npz`.
+        force: Whether an existing output may be replaced.
+
+    Raises:
+        EmptySetError: If there are no templates.
+        OutputExistsError: If the output exists and `force` is False.
+    """
+    columns: dict[str, list[npt.NDArray[Any]]] = {
+        name: [] for name in ("ids", "first", "num_images", "verdict", "lighter")
+    }
+    for people in _people(buckets):
+        columns["ids"].append(people.ids)
+        columns["first"].append(people.first)
+        columns["num_images"].append(people.num_images)
+        columns["verdict"].append(people.extra["verdict"])
+        columns["lighter"].append(people.extra["lighter"])
+    if not columns["ids"]:
+        raise EmptySetError("no template is left: expected at least one image.")
+    whole = {name: np.concatenate(parts) for name, parts in columns.items()}
+    order = np.argsort(whole["first"], kind="stable")
+    with _vectors(len(order), settings.dim) as vectors:
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.arange(len(order))
+        done = 0
+        for people in _people(buckets):
+            stop = done + len(people.ids)
+            vectors[ranks[done:stop]] = people.extra["template"]
+            done = stop
+        ids, verdicts = whole["ids"][order], whole["verdict"][order]
+        _write(
+            TemplateColumns(
+                ids=ids,
+                num_images=whole["num_images"][order],
+                vectors=vectors,
+                fuser=settings.fuser,
+                embedder=settings.embedder,
+            ),
+            output,
+            force=force,
+        )
+    mixed = np.flatnonzero(verdicts == SEVERAL_PEOPLE)
+    lighter = whole["lighter"][order]
+    return Finished(
+        num_images=int(whole["num_images"].sum()),
+        num_templates=len(order),
+        num_screened=int(np.isin(verdicts, (ONE_PERSON, SEVERAL_PEOPLE)).sum()),
+        num_not_screened=int((verdicts == NOT_LOOKED_AT).sum()),
+        several_people=tuple(
+            (ids[row].item(), round(float(lighter[row]), 4)) for row in mixed.tolist()
+        ),
+    )
+
+
+def _people(buckets: Sequence[str]) -> Iterator[Any]:
+    for place in buckets:
+        with open_partials(place) as file:
+            for index in range(file.num_batches):
+                people = file.people(index)
+                if len(people.ids):
+                    yield people
+
+
+@contextmanager
+def _vectors(count: int, dim: int) -> Iterator[npt.NDArray[np.float32]]:
+    """Room for the vectors, in a file without a name."""
+    with tempfile.TemporaryFile() as file:
+        file.truncate(count * dim * 4)
+        yield np.memmap(file, np.float32, "r+", shape=(count, dim))
+
+
+def _write(columns: TemplateColumns, output: str, *, force: bool) -> None:
+    if not is_url(output):
+        write_template_file(Path(output), columns, force=force)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / Path(output).name
+        write_template_file(draft, columns)
+        with open_file(draft) as source, writing(output) as stream:
+            while block := source.read(_COPIED_AT_ONCE):
+                stream.write(block)

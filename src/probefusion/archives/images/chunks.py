@@ -1,0 +1,101 @@
+"""What the images of an archive are cut into: chunks, each the work of one task."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.archives.images.naming import PersonRule
+
+__all__ = ["ArchiveImage", "Chunk", "SourceSettings"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArchiveImage:
+    """One image of an archive, not yet decoded, or a frame of a video.
+
+    Args:
+        source: Its name below the archive's root; of a frame with its time, as "a/clip.mp4#t=1.200".
+        subject_id: Whose it is.
+        media_id: The still or clip it comes from.
+        data: Bytes of an image file, or the frame's pixels, (H, W, 3) uint8 RGB.
+    """
+
+    source: str
+    subject_id: str
+    media_id: str
+    data: bytes | npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """How a source is read.
+
+    Args:
+        person: Where the person of an image is named.
+        image_column: Column of Parquet files that holds the bytes of images.
+        every: Of a video every k-th frame is taken.
+        chunk_size: Images of a chunk, about.
+    """
+
+    person: PersonRule = field(default_factory=PersonRule)
+    image_column: str = "image"
+    every: int = 10
+    chunk_size: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunk:
+    """Some of an archive's images: the work of one task.
+
+    Args:
+        kind: "files": image files, "zip": members of a zip archive, "tar": part of a tar shard, "parquet": row
+            groups of a Parquet file, "videos": clips.
+        names: Names below the root: of the images or clips, or of the one shard or Parquet file.
+        places: Where they are: a path or url for each name; of a zip archive the one of the archive.
+        wrapping: Folders to pass through to those of people.
+        start: Of a shard: byte from which on samples begin; of a Parquet file: first row group.
+        stop: Where the next chunk starts; None for the end.
+        expected: Images that it holds, as far as is known without reading it: 0 where nothing is.
+        tag: What changes when anything of this does.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    places: tuple[str, ...]
+    wrapping: int = 0
+    start: int = 0
+    stop: int | None = None
+    expected: int = 0
+    tag: str = ""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What a manifest says of it."""
+        return {
+            "kind": self.kind,
+            "first": self.names[0],
+            "last": self.names[-1],
+            "num_names": len(self.names),
+            "start": self.start,
+            "stop": self.stop,
+            "tag": self.tag,
+        }
+
+    def __str__(self) -> str:
+        if len(self.names) > 1:
+            return f"{self.names[0]} to {self.names[-1]}"
+        part = f" from {self.start}" if self.start or self.stop is not None else ""
+        return f"{self.names[0]}{part}"
+
+
+def tag_of(parts: Iterable[tuple[object, ...]]) -> str:
+    """A digest of names, sizes and tags of files."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(repr(part).encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()[:32]

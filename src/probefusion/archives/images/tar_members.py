@@ -1,0 +1,123 @@
+"""The members of a tar shard, one after the other, past what is damaged.
+
+Python's own reader takes a damaged header in the middle for the end. This one goes on behind it, and tells it.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+__all__ = ["Damage", "Member", "walk_shard"]
+
+_BLOCK = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A regular file in a shard.
+
+    Args:
+        name: Its name, without a leading "./".
+        offset: Byte at which its header begins.
+        data_offset: Byte at which its content begins.
+        size: Bytes of its content.
+        is_file: Whether it has content of its own: links, folders and devices have none.
+    """
+
+    name: str
+    offset: int
+    data_offset: int
+    size: int
+    is_file: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Damage:
+    """A place in a shard that cannot be read.
+
+    Args:
+        offset: Byte at which it begins.
+        reason: What is wrong.
+    """
+
+    offset: int
+    reason: str
+
+
+def walk_shard(stream: IO[bytes], *, stop: int | None = None) -> Iterator[Member | Damage]:
+    """The members of a shard; their content is not read.
+
+    Args:
+        stream: The shard, which can be moved about in.
+        stop: Byte from which on nothing that begins there is wanted; the first such member is still given, as it may
+            belong to what came before.
+
+    Yields:
+        Members, and places that are damaged.
+    """
+    size = stream.seek(0, io.SEEK_END)
+    offset, damaged_from, has_end = 0, None, False
+    while offset < size:
+        found = _member_at(stream, offset)
+        if found is None:
+            has_end, offset = True, offset + _BLOCK
+            continue
+        if isinstance(found, str):
+            damaged_from = offset if damaged_from is None else damaged_from
+            offset += _BLOCK
+            continue
+        if damaged_from is not None:
+            yield _lost(damaged_from, found[0].offset)
+            damaged_from = None
+        member, offset = found
+        has_end = False
+        if member.data_offset + member.size > size:
+            yield Damage(
+                offset=member.offset,
+                reason=f"the shard is cut off inside of {member.name!r}: what follows is lost",
+            )
+            return
+        yield member
+        if stop is not None and member.offset >= stop:
+            return
+    if damaged_from is not None:
+        yield _lost(damaged_from, size)
+    elif not has_end:
+        yield Damage(
+            offset=max(0, size - 1),
+            reason="the shard has no end mark: it may be cut off, and more files may be lost",
+        )
+
+
+def _lost(start: int, stop: int) -> Damage:
+    return Damage(
+        offset=start,
+        reason=f"bytes {start:,} to {stop:,} of the shard are damaged: the files in them are lost",
+    )
+
+
+def _member_at(stream: IO[bytes], offset: int) -> tuple[Member, int] | str | None:
+    """The member whose header begins here and where the next one does, what is wrong, or None for an end mark."""
+    stream.seek(offset)
+    tar = tarfile.TarFile(fileobj=io.BytesIO(bytes(2 * _BLOCK)))  # an empty one, to read with
+    tar.fileobj, tar.offset = stream, offset
+    try:
+        info = tarfile.TarInfo.fromtarfile(tar)
+    except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+        return None
+    except (tarfile.TarError, ValueError, OverflowError, MemoryError) as error:
+        return str(error)
+    if tar.offset <= offset or info.size < 0:
+        return "a negative size"
+    member = Member(
+        name=info.name.removeprefix("./"),
+        offset=info.offset,
+        data_offset=info.offset_data,
+        size=info.size,
+        is_file=info.isreg(),
+    )
+    return member, tar.offset

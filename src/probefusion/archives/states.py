@@ -1,0 +1,164 @@
+"""States of an archive that are kept, so that more files can be added without reading the old ones.
+
+    FOLDER/states.json              what was fused, by what; written last
+    FOLDER/GENERATION/00000.arrow   states, templates and the rows that were looked at, one file a bucket
+
+Every run that adds writes a generation of its own; the one before goes when `states.json` names the new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from probefusion.archives.archive import Archive
+from probefusion.archives.manifest import PlannedFile, RunSettings
+from probefusion.archives.storage import (
+    Place,
+    exists,
+    join,
+    read_bytes,
+    remove_folder,
+    shown_place,
+    write_bytes,
+)
+from probefusion.errors import (
+    EmbedderMismatchError,
+    FuserMismatchError,
+    MismatchError,
+    MissingFileError,
+    OutputExistsError,
+)
+from probefusion.files.hashed_json import hashed_json, json_hash
+from probefusion.files.reading import in_one_line
+from probefusion.files.records import decode_record
+
+__all__ = ["FusedFile", "StoredStates", "bucket_place", "check_free", "commit", "open_states"]
+
+_NAME = "states.json"
+_STEP = "Make the states anew from all files: --keep-states."
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusedFile:
+    """A file that was fused.
+
+    Args:
+        file: As it was when it was fused, or after images were erased from it.
+        offset: Number of its first row among all rows.
+        erased: Rows that were erased from it since, by the numbers that they had.
+    """
+
+    file: PlannedFile
+    offset: int
+    erased: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredStates:
+    """What a folder of states says of itself.
+
+    Args:
+        format_version: 1.
+        settings: What the states were made with.
+        generation: The folder that holds the buckets.
+        num_rows: Rows of all files, those that were erased since too.
+        files: All files that were fused, in their order.
+        unsettled: Files that were being written anew when an erasure was cut off.
+    """
+
+    format_version: int
+    settings: RunSettings
+    generation: str
+    num_rows: int
+    files: tuple[FusedFile, ...]
+    unsettled: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever anything is added or erased."""
+        return json_hash(asdict(self))
+
+    def buckets(self, folder: Place) -> list[str]:
+        """Places of the files of all buckets."""
+        return [
+            bucket_place(join(folder, self.generation), bucket)
+            for bucket in range(self.settings.num_buckets)
+        ]
+
+    def check_adds(self, archive: Archive, settings: RunSettings, folder: Place) -> None:
+        """Refuses files that were fused before, and those of another embedder, or for another fuser.
+
+        Raises:
+            FuserMismatchError: If the fuser is another one.
+            EmbedderMismatchError: If the embedder is.
+            MismatchError: If a file was fused before, or something else does not fit.
+        """
+        where = shown_place(folder)
+        old, new = asdict(self.settings), asdict(settings)
+        for key, error in (("fuser", FuserMismatchError), ("embedder", EmbedderMismatchError)):
+            if old[key] != new[key]:
+                raise error(
+                    f"states {where!r}: made with the {key} {old[key]}, got {new[key]}. Use the same, or fuse all "
+                    f"files anew: --keep-states."
+                )
+        keys = ("by", "id_kind", "screening", "num_clusters", "dim", "style_width")
+        told = [f"{key} {old[key]!r}, got {new[key]!r}" for key in keys if old[key] != new[key]]
+        if told:
+            raise MismatchError(
+                f"states {where!r}: made with {'; '.join(told)}. Use the same, or fuse all files anew: --keep-states."
+            )
+        known = {(fused.file.name, fused.file.size, fused.file.tag) for fused in self.files}
+        for file in archive.files:
+            if (file.name, file.size, file.tag) in known:
+                raise MismatchError(
+                    f"{in_one_line(file.name)}: was fused into the states {where!r} already. Give new files only."
+                )
+
+
+def bucket_place(folder: str, bucket: int) -> str:
+    """Where the result of a bucket stands."""
+    return join(folder, f"{bucket:05d}.arrow")
+
+
+def open_states(folder: Place) -> StoredStates:
+    """Reads what a folder of states says of itself.
+
+    Raises:
+        MissingFileError: If there are none.
+        IntegrityError: If it is not what was written.
+        FileFormatError: If it is damaged otherwise.
+    """
+    card = join(folder, _NAME)
+    if not exists(card):
+        raise MissingFileError(
+            f"states {shown_place(folder)!r}: there are none. Make them with: probefusion fuse-archive ... "
+            f"--keep-states {shown_place(folder)}"
+        )
+    where = in_one_line(shown_place(card))
+    return decode_record(
+        read_bytes(card), StoredStates, where=where, newest=1, hashed_from=1, step=_STEP
+    )
+
+
+def check_free(folder: Place, *, force: bool) -> None:
+    """Refuses a folder that holds states.
+
+    Raises:
+        OutputExistsError: If it does, and `force` is False.
+    """
+    if not force and exists(join(folder, _NAME)):
+        raise OutputExistsError(
+            f"states {shown_place(folder)!r} exist. Add files to them with --add-to, or replace them with --force."
+        )
+
+
+def commit(folder: Place, states: StoredStates) -> None:
+    """Makes states those of the folder, at once; those before them are removed."""
+    card = join(folder, _NAME)
+    before: Any = None
+    if exists(card):
+        before = open_states(folder).generation
+    write_bytes(card, hashed_json(asdict(states)))
+    if before not in (None, states.generation):
+        remove_folder(join(folder, before))

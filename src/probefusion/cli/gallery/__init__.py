@@ -1,0 +1,1 @@
+"""Commands on galleries, one file each; what several of them share lies beside them."""

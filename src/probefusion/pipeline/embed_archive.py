@@ -1,0 +1,403 @@
+"""The images of an archive to rows of embeddings: any number of people, on any engine, and on from where it stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from probefusion.archives.images import (
+    ArchiveImage,
+    Chunk,
+    ChunkFacts,
+    ImagePlan,
+    ImageReader,
+    Making,
+    PersonRule,
+    RowFormat,
+    SourceSettings,
+    check_fits,
+    chunk_place,
+    plan_images,
+    read_facts,
+    read_manifest,
+    write_manifest,
+)
+from probefusion.archives.storage import Place, is_url, join, list_files, remove, shown_place
+from probefusion.errors import ConfigError, EmptySetError, OutputExistsError
+from probefusion.faces import SkippedImage
+from probefusion.files.reading import in_one_line
+from probefusion.pipeline.alignment_check import check_data_aligned, spread
+from probefusion.pipeline.embed_chunk import ChunkModels, EmbedChunks, making_rows, open_models
+from probefusion.pipeline.given_models import check_models
+
+if TYPE_CHECKING:
+    from probefusion.archives.engines.engine import Engine
+    from probefusion.embedders import Embedder
+    from probefusion.faces import Detector
+
+__all__ = ["EmbeddedArchive", "embed_archive"]
+
+_log = logging.getLogger("probefusion")
+
+_SKIPPED_KEPT = 1000
+"""Skipped images that a report lists by name; all are in the files."""
+_REASONS_SHOWN = 3
+_LOOKED_AT = 64
+_DTYPES = ("float16", "float32")
+_GET_DETECTOR = (
+    "--detector: photos need a face detector. Get one with: probefusion models pull yunet_2023mar; then give "
+    '--detector yunet_2023mar (detector="yunet_2023mar"); or give --aligned (aligned=True) if the images are '
+    "aligned 112x112 face crops."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedArchive:
+    """What became of an archive's images.
+
+    Args:
+        num_rows: Images embedded.
+        num_skipped: Images and files that were left out.
+        skipped: The first thousand of them, with the reason; `probefusion.archives.images.skipped_images` gives all.
+        num_chunks: Files written, by this run or before.
+        num_chunks_before: Those that an earlier run had written.
+        doubtful: Images embedded that are doubtful, by kind, as `probefusion.archives.images.ChunkFacts` says.
+        examples: Names of some of them by kind.
+        embedder: Fingerprint of the embedder.
+        detector: Fingerprint of the face detector, "" for aligned crops.
+    """
+
+    num_rows: int
+    num_skipped: int
+    skipped: tuple[SkippedImage, ...]
+    num_chunks: int
+    num_chunks_before: int
+    doubtful: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    embedder: str
+    detector: str
+
+
+def embed_archive(
+    source: Place,
+    output: Place,
+    *,
+    engine: Engine,
+    embedder: str | os.PathLike[str] | Embedder | None = None,
+    detector: str | os.PathLike[str] | Detector | None = None,
+    aligned: bool = False,
+    trust_alignment: bool = False,
+    preprocessing: str | None = None,
+    norm_output: str | None = None,
+    device: str = "cpu",
+    quality: bool = False,
+    person: str = "folder",
+    image_column: str = "image",
+    every: int = 10,
+    chunk_size: int = 1000,
+    dtype: str = "float16",
+    force: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> EmbeddedArchive:
+    """Embeds the images of many people into Parquet files with a row for each image, which `fuse_archive` takes.
+
+    Chunks of images are done one by one, each by one thread of a worker, and a file appears when its chunk is done. A
+    run that was stopped goes on when it is called again as it was. What comes out does not depend on the engine, on
+    the number of workers, or on how often it was stopped.
+
+    Of a photo the largest face is taken, put upright. Unlike in `Pipeline.embed`, the face that is common to all
+    photos of a person is not looked for, as their photos may lie in several chunks; photos that show several faces of
+    about one size are counted. Whether the images of a person are of one person is seen when they are fused.
+
+    Args:
+        source: A folder with a folder of images, or of clips, for each person; or with tar shards as WebDataset writes
+            them, or Parquet files; one zip archive, shard or Parquet file; or the url of any of these.
+        output: Folder or url of the files. What another run wrote there is gone on with.
+        engine: What runs the work.
+        embedder: As for `Pipeline`.
+        detector: As for `Pipeline`.
+        aligned: As for `Pipeline`.
+        trust_alignment: Whether aligned crops are taken for such without a look at some of them.
+        preprocessing: As for `Pipeline`.
+        norm_output: As for `Pipeline`.
+        device: Where each worker runs the embedder, "cpu" or "cuda".
+        quality: Whether crops are judged for the universal fuser, which costs as much as a small embedder.
+        person: Where the person of an image is named: "folder" (the outermost folder, or the part of a shard's key
+            before the first "/"), "parent" (the folder that it lies in), "cls", "txt" or "json:FIELD" (the file of the
+            same key with this ending), or "column:NAME" for Parquet files. A clip in no person's folder is a person of
+            its own.
+        image_column: Column of Parquet files with the bytes of images.
+        every: Of clips every k-th frame is taken.
+        chunk_size: Images of a chunk. Other sizes give the same embeddings up to the rounding of float32.
+        dtype: "float16", or "float32" for readers that do not know half precision.
+        force: Whether to begin anew where another run wrote before.
+        progress: Called with (images done, images in all or None where that is not known).
+
+    Returns:
+        What was embedded and what was not.
+
+    Raises:
+        ConfigError: If settings are out of range or contradict each other or those of the run that is gone on with,
+            if the source has changed since, if images that are said to be aligned are not, or if it is not said
+            where persons are named.
+        OutputExistsError: If the output holds other Parquet files.
+        EmptySetError: If no image could be used.
+        StorageError, WorkerError: If a store or the workers cannot be reached.
+        ProbeFusionError: As for `load_embedder` and `load_detector`.
+    """
+    settings = _settings(person, image_column, every, chunk_size, dtype)
+    _check_apart(source, output)
+    models = _models(embedder, detector, aligned, quality, preprocessing, norm_output, device)
+    opened = open_models(models)
+    facts = making_rows(models, opened)
+    rows = RowFormat(**facts.pop("rows"), dtype=dtype)
+    making = Making(**facts, rows=rows, source=settings)
+    plan = plan_images(source, settings)
+    done = _begin(output, making, plan, force=force)
+    _look_first(
+        plan,
+        settings,
+        is_trusted=trust_alignment or not aligned or len(done) > 0,
+        input_size=opened[0].spec.input_size,
+    )
+    del opened
+    told = _Told(plan, progress)
+    for before in done.values():
+        told.take(before)
+    left = [task for task in enumerate(plan.chunks) if task[0] not in done]
+    work = EmbedChunks(models=models, making=making, output=os.fspath(output))
+    for _, after in engine.run(work, left):
+        told.take(after)
+    return told.report(source, making, num_before=len(done))
+
+
+def _settings(
+    person: str, image_column: str, every: int, chunk_size: int, dtype: str
+) -> SourceSettings:
+    for name, value in (("every", every), ("chunk_size", chunk_size)):
+        if value < 1:
+            raise ConfigError(f"{name}: expected at least 1, got {value}.")
+    if dtype not in _DTYPES:
+        raise ConfigError(f"dtype: expected 'float16' or 'float32', got {dtype!r}.")
+    return SourceSettings(
+        person=PersonRule.parse(person),
+        image_column=image_column,
+        every=every,
+        chunk_size=chunk_size,
+    )
+
+
+def _models(
+    embedder: str | os.PathLike[str] | Embedder | None,
+    detector: str | os.PathLike[str] | Detector | None,
+    aligned: bool,
+    quality: bool,
+    preprocessing: str | None,
+    norm_output: str | None,
+    device: str,
+) -> ChunkModels:
+    """The models as they travel to workers.
+
+    Raises:
+        ConfigError: If it is not said whether images are photos or crops, or both are.
+        DtypeError: As for `check_models`.
+    """
+    from probefusion.zoo import DEFAULT_EMBEDDER, find_entry
+
+    check_models(embedder, detector, "auto")
+    if aligned and detector is not None:
+        raise ConfigError(
+            "--aligned, --detector: expected one of the two, got both. Aligned crops are not searched for faces: "
+            "leave --detector out, or --aligned if these are photos."
+        )
+    if not aligned and detector is None:
+        raise ConfigError(_GET_DETECTOR)
+    if embedder is None:
+        embedder = DEFAULT_EMBEDDER
+        _log.info(
+            "embedder: %s of this package (%s); choose another with --embedder",
+            embedder,
+            find_entry(embedder).licence,
+        )
+    return ChunkModels(
+        embedder=os.fspath(embedder) if isinstance(embedder, os.PathLike) else embedder,
+        detector=os.fspath(detector) if isinstance(detector, os.PathLike) else detector,
+        judges=quality,
+        preprocessing=preprocessing,
+        norm_output=norm_output,
+        device=device,
+    )
+
+
+def _check_apart(source: Place, output: Place) -> None:
+    """Refuses an output inside of the source, whose files would be taken for images of it.
+
+    Raises:
+        ConfigError: If it is there.
+    """
+    inside, around = (
+        str(place).rstrip("/") if is_url(place) else os.path.realpath(place)
+        for place in (output, source)
+    )
+    if inside == around or inside.startswith(f"{around}/"):
+        raise ConfigError(
+            f"output {in_one_line(shown_place(output))}: expected a folder outside of the source "
+            f"{in_one_line(shown_place(source))}. Name another."
+        )
+
+
+def _begin(output: Place, making: Making, plan: ImagePlan, *, force: bool) -> dict[int, ChunkFacts]:
+    """Writes the manifest, and gives the chunks that an earlier run did.
+
+    Raises:
+        ConfigError: If an earlier run was made otherwise.
+        OutputExistsError: If there are files of others.
+    """
+    listed = list_files(output, suffixes=(".parquet",), missing_ok=True)
+    found = {file.name: file.place for file in listed}
+    content = None if force else read_manifest(output)
+    if content is None:
+        ours = [name for name in found if name.startswith("chunk-")]
+        others = sorted(set(found) - set(ours)) if force else sorted(found)
+        if others:
+            raise OutputExistsError(
+                f"output {in_one_line(shown_place(output))}: holds {in_one_line(others[0])}, which is not of a run "
+                f"that could be gone on with. Name another folder."
+            )
+        for name in ours:
+            remove(join(output, name))
+        write_manifest(output, making, plan.chunks)
+        return {}
+    num_before = check_fits(content, output, making, plan.chunks)
+    done: dict[int, ChunkFacts] = {}
+    for number, chunk in enumerate(plan.chunks[:num_before]):
+        place = chunk_place(output, number)
+        if os.path.basename(place) not in found:  # noqa: PTH119 - of a url too
+            continue
+        facts = read_facts(place)
+        if facts.tag == chunk.tag:
+            done[number] = facts
+    if num_before < len(plan.chunks):
+        write_manifest(output, making, plan.chunks)
+    return done
+
+
+def _look_first(
+    plan: ImagePlan, settings: SourceSettings, *, is_trusted: bool, input_size: int
+) -> None:
+    """Looks at a few images before all are embedded: is it known whose they are, and are crops aligned?
+
+    Raises:
+        ConfigError: If none of them has a person, or they are said to be aligned and are not.
+    """
+    chosen = spread(plan.chunks, _LOOKED_AT)
+    each = -(-_LOOKED_AT // len(chosen))
+    images: list[ArchiveImage] = []
+    refused: list[SkippedImage] = []
+    with closing(ImageReader(settings)) as reader:
+        for chunk in chosen if not is_trusted else chosen[:1]:
+            for image in islice(reader.read(_some(chunk, each)), each):
+                (refused if isinstance(image, SkippedImage) else images).append(image)  # type: ignore[arg-type]
+    nobody = [image for image in refused if image.reason.startswith("whose is it?")]
+    if nobody and not images:
+        raise ConfigError(
+            f"--person {settings.person} (person=): expected to name the person of each image, named none of "
+            f"{len(nobody)} that were looked at: {nobody[0]}."
+        )
+    check_data_aligned(
+        images,
+        lambda image: image.data,
+        name="--aligned",
+        input_size=input_size,
+        is_trusted=is_trusted,
+    )
+
+
+def _some(chunk: Chunk, count: int) -> Chunk:
+    """A chunk of files with so many of them, spread evenly; others as they are."""
+    if chunk.kind not in ("files", "zip") or len(chunk.names) <= count:
+        return chunk
+    places = np.linspace(0, len(chunk.names) - 1, count).round().astype(int)
+    return Chunk(
+        kind=chunk.kind,
+        names=tuple(chunk.names[place] for place in places),
+        places=tuple(chunk.places[place] for place in places)
+        if chunk.kind == "files"
+        else chunk.places,
+        wrapping=chunk.wrapping,
+    )
+
+
+class _Told:
+    """Adds up what became of chunks."""
+
+    def __init__(self, plan: ImagePlan, progress: Callable[[int, int | None], None] | None) -> None:
+        self._progress = progress
+        self._num_chunks = len(plan.chunks)
+        self._listed = plan.skipped
+        is_known = all(chunk.expected for chunk in plan.chunks)
+        self._total = sum(chunk.expected for chunk in plan.chunks) if is_known else None
+        self._facts: dict[int, ChunkFacts] = {}
+        self._num_done = 0
+
+    def take(self, facts: ChunkFacts) -> None:
+        """Takes a chunk that is done."""
+        self._facts[facts.number] = facts
+        self._num_done += facts.num_rows + len(facts.skipped)
+        if self._progress is not None:
+            self._progress(self._num_done, self._total)
+
+    def report(self, source: Place, making: Making, *, num_before: int) -> EmbeddedArchive:
+        """The whole.
+
+        Raises:
+            EmptySetError: If no image could be used.
+        """
+        facts = [self._facts[number] for number in sorted(self._facts)]
+        num_rows = sum(each.num_rows for each in facts)
+        num_skipped = len(self._listed) + sum(len(each.skipped) for each in facts)
+        skipped = tuple(islice(self._all_skipped(facts), _SKIPPED_KEPT))
+        if not num_rows:
+            reasons = "; ".join(str(image) for image in skipped[:_REASONS_SHOWN])
+            raise EmptySetError(
+                f"{in_one_line(shown_place(source))}: none of {num_skipped} images could be used: {reasons}."
+            )
+        return EmbeddedArchive(
+            num_rows=num_rows,
+            num_skipped=num_skipped,
+            skipped=skipped,
+            num_chunks=self._num_chunks,
+            num_chunks_before=num_before,
+            doubtful=_added(facts),
+            examples=_examples(facts),
+            embedder=making.rows.embedder,
+            detector=making.detector,
+        )
+
+    def _all_skipped(self, facts: Sequence[ChunkFacts]) -> Iterator[SkippedImage]:
+        yield from self._listed
+        for each in facts:
+            yield from each.skipped
+
+
+def _added(facts: Sequence[ChunkFacts]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for each in facts:
+        total.update(each.doubtful)
+    return dict(sorted(total.items()))
+
+
+def _examples(facts: Sequence[ChunkFacts]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for each in facts:
+        for kind, names in each.examples.items():
+            found.setdefault(kind, []).extend(names)
+    return {kind: tuple(names[:_REASONS_SHOWN]) for kind, names in sorted(found.items())}

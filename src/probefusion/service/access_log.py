@@ -1,0 +1,95 @@
+"""Who read or changed people, line by line: each entry holds the hash of the one before, as the gallery's own trail."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from probefusion.errors import FileFormatError
+from probefusion.gallery.audit.trail import AuditEntry, append_entry
+
+__all__ = ["AccessLog", "read_access_log"]
+
+_CHAIN = "accesses"
+_LONGEST_LINE = 1 << 16
+
+
+class AccessLog:
+    """Appends entries to a file that only its owner reads. For several threads, and several processes by a lock.
+
+    Every change is in the gallery's own audit trail as well, written in the same transaction; this file adds the
+    reading.
+
+    Args:
+        path: The file, made if it is not there; None notes nothing.
+
+    Raises:
+        FileFormatError: If the last line of the file is no entry.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._lock = threading.Lock()
+        self._handle: int | None = None
+        if path is not None:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            self._path = path
+            last = self._last()
+            if last is not None:
+                AuditEntry.parse(last)
+
+    def note(self, actor: str, action: str, subjects: tuple[str, ...] = ()) -> None:
+        """Appends an entry.
+
+        Args:
+            actor: Id of the key.
+            action: What was done, as "search".
+            subjects: Collection, and ids of people.
+        """
+        if self._handle is None:
+            return
+        import fcntl
+
+        with self._lock:
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            try:
+                _, entry = append_entry(
+                    self._last(), collection=_CHAIN, action=action, actor=actor, subjects=subjects
+                )
+                os.write(self._handle, entry + b"\n")
+            finally:
+                fcntl.flock(self._handle, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Writes to the disk and lets go of the file."""
+        if self._handle is not None:
+            os.fsync(self._handle)
+            os.close(self._handle)
+            self._handle = None
+
+    def _last(self) -> bytes | None:
+        handle = self._handle if self._handle is not None else -1
+        end = os.lseek(handle, 0, os.SEEK_END)
+        if end == 0:
+            return None
+        begin = max(0, end - _LONGEST_LINE)
+        tail = os.pread(handle, end - begin, begin)
+        if not tail.endswith(b"\n"):
+            raise FileFormatError(
+                f"{self._path.name}: the last line is cut off. Keep the file, and begin another one."
+            )
+        return tail[:-1].rpartition(b"\n")[2]
+
+
+def read_access_log(path: Path) -> Iterator[bytes]:
+    """The entries of a file as bytes, for `probefusion.gallery.audit.trail_check.verify_chain`.
+
+    Raises:
+        FileFormatError: If the file does not end with a whole line.
+    """
+    with path.open("rb") as stream:
+        for line in stream:
+            if not line.endswith(b"\n"):
+                raise FileFormatError(f"{path.name}: the last line is cut off.")
+            yield line[:-1]

@@ -1,0 +1,116 @@
+"""Who calls, what the key allows, and what is noted of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from probefusion.gallery import Gallery
+from probefusion.service.access import AccessKey, Role
+from probefusion.service.hub import Hub
+from probefusion.service.problems import Refusal
+
+__all__ = ["Admin", "Call", "Reader", "Writer"]
+
+_bearer = HTTPBearer(auto_error=False, description="A key of `probefusion serve-keys`.")
+
+
+class Call:
+    """A request of somebody who may make it.
+
+    Args:
+        hub: What all share.
+        key: The caller's, or None where everybody may call.
+        collection: What the path names, or None.
+    """
+
+    def __init__(self, hub: Hub, key: AccessKey | None, collection: str | None) -> None:
+        self.hub, self._key, self._collection = hub, key, collection
+
+    @property
+    def owner(self) -> str:
+        """Whose sessions and answers are whose."""
+        return "local" if self._key is None else self._key.id
+
+    @property
+    def gallery(self) -> Gallery:
+        """The collection of the path; changes are said to be the caller's."""
+        return self.hub.gallery(self._collection or "", self.owner)
+
+    def gallery_named(self, collection: str) -> Gallery:
+        """Another collection than the path's.
+
+        Raises:
+            Refusal: If the key does not allow it.
+            UnknownNameError: If it is not served.
+        """
+        if self._key is not None and not self._key.allows("read", collection):
+            raise Refusal(
+                403, f"collection: the key {self._key.id} is not for this one.", code="role"
+            )
+        return self.hub.gallery(collection, self.owner)
+
+    def visible_collections(self) -> tuple[str, ...]:
+        """Collections that are served and that the key may see."""
+        return tuple(
+            name
+            for name in self.hub.galleries
+            if self._key is None or self._key.allows("read", name)
+        )
+
+    def note(self, action: str, *subjects: str) -> None:
+        """Writes to the log of accesses that people were read or changed."""
+        named = (self._collection,) if self._collection and self._collection.isalnum() else ()
+        self.hub.log.note(self.owner, action, (*named, *subjects))
+
+
+def _needing(role: Role) -> Callable[..., Call]:
+    def call(
+        request: Request,
+        given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> Call:
+        hub: Hub = request.app.state.hub
+        collection = request.path_params.get("collection")
+        key = None
+        if hub.access is not None:
+            key = hub.access.find(given.credentials) if given is not None else None
+            if key is None:
+                raise Refusal(
+                    401,
+                    "expected a key that is valid: Authorization: Bearer pf_... Ask for one, or make it with "
+                    "probefusion serve-keys.",
+                    code="key",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
+        host = request.client.host if request.client is not None else ""
+        wait = hub.rates.seconds_to_wait(host if key is None else key.id)
+        if wait > 0:
+            raise Refusal(
+                429,
+                f"expected at most {hub.settings.limits.requests_per_minute} requests a minute. Wait {wait:.1f} s.",
+                code="rate",
+                headers={"Retry-After": str(max(1, round(wait)))},
+            )
+        if key is not None and not key.allows(role, collection):
+            raise Refusal(
+                403,
+                f"the key {key.id} is for {key.role!r} of other or fewer things; this needs {role!r}"
+                f"{'' if collection is None else ' in this collection'}.",
+                code="role",
+            )
+        return Call(hub, key, collection)
+
+    return call
+
+
+Reader = Annotated[Call, Depends(_needing("read"))]
+"""A caller who may look and search."""
+
+Writer = Annotated[Call, Depends(_needing("write"))]
+"""A caller who may change people too."""
+
+Admin = Annotated[Call, Depends(_needing("admin"))]
+"""A caller who may erase people and read the trail too."""

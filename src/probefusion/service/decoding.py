@@ -1,0 +1,105 @@
+"""Images of clients are decoded in a process of their own, with bounded memory and time: a bomb ends that alone."""
+
+from __future__ import annotations
+
+import resource
+import threading
+from collections.abc import Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from probefusion.errors import FileFormatError
+from probefusion.extras import import_extra
+from probefusion.service.settings import Limits
+
+__all__ = ["ImageDecoder"]
+
+Image = npt.NDArray[np.uint8]
+
+
+class ImageDecoder:
+    """Decodes images that clients sent. For several threads.
+
+    Args:
+        limits: Time, memory and pixels of an image.
+        num_workers: Processes.
+
+    Raises:
+        MissingExtraError: If pebble is not installed.
+    """
+
+    def __init__(self, limits: Limits, *, num_workers: int = 1) -> None:
+        pebble: Any = import_extra("pebble", extra="serve", purpose="decoding images of clients")
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._died: Any = pebble.ProcessExpired
+        self._pool: Any = pebble.ProcessPool(
+            max_workers=num_workers,
+            initializer=_bound,
+            initargs=(limits.decode_memory,),
+            context=get_context("spawn"),
+        )
+
+    def decode(self, name: str, content: bytes) -> Image:
+        """(H, W, 3) uint8 RGB of an image file, turned as its EXIF entry says.
+
+        Raises:
+            FileFormatError: If it is no image that can be read, or takes more time, memory or pixels than allowed.
+        """
+        with self._lock:
+            future = self._pool.schedule(
+                _decoded,
+                args=(content, self._limits.max_pixels),
+                timeout=self._limits.decode_seconds,
+            )
+        try:
+            shape, data = future.result()
+        except FutureTimeout:
+            raise _refused(
+                name, f"took longer than {self._limits.decode_seconds:g} s to decode"
+            ) from None
+        except (MemoryError, self._died):
+            raise _refused(name, "took more memory to decode than is allowed") from None
+        except FileFormatError as error:
+            raise _refused(name, str(error)) from None
+        return np.frombuffer(data, np.uint8).reshape(shape)
+
+    def close(self) -> None:
+        """Ends the processes."""
+        self._pool.stop()
+        self._pool.join()
+
+
+def _refused(name: str, reason: str) -> FileFormatError:
+    return FileFormatError(f"image {name!r}: {reason}. Send a JPEG, PNG, WebP, BMP or TIFF image.")
+
+
+def _bound(memory: int) -> None:
+    """Once in each process: libraries first, then the limit on what comes on top."""
+    from probefusion.faces import images  # noqa: F401
+
+    used = _used_address_space()
+    resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _used_address_space() -> int:
+    with open("/proc/self/statm") as stream:  # noqa: PTH123 - no path of a user
+        return int(stream.read().split()[0]) * resource.getpagesize()
+
+
+def _decoded(content: bytes, max_pixels: int) -> tuple[Sequence[int], bytes]:
+    from probefusion.faces.decoding import decode_or_reason
+    from probefusion.faces.image_header import pixel_size
+
+    width, height = pixel_size(content) or (0, 0)
+    if width * height > max_pixels:
+        raise FileFormatError(f"{width}x{height} pixels, expected at most {max_pixels:,} in all")
+    image = decode_or_reason(content)
+    if isinstance(image, str):
+        raise FileFormatError(image)
+    return image.shape, image.tobytes()

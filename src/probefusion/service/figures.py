@@ -1,0 +1,79 @@
+"""Figures for Prometheus: requests, times, sessions, people."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from probefusion.extras import import_extra
+from probefusion.service.hub import Hub
+
+__all__ = ["Figures", "Measured"]
+
+
+class Figures:
+    """Counters of one service.
+
+    Args:
+        hub: What it counts of.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        client: Any = import_extra("prometheus_client", extra="serve", purpose="figures")
+        self._client, self._hub = client, hub
+        self._registry = client.CollectorRegistry()
+        self.requests = client.Counter(
+            "probefusion_requests",
+            "Requests.",
+            ["route", "method", "status"],
+            registry=self._registry,
+        )
+        self.seconds = client.Histogram(
+            "probefusion_request_seconds", "Time to the answer.", ["route"], registry=self._registry
+        )
+        sessions = client.Gauge(
+            "probefusion_sessions", "Sessions that are open.", registry=self._registry
+        )
+        sessions.set_function(lambda: len(hub.sessions))
+        self._people = client.Gauge(
+            "probefusion_people", "People who are shown.", ["collection"], registry=self._registry
+        )
+        client.ProcessCollector(registry=self._registry)
+
+    def text(self) -> tuple[bytes, str]:
+        """What Prometheus reads, and its media type."""
+        for name, gallery in self._hub.galleries.items():
+            self._people.labels(name).set(len(gallery))
+        content: bytes = self._client.generate_latest(self._registry)
+        return content, str(self._client.CONTENT_TYPE_LATEST)
+
+
+class Measured:
+    """Middleware that counts requests by route, so that no name of a person becomes a label."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one connection, as ASGI says."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        begin = time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            figures: Figures = scope["app"].state.figures
+            route = getattr(scope.get("route"), "path", "none")
+            figures.requests.labels(route, scope["method"], str(status)).inc()
+            figures.seconds.labels(route).observe(time.perf_counter() - begin)

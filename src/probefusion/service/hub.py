@@ -1,0 +1,169 @@
+"""What all routes share: galleries, models, decoder, sessions, the trail of accesses."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from probefusion.errors import EmptySetError, FileFormatError, UnknownNameError
+from probefusion.faces import SkippedImage
+from probefusion.gallery import Gallery
+from probefusion.pipeline import Fused, Pipeline
+from probefusion.pipeline.inputs import Picture
+from probefusion.service.access import AccessFile
+from probefusion.service.access_log import AccessLog
+from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
+from probefusion.service.decoding import ImageDecoder
+from probefusion.service.gate import Rates
+from probefusion.service.problems import Refusal
+from probefusion.service.sessions import Sessions
+from probefusion.service.settings import ServiceSettings
+from probefusion.types import EmbeddingSet
+
+__all__ = ["Hub"]
+
+_REASONS = 3
+
+
+class Hub:
+    """Opened when the service starts, closed when it ends.
+
+    Args:
+        settings: Of the service.
+
+    Raises:
+        ProbeFusionError: If a gallery, a model or a file cannot be opened.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.settings = settings
+        self.access = None if settings.access_file is None else AccessFile(settings.access_file)
+        self.rates = Rates(settings.limits.requests_per_minute)
+        self.sessions = Sessions(settings.limits)
+        self.log = AccessLog(settings.access_log)
+        self.decoder = ImageDecoder(settings.limits)
+        self.galleries = {
+            name: Gallery(
+                settings.gallery,
+                name,
+                fuser=settings.fuser,
+                keep=settings.keep,
+                keys=settings.master_key,
+                num_threads=settings.num_threads,
+            )
+            for name in settings.collections
+        }
+        self._pipeline = Pipeline(
+            settings.embedder,
+            detector=settings.detector,
+            aligned=settings.detector is None,
+            fuser=settings.fuser,
+            num_threads=settings.num_threads,
+        )
+        self._one_at_a_time = threading.Lock()
+
+    def close(self) -> None:
+        """Lets go of everything."""
+        self.decoder.close()
+        self.log.close()
+        for gallery in self.galleries.values():
+            gallery.close()
+
+    def is_allowed(self, authorization: str) -> bool:
+        """Whether an Authorization header names a key that is valid; everybody's is where there are no keys."""
+        if self.access is None:
+            return True
+        scheme, _, token = authorization.partition(" ")
+        return scheme.lower() == "bearer" and self.access.find(token.strip()) is not None
+
+    def gallery(self, collection: str, actor: str) -> Gallery:
+        """A collection, for one who acts.
+
+        Raises:
+            UnknownNameError: If it is not served.
+        """
+        if collection not in self.galleries:
+            raise UnknownNameError("collection", collection, self.galleries)
+        return self.galleries[collection].acting_as(actor)
+
+    def material(self, query: Query, owner: str) -> Any:
+        """What a query holds, as a gallery and `fuse` take it; images are fused, and say what was left out.
+
+        Raises:
+            Refusal: If the query has not one form, there is no such session, or there are too many images.
+            ProbeFusionError: If it cannot be read, or no image can be used.
+        """
+        form = query.form()
+        if form == "embeddings" and query.embeddings is not None:
+            return self._few(query.embeddings.to_set())
+        if form == "state":
+            return query.to_state()
+        if form == "template" and query.template is not None:
+            return query.template.to_template()
+        if form == "session":
+            return self.sessions.get(query.session or "", owner).images()
+        pictures, skipped = self._pictures(query.images or [], "/query/images")
+        if not pictures:
+            raise FileFormatError("; ".join(item.reason for item in skipped[:_REASONS]))
+        fused = self.fuse(pictures)
+        return replace(fused, skipped=(*skipped, *fused.skipped))
+
+    def fuse(self, what: Any) -> Fused:
+        """One template of images, embeddings or a state."""
+        with self._one_at_a_time:
+            return self._pipeline.fuse(what)
+
+    def compare(self, first: Any, second: Any, **rates: Any) -> Any:
+        """Whether two sets are of one person, as `Pipeline.compare` says."""
+        with self._one_at_a_time:
+            return self._pipeline.compare(first, second, **rates)
+
+    def embed(
+        self, body: SessionImages
+    ) -> tuple[tuple[EmbeddingSet, ...], tuple[SkippedImage, ...]]:
+        """What came in as sets, and what was left out; () where nothing can be used.
+
+        Raises:
+            Refusal: If neither or both of images and embeddings are given, or too many.
+            ProbeFusionError: If embeddings are none.
+        """
+        if (body.images is None) == (body.embeddings is None):
+            raise Refusal(422, "expected images or embeddings, got both or neither.", code="field")
+        if body.embeddings is not None:
+            return (self._few(body.embeddings.to_set()),), ()
+        pictures, skipped = self._pictures(body.images or [], "/images")
+        if not pictures:
+            return (), tuple(skipped)
+        try:
+            with self._one_at_a_time:
+                person = self._pipeline.read_sets(pictures, strangers="no-screening")
+        except EmptySetError as error:
+            return (), (*skipped, SkippedImage(source="images", reason=str(error)))
+        return person.sets, (*skipped, *person.skipped)
+
+    def _pictures(
+        self, files: Sequence[ImageFile], field: str
+    ) -> tuple[list[Picture], list[SkippedImage]]:
+        self._check_number(len(files), field)
+        pictures, skipped = [], []
+        for place, file in enumerate(files):
+            name = file.name or f"image {place}"
+            try:
+                pixels = self.decoder.decode(name, decoded(file.base64, f"{field}/{place}/base64"))
+            except FileFormatError as error:
+                skipped.append(SkippedImage(source=name, reason=str(error)))
+                continue
+            pictures.append(Picture(name=name, pixels=pixels))
+        return pictures, skipped
+
+    def _few(self, images: EmbeddingSet) -> EmbeddingSet:
+        self._check_number(images.num_images, "/embeddings")
+        return images
+
+    def _check_number(self, number: int, field: str) -> None:
+        most = self.settings.limits.max_images
+        if not 0 < number <= most:
+            detail = f"{field}: expected 1 to {most} images, got {number}."
+            raise Refusal(422, detail, code="field", field=field)

@@ -1,0 +1,1 @@
+"""Routes: one per use case; each calls it, and nothing else."""

@@ -1,0 +1,120 @@
+"""Fusing without a gallery: one set, two sets, or images as they come."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from probefusion.gallery import Gallery
+from probefusion.service.answers import (
+    Beside,
+    Compared,
+    FusedAnswer,
+    SessionAnswer,
+    fused_answer,
+    skipped_facts,
+)
+from probefusion.service.bodies import Comparison, SessionImages
+from probefusion.service.bodies import Query as Asked
+from probefusion.service.calls import Call, Reader
+from probefusion.service.problems import Refusal
+from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1", tags=["fusing"])
+
+SessionId = Annotated[str, Path(max_length=128)]
+
+
+@router.post("/fuse", summary="One template of images, embeddings or a state")
+def fuse(body: Asked, call: Reader, with_state: bool = False) -> FusedAnswer:
+    what = call.hub.material(body, call.owner)
+    if body.template is not None:
+        raise Refusal(
+            422, "/template: it is finished; expected images.", code="field", field="/template"
+        )
+    fused = what if body.images is not None else call.hub.fuse(what)
+    call.note("fuse")
+    return fused_answer(fused, with_state=with_state)
+
+
+@router.post("/compare", summary="Whether two sets of images are of one person")
+def compare(body: Comparison, call: Reader) -> Compared:
+    first, second = (_side(call, query) for query in (body.first, body.second))
+    found = call.hub.compare(first, second, false_match_rate=body.fmr or 1e-3)
+    threshold = body.threshold
+    if threshold is None and found.threshold is not None:
+        threshold = found.threshold.similarity
+    call.note("compare")
+    return Compared(
+        similarity=found.similarity,
+        num_images=found.num_images,
+        threshold=threshold,
+        is_match=None if threshold is None else found.similarity >= threshold,
+        why_none=None if threshold is not None else found.why_none,
+        warnings=found.warnings,
+        problems=found.problems,
+    )
+
+
+@router.post("/sessions", status_code=201, summary="Open a session")
+def open_session(call: Reader) -> SessionAnswer:
+    session = call.hub.sessions.open(call.owner)
+    call.note("session")
+    return SessionAnswer(id=session.id, num_images=0)
+
+
+@router.post("/sessions/{session}/images", summary="Add images to a session as they come")
+def add_images(session: SessionId, body: SessionImages, call: Reader) -> SessionAnswer:
+    found = call.hub.sessions.get(session, call.owner)
+    sets, skipped = call.hub.embed(body)
+    found.add(sets, skipped)
+    return SessionAnswer(id=found.id, num_images=found.num_images, skipped=skipped_facts(skipped))
+
+
+@router.get("/sessions/{session}", summary="The template so far, also beside a person")
+def read_session(
+    session: SessionId,
+    call: Reader,
+    with_state: bool = False,
+    collection: Annotated[str | None, Query(max_length=256)] = None,
+    person: Annotated[str | None, Query(max_length=1024)] = None,
+) -> FusedAnswer:
+    images = call.hub.sessions.get(session, call.owner).images()
+    fused = call.hub.fuse(images)
+    beside = None
+    if person is not None:
+        beside = _beside(call.gallery_named(collection or "people"), person, images)
+    call.note("fuse")
+    return fused_answer(fused, with_state=with_state, beside=beside)
+
+
+@router.delete("/sessions/{session}", status_code=204, summary="Close a session")
+def close_session(session: SessionId, call: Reader) -> Response:
+    call.hub.sessions.close(session, call.owner)
+    return Response(status_code=204)
+
+
+def _side(call: Call, query: Asked) -> object:
+    what = call.hub.material(query, call.owner)
+    return what.template if query.images is not None else what
+
+
+def _beside(gallery: Gallery, person: str, images: EmbeddingSet) -> Beside:
+    found = gallery.verify(person, images)
+    kept = gallery.images_of(person)
+    mean = None
+    if kept is not None:
+        plain = load_fuser("mean")
+        query, known = (plain.fuse(part).vector for part in (images, kept))
+        mean = float(query @ known)
+    return Beside(
+        name=found.name,
+        similarity=found.similarity,
+        threshold=found.threshold,
+        is_match=found.is_match,
+        mean_similarity=mean,
+    )

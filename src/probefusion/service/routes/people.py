@@ -1,0 +1,127 @@
+"""People: listed, looked at, enrolled, renamed, removed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from bisect import bisect_right
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from probefusion.gallery.results import Added, PersonView, Stats
+from probefusion.service.answers import Changed, Page
+from probefusion.service.bodies import Enrolment, PersonChange
+from probefusion.service.calls import Reader, Writer
+from probefusion.service.problems import Refusal
+from probefusion.service.versions import IfMatch, IfNoneMatch, check_unchanged, tagged
+
+__all__ = ["PersonName", "router"]
+
+router = APIRouter(prefix="/v1/collections/{collection}", tags=["people"])
+
+PersonName = Annotated[str, Path(max_length=1024, description="Name or id of the person.")]
+
+
+@router.get("", summary="How much a collection holds")
+def stats(collection: str, call: Reader) -> Stats:
+    return call.gallery.stats()
+
+
+@router.get("/people", summary="Names of people, in order", response_model=Page)
+def list_people(
+    collection: str,
+    call: Reader,
+    response: Response,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(max_length=2048)] = None,
+    if_none_match: IfNoneMatch = None,
+) -> Any:
+    gallery = call.gallery
+    unchanged = tagged(response, gallery.revision, if_none_match)
+    if unchanged is not None:
+        return unchanged
+    names = gallery.list()
+    begin = 0 if cursor is None else bisect_right(names, _name_of(cursor))
+    part = names[begin : begin + limit]
+    more = begin + limit < len(names)
+    call.note("list")
+    return Page(names=part, next=_cursor(part[-1]) if more else None, total=len(names))
+
+
+@router.post("/people", status_code=201, summary="Enrol a new person")
+def enroll(collection: str, body: Enrolment, call: Writer) -> Added:
+    what = call.hub.material(body.query, call.owner)
+    added = call.gallery.enroll(body.name, what, source=body.source)
+    call.note("enroll", added.person_id, added.contribution_id)
+    return added
+
+
+@router.get(
+    "/people/{person}",
+    summary="A person and what the person consists of",
+    response_model=PersonView,
+)
+def person(
+    collection: str,
+    person: PersonName,
+    call: Reader,
+    response: Response,
+    if_none_match: IfNoneMatch = None,
+) -> Any:
+    gallery = call.gallery
+    unchanged = tagged(response, gallery.revision, if_none_match)
+    if unchanged is not None:
+        return unchanged
+    view = gallery.person(person)
+    call.note("read", view.id)
+    return view
+
+
+@router.patch("/people/{person}", summary="Rename a person, or ignore matches")
+def change_person(
+    collection: str,
+    person: PersonName,
+    body: PersonChange,
+    call: Writer,
+    if_match: IfMatch = None,
+) -> Changed:
+    gallery = call.gallery
+    check_unchanged(gallery.revision, if_match)
+    if (body.name is None) == (body.is_ignored is None):
+        raise Refusal(422, "expected name or is_ignored, one of them.", code="field", field="/name")
+    if body.name is not None:
+        revision = gallery.rename(person, body.name)
+    else:
+        revision = gallery.ignore(person, bool(body.is_ignored))
+    call.note("change")
+    return Changed(revision=revision)
+
+
+@router.delete("/people/{person}", summary="Remove a person; can be undone")
+def remove_person(
+    collection: str, person: PersonName, call: Writer, if_match: IfMatch = None
+) -> Changed:
+    gallery = call.gallery
+    check_unchanged(gallery.revision, if_match)
+    revision = gallery.remove(person)
+    call.note("remove")
+    return Changed(revision=revision)
+
+
+def _cursor(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode("utf-8", "surrogatepass")).decode()
+
+
+def _name_of(cursor: str) -> str:
+    try:
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode(
+            "utf-8", "surrogatepass"
+        )
+    except (binascii.Error, ValueError):
+        raise Refusal(
+            422,
+            "cursor: expected what an earlier answer gave as next.",
+            code="field",
+            field="cursor",
+        ) from None

@@ -1,0 +1,77 @@
+"""Runs the application: uvicorn, with the service's settings."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from probefusion.errors import ConfigError, StoreError
+from probefusion.extras import import_extra
+from probefusion.service.settings import ServiceSettings
+
+__all__ = ["listening_socket", "serve"]
+
+_KEEP_ALIVE = 15
+_DRAIN_SECONDS = 30
+
+
+def listening_socket(settings: ServiceSettings) -> socket.socket:
+    """The socket at which the service listens; bound before models are loaded, so that a taken port shows at once.
+
+    Raises:
+        ConfigError: If there is no such address.
+        StoreError: If the address cannot be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM
+        )[0]
+    except socket.gaierror:
+        raise ConfigError(f"host: expected an address or a name, got {settings.host!r}.") from None
+    found = socket.socket(family, kind, protocol)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind(address)
+    except OSError as error:
+        found.close()
+        raise StoreError(
+            f"{settings.host}:{settings.port}: cannot listen there ({error.strerror}). Take another --port, or 0 for a "
+            f"free one."
+        ) from None
+    return found
+
+
+def serve(
+    settings: ServiceSettings, listening: socket.socket, *, started: Callable[[str], None]
+) -> None:
+    """Serves until it is interrupted; what is under way is finished first.
+
+    Args:
+        settings: Of the service.
+        listening: As `listening_socket` gives it.
+        started: Called with where the gallery lies, without a password, before requests are taken.
+
+    Raises:
+        ProbeFusionError: If a gallery, a model or a file cannot be opened.
+        MissingExtraError: If the web framework is not installed.
+    """
+    uvicorn: Any = import_extra("uvicorn", extra="serve", purpose="serving a gallery")
+    import_extra("fastapi", extra="serve", purpose="serving a gallery")
+    from probefusion.service.app import create_app
+
+    app = create_app(settings)
+    started(next(iter(app.state.hub.galleries.values())).address)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        limit_concurrency=None,
+        h11_max_incomplete_event_size=65536,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+    uvicorn.Server(config).run(sockets=[listening])

@@ -1,0 +1,117 @@
+"""What a service is started with."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from probefusion.errors import ConfigError
+
+__all__ = ["Limits", "ServiceSettings", "is_loopback"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a client may ask for; more is refused at once.
+
+    Args:
+        max_body: Bytes of a request.
+        max_images: Images or embeddings of a request, and of a session.
+        max_pixels: Pixels of an image.
+        max_running: Requests that are worked on or wait at the same time; more get 429.
+        requests_per_minute: Of one key, or of one address where there are no keys; more get 429.
+        body_seconds: Within which a request must have arrived.
+        decode_seconds: Within which an image must be decoded.
+        decode_memory: Bytes of memory of the process that decodes images.
+        max_sessions: Streaming sessions open at the same time.
+        session_seconds: After which an untouched session is closed.
+
+    Raises:
+        ConfigError: If one is not positive.
+    """
+
+    max_body: int = 32_000_000
+    max_images: int = 512
+    max_pixels: int = 40_000_000
+    max_running: int = 128
+    requests_per_minute: int = 6000
+    body_seconds: float = 30.0
+    decode_seconds: float = 10.0
+    decode_memory: int = 2_000_000_000
+    max_sessions: int = 256
+    session_seconds: float = 900.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise ConfigError(f"{name}: expected more than 0, got {value}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSettings:
+    """What a service is started with.
+
+    Args:
+        gallery: Path of an SQLite file, or `postgresql://...`.
+        collections: Collections that are served.
+        host: Address to listen at.
+        port: Port to listen at; 0 takes a free one.
+        access_file: File of the keys of clients (`probefusion serve-keys`); None lets everybody in, which is refused
+            unless `host` is of this machine alone.
+        access_log: File to which every reading and writing of people is noted, or None.
+        master_key: The gallery's master key or its file; None looks at PROBEFUSION_MASTER_KEY.
+        embedder: Name or file of the embedder for images; None takes the one inside the package.
+        detector: Name or file of the face detector; None: images are aligned crops.
+        fuser: Name or folder of the fuser, or "auto".
+        keep: What the gallery keeps, "features" or "state".
+        num_threads: Threads of networks; None for one per core.
+        tls_certificate: File of the certificate chain, or None for plain HTTP.
+        tls_key: File of its private key.
+        limits: What a client may ask for.
+
+    Raises:
+        ConfigError: If it would listen to other machines without keys, or TLS is half given.
+    """
+
+    gallery: str
+    collections: tuple[str, ...] = ("people",)
+    host: str = "127.0.0.1"
+    port: int = 8470
+    access_file: Path | None = None
+    access_log: Path | None = None
+    master_key: str | None = None
+    embedder: str | None = None
+    detector: str | None = None
+    fuser: str = "auto"
+    keep: Literal["features", "state"] = "features"
+    num_threads: int | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if not self.collections:
+            raise ConfigError("collections: expected at least one, got none.")
+        if not 0 <= self.port < 65536:
+            raise ConfigError(f"port: expected 0 to 65535, got {self.port}.")
+        if self.access_file is None and not is_loopback(self.host):
+            raise ConfigError(
+                f"host: {self.host!r} lets other machines in, which needs keys. Make some with probefusion serve-keys "
+                f"and give their file (access_file=, --access), or listen at 127.0.0.1."
+            )
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ConfigError(
+                "tls: expected a certificate and its key, got one of them. Give --tls-certificate and --tls-key."
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only processes of this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which may mean anything
+        return False

@@ -1,0 +1,106 @@
+"""`probefusion embed-archive` with real arguments."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from shards import write_shard
+
+from probefusion.types import TemplateSet
+
+pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+
+@pytest.fixture
+def embed(command, tiny_embedder, tmp_path):
+    """Embeds into tmp_path / "rows" in this process; gives exit code, standard output and standard error."""
+
+    def run(source, *arguments):
+        given = ("--aligned", "--embedder", tiny_embedder, "--workers", "1", "--chunk", "20")
+        return command("embed-archive", source, "-o", tmp_path / "rows", *given, *arguments)
+
+    return run
+
+
+def test_images_become_rows_and_rows_templates(
+    tmp_path, embed, command, people_folder, tiny_embedder
+) -> None:
+    code, out, err = embed(people_folder, "--json")
+    assert code == 0
+    facts = json.loads(out)
+    assert (facts["num_rows"], facts["num_skipped"], facts["num_chunks"]) == (73, 0, 4)
+    assert facts["detector"] == ""
+    assert "embedding: 73/73 images" in err
+    output = tmp_path / "templates.npz"
+    assert command("fuse-archive", tmp_path / "rows", "--fuser", "mean", "-o", output)[0] == 0
+    direct = tmp_path / "direct.npz"
+    arguments = (
+        "--people",
+        "--aligned",
+        "--fuser",
+        "mean",
+        "--embedder",
+        tiny_embedder,
+        "-o",
+        direct,
+    )
+    assert command("fuse", people_folder, *arguments)[0] in (0, 3)
+    found, expected = TemplateSet.load(output), TemplateSet.load(direct)
+    assert list(found) == list(expected)
+    for name in expected:
+        np.testing.assert_allclose(found[name].vector, expected[name].vector, atol=2e-3)
+
+
+def test_given_again_it_goes_on(tmp_path, embed, people_folder) -> None:
+    assert embed(people_folder)[0] == 0
+    (tmp_path / "rows" / "chunk-0000002.parquet").unlink()
+    code, out, _ = embed(people_folder)
+    assert code == 0
+    assert "73 images embedded by tiny@" in out
+    assert "in 4 files, 3 of them before" in out
+    code, _, err = embed(people_folder, "--float32")
+    assert code == 1
+    assert "dtype 'float16', got 'float32'" in err
+    assert "--force" in err
+    assert embed(people_folder, "--float32", "--force")[0] == 0
+    kind = parquet.read_schema(tmp_path / "rows" / "chunk-0000000.parquet").field("embedding").type
+    assert str(kind.value_type) == "float"
+
+
+def test_what_cannot_be_used_is_listed(tmp_path, embed, people_folder) -> None:
+    names = sorted(path for path in people_folder.rglob("*.png"))[:6]
+    members = [(f"{k}.png", path.read_bytes()) for k, path in enumerate(names)]
+    members[2] = ("2.png", b"broken")
+    sides = [(f"{k}.cls", b"%d" % (k % 2)) for k in range(6)]
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    pairs = [entry for pair in zip(members, sides, strict=True) for entry in pair]
+    write_shard(shards / "0.tar", pairs)
+    (shards / "1.tar.gz").write_bytes(b"packed")
+    code, out, err = embed(shards, "--person", "cls", "--json")
+    assert code == 3
+    facts = json.loads(out)
+    assert (facts["num_rows"], facts["num_skipped"]) == (5, 2)
+    assert [image["source"] for image in facts["skipped"]] == ["1.tar.gz", "0.tar/2.png"]
+    assert "skipped 2 images or files:" in err
+    assert "unpack it to a .tar file" in err
+
+
+def test_wrong_use_is_told_before_anything_is_done(tmp_path, embed, command, people_folder) -> None:
+    code, _, err = command("embed-archive", people_folder, "-o", tmp_path / "rows")
+    assert code == 1
+    assert "photos need a face detector" in err
+    code, _, err = embed(tmp_path / "none")
+    assert code == 1
+    assert "does not exist" in err
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    shutil.copy(people_folder / "person_00" / "0.png", flat)
+    code, _, err = embed(flat)
+    assert code == 1
+    assert "--person" in err
+    assert embed(people_folder, "--workers", "0")[0] == 2

@@ -1,0 +1,150 @@
+"""A source gives the same chunks everywhere, and every file of it is in one or is told."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+
+import pytest
+from shards import write_shard
+
+from probefusion.archives import storage
+from probefusion.archives.images import PersonRule, SourceSettings, plan
+from probefusion.archives.images.plan import plan_images
+from probefusion.errors import ConfigError, EmptySetError, FileFormatError, MissingFileError
+
+arrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+
+def _settings(person="folder", **changes):
+    return SourceSettings(person=PersonRule.parse(person), **changes)
+
+
+def _fill(folder, names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+
+
+def test_files_in_the_order_of_their_names(tmp_path, monkeypatch):
+    names = [f"p{k % 5}/{k:02d}.jpg" for k in range(23)]
+    _fill(tmp_path, names)
+    found = plan_images(tmp_path, _settings(chunk_size=4))
+    assert [name for chunk in found.chunks for name in chunk.names] == sorted(names)
+    assert [chunk.expected for chunk in found.chunks] == [4, 4, 4, 4, 4, 3]
+    scandir = os.scandir
+
+    class Backwards:
+        def __init__(self, path):
+            with scandir(path) as entries:
+                self._entries = sorted(entries, key=lambda entry: entry.name, reverse=True)
+
+        def __enter__(self):
+            return iter(self._entries)
+
+        def __exit__(self, *details):
+            pass
+
+    monkeypatch.setattr(storage.os, "scandir", Backwards)
+    assert plan_images(tmp_path, _settings(chunk_size=4)) == found
+
+
+def test_everything_is_in_a_chunk_or_told(tmp_path):
+    _fill(
+        tmp_path,
+        [
+            "a/1.jpg",
+            "a/clip.mp4",
+            "a/README.md",
+            "a/.hidden.jpg",
+            "b/2.PNG",
+            "b/odd.xyz",
+            "s/x.tgz",
+            "s/y.zip",
+        ],
+    )
+    write_shard(tmp_path / "s" / "0.tar", [("a/1.jpg", b"1")])
+    (tmp_path / "a" / "picture").write_bytes(
+        b"\xff\xd8\xff\xe0" + b"\0" * 60
+    )  # a JPEG by its first bytes
+    found = plan_images(tmp_path, _settings())
+    assert [(chunk.kind, chunk.names) for chunk in found.chunks] == [
+        ("files", ("a/1.jpg",)),
+        ("videos", ("a/clip.mp4",)),
+        ("files", ("a/picture", "b/2.PNG")),
+        ("tar", ("s/0.tar",)),
+    ]
+    told = {image.source: image.reason for image in found.skipped}
+    assert sorted(told) == ["b/odd.xyz", "s/x.tgz", "s/y.zip"]
+    assert "unpack it" in told["s/x.tgz"]
+
+
+def test_what_changes_tells_itself_by_the_tag(tmp_path):
+    _fill(tmp_path, ["a/1.jpg", "a/1.cls", "b/2.jpg", "b/2.cls"])
+    before = plan_images(tmp_path, _settings("cls", chunk_size=1)).chunks
+    (tmp_path / "b" / "2.cls").write_bytes(b"another")
+    after = plan_images(tmp_path, _settings("cls", chunk_size=1)).chunks
+    assert before[0] == after[0]
+    assert before[1].tag != after[1].tag
+    assert plan_images(tmp_path, _settings(chunk_size=1)).skipped[0].source == "a/1.cls"
+
+
+def test_zip_archives(tmp_path):
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("faces/b/1.jpg", "faces/a/1.jpg", "faces/a/x.dng", "__MACOSX/a/1.jpg"):
+            archive.writestr(name, b"x")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("faces/a/1.jpg", b"y")
+    found = plan_images(path, _settings(chunk_size=1))
+    assert [(chunk.kind, chunk.names, chunk.wrapping) for chunk in found.chunks] == [
+        ("zip", ("faces/b/1.jpg",), 1)
+    ]
+    assert [image.source for image in found.skipped] == ["faces/a/1.jpg", "faces/a/x.dng"]
+    (tmp_path / "no.zip").write_bytes(b"no zip")
+    with pytest.raises(FileFormatError, match="expected a zip archive"):
+        plan_images(tmp_path / "no.zip", _settings())
+
+
+def test_large_shards_are_cut(tmp_path, monkeypatch):
+    path = write_shard(tmp_path / "0.tar", [(f"a/{k}.jpg", b"x" * 3000) for k in range(10)])
+    monkeypatch.setattr(plan, "_SHARD_BYTES", 16_000)
+    chunks = plan_images(tmp_path, _settings()).chunks
+    assert [chunk.start for chunk in chunks] == [0, *(chunk.stop for chunk in chunks[:-1])]
+    assert len(chunks) == -(-path.stat().st_size // 16_000)
+    assert chunks[-1].stop is None
+    assert plan_images(path, _settings()).chunks == chunks
+
+
+def test_parquet_files_by_row_groups(tmp_path):
+    table = arrow.table({"image": [b"x"] * 25, "label": list(range(25))})
+    parquet.write_table(table, tmp_path / "0.parquet", row_group_size=4)
+    (tmp_path / "1.parquet").write_bytes(b"PAR1 broken PAR1")
+    parquet.write_table(arrow.table({"pixels": [b"x"]}), tmp_path / "2.parquet")
+    found = plan_images(tmp_path, _settings("column:label", chunk_size=10))
+    assert [(chunk.start, chunk.stop, chunk.expected) for chunk in found.chunks] == [
+        (0, 2, 8),
+        (2, 4, 8),
+        (4, 7, 9),
+    ]
+    assert [image.source for image in found.skipped] == ["1.parquet", "2.parquet"]
+    assert "--image-column" in found.skipped[1].reason
+    with pytest.raises(
+        ConfigError, match=r"expected column:NAME, got 'folder': 0.parquet is a Parq"
+    ):
+        plan_images(tmp_path / "0.parquet", _settings())
+
+
+def test_a_column_names_nobody_in_files(tmp_path):
+    _fill(tmp_path, ["a/1.jpg"])
+    with pytest.raises(ConfigError, match=r"expected no column, got 'column:label': a/1.jpg is no"):
+        plan_images(tmp_path, _settings("column:label"))
+
+
+def test_nothing_to_embed(tmp_path):
+    with pytest.raises(EmptySetError, match="found no images"):
+        plan_images(tmp_path, _settings())
+    with pytest.raises(MissingFileError):
+        plan_images(tmp_path / "none", _settings())

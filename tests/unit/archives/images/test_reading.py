@@ -1,0 +1,163 @@
+"""What cannot be read is told, and the rest goes on."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+
+from probefusion.archives.images import ImageReader, PersonRule, SourceSettings, reading
+from probefusion.archives.images.plan import plan_images
+from probefusion.errors import StorageError
+from probefusion.faces import SkippedImage
+
+arrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+
+def _read(source, person="folder", **changes):
+    settings = SourceSettings(person=PersonRule.parse(person), **changes)
+    reader = ImageReader(settings)
+    try:
+        return [
+            image for chunk in plan_images(source, settings).chunks for image in reader.read(chunk)
+        ]
+    finally:
+        reader.close()
+
+
+def _told(found):
+    return {image.source: image.reason for image in found if isinstance(image, SkippedImage)}
+
+
+def test_files_of_people(tmp_path):
+    for name in ("set/a/1.jpg", "set/b/deep/2.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(name.encode())
+    found = _read(tmp_path)
+    assert [(image.source, image.subject_id, image.data) for image in found] == [
+        ("set/a/1.jpg", "a", b"set/a/1.jpg"),
+        ("set/b/deep/2.jpg", "b", b"set/b/deep/2.jpg"),
+    ]
+    assert [image.subject_id for image in _read(tmp_path, "parent")] == ["a", "deep"]
+
+
+def test_files_that_go_away_or_are_refused(tmp_path, monkeypatch):
+    for name in ("a/1.jpg", "a/2.jpg", "a/3.jpg", "4.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "a" / "5.jpg").symlink_to(tmp_path / "nowhere")
+    opened = reading.open_file
+
+    def refusing(place):
+        if str(place).endswith("2.jpg"):
+            raise StorageError(f"{place!r} may not be read (Forbidden).")
+        return opened(place)
+
+    monkeypatch.setattr(reading, "open_file", refusing)
+    told = _told(_read(tmp_path))
+    assert sorted(told) == ["4.jpg", "a/2.jpg", "a/5.jpg"]
+    assert "--person" in told["4.jpg"]
+    assert "Forbidden" in told["a/2.jpg"]
+
+
+def test_a_store_out_of_reach_ends_the_chunk(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.jpg").write_bytes(b"x")
+
+    def failing(place):
+        raise StorageError(f"{place!r} could not be read (timed out). Look at the network.")
+
+    monkeypatch.setattr(reading, "open_file", failing)
+    with pytest.raises(StorageError, match="timed out"):
+        _read(tmp_path)
+
+
+def test_side_files_beside_images(tmp_path):
+    (tmp_path / "1.jpg").write_bytes(b"x")
+    (tmp_path / "1.cls").write_bytes(b"7")
+    (tmp_path / "2.jpg").write_bytes(b"x")
+    found = _read(tmp_path, "cls")
+    assert found[0].subject_id == "7"
+    assert "There is no 2.cls" in _told(found)["2.jpg"]
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for name in ("1.jpg", "1.cls", "2.jpg"):
+            archive.write(tmp_path / name, name) if name != "2.jpg" else archive.writestr(
+                name, b"x"
+            )
+    again = _read(tmp_path / "all.zip", "cls")
+    assert [image.subject_id for image in again[:1]] == ["7"]
+    assert list(_told(again)) == ["2.jpg"]
+
+
+def test_members_of_a_zip_archive_with_a_wrong_checksum(tmp_path):
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for k in range(4):
+            archive.writestr(f"{'ab'[k % 2]}/{k}.jpg", b"content of %d" % k)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"content of 2", b"CONTENT of 2"))
+    found = _read(path)
+    assert [image.source for image in found if not isinstance(image, SkippedImage)] == [
+        "a/0.jpg",
+        "b/1.jpg",
+        "b/3.jpg",
+    ]
+    assert "could not be read" in _told(found)["a/2.jpg"]
+
+
+def test_rows_of_parquet_files(tmp_path):
+    kind = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])
+    images = [{"bytes": b"%d" % k, "path": None} for k in range(9)]
+    images[3] = None
+    table = arrow.table({"image": arrow.array(images, kind), "who": ["x", None, "y"] * 3})
+    parquet.write_table(table, tmp_path / "0.parquet", row_group_size=3, compression="none")
+    found = _read(tmp_path, "column:who")
+    assert [
+        (image.source, image.data) for image in found if not isinstance(image, SkippedImage)
+    ] == [
+        ("0.parquet#0.0", b"0"),
+        ("0.parquet#0.2", b"2"),
+        ("0.parquet#1.2", b"5"),
+        ("0.parquet#2.0", b"6"),
+        ("0.parquet#2.2", b"8"),
+    ]
+    assert sorted(_told(found)) == [
+        "0.parquet#0.1",
+        "0.parquet#1.0",
+        "0.parquet#1.1",
+        "0.parquet#2.1",
+    ]
+
+
+def test_a_row_group_that_cannot_be_read_is_told_once(tmp_path):
+    table = arrow.table({"image": [b"%050d" % k for k in range(30)], "who": [1] * 30})
+    path = tmp_path / "0.parquet"
+    parquet.write_table(table, path, row_group_size=10, use_dictionary=False)
+    group = parquet.ParquetFile(path).metadata.row_group(1).column(0)
+    content = bytearray(path.read_bytes())
+    start = group.data_page_offset
+    content[start : start + group.total_compressed_size] = b"\xee" * group.total_compressed_size
+    path.write_bytes(content)
+    found = _read(tmp_path, "column:who")
+    assert len([image for image in found if not isinstance(image, SkippedImage)]) == 20
+    assert len(_told(found)) == 1
+    assert "row group 1: 10 of its rows" in _told(found)["0.parquet#1.0"]
+
+
+def test_frames_of_clips(tmp_path, videos):
+    (tmp_path / "ann").mkdir()
+    videos.write_video(tmp_path / "ann" / "one.mp4", videos.numbered_frames(20))
+    videos.write_video(tmp_path / "two.mp4", videos.numbered_frames(5))
+    (tmp_path / "ann" / "broken.mp4").write_bytes(b"no clip at all")
+    found = _read(tmp_path, every=6)
+    frames = [image for image in found if not isinstance(image, SkippedImage)]
+    assert [(frame.source, frame.subject_id, frame.media_id) for frame in frames] == [
+        ("ann/one.mp4#t=0.000", "ann", "ann/one.mp4"),
+        ("ann/one.mp4#t=0.240", "ann", "ann/one.mp4"),
+        ("ann/one.mp4#t=0.480", "ann", "ann/one.mp4"),
+        ("ann/one.mp4#t=0.720", "ann", "ann/one.mp4"),
+        ("two.mp4#t=0.000", "two", "two.mp4"),
+    ]
+    assert frames[0].data.shape == (64, 96, 3)
+    assert list(_told(found)) == ["ann/broken.mp4"]

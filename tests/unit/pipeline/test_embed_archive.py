@@ -1,0 +1,363 @@
+"""The images of an archive become rows: the same on any engine, in any order, and after every stop."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from shards import write_shard
+
+from probefusion.archives import open_archive
+from probefusion.archives.engines.engine import Engine
+from probefusion.archives.engines.local import LocalEngine
+from probefusion.archives.images import skipped_images
+from probefusion.errors import ConfigError, EmptySetError, NonFiniteError, OutputExistsError
+from probefusion.pipeline import Pipeline
+from probefusion.pipeline import embed_archive as verb
+from probefusion.pipeline.embed_archive import embed_archive
+
+pytest.importorskip("onnx")
+arrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+
+class Stopped(Exception):
+    """As a driver that is killed."""
+
+
+class InOrder(Engine):
+    """Tasks one after the other in this process, in an order, up to a number of them."""
+
+    name = "in order"
+    num_workers = 1
+
+    def __init__(self, order=None, most=None):
+        self._order, self._most = order, most
+        self.done = []
+
+    def run(self, work, tasks):
+        do = work.open()
+        places = list(range(len(tasks)))
+        for place in self._order(places) if self._order else places:
+            if self._most is not None and len(self.done) >= self._most:
+                raise Stopped
+            self.done.append(tasks[place][0])
+            yield place, do(tasks[place])
+
+    def close(self):
+        pass
+
+
+def _files(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _rows(folder):
+    return parquet.read_table(folder).to_pylist()
+
+
+@pytest.fixture
+def crops(people_folder, tmp_path):
+    """`people_folder`, with two files that are no images."""
+    folder = tmp_path / "people"
+    shutil.copytree(people_folder, folder)
+    (folder / "person_03" / "2.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    (folder / "person_07" / "9.jpg").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture
+def run(tiny_embedder, tmp_path):
+    """Embeds into tmp_path / name; gives report and folder."""
+
+    def embed(source, name="out", *, engine=None, **options):
+        given = {"embedder": tiny_embedder, "aligned": True, "chunk_size": 13, **options}
+        report = embed_archive(source, tmp_path / name, engine=engine or InOrder(), **given)
+        return report, tmp_path / name
+
+    return embed
+
+
+def test_rows_are_those_that_embed_gives(crops, run, tiny_embedder):
+    report, folder = run(crops, dtype="float32")
+    assert (report.num_rows, report.num_skipped, report.num_chunks) == (72, 2, 6)
+    assert [image.source for image in report.skipped] == ["person_03/2.png", "person_07/9.jpg"]
+    rows = _rows(folder)
+    assert [row["source"] for row in rows] == sorted(row["source"] for row in rows)
+    pipeline = Pipeline(tiny_embedder, aligned=True)
+    for person in ("person_03", "person_06"):
+        expected = pipeline.embed(crops / person).embedding_set
+        found = [row for row in rows if row["subject_id"] == person]
+        assert [row["source"] for row in found] == [
+            f"{person}/{name.rpartition('/')[2]}" for name in expected.sources
+        ]
+        embeddings = np.array([row["embedding"] for row in found])
+        np.testing.assert_allclose(embeddings, expected.embeddings, rtol=1e-5, atol=1e-5)
+        style = np.array([row["style"] for row in found]).reshape(expected.style.shape)
+        np.testing.assert_allclose(style, expected.style, rtol=1e-5, atol=1e-5)
+    archive = open_archive(folder)
+    assert archive.embedder == pipeline.embedder.fingerprint == report.embedder
+    assert list(skipped_images(folder)) == list(report.skipped)
+
+
+def test_bit_identical_in_any_order_and_number_of_workers(crops, run):
+    expected = _files(run(crops, "plain")[1])
+    assert _files(run(crops, "backwards", engine=InOrder(order=reversed))[1]) == expected
+    with LocalEngine(2) as engine:
+        assert _files(run(crops, "two", engine=engine)[1]) == expected
+
+
+def test_goes_on_where_it_stopped(crops, run, tmp_path):
+    expected = _files(run(crops, "whole")[1])
+    with pytest.raises(Stopped):
+        run(crops, engine=InOrder(order=reversed, most=2))
+    assert sorted(_files(tmp_path / "out")) == [
+        "_embed_archive.json",
+        "chunk-0000004.parquet",
+        "chunk-0000005.parquet",
+    ]
+    engine = InOrder()
+    report, folder = run(crops, engine=engine)
+    assert engine.done == [0, 1, 2, 3]
+    assert (report.num_chunks_before, report.num_rows, report.num_skipped) == (2, 72, 2)
+    assert _files(folder) == expected
+    engine = InOrder()
+    assert run(crops, engine=engine)[0].num_chunks_before == 6
+    assert engine.done == []
+
+
+def test_a_task_done_twice_is_not_done_again(crops, run, tmp_path, monkeypatch):
+    class Twice(InOrder):
+        def run(self, work, tasks):
+            do = work.open()
+            for place, task in enumerate(tasks):
+                do(task)
+                written = (tmp_path / "out" / f"chunk-{task[0]:07d}.parquet").stat().st_mtime_ns
+                yield place, do(task)
+                again = (tmp_path / "out" / f"chunk-{task[0]:07d}.parquet").stat().st_mtime_ns
+                assert written == again
+
+    assert run(crops, engine=Twice())[0].num_rows == 72
+
+
+def test_what_does_not_fit_is_refused(crops, run, tiny_embedder, tmp_path):
+    run(crops)
+    with pytest.raises(ConfigError, match="was begun with dtype 'float16', got 'float32'"):
+        run(crops, dtype="float32")
+    with pytest.raises(ConfigError, match=r"model 'tiny@\w+', got 'compact_128d@"):
+        run(crops, embedder="compact_128d")
+    (crops / "person_04" / "1.png").write_bytes((crops / "person_05" / "1.png").read_bytes())
+    with pytest.raises(ConfigError, match=r"chunk 0 \(person_00/0.png to .*--force"):
+        run(crops)
+    report, folder = run(crops, force=True)
+    assert report.num_chunks_before == 0
+    assert _files(folder) == _files(run(crops, "anew")[1])
+
+
+def test_files_of_others_are_left_alone(crops, run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.parquet").write_bytes(b"mine")
+    for force in (False, True):
+        with pytest.raises(OutputExistsError, match=r"mine.parquet"):
+            run(crops, force=force)
+    assert _files(tmp_path / "out") == {"mine.parquet": b"mine"}
+    with pytest.raises(ConfigError, match="outside of the source"):
+        run(crops, "people/out")
+
+
+def test_new_shards_come_behind_the_old_ones(people_folder, run, tmp_path):
+    names = sorted(
+        path.relative_to(people_folder).as_posix() for path in people_folder.rglob("*.png")
+    )
+    members = [(name, (people_folder / name).read_bytes()) for name in names]
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    write_shard(shards / "000.tar", members[:30])
+    write_shard(shards / "001.tar", members[30:50])
+    run(shards)
+    write_shard(shards / "002.tar", members[50:])
+    engine = InOrder()
+    report, folder = run(shards, engine=engine)
+    assert engine.done == [2]
+    assert (report.num_rows, report.num_chunks_before) == (len(members), 2)
+    assert _files(folder) == _files(run(shards, "anew")[1])
+    plain = {row["source"]: row for row in _rows(run(people_folder, "plain", chunk_size=1000)[1])}
+    rows = _rows(folder)
+    assert [row["source"][8:] for row in rows] == names
+    for row in rows:
+        expected = plain[row["source"][8:]]
+        assert row["subject_id"] == expected["subject_id"]
+        np.testing.assert_allclose(row["embedding"], expected["embedding"], rtol=1e-3, atol=1e-3)
+
+
+def test_every_kind_of_source_gives_the_same_people(people_folder, run, tmp_path):
+    names = sorted(
+        path.relative_to(people_folder).as_posix() for path in people_folder.rglob("*.png")
+    )
+    contents = [(people_folder / name).read_bytes() for name in names]
+    people = [name.partition("/")[0] for name in names]
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for name, content in reversed(list(zip(names, contents, strict=True))):
+            archive.writestr(f"faces/{name}", content)
+    write_shard(
+        tmp_path / "all.tar",
+        [
+            member
+            for k, (person, content) in enumerate(zip(people, contents, strict=True))
+            for member in ((f"{k:06d}.png", content), (f"{k:06d}.cls", person.encode()))
+        ],
+    )
+    table = arrow.table({"jpg": contents, "who": people})
+    parquet.write_table(table, tmp_path / "all.parquet", row_group_size=20)
+    expected = [(row["subject_id"], row["embedding"]) for row in _rows(run(people_folder, "a")[1])]
+    for name, options in (
+        ("all.zip", {}),
+        ("all.tar", {"person": "cls"}),
+        ("all.parquet", {"person": "column:who", "image_column": "jpg"}),
+    ):
+        found = _rows(run(tmp_path / name, f"out {name}", **options)[1])
+        assert [row["subject_id"] for row in found] == [person for person, _ in expected]
+        np.testing.assert_allclose(
+            [row["embedding"] for row in found],
+            [embedding for _, embedding in expected],
+            rtol=2e-3,
+            atol=2e-3,
+        )
+
+
+def test_broken_shards_are_named_and_the_rest_is_done(people_folder, run, tmp_path):
+    names = sorted(
+        path.relative_to(people_folder).as_posix() for path in people_folder.rglob("*.png")
+    )
+    members = [(name, (people_folder / name).read_bytes()) for name in names[:20]]
+    members[5] = (members[5][0], members[5][1][:200])
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    write_shard(shards / "0.tar", members)
+    content = write_shard(shards / "1.tar", members[:4]).read_bytes()
+    (shards / "1.tar").write_bytes(content[: len(members[0][1]) + 2000])
+    (shards / "2.tar").write_bytes(b"no shard" * 1000)
+    report, folder = run(shards)
+    assert report.num_rows == 20
+    told = [(image.source, image.reason.partition(":")[0]) for image in report.skipped]
+    assert told[0][0] == f"0.tar/{members[5][0]}"
+    assert told[1][0] == "1.tar"
+    assert "cut off inside of" in told[1][1]
+    assert told[2][0] == "2.tar"
+    assert len(told) == report.num_skipped == 3
+    assert parquet.read_metadata(folder / "chunk-0000002.parquet").num_rows == 0
+
+
+def test_nothing_usable_is_an_error_and_done_all_the_same(tmp_path, run):
+    for name in ("a/1.jpg", "b/2.jpg"):
+        (tmp_path / "src" / name).parent.mkdir(parents=True)
+        (tmp_path / "src" / name).write_bytes(b"no image")
+    for _ in range(2):
+        with pytest.raises(EmptySetError, match=r"none of 2 images could be used: a/1.jpg"):
+            run(tmp_path / "src", engine=(engine := InOrder()))
+    assert engine.done == []
+
+
+def test_people_who_are_named_nowhere_are_noticed_before_the_work(people_folder, run, tmp_path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    shutil.copy(people_folder / "person_00" / "0.png", flat / "1.png")
+    engine = InOrder()
+    with pytest.raises(
+        ConfigError, match=r"--person folder .* named none of 1 .*: 1.png: whose is it"
+    ):
+        run(flat, engine=engine)
+    assert engine.done == []
+
+
+def test_crops_that_are_not_aligned_are_refused_before_the_work(crops, run, monkeypatch):
+    seen = []
+
+    def refuse(images, read, *, name, is_trusted, **options):
+        seen.append((len(images), is_trusted))
+        if not is_trusted:
+            raise ConfigError(f"{name}: not aligned")
+
+    monkeypatch.setattr(verb, "check_data_aligned", refuse)
+    engine = InOrder()
+    with pytest.raises(ConfigError, match="--aligned: not aligned"):
+        run(crops, engine=engine)
+    assert engine.done == []
+    assert seen[0][0] >= 60
+    assert run(crops, trust_alignment=True)[0].num_rows == 72
+
+
+def test_faces_are_found_in_photos(run, tmp_path, draw, write, detector, embedder):
+    source = tmp_path / "photos"
+    write(source / "ann" / "1.png", draw(red=60))
+    write(source / "ann" / "2.png", draw(red=60, blue=58))
+    write(source / "ben" / "1.png", draw())
+    write(source / "ben" / "2.png", draw(green=20))
+    report, folder = run(
+        source, embedder=embedder, detector=detector, aligned=False, dtype="float32"
+    )
+    assert (report.num_rows, report.num_skipped) == (3, 1)
+    assert str(report.skipped[0]) == "ben/1.png: no face found"
+    assert report.doubtful == {"several faces": 1, "tiny": 1}
+    assert report.examples == {"several faces": ("ann/2.png",), "tiny": ("ben/2.png",)}
+    rows = _rows(folder)
+    assert [round(row["detector_score"], 2) for row in rows] == [0.95] * 3
+    assert [row["subject_id"] for row in rows] == ["ann", "ann", "ben"]
+    assert "style" not in rows[0]
+    assert np.argmax(rows[1]["embedding"]) == 0  # the larger face is the red one
+
+
+def test_clips_become_a_row_for_each_frame(run, tmp_path, draw, videos, detector, embedder):
+    folder = tmp_path / "clips" / "ann"
+    folder.mkdir(parents=True)
+    videos.write_video(folder / "one.mp4", [draw(red=60)] * 10)
+    report, output = run(
+        tmp_path / "clips", embedder=embedder, detector=detector, aligned=False, every=4
+    )
+    assert report.num_rows == 3
+    rows = _rows(output)
+    assert [row["source"] for row in rows] == [
+        "ann/one.mp4#t=0.000",
+        "ann/one.mp4#t=0.160",
+        "ann/one.mp4#t=0.320",
+    ]
+    assert {row["media_id"] for row in rows} == {"ann/one.mp4"}
+
+
+def test_quality_is_judged_where_it_is_wanted(crops, run, tiny_embedder):
+    rows = _rows(run(crops, quality=True)[1])
+    expected = Pipeline(tiny_embedder, aligned=True).embed(crops / "person_03").embedding_set
+    found = [row["quality"] for row in rows if row["subject_id"] == "person_03"]
+    np.testing.assert_allclose(found, expected.quality, atol=1e-4)
+
+
+def test_half_precision_that_does_not_hold_is_told(run, tmp_path, draw, write, detector, embedder):
+    write(tmp_path / "photos" / "ann" / "1.png", draw(red=60))
+    embed = embedder.embed
+    embedder.embed = lambda crops: (embed(crops)[0] * 1000, None)
+    with pytest.raises(NonFiniteError, match="--float32"):
+        run(tmp_path / "photos", embedder=embedder, detector=detector, aligned=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"aligned": False}, "photos need a face detector"),
+        ({"detector": "yunet_2023mar"}, "expected one of the two"),
+        ({"chunk_size": 0}, "chunk_size: expected at least 1"),
+        ({"dtype": "int8"}, "dtype: expected 'float16' or 'float32'"),
+        ({"person": "who"}, "--person"),
+    ],
+)
+def test_wrong_settings(crops, run, options, expected):
+    with pytest.raises(ConfigError, match=expected):
+        run(crops, **options)
+
+
+def test_progress_counts_what_was_done_before_too(crops, run):
+    seen = []
+    run(crops)
+    run(crops, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (74, 74)
