@@ -66,7 +66,10 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(_facts(result, explanation, options) | input_facts(given), indent=2))
     else:
         _tell(result, explanation)
-    return tell_input(given, options)
+    is_measured = options.threshold is None and any(
+        person.threshold is not None for person in result.candidates
+    )
+    return tell_input(given, options, decides=is_measured)
 
 
 def ranked_facts(person: RankedPerson) -> dict[str, Any]:
