@@ -39,6 +39,12 @@ def add_parser(commands: Any) -> None:
         "--keys", metavar="FILE", help="master key of an encrypted gallery, as for gallery commands"
     )
     parser.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="where the keys lie that the master key wraps (default: GALLERY.keys; needed for a server)",
+    )
+    parser.add_argument(
         "--keep", choices=("features", "state"), default="features", help="what is kept of images"
     )
     models = parser.add_argument_group("models")
@@ -103,6 +109,7 @@ def run(options: argparse.Namespace) -> int:
         access_file=options.access,
         access_log=options.access_log,
         master_key=options.keys,
+        key_file=options.key_file,
         embedder=options.embedder,
         detector=options.detector,
         fuser=options.fuser,

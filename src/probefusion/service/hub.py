@@ -51,6 +51,7 @@ class Hub:
                 fuser=settings.fuser,
                 keep=settings.keep,
                 keys=settings.master_key,
+                key_file=settings.key_file,
                 num_threads=settings.num_threads,
             )
             for name in settings.collections

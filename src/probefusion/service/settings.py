@@ -62,6 +62,7 @@ class ServiceSettings:
             unless `host` is of this machine alone.
         access_log: File to which every reading and writing of people is noted, or None.
         master_key: The gallery's master key or its file; None looks at PROBEFUSION_MASTER_KEY.
+        key_file: Where the keys lie that the master key wraps; None is beside the SQLite file.
         embedder: Name or file of the embedder for images; None takes the one inside the package.
         detector: Name or file of the face detector; None: images are aligned crops.
         fuser: Name or folder of the fuser, or "auto".
@@ -82,6 +83,7 @@ class ServiceSettings:
     access_file: Path | None = None
     access_log: Path | None = None
     master_key: str | None = None
+    key_file: Path | None = None
     embedder: str | None = None
     detector: str | None = None
     fuser: str = "auto"
