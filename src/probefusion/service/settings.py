@@ -5,9 +5,12 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from probefusion.errors import ConfigError
+
+if TYPE_CHECKING:
+    from probefusion.gallery.stores.records import Keep
 
 __all__ = ["Limits", "ServiceSettings", "is_loopback"]
 
@@ -87,7 +90,7 @@ class ServiceSettings:
     embedder: str | None = None
     detector: str | None = None
     fuser: str = "auto"
-    keep: Literal["features", "state"] = "features"
+    keep: Keep = "features"
     num_threads: int | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
