@@ -51,6 +51,7 @@ _SKIPPED_KEPT = 1000
 """Skipped images that a report lists by name; all are in the files."""
 _REASONS_SHOWN = 3
 _LOOKED_AT = 64
+_LOOKED_AT_FOR_NAMES = 8
 _DTYPES = ("float16", "float32")
 _GET_DETECTOR = (
     "--detector: photos need a face detector. Get one with: probefusion models pull yunet_2023mar; then give "
@@ -161,14 +162,18 @@ def embed_archive(
     rows = RowFormat(**facts.pop("rows"), dtype=dtype)
     making = Making(**facts, rows=rows, source=settings)
     plan = plan_images(source, settings)
-    done = _begin(output, making, plan, force=force)
-    _look_first(
-        plan,
-        settings,
-        is_trusted=trust_alignment or not aligned or len(done) > 0,
-        input_size=opened[0].spec.input_size,
-    )
+    stale, done = _found_before(output, making, plan, force=force)
+    if not done:
+        _look_first(
+            plan,
+            settings,
+            is_trusted=trust_alignment or not aligned,
+            input_size=opened[0].spec.input_size,
+        )
     del opened
+    for place in stale:
+        remove(place)
+    write_manifest(output, making, plan.chunks)
     told = _Told(plan, progress)
     for before in done.values():
         told.take(before)
@@ -254,40 +259,36 @@ def _check_apart(source: Place, output: Place) -> None:
         )
 
 
-def _begin(output: Place, making: Making, plan: ImagePlan, *, force: bool) -> dict[int, ChunkFacts]:
-    """Writes the manifest, and gives the chunks that an earlier run did.
+def _found_before(
+    output: Place, making: Making, plan: ImagePlan, *, force: bool
+) -> tuple[list[str], dict[int, ChunkFacts]]:
+    """Files that are in the way, and the chunks that an earlier run did; nothing is changed yet.
 
     Raises:
         ConfigError: If an earlier run was made otherwise.
         OutputExistsError: If there are files of others.
     """
     listed = list_files(output, suffixes=(".parquet",), missing_ok=True)
-    found = {file.name: file.place for file in listed}
-    content = None if force else read_manifest(output)
+    found = {file.name: join(output, file.name) for file in listed}
+    content = None if force or not found else read_manifest(output)
     if content is None:
-        ours = [name for name in found if name.startswith("chunk-")]
+        ours = {name: place for name, place in found.items() if name.startswith("chunk-")}
         others = sorted(set(found) - set(ours)) if force else sorted(found)
         if others:
             raise OutputExistsError(
                 f"output {in_one_line(shown_place(output))}: holds {in_one_line(others[0])}, which is not of a run "
                 f"that could be gone on with. Name another folder."
             )
-        for name in ours:
-            remove(join(output, name))
-        write_manifest(output, making, plan.chunks)
-        return {}
-    num_before = check_fits(content, output, making, plan.chunks)
+        return list(ours.values()), {}
     done: dict[int, ChunkFacts] = {}
-    for number, chunk in enumerate(plan.chunks[:num_before]):
+    for number in range(check_fits(content, output, making, plan.chunks)):
         place = chunk_place(output, number)
         if os.path.basename(place) not in found:  # noqa: PTH119 - of a url too
             continue
         facts = read_facts(place)
-        if facts.tag == chunk.tag:
+        if facts.tag == plan.chunks[number].tag:
             done[number] = facts
-    if num_before < len(plan.chunks):
-        write_manifest(output, making, plan.chunks)
-    return done
+    return [], done
 
 
 def _look_first(
@@ -298,12 +299,13 @@ def _look_first(
     Raises:
         ConfigError: If none of them has a person, or they are said to be aligned and are not.
     """
-    chosen = spread(plan.chunks, _LOOKED_AT)
-    each = -(-_LOOKED_AT // len(chosen))
+    count = _LOOKED_AT_FOR_NAMES if is_trusted else _LOOKED_AT
+    chosen = spread(plan.chunks, count)
+    each = -(-count // len(chosen))
     images: list[ArchiveImage] = []
     refused: list[SkippedImage] = []
     with closing(ImageReader(settings)) as reader:
-        for chunk in chosen if not is_trusted else chosen[:1]:
+        for chunk in chosen:
             for image in islice(reader.read(_some(chunk, each)), each):
                 (refused if isinstance(image, SkippedImage) else images).append(image)  # type: ignore[arg-type]
     nobody = [image for image in refused if image.reason.startswith("whose is it?")]
