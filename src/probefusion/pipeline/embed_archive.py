@@ -6,13 +6,14 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from probefusion.archives.engines.choose import choose_engine
 from probefusion.archives.images import (
     ArchiveImage,
     Chunk,
@@ -91,7 +92,7 @@ def embed_archive(
     source: Place,
     output: Place,
     *,
-    engine: Engine,
+    engine: Engine | None = None,
     embedder: str | os.PathLike[str] | Embedder | None = None,
     detector: str | os.PathLike[str] | Detector | None = None,
     aligned: bool = False,
@@ -122,7 +123,7 @@ def embed_archive(
         source: A folder with a folder of images, or of clips, for each person; or with tar shards as WebDataset writes
             them, or Parquet files; one zip archive, shard or Parquet file; or the url of any of these.
         output: Folder or url of the files. What another run wrote there is gone on with.
-        engine: What runs the work.
+        engine: Runs the work, see `probefusion.archives.engines`; None for processes of this machine, one per core.
         embedder: As for `Pipeline`.
         detector: As for `Pipeline`.
         aligned: As for `Pipeline`.
@@ -179,8 +180,10 @@ def embed_archive(
         told.take(before)
     left = [task for task in enumerate(plan.chunks) if task[0] not in done]
     work = EmbedChunks(models=models, making=making, output=os.fspath(output))
-    for _, after in engine.run(work, left):
-        told.take(after)
+    with ExitStack() as stack:
+        running = stack.enter_context(choose_engine()) if engine is None else engine
+        for _, after in running.run(work, left):
+            told.take(after)
     return told.report(source, making, num_before=len(done))
 
 

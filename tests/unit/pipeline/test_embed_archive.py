@@ -109,6 +109,13 @@ def test_bit_identical_in_any_order_and_number_of_workers(crops, run):
         assert _files(run(crops, "two", engine=engine)[1]) == expected
 
 
+def test_without_an_engine_the_cores_of_this_machine_work(crops, tiny_embedder, tmp_path, run):
+    options = {"embedder": tiny_embedder, "aligned": True, "chunk_size": 13}
+    report = embed_archive(crops, tmp_path / "plain", **options)
+    assert (report.num_rows, report.num_skipped) == (72, 2)
+    assert _files(tmp_path / "plain") == _files(run(crops)[1])
+
+
 def test_goes_on_where_it_stopped(crops, run, tmp_path):
     expected = _files(run(crops, "whole")[1])
     with pytest.raises(Stopped):
