@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -32,11 +30,12 @@ from probefusion.archives.images import (
     write_manifest,
 )
 from probefusion.archives.storage import Place, is_url, join, list_files, remove, shown_place
-from probefusion.errors import ConfigError, EmptySetError, OutputExistsError
+from probefusion.errors import ConfigError, OutputExistsError
 from probefusion.faces import SkippedImage
 from probefusion.files.reading import in_one_line
 from probefusion.pipeline.alignment_check import check_data_aligned, spread
 from probefusion.pipeline.embed_chunk import ChunkModels, EmbedChunks, making_rows, open_models
+from probefusion.pipeline.embedded_archive import EmbeddedArchive, Told
 from probefusion.pipeline.given_models import check_models
 
 if TYPE_CHECKING:
@@ -48,9 +47,6 @@ __all__ = ["EmbeddedArchive", "embed_archive"]
 
 _log = logging.getLogger("probefusion")
 
-_SKIPPED_KEPT = 1000
-"""Skipped images that a report lists by name; all are in the files."""
-_REASONS_SHOWN = 3
 _LOOKED_AT = 64
 _LOOKED_AT_FOR_NAMES = 8
 _DTYPES = ("float16", "float32")
@@ -59,33 +55,6 @@ _GET_DETECTOR = (
     '--detector yunet_2023mar (detector="yunet_2023mar"); or give --aligned (aligned=True) if the images are '
     "aligned 112x112 face crops."
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmbeddedArchive:
-    """What became of an archive's images.
-
-    Args:
-        num_rows: Images embedded.
-        num_skipped: Images and files that were left out.
-        skipped: The first thousand of them, with the reason; `probefusion.archives.images.skipped_images` gives all.
-        num_chunks: Files written, by this run or before.
-        num_chunks_before: Those that an earlier run had written.
-        doubtful: Images embedded that are doubtful, by kind, as `probefusion.archives.images.ChunkFacts` says.
-        examples: Names of some of them by kind.
-        embedder: Fingerprint of the embedder.
-        detector: Fingerprint of the face detector, "" for aligned crops.
-    """
-
-    num_rows: int
-    num_skipped: int
-    skipped: tuple[SkippedImage, ...]
-    num_chunks: int
-    num_chunks_before: int
-    doubtful: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    embedder: str
-    detector: str
 
 
 def embed_archive(
@@ -175,7 +144,7 @@ def embed_archive(
     for place in stale:
         remove(place)
     write_manifest(output, making, plan.chunks)
-    told = _Told(plan, progress)
+    told = Told(plan, progress)
     for before in done.values():
         told.take(before)
     left = [task for task in enumerate(plan.chunks) if task[0] not in done]
@@ -339,70 +308,3 @@ def _some(chunk: Chunk, count: int) -> Chunk:
         else chunk.places,
         wrapping=chunk.wrapping,
     )
-
-
-class _Told:
-    """Adds up what became of chunks."""
-
-    def __init__(self, plan: ImagePlan, progress: Callable[[int, int | None], None] | None) -> None:
-        self._progress = progress
-        self._num_chunks = len(plan.chunks)
-        self._listed = plan.skipped
-        is_known = all(chunk.expected for chunk in plan.chunks)
-        self._total = sum(chunk.expected for chunk in plan.chunks) if is_known else None
-        self._facts: dict[int, ChunkFacts] = {}
-        self._num_done = 0
-
-    def take(self, facts: ChunkFacts) -> None:
-        """Takes a chunk that is done."""
-        self._facts[facts.number] = facts
-        self._num_done += facts.num_rows + len(facts.skipped)
-        if self._progress is not None:
-            self._progress(self._num_done, self._total)
-
-    def report(self, source: Place, making: Making, *, num_before: int) -> EmbeddedArchive:
-        """The whole.
-
-        Raises:
-            EmptySetError: If no image could be used.
-        """
-        facts = [self._facts[number] for number in sorted(self._facts)]
-        num_rows = sum(each.num_rows for each in facts)
-        num_skipped = len(self._listed) + sum(len(each.skipped) for each in facts)
-        skipped = tuple(islice(self._all_skipped(facts), _SKIPPED_KEPT))
-        if not num_rows:
-            reasons = "; ".join(str(image) for image in skipped[:_REASONS_SHOWN])
-            raise EmptySetError(
-                f"{in_one_line(shown_place(source))}: none of {num_skipped} images could be used: {reasons}."
-            )
-        return EmbeddedArchive(
-            num_rows=num_rows,
-            num_skipped=num_skipped,
-            skipped=skipped,
-            num_chunks=self._num_chunks,
-            num_chunks_before=num_before,
-            doubtful=_added(facts),
-            examples=_examples(facts),
-            embedder=making.rows.embedder,
-            detector=making.detector,
-        )
-
-    def _all_skipped(self, facts: Sequence[ChunkFacts]) -> Iterator[SkippedImage]:
-        yield from self._listed
-        for each in facts:
-            yield from each.skipped
-
-
-def _added(facts: Sequence[ChunkFacts]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for each in facts:
-        total.update(each.doubtful)
-    return dict(sorted(total.items()))
-
-
-def _examples(facts: Sequence[ChunkFacts]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
-    for each in facts:
-        for kind, names in each.examples.items():
-            found.setdefault(kind, []).extend(names)
-    return {kind: tuple(names[:_REASONS_SHOWN]) for kind, names in sorted(found.items())}
