@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from probefusion.archives.engines.choose import choose_engine
 from probefusion.archives.images import (
     ArchiveImage,
     Chunk,
@@ -31,11 +30,12 @@ from probefusion.archives.images import (
     write_manifest,
 )
 from probefusion.archives.storage import Place, is_url, join, list_files, remove, shown_place
-from probefusion.errors import ConfigError, EmptySetError, OutputExistsError
+from probefusion.errors import ConfigError, OutputExistsError
 from probefusion.faces import SkippedImage
 from probefusion.files.reading import in_one_line
 from probefusion.pipeline.alignment_check import check_data_aligned, spread
 from probefusion.pipeline.embed_chunk import ChunkModels, EmbedChunks, making_rows, open_models
+from probefusion.pipeline.embedded_archive import EmbeddedArchive, Told
 from probefusion.pipeline.given_models import check_models
 
 if TYPE_CHECKING:
@@ -47,10 +47,8 @@ __all__ = ["EmbeddedArchive", "embed_archive"]
 
 _log = logging.getLogger("probefusion")
 
-_SKIPPED_KEPT = 1000
-"""Skipped images that a report lists by name; all are in the files."""
-_REASONS_SHOWN = 3
 _LOOKED_AT = 64
+_LOOKED_AT_FOR_NAMES = 8
 _DTYPES = ("float16", "float32")
 _GET_DETECTOR = (
     "--detector: photos need a face detector. Get one with: probefusion models pull yunet_2023mar; then give "
@@ -59,38 +57,11 @@ _GET_DETECTOR = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class EmbeddedArchive:
-    """What became of an archive's images.
-
-    Args:
-        num_rows: Images embedded.
-        num_skipped: Images and files that were left out.
-        skipped: The first thousand of them, with the reason; `probefusion.archives.images.skipped_images` gives all.
-        num_chunks: Files written, by this run or before.
-        num_chunks_before: Those that an earlier run had written.
-        doubtful: Images embedded that are doubtful, by kind, as `probefusion.archives.images.ChunkFacts` says.
-        examples: Names of some of them by kind.
-        embedder: Fingerprint of the embedder.
-        detector: Fingerprint of the face detector, "" for aligned crops.
-    """
-
-    num_rows: int
-    num_skipped: int
-    skipped: tuple[SkippedImage, ...]
-    num_chunks: int
-    num_chunks_before: int
-    doubtful: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    embedder: str
-    detector: str
-
-
 def embed_archive(
     source: Place,
     output: Place,
     *,
-    engine: Engine,
+    engine: Engine | None = None,
     embedder: str | os.PathLike[str] | Embedder | None = None,
     detector: str | os.PathLike[str] | Detector | None = None,
     aligned: bool = False,
@@ -121,7 +92,7 @@ def embed_archive(
         source: A folder with a folder of images, or of clips, for each person; or with tar shards as WebDataset writes
             them, or Parquet files; one zip archive, shard or Parquet file; or the url of any of these.
         output: Folder or url of the files. What another run wrote there is gone on with.
-        engine: What runs the work.
+        engine: Runs the work, see `probefusion.archives.engines`; None for processes of this machine, one per core.
         embedder: As for `Pipeline`.
         detector: As for `Pipeline`.
         aligned: As for `Pipeline`.
@@ -161,21 +132,27 @@ def embed_archive(
     rows = RowFormat(**facts.pop("rows"), dtype=dtype)
     making = Making(**facts, rows=rows, source=settings)
     plan = plan_images(source, settings)
-    done = _begin(output, making, plan, force=force)
-    _look_first(
-        plan,
-        settings,
-        is_trusted=trust_alignment or not aligned or len(done) > 0,
-        input_size=opened[0].spec.input_size,
-    )
+    stale, done = _found_before(output, making, plan, force=force)
+    if not done:
+        _look_first(
+            plan,
+            settings,
+            is_trusted=trust_alignment or not aligned,
+            input_size=opened[0].spec.input_size,
+        )
     del opened
-    told = _Told(plan, progress)
+    for place in stale:
+        remove(place)
+    write_manifest(output, making, plan.chunks)
+    told = Told(plan, progress)
     for before in done.values():
         told.take(before)
     left = [task for task in enumerate(plan.chunks) if task[0] not in done]
     work = EmbedChunks(models=models, making=making, output=os.fspath(output))
-    for _, after in engine.run(work, left):
-        told.take(after)
+    with ExitStack() as stack:
+        running = stack.enter_context(choose_engine()) if engine is None else engine
+        for _, after in running.run(work, left):
+            told.take(after)
     return told.report(source, making, num_before=len(done))
 
 
@@ -254,40 +231,36 @@ def _check_apart(source: Place, output: Place) -> None:
         )
 
 
-def _begin(output: Place, making: Making, plan: ImagePlan, *, force: bool) -> dict[int, ChunkFacts]:
-    """Writes the manifest, and gives the chunks that an earlier run did.
+def _found_before(
+    output: Place, making: Making, plan: ImagePlan, *, force: bool
+) -> tuple[list[str], dict[int, ChunkFacts]]:
+    """Files that are in the way, and the chunks that an earlier run did; nothing is changed yet.
 
     Raises:
         ConfigError: If an earlier run was made otherwise.
         OutputExistsError: If there are files of others.
     """
     listed = list_files(output, suffixes=(".parquet",), missing_ok=True)
-    found = {file.name: file.place for file in listed}
-    content = None if force else read_manifest(output)
+    found = {file.name: join(output, file.name) for file in listed}
+    content = None if force or not found else read_manifest(output)
     if content is None:
-        ours = [name for name in found if name.startswith("chunk-")]
+        ours = {name: place for name, place in found.items() if name.startswith("chunk-")}
         others = sorted(set(found) - set(ours)) if force else sorted(found)
         if others:
             raise OutputExistsError(
                 f"output {in_one_line(shown_place(output))}: holds {in_one_line(others[0])}, which is not of a run "
                 f"that could be gone on with. Name another folder."
             )
-        for name in ours:
-            remove(join(output, name))
-        write_manifest(output, making, plan.chunks)
-        return {}
-    num_before = check_fits(content, output, making, plan.chunks)
+        return list(ours.values()), {}
     done: dict[int, ChunkFacts] = {}
-    for number, chunk in enumerate(plan.chunks[:num_before]):
+    for number in range(check_fits(content, output, making, plan.chunks)):
         place = chunk_place(output, number)
         if os.path.basename(place) not in found:  # noqa: PTH119 - of a url too
             continue
         facts = read_facts(place)
-        if facts.tag == chunk.tag:
+        if facts.tag == plan.chunks[number].tag:
             done[number] = facts
-    if num_before < len(plan.chunks):
-        write_manifest(output, making, plan.chunks)
-    return done
+    return [], done
 
 
 def _look_first(
@@ -298,12 +271,13 @@ def _look_first(
     Raises:
         ConfigError: If none of them has a person, or they are said to be aligned and are not.
     """
-    chosen = spread(plan.chunks, _LOOKED_AT)
-    each = -(-_LOOKED_AT // len(chosen))
+    count = _LOOKED_AT_FOR_NAMES if is_trusted else _LOOKED_AT
+    chosen = spread(plan.chunks, count)
+    each = -(-count // len(chosen))
     images: list[ArchiveImage] = []
     refused: list[SkippedImage] = []
     with closing(ImageReader(settings)) as reader:
-        for chunk in chosen if not is_trusted else chosen[:1]:
+        for chunk in chosen:
             for image in islice(reader.read(_some(chunk, each)), each):
                 (refused if isinstance(image, SkippedImage) else images).append(image)  # type: ignore[arg-type]
     nobody = [image for image in refused if image.reason.startswith("whose is it?")]
@@ -334,70 +308,3 @@ def _some(chunk: Chunk, count: int) -> Chunk:
         else chunk.places,
         wrapping=chunk.wrapping,
     )
-
-
-class _Told:
-    """Adds up what became of chunks."""
-
-    def __init__(self, plan: ImagePlan, progress: Callable[[int, int | None], None] | None) -> None:
-        self._progress = progress
-        self._num_chunks = len(plan.chunks)
-        self._listed = plan.skipped
-        is_known = all(chunk.expected for chunk in plan.chunks)
-        self._total = sum(chunk.expected for chunk in plan.chunks) if is_known else None
-        self._facts: dict[int, ChunkFacts] = {}
-        self._num_done = 0
-
-    def take(self, facts: ChunkFacts) -> None:
-        """Takes a chunk that is done."""
-        self._facts[facts.number] = facts
-        self._num_done += facts.num_rows + len(facts.skipped)
-        if self._progress is not None:
-            self._progress(self._num_done, self._total)
-
-    def report(self, source: Place, making: Making, *, num_before: int) -> EmbeddedArchive:
-        """The whole.
-
-        Raises:
-            EmptySetError: If no image could be used.
-        """
-        facts = [self._facts[number] for number in sorted(self._facts)]
-        num_rows = sum(each.num_rows for each in facts)
-        num_skipped = len(self._listed) + sum(len(each.skipped) for each in facts)
-        skipped = tuple(islice(self._all_skipped(facts), _SKIPPED_KEPT))
-        if not num_rows:
-            reasons = "; ".join(str(image) for image in skipped[:_REASONS_SHOWN])
-            raise EmptySetError(
-                f"{in_one_line(shown_place(source))}: none of {num_skipped} images could be used: {reasons}."
-            )
-        return EmbeddedArchive(
-            num_rows=num_rows,
-            num_skipped=num_skipped,
-            skipped=skipped,
-            num_chunks=self._num_chunks,
-            num_chunks_before=num_before,
-            doubtful=_added(facts),
-            examples=_examples(facts),
-            embedder=making.rows.embedder,
-            detector=making.detector,
-        )
-
-    def _all_skipped(self, facts: Sequence[ChunkFacts]) -> Iterator[SkippedImage]:
-        yield from self._listed
-        for each in facts:
-            yield from each.skipped
-
-
-def _added(facts: Sequence[ChunkFacts]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for each in facts:
-        total.update(each.doubtful)
-    return dict(sorted(total.items()))
-
-
-def _examples(facts: Sequence[ChunkFacts]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
-    for each in facts:
-        for kind, names in each.examples.items():
-            found.setdefault(kind, []).extend(names)
-    return {kind: tuple(names[:_REASONS_SHOWN]) for kind, names in sorted(found.items())}

@@ -45,7 +45,7 @@ def fuse_images(
     source: Place,
     output: Place,
     *,
-    engine: Engine,
+    engine: Engine | None = None,
     fuser: str | os.PathLike[str] | Fuser,
     embedder: str | os.PathLike[str] | Embedder | None = None,
     rows: Place | None = None,
@@ -62,7 +62,7 @@ def fuse_images(
     Args:
         source: As for `probefusion.pipeline.embed_archive.embed_archive`.
         output: As for `probefusion.pipeline.fuse_archive.fuse_archive`.
-        engine: What runs the work.
+        engine: As for `embed_archive`.
         fuser: Name or folder of an exact fuser, or a fuser; where it needs the quality of crops, they are judged.
         embedder: As for `Pipeline`.
         rows: Folder or url for the rows, which stay there; None takes `OUTPUT.rows`, which goes when all is done.

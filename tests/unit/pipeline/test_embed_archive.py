@@ -109,6 +109,13 @@ def test_bit_identical_in_any_order_and_number_of_workers(crops, run):
         assert _files(run(crops, "two", engine=engine)[1]) == expected
 
 
+def test_without_an_engine_the_cores_of_this_machine_work(crops, tiny_embedder, tmp_path, run):
+    options = {"embedder": tiny_embedder, "aligned": True, "chunk_size": 13}
+    report = embed_archive(crops, tmp_path / "plain", **options)
+    assert (report.num_rows, report.num_skipped) == (72, 2)
+    assert _files(tmp_path / "plain") == _files(run(crops)[1])
+
+
 def test_goes_on_where_it_stopped(crops, run, tmp_path):
     expected = _files(run(crops, "whole")[1])
     with pytest.raises(Stopped):
@@ -154,6 +161,13 @@ def test_what_does_not_fit_is_refused(crops, run, tiny_embedder, tmp_path):
     report, folder = run(crops, force=True)
     assert report.num_chunks_before == 0
     assert _files(folder) == _files(run(crops, "anew")[1])
+
+
+def test_settings_may_change_while_nothing_is_done(crops, run, tmp_path):
+    with pytest.raises(Stopped):
+        run(crops, engine=InOrder(most=0))
+    assert list(_files(tmp_path / "out")) == ["_embed_archive.json"]
+    assert run(crops, dtype="float32")[0].num_rows == 72
 
 
 def test_files_of_others_are_left_alone(crops, run, tmp_path):
@@ -270,6 +284,11 @@ def test_people_who_are_named_nowhere_are_noticed_before_the_work(people_folder,
     ):
         run(flat, engine=engine)
     assert engine.done == []
+    assert not (tmp_path / "out").exists()  # so another rule can be tried
+    (flat / "ann").mkdir()
+    shutil.copy(people_folder / "person_00" / "0.png", flat / "ann" / "1.png")
+    report, _ = run(flat, chunk_size=1)
+    assert (report.num_rows, report.num_skipped) == (1, 1)
 
 
 def test_crops_that_are_not_aligned_are_refused_before_the_work(crops, run, monkeypatch):

@@ -81,7 +81,7 @@ class DaskEngine(Engine):
                 n_workers=self.num_workers,
                 threads_per_worker=1,
                 memory_limit=0,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # None would take port 8787, which another Dask may hold
                 local_directory=self._folder,
                 silence_logs=logging.CRITICAL,
             )
