@@ -207,7 +207,7 @@ class PartialFile:
         )
 
     def people(self, index: int) -> People:
-        """One batch without states and rows, which are not read; its arrays may be views of the file.
+        """One batch without states and rows, which are not read; its arrays are copies, the file is let go.
 
         Raises:
             IntegrityError: If it is not what was written.
@@ -217,7 +217,14 @@ class PartialFile:
             found = self._brief.get_batch_with_custom_metadata(index)
             people = _people_of(found.batch)
         self._check(people.checksum(), found.custom_metadata, _OF_PEOPLE, index)
-        return people
+        return People(
+            ids=np.array(people.ids),
+            hashes=np.array(people.hashes),
+            first=np.array(people.first),
+            num_images=np.array(people.num_images),
+            row_counts=np.array(people.row_counts),
+            extra={name: np.array(column) for name, column in people.extra.items()},
+        )
 
     def read(self, index: int) -> Partials:
         """One batch; its arrays may be views of the file.
