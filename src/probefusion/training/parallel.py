@@ -186,7 +186,8 @@ def _tell(workers: Workers, error: BaseException) -> None:
         workers.board.compare_set(_FAILURE, "", f"{workers.rank} {reason}")
         if dist.is_initialized():
             dist.destroy_process_group()
-        deadline = time.monotonic() + _LAST_WORDS
+        is_interrupted = not isinstance(error, Exception)  # as the others are, in all likelihood
+        deadline = time.monotonic() + (0 if is_interrupted else _LAST_WORDS)
         while workers.board.add(_HEARD, 0) < workers.world_size - 1 and time.monotonic() < deadline:
             time.sleep(_LOOK_EVERY)
 
