@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from probefusion.errors import WorkerError  # noqa: E402
+from probefusion.errors import ConfigError, WorkerError  # noqa: E402
 from probefusion.nn.architectures import build_network  # noqa: E402
 from probefusion.training import loop, parallel  # noqa: E402
 from probefusion.training.batch_loader import BatchLoader  # noqa: E402
@@ -327,3 +327,11 @@ def test_processes_of_one_machine_share_its_cores(monkeypatch) -> None:
     assert threads_of_process(4) == 4
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "9")
     assert threads_of_process(None) == 1
+
+
+def test_a_batch_that_cannot_be_split_is_refused_with_one_that_can() -> None:
+    workers = Workers(rank=1, world_size=3)
+    assert workers.part_of(np.arange(6)).tolist() == [2, 3]
+    for size, better in ((7, 6), (2, 3)):
+        with pytest.raises(ConfigError, match=rf"got {size}\. Give one \(--batch-size {better}\)"):
+            workers.part_of(np.arange(size))
