@@ -64,13 +64,24 @@ class Workers:
         Raises:
             ConfigError: If the batch cannot be split evenly.
         """
-        if len(batch) % self.world_size:
-            raise ConfigError(
-                f"batch_size: expected a multiple of the {self.world_size} processes, got "
-                f"{len(batch)}."
-            )
+        self.check_batch_size(len(batch))
         size = len(batch) // self.world_size
         return batch[self.rank * size : (self.rank + 1) * size]
+
+    def check_batch_size(self, size: int) -> None:
+        """Refuses a batch that cannot be split evenly.
+
+        Args:
+            size: People in it.
+
+        Raises:
+            ConfigError: If it is no multiple of the number of processes.
+        """
+        if size % self.world_size:
+            raise ConfigError(
+                f"batch_size: expected a multiple of the {self.world_size} processes, got {size}. "
+                f"Give one (--batch-size {max(1, size // self.world_size) * self.world_size})."
+            )
 
     def add(self, name: str, number: int) -> int:
         """Adds to a number that all processes share, and gives the sum; no two get the same.
@@ -186,7 +197,8 @@ def _tell(workers: Workers, error: BaseException) -> None:
         workers.board.compare_set(_FAILURE, "", f"{workers.rank} {reason}")
         if dist.is_initialized():
             dist.destroy_process_group()
-        deadline = time.monotonic() + _LAST_WORDS
+        is_interrupted = not isinstance(error, Exception)  # as the others are, in all likelihood
+        deadline = time.monotonic() + (0 if is_interrupted else _LAST_WORDS)
         while workers.board.add(_HEARD, 0) < workers.world_size - 1 and time.monotonic() < deadline:
             time.sleep(_LOOK_EVERY)
 

@@ -139,7 +139,6 @@ def train_fuser(
     check_exportable(run.config.architecture, run.config.network)
     if start is not None:
         start.check_embedder(embedder.fingerprint)
-    run.work.mkdir(parents=True, exist_ok=True)
     workers = join_workers(settings.device)
     with ending_together(workers):
         return _train_together(run, people, workers, should_stop)
@@ -154,6 +153,8 @@ def _train_together(
         for subject, images in people.images.items()
         if fold_of(subject) in run.settings.folds
     }
+    workers.check_batch_size(run.config.for_people(len(chosen)).batch_size or 0)
+    run.work.mkdir(parents=True, exist_ok=True)
     whole = extract_variants(
         chosen,
         lambda source: read_source(people, source),

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import FileFormatError, IntegrityError
+from probefusion.errors import ConfigError, FileFormatError, IntegrityError
 from probefusion.files import check_existing, replace_file
 from probefusion.files.content_hash import content_hash
-from probefusion.files.hashed_json import hashed_json
+from probefusion.files.hashed_json import LARGEST_JSON, hashed_json
 from probefusion.files.reading import in_one_line
 from probefusion.files.records import read_record, record_of
 from probefusion.training.row_files import Rows
@@ -179,9 +179,19 @@ def _block_path(folder: Path, start: int) -> Path:
 
 
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Writes `store.json`."""
+    """Writes `store.json`.
+
+    Raises:
+        ConfigError: If the names of the images are more than such a file may hold.
+    """
+    content = hashed_json({**facts, "format_version": FORMAT_VERSION})
+    if len(content) > LARGEST_JSON:
+        raise ConfigError(
+            f"people: expected names of images that take up to {LARGEST_JSON:,} bytes together (some millions of "
+            f"images), got {len(content):,}. Train on fewer people, or give files shorter names."
+        )
     with replace_file(folder / "store.json", force=True) as stream:
-        stream.write(hashed_json({**facts, "format_version": FORMAT_VERSION}))
+        stream.write(content)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

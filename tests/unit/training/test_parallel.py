@@ -16,11 +16,17 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file  # noqa: E402
 
+from probefusion.errors import ConfigError, WorkerError  # noqa: E402
 from probefusion.nn.architectures import build_network  # noqa: E402
-from probefusion.training import loop  # noqa: E402
+from probefusion.training import loop, parallel  # noqa: E402
 from probefusion.training.batch_loader import BatchLoader  # noqa: E402
 from probefusion.training.config import TrainingConfig  # noqa: E402
 from probefusion.training.loop import TrainingResult, train_network  # noqa: E402
+from probefusion.training.parallel import (  # noqa: E402
+    Workers,
+    ending_together,
+    threads_of_process,
+)
 
 ARCHITECTURES = ("exact", "official")
 
@@ -258,3 +264,74 @@ def test_an_error_of_one_process_ends_both_with_the_reason(tmp_path, is_killed) 
             "is full",
             "told: stopped, because process 1 of 2 (counted from 0) failed: the disk is full",
         ]
+
+
+class Board:
+    """The key-value store of `torchrun`, in one process."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.texts: dict[str, bytes] = {}
+
+    def add(self, name: str, number: int) -> int:
+        self.numbers[name] = self.numbers.get(name, 0) + number
+        return self.numbers[name]
+
+    def check(self, names: list[str]) -> bool:
+        return all(name in self.texts for name in names)
+
+    def get(self, name: str) -> bytes:
+        return self.texts[name]
+
+    def compare_set(self, name: str, expected: str, text: str) -> None:
+        assert expected == ""
+        self.texts.setdefault(name, text.encode())
+
+
+def test_a_process_that_waits_is_told_of_the_failure_of_another(monkeypatch) -> None:
+    monkeypatch.setattr(parallel, "_LAST_WORDS", 0.0)
+    monkeypatch.setattr(parallel, "_LOOK_EVERY", 0.01)
+    board = Board()
+    first, second, third = (Workers(rank=rank, world_size=3, board=board) for rank in range(3))
+    with pytest.raises(OSError, match="full"), ending_together(second):
+        raise OSError("the disk\nis full")
+    message = r"process 1 of 3 \(counted from 0\) failed: the disk is full"
+    with pytest.raises(WorkerError, match=message), ending_together(first):
+        first.wait("the end")
+    with pytest.raises(WorkerError, match=message) as caught, ending_together(third):
+        raise RuntimeError("Connection closed by peer [127.0.0.1]:1234")
+    assert caught.value.__cause__ is None
+    assert board.numbers["failure heard"] == 2
+
+
+def test_a_lost_connection_without_a_reason_says_that() -> None:
+    workers = Workers(rank=0, world_size=2, board=Board())
+    with pytest.raises(WorkerError, match="ended without a word"), ending_together(workers):
+        raise RuntimeError("Connection reset by peer")
+
+
+def test_one_process_alone_waits_for_nobody_and_counts() -> None:
+    workers = Workers()
+    workers.wait("nothing")
+    assert [workers.add("a", 2), workers.add("a", 1), workers.add("b", 0)] == [2, 3, 0]
+    with pytest.raises(RuntimeError, match="as it is"), ending_together(workers):
+        raise RuntimeError("Connection, as it is")
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch) -> None:
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert threads_of_process(None) is None
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(parallel, "available_threads", lambda: 5)
+    assert threads_of_process(None) == 2
+    assert threads_of_process(4) == 4
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "9")
+    assert threads_of_process(None) == 1
+
+
+def test_a_batch_that_cannot_be_split_is_refused_with_one_that_can() -> None:
+    workers = Workers(rank=1, world_size=3)
+    assert workers.part_of(np.arange(6)).tolist() == [2, 3]
+    for size, better in ((7, 6), (2, 3)):
+        with pytest.raises(ConfigError, match=rf"got {size}\. Give one \(--batch-size {better}\)"):
+            workers.part_of(np.arange(size))
