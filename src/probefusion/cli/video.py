@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options, open_reader
 from probefusion.cli.gallery.options import add_collection_options, open_gallery
-from probefusion.cli.gallery.rates import add_rate_options
+from probefusion.cli.gallery.rates import add_rate_options, rates_of
 from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import (
     add_device_option,
@@ -21,7 +21,7 @@ from probefusion.cli.options import (
     add_output_options,
 )
 from probefusion.cli.pipeline_options import pipeline_of, report_skipped, video_settings
-from probefusion.cli.strangers import add_screening_option, report_problems
+from probefusion.cli.strangers import add_strangers_options, report_problems
 
 if TYPE_CHECKING:
     from probefusion.cli.interrupt import Interruption
@@ -92,7 +92,7 @@ def add_parser(commands: Any) -> None:
         "--annotate", action="store_true", help="also write annotated.mp4 (files only, read twice)"
     )
     add_collection_options(parser)
-    add_screening_option(parser)
+    add_strangers_options(parser, of="images of --gallery: ")
     add_video_options(parser)
     add_fuser_option(parser)
     add_output_options(parser)
@@ -132,10 +132,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.output is None and (options.annotate or options.merge_tracks is not None):
         flag = "--annotate" if options.annotate else "--merge-tracks"
         raise ConfigError(f"{flag}: needs a folder for the results. Give -o DIR, or leave it out.")
-    for rate in ("fmr", "fpir"):
-        value = getattr(options, rate)
-        if value is not None and not 0 < value < 1:
-            raise ConfigError(f"--{rate}: expected a fraction between 0 and 1, got {value}.")
+    rates_of(options)
     if options.gallery is None or gallery_address(options.gallery) is None:
         stray = [
             flag
@@ -152,11 +149,9 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"{stray[0]}: expected a gallery with it, got none. Give --gallery GALLERY.db, or leave it out."
             )
-    for name in ("threshold", "merge_tracks"):
-        value = getattr(options, name)
-        if value is not None and not -1 <= value <= 1:
-            flag = name.replace("_", "-")
-            raise ConfigError(f"--{flag}: expected a similarity from -1 to 1, got {value}.")
+    value = options.merge_tracks
+    if value is not None and not -1 <= value <= 1:
+        raise ConfigError(f"--merge-tracks: expected a similarity from -1 to 1, got {value}.")
 
 
 def _watch(
@@ -179,7 +174,7 @@ def _watch(
             should_stop=stop,
         ):
             _print_event(event)
-        return _skipped(known), ()
+        return _skipped(known), _warnings(known)
 
 
 @contextmanager
@@ -194,7 +189,7 @@ def _opened_gallery(
         return
     address = gallery_address(options.gallery)
     if address is None:
-        yield pipeline.read_gallery(options.gallery)
+        yield pipeline.read_gallery(options.gallery, strangers=options.strangers)
         return
     with open_gallery(argparse.Namespace(**{**vars(options), "gallery": address})) as gallery:
         yield gallery
@@ -213,6 +208,16 @@ def _skipped(known: Stills | Gallery | None) -> Sequence[SkippedImage]:
     from probefusion.gallery import Stills
 
     return known.skipped if isinstance(known, Stills) else ()
+
+
+def _warnings(known: Stills | Gallery | None) -> Sequence[str]:
+    from probefusion.gallery import Stills
+
+    return [f"gallery: {each}" for each in known.warnings] if isinstance(known, Stills) else []
+
+
+def _is_screened(options: argparse.Namespace) -> bool:
+    return bool(options.strangers != "no-screening")
 
 
 def _process(
@@ -247,7 +252,7 @@ def _process(
                 merge_clip(clip, options.merge_tracks)
             if isinstance(known, Stills):
                 clip.problems = (*known.problems, *clip.problems)
-            explanations = explain_clip(clip, known, screening=options.screening, **search)
+            explanations = explain_clip(clip, known, screening=_is_screened(options), **search)
             doubts = doubtful_names(explanations)
             clip.problems = (*clip.problems, *doubts)
             with result_folder(options.output, force=options.force) as draft:
@@ -260,7 +265,7 @@ def _process(
         for item in explanations
         if item.screening.falls_apart
     ]
-    return _skipped(known), [*doubts, *mixed]
+    return _skipped(known), [*_warnings(known), *doubts, *mixed]
 
 
 def _counting(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeAlias
@@ -19,6 +19,7 @@ from probefusion.gallery.contributions.models import model_to_add_to, serving
 from probefusion.gallery.contributions.sums import without
 from probefusion.gallery.core import GalleryCore, check_name, check_new_name
 from probefusion.gallery.results import Loaded
+from probefusion.gallery.stores.records import ModelRow
 from probefusion.gallery.verbs.chips import with_chips
 from probefusion.gallery.verbs.plain_people import PlainContribution, PlainPerson
 from probefusion.types import EmbeddingSet, TemplateSet
@@ -190,9 +191,13 @@ class Loading(GalleryCore):
         )
 
     def _take(self, change: Changing, people: list[PlainPerson]) -> None:
+        first = next((part.kept for who in people for part in who.contributions), None)
+        if first is not None and serving(change.writer.models()) is None:
+            change.new_model(first)
+        rows = change.writer.models()
         new: list[NewPerson] = []
         for person in people:
-            kept = [(each, self._kept_here(change, each)) for each in person.contributions]
+            kept = [(each, self._kept_here(rows, each)) for each in person.contributions]
             parts = tuple(
                 NewPart(
                     kept=what,
@@ -206,11 +211,10 @@ class Loading(GalleryCore):
             )
             name = check_new_name(person.name)
             new.append(NewPerson(name=name, is_ignored=person.is_ignored, parts=parts))
-        self._add_new(change, new)
+        self._add_new(change, rows, new)
         self._link(change, people)
 
-    def _add_new(self, change: Changing, people: list[NewPerson]) -> None:
-        rows = change.writer.models()
+    def _add_new(self, change: Changing, rows: Sequence[ModelRow], people: list[NewPerson]) -> None:
         first = serving(rows)
         if first is None:  # people without any image, in a gallery without any
             for person in people:
@@ -239,12 +243,9 @@ class Loading(GalleryCore):
                 if one is not None and other is not None:
                     change.link(one.id, other.id, True)
 
-    def _kept_here(self, change: Changing, part: PlainContribution) -> Kept | None:
+    def _kept_here(self, rows: Sequence[ModelRow], part: PlainContribution) -> Kept | None:
         """What this gallery keeps of a contribution; None if it is a state of no image that counts."""
-        rows = change.writer.models()
-        model = change.new_model(part.kept) if serving(rows) is None else None
-        if model is None:
-            model = model_to_add_to(rows, Material(kept=part.kept))
+        model = model_to_add_to(rows, Material(kept=part.kept))
         if not isinstance(part.kept, EmbeddingSet):
             return part.kept
         fuser = self._fusers.of(model)
