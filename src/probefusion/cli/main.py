@@ -77,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     # Not at the top: what is imported there cannot answer Ctrl-C.
     from probefusion.cli import (
+        archive,
         calibrate,
         compare,
         demo,
@@ -123,6 +124,7 @@ def build_parser() -> argparse.ArgumentParser:
         embed_archive,
         fuse,
         fuse_archive,
+        archive,
         compare,
         video,
         enroll,

@@ -26,8 +26,13 @@ NO_SCREENING = "--no-screening"
 _NOBODY = "do not look whether the images are of several people"
 
 
-def add_strangers_options(parser: argparse.ArgumentParser) -> None:
-    """What to do where the images seem to be of several people; without any it is told."""
+def add_strangers_options(parser: argparse.ArgumentParser, *, of: str = "") -> None:
+    """What to do where the images seem to be of several people; without any it is told.
+
+    Args:
+        parser: Of the command.
+        of: Of which images it is done, for the help; ends with ": ". That nobody looks is said of all.
+    """
     group = parser.add_mutually_exclusive_group()
     for option, value, text in (
         (
@@ -46,7 +51,9 @@ def add_strangers_options(parser: argparse.ArgumentParser) -> None:
             "leave out images that are unlike all others; they are listed as skipped",
         ),
     ):
-        group.add_argument(option, dest="strangers", action="store_const", const=value, help=text)
+        group.add_argument(
+            option, dest="strangers", action="store_const", const=value, help=of + text
+        )
     group.add_argument(
         NO_SCREENING, dest="strangers", action="store_const", const="no-screening", help=_NOBODY
     )

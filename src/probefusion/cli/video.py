@@ -21,7 +21,7 @@ from probefusion.cli.options import (
     add_output_options,
 )
 from probefusion.cli.pipeline_options import pipeline_of, report_skipped, video_settings
-from probefusion.cli.strangers import add_screening_option, report_problems
+from probefusion.cli.strangers import add_strangers_options, report_problems
 
 if TYPE_CHECKING:
     from probefusion.cli.interrupt import Interruption
@@ -92,7 +92,7 @@ def add_parser(commands: Any) -> None:
         "--annotate", action="store_true", help="also write annotated.mp4 (files only, read twice)"
     )
     add_collection_options(parser)
-    add_screening_option(parser)
+    add_strangers_options(parser, of="images of --gallery: ")
     add_video_options(parser)
     add_fuser_option(parser)
     add_output_options(parser)
@@ -174,7 +174,7 @@ def _watch(
             should_stop=stop,
         ):
             _print_event(event)
-        return _skipped(known), ()
+        return _skipped(known), _warnings(known)
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def _opened_gallery(
         return
     address = gallery_address(options.gallery)
     if address is None:
-        yield pipeline.read_gallery(options.gallery)
+        yield pipeline.read_gallery(options.gallery, strangers=options.strangers)
         return
     with open_gallery(argparse.Namespace(**{**vars(options), "gallery": address})) as gallery:
         yield gallery
@@ -208,6 +208,16 @@ def _skipped(known: Stills | Gallery | None) -> Sequence[SkippedImage]:
     from probefusion.gallery import Stills
 
     return known.skipped if isinstance(known, Stills) else ()
+
+
+def _warnings(known: Stills | Gallery | None) -> Sequence[str]:
+    from probefusion.gallery import Stills
+
+    return [f"gallery: {each}" for each in known.warnings] if isinstance(known, Stills) else []
+
+
+def _is_screened(options: argparse.Namespace) -> bool:
+    return bool(options.strangers != "no-screening")
 
 
 def _process(
@@ -242,7 +252,7 @@ def _process(
                 merge_clip(clip, options.merge_tracks)
             if isinstance(known, Stills):
                 clip.problems = (*known.problems, *clip.problems)
-            explanations = explain_clip(clip, known, screening=options.screening, **search)
+            explanations = explain_clip(clip, known, screening=_is_screened(options), **search)
             doubts = doubtful_names(explanations)
             clip.problems = (*clip.problems, *doubts)
             with result_folder(options.output, force=options.force) as draft:
@@ -255,7 +265,7 @@ def _process(
         for item in explanations
         if item.screening.falls_apart
     ]
-    return _skipped(known), [*doubts, *mixed]
+    return _skipped(known), [*_warnings(known), *doubts, *mixed]
 
 
 def _counting(

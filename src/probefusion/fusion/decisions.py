@@ -44,7 +44,10 @@ __all__ = [
 Calibrated: TypeAlias = str | os.PathLike[str] | CalibrationRecord | None
 """A calibration file, its content, or None for that of the fuser."""
 
-NOT_COVERED = "people filmed by one camera, in one place or on one day, relatives, and people unlike those measured"
+NOT_COVERED = (
+    "people filmed by one camera, in one place or on one day, relatives, faces poorer than those measured, and "
+    "people unlike them"
+)
 """What no stated rate covers: among these, false matches are more frequent."""
 
 _MOST_CORRECTED = 4.0

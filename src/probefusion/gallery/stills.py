@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,17 +43,21 @@ class Stills:
         mean_vectors: (G, D) float32 unit vectors by the plain mean, for comparison. Where only a
             template was given, that template.
         skipped: Files that could not be used, with reasons.
+        warnings: What there is to warn of, in words, with the person: images of somebody else, templates that are
+            not usable.
     """
 
     names: tuple[str, ...]
     vectors: FloatArray
     mean_vectors: FloatArray
     skipped: tuple[SkippedImage, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What was skipped, in words, as for the problems of a `Clip`."""
-        return tuple(f"gallery: {item}".rstrip(".") for item in self.skipped)
+        """What was skipped and what there is to warn of, as for the problems of a `Clip`."""
+        told = (*map(str, self.skipped), *self.warnings)
+        return tuple(f"gallery: {item}".rstrip(".") for item in told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +120,7 @@ def read_stills(
     fuser: Fuser,
     *,
     quality: CropQuality | None = None,
+    read_person: Callable[[str, Path | EmbeddingSet], EmbeddingSet] | None = None,
 ) -> Stills:
     """Reads gallery people.
 
@@ -127,6 +132,8 @@ def read_stills(
         detector: Finds the faces.
         fuser: The fuser of the video.
         quality: Judges the crops where the fuser needs it; None takes the network inside the package.
+        read_person: Called with a name, and the path of images or an embedding set of that person; gives what is
+            fused, and notes itself what it left out. None takes the largest face of every image, and all of a set.
 
     Returns:
         The stills. Files without a usable face, and files in folders that are no images, are listed as
@@ -151,7 +158,9 @@ def read_stills(
             sources += [(item.name, item) for item in inside if _is_person(item, skipped)]
         else:
             sources.append((path.name, path))
-    models = _Models(embedder=embedder, detector=detector, fuser=fuser, quality=quality)
+    models = _Models(
+        embedder=embedder, detector=detector, fuser=fuser, quality=quality, read_person=read_person
+    )
     entries: dict[str, _Vectors] = {}
     unstated: list[Path] = []
     for file_name, path in sources:
@@ -230,6 +239,7 @@ class _Models:
     detector: Detector
     fuser: Fuser
     quality: CropQuality | None
+    read_person: Callable[[str, Path | EmbeddingSet], EmbeddingSet] | None
 
 
 def _is_person(path: Path, skipped: list[SkippedImage]) -> bool:
@@ -277,6 +287,14 @@ def _read(
                 f"{in_one_line(path)}: embeddings of {images.embedder}, expected {models.embedder.fingerprint}. Make "
                 f"them with the embedder of the video."
             )
+        if models.read_person is not None:
+            images = models.read_person(name, images)
+    elif models.read_person is not None:
+        try:
+            images = models.read_person(name, path)
+        except EmptySetError as error:
+            skipped.append(SkippedImage(source=path.as_posix(), reason=str(error)))
+            return
     else:
         try:
             report = embed_images(

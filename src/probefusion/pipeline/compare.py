@@ -5,21 +5,28 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from probefusion.errors import DtypeError
 from probefusion.files.paths import brief
-from probefusion.fusion.card_decisions import Made, decisions_of
-from probefusion.fusion.decisions import Calibrated
+from probefusion.fusion.card_decisions import CardDecision, Made, decisions_of
+from probefusion.fusion.decisions import Calibrated, Decision
 from probefusion.fusion.decisions import Side as DecidedSide
 from probefusion.fusion.threshold import check_rate
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.comparison import Comparison, Side
 from probefusion.pipeline.gathered import Gathered, UnitProgress
-from probefusion.pipeline.sides import decided_side, finish_side, gather_side, read_template
+from probefusion.pipeline.sides import (
+    ComparedSide,
+    decided_side,
+    finish_side,
+    gather_side,
+    read_template,
+)
 from probefusion.pipeline.strangers import check_strangers
+from probefusion.screening.poor_faces import threshold_not_verified
 from probefusion.types import Template, TemplateSet
 
 if TYPE_CHECKING:
@@ -76,7 +83,7 @@ def compare_two(
         screening=(sides[0].screening, sides[1].screening),
         face_choice=(sides[0].face_choice, sides[1].face_choice),
         problems=(*sides[0].problems, *sides[1].problems),
-        **vars(decision),
+        **_decided(decision, ("A", sides[0]), ("B", sides[1])),
     )
 
 
@@ -132,7 +139,7 @@ def search_people(
             screening=(side.screening, None),
             face_choice=(side.face_choice, None),
             problems=side.problems,
-            **vars(decisions[place]),
+            **_decided(decisions[place], ("the person", side)),
         )
         for place in np.argsort(-similarities, kind="stable").tolist()
     ]
@@ -177,6 +184,15 @@ def compare_many(
         )
         found.append(comparison)
     return found
+
+
+def _decided(decision: Decision | CardDecision, *sides: tuple[str, ComparedSide]) -> dict[str, Any]:
+    """What was decided, with a warning where a side's images are poorer than those a threshold was verified for."""
+    doubts: list[str] = []
+    if decision.threshold is not None:
+        told = (threshold_not_verified(name, side.usability) for name, side in sides)
+        doubts = [doubt for doubt in told if doubt is not None]
+    return {**vars(decision), "warnings": (*decision.warnings, *doubts)}
 
 
 def _fuser_for(

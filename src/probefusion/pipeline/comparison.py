@@ -42,7 +42,8 @@ class Comparison:
         face_choice: How each side's faces were chosen in photos of several; None where there were none.
         problems: What there is to warn of, in words, with the side.
         why_none: Why there is no threshold, or None.
-        warnings: Where the two lie outside what the calibration saw, or it does not tell them apart.
+        warnings: Where the two lie outside what the calibration saw, it does not tell them apart, or a side's images
+            are poorer than those that the threshold was verified for.
     """
 
     similarity: float

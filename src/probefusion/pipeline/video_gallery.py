@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from probefusion.gallery import Gallery, Stills
     from probefusion.video.known_people import KnownPeople
 
-__all__ = ["GallerySource", "gallery_address", "known_people", "read_gallery"]
+__all__ = ["GallerySource", "gallery_address", "known_people"]
 
 GallerySource: TypeAlias = "Stills | Gallery | str | Path | Sequence[str | Path] | None"
 """Stills or a gallery, the address of a gallery, or paths of stills."""
@@ -71,6 +71,7 @@ def known_people(
     """
     from probefusion.gallery import Stills
     from probefusion.gallery.gallery import Gallery
+    from probefusion.pipeline.screened_stills import screened_stills
 
     if gallery is None or isinstance(gallery, Stills):
         yield gallery, models.fuser_of_new_images(fuser)
@@ -80,20 +81,10 @@ def known_people(
         return
     address = gallery_address(gallery)
     if address is None:
-        yield read_gallery(models, gallery), models.fuser_of_new_images(fuser)
+        yield screened_stills(models, gallery, "tell"), models.fuser_of_new_images(fuser)
         return
     with Gallery(address, create=False) as opened:
         yield opened, _fuser_for(models, opened, fuser)
-
-
-def read_gallery(models: Models, paths: str | Path | Sequence[str | Path]) -> Stills:
-    """Does what `Pipeline.read_gallery` promises, with these models."""
-    from probefusion.gallery import read_stills
-
-    detector = models.detector
-    fuser = models.fuser_of_new_images()
-    quality = models.judge(kept=False)
-    return read_stills(paths, models.embedder, detector, fuser, quality=quality)
 
 
 def _fuser_for(models: Models, gallery: Gallery, fuser: Fuser | None) -> Fuser:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.pipeline.video_gallery import GallerySource, read_gallery
+from probefusion.pipeline.screened_stills import screened_stills
+from probefusion.pipeline.video_gallery import GallerySource
 from probefusion.pipeline.videos import Extract, VideoSource, read_video, watch_source
 
 if TYPE_CHECKING:
     from probefusion.gallery.stills import Stills
     from probefusion.pipeline.chosen_models import Models
+    from probefusion.pipeline.strangers import Strangers
     from probefusion.video import Clip, VideoEvent, VideoSettings
 
 __all__ = ["VideoPipeline"]
@@ -65,16 +67,21 @@ class VideoPipeline:
             options=options,
         )
 
-    def read_gallery(self, paths: str | Path | Sequence[str | Path]) -> Stills:
+    def read_gallery(
+        self, paths: str | Path | Sequence[str | Path], *, strangers: Strangers = "tell"
+    ) -> Stills:
         """Reads people to be found in videos: images, folders and templates.
 
         Args:
             paths: As for `probefusion.gallery.read_stills`.
+            strangers: What to do where images of a person seem to be of somebody else, see `Strangers`. It is told
+                among the stills' `warnings`.
 
         Raises:
+            SeveralPeopleError, NotUsableError: If that is to be refused.
             ConfigError, ProbeFusionError: If no detector was named, two people have one name, or nobody can be read.
         """
-        return read_gallery(self._models, paths)
+        return screened_stills(self._models, paths, strangers)
 
     def watch(
         self,

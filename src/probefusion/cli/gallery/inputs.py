@@ -79,8 +79,18 @@ def source_of(options: argparse.Namespace) -> str:
     return source_of_folder(Path(options.paths[0]).resolve())
 
 
-def tell_input(given: Fused | Template, options: argparse.Namespace) -> int:
-    """Tells what there is to say of the inputs; gives the exit code that they ask for."""
+def tell_input(
+    given: Fused | Template, options: argparse.Namespace, *, decides: bool = False
+) -> int:
+    """Tells what there is to say of the inputs; gives the exit code that they ask for.
+
+    Args:
+        given: What the inputs hold.
+        options: The command's.
+        decides: Whether a measured threshold decided about them, which holds for no poorer images than it was
+            measured with.
+    """
+    from probefusion.screening.poor_faces import threshold_not_verified
     from probefusion.types import Template
 
     if isinstance(given, Template):
@@ -90,6 +100,8 @@ def tell_input(given: Fused | Template, options: argparse.Namespace) -> int:
     report_problems(given.problems)
     report_skipped(given.skipped)
     report_usability(given.usability)
+    doubt = threshold_not_verified("the images", given.usability) if decides else None
+    report_problems([] if doubt is None else [doubt])
     if given.was_stopped:
         print("probefusion: interrupted; what was read before was used", file=sys.stderr)
         return 130

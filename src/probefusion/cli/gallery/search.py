@@ -67,7 +67,11 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(_facts(result, explanation, options) | input_facts(given), indent=2))
     else:
         _tell(result, explanation)
-    return tell_input(given, options) or (3 if result.warnings else 0)
+    is_measured = options.threshold is None and any(
+        person.threshold is not None for person in result.candidates
+    )
+    code = tell_input(given, options, decides=is_measured)
+    return code or (3 if result.warnings else 0)
 
 
 def ranked_facts(person: RankedPerson) -> dict[str, Any]:

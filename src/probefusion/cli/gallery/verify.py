@@ -68,4 +68,5 @@ def run(options: argparse.Namespace) -> int:
             print(f"warning: {found.name}: {warning}", file=sys.stderr)
         if explanation is not None:
             tell_explanation(explanation)
-    return tell_input(given, options)
+    is_measured = found.threshold is not None and found.false_match_rate is not None
+    return tell_input(given, options, decides=is_measured)
