@@ -72,6 +72,35 @@ def test_a_life_of_a_gallery(address, settings):
             assert again.search(PEOPLE.images(who, 9), threshold=0.5).name == f"p{who}"
 
 
+def test_many_people_at_once_are_as_one_by_one(address, settings):
+    chip = b"\xff\xd8\xff\xe0 a face"
+    people = [(f"p{who}", PEOPLE.images(who, 0)) for who in range(7)]
+    with Gallery(address, fuser="mean", **settings) as gallery:
+        gallery.enroll("p0", people[0][1], chips=[chip, None, None])
+        done = gallery.load(people, people_at_once=3, skip_existing=True, source="camera")
+        assert (done.num_people, done.skipped, done.revisions) == (6, ("p0",), (2, 3, 4))
+        loaded = stored_bits(gallery)
+        images = gallery.person("p0").contributions[0].images
+        assert [(each.has_chip, gallery.chip(each.id)) for each in images] == [
+            (True, chip),
+            (False, None),
+            (False, None),
+        ]
+        for revision in done.revisions:
+            gallery.undo(revision)
+        for name, kept in people[1:]:
+            gallery.enroll(name, kept)
+        assert stored_bits(gallery) == loaded
+        assert gallery.stats(looks_for_damage=False).num_people == 7
+        (model,) = gallery.models()
+        assert (model.num_people, model.num_missing) == (7, 0)
+        gallery.forget(image=images[0].id)
+        assert [each.has_chip for each in gallery.person("p0").contributions[0].images] == [
+            False
+        ] * 2
+        assert gallery.check() == ()
+
+
 def test_both_stores_give_the_same_bits(address, settings, tmp_path):
     with (
         Gallery(address, fuser="norm-weighted", **settings) as here,

@@ -88,7 +88,8 @@ class Loading(GalleryCore):
         num_read = 0
         rest = self._people_to_load(people, source)
         while some := list(islice(rest, at_once)):
-            batches.append(self._load_batch(some, skip_existing=skip_existing))
+            before = sum(batch.num_people for batch in batches)
+            batches.append(self._load_batch(some, before, skip_existing=skip_existing))
             num_read += len(some)
             if progress is not None:
                 progress(num_read)
@@ -155,7 +156,7 @@ class Loading(GalleryCore):
             contributions=(part,),
         )
 
-    def _load_batch(self, people: list[PlainPerson], *, skip_existing: bool) -> _Batch:
+    def _load_batch(self, people: list[PlainPerson], before: int, *, skip_existing: bool) -> _Batch:
         names = [check_new_name(person.name) for person in people]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -164,7 +165,7 @@ class Loading(GalleryCore):
             there = reader.names_there(names)
         known = tuple(name for name in names if name in there)
         if known and not skip_existing:
-            raise self._is_there(known[0])
+            raise self._is_there(known[0], before)
         new = [person for person, name in zip(people, names, strict=True) if name not in there]
         if not new:
             return _Batch(
@@ -173,7 +174,7 @@ class Loading(GalleryCore):
         parts = sum(len(person.contributions) for person in new)
         with self._changing("import", num_keys=len(new) + parts) as change:
             for name in change.writer.names_there([check_name(person.name) for person in new]):
-                raise self._is_there(name)  # another process was faster
+                raise self._is_there(name, before)  # another process was faster
             self._take(change, new)
             revision = change.revision
         return _Batch(
@@ -184,9 +185,9 @@ class Loading(GalleryCore):
             revision=revision,
         )
 
-    def _is_there(self, name: str) -> OutputExistsError:
+    def _is_there(self, name: str, before: int) -> OutputExistsError:
         return OutputExistsError(
-            f"{name!r} is in {self.collection!r} already; people of batches before were added. Pass over those who are "
+            f"{name!r} is in {self.collection!r} already; {before} people were added before. Pass over those who are "
             f"there (skip_existing=True), or rename or remove one of the two."
         )
 
