@@ -197,6 +197,57 @@ def as_older_versions_wrote(gallery: Gallery) -> None:
         writer.changed = True
 
 
+def test_tables_of_the_first_version_are_migrated_after_a_copy(address, keyed) -> None:
+    """Why visits were held was not noted then."""
+    with keyed() as gallery:
+        fill(gallery)
+        bits, history = stored_bits(gallery), gallery.history()
+        as_older_versions_wrote(gallery)
+        with gallery.store.changes() as session:
+            for statement in FIRST_VERSION:
+                session.run(statement)
+            session.run(
+                "UPDATE tables_version SET version = 1"
+                if "://" in address
+                else "PRAGMA user_version = 1"
+            )
+    with keyed() as gallery:
+        assert (stored_bits(gallery), gallery.history()) == (bits, history)
+        ((name, held),) = gallery.held()
+        assert (name, held.doubts) == (NAMES[0], ())
+        assert gallery.update(NAMES[0], labelled(1, 6)).is_held
+        assert [len(each.doubts) > 0 for _, each in gallery.held()] == [False, True]
+        assert gallery.check() == ()
+        remaining = gallery.store.overwrite()
+    assert any("before" in words and "of_v1" in words.replace("-", "_") for words in remaining)
+
+
+FIRST_VERSION = ("DROP TABLE reasons", "DROP INDEX people_named", "DROP INDEX changes_by_action")
+"""What leads back to it."""
+
+
+@pytest.mark.parametrize("table", ["people", "contributions", "vectors", "changes", "audit"])
+def test_damaged_rows_stop_nobody_else(address, keyed, table) -> None:
+    with keyed() as gallery:
+        for who, name in enumerate(NAMES):
+            gallery.enroll(name, PEOPLE.images(who, 0), source="door")
+        gone = gallery.person(NAMES[0]).id
+        whose = {"people": "id", "contributions": "person_id", "vectors": "person_id"}.get(table)
+        with gallery.store.changes() as session:
+            number = {"changes": "revision = 1", "audit": "sequence = 3"}.get(table)
+            where = f"{whose} = '{gone}'" if whose else number
+            session.run(f"UPDATE {table} SET crc = crc + 1 WHERE {where}")  # noqa: S608 - own names
+    with keyed() as gallery:
+        (told,) = gallery.stats().damaged
+        assert table in told
+        assert gallery.search(PEOPLE.images(1, 1), threshold=0.5).name == NAMES[1]
+        gallery.enroll("dan", PEOPLE.images(3, 0))
+        gallery.forget(NAMES[2])
+        gallery.forget(gone)
+        assert gallery.list() == tuple(sorted([NAMES[1], "dan"]))
+        assert gallery.stats().damaged == (() if whose else (told,))
+
+
 def test_forgotten_names_cannot_be_read_in_older_copies(address, keyed, tmp_path) -> None:
     if "://" in address:
         pytest.skip("copies of a server's database are made by its own tools")

@@ -48,8 +48,8 @@ class Gallery(
         embedder: By your word what made the embeddings that do not say it: fingerprint, name, file or embedder.
         keep: "features" keeps what every image says of the person, in half precision: single images can be taken out,
             people split, the gallery moved to another fuser. "state" keeps the sums over each contribution alone.
-        keys: The master key or its file; None looks at PROBEFUSION_MASTER_KEY. With a master key all features, states
-            and templates are encrypted, from the first use of the database on.
+        keys: The master key or its file; None looks at PROBEFUSION_MASTER_KEY. With a master key all features, states,
+            templates, names and sources are encrypted, from the first use of the database on.
         key_file: Where the keys that the master key wraps lie; None is beside the SQLite file (`NAME.db.keys`).
         actor: Who makes changes, for history and audit trail.
         create: Whether to make what is not there.

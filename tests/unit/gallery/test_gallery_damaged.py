@@ -235,7 +235,8 @@ def test_an_image_of_a_damaged_contribution_is_forgotten(filled) -> None:
         person = gallery.person("ann")
         flip(path, "payloads", "payload", person.id)
         image = person.contributions[0].images[1].id
-        assert gallery.forget(image=image).status == "erased"
+        receipt = gallery.forget(image=image)
+        assert (receipt.status, receipt.lost) == ("erased", (person.contributions[0].id,))
         assert gallery.stats().damaged == ()
         left = gallery.person("ann").contributions
         assert person.contributions[0].id not in {part.id for part in left}

@@ -34,7 +34,7 @@ class Erasing:
         keys: Ids of keys to destroy.
         contributions: Ids of what was erased.
         lost: Ids of contributions that should have been written anew without some images and were erased whole, as
-            they were damaged.
+            they were damaged; and of images whose picture was damaged.
     """
 
     def __init__(self, change: Changing, parts: KeptParts) -> None:
@@ -130,7 +130,7 @@ class Erasing:
             if not isinstance(kept, EmbeddingSet):
                 continue
             part = kept[[image.place for image in left]]
-            chips = self._parts.chips(self._writer, row, left)
+            chips = self._chips(row, left)
             if new is not None:
                 self._change.add_payload(new, part)
                 continue
@@ -150,6 +150,19 @@ class Erasing:
                 self._renamed[old.id] = image.id
                 if old.left_out:
                     self._writer.leave_out(image.id, True)
+
+    def _chips(
+        self, row: ContributionRow, images: Sequence[ImageRow]
+    ) -> Sequence[bytes | None] | None:
+        """Pictures of the images that stay; one that was damaged is left behind, as it cannot be opened."""
+        chips: list[bytes | None] = []
+        for image in images:
+            try:
+                chips += self._parts.chips(self._writer, row, [image]) or [None]
+            except (IntegrityError, SealError):
+                chips.append(None)
+                self.lost.append(image.id)
+        return chips if any(chip is not None for chip in chips) else None
 
     def _forget_in_history(self) -> None:
         about = self._gone | self._renamed.keys()

@@ -238,6 +238,8 @@ class ReceiptRow:
         finished: UTC time at which it was erased, or "".
         remaining: What still keeps bytes, in words; () once erased.
         key_ids: Keys to destroy.
+        lost: Ids of contributions that were erased beyond what was asked, as they were damaged and could not be written
+            anew without some images; and of images whose picture was damaged. Told once, by the call itself.
     """
 
     id: str
@@ -247,6 +249,7 @@ class ReceiptRow:
     finished: str = ""
     remaining: tuple[str, ...] = ()
     key_ids: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

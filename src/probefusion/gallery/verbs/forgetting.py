@@ -118,7 +118,8 @@ class Forgetting(GalleryCore):
         for item in erasing.contributions:
             self._parts.cache.drop(item)
         done = {each.id: each for each in self._finish()}
-        return tuple(done.get(receipt.id, receipt) for receipt in receipts)
+        told = [done.get(receipt.id, receipt) for receipt in receipts]
+        return (replace(told[0], lost=tuple(erasing.lost)), *told[1:])
 
     def _erase_once(
         self, asked: _Asked, *, as_found: bool
