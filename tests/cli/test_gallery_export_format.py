@@ -35,6 +35,7 @@ def library(tmp_path):
         embeddings=rng.standard_normal((3, 64)).astype(np.float32),
         style=rng.standard_normal((3, 6, 2)).astype(np.float32),
         quality=np.ones(3),
+        detector_scores=np.ones(3),
         embedder=EMBEDDER,
     )
     path = tmp_path / "library.db"

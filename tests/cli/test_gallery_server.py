@@ -47,6 +47,7 @@ def test_every_command_on_an_encrypted_server(
         return facts
 
     on_server("enroll", people, "--people", *crops, "--fuser", "mean", "--keep-chips")
+    on_server("gallery export", "--archive", "-o", tmp_path / "archive")
     on_server("update", people, "--people", *crops)
     probe = people / "person_03"
     assert on_server("search", probe, *crops, "--threshold", "0.9")["match"] == "person_03"
@@ -81,7 +82,6 @@ def test_every_command_on_an_encrypted_server(
     on_server("gallery models")
     on_server("gallery plain-templates")
     on_server("gallery export", "-o", tmp_path / "all.parquet")
-    on_server("gallery export", "--archive", "-o", tmp_path / "archive")
     on_server("gallery import", tmp_path / "all.parquet", "--collection", "second")
     loaded = (tmp_path / "archive", "--by", "subject_id", "--collection", "third")
     assert on_server("gallery load", *loaded)["num_people"] == 3

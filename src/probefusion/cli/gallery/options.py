@@ -8,6 +8,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.gallery.times import seconds
+
 if TYPE_CHECKING:
     from probefusion.gallery import Gallery
 
@@ -42,7 +44,7 @@ def add_gallery_options(parser: argparse.ArgumentParser, *, changes: bool = True
 
 
 def add_collection_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """--collection and the keys; gives their group."""
+    """--collection, the keys and --timeout; gives their group."""
     group = parser.add_argument_group("gallery")
     group.add_argument(
         "--collection",
@@ -59,6 +61,13 @@ def add_collection_options(parser: argparse.ArgumentParser) -> argparse._Argumen
         "--key-file",
         metavar="FILE",
         help="where the keys lie that the master key wraps (default: GALLERY.keys; needed for a server)",
+    )
+    group.add_argument(
+        "--timeout",
+        type=seconds,
+        default=30.0,
+        metavar="S",
+        help="seconds to wait for others who write (default 30)",
     )
     return group
 
@@ -89,6 +98,7 @@ def open_gallery(options: argparse.Namespace, *, create: bool = False, **setting
         key_file=options.key_file,
         actor=_user() if actor is None else actor,
         create=create,
+        timeout=options.timeout,
         **{**more, **settings},
     )
 

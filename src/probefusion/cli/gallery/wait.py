@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import Any
 
 from probefusion.cli.gallery.changes import print_json
 from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
+from probefusion.cli.gallery.times import seconds
 
 __all__ = ["add_parser", "run"]
 
@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--for",
         dest="seconds",
-        type=_seconds,
+        type=seconds,
         default=60.0,
         metavar="S",
         help="seconds (default 60)",
@@ -50,13 +50,3 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(f"revision {revision}" + ("" if is_new else ", as before"))
     return 0 if is_new else 3
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected seconds, got {text!r}") from error
-    if not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f"expected 0 seconds or more, got {text!r}")
-    return value
