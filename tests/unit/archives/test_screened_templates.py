@@ -80,9 +80,7 @@ def test_memory_and_chunks_change_no_verdict(archive, run, rng, monkeypatch) -> 
 def test_the_images_that_are_looked_at_are_evenly_spread(total, chunk) -> None:
     rows = np.arange(total)
     parts = [rows[start : start + chunk] for start in range(0, total, chunk)]
-    kept = [
-        part[is_kept(np.arange(len(part)), np.full(len(part), len(part)))] for part in parts
-    ]
+    kept = [part[is_kept(np.arange(len(part)), np.full(len(part), len(part)))] for part in parts]
     owners, places, goals, borders = taken(
         np.zeros(len(parts), np.int64),
         np.array([len(part) for part in parts]),

@@ -37,7 +37,9 @@ def test_each_role_may_do_its_own(serve, keys, query) -> None:
         found = (
             client.get(f"{ROOT}/people", headers=header(tokens[role])).status_code,
             client.post(f"{ROOT}/people", json=enrolment, headers=header(tokens[role])).status_code,
-            client.post(f"{ROOT}/forget", json={"person": "ann"}, headers=header(tokens[role])).status_code,
+            client.post(
+                f"{ROOT}/forget", json={"person": "ann"}, headers=header(tokens[role])
+            ).status_code,
         )
         assert found == statuses, role
 
@@ -75,7 +77,9 @@ def test_a_session_is_its_owners_alone(serve, keys) -> None:
     session = client.post("/v1/sessions", headers=header(tokens["read"])).json()["id"]
     other = client.delete(f"/v1/sessions/{session}", headers=header(tokens["admin"]))
     assert other.status_code == 404
-    assert client.delete(f"/v1/sessions/{session}", headers=header(tokens["read"])).status_code == 204
+    assert (
+        client.delete(f"/v1/sessions/{session}", headers=header(tokens["read"])).status_code == 204
+    )
 
 
 def test_expired_and_revoked_keys_are_worthless_at_once(serve, tmp_path) -> None:
@@ -131,7 +135,9 @@ def test_reading_and_writing_are_noted_in_a_chain(serve, keys, query, tmp_path) 
     path, tokens = keys
     log = tmp_path / "access.log"
     client = serve(access_file=path, access_log=log)
-    client.post(f"{ROOT}/people", json={"name": "ann", "query": query(0)}, headers=header(tokens["write"]))
+    client.post(
+        f"{ROOT}/people", json={"name": "ann", "query": query(0)}, headers=header(tokens["write"])
+    )
     client.post(f"{ROOT}/search", json={"query": query(0)}, headers=header(tokens["read"]))
     client.get(f"{ROOT}/people/ann", headers=header(tokens["read"]))
     lines = list(read_access_log(log))

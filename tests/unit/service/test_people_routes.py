@@ -22,7 +22,9 @@ def test_rows_and_base64_are_the_same(filled, query) -> None:
     packed = query(2, 3, 1)
     rows = np.frombuffer(base64.b64decode(packed["embeddings"]["base64"]), "<f4").reshape(-1, 64)
     listed = {"embeddings": {"rows": rows.tolist()}}
-    found = [filled.post(f"{ROOT}/search", json={"query": each}).json() for each in (packed, listed)]
+    found = [
+        filled.post(f"{ROOT}/search", json={"query": each}).json() for each in (packed, listed)
+    ]
     assert found[0] == found[1]
 
 
@@ -120,7 +122,14 @@ def test_errors_are_problems_that_name_the_field(filled, query) -> None:
         ("POST", "/search", {"query": {}}, 422, "field", "query"),
         ("POST", "/search", {"query": query(0), "top_k": 0}, 422, "field", "/top_k"),
         ("POST", "/search", {"query": query(0), "no": 1}, 422, "field", "/no"),
-        ("POST", "/search", {"query": query(0), "fmr": 0.1, "threshold": 0.5}, 422, "config", "fmr"),
+        (
+            "POST",
+            "/search",
+            {"query": query(0), "fmr": 0.1, "threshold": 0.5},
+            422,
+            "config",
+            "fmr",
+        ),
         ("POST", "/people", {"name": "p0", "query": query(0)}, 409, "output-exists", "p0"),
         ("POST", "/people", {"name": " ", "query": query(0)}, 422, "config", "name"),
         ("POST", "/changes/99/undo", None, 404, "unknown-name", "99"),
