@@ -9,8 +9,12 @@ import pytest
 from planted_people import planted
 
 from probefusion.archives import fuse_archive, manifest, open_archive, planning
+from probefusion.archives.judging import judge
 from probefusion.archives.sampling import is_kept, taken
 from probefusion.fusion import MeanFuser
+from probefusion.screening import screen
+from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
 
 COUNTS = {"one": (30,), "mixed": (24, 16), "few": (2, 1), "other": (12,)}
 
@@ -56,6 +60,25 @@ def test_templates_that_fall_apart_are_named(archive, run, rng, is_sorted) -> No
     ((name, share),) = report.several_people
     assert name == "mixed"
     assert share == pytest.approx(0.4, abs=0.2)  # of the 16 images that were looked at
+
+
+@pytest.mark.parametrize("name", ["mean", "norm-weighted"])
+def test_the_verdicts_are_those_of_screen(name) -> None:
+    sets = [
+        planted(*counts, seed=seed)
+        for seed, counts in enumerate([(16,), (9, 7), (3,), (12, 4), (5,), (4, 4), (16,), (10, 6)])
+    ]
+    images = EmbeddingSet.concatenate(sets)
+    borders = np.cumsum([0, *map(len, sets)])
+    codes, lighter = judge(images, borders, load_fuser(name))
+    told = [screen(part, load_fuser(name)) for part in sets]
+    words = ["not screened", "one person", "several people", "cannot tell"]
+    assert [words[code] for code in codes] == [each.verdict for each in told]
+    assert len(set(codes.tolist())) == 3
+    for share, each in zip(lighter, told, strict=True):
+        weight = each.parts[1].weight if each.falls_apart else 0
+        # by the fuser that screens, where the other was not measured
+        assert share == pytest.approx(weight, abs=1e-5 if name == "mean" else 0.15)
 
 
 def test_nobody_looks_where_that_is_not_wanted(archive, run) -> None:
