@@ -107,9 +107,11 @@ def whole_rows(
         steps["start", workers] = whole(few, workers)
         steps["bare", workers] = lambda workers=workers: run_bare(options, workers)
     seconds: dict[tuple[str, int], list[tuple[float, float]]] = {step: [] for step in steps}
+    num_bytes = 0
     for _ in range(options.rounds):
         for step, call in steps.items():
             seconds[step].append(call())
+            num_bytes = size_of(output) if step[0] == "whole" else num_bytes
     rows = []
     for workers in options.workers:
         wall, cores = (
@@ -136,7 +138,7 @@ def whole_rows(
                 "images/core second, bare network": round(bare_core, 1),
                 "whole / bare, by core seconds": round(count / median(cores) / bare_core, 3),
                 "seconds to start": round(median(wall for wall, _ in seconds["start", workers]), 2),
-                "bytes/row": round(size_of(output) / taken[1], 1),
+                "bytes/image": round(num_bytes / taken[1], 1),
             }
         )
     return rows

@@ -2,11 +2,11 @@
 
     python benchmarks/train_large.py --work DIR [--images 10000 120000] [--ceiling-mb 1000] [--json FILE]
 
-Made-up embeddings in the shape of a 512-d embedder with 96 style channels and 20 variants an image, about 33 KB an
-image, go through the code that keeps variants and the training loop, with early stopping, batches of 128 people and
-the exact fuser. A child process makes the store, another trains; both may hold so many MB of data (RLIMIT_DATA: heap and
-private memory, not the files they read). No image is decoded and no embedder runs: what they take does not depend on the
-number of images.
+Made-up embeddings in the shape of a 512-d embedder with 96 style channels and 20 variants an image, about 32 KB an
+image, go through the code that keeps variants and the training loop, with early stopping, batches of 128 people
+and the exact fuser. A child process makes the store, another trains; both may hold so many MB of data (RLIMIT_DATA:
+heap and private memory, not the files they read). No image is decoded and no embedder runs: what they take does not
+depend on the number of images.
 """
 
 from __future__ import annotations
@@ -110,10 +110,8 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (ceiling, ceiling))
         folder = options.work / f"variants-{options.images[0]}"
         started = time.perf_counter()
-        if options.stage == "make":
-            facts = make(folder, options.images[0])
-        else:
-            facts = train(folder, options.steps)
+        is_make = options.stage == "make"
+        facts = make(folder, options.images[0]) if is_make else train(folder, options.steps)
         facts |= {"peak_mb": _peak_mb(), "seconds": round(time.perf_counter() - started, 1)}
         print(json.dumps(facts))
         return

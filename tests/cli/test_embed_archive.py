@@ -104,3 +104,58 @@ def test_wrong_use_is_told_before_anything_is_done(tmp_path, embed, command, peo
     assert code == 1
     assert "--person" in err
     assert embed(people_folder, "--workers", "0")[0] == 2
+
+
+def test_images_are_fused_in_one_command(
+    tmp_path, embed, command, people_folder, tiny_embedder
+) -> None:
+    common = ("--fuser", "mean", "--embedder", tiny_embedder, "--aligned", "--workers", "1")
+    output = tmp_path / "templates.npz"
+    code, out, err = command("fuse-archive", people_folder, "-o", output, *common, "--json")
+    assert code == 0
+    facts = json.loads(out)
+    assert (facts["num_templates"], facts["embedded"]["num_rows"], facts["rows"]) == (30, 73, None)
+    assert "embedding: 73/73 images" in err
+    assert "fusing: 73/73 images" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["templates.npz"]
+    code, _, err = command("fuse-archive", people_folder, "-o", output, *common)
+    assert code == 1
+    assert "--force" in err
+    kept = ("--rows", tmp_path / "kept", "-o", tmp_path / "again.npz")
+    assert command("fuse-archive", people_folder, *kept, *common)[0] == 0
+    assert embed(people_folder)[0] == 0
+    two = ("fuse-archive", tmp_path / "rows", "--fuser", "mean", "-o", tmp_path / "two.npz")
+    assert command(*two)[0] == 0
+    found, again, expected = (
+        TemplateSet.load(tmp_path / name) for name in ("templates.npz", "again.npz", "two.npz")
+    )
+    for name in expected:
+        np.testing.assert_array_equal(again[name].vector, found[name].vector)
+        np.testing.assert_allclose(found[name].vector, expected[name].vector, atol=2e-3)
+    assert parquet.read_table(tmp_path / "kept").num_rows == 73
+
+
+def test_a_fuser_that_needs_the_quality_of_crops_gets_it(
+    tmp_path, command, people_folder, tiny_embedder
+) -> None:
+    common = (
+        "--embedder",
+        tiny_embedder,
+        "--aligned",
+        "--workers",
+        "1",
+        "--rows",
+        tmp_path / "rows",
+    )
+    output = tmp_path / "templates.npz"
+    assert (
+        command("fuse-archive", people_folder, "--fuser", "universal", "-o", output, *common)[0]
+        == 0
+    )
+    assert "quality" in parquet.read_table(tmp_path / "rows").column_names
+    direct = tmp_path / "direct.npz"
+    arguments = ("--people", "--aligned", "--fuser", "universal", "--embedder", tiny_embedder)
+    assert command("fuse", people_folder, *arguments, "-o", direct)[0] in (0, 3)
+    found, expected = TemplateSet.load(output), TemplateSet.load(direct)
+    for name in expected:
+        np.testing.assert_allclose(found[name].vector, expected[name].vector, atol=2e-3)

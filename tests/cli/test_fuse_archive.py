@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import small_archive
 
 
 @pytest.fixture
@@ -62,3 +63,113 @@ def test_what_is_no_archive_is_told_in_one_line(tmp_path, command, archive) -> N
     assert code == 1
     assert "person" in err
     assert not output.exists()
+
+
+def test_files_that_cannot_be_read_are_named_and_the_rest_is_done(tmp_path, command) -> None:
+    pytest.importorskip("pyarrow")
+    columns = small_archive.rows()
+    folder = small_archive.write_folder(tmp_path / "archive", columns)
+    output = tmp_path / "t.npz"
+    sound = {path: path.read_bytes() for path in sorted(folder.iterdir())}
+    cut, spoilt = list(sound)[1], list(sound)[3]
+    cut.write_bytes(sound[cut][:100])
+    data = bytearray(sound[spoilt])
+    data[200:3000] = bytes(2800)  # the footer still reads
+    spoilt.write_bytes(data)
+    arguments = ("fuse-archive", folder, "-o", output, "--fuser", "mean", "--no-screening")
+    code, out, err = command(*arguments)
+    assert code == 3
+    assert "240 images fused" in out
+    assert "2 files could not be read and left out: part-01.parquet (" in err
+    assert "part-03.parquet (" in err
+    for path in (cut, spoilt):
+        path.write_bytes(sound[path])
+    code, out, err = command(*arguments, "--force")
+    assert (code, "400 images fused" in out) == (0, True)
+    assert not (tmp_path / "t.npz.work").exists()
+    whole = output.read_bytes()
+    assert command(*arguments, "--force")[0] == 0
+    assert output.read_bytes() == whole
+    for path in sound:
+        path.write_bytes(b"nothing")
+    code, _, err = command(*arguments, "--force")
+    assert (code, err.count("\n")) == (1, 1)
+    assert output.read_bytes() == whole
+
+
+def test_wrong_rows_are_named_by_file_and_row(tmp_path, command) -> None:
+    pytest.importorskip("pyarrow")
+    columns = small_archive.rows()
+    columns[1][90, 3] = np.inf
+    folder = small_archive.write_folder(tmp_path / "archive", columns)
+    code, _, err = command("fuse-archive", folder, "-o", tmp_path / "t.npz", "--fuser", "mean")
+    assert code == 1
+    assert "embedding 10 of part-01.parquet, counted from row 0 has an infinite value" in err
+
+
+def test_workers_states_and_erasing(tmp_path, command) -> None:
+    pytest.importorskip("pyarrow")
+    folder = small_archive.write_folder(tmp_path / "archive", small_archive.rows())
+    states, output = tmp_path / "states", tmp_path / "t.parquet"
+    start = ("fuse-archive", "--fuser", "mean", "-o", output, "--workers", "2", "--no-screening")
+    code, out, _ = command(*start, folder, "--keep-states", states)
+    assert (code, "400 images" in out) == (0, True)
+    more = small_archive.write(tmp_path / "more.parquet", small_archive.rows(1, 50))
+    code, out, _ = command(*start, more, "--add-to", states, "--force")
+    assert (code, "450 images" in out) == (0, True)
+    code, _, err = command(*start, more, "--add-to", states, "--force")
+    assert (code, "already" in err) == (1, True)
+    erase = ("archive", "erase", folder, more, "--states", states, "--templates", output)
+    asked = ("--person", "3", "--image", "1-4.jpg", "--fuser", "mean")
+    code, _, err = command(*erase, *asked)
+    assert (code, "--yes" in err) == (1, True)
+    code, out, _ = command(*erase, *asked, "--yes", "--json")
+    receipt = json.loads(out)
+    assert code == 0
+    assert (receipt["people"], receipt["images"]) == ([3], ["1-4.jpg"])
+    code, _, err = command(*erase, *asked, "--yes")
+    assert (code, "nowhere found: 3, 1-4.jpg" in err) == (3, True)
+
+
+def test_urls_are_places_too(tmp_path, command) -> None:
+    pytest.importorskip("pyarrow")
+    fsspec = pytest.importorskip("fsspec")
+    folder = small_archive.write_folder(tmp_path / "archive", small_archive.rows())
+    memory = fsspec.filesystem("memory")
+    for path in folder.iterdir():
+        memory.pipe(f"/urls/archive/{path.name}", path.read_bytes())
+    arrays = tmp_path / "arrays"
+    arrays.mkdir()
+    ids, embeddings, _, _ = small_archive.rows()
+    for name, array in (("template_ids", ids), ("embeddings", embeddings)):
+        np.save(arrays / f"{name}.npy", array)
+        memory.pipe(f"/urls/arrays/{name}.npy", (arrays / f"{name}.npy").read_bytes())
+    common = ("--fuser", "mean", "--workers", "1")
+    for name in ("archive", "arrays"):
+        here, there = tmp_path / f"{name}.npz", f"memory://urls/{name}.npz"
+        assert command("fuse-archive", tmp_path / name, "-o", here, *common)[0] == 0
+        url = f"memory://urls/{name}"
+        assert command("fuse-archive", url, "-o", there, *common)[0] == 0
+        assert memory.cat(f"/urls/{name}.npz") == here.read_bytes()
+        assert not memory.exists(f"/urls/{name}.npz.work")
+        code, _, err = command("fuse-archive", url, "-o", there, *common)
+        assert (code, "exists" in err) == (1, True)
+    states = "memory://urls/states"
+    assert (
+        command(
+            "fuse-archive",
+            "memory://urls/archive",
+            "-o",
+            there,
+            *common,
+            "--keep-states",
+            states,
+            "--force",
+        )[0]
+        == 0
+    )
+    receipt = command(
+        "archive", "erase", "memory://urls/archive", "--states", states, "--person", "5", "--yes"
+    )
+    assert receipt[0] == 0
+    memory.rm("/urls", recursive=True)

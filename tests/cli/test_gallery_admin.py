@@ -37,9 +37,12 @@ def test_what_is_held_is_accepted_or_rejected(command, library):
     first = hold(library)
     held = json.loads(command("gallery", "held", library, "--json")[1])["held"]
     assert [(row["name"], row["id"]) for row in held] == [("ann", first)]
+    assert held[0]["doubts"][0]["kind"] == "closer to another person"
+    assert "closer to bob" in command("gallery", "held", library)[1]
     code, out, _ = command("gallery", "accept", library, first)
     assert code == 0
     assert "to undo it: probefusion undo" in out
+    assert "it was held back: closer to bob" in out
     assert json.loads(command("gallery", "show", library, "ann", "--json")[1])["num_images"] == 4
     command("undo", library)
     second = json.loads(command("gallery", "held", library, "--json")[1])["held"][0]["id"]

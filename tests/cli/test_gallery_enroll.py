@@ -149,6 +149,64 @@ def test_visits_of_somebody_else_are_held(command, people, crops, library) -> No
     assert facts["doubts"][0]["kind"] == "closer to another person"
 
 
+def test_visits_of_a_folder_of_people(command, people, crops, library, tmp_path) -> None:
+    visits = tmp_path / "visits"
+    for name, source in (("person_03", "0.png"), ("person_07", "1.png"), ("person_11", "2.png")):
+        (visits / name).mkdir(parents=True)
+        shutil.copy(people / name / source, visits / name / "new.png")
+    shutil.move(visits / "person_11", visits / "nobody")
+    shutil.copytree(people / "person_11", visits / "person_03", dirs_exist_ok=True)
+    (visits / "person_03" / "new.png").unlink()
+    command("enroll", library, people, "--people", *crops, "--fuser", "mean")
+    arguments = ("update", library, visits, "--people", *crops)
+    code, out, err = command(*arguments, "--json")
+    facts = json.loads(out)
+    assert code == 3
+    counts = [facts[f"num_{name}"] for name in ("added", "held", "there_already", "left_out")]
+    assert counts == [2, 1, 0, 1]
+    assert (
+        facts["people"][0]["reason"]
+        == "nobody of that name is there; make the person known with enroll"
+    )
+    assert facts["people"][1]["added"]["is_held"]
+    with Gallery(library, create=False) as gallery:
+        assert gallery.person("person_07").num_images == 5
+        assert gallery.person("person_03").num_images == 4
+        revision = gallery.revision
+    code, out, err = command(*arguments)  # held ones are not added twice
+    assert "0 people added, 0 images; 2 were there already" in out
+    with Gallery(library, create=False) as gallery:
+        assert gallery.revision == revision
+    code, out, err = command(*arguments, "--enroll-new")
+    assert code == 0, err
+    assert names_in(library) == ("nobody", "person_03", "person_07", "person_11")
+    code, out, err = command("gallery", "held", library)
+    assert "closer to person_11" in out
+
+
+def test_what_does_not_go_with_a_folder_of_people(command, people, crops, library) -> None:
+    command("enroll", library, people / "person_03", *crops)
+    for words, expected in (
+        ((people, people, "--people"), "expected one folder, got 2"),
+        ((people, "--people", "--source", "x"), "--source: is for one person"),
+        (("person_03",), "INPUT: expected images of the person, got none"),
+        (("person_03", people / "person_03", "--enroll-new"), "--enroll-new: goes with --people"),
+        (("person_03", people / "person_03", "--keep", "state", "--keep-chips"), "--keep-chips"),
+    ):
+        code, out, err = command("update", library, *words, *crops)
+        assert (code, out) == (1, ""), words
+        assert expected in err
+
+
+def test_no_gallery_is_made_for_what_cannot_be_read(
+    command, people, tiny_embedder, library
+) -> None:
+    code, _, err = command("enroll", library, people, "--people", "--embedder", tiny_embedder)
+    assert code == 1
+    assert "--detector: photos need a face detector" in err
+    assert not library.exists()
+
+
 def test_sums_alone_can_be_kept(command, people, crops, library) -> None:
     code, out, _ = command(
         "enroll",

@@ -121,6 +121,31 @@ def test_what_there_is_and_changes(told, library, tmp_path) -> None:
     told("gallery import", tmp_path / "all.npz", "--skip-existing", code=3)
 
 
+def test_archives_in_and_out(told, library, command, tmp_path) -> None:
+    told("gallery export", "--archive", "--chips", "-o", tmp_path / "archive")
+    with Gallery(library) as gallery:
+        before = {person.name: person.vector.tobytes() for person in gallery.plain_people()}
+    library.unlink()
+    assert told("gallery import", tmp_path / "archive")["num_people"] == 3
+    with Gallery(library) as gallery:
+        assert before == {p.name: p.vector.tobytes() for p in gallery.plain_people()}
+    by = ("--by", "subject_id")
+    facts = told("gallery load", tmp_path / "archive", *by, "--collection", "other")
+    assert (facts["num_people"], facts["num_images"], facts["skipped"]) == (3, 12, [])
+    assert told("gallery load", tmp_path / "archive", *by, "--skip-existing", code=3)["skipped"]
+    code, out, err = command("gallery", "load", library, tmp_path / "archive", *by)
+    assert (code, out) == (1, "")
+    assert "is in 'people' already" in err
+    rows = tmp_path / "archive" / "people-00000.parquet"
+    templates = tmp_path / "templates.npz"
+    made = ("fuse-archive", rows, "-o", templates, *by, "--fuser", "mean", "--no-screening")
+    assert command(*made)[0] == 0
+    code, out, err = command("gallery", "load", tmp_path / "new.db", templates)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "states" in err
+    assert not (tmp_path / "new.db").exists()
+
+
 def test_models(told, library) -> None:
     model = told("gallery re-fuse", "--fuser", "norm-weighted")["model"]
     told("gallery serve", model)

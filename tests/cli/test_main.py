@@ -59,3 +59,29 @@ def test_the_shell_completes_commands_and_options(tmp_path) -> None:
     pytest.importorskip("argcomplete")
     assert completions("probefusion fus", tmp_path) == ["fuse", "fuse-archive"]
     assert set(completions("probefusion fuse --pe", tmp_path)) == {"--people"}
+
+
+def test_arguments_that_may_be_left_out_stand_anywhere(command, tmp_path) -> None:
+    place = tmp_path / "none.db"
+    for words in (
+        ("undo", place, "--actor", "me", "3"),
+        ("undo", "--actor", "me", place, "3"),
+        ("update", place, "--aligned", "ann", "--json", "1.png"),
+        ("update", place, "ann", "--aligned", "1.png", "2.png"),
+        ("gallery", "history", "--limit", "3", place, "ann"),
+        ("gallery", "forget", place, "--yes", "ann", "bob"),
+        ("remove", place, "--json", "ann"),
+        ("gallery", "show", place, "--", "-x"),
+    ):
+        code, out, err = command(*words)
+        assert (code, out) == (1, ""), words
+        assert "none.db: expected a gallery, and there is no such file" in err
+    code, _, err = command("undo", place, "3", "4")
+    assert (code, err.splitlines()[-1]) == (2, "probefusion: error: unrecognized arguments: 4")
+
+
+def test_the_commands_on_galleries_are_told_in_groups_of_narrow_lines(command) -> None:
+    code, out, _ = command("gallery", "--help")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert "arrange people:\n  rename            give a person another name\n" in out

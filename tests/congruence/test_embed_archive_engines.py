@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from killing_embedder import KillingEmbedder
-from people_images import people_folder as people  # noqa: F401
+from people_images import people_folder
 from s3_server import S3Server, s3_server
 from shards import write_shard
 
@@ -24,6 +24,8 @@ pytest.importorskip("pyarrow")
 
 CHUNK = 5
 NUM_CHUNKS = 15
+
+people = people_folder
 
 
 def _files(folder: Path) -> dict[str, bytes]:

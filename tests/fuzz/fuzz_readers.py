@@ -125,7 +125,7 @@ def in_folder(name: str, others: dict[str, bytes], read: Callable[[Path], Any]) 
 def archive_rows(path: Path) -> Any:
     archive = open_archive(path)
     ids = [told(part) for part in archive.ids()]
-    rows = [(told(part.ids), told(part.embeddings)) for part in archive.rows(0, 7, with_style=True)]
+    rows = [(told(part.ids), told(part.embeddings)) for part in archive.rows(7)]
     return ids, rows
 
 

@@ -6,6 +6,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from probefusion.archives import fuse_archive, open_archive
+from probefusion.archives.states import open_states
 from probefusion.errors import ProbeFusionError
 from probefusion.files import bundled_folder
 from probefusion.files.records import read_record
@@ -215,30 +217,22 @@ def make_models_folder(folder: Path) -> dict[str, HashedFile]:
 
 def make_archive_work(folder: Path) -> dict[str, HashedFile]:
     """What an interrupted run on an archive leaves behind; read by going on to the end."""
-    import sys
-
-    module = sys.modules["probefusion.archives.fuse_archive"]
     rng = np.random.default_rng(5)
     ids = rng.permutation(np.arange(240) % 30)
     archive = folder / "archive"
     archive.mkdir()
     np.save(archive / "template_ids.npy", ids)
     np.save(archive / "embeddings.npy", rng.standard_normal((240, 8)).astype(np.float32))
-    output, work = folder / "out.npz", folder / "out.npz.work"
+    output, work, states = folder / "out.npz", folder / "out.npz.work", folder / "states"
 
     def stop(done: int, total: int) -> None:
         if done > 0.9 * total:
             raise KeyboardInterrupt
 
-    kept = module._ROWS_AT_ONCE, module._SECONDS_BETWEEN_CHECKPOINTS
-    module._ROWS_AT_ONCE, module._SECONDS_BETWEEN_CHECKPOINTS = 16, -1.0
-    try:
+    with suppress(KeyboardInterrupt):
         fuse_archive(open_archive(archive), MeanFuser(), output, progress=stop)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        module._ROWS_AT_ONCE, module._SECONDS_BETWEEN_CHECKPOINTS = kept
     sound = Path(shutil.copytree(work, folder / "left"))
+    fuse_archive(open_archive(archive), MeanFuser(), folder / "kept.npz", keep_states=states)
 
     def read() -> Any:
         shutil.rmtree(work, ignore_errors=True)
@@ -246,9 +240,15 @@ def make_archive_work(folder: Path) -> dict[str, HashedFile]:
         fuse_archive(open_archive(archive), MeanFuser(), output, force=True)
         return told(TemplateSet.load(output).vectors)
 
+    (partials,) = (sound / "partials").iterdir()
+    first = next(path for path in sorted(sound.glob("*/00*.arrow")))
     return {
-        f"archive {name}": HashedFile(sound / name, read, "out.npz.work")
-        for name in ("job.json", "checkpoint.npz", "vectors.npy")
+        "archive manifest.json": HashedFile(sound / "manifest.json", read, "out.npz.work"),
+        "archive partials": HashedFile(partials, read, "out.npz.work"),
+        "archive bucket": HashedFile(first, read, "out.npz.work"),
+        "archive states.json": HashedFile(
+            states / "states.json", lambda: told(repr(open_states(states))), "states.json"
+        ),
     }
 
 

@@ -68,20 +68,13 @@ def test_files_of_older_releases_without_a_hash_are_read(tmp_path) -> None:
 
 
 def test_what_older_releases_left_unfinished_is_gone_on_with(tmp_path) -> None:
-    """Without hashes of JSON and checkpoint; of variant stores see unit/training."""
+    """Without the hash of the checkpoint; of variant stores see unit/training."""
     pytest.importorskip("torch")
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    files = {**make_archive_work(tmp_path), **make_training_checkpoint(tmp_path)}
+    files = make_training_checkpoint(tmp_path)
     right = {name: file.read() for name, file in files.items()}
-    job = json.loads(files["archive job.json"].path.read_text())
-    del job["content_sha256"]
-    files["archive job.json"].path.write_text(json.dumps(job))
-    saved = files["archive checkpoint.npz"].path
-    with np.load(saved) as archive:
-        arrays = {key: archive[key] for key in archive.files if key != "checksums"}
-    np.savez(saved, **arrays | {"format_version": np.asarray(1)})
     path = files["checkpoint.safetensors"].path
     with safe_open(path, framework="pt") as file:
         metadata = {key: value for key, value in file.metadata().items() if key != "sha256"}

@@ -141,6 +141,7 @@ class Archive:
         files: What is read, in the order of their names.
         failed_files: What could not be read.
         reader: Reads them.
+        norms_known: Whether the lengths of the embeddings are the network's own, where the files say it.
         id_kind: "integers", "large integers" (they may need 64 bits without a sign) or "texts".
     """
 
@@ -151,6 +152,7 @@ class Archive:
     failed_files: tuple[FailedFile, ...] = ()
     reader: RowReader
     id_kind: str
+    norms_known: bool | None = None
 
     @property
     def num_images(self) -> int:

@@ -21,6 +21,7 @@ from probefusion.archives.manifest import (
     begin,
     chunk_borders,
     tasks_of,
+    write,
 )
 from probefusion.archives.mapping import MapWork
 from probefusion.archives.planning import settings_for
@@ -282,6 +283,9 @@ class _Run:
             FailedFile(name=files[number].name, reason=failures[number])
             for number in sorted(failures)
         ]
+        if failures:  # once they are mended they may be other files
+            sound = tuple(file for number, file in enumerate(files) if number not in failures)
+            write(self.work, replace(self.manifest, files=sound))
         if len(failures) == len(files):
             first = failures[min(failures)]
             raise FileFormatError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from probefusion.errors import DtypeError
 
-__all__ = ["Groups", "as_stored", "bucket_borders", "group_ids", "hash_ids"]
+__all__ = ["Groups", "among", "as_stored", "bucket_borders", "group_ids", "hash_ids"]
 
 Ids = npt.NDArray[Any]
 Hashes = npt.NDArray[np.uint64]
@@ -35,6 +36,22 @@ def as_stored(ids: Ids, id_kind: str, name: str) -> Ids:
     if id_kind == "texts":
         return ids
     return ids.astype(np.uint64 if id_kind == "large integers" else np.int64, copy=False)
+
+
+def among(ids: Ids, names: Collection[Any]) -> npt.NDArray[np.bool_]:
+    """(n,) which ids are among some names.
+
+    Args:
+        ids: (n,) int64, uint64 or text.
+        names: Integers, or texts.
+    """
+    if ids.dtype.kind == "U":
+        wanted = np.array([str(name) for name in names], np.str_)
+    else:
+        limits = np.iinfo(ids.dtype)
+        fitting = [name for name in names if limits.min <= name <= limits.max]
+        wanted = np.array(fitting, ids.dtype)
+    return np.isin(ids, wanted)
 
 
 def hash_ids(ids: Ids) -> Hashes:

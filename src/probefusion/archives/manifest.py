@@ -26,6 +26,7 @@ __all__ = [
     "buckets_for",
     "chunk_borders",
     "tasks_of",
+    "write",
 ]
 
 _NAME = "manifest.json"
@@ -201,8 +202,13 @@ def begin(work: str, plan: Manifest, failed: frozenset[str]) -> Manifest:
         plan = replace(plan, settings=found.settings)
         if plan == found:
             return found
-    write_bytes(card, hashed_json(asdict(plan)))
+    write(work, plan)
     return plan
+
+
+def write(work: str, plan: Manifest) -> None:
+    """Writes down what a run will do."""
+    write_bytes(join(work, _NAME), hashed_json(asdict(plan)))
 
 
 def _differences(found: Manifest, plan: Manifest, failed: frozenset[str]) -> list[str]:

@@ -132,6 +132,7 @@ class _Footer(NamedTuple):
     group_rows: tuple[int, ...]
     kinds: dict[str, str]
     embedder: str | None
+    norms_known: str | None
 
 
 def open_parquet_archive(files: Sequence[StoredFile], *, by: str, name: str, place: str) -> Archive:
@@ -155,6 +156,7 @@ def open_parquet_archive(files: Sequence[StoredFile], *, by: str, name: str, pla
     failed: list[FailedFile] = []
     first_error: Exception | None = None
     embedders: set[str | None] = set()
+    lengths: set[str | None] = set()
     types: dict[str, dict[str, str]] = {}
     counts = dict.fromkeys(_OPTIONAL, 0)
     for file in files:
@@ -171,6 +173,7 @@ def open_parquet_archive(files: Sequence[StoredFile], *, by: str, name: str, pla
             if column in counts:
                 counts[column] += 1
         embedders.add(footer.embedder)
+        lengths.add(footer.norms_known)
         found.append(
             ArchiveFile(
                 name=file.name,
@@ -202,6 +205,7 @@ def open_parquet_archive(files: Sequence[StoredFile], *, by: str, name: str, pla
             by=by, optional=frozenset(column for column, count in counts.items() if count)
         ),
         id_kind=next(iter(types[by])),
+        norms_known=False if "false" in lengths else True if lengths == {"true"} else None,
     )
 
 
@@ -221,6 +225,7 @@ def _read_footer(schema: Any, metadata: Any, name: str, by: str) -> _Footer:
             for column in present
         },
         metadata_text(schema, "embedder"),
+        metadata_text(schema, "norms_known"),
     )
 
 

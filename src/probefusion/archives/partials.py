@@ -141,15 +141,20 @@ class People(NamedTuple):
 
     def checksum(self) -> str:
         """CRC-32 of everything, types and shapes too."""
-        columns = [*self[:-1], *(self.extra[name] for name in sorted(self.extra))]
-        return _checksum(*columns)
+        names = np.array(sorted(self.extra), np.str_)
+        return _checksum(*self[:-1], names, *(self.extra[name] for name in names.tolist()))
 
 
 class PartialWriter:
-    """Writes batches of partials into one file; all of the same columns."""
+    """Writes batches of partials into one file; all of the same columns.
+
+    Attributes:
+        has_written: Whether there is a batch.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self.has_written = False
         self._writer: Any = None
 
     def write(self, part: Partials) -> None:
@@ -160,6 +165,7 @@ class PartialWriter:
             self._writer = arrow.ipc.new_file(self._stream, batch.schema)
         sums = {_OF_PEOPLE: part.people.checksum(), _OF_ROWS: _rows_checksum(part)}
         self._writer.write_batch(batch, custom_metadata=sums)
+        self.has_written = True
 
     def close(self) -> None:
         """Ends the file."""

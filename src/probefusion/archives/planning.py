@@ -40,7 +40,9 @@ def settings_for(archive: Archive, fuser: Fuser, *, memory: int, screening: bool
     """
     rows = _first_rows(archive)
     lengths = np.linalg.norm(rows.embeddings.astype(np.float64), axis=-1)
-    norms_known = not bool((np.abs(lengths - 1) <= UNIT_TOLERANCE).all())
+    norms_known = archive.norms_known
+    if norms_known is None:
+        norms_known = not bool((np.abs(lengths - 1) <= UNIT_TOLERANCE).all())
     images = EmbeddingSet(
         embeddings=rows.embeddings,
         style=rows.style,
@@ -85,7 +87,8 @@ def _first_rows(archive: Archive) -> ArchiveRows:
     columns = frozenset({"embedding", "style", "quality"})
     for file in archive.files:
         try:
-            parts = archive.reader.parts(file.place, 0, _FIRST_ROWS, _FIRST_ROWS, columns)
+            stop = min(_FIRST_ROWS, file.num_rows)
+            parts = archive.reader.parts(file.place, 0, stop, stop, columns)
             start, part = next(parts)
         except UNREADABLE as error:
             problem = problem or error

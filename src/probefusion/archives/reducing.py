@@ -91,7 +91,7 @@ class ReduceWork:
         entries = list(self._entries((*stored, *self.sources), task.bucket))
         bucket = _Bucket.of(entries)
         count = len(bucket.ids)
-        steps = math.ceil(count * bytes_a_person(self.settings) / self.memory)
+        steps = min(count, math.ceil(count * bytes_a_person(self.settings) / self.memory))
         with writing_partials(task.output) as writer:
             if not count:
                 writer.write(Partials.of_nobody(self.settings.state_width))

@@ -11,6 +11,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from probefusion.archives.archive import Archive
 from probefusion.archives.manifest import PlannedFile, RunSettings
 from probefusion.archives.storage import (
@@ -53,6 +56,12 @@ class FusedFile:
     offset: int
     erased: tuple[int, ...] = ()
 
+    def original(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The numbers that rows of the file as it is now had among all rows before anything was erased."""
+        gone = np.array(self.erased, np.int64)
+        before = np.searchsorted(gone - np.arange(len(gone)), rows, side="right")
+        return rows + before + self.offset
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoredStates:
@@ -64,7 +73,8 @@ class StoredStates:
         generation: The folder that holds the buckets.
         num_rows: Rows of all files, those that were erased since too.
         files: All files that were fused, in their order.
-        unsettled: Files that were being written anew when an erasure was cut off.
+        unsettled: Files that are being written anew as images are erased, as they will be; their sizes and tags are
+            not known yet.
     """
 
     format_version: int
@@ -72,7 +82,7 @@ class StoredStates:
     generation: str
     num_rows: int
     files: tuple[FusedFile, ...]
-    unsettled: tuple[str, ...] = ()
+    unsettled: tuple[FusedFile, ...] = ()
 
     @property
     def identity(self) -> str:

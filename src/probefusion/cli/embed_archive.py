@@ -19,7 +19,7 @@ from probefusion.cli.options import (
 if TYPE_CHECKING:
     from probefusion.pipeline.embed_archive import EmbeddedArchive
 
-__all__ = ["add_parser", "run"]
+__all__ = ["add_parser", "add_source_options", "embedding_facts", "run", "tell_embedded"]
 
 _LISTED = 20
 _DOUBTS = {
@@ -44,27 +44,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("-o", "--output", required=True, metavar="FOLDER|URL")
     group = parser.add_argument_group("source")
-    group.add_argument(
-        "--person",
-        default="folder",
-        metavar="RULE",
-        help="where the person of an image is named: folder (default: the outermost one, or the part of a shard's key "
-        "before the first /), parent (the folder that it lies in), cls, txt or json:FIELD (the file of the same key "
-        "with this ending), or column:NAME (of Parquet files)",
-    )
-    group.add_argument(
-        "--image-column",
-        default="image",
-        metavar="NAME",
-        help="column of Parquet files with the bytes of images (default image)",
-    )
-    group.add_argument(
-        "--every",
-        type=positive,
-        default=10,
-        metavar="K",
-        help="of clips take every K-th frame (default 10)",
-    )
+    add_source_options(group)
     group.add_argument(
         "--chunk",
         type=positive,
@@ -87,6 +67,31 @@ def add_parser(commands: Any) -> None:
     add_engine_options(parser, gpus=True)
     add_output_options(parser)
     parser.set_defaults(run=run)
+
+
+def add_source_options(parser: Any) -> None:
+    """How the images of an archive, and the people in it, are found."""
+    parser.add_argument(
+        "--person",
+        default="folder",
+        metavar="RULE",
+        help="where the person of an image is named: folder (default: the outermost one, or the part of a shard's key "
+        "before the first /), parent (the folder that it lies in), cls, txt or json:FIELD (the file of the same key "
+        "with this ending), or column:NAME (of Parquet files)",
+    )
+    parser.add_argument(
+        "--image-column",
+        default="image",
+        metavar="NAME",
+        help="column of Parquet files with the bytes of images (default image)",
+    )
+    parser.add_argument(
+        "--every",
+        type=positive,
+        default=10,
+        metavar="K",
+        help="of clips take every K-th frame (default 10)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -116,16 +121,31 @@ def run(options: argparse.Namespace) -> int:
             progress=progress,
         )
     if options.json:
-        print(json.dumps({"output": str(options.output), **asdict(report)}, indent=2))
-    else:
+        print(json.dumps({"output": str(options.output), **embedding_facts(report)}, indent=2))
+    tell_embedded(report, str(options.output), is_json=options.json)
+    return 3 if report.num_skipped else 0
+
+
+def embedding_facts(report: EmbeddedArchive) -> dict[str, Any]:
+    """What became of the images, for JSON."""
+    return asdict(report)
+
+
+def tell_embedded(report: EmbeddedArchive, output: str, *, is_json: bool) -> None:
+    """Tells what became of the images: what was skipped on standard error.
+
+    Args:
+        report: What became of them.
+        output: Where the rows are.
+        is_json: Whether standard output is for JSON alone.
+    """
+    if not is_json:
         before = f", {report.num_chunks_before} of them before" if report.num_chunks_before else ""
         print(
-            f"{options.output}: {report.num_rows} images embedded by {report.embedder} in {report.num_chunks} "
-            f"files{before}"
+            f"{output}: {report.num_rows} images embedded by {report.embedder} in {report.num_chunks} files{before}"
         )
         _tell_doubts(report)
     _tell_skipped(report)
-    return 3 if report.num_skipped else 0
 
 
 def _tell_doubts(report: EmbeddedArchive) -> None:

@@ -9,8 +9,15 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.embed_archive import add_source_options, embedding_facts, tell_embedded
 from probefusion.cli.engine_options import add_engine_options, engine_of
-from probefusion.cli.options import add_device_option, add_output_options, positive
+from probefusion.cli.options import (
+    add_device_option,
+    add_output_options,
+    add_preprocessing_option,
+    add_trust_option,
+    positive,
+)
 from probefusion.cli.strangers import NO_SCREENING, add_screening_option, report_problems
 from probefusion.errors import in_one_line
 
@@ -30,9 +37,10 @@ def add_parser(commands: Any) -> None:
         help="fuse an archive of many people, larger than memory",
         description="Fuses every template of an archive (a Parquet file, a folder of them, or a folder "
         "with embeddings.npy, style.npy and template_ids.npy; a path or a url as s3://) in bounded memory, on "
-        "all cores, a Ray cluster or a Dask cluster. Rows may stand in any "
-        "order. An interrupted run goes on from OUTPUT.work when given again. Look at one of the "
-        "templates with: probefusion compare OUTPUT#ID OTHER; read them in Python with TemplateSet.load.",
+        "all cores, a Ray cluster or a Dask cluster. With --aligned or --detector ARCHIVE holds images, as for "
+        "embed-archive. Rows may stand in any order. An interrupted run goes on from OUTPUT.work when given again. "
+        "Look at one of the templates with: probefusion compare OUTPUT#ID OTHER; read them in Python with "
+        "TemplateSet.load.",
     )
     parser.add_argument("archive", metavar="ARCHIVE")
     parser.add_argument("-o", "--output", required=True, metavar="TEMPLATES.parquet|.npz")
@@ -71,13 +79,34 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="older name of --workers, with --engine local"
     )
-    add_engine_options(parser)
+    add_engine_options(parser, gpus=True)
+    _add_image_options(parser.add_argument_group("archives of images, which are embedded first"))
     add_output_options(parser)
     parser.set_defaults(run=run)
 
 
+def _add_image_options(parser: Any) -> None:
+    """What makes an archive one of images."""
+    parser.add_argument(
+        "--aligned", action="store_true", help="the images of ARCHIVE are aligned 112x112 crops"
+    )
+    parser.add_argument(
+        "--detector", metavar="MODEL", help="face detector for the photos of ARCHIVE, as for embed"
+    )
+    parser.add_argument(
+        "--rows",
+        metavar="FOLDER|URL",
+        help="keep the embeddings of the images here (default: OUTPUT.rows, which goes when all is done)",
+    )
+    add_source_options(parser)
+    add_preprocessing_option(parser)
+    add_trust_option(parser)
+
+
 def run(options: argparse.Namespace) -> int:
     """Fuses and writes; 3 if templates seem to be of several people, or files could not be read."""
+    if options.aligned or options.detector is not None:
+        return _run_images(options)
     from probefusion.cli.progress import progress_bar
     from probefusion.pipeline.fuse_archive import fuse_archive
 
@@ -101,8 +130,53 @@ def run(options: argparse.Namespace) -> int:
             keep_states=options.keep_states,
             add_to=options.add_to,
         )
+    return _told(options, report, {})
+
+
+def _run_images(options: argparse.Namespace) -> int:
+    """The same for an archive of images, which are embedded first."""
+    from probefusion.cli.progress import progress_bar
+    from probefusion.pipeline.fuse_images import fuse_images
+
+    embedding = (
+        "aligned",
+        "detector",
+        "trust_alignment",
+        "preprocessing",
+        "norm_output",
+        "person",
+        "image_column",
+        "every",
+    )
+    with ExitStack() as stack:
+        engine = stack.enter_context(engine_of(options))
+        done = fuse_images(
+            options.archive,
+            options.output,
+            engine=engine,
+            fuser=options.fuser,
+            embedder=options.embedder,
+            rows=options.rows,
+            device=options.device,
+            force=options.force,
+            embedding={name: getattr(options, name) for name in embedding},
+            embedding_progress=stack.enter_context(progress_bar("embedding", unit="images")),
+            by=options.by,
+            memory=options.memory * _BYTES_PER_MB,
+            progress=stack.enter_context(progress_bar("fusing", unit="images")),
+            screening=options.screening,
+            keep_states=options.keep_states,
+            add_to=options.add_to,
+        )
+    tell_embedded(done.embedded, str(done.rows or options.output), is_json=options.json)
+    facts = {"rows": done.rows, "embedded": embedding_facts(done.embedded)}
+    return max(_told(options, done.fused, facts), 3 if done.embedded.num_skipped else 0)
+
+
+def _told(options: argparse.Namespace, report: ArchiveReport, more: dict[str, Any]) -> int:
+    """Tells what was fused; gives the exit code."""
     if options.json:
-        print(json.dumps({"output": options.output, **asdict(report)}, indent=2))
+        print(json.dumps({"output": options.output, **asdict(report), **more}, indent=2))
     else:
         print(
             f"{options.output}: {report.num_images} images fused into {report.num_templates} "

@@ -77,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     # Not at the top: what is imported there cannot answer Ctrl-C.
     from probefusion.cli import (
+        archive,
         calibrate,
         compare,
         demo,
@@ -105,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
         update,
         verify,
     )
+    from probefusion.cli.intermixed import IntermixedParser
 
     parser = argparse.ArgumentParser(
         prog="probefusion",
@@ -114,25 +116,28 @@ def build_parser() -> argparse.ArgumentParser:
         'eval "$(register-python-argcomplete probefusion)".',
     )
     parser.add_argument("--version", action="version", version=f"probefusion {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", parser_class=IntermixedParser
+    )
     for command in (
         embed,
         embed_archive,
         fuse,
         fuse_archive,
+        archive,
         compare,
         video,
         enroll,
         update,
         search,
-        serve,
-        serve_keys,
         verify,
         merge,
         split,
         remove,
         undo,
         gallery,
+        serve,
+        serve_keys,
         train,
         evaluate,
         calibrate,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options, open_reader
 from probefusion.cli.gallery.options import add_collection_options, open_gallery
-from probefusion.cli.gallery.rates import add_rate_options
+from probefusion.cli.gallery.rates import add_rate_options, rates_of
 from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import (
     add_device_option,
@@ -132,10 +132,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.output is None and (options.annotate or options.merge_tracks is not None):
         flag = "--annotate" if options.annotate else "--merge-tracks"
         raise ConfigError(f"{flag}: needs a folder for the results. Give -o DIR, or leave it out.")
-    for rate in ("fmr", "fpir"):
-        value = getattr(options, rate)
-        if value is not None and not 0 < value < 1:
-            raise ConfigError(f"--{rate}: expected a fraction between 0 and 1, got {value}.")
+    rates_of(options)
     if options.gallery is None or gallery_address(options.gallery) is None:
         stray = [
             flag
@@ -152,11 +149,9 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"{stray[0]}: expected a gallery with it, got none. Give --gallery GALLERY.db, or leave it out."
             )
-    for name in ("threshold", "merge_tracks"):
-        value = getattr(options, name)
-        if value is not None and not -1 <= value <= 1:
-            flag = name.replace("_", "-")
-            raise ConfigError(f"--{flag}: expected a similarity from -1 to 1, got {value}.")
+    value = options.merge_tracks
+    if value is not None and not -1 <= value <= 1:
+        raise ConfigError(f"--merge-tracks: expected a similarity from -1 to 1, got {value}.")
 
 
 def _watch(

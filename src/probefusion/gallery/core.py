@@ -8,14 +8,14 @@ import re
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
 
 from probefusion.embedders import Embedder
-from probefusion.errors import ConfigError, DtypeError, UnknownNameError
+from probefusion.errors import ConfigError, DtypeError, IntegrityError, UnknownNameError
 from probefusion.files.paths import brief
 from probefusion.fusion.decisions import Calibrated
 from probefusion.gallery.argument_checks import (
@@ -90,8 +90,8 @@ class GalleryCore:
                 self.store.create(collection)
             self._sealer = Sealer(collection, self._keys)
             self._parts = KeptParts(self._sealer, StateCache())
-            with self.store.reading(collection) as reader:
-                self._fusers.check_given(reader.models())
+            with self.store.reading(collection) as reader, suppress(IntegrityError):
+                self._fusers.check_given(reader.models())  # a damaged model raises where it is used
         except BaseException:
             self.close()
             raise
@@ -105,6 +105,11 @@ class GalleryCore:
     def is_encrypted(self) -> bool:
         """Whether what is kept is sealed by keys."""
         return self._keys is not None
+
+    @property
+    def sealer(self) -> Sealer:
+        """What seals and opens what is kept, for those who look after a gallery; it has the keys as `keys`."""
+        return self._sealer
 
     def acting_as(self: Self, actor: str) -> Self:
         """The same open gallery, whose changes are said to be made by somebody else; closed with this one.

@@ -30,7 +30,7 @@ def verify_audit(gallery: Gallery, *, anchors: Iterable[Anchor] = ()) -> AuditRe
         return verify_chain(
             reader.audit(),
             collection=gallery.collection,
-            key=gallery._sealer.audit_key(),
+            key=gallery.sealer.audit_key(),
             anchors=anchors,
         )
 
@@ -49,9 +49,9 @@ def rotate_master_key(gallery: Gallery, master_key: MasterKey) -> tuple[str, ...
         ConfigError: If the gallery has no keys.
         ProbeFusionError: As for `KeyStore.rotate`.
     """
-    if gallery._keys is None:
+    if gallery.sealer.keys is None:
         raise ConfigError(
             f"{gallery.address}: it is not encrypted, so it has no key to rotate. Make a new gallery with a master "
             f"key (probefusion gallery new-key FILE), export this one and import it there."
         )
-    return gallery._keys.rotate(master_key)
+    return gallery.sealer.keys.rotate(master_key)

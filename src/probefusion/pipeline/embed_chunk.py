@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ChunkModels", "EmbedChunks", "making_rows", "open_models"]
 
-_CROPS_AT_ONCE = 128
+_CROPS_AT_ONCE = {"cpu": 8, "cuda": 128}
+"""Crops embedded together: on one core eight stay in its cache, and small networks run a fifth faster than with 32."""
 _EXAMPLES = 3
 
 _DOUBTS: dict[str, Callable[[FaceFacts], bool]] = {
@@ -138,8 +139,9 @@ class EmbedChunks(Work["tuple[int, Chunk]", ChunkFacts]):
             place = chunk_place(self.output, number)
             if exists(place) and (before := read_facts(place)).tag == chunk.tag:
                 return before  # done by a worker that died before it could say so
+            at_once = _CROPS_AT_ONCE[self.models.device]
             with _one_thread():
-                embedding = _Embedding(self.making, embedder, detector, quality)
+                embedding = _Embedding(embedder, detector, quality, at_once=at_once)
                 embedding.take_all(reader.read(chunk))
             facts = replace(embedding.facts(), number=number, tag=chunk.tag)
             write_chunk(place, self.making.rows, embedding.parts, facts)
@@ -172,13 +174,14 @@ class _Embedding:
 
     def __init__(
         self,
-        making: Making,
         embedder: Embedder,
         detector: Detector | None,
         quality: CropQuality | None,
+        *,
+        at_once: int,
     ) -> None:
-        self._making = making
         self._embedder, self._detector, self._quality = embedder, detector, quality
+        self._at_once = at_once
         self._waiting: list[tuple[ArchiveImage, npt.NDArray[np.uint8], FaceFacts | None]] = []
         self._skipped: list[SkippedImage] = []
         self._doubtful: Counter[str] = Counter()
@@ -197,7 +200,7 @@ class _Embedding:
                 continue
             bare = replace(image, data=b"")  # what waits holds the crop only
             self._waiting.append((bare, *cropped))
-            if len(self._waiting) >= _CROPS_AT_ONCE:
+            if len(self._waiting) >= self._at_once:
                 self._flush()
         self._flush()
 

@@ -78,6 +78,15 @@ class Client:
             )
         self._key, self.collection, self._timeout = key, collection, timeout
         self._local = threading.local()
+        self._open: list[http.client.HTTPConnection] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Client:
+        """The client; its connections are closed at the end of the block."""
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
 
     def call(self, method: str, path: str, body: Json | None = None) -> Any:
         """One request; changes carry an idempotency key, and are sent again once if the connection breaks.
@@ -103,7 +112,7 @@ class Client:
                 content = answer.read()
                 break
             except (OSError, http.client.HTTPException) as error:
-                self.close()
+                self._close_own()
                 if attempt == 2:
                     raise StoreError(
                         f"{self._host}: the service cannot be reached ({error or type(error).__name__})."
@@ -114,11 +123,20 @@ class Client:
         return parsed
 
     def close(self) -> None:
-        """Closes this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
+        """Closes all connections; a further call opens one again."""
+        with self._lock:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+        self._local = threading.local()
+
+    def _close_own(self) -> None:
+        connection = self._local.connection
+        connection.close()
+        self._local.connection = None
+        with self._lock:
+            if connection in self._open:
+                self._open.remove(connection)
 
     def people(self) -> Iterator[str]:
         """Names of all people, in order."""
@@ -214,6 +232,8 @@ class Client:
                     self._host, self._port, timeout=self._timeout, context=self._tls
                 )
             self._local.connection = connection
+            with self._lock:
+                self._open.append(connection)
         found: http.client.HTTPConnection = connection
         return found
 
@@ -228,6 +248,13 @@ class AsyncClient:
 
     def __init__(self, url: str, **settings: Any) -> None:
         self._client = Client(url, **settings)
+
+    async def __aenter__(self) -> AsyncClient:
+        """The client; its connections are closed at the end of the block."""
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        self._client.close()
 
     async def call(self, method: str, path: str, body: Json | None = None) -> Any:
         """As `Client.call`."""

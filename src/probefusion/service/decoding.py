@@ -33,16 +33,12 @@ class ImageDecoder:
     """
 
     def __init__(self, limits: Limits, *, num_workers: int = 1) -> None:
-        pebble: Any = import_extra("pebble", extra="serve", purpose="decoding images of clients")
-        self._limits = limits
-        self._lock = threading.Lock()
-        self._died: Any = pebble.ProcessExpired
-        self._pool: Any = pebble.ProcessPool(
-            max_workers=num_workers,
-            initializer=_bound,
-            initargs=(limits.decode_memory,),
-            context=get_context("spawn"),
+        self._pebble: Any = import_extra(
+            "pebble", extra="serve", purpose="decoding images of clients"
         )
+        self._limits, self._num_workers = limits, num_workers
+        self._lock = threading.Lock()
+        self._pool: Any = None
 
     def decode(self, name: str, content: bytes) -> Image:
         """(H, W, 3) uint8 RGB of an image file, turned as its EXIF entry says.
@@ -51,7 +47,7 @@ class ImageDecoder:
             FileFormatError: If it is no image that can be read, or takes more time, memory or pixels than allowed.
         """
         with self._lock:
-            future = self._pool.schedule(
+            future = self._begun().schedule(
                 _decoded,
                 args=(content, self._limits.max_pixels),
                 timeout=self._limits.decode_seconds,
@@ -59,10 +55,9 @@ class ImageDecoder:
         try:
             shape, data = future.result()
         except FutureTimeout:
-            raise _refused(
-                name, f"took longer than {self._limits.decode_seconds:g} s to decode"
-            ) from None
-        except (MemoryError, self._died):
+            limit = f"{self._limits.decode_seconds:g} s"
+            raise _refused(name, f"took longer than {limit} to decode") from None
+        except (MemoryError, OSError, self._pebble.ProcessExpired):
             raise _refused(name, "took more memory to decode than is allowed") from None
         except FileFormatError as error:
             raise _refused(name, str(error)) from None
@@ -70,8 +65,22 @@ class ImageDecoder:
 
     def close(self) -> None:
         """Ends the processes."""
-        self._pool.stop()
-        self._pool.join()
+        with self._lock:
+            if self._pool is not None:
+                self._pool.stop()
+                self._pool.join()
+                self._pool = None
+
+    def _begun(self) -> Any:
+        """The processes; begun with the first image, and anew should all of them have ended."""
+        if self._pool is None or not self._pool.active:
+            self._pool = self._pebble.ProcessPool(
+                max_workers=self._num_workers,
+                initializer=_bound,
+                initargs=(self._limits.decode_memory,),
+                context=get_context("spawn"),
+            )
+        return self._pool
 
 
 def _refused(name: str, reason: str) -> FileFormatError:
@@ -80,8 +89,10 @@ def _refused(name: str, reason: str) -> FileFormatError:
 
 def _bound(memory: int) -> None:
     """Once in each process: libraries first, then the limit on what comes on top."""
+    from probefusion.extras import import_cv2
     from probefusion.faces import images  # noqa: F401
 
+    import_cv2("decoding images of clients").setNumThreads(1)
     used = _used_address_space()
     resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

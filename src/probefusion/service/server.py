@@ -13,6 +13,7 @@ from probefusion.service.settings import ServiceSettings
 __all__ = ["listening_socket", "serve"]
 
 _KEEP_ALIVE = 15
+_WAITING = 2048
 _DRAIN_SECONDS = 30
 
 
@@ -33,6 +34,9 @@ def listening_socket(settings: ServiceSettings) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind(address)
+        found.listen(
+            _WAITING
+        )  # whoever connects before the models are loaded waits, and is not refused
     except OSError as error:
         found.close()
         raise StoreError(

@@ -12,18 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import ConfigError, EmptySetError, InvalidInputError, MismatchError
-from probefusion.files import replace_file
 from probefusion.files.content_hash import content_hash
 from probefusion.files.npy import read_npy
 from probefusion.files.reading import in_one_line
 from probefusion.training.parallel import Workers
-from probefusion.training.row_files import RowFile, RowWriter, check_of_rows
-from probefusion.training.store_files import (
-    CHECKED,
-    DoneBlock,
-    StoreProgress,
-    read_facts,
-    write_facts,
+from probefusion.training.row_files import RowWriter
+from probefusion.training.store_files import CHECKED, DoneBlock, StoreProgress, read_facts
+from probefusion.training.store_layout import (
+    ImageRows,
+    lay_out_store,
+    take_over_store,
+    write_block,
 )
 from probefusion.training.variant_store import VariantStore
 from probefusion.types import FloatArray
@@ -174,7 +173,7 @@ class _Extraction:
             )
         progress = StoreProgress.read(self.folder)
         if progress.done < len(self.sources) and not (self.folder / "checks.npy").exists():
-            self._take_over(facts, progress)
+            take_over_store(self.folder, facts, progress, block_images=self.block_images)
 
     def embed_rest(self) -> None:
         """Embeds the blocks that neither this process nor another has done."""
@@ -182,7 +181,7 @@ class _Extraction:
             name: RowWriter(self.folder / name) for name in CHECKED if (self.folder / name).exists()
         }
         checks = RowWriter(self.folder / "checks.npy")
-        rows: list[dict[str, npt.NDArray[Any]] | str] = []
+        rows: list[ImageRows | str] = []
         drawn = map_in_order(self._draw, self._to_do(), available_threads(), ahead=_DRAWN_AHEAD)
         for number, drawn_image in drawn:
             rows.append(self._embedded(number, drawn_image))
@@ -190,7 +189,7 @@ class _Extraction:
             if self.progress is not None:
                 self.progress(num_done, len(self.sources))
             if (number + 1) % self.block_images == 0 or number + 1 == len(self.sources):
-                _write_block(self.folder, files, checks, number + 1 - len(rows), rows)
+                write_block(self.folder, files, checks, number + 1 - len(rows), rows)
                 rows = []
 
     def finish(self) -> None:
@@ -221,9 +220,7 @@ class _Extraction:
             return number, str(error)
         return number, (image, self.draw_variants(image, _generator(self.seed, source)))
 
-    def _embedded(
-        self, number: int, drawn: tuple[Image, Image] | str
-    ) -> dict[str, npt.NDArray[Any]] | str:
+    def _embedded(self, number: int, drawn: tuple[Image, Image] | str) -> ImageRows | str:
         """The rows of an image, or why there are none."""
         if isinstance(drawn, str):
             return drawn
@@ -232,14 +229,16 @@ class _Extraction:
             np.concatenate([variants, image[None], image[None, :, ::-1]])
         )
         source = self.sources[number]
-        rows: dict[str, npt.NDArray[Any]]
-        rows = {"embeddings.npy": _half(embeddings[:-2], source), "clean.npy": embeddings[-2:]}
+        rows: ImageRows = {
+            "embeddings.npy": _half(embeddings[:-2], source),
+            "clean.npy": embeddings[-2:],
+        }
         if style is not None:
             rows["style.npy"] = _half(style[:-2], source)
         return rows
 
     def _start(self, facts: dict[str, Any]) -> None:
-        """Makes the empty files, sized by embedding the first image that can be read."""
+        """Lays out the files, sized by embedding the first image that can be read."""
         reasons = []
         for number in range(len(self.sources)):
             drawn = self._draw(number)[1]
@@ -252,56 +251,8 @@ class _Extraction:
             )
         self.first[self.sources[number]] = drawn[0]
         embeddings, style = self.embedder.embed(drawn[1])
-        count = len(self.sources)
-        shapes: dict[str, tuple[tuple[int, ...], Any]] = {
-            "embeddings.npy": ((count, *embeddings.shape), np.float16),
-            "clean.npy": ((count, 2, embeddings.shape[1]), np.float32),
-            "checks.npy": ((count, len(CHECKED)), np.uint32),
-        }
-        if style is not None:
-            shapes["style.npy"] = ((count, *style.shape), np.float16)
-        for name, (shape, dtype) in shapes.items():
-            RowWriter.create(self.folder / name, shape, dtype)
-        DoneBlock.remove_all(self.folder)
-        StoreProgress(done=0, block_images=self.block_images).write(self.folder)
-        write_facts(self.folder, facts)
-
-    def _take_over(self, facts: dict[str, Any], progress: StoreProgress) -> None:
-        """Gives a store that an older release left unfinished the checksums that it lacks."""
-        files = {
-            name: RowFile(self.folder / name) for name in CHECKED if (self.folder / name).exists()
-        }
-        progress.check(self.folder, files)
-        path = self.folder / "checks.npy"
-        # Under its own name only when it is complete: it tells that the store was taken over.
-        with replace_file(path) as stream:
-            checks = np.zeros((len(self.sources), len(CHECKED)), np.uint32)
-            for start in range(0, progress.done - self.block_images + 1, self.block_images):
-                end = start + self.block_images
-                for name, file in files.items():
-                    checks[start:end, CHECKED.index(name)] = check_of_rows(file[start:end])
-                DoneBlock(start=start, end=end).write(self.folder)
-            np.save(stream, checks)
-        StoreProgress(done=0, block_images=self.block_images).write(self.folder)
-        write_facts(self.folder, facts)
-
-
-def _write_block(
-    folder: Path,
-    files: dict[str, RowWriter],
-    checks: RowWriter,
-    start: int,
-    rows: list[dict[str, npt.NDArray[Any]] | str],
-) -> None:
-    """Puts consecutive images on the disk, and then says so."""
-    columns = np.zeros((len(rows), len(CHECKED)), np.uint32)
-    for name, file in files.items():
-        none = np.zeros(file.shape[1:], file.dtype)
-        block = [none if isinstance(row, str) else row[name] for row in rows]
-        columns[:, CHECKED.index(name)] = file.write(start, np.stack(block))
-    checks.write(start, columns)
-    unusable = tuple((start + i, row) for i, row in enumerate(rows) if isinstance(row, str))
-    DoneBlock(start=start, end=start + len(rows), unusable=unusable).write(folder)
+        shapes = embeddings.shape, None if style is None else style.shape
+        lay_out_store(self.folder, facts, *shapes, block_images=self.block_images)
 
 
 def _half(values: FloatArray, source: str) -> npt.NDArray[np.float16]:

@@ -91,7 +91,6 @@ class RayEngine(Engine):
                 "address": "local",
                 "num_cpus": num_workers or available_threads(),
                 "include_dashboard": False,
-                "_node_ip_address": "127.0.0.1",  # whoever reaches Ray's ports can run code
                 "object_store_memory": _OBJECT_STORE,
                 "_temp_dir": str(self._folder),
             }
@@ -203,7 +202,12 @@ class _Run:
             actor, index = self._under_way.pop(ended)
             try:
                 return actor, index, self._ray.get(ended), ""
-            except (errors.RayActorError, errors.ObjectLostError) as error:
+            except (
+                errors.RayActorError,
+                errors.ObjectLostError,
+                errors.OutOfMemoryError,
+                errors.WorkerCrashedError,
+            ) as error:
                 self._end(actor)
                 return actor, index, None, _first_line(error) or "unknown"
         except (errors.RayError, ConnectionError) as error:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_keeping_options",
     "added_facts",
+    "check_keeping",
     "contribution_facts",
     "doubt_facts",
     "likeness_facts",
@@ -45,6 +46,20 @@ def add_keeping_options(parser: argparse.ArgumentParser, *, keep: str) -> None:
         action="store_true",
         help="keep a small picture of each face of a photo as well (JPEG, 112 px), see gallery chip",
     )
+
+
+def check_keeping(options: argparse.Namespace) -> None:
+    """Refuses pictures of images that are not kept, before a gallery is made.
+
+    Raises:
+        ConfigError: If both are asked for.
+    """
+    from probefusion.errors import ConfigError
+
+    if options.keep == "state" and options.keep_chips:
+        raise ConfigError(
+            "--keep-chips: expected --keep features with it, as a sum has no images that pictures could belong to."
+        )
 
 
 def added_facts(added: Added) -> dict[str, Any]:

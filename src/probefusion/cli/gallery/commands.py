@@ -30,6 +30,7 @@ def add_parser(commands: Any) -> None:
         ignore,
         import_people,
         list_people,
+        load,
         missing,
         models,
         move,
@@ -65,14 +66,14 @@ def add_parser(commands: Any) -> None:
             drop_model,
         ),
         "erase, for good": (forget, compact, receipts),
-        "take out and in": (export_people, import_people, plain_templates),
+        "take out and in": (export_people, import_people, load, plain_templates),
         "keep safe": (check, audit, new_key, rotate_key),
     }
     parser = commands.add_parser(
         "gallery",
         help="look at a gallery, arrange it, keep it safe, forget people",
-        description="Looks at a gallery, arranges it, keeps it safe and forgets people. The commands of every\n"
-        "day stand beside this one: enroll, update, search, verify, merge, split, remove and undo.",
+        description="Looks at a gallery, arranges it, keeps it safe and forgets people. The\n"
+        "commands of every day stand beside this one: enroll, update, search, verify,\nmerge, split, remove and undo.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     below = parser.add_subparsers(

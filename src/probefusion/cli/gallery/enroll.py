@@ -7,7 +7,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.gallery.adding import add_keeping_options, added_facts, tell_added
+from probefusion.cli.gallery.adding import (
+    add_keeping_options,
+    added_facts,
+    check_keeping,
+    tell_added,
+)
 from probefusion.cli.gallery.changes import print_change
 from probefusion.cli.gallery.inputs import (
     add_input_options,
@@ -17,7 +22,7 @@ from probefusion.cli.gallery.inputs import (
     tell_input,
 )
 from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
-from probefusion.cli.gallery.people import add_people, check_people
+from probefusion.cli.gallery.people import add_people, check_people, check_photos
 
 if TYPE_CHECKING:
     from probefusion.gallery import Gallery
@@ -35,7 +40,6 @@ def add_parser(commands: Any) -> None:
         "simply repeated: people whose files are in the gallery already are passed over.",
     )
     add_gallery_options(parser)
-    add_input_options(parser)
     parser.add_argument(
         "--name", metavar="NAME", help="name of the person (default: that of the one INPUT)"
     )
@@ -54,22 +58,26 @@ def add_parser(commands: Any) -> None:
         help="fuser of a new gallery (default: the best that fits the first images)",
     )
     add_json_option(parser)
+    add_input_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Enrols; 3 if images or people were left out, or there is something to warn of."""
+    check_keeping(options)
+    is_new = "://" not in options.gallery and not Path(options.gallery).exists()
     if options.people:
         _check_one_folder(options)
         (folder,) = options.paths
         check_people(options, folder, ("name", "source"))
+        if is_new:
+            check_photos(options, folder)
         with open_gallery(options, create=True, keep=options.keep, fuser=options.fuser) as gallery:
             return add_people(
                 gallery, options, folder, action="enroll", adds_people=True, adds_visits=False
             )
     name = _name_of(options)
     _check_one_person(options)
-    is_new = "://" not in options.gallery and not Path(options.gallery).exists()
     given = read_person(options) if is_new else None  # a gallery is made only for what can be read
     with open_gallery(options, create=True, keep=options.keep, fuser=options.fuser) as gallery:
         if given is None:
@@ -87,10 +95,10 @@ def run(options: argparse.Namespace) -> int:
 def _name_of(options: argparse.Namespace) -> str:
     from probefusion.errors import ConfigError
     from probefusion.faces.listing import as_text
-    from probefusion.gallery.core import check_name
+    from probefusion.gallery.core import check_new_name
 
     if options.name is not None:
-        return check_name(options.name, "--name")
+        return check_new_name(options.name, "--name")
     if len(options.paths) != 1:
         raise ConfigError(
             f"--name: expected the name of the person, got none beside {len(options.paths)} inputs. Give --name NAME."
@@ -101,7 +109,7 @@ def _name_of(options: argparse.Namespace) -> str:
         raise ConfigError(
             f"--name: expected the name of the person, and {options.paths[0]!r} has none. Give --name NAME."
         )
-    return check_name(as_text(name), "--name")
+    return check_new_name(as_text(name), "--name")
 
 
 def _check_new(gallery: Gallery, name: str) -> None:

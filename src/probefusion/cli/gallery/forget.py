@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from probefusion.cli.gallery.changes import print_json
 from probefusion.cli.gallery.options import add_gallery_options, add_json_option, open_gallery
 from probefusion.cli.gallery.receipts import receipt_facts, tell_pending, tell_receipt
-
-if TYPE_CHECKING:
-    from probefusion.gallery import Gallery
-    from probefusion.gallery.stores.records import ReceiptRow
 
 __all__ = ["add_parser", "run"]
 
@@ -22,8 +18,8 @@ def add_parser(commands: Any) -> None:
         "forget",
         help="erase people, a contribution or an image; cannot be undone",
         description="Erases people, a contribution or an image and prints a receipt for each. Exit code 3 if one says "
-        "'pending': something still keeps bytes; gallery receipts --finish goes on later. All names are looked up "
-        "before anybody is erased.",
+        "'pending': something still keeps bytes; gallery receipts --finish goes on later. Several people are "
+        "one change: all or nobody.",
     )
     add_gallery_options(parser)
     parser.add_argument(
@@ -38,7 +34,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Erases; 3 if something still keeps bytes."""
-    from probefusion.errors import ConfigError, ProbeFusionError
+    from probefusion.errors import ConfigError
 
     given = [bool(options.names), options.contribution is not None, options.image is not None]
     if sum(given) != 1:
@@ -50,30 +46,15 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(
             f"--yes: expected, as erasing {what} cannot be undone; got none. To hide only: probefusion remove."
         )
-    rows: list[ReceiptRow] = []
     with open_gallery(options) as gallery:
-        if not options.names:
-            rows.append(gallery.forget(contribution=options.contribution, image=options.image))
-        people = _ids_of(gallery, options.names)
-        try:
-            for name in people:
-                rows.append(gallery.forget(name))
-        except (ProbeFusionError, KeyboardInterrupt):
-            for row in rows:  # what is erased is erased
-                tell_receipt(row)
-            raise
+        rows = (
+            gallery.forget_people(options.names)
+            if options.names
+            else (gallery.forget(contribution=options.contribution, image=options.image),)
+        )
     if options.json:
         print_json(options, receipts=[receipt_facts(row) for row in rows])
     else:
         for row in rows:
             tell_receipt(row)
     return tell_pending(rows, options)
-
-
-def _ids_of(gallery: Gallery, names: list[str]) -> list[str]:
-    """The people, each once; raises UnknownNameError before anybody is erased."""
-    removed = {word for person in gallery.removed() for word in (person.id, person.name)}
-    for name in names:
-        if name not in removed and name not in gallery:
-            gallery.person(name)
-    return list(dict.fromkeys(names))

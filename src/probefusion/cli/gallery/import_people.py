@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.gallery.changes import print_json
 from probefusion.cli.gallery.options import (
@@ -15,6 +16,9 @@ from probefusion.cli.gallery.options import (
     open_gallery,
 )
 
+if TYPE_CHECKING:
+    from probefusion.gallery.exchange.exporting import Imported
+
 __all__ = ["add_parser", "run"]
 
 
@@ -23,8 +27,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "import",
         help="add the people of an export",
-        description="Adds the people of an export, each as one change. With the same fuser the templates are the "
-        "same, bit for bit.",
+        description="Adds the people of an export, each as one change (of an archive 200 together). With the same "
+        "fuser the templates are the same, bit for bit.",
     )
     add_gallery_options(parser)
     parser.add_argument("export", metavar="EXPORT", help="what gallery export wrote")
@@ -44,12 +48,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Imports; 3 if somebody was passed over, or a link lost."""
-    from probefusion.gallery.exchange.exporting import import_people, read_export
-
-    export = read_export(options.export)
-    fuser = options.fuser or _fuser_of(export.fuser, options)
-    with open_gallery(options, create=True, fuser=fuser) as gallery:
-        done = import_people(gallery, export, skip_existing=options.skip_existing)
+    done = _loaded(options) if _is_archive(options.export) else _imported(options)
     if options.json:
         print_json(options, action="import", **asdict(done))
     else:
@@ -59,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         if done.revisions is not None:
             first, last = done.revisions
             print(
-                f"revisions {first} to {last}, one for each person; to undo the last: "
+                f"revisions {first} to {last}; to undo the last: "
                 f"{gallery_command(options, 'undo', str(last))}"
             )
     for name in done.skipped:
@@ -73,6 +72,48 @@ def run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 3 if done.skipped or done.lost_links else 0
+
+
+def _is_archive(path: str) -> bool:
+    """Whether `gallery export --archive` wrote it, of which one file is in memory at a time."""
+    folder = Path(path)
+    return (folder / "gallery.json").is_file() and any(folder.glob("people-*.parquet"))
+
+
+def _imported(options: argparse.Namespace) -> Imported:
+    from probefusion.gallery.exchange.exporting import import_people, read_export
+
+    export = read_export(options.export)
+    fuser = options.fuser or _fuser_of(export.fuser, options)
+    with open_gallery(options, create=True, fuser=fuser) as gallery:
+        return import_people(gallery, export, skip_existing=options.skip_existing)
+
+
+def _loaded(options: argparse.Namespace) -> Imported:
+    from probefusion.cli.phases import progress_by_unit
+    from probefusion.gallery.exchange.exporting import Imported
+    from probefusion.gallery.exchange.gallery_archive import open_gallery_archive
+
+    archive = open_gallery_archive(options.export)
+    fuser = options.fuser or _fuser_of(archive.fuser, options)
+    with (
+        open_gallery(options, create=True, fuser=fuser) as gallery,
+        progress_by_unit({"people": "importing"}) as show,
+    ):
+        done = gallery.load(
+            archive.people(),
+            skip_existing=options.skip_existing,
+            progress=lambda count: show("people", count, archive.num_people),
+        )
+        served = next((row.fuser for row in gallery.models() if row.status == "serving"), None)
+    return Imported(
+        num_people=done.num_people,
+        num_contributions=done.num_contributions,
+        num_images=done.num_images,
+        revisions=(done.revisions[0], done.revisions[-1]) if done.revisions else None,
+        skipped=done.skipped,
+        other_fuser=None if archive.fuser in (None, served) else archive.fuser,
+    )
 
 
 def _fuser_of(fingerprint: str | None, options: argparse.Namespace) -> str:

@@ -44,6 +44,7 @@ def add_input_options(
     parser.add_argument(
         "paths",
         nargs="+" if needs_some else "*",
+        default=None if needs_some else [],
         metavar="INPUT",
         help="images of one person: photos, crops, folders, .zip archives, videos, .npy, .npz, .csv, .h5 and .parquet "
         f"embeddings, .safetensors states{more}",

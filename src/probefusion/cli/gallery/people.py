@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from probefusion.gallery.results import Added
     from probefusion.pipeline.enroll_people import EnrolledPerson
 
-__all__ = ["add_people", "check_people"]
+__all__ = ["add_people", "check_people", "check_photos"]
 
 _LISTED = 20
 """People that are listed; all are in the result of --json."""
@@ -40,6 +41,21 @@ def check_people(options: argparse.Namespace, folder: str, alone: tuple[str, ...
     for name in alone:
         if getattr(options, name):
             raise ConfigError(f"--{name}: is for one person, got --people beside it.")
+
+
+def check_photos(options: argparse.Namespace, folder: str) -> None:
+    """Refuses photos without a detector before a gallery is made, by the first of the folders.
+
+    Raises:
+        ConfigError: If a detector is needed.
+    """
+    from probefusion.errors import EmptySetError
+    from probefusion.pipeline.enroll_people import folders_of_people
+
+    if options.aligned or options.detector is not None:
+        return
+    with suppress(EmptySetError):
+        pipeline_of(options).fuse(folders_of_people(folder)[0], one_person=True)
 
 
 def add_people(

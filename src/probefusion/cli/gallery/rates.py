@@ -41,7 +41,19 @@ def add_rate_options(parser: argparse.ArgumentParser, *, searches: bool = False)
 
 
 def rates_of(options: argparse.Namespace) -> dict[str, Any]:
-    """The named rate or threshold."""
+    """The named rate or threshold.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    from probefusion.errors import ConfigError
+
     names = ("fmr", "fpir", "threshold")
     given = {name: getattr(options, name, None) for name in names}
-    return {name: value for name, value in given.items() if value is not None}
+    found = {name: float(value) for name, value in given.items() if value is not None}
+    for name, value in found.items():
+        if name == "threshold" and not -1 <= value <= 1:
+            raise ConfigError(f"--threshold: expected a cosine from -1 to 1, got {value}.")
+        if name != "threshold" and not 0 < value < 1:
+            raise ConfigError(f"--{name}: expected a fraction between 0 and 1, got {value}.")
+    return found

@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
     """Declares the command."""
     parser = commands.add_parser(
         "re-fuse",
-        help="work out all templates by another fuser, beside those that serve",
+        help="work out all templates by another fuser, beside the old ones",
         description="Works out all templates by another fuser, or by a MODEL that is there. Can be stopped and given "
         "again. gallery serve then decides by it. Exit code 3 if it cannot use some contributions.",
     )

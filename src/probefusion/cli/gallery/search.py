@@ -35,7 +35,6 @@ def add_parser(commands: Any) -> None:
         "and the decision. The search is exact.",
     )
     add_gallery_options(parser, changes=False)
-    add_input_options(parser, templates=True)
     add_rate_options(parser, searches=True)
     parser.add_argument(
         "--top", type=positive, default=5, metavar="K", help="people to print (default 5)"
@@ -51,14 +50,16 @@ def add_parser(commands: Any) -> None:
         help="search by this model (default: the one that serves, or another that fits the images)",
     )
     add_json_option(parser)
+    add_input_options(parser, templates=True)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Searches; 3 if images were left out or there is something to warn of."""
+    rates = rates_of(options)  # before the images are embedded
     with open_gallery(options) as gallery:
         given = read_person(options)
-        result = gallery.search(given, top_k=options.top, model=options.model, **rates_of(options))
+        result = gallery.search(given, top_k=options.top, model=options.model, **rates)
         explanation = None
         if options.explain and result.candidates:
             explanation = gallery.explain(given, result.candidates[0].name)
@@ -69,7 +70,8 @@ def run(options: argparse.Namespace) -> int:
     is_measured = options.threshold is None and any(
         person.threshold is not None for person in result.candidates
     )
-    return tell_input(given, options, decides=is_measured)
+    code = tell_input(given, options, decides=is_measured)
+    return code or (3 if result.warnings else 0)
 
 
 def ranked_facts(person: RankedPerson) -> dict[str, Any]:
@@ -91,6 +93,7 @@ def _facts(
         "false_match_rate": result.false_match_rate,
         "false_positive_rate": result.false_positive_rate,
         "why_none": result.why_none,
+        "warnings": list(result.warnings),
         "candidates": [ranked_facts(person) for person in result.candidates],
         "explanation": explanation_facts(explanation),
     }
@@ -114,6 +117,8 @@ def _tell(result: SearchResult, explanation: MatchExplanation | None) -> None:
     for person in result.candidates[:1]:
         for warning in person.warnings:
             print(f"warning: {person.name}: {warning}", file=sys.stderr)
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if explanation is not None:
         tell_explanation(explanation)
 

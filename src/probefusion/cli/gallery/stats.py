@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -22,7 +23,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "stats",
         help="how much a gallery holds",
-        description="Prints how many people and images a gallery holds, its revision, and the model that serves.",
+        description="Prints how many people and images a gallery holds, its revision, and the model that serves. "
+        "Exit code 3 if rows are damaged.",
     )
     add_gallery_options(parser, changes=False)
     add_json_option(parser)
@@ -35,7 +37,9 @@ def run(options: argparse.Namespace) -> int:
         stats = gallery.stats()
     if options.json:
         print_json(options, **asdict(stats))
-        return 0
+        return 3 if stats.damaged else 0
+    for words in stats.damaged:
+        print(f"warning: damaged: {words}", file=sys.stderr)
     model = stats.model
     print(
         f"{shown_address(options)}, collection {stats.collection}: {stats.num_people} people "
@@ -48,4 +52,4 @@ def run(options: argparse.Namespace) -> int:
         print(
             f"model {model.id}: {model.fuser} of {model.embedder or 'an unnamed embedder'}, {model.dim} dimensions"
         )
-    return 0
+    return 3 if stats.damaged else 0

@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from probefusion.cli.gallery.adding import add_keeping_options, added_facts, tell_added
+from probefusion.cli.gallery.adding import (
+    add_keeping_options,
+    added_facts,
+    check_keeping,
+    tell_added,
+)
 from probefusion.cli.gallery.changes import print_change
 from probefusion.cli.gallery.inputs import (
     add_input_options,
@@ -36,7 +41,6 @@ def add_parser(commands: Any) -> None:
         metavar="NAME",
         help="name of the person, or the person's id; with --people a folder",
     )
-    add_input_options(parser, needs_some=False)
     parser.add_argument(
         "--people", action="store_true", help="NAME is a folder with a folder for each person"
     )
@@ -53,6 +57,7 @@ def add_parser(commands: Any) -> None:
     )
     add_keeping_options(parser, keep="what is kept of the images, see enroll (default features)")
     add_json_option(parser)
+    add_input_options(parser, needs_some=False)
     parser.set_defaults(run=run)
 
 
@@ -60,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     """Adds; 3 if images or people were left out or held back, or there is something to warn of."""
     from probefusion.errors import ConfigError
 
+    check_keeping(options)
     if options.people:
         if options.paths:
             raise ConfigError(

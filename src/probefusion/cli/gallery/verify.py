@@ -26,7 +26,6 @@ def add_parser(commands: Any) -> None:
     )
     add_gallery_options(parser, changes=False)
     parser.add_argument("name", metavar="NAME", help="the person, or the person's id")
-    add_input_options(parser, templates=True)
     add_rate_options(parser)
     parser.add_argument(
         "--explain",
@@ -34,15 +33,17 @@ def add_parser(commands: Any) -> None:
         help="print which contributions and images of the person carried it",
     )
     add_json_option(parser)
+    add_input_options(parser, templates=True)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Verifies; 3 if images were left out or there is something to warn of."""
+    rates = rates_of(options)  # before the images are embedded
     with open_gallery(options) as gallery:
         gallery.person(options.name)  # before the images are embedded
         given = read_person(options)
-        found = gallery.verify(options.name, given, **rates_of(options))
+        found = gallery.verify(options.name, given, **rates)
         explanation = gallery.explain(given, options.name) if options.explain else None
     if options.json:
         print_json(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from probefusion.errors import IntegrityError
 from probefusion.gallery.audit.trail import append_entry, names_subject
@@ -42,6 +43,9 @@ from probefusion.gallery.stores.records import (
 )
 from probefusion.gallery.stores.store import Writer
 from probefusion.types import EmbeddingSet
+
+if TYPE_CHECKING:
+    from probefusion.gallery.changes.bulk_adding import BulkRows
 
 __all__ = ["Changing", "new_id"]
 
@@ -94,6 +98,16 @@ class Changing:
     def revision(self) -> int:
         """Of the collection after the change."""
         return self.writer.revision
+
+    @property
+    def sealer(self) -> Sealer:
+        """What seals what the change writes."""
+        return self._sealer
+
+    @property
+    def time(self) -> str:
+        """UTC time of the change, ISO 8601."""
+        return self._time
 
     def new_model(self, kept: Kept, status: ModelStatus = "serving") -> ModelRow:
         """The model of a collection's first images."""
@@ -179,6 +193,12 @@ class Changing:
         self.subjects[person_id] = None
         self.touched[person_id] = None
         return row
+
+    def add_rows(self, rows: BulkRows) -> None:
+        """Adds many new people, whose templates are worked out already."""
+        self.writer.add_people(rows.people, rows.contributions, rows.vectors)
+        self.edits += rows.edits
+        self.subjects.update(dict.fromkeys(edit.id for edit in rows.edits))
 
     def add_payload(self, row: ContributionRow, kept: Kept) -> None:
         """Adds what a contribution keeps of another embedder."""

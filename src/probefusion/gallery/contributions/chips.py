@@ -11,26 +11,35 @@ from probefusion.gallery.stores.records import ImageRow
 from probefusion.gallery.stores.store import Reader, Writer
 from probefusion.types import EmbeddingSet
 
-__all__ = ["chips_of", "open_chip", "put_chips"]
+__all__ = ["chips_of", "open_chip", "put_chips", "sealed_chips"]
 
 
 def put_chips(
     writer: Writer, sealer: Sealer, images: Sequence[ImageRow], labels: Kept, key: DataKey | None
 ) -> None:
-    """Keeps the pictures that a set carries, if it carries any.
+    """Keeps the pictures that a set carries, if it carries any; arguments as for `sealed_chips`."""
+    for image_id, chip in sealed_chips(sealer, images, labels, key):
+        writer.put_chip(image_id, chip)
+
+
+def sealed_chips(
+    sealer: Sealer, images: Sequence[ImageRow], labels: Kept, key: DataKey | None
+) -> tuple[tuple[str, bytes], ...]:
+    """The pictures that a set carries, sealed, with the ids of their images.
 
     Args:
-        writer: Of the collection.
         sealer: Of the collection.
         images: Rows of the images, in the order of the set.
-        labels: The set.
+        labels: The set, or a state, which carries none.
         key: Of the contribution.
     """
     if not isinstance(labels, EmbeddingSet) or labels.chips is None:
-        return
-    for image, chip in zip(images, labels.chips, strict=True):
-        if chip is not None:
-            writer.put_chip(image.id, sealer.seal_chip(chip, image.id, key))
+        return ()
+    return tuple(
+        (image.id, sealer.seal_chip(chip, image.id, key))
+        for image, chip in zip(images, labels.chips, strict=True)
+        if chip is not None
+    )
 
 
 def open_chip(reader: Reader, sealer: Sealer, image_id: str, key: DataKey | None) -> bytes | None:

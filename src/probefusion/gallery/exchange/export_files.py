@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -30,7 +31,14 @@ from probefusion.files.parquet import list_matrix, metadata_text, read_parquet_t
 from probefusion.files.reading import read_bytes, reading
 from probefusion.gallery.exchange.export_table import ExportTable
 
-__all__ = ["check_export_path", "read_table", "write_table"]
+__all__ = [
+    "check_export_path",
+    "read_parquet",
+    "read_table",
+    "table_hash",
+    "write_parquet",
+    "write_table",
+]
 
 _KIND = "gallery_export"
 _MANIFEST = "gallery.json"
@@ -47,8 +55,10 @@ _PARQUET = {
     "subject_ids": "subject_id",
     "template_ids": "template_id",
     "left_out": "left_out",
+    "chips": "chip",
 }
-_NEEDED = frozenset(_PARQUET) - {"style"}
+_OPTIONAL = frozenset({"style", "quality", "detector_scores", "chips"})
+_NEEDED = frozenset(_PARQUET) - _OPTIONAL
 _PLAIN_NAME = re.compile(r"[^\W_][\w -]{0,60}(?<! )")
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -97,7 +107,7 @@ def write_table(table: ExportTable, path: str | os.PathLike[str], *, force: bool
             replace_folder(draft / "export", target)
             return
         file = draft / f"export{target.suffix.lower()}"
-        write = _write_parquet if file.suffix == ".parquet" else _write_npz
+        write = write_parquet if file.suffix == ".parquet" else _write_npz
         write(table, file)
         file.chmod(0o600)
         check_export_path(path, force=force)
@@ -119,7 +129,7 @@ def read_table(path: str | os.PathLike[str]) -> ExportTable:
     if found.is_dir():
         return _read_folder(found)
     readers: dict[str, Callable[[Path], ExportTable]] = {
-        ".parquet": _read_parquet,
+        ".parquet": read_parquet,
         ".npz": _read_npz,
     }
     reader = readers.get(found.suffix.lower())
@@ -142,7 +152,7 @@ def _read_npz(file: Path) -> ExportTable:
         kind=_KIND,
         version=1,
         required=_NEEDED | {"gallery"},
-        optional=frozenset({"style"}),
+        optional=_OPTIONAL - {"chips"},
     )
     facts = _facts(str(arrays["gallery"]), file.name)
     return ExportTable(facts=facts, columns={n: arrays[n] for n in _PARQUET if n in arrays})
@@ -156,28 +166,43 @@ def _facts(text: str, origin: str) -> dict[str, Any]:
     return facts
 
 
+def table_hash(table: ExportTable) -> str:
+    """SHA-256 of what a table holds."""
+    return _hash(table.columns, json.dumps(table.facts))
+
+
 def _hash(columns: Columns, text: str) -> str:
     texts = {
-        name: json.dumps(column.tolist())
+        name: json.dumps([_as_hashed(value) for value in column.tolist()])
         for name, column in columns.items()
-        if column.dtype.kind == "U"
+        if column.dtype.kind in "UO"
     }
     return content_hash({**columns, **texts, "gallery": text})
 
 
-def _write_parquet(table: ExportTable, file: Path) -> None:
+def _as_hashed(value: Any) -> Any:
+    return hashlib.sha256(value).hexdigest() if isinstance(value, bytes) else value
+
+
+def write_parquet(table: ExportTable, file: Path) -> None:
+    """Writes a table as one Parquet file that `read_parquet` and `probefusion.archives.open_archive` read.
+
+    Raises:
+        MissingExtraError: If pyarrow is not installed.
+    """
     arrow = import_extra("pyarrow", extra="data", purpose="writing Parquet files")
     parquet = import_extra("pyarrow.parquet", extra="data", purpose="writing Parquet files")
     text = json.dumps(table.facts)
     metadata = {"gallery": text, "gallery_sha256": _hash(table.columns, text)}
-    for name in ("embedder",):
-        if table.facts.get(name) is not None:
-            metadata[name] = table.facts[name]
+    if table.facts.get("embedder") is not None:
+        metadata["embedder"] = table.facts["embedder"]
     fields = []
     for name, column in table.columns.items():
-        kind: Any = {"U": arrow.string(), "b": arrow.bool_()}.get(
-            column.dtype.kind, arrow.float32()
-        )
+        kind: Any = {
+            "U": arrow.string(),
+            "b": arrow.bool_(),
+            "O": arrow.binary(),
+        }.get(column.dtype.kind, arrow.float32())
         fields.append(
             (_PARQUET[name], arrow.list_(kind, column.shape[1]) if column.ndim == 2 else kind)
         )
@@ -193,12 +218,19 @@ def _write_parquet(table: ExportTable, file: Path) -> None:
                     parts.append(arrow.FixedSizeListArray.from_arrays(flat, rows.shape[1]))
                 elif rows.dtype.kind == "U":
                     parts.append(arrow.array(rows.tolist(), arrow.string()))
+                elif rows.dtype.kind == "O":
+                    parts.append(arrow.array(rows.tolist(), arrow.binary()))
                 else:  # NaN, where there is no such number, becomes null
                     parts.append(arrow.array(rows, from_pandas=True))
             writer.write_batch(arrow.record_batch(parts, schema=schema))
 
 
-def _read_parquet(file: Path) -> ExportTable:
+def read_parquet(file: Path) -> ExportTable:
+    """Reads what `write_parquet` wrote.
+
+    Raises:
+        MissingFileError, FileFormatError, IntegrityError, MissingExtraError: As for `read_table`.
+    """
     table = read_parquet_table(file)
     text = metadata_text(table.schema, "gallery")
     names = set(table.column_names)
@@ -224,6 +256,9 @@ def _read_parquet(file: Path) -> ExportTable:
             columns[name] = values.to_numpy().astype(np.float32)
         elif name == "left_out":
             columns[name] = np.array(values.to_pylist(), bool)
+        elif name == "chips":
+            columns[name] = np.empty(len(values), object)
+            columns[name][:] = values.to_pylist()
         else:
             columns[name] = np.array(values.to_pylist(), np.str_)
     if metadata_text(table.schema, "gallery_sha256") != _hash(columns, text):
@@ -278,11 +313,20 @@ def _read_folder(folder: Path) -> ExportTable:
     width = max((t.columns["style"].shape[1] for t in tables if "style" in t.columns), default=0)
     columns: Columns = {}
     for key in _PARQUET:
+        if key in _OPTIONAL and not any(key in table.columns for table in tables):
+            continue
         parts = [
-            table.columns.get(key, np.zeros((len(table.columns["embeddings"]), width), np.float32))
+            table.columns[key] if key in table.columns else _filler(key, table, width)
             for table in tables
             if len(table.columns["embeddings"])
         ]
-        if key != "style" or width:
-            columns[key] = np.concatenate(parts) if parts else np.zeros(0)
+        columns[key] = np.concatenate(parts) if parts else np.zeros(0)
     return ExportTable(facts={**facts, "people": [t.facts for t in tables]}, columns=columns)
+
+
+def _filler(key: str, table: ExportTable, width: int) -> npt.NDArray[Any]:
+    """What stands for a column that a person's table lacks and another's has."""
+    count = len(table.columns["embeddings"])
+    if key == "style":
+        return np.zeros((count, width), np.float32)
+    return np.full(count, np.nan, np.float32)

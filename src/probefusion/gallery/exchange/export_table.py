@@ -32,21 +32,25 @@ class ExportTable:
         facts: What JSON can say: format, version, collection, embedder, fuser, people and their contributions; of
             those that keep a state alone, the state.
         columns: By name, N rows each, contribution after contribution: `embeddings` (N, D) float32, `style`
-            (N, 2C) float32 if there is any, `quality` and `detector_scores` (N,) float32 with NaN where there is
-            none, the texts `subject_ids`, `template_ids` (of contributions), `sources` and `media_ids`, and
-            `left_out` (N,) bool of images that were taken out.
+            (N, 2C) float32, `quality` and `detector_scores` (N,) float32 with NaN where there is none, these three if
+            there is any; `chips` (N,) bytes or None if they were asked for, the texts `subject_ids`, `template_ids` (of
+            contributions), `sources` and `media_ids`, and `left_out` (N,) bool of images that were taken out.
     """
 
     facts: dict[str, Any]
     columns: dict[str, npt.NDArray[Any]]
 
 
-def table_of(people: Iterable[PlainPerson], facts: Mapping[str, Any]) -> ExportTable:
+def table_of(
+    people: Iterable[PlainPerson], facts: Mapping[str, Any], *, dim: int = 1, chips: bool = False
+) -> ExportTable:
     """The table of people.
 
     Args:
         people: As `Gallery.plain_people` gives them.
         facts: Collection, embedder and fuser.
+        dim: D where no contribution keeps images.
+        chips: Whether there is a column of small pictures.
     """
     rows: list[tuple[str, PlainContribution, EmbeddingSet]] = []
     listed = []
@@ -56,7 +60,7 @@ def table_of(people: Iterable[PlainPerson], facts: Mapping[str, Any]) -> ExportT
             if isinstance(part.kept, EmbeddingSet):
                 rows.append((person.name, part, part.kept))
     whole = {"format": _FORMAT, "version": VERSION, **facts, "people": listed}
-    return ExportTable(facts=whole, columns=_columns_of(rows))
+    return ExportTable(facts=whole, columns=_columns_of(rows, dim, chips=chips))
 
 
 def _facts_of(person: PlainPerson) -> dict[str, Any]:
@@ -70,7 +74,9 @@ def _facts_of(person: PlainPerson) -> dict[str, Any]:
             facts["embedder"] = part.kept.embedder
             facts["norms_known"] = bool(part.kept.norms_known)
             facts["has"] = [
-                name for name in ("style", *_NUMBERS) if getattr(part.kept, name) is not None
+                name
+                for name in ("style", "chips", *_NUMBERS)
+                if getattr(part.kept, name) is not None
             ]
         parts.append(facts)
     return {
@@ -85,12 +91,14 @@ def _facts_of(person: PlainPerson) -> dict[str, Any]:
 
 
 def _columns_of(
-    rows: list[tuple[str, PlainContribution, EmbeddingSet]],
+    rows: list[tuple[str, PlainContribution, EmbeddingSet]], dim: int, *, chips: bool
 ) -> dict[str, npt.NDArray[Any]]:
     sets = [images for _, _, images in rows]
     counts = [len(images) for images in sets]
     columns: dict[str, npt.NDArray[Any]] = {
-        "embeddings": _joined([images.embeddings for images in sets], np.zeros((0, 1), np.float32)),
+        "embeddings": _joined(
+            [images.embeddings for images in sets], np.zeros((0, dim), np.float32)
+        ),
         "subject_ids": np.repeat(np.array([name for name, _, _ in rows], np.str_), counts),
         "template_ids": np.repeat(np.array([part.id for _, part, _ in rows], np.str_), counts),
         "left_out": np.zeros(sum(counts), bool),
@@ -114,11 +122,20 @@ def _columns_of(
         )
     for name in _NUMBERS:
         found = [getattr(images, name) for images in sets]
+        if all(each is None for each in found):
+            continue  # readers of archives take a column without a number for a damaged one
         filled = [
             np.full(count, np.nan, np.float32) if each is None else each
             for each, count in zip(found, counts, strict=True)
         ]
         columns[name] = _joined(filled, np.zeros(0, np.float32))
+    if chips:
+        none = np.zeros(0, object)
+        pictures = [
+            np.full(n, None) if i.chips is None else np.asarray(i.chips)
+            for i, n in zip(sets, counts, strict=True)
+        ]
+        columns["chips"] = _joined(pictures, none)
     start = 0
     for (_, part, _), count in zip(rows, counts, strict=True):
         columns["left_out"][[start + place for place in part.left_out]] = True
@@ -226,6 +243,7 @@ class _Rows:
             embeddings=own("embeddings"),
             style=own("style").reshape(count, -1, 2) if "style" in has else None,
             quality=own("quality") if "quality" in has else None,
+            chips=own("chips") if "chips" in has and "chips" in self._columns else None,
             detector_scores=own("detector_scores") if "detector_scores" in has else None,
             sources=own("sources"),
             media_ids=own("media_ids"),

@@ -11,12 +11,21 @@ from probefusion.gallery.contributions.models import embedder_name, serving
 from probefusion.gallery.core import check_name
 from probefusion.gallery.exchange.export_files import check_export_path, read_table, write_table
 from probefusion.gallery.exchange.export_table import people_of, table_of
+from probefusion.gallery.results import Stats
 from probefusion.gallery.verbs.plain_people import PlainPerson
 
 if TYPE_CHECKING:
     from probefusion.gallery.gallery import Gallery
 
-__all__ = ["Exported", "GalleryExport", "Imported", "export_people", "import_people", "read_export"]
+__all__ = [
+    "Exported",
+    "GalleryExport",
+    "Imported",
+    "export_people",
+    "import_people",
+    "not_exported",
+    "read_export",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +109,7 @@ def export_people(
         MissingExtraError: If it is Parquet and pyarrow is not installed.
     """
     check_export_path(path, force=force)
-    stats = gallery.stats()
+    stats = gallery.stats(looks_for_damage=False)
     people = tuple(gallery.plain_people())
     model = stats.model
     facts: dict[str, Any] = {
@@ -111,22 +120,32 @@ def export_people(
     table = table_of(people, facts)
     write_table(table, path, force=force)
     parts = [part for person in people for part in person.contributions]
-    missing = []
-    if stats.num_hidden:
-        missing.append(f"{stats.num_hidden} people who were removed or merged into others")
-    others = stats.num_contributions - len(parts)
-    if others > 0:
-        missing.append(
-            f"{others} contributions that are held, taken out or of people who were removed"
-        )
     return Exported(
         num_people=len(people),
         num_contributions=len(parts),
         num_images=sum(part.kept.num_images for part in parts),
         num_left_out=sum(len(part.left_out) for part in parts),
         was_encrypted=gallery.is_encrypted,
-        not_exported=tuple(missing),
+        not_exported=not_exported(stats, len(parts)),
     )
+
+
+def not_exported(stats: Stats, num_contributions: int) -> tuple[str, ...]:
+    """What a gallery has beside what was exported, in words.
+
+    Args:
+        stats: Of the gallery.
+        num_contributions: Contributions that were exported.
+    """
+    missing = []
+    if stats.num_hidden:
+        missing.append(f"{stats.num_hidden} people who were removed or merged into others")
+    others = stats.num_contributions - num_contributions
+    if others > 0:
+        missing.append(
+            f"{others} contributions that are held, taken out or of people who were removed"
+        )
+    return tuple(missing)
 
 
 def read_export(path: str | os.PathLike[str]) -> GalleryExport:
@@ -203,7 +222,7 @@ def import_people(
         if other not in now
     }
     parts = [part for person in new for part in person.contributions]
-    served = gallery.stats().model
+    served = gallery.stats(looks_for_damage=False).model
     fuser = None if served is None else served.fuser
     return Imported(
         num_people=len(new),

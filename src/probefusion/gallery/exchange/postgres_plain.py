@@ -154,7 +154,7 @@ class PlainTemplates:
 
     def _copy(self, number: int, rows: Sequence[VectorRow], key_ids: dict[str, str | None]) -> int:
         """Copies some templates; those of people whose key was destroyed are left out."""
-        sealer = self._gallery._sealer
+        sealer = self._gallery.sealer
         keys = sealer.known_keys([key_ids.get(row.person_id) for row in rows])
         values = []
         for row in rows:

@@ -20,6 +20,7 @@ __all__ = [
     "LinkRow",
     "ModelRow",
     "ModelStatus",
+    "NewContribution",
     "OnDamage",
     "PersonRow",
     "ReceiptRow",
@@ -246,3 +247,22 @@ class ReceiptRow:
     finished: str = ""
     remaining: tuple[str, ...] = ()
     key_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewContribution:
+    """A contribution that is added with many others.
+
+    Args:
+        row: Its row; its id was never given before.
+        images: Its images; () where it keeps a state.
+        payload: What it keeps, sealed.
+        embedder: Of what embedder that is.
+        chips: Small pictures of its images, sealed, by their ids.
+    """
+
+    row: ContributionRow
+    images: tuple[ImageRow, ...]
+    payload: bytes
+    embedder: str | None
+    chips: tuple[tuple[str, bytes], ...] = ()

@@ -198,6 +198,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (collection, contribution_id),
             FOREIGN KEY (collection, contribution_id) REFERENCES contributions (collection, id)
                 DEFERRABLE INITIALLY DEFERRED)""",
+        "CREATE INDEX people_named ON people (collection, name_hash)",
         "CREATE INDEX changes_by_action ON changes (collection, action, revision)",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
@@ -131,23 +131,29 @@ class SealedTexts:
         place = TextPlace(subject=subject, what=what)
         return self.seal.seal(self.collection, [(place, text)], [key_id])[0]
 
-    def seal_person(self, row: PersonRow) -> PersonRow:
-        """A person whose name is sealed by the person's key."""
-        return replace(row, name=self.seal_text(row.id, "name", row.name, row.key_id))
+    def seal_people(self, rows: Sequence[PersonRow]) -> list[PersonRow]:
+        """People whose names are sealed, each by the person's key."""
+        texts = [(TextPlace(subject=row.id, what="name"), row.name) for row in rows]
+        sealed = self.seal.seal(self.collection, texts, [row.key_id for row in rows])
+        return [replace(row, name=text) for row, text in zip(rows, sealed, strict=True)]
 
-    def seal_contribution(self, row: ContributionRow) -> ContributionRow:
-        """A contribution whose source is sealed by its key, also where there is none: the text tells the key."""
-        return replace(row, source=self.seal_text(row.id, "source", row.source, row.key_id))
+    def seal_contributions(self, rows: Sequence[ContributionRow]) -> list[ContributionRow]:
+        """Contributions whose sources are sealed, also where there is none: the text tells the key as well."""
+        texts = [(TextPlace(subject=row.id, what="source"), row.source) for row in rows]
+        sealed = self.seal.seal(self.collection, texts, [row.key_id for row in rows])
+        return [replace(row, source=text) for row, text in zip(rows, sealed, strict=True)]
 
-    def seal_images(self, rows: Sequence[ImageRow], key_id: str | None) -> list[ImageRow]:
-        """Images whose source and media id are sealed, together, by the key of their contribution."""
+    def seal_images(
+        self, rows: Sequence[ImageRow], key_ids: Sequence[str | None]
+    ) -> list[ImageRow]:
+        """Images whose source and media id are sealed, together, by the keys of their contributions."""
         if not self.encrypts:
             return list(rows)
         texts = [
             (TextPlace(subject=row.id, what="labels"), json.dumps([row.source, row.media_id]))
             for row in rows
         ]
-        sealed = self.seal.seal(self.collection, texts, [key_id] * len(texts))
+        sealed = self.seal.seal(self.collection, texts, key_ids)
         return [
             replace(row, source=text, media_id="") for row, text in zip(rows, sealed, strict=True)
         ]
@@ -161,12 +167,9 @@ class SealedTexts:
         """
         if not self.encrypts:
             return row
-
-        def sealed(person_id: str, name: str) -> str:
-            key_id = key_ids.get(person_id)
-            return "" if key_id is None else self.seal_text(person_id, "noted name", name, key_id)
-
-        return replace(row, edits=tuple(_with_names(edit, sealed) for edit in row.edits))
+        named = [each for each in _names(row.edits) if key_ids.get(each[0].subject) is not None]
+        keys = [key_ids[place.subject] for place, _ in named]
+        return _renamed(row, named, self.seal.seal(self.collection, named, keys))
 
     def open_people(self, rows: Sequence[PersonRow], broken: Broken[PersonRow]) -> list[PersonRow]:
         """People with their names.
@@ -213,13 +216,9 @@ class SealedTexts:
         """A change with the names that its edits hold; those that do not open any more are empty."""
         if not self.encrypts:
             return row
-
-        def opened(person_id: str, text: str) -> str:
-            place = TextPlace(subject=person_id, what="noted name")
-            (found,) = self.seal.open(self.collection, [(place, text)]) if text else ("",)
-            return found if isinstance(found, str) else ""
-
-        return replace(row, edits=tuple(_with_names(edit, opened) for edit in row.edits))
+        named = _names(row.edits)
+        found = self.seal.open(self.collection, named) if named else []
+        return _renamed(row, named, [each if isinstance(each, str) else "" for each in found])
 
     def _opened(
         self,
@@ -238,24 +237,41 @@ class SealedTexts:
         return found
 
 
-def names_in(edits: Iterable[Mapping[str, Any]]) -> list[str]:
+def names_in(edits: Sequence[Mapping[str, Any]]) -> list[str]:
     """Ids of the people whom edits name."""
+    return list(dict.fromkeys(place.subject for place, _ in _names(edits)))
+
+
+def _names(edits: Sequence[Mapping[str, Any]]) -> list[tuple[TextPlace, str]]:
+    """All names in edits, with the place of each."""
     return [
-        edit["id"]
+        (TextPlace(subject=str(edit.get("id")), what="noted name"), edit[side]["name"])
         for edit in edits
-        if any(_is_named(edit.get(side)) for side in ("before", "after"))
+        for side in _SIDES
+        if _is_named(edit, side)
     ]
 
 
-def _is_named(value: object) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("name"), str)
+def _is_named(edit: Mapping[str, Any], side: str) -> bool:
+    value = edit.get(side)
+    return isinstance(value, dict) and isinstance(value.get("name"), str) and value["name"] != ""
 
 
-def _with_names(edit: dict[str, Any], put: Callable[[str, str], str]) -> dict[str, Any]:
-    """An edit with other names in it."""
-    changed = dict(edit)
-    for side in ("before", "after"):
-        value = edit.get(side)
-        if isinstance(value, dict) and isinstance(value.get("name"), str):
-            changed[side] = {**value, "name": put(str(edit["id"]), value["name"])}
-    return changed
+def _renamed(
+    row: ChangeRow, named: Sequence[tuple[TextPlace, str]], texts: Sequence[str]
+) -> ChangeRow:
+    """A change with other texts in place of some names; of other names none is left."""
+    known = dict(zip(named, texts, strict=True))
+    edits = []
+    for edit in row.edits:
+        changed = dict(edit)
+        for side in _SIDES:
+            if _is_named(edit, side):
+                place = TextPlace(subject=str(edit.get("id")), what="noted name")
+                name = known.get((place, edit[side]["name"]), "")
+                changed[side] = {**edit[side], "name": name}
+        edits.append(changed)
+    return replace(row, edits=tuple(edits))
+
+
+_SIDES = ("before", "after")

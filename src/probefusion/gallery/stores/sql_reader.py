@@ -87,6 +87,10 @@ _MOST_ABOUT = 50
 _MENTIONS = "replace(edits, ?, '') <> edits"
 
 
+_NAMES_AT_ONCE = 500
+"""Names that one statement looks up."""
+
+
 class SqlReader(RowReading, Reader):
     """A collection in SQL tables at one moment.
 
@@ -114,8 +118,10 @@ class SqlReader(RowReading, Reader):
 
     def people(self, *, shown_only: bool = True) -> Iterator[PersonRow]:
         """People in the order of their ids."""
-        rows = self._stream(PEOPLE, f"{'AND shown = 1' if shown_only else ''} ORDER BY id")
-        return (row for row, _ in rows)
+        # Where damage is told, it is told of people as well whom it hides.
+        narrows = shown_only and self.on_damage == "raise"
+        rows = self._stream(PEOPLE, f"{'AND shown = 1' if narrows else ''} ORDER BY id")
+        return (row for row, _ in rows if row.shown or not shown_only)
 
     def person(self, person_id: str) -> PersonRow | None:
         """The person of an id, shown or not."""
@@ -129,6 +135,28 @@ class SqlReader(RowReading, Reader):
         rest = "AND name_hash = ? AND shown = 1"
         found = self._one(PEOPLE, rest, self._texts.lookup(name))
         return None if found is None else found[0]
+
+    def all_named(self, name: str) -> tuple[PersonRow, ...]:
+        """Everybody of a name, shown or not, in the order of the ids."""
+        if not storable(name):
+            return ()
+        found = self._all(PEOPLE, "AND name_hash = ? ORDER BY id", self._texts.lookup(name))
+        return tuple(row for row, _ in found)
+
+    def names_there(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of some names under which somebody is shown."""
+        wanted = {self._texts.lookup(name): name for name in names if storable(name)}
+        hashes: list[bytes] = list(wanted)
+        forgotten = self._texts.seal.destroyed()
+        found: set[str] = set()
+        for start in range(0, len(hashes), _NAMES_AT_ONCE):
+            some = hashes[start : start + _NAMES_AT_ONCE]
+            marks = ", ".join("?" for _ in some)
+            rest = f"WHERE collection = ? AND shown = 1 AND name_hash IN ({marks})"
+            statement = f"SELECT name_hash, key_id FROM people {rest}"  # noqa: S608 - marks alone
+            rows = self._session.rows(statement, (self._number, *some))
+            found.update(wanted[bytes(row[0])] for row in rows if row[1] not in forgotten)
+        return frozenset(found)
 
     def contributions(self, person_id: str) -> tuple[ContributionRow, ...]:
         """What a person has now, in the order of the ids."""

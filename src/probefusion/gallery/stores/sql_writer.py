@@ -15,6 +15,7 @@ from probefusion.gallery.stores.records import (
     ImageRow,
     LinkRow,
     ModelRow,
+    NewContribution,
     PersonRow,
     ReceiptRow,
     VectorRow,
@@ -84,7 +85,7 @@ class SqlWriter(RowErasing, Writer):
         Raises:
             ConfigError: If another person is shown under that name, or a text cannot be stored.
         """
-        values = self._person_values(person)
+        (values,) = self._people_values([person])
         if person.shown:
             self._make_room(values[1 + PEOPLE.columns.index("name_hash")])
             other = self.person_named(person.name)
@@ -107,10 +108,12 @@ class SqlWriter(RowErasing, Writer):
                     self._erase_contribution(item)
                 self._erase_person(person_id)
 
-    def _person_values(self, person: PersonRow) -> tuple[Any, ...]:
-        check_text(person.name, name="people.name")
-        name_hash = self._texts.lookup(person.name)
-        return PEOPLE.write(self._number, (self._texts.seal_person(person), name_hash))
+    def _people_values(self, people: Sequence[PersonRow]) -> list[tuple[Any, ...]]:
+        for person in people:
+            check_text(person.name, name="people.name")
+        hashes = [self._texts.lookup(person.name) for person in people]
+        sealed = self._texts.seal_people(people)
+        return [PEOPLE.write(self._number, row) for row in zip(sealed, hashes, strict=True)]
 
     def add_contribution(
         self,
@@ -125,8 +128,8 @@ class SqlWriter(RowErasing, Writer):
             ConfigError: If an id is there already, an image is of another contribution, two have one place, or
                 a text cannot be stored.
         """
-        row = CONTRIBUTIONS.write(self._number, self._texts.seal_contribution(contribution))
-        sealed = self._texts.seal_images(images, contribution.key_id)
+        row = CONTRIBUTIONS.write(self._number, self._texts.seal_contributions([contribution])[0])
+        sealed = self._texts.seal_images(images, [contribution.key_id] * len(images))
         rows = [IMAGES.write(self._number, image) for image in sealed]
         key = embedder_key(embedder)
         kept = PAYLOADS.write(self._number, (contribution.id, key, bytes(payload)))
@@ -139,6 +142,44 @@ class SqlWriter(RowErasing, Writer):
         if rows:
             self._session.run_many(IMAGES.add, rows)
         self._session.run(PAYLOADS.add, kept)
+
+    def add_people(
+        self,
+        people: Sequence[PersonRow],
+        contributions: Sequence[NewContribution],
+        vectors: Sequence[VectorRow],
+    ) -> None:
+        """Adds many people who were never there, with contributions and templates, in few statements.
+
+        Raises:
+            ConfigError: If one is shown under a name that somebody has, or a text cannot be stored.
+            StoreError: If an id is there already.
+        """
+        if self._texts.seal.destroyed():
+            for person in people:
+                self._make_room(self._texts.lookup(person.name))
+        taken = self.names_there([person.name for person in people if person.shown])
+        if taken:
+            raise ConfigError(
+                f"name: another person of {self.collection!r} is shown under a name of these people"
+            )
+        added = [
+            (each.row.id, embedder_key(each.embedder), bytes(each.payload))
+            for each in contributions
+        ]
+        images = [image for each in contributions for image in each.images]
+        key_ids = [each.row.key_id for each in contributions for _ in each.images]
+        self._session.run_many(PEOPLE.add, self._people_values(people))
+        sealed = self._texts.seal_contributions([each.row for each in contributions])
+        self._add_all(CONTRIBUTIONS, sealed)
+        self._add_all(IMAGES, self._texts.seal_images(images, key_ids))
+        self._add_all(PAYLOADS, added)
+        self._add_all(CHIPS, [chip for each in contributions for chip in each.chips])
+        self._add_all(VECTORS, vectors)
+
+    def _add_all(self, table: Table[Row], rows: Sequence[Row]) -> None:
+        if rows:
+            self._session.run_many(table.add, [table.write(self._number, row) for row in rows])
 
     def put_reasons(self, contribution_id: str, reasons: Sequence[HeldReason]) -> None:
         """Notes why a contribution is held back.
@@ -281,7 +322,7 @@ class SqlWriter(RowErasing, Writer):
         """
         plain.on_damage = "pass over"
         for person in plain.people(shown_only=False):
-            self._session.run(PEOPLE.put, self._person_values(person))
+            self._session.run(PEOPLE.put, self._people_values([person])[0])
         key_ids: dict[str, str | None] = {}
         for contribution in plain._stream(CONTRIBUTIONS, ""):
             key_ids[contribution.id] = contribution.key_id
@@ -327,10 +368,10 @@ class SqlWriter(RowErasing, Writer):
                 raise ConfigError(f"images: {there[0].id!r} is in {self.collection!r} already")
 
     def _put_contribution(self, row: ContributionRow) -> None:
-        self._put(CONTRIBUTIONS, self._texts.seal_contribution(row))
+        self._put(CONTRIBUTIONS, self._texts.seal_contributions([row])[0])
 
     def _put_images(self, rows: Sequence[ImageRow], key_id: str | None) -> None:
-        for row in self._texts.seal_images(rows, key_id):
+        for row in self._texts.seal_images(rows, [key_id] * len(rows)):
             self._put(IMAGES, row)
 
     def _put_change(self, change: ChangeRow) -> None:

@@ -14,6 +14,7 @@ from probefusion.gallery.stores.records import (
     ImageRow,
     LinkRow,
     ModelRow,
+    NewContribution,
     OnDamage,
     PersonRow,
     ReceiptRow,
@@ -51,6 +52,14 @@ class Reader(ABC):
     @abstractmethod
     def person_named(self, name: str) -> PersonRow | None:
         """The person who is shown under a name; names are compared code point by code point."""
+
+    @abstractmethod
+    def all_named(self, name: str) -> tuple[PersonRow, ...]:
+        """Everybody of a name, shown or not, in the order of the ids."""
+
+    @abstractmethod
+    def names_there(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of some names under which somebody is shown."""
 
     @abstractmethod
     def contributions(self, person_id: str) -> tuple[ContributionRow, ...]:
@@ -193,6 +202,20 @@ class Writer(Reader):
 
         Raises:
             ConfigError: If an id is there already.
+        """
+
+    @abstractmethod
+    def add_people(
+        self,
+        people: Sequence[PersonRow],
+        contributions: Sequence[NewContribution],
+        vectors: Sequence[VectorRow],
+    ) -> None:
+        """Adds many people who were never there, with contributions and templates, in few statements.
+
+        Raises:
+            ConfigError: If one is shown under a name that somebody has, or a text cannot be stored.
+            StoreError: If an id is there already.
         """
 
     @abstractmethod

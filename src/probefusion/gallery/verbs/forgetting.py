@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
@@ -99,12 +99,12 @@ class Forgetting(GalleryCore):
             The receipts, one for each that was named, in that order.
 
         Raises:
-            DtypeError: If a single text is given.
+            DtypeError: If it is no list, or one of them no text.
             UnknownNameError, ConflictError: As for `forget`; nobody was erased.
         """
-        if isinstance(names, str):
+        if isinstance(names, str | bytes) or not isinstance(names, Iterable):
             raise DtypeError(
-                f"names: expected several names, got the text {brief(names)}. Give a list."
+                f"names: expected a list of names, got {brief(names)}. Give [NAME, ...]."
             )
         wanted = tuple(dict.fromkeys(names))
         return self._erase(_Asked(names=wanted)) if wanted else ()
@@ -132,8 +132,9 @@ class Forgetting(GalleryCore):
             subjects: list[str] = []
             if asked.names:
                 people: dict[str, None] = {}
+                known = merges(writer)
                 for name in asked.names:
-                    found = self._people_to_forget(writer, name)
+                    found = self._people_to_forget(writer, name, known)
                     subjects.append(found[0])
                     people.update(dict.fromkeys(found))
                 erasing.erase(all_of(writer, people), people=tuple(people))
@@ -340,8 +341,15 @@ class Forgetting(GalleryCore):
         done = {each.id: each for each in self._finish()}
         return done.get(receipt.id, receipt)
 
-    def _people_to_forget(self, writer: Writer, name: str) -> list[str]:
+    def _people_to_forget(
+        self, writer: Writer, name: str, known: Mapping[str, Merged]
+    ) -> list[str]:
         """Ids of a person and all who are the same; the first is the one that is meant.
+
+        Args:
+            writer: Of the collection.
+            name: A name or an id.
+            known: Who was merged into whom.
 
         Raises:
             UnknownNameError: If there is nobody.
@@ -349,17 +357,12 @@ class Forgetting(GalleryCore):
         """
         wanted = check_name(name)
         person = writer.person(wanted)
-        if person is not None:
-            found = [person]
-        else:
-            named = writer.person_named(wanted)
+        found = [person] if person is not None else list(writer.all_named(wanted))
+        if not found:  # what finds the name may be damaged
             found = [row for row in writer.people(shown_only=False) if row.name == wanted]
-            if named is not None and named.id not in {row.id for row in found}:
-                found.append(named)  # damaged, and found by what finds the name
-            found.sort(key=lambda row: not row.shown)
         if not found:
             self._person(writer, name)  # says who there is
-        known = merges(writer)
+        found.sort(key=lambda row: not row.shown)
         people = merged_into(known, [row.id for row in found])
         for row in found:
             merged = known.get(row.id)

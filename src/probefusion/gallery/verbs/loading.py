@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeAlias
@@ -10,16 +10,16 @@ from typing import Any, TypeAlias
 from probefusion.errors import ConfigError, DtypeError, OutputExistsError
 from probefusion.files.paths import brief
 from probefusion.gallery.argument_checks import check_count, check_flag
+from probefusion.gallery.changes.bulk_adding import NewPart, NewPerson, rows_of
 from probefusion.gallery.changes.changing import Changing
 from probefusion.gallery.contributions.contribution_rows import as_source
 from probefusion.gallery.contributions.features import Kept
 from probefusion.gallery.contributions.material import Material
-from probefusion.gallery.contributions.models import check_fits_model, choose_model, serving
+from probefusion.gallery.contributions.models import model_to_add_to, serving
 from probefusion.gallery.contributions.sums import without
 from probefusion.gallery.core import GalleryCore, check_name, check_new_name
 from probefusion.gallery.results import Loaded
 from probefusion.gallery.stores.records import ModelRow
-from probefusion.gallery.stores.store import Reader
 from probefusion.gallery.verbs.chips import with_chips
 from probefusion.gallery.verbs.plain_people import PlainContribution, PlainPerson
 from probefusion.types import EmbeddingSet, TemplateSet
@@ -161,21 +161,20 @@ class Loading(GalleryCore):
             twice = next(name for name in names if names.count(name) > 1)
             raise OutputExistsError(f"people: expected each name once, got {twice!r} twice.")
         with self._reading() as reader:
-            known = _names_there(reader, names)
+            there = reader.names_there(names)
+        known = tuple(name for name in names if name in there)
         if known and not skip_existing:
             raise self._is_there(known[0])
-        new = [person for person, name in zip(people, names, strict=True) if name not in known]
+        new = [person for person, name in zip(people, names, strict=True) if name not in there]
         if not new:
             return _Batch(
                 num_people=0, num_contributions=0, num_images=0, skipped=known, revision=None
             )
         parts = sum(len(person.contributions) for person in new)
         with self._changing("import", num_keys=len(new) + parts) as change:
-            added = [check_name(person.name) for person in new]
-            for name in _names_there(change.writer, added):  # another process was faster
-                raise self._is_there(name)
-            for person in new:
-                self._take(change, person)
+            for name in change.writer.names_there([check_name(person.name) for person in new]):
+                raise self._is_there(name)  # another process was faster
+            self._take(change, new)
             revision = change.revision
         return _Batch(
             num_people=len(new),
@@ -191,46 +190,67 @@ class Loading(GalleryCore):
             f"there (skip_existing=True), or rename or remove one of the two."
         )
 
-    def _take(self, change: Changing, person: PlainPerson) -> None:
-        new = change.new_person(check_new_name(person.name))
-        for each in person.contributions:
-            kept = self._as_kept_here(each, self._model_of(change, each.kept))
-            if kept is None:
-                continue
-            row = change.add(
-                kept,
-                person_id=new.id,
-                kind=each.kind,
-                source=each.source,
-                time=each.time or None,
-            )
-            if row.keep == "features" and each.left_out:
-                for image in change.writer.images(row.id):
-                    if image.place in each.left_out:
-                        change.leave_out(image, True)
-        if person.is_ignored:
-            change.put_person(replace(new, ignored=True))
-        for other_name in person.different_from:
-            other = change.writer.person_named(check_name(other_name))
-            if other is not None:
-                change.link(new.id, other.id, True)
-
-    def _model_of(self, change: Changing, kept: Kept) -> ModelRow:
+    def _take(self, change: Changing, people: list[PlainPerson]) -> None:
+        first = next((part.kept for who in people for part in who.contributions), None)
+        if first is not None and serving(change.writer.models()) is None:
+            change.new_model(first)
         rows = change.writer.models()
-        if serving(rows) is None:
-            return change.new_model(kept)
-        material = Material(kept=kept)
-        model = choose_model(rows, material)
-        check_fits_model(model, material)
-        return model
+        new: list[NewPerson] = []
+        for person in people:
+            kept = [(each, self._kept_here(rows, each)) for each in person.contributions]
+            parts = tuple(
+                NewPart(
+                    kept=what,
+                    kind=each.kind,
+                    source=as_source(each.source),
+                    time=each.time or change.time,
+                    left_out=each.left_out,
+                )
+                for each, what in kept
+                if what is not None
+            )
+            name = check_new_name(person.name)
+            new.append(NewPerson(name=name, is_ignored=person.is_ignored, parts=parts))
+        self._add_new(change, rows, new)
+        self._link(change, people)
 
-    def _as_kept_here(self, part: PlainContribution, model: ModelRow) -> Kept | None:
+    def _add_new(self, change: Changing, rows: Sequence[ModelRow], people: list[NewPerson]) -> None:
+        first = serving(rows)
+        if first is None:  # people without any image, in a gallery without any
+            for person in people:
+                added = change.new_person(person.name)
+                change.put_person(replace(added, ignored=person.is_ignored))
+            return
+        bulk = rows_of(
+            people,
+            model=first,
+            fuser=self._fusers.of(first),
+            sealer=change.sealer,
+            created=change.time,
+            revision=change.revision,
+        )
+        change.add_rows(bulk)
+        for row in rows:
+            if row.id != first.id:
+                change.renew_templates(row, [person.id for person in bulk.people])
+
+    def _link(self, change: Changing, people: list[PlainPerson]) -> None:
+        """Notes who is different from whom, where both are there."""
+        for person in people:
+            for other_name in person.different_from:
+                one = change.writer.person_named(check_name(person.name))
+                other = change.writer.person_named(check_name(other_name))
+                if one is not None and other is not None:
+                    change.link(one.id, other.id, True)
+
+    def _kept_here(self, rows: Sequence[ModelRow], part: PlainContribution) -> Kept | None:
         """What this gallery keeps of a contribution; None if it is a state of no image that counts."""
-        if self.keep == "features" or not isinstance(part.kept, EmbeddingSet):
+        model = model_to_add_to(rows, Material(kept=part.kept))
+        if not isinstance(part.kept, EmbeddingSet):
+            return part.kept
+        fuser = self._fusers.of(model)
+        fuser.check_fits(part.kept)
+        if self.keep == "features":
             return part.kept
         left = without(part.kept, part.left_out)
-        return self._fusers.of(model).encode(left) if isinstance(left, EmbeddingSet) else None
-
-
-def _names_there(reader: Reader, names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if reader.person_named(name) is not None)
+        return fuser.encode(left) if isinstance(left, EmbeddingSet) else None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from probefusion.errors import IntegrityError, InvalidInputError, ProbeFusionError, SealError
-from probefusion.gallery.argument_checks import check_count
+from probefusion.gallery.argument_checks import check_count, check_flag
 from probefusion.gallery.contributions.models import serving
 from probefusion.gallery.contributions.sums import template_of
 from probefusion.gallery.core import GalleryCore, check_name
@@ -83,10 +83,17 @@ class Looking(GalleryCore):
             found = (row for row in rows if wanted is None or wanted in row.subjects)
             return tuple(islice(found, limit))
 
-    def stats(self) -> Stats:
-        """How much there is."""
+    def stats(self, *, looks_for_damage: bool = True) -> Stats:
+        """How much there is.
+
+        Args:
+            looks_for_damage: Whether every row is read and compared with its checksum, which takes seconds where there
+                are many people; otherwise the database counts, and `damaged` is ().
+        """
+        looks_for_damage = check_flag(looks_for_damage, "looks_for_damage")
         with self._reading() as reader:
-            damaged = tuple(str(row) for row in reader.damaged_rows())
+            found = reader.damaged_rows() if looks_for_damage else ()
+            damaged = tuple(str(row) for row in found)
             reader.on_damage = "pass over"
             counts = reader.count()
             model = serving(_readable_models(reader))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,7 +70,7 @@ class PlainPeople(GalleryCore):
 
     def plain_people(
         self, model: str | None = None, *, chips: bool = False
-    ) -> Iterator[PlainPerson]:
+    ) -> Generator[PlainPerson, None, None]:
         """Everybody who is shown with all that is kept, opened, in the order of the ids, as of one moment.
 
         What comes out is not encrypted: whoever writes it down must keep it safe.

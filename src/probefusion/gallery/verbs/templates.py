@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from probefusion.gallery.argument_checks import check_id
 from probefusion.gallery.contributions.models import choose_model, serving
 from probefusion.gallery.core import GalleryCore
 from probefusion.gallery.verbs.named_rows import model_or_serving
@@ -53,7 +54,12 @@ class Templates(GalleryCore):
         Returns:
             That of the model that serves where it is of this embedder, else of another that is; None if none is.
             Before anybody was enrolled it is the fuser that this gallery was opened with, None for "auto".
+
+        Raises:
+            DtypeError: If it is no text and not None.
         """
+        if embedder is not None:
+            check_id(embedder, "embedder")
         with self._reading() as reader:
             rows = reader.models()
         if not rows and self._fusers.given != "auto":

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from probefusion.embedders import EmbedderSpec, OnnxEmbedder
-from probefusion.errors import FileFormatError, OutputExistsError, ProbeFusionError
+from probefusion.embedders import EmbedderSpec
+from probefusion.errors import FileFormatError, OutputExistsError
 from probefusion.files import (
     DRAFT_PREFIX,
     check_existing,
@@ -32,26 +31,24 @@ from probefusion.files import (
     sha256_of,
 )
 from probefusion.nn import (
-    BACKBONES,
-    CAFace,
     IResNet,
     IRNetwork,
-    config_of_official_state_dict,
-    load_official_state_dict,
 )
-from probefusion.nn.backbone import EMBEDDING_DIM, IMAGE_SIZE, style_statistics
+from probefusion.nn.backbone import EMBEDDING_DIM, IMAGE_SIZE
+from probefusion.training.convert.declared_settings import (
+    resolve_channel_order,
+    resolve_preprocessing,
+    style_stages,
+)
 from probefusion.training.convert.foreign_checkpoint import (
     ForeignCheckpoint,
     read_foreign_checkpoint,
 )
-from probefusion.training.convert.key_map import (
-    CheckpointParts,
-    check_decoder_name,
-    match_backbone,
-    resolve_channel_order,
-    resolve_preprocessing,
-    sort_keys,
-    style_stages,
+from probefusion.training.convert.key_map import match_backbone, sort_keys
+from probefusion.training.convert.rebuilt_networks import (
+    build_fuser,
+    build_network,
+    measure_deviation,
 )
 from probefusion.training.export.backbone import STAGE_NAMES, export_backbone
 from probefusion.training.export.fuser_folder import export_fuser
@@ -61,7 +58,6 @@ __all__ = ["CENTRES_NAME", "REPORT_NAME", "ConversionReport", "convert_checkpoin
 REPORT_NAME = "conversion.json"
 CENTRES_NAME = "class_centres.npy"
 _EMBEDDER = "embedder.onnx"
-_ALLOWED_DEVIATION = 1e-4
 _MEANS = {"arcface": (0.5, 0.5, 0.5), "magface": (0.0, 0.0, 0.0)}
 _DEVIATIONS = {"arcface": (0.5, 0.5, 0.5), "magface": (1.0, 1.0, 1.0)}
 _SETTINGS_KEPT = ("arch", "decoder_name", "aggregator_name", "style_index", "intermediate_type")
@@ -159,12 +155,12 @@ def convert_checkpoint(
     if fed_as == "magface" and told is None:
         told = "BGR"
     order = resolve_channel_order(told, network_name, parts.layout, where=where)
-    fuser = _build_fuser(parts, checkpoint, where)
+    fuser = build_fuser(parts, checkpoint, where)
     stages: tuple[int, ...] = (2, 3)
     if fuser is not None:
         index = checkpoint.settings.get("style_index")
         stages = style_stages(index, fuser.config.style_channels, where=where)
-    network = _build_network(network_name, state)
+    network = build_network(network_name, state)
     with tempfile.TemporaryDirectory(prefix=DRAFT_PREFIX, dir=folder.parent) as temporary:
         draft = Path(temporary) / folder.name
         draft.mkdir()
@@ -259,60 +255,7 @@ def _export_embedder(
     )
     known = {key: value for key, value in asdict(spec).items() if value is not None}
     _write_json(folder / "embedder.json", known)
-    return spec, _deviation(network, folder / _EMBEDDER, spec, stages)
-
-
-def _build_network(name: str, state: dict[str, Tensor]) -> IRNetwork | IResNet:
-    with torch.device("meta"):
-        network: Any = BACKBONES[name]()
-    network.load_state_dict(state, strict=True, assign=True)
-    built: IRNetwork | IResNet = network.eval().requires_grad_(False)
-    return built
-
-
-def _build_fuser(
-    parts: CheckpointParts, checkpoint: ForeignCheckpoint, where: str
-) -> CAFace | None:
-    if not parts.fuser:
-        return None
-    kind = checkpoint.settings.get("aggregator_name")
-    if kind is not None and not str(kind).startswith("style"):
-        raise FileFormatError(
-            f"{where}: aggregator_name: expected one beginning with 'style', as released, got {kind!r}."
-        )
-    config = config_of_official_state_dict(parts.fuser, dim=EMBEDDING_DIM)
-    check_decoder_name(checkpoint.settings.get("decoder_name"), config, where=where)
-    network = CAFace(config)
-    load_official_state_dict(network, parts.fuser)
-    return network.eval()
-
-
-def _deviation(
-    network: IRNetwork | IResNet, path: Path, spec: EmbedderSpec, stages: tuple[int, ...]
-) -> float:
-    """Runs two images through the file as a user would, and through the network."""
-    crops = np.random.default_rng(0).integers(0, 256, (2, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
-    found = OnnxEmbedder(path, spec).embed(crops)
-    pixels = crops if spec.channel_order == "RGB" else crops[..., ::-1]
-    images = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float()
-    with torch.no_grad():
-        mean, std = (torch.tensor(value)[:, None, None] for value in (spec.mean, spec.std))
-        embedding, maps = network.stages((images / 255 - mean) / std)
-        style = torch.cat([style_statistics(maps[stage - 1]) for stage in stages], dim=1)
-    deviation = 0.0
-    for array, expected in zip(found, (embedding.numpy(), style.numpy()), strict=True):
-        if array is None or not np.isfinite(expected).all():
-            raise ProbeFusionError(
-                "export: the network gives NaN or infinity for an ordinary image. Its weights are "
-                "damaged or not those of this architecture."
-            )
-        deviation = max(deviation, float(np.abs(array - expected).max() / np.abs(expected).max()))
-    if not deviation <= _ALLOWED_DEVIATION:
-        raise ProbeFusionError(
-            f"export: ONNX Runtime and PyTorch differ by {deviation:.3g} (allowed "
-            f"{_ALLOWED_DEVIATION:g}). This is a defect of the export; please report it."
-        )
-    return deviation
+    return spec, measure_deviation(network, folder / _EMBEDDER, spec, stages)
 
 
 def _centres(tensor: Tensor | None, where: str) -> np.ndarray | None:

@@ -33,88 +33,20 @@ from probefusion.fusion.folder import (
 from probefusion.fusion.learned import open_fuser, synthetic_set
 from probefusion.fusion.threshold import Threshold
 from probefusion.nn.architectures import ARCHITECTURES, Network, network_config
-from probefusion.nn.caface import CAFace, ClusterState
+from probefusion.nn.caface import CAFace
 from probefusion.nn.cluster_network import TOKEN_WIDTH
 from probefusion.nn.imagewise import ImagewiseNetwork
-from probefusion.training.export.folding import fold_network
 from probefusion.training.export.graphs import export_graph
+from probefusion.training.export.halves import (
+    ImagewiseEncode,
+    ImagewiseFinish,
+    SetwiseEncode,
+    SetwiseFinish,
+)
 
 __all__ = ["export_fuser", "publish_fuser", "round_weights"]
 
 _SELF_TEST = {"seed": 1, "num_images": 7}
-
-
-class _ImagewiseEncode(nn.Module):
-    """embeddings (N, D), style (N, C, 2) -> shares, values if they are its own, style_tokens.
-
-    Networks that need no style take embeddings alone.
-    """
-
-    def __init__(self, network: ImagewiseNetwork) -> None:
-        super().__init__()
-        self.gives_values = not network.values_are_directions
-        self.network = fold_network(network)
-
-    def forward(self, embeddings: Tensor, style: Tensor | None = None) -> tuple[Tensor, ...]:
-        if style is None:
-            style = embeddings.new_zeros(embeddings.shape[0], 0, 2)
-        terms = self.network.terms(embeddings[:, None], style[:, None])
-        values = (terms.values,) if self.gives_values else ()
-        parts = (terms.shares, *values, terms.style_tokens)
-        # a reshape of nothing (no style tokens) is refused by ONNX Runtime
-        return tuple(part.flatten(0, 1) if part.shape[-1] else part[:, 0] for part in parts)
-
-
-class _ImagewiseFinish(nn.Module):
-    """Float64 sums -> fused, cluster_weights."""
-
-    def __init__(self, network: ImagewiseNetwork) -> None:
-        super().__init__()
-        self.network = fold_network(network)
-
-    def forward(self, mass: Tensor, sums: Tensor, style_sums: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.read_out(mass, sums, style_sums)
-
-
-class _SetwiseEncode(nn.Module):
-    """embeddings (B, N, D), style (B, N, C, 2) -> mass, sums, style_sums, shares.
-
-    The sums are mass x quotient, so that adding them is the sequential update; an image's share in
-    them is its assignment times mass / max(mass, 1).
-    """
-
-    def __init__(self, network: CAFace) -> None:
-        super().__init__()
-        self.network = fold_network(network)
-
-    def forward(self, embeddings: Tensor, style: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        batch = self.network.encode(embeddings, style)
-        mass = batch.mass.unsqueeze(-1)
-        shares = batch.assignment * (mass / mass.clamp(min=1.0))
-        return (
-            batch.mass,
-            mass * batch.cluster_embedding,
-            mass * batch.cluster_style,
-            shares.transpose(1, 2),
-        )
-
-
-class _SetwiseFinish(nn.Module):
-    """Float64 sums -> fused, cluster_weights.
-
-    Differs: the official update clips its denominator at 1e-6; here a cluster without any mass
-    counts as zero and every other is divided by its mass.
-    """
-
-    def __init__(self, network: CAFace) -> None:
-        super().__init__()
-        self.network = fold_network(network)
-
-    def forward(self, mass: Tensor, sums: Tensor, style_sums: Tensor) -> tuple[Tensor, Tensor]:
-        divisor = mass.clamp(min=1e-30).unsqueeze(-1)
-        state = ClusterState(mass.float(), (sums / divisor).float(), (style_sums / divisor).float())
-        fused, weight = self.network.finish(state)
-        return fused, weight.mean(dim=-1) / divisor.squeeze(-1).float().clamp(min=1e-30)
 
 
 def round_weights(network: nn.Module) -> None:
@@ -266,8 +198,8 @@ def _write_graphs(network: Network, folder: Path) -> int:
             sample(3, 5, config.style_channels, 2),
         )
         axes: dict[str, dict[int, Any]] = {name: {0: batch, 1: images} for name in names}
-        encode: nn.Module = _SetwiseEncode(network)
-        finish: nn.Module = _SetwiseFinish(network)
+        encode: nn.Module = SetwiseEncode(network)
+        finish: nn.Module = SetwiseFinish(network)
         outputs = list(encode_outputs("setwise", "graph"))
     elif isinstance(network, ImagewiseNetwork):
         one = (sample(1, 5, config.dim), sample(1, 5, config.style_channels, 2))
@@ -275,8 +207,8 @@ def _write_graphs(network: Network, folder: Path) -> int:
         style_width, num_clusters = terms.style_tokens.shape[-1], terms.shares.shape[-1]
         inputs = tuple(part[0] for part in one[: len(names)])
         axes = {name: {0: images} for name in names}
-        encode = _ImagewiseEncode(network)
-        finish = _ImagewiseFinish(network)
+        encode = ImagewiseEncode(network)
+        finish = ImagewiseFinish(network)
         outputs = list(encode_outputs("imagewise", _values(network)))
     else:
         raise ConfigError(

@@ -59,12 +59,15 @@ def test_an_archive_reads_it(tmp_path, dtype):
     write_chunk(tmp_path / "chunk-0.parquet", rows, parts, facts)
     archive = open_archive(tmp_path, by="subject_id")
     assert (archive.num_images, archive.embedder) == (7, ROWS.embedder)
-    (found,) = archive.rows(0, 100, with_style=True)
+    (found,) = archive.rows(100)
     embeddings = np.concatenate([part.embeddings for _, part in parts])
     assert found.embeddings.dtype == dtype
     np.testing.assert_array_equal(found.embeddings, embeddings.astype(dtype))
     style = np.concatenate([part.style for _, part in parts])
     np.testing.assert_array_equal(found.style, style.astype(dtype))
+    np.testing.assert_array_equal(
+        found.quality, np.concatenate([part.quality for _, part in parts]).astype(np.float32)
+    )
     assert found.ids.tolist() == ["p0", "p1", "p0", "p1", "p0", "p0", "p1"]
     read = read_facts(tmp_path / "chunk-0.parquet")
     assert (read.num_rows, read.tag, dict(read.doubtful)) == (7, "t", {"tiny": 2})
@@ -81,7 +84,7 @@ def test_a_chunk_without_rows_is_a_file_too(tmp_path):
     )
     archive = open_archive(tmp_path)
     assert archive.num_images == 3
-    assert sum(len(rows.ids) for rows in archive.rows(0, 10, with_style=True)) == 3
+    assert sum(len(rows.ids) for rows in archive.rows(10)) == 3
 
 
 def test_the_same_bytes_each_time(tmp_path):

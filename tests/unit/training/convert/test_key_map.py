@@ -5,14 +5,13 @@ import torch
 
 from probefusion.errors import ConfigError, FileFormatError
 from probefusion.nn import BACKBONES, CAFaceConfig
-from probefusion.training.convert.key_map import (
+from probefusion.training.convert.declared_settings import (
     check_decoder_name,
-    match_backbone,
     resolve_channel_order,
     resolve_preprocessing,
-    sort_keys,
     style_stages,
 )
+from probefusion.training.convert.key_map import match_backbone, sort_keys
 
 
 def weights(name, prefix=""):

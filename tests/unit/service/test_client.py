@@ -1,0 +1,196 @@
+"""The client against a service that really listens, over plain HTTP and TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ipaddress
+import socket
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from probefusion.errors import ConfigError, StoreError
+from probefusion.service import ServiceSettings
+from probefusion.service.access import new_key
+from probefusion.service.client import AsyncClient, Client, ServiceError
+
+pytest.importorskip("uvicorn")
+
+
+def embeddings_of(person: int, number: int = 4, seed: int = 0) -> np.ndarray:
+    centre = np.random.default_rng(person).standard_normal(64)
+    return centre + 0.4 * np.random.default_rng([person, seed]).standard_normal((number, 64))
+
+
+@contextmanager
+def serving(settings: ServiceSettings):
+    """Serves in a thread; gives the port."""
+    import uvicorn
+
+    from probefusion.service.app import create_app
+    from probefusion.service.server import listening_socket
+
+    listening = listening_socket(settings)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="critical",
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
+
+
+@pytest.fixture
+def settings(tmp_path) -> ServiceSettings:
+    return ServiceSettings(gallery=str(tmp_path / "g.db"), fuser="mean", port=0)
+
+
+def test_everything_that_a_client_does(settings) -> None:
+    with serving(settings) as port:
+        client = Client(f"http://127.0.0.1:{port}/")
+        for person in range(3):
+            added = client.enroll(f"p/{person} ü", embeddings=embeddings_of(person))
+            assert added["total_images"] == 4
+        assert list(client.people()) == ["p/0 ü", "p/1 ü", "p/2 ü"]
+        found = client.search(embeddings=embeddings_of(1, 1, 9)[0], threshold=0.5)
+        assert found["candidates"][0]["name"] == "p/1 ü"
+        ids = {person["name"]: person["person_id"] for person in found["candidates"]}
+        one = ids["p/1 ü"]
+        assert client.person(one)["name"] == "p/1 ü"
+        assert client.verify(one, embeddings=embeddings_of(1, 2, 9), threshold=0.5)["is_match"]
+        assert client.update(one, embeddings=embeddings_of(1, 2, 9))["total_images"] == 6
+        revision = client.remove(one)
+        assert len(list(client.people())) == 2
+        client.undo(revision)
+        assert len(list(client.people())) == 3
+        assert client.forget(one)["status"] in ("erased", "pending")
+        assert np.linalg.norm(client.fuse(embeddings=embeddings_of(2))) == pytest.approx(
+            1, abs=1e-6
+        )
+        with pytest.raises(ServiceError, match="unknown person") as refused:
+            client.person(one)
+        assert refused.value.status == 404
+        client.close()
+
+
+def test_names_with_slashes_are_reached_by_name_too(settings) -> None:
+    with serving(settings) as port:
+        client = Client(f"http://127.0.0.1:{port}")
+        client.enroll("Müller", embeddings=embeddings_of(0))
+        assert client.person("Müller")["num_images"] == 4
+        client.close()
+
+
+def test_calls_that_do_not_block(settings) -> None:
+    async def run(port: int) -> list[str]:
+        async with AsyncClient(f"http://127.0.0.1:{port}") as client:
+            await asyncio.gather(
+                *(client.enroll(f"p{k}", embeddings=embeddings_of(k)) for k in range(8))
+            )
+            found = await asyncio.gather(
+                *(client.search(embeddings=embeddings_of(k, 2, 5)) for k in range(8))
+            )
+            assert [each["candidates"][0]["name"] for each in found] == [f"p{k}" for k in range(8)]
+            return await client.people()
+
+    with serving(settings) as port:
+        assert asyncio.run(run(port)) == [f"p{person}" for person in range(8)]
+
+
+def test_tls_and_keys(settings, tmp_path) -> None:
+    certificate, key = self_signed(tmp_path)
+    access = tmp_path / "keys.json"
+    token = new_key(access, name="me", role="read")
+    secured = ServiceSettings(
+        gallery=settings.gallery,
+        fuser="mean",
+        port=0,
+        tls_certificate=certificate,
+        tls_key=key,
+        access_file=access,
+    )
+    with serving(secured) as port:
+        url = f"https://127.0.0.1:{port}"
+        client = Client(url, key=token, certificate=certificate)
+        assert list(client.people()) == []
+        with pytest.raises(ServiceError, match="this needs 'write'"):
+            client.enroll("ann", embeddings=embeddings_of(0))
+        client.close()
+        forged = Client(url, key=token[:-1] + "_", certificate=certificate)
+        with forged, pytest.raises(ServiceError, match="expected a key that is valid"):
+            list(forged.people())
+        unsure = Client(url, key=token)  # nobody vouches for the certificate
+        with unsure, pytest.raises(StoreError, match="cannot be reached"):
+            list(unsure.people())
+
+
+def test_what_a_client_refuses(settings) -> None:
+    with pytest.raises(ConfigError, match="url: expected http"):
+        Client("ftp://host")
+    client = Client("http://127.0.0.1:1")
+    with pytest.raises(ConfigError, match="query: expected one of"):
+        client.search()
+    with pytest.raises(StoreError, match="cannot be reached"):
+        client.search(embeddings=embeddings_of(0))
+
+
+def test_a_port_that_is_taken(settings) -> None:
+    from probefusion.service.server import listening_socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(StoreError, match="cannot listen there"):
+            listening_socket(ServiceSettings(gallery="g.db", port=port))
+    with pytest.raises(ConfigError, match="host: expected an address or a name"):
+        listening_socket(
+            ServiceSettings(
+                gallery="g.db", host="no.such.host.invalid", access_file=settings.gallery
+            )
+        )
+
+
+def self_signed(folder):
+    """A certificate for 127.0.0.1 and its key, as files."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=2))
+        .add_extension(alternative, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "chain.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths
