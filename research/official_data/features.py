@@ -7,6 +7,7 @@ channel 1, and so on (released: V = 16, D = 512, C = 384, thus 1,280 a row).
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 _IMAGE_STARTS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
+_PADDING = 4
+"""Bytes that the record of the totals may hold."""
 _ROWS_AT_ONCE = 4096
 
 Progress = Callable[[int, int], None]
@@ -204,7 +207,7 @@ def extract_images(
 
     Args:
         record_path: The `.rec` file.
-        output: Folder to make: `LABEL/NUMBER.jpg`.
+        output: Folder to make: `LABEL/NUMBER.jpg`. Where the records are damaged it is removed again.
         progress: Called with the images done and in all.
 
     Returns:
@@ -218,6 +221,14 @@ def extract_images(
     output = Path(output)
     if output.exists():
         raise OutputExistsError(f"output {str(output)!r} exists. Choose another folder.")
+    try:
+        return _extract(record_path, output, progress)
+    except BaseException:
+        shutil.rmtree(output, ignore_errors=True)
+        raise
+
+
+def _extract(record_path: str | Path, output: Path, progress: Progress | None) -> int:
     with RecordFile(record_path) as records:
         count = 0
         total = max(len(records.keys()) - 1, 0)
@@ -246,14 +257,25 @@ def extract_images(
 
 
 def _images(records: RecordFile) -> Iterator[Record]:
-    end: int | None = None
+    totals: Record | None = None
+    named = records.keys()
+    if 0 in named:  # the index may name it anywhere
+        totals = _if_totals(records.read(0))
     for number, record in enumerate(records):
-        if number == 0 and len(record.labels) == 2 and not record.payload:
-            end = int(record.labels[0])
+        if number == 0 and totals is None:
+            totals = _if_totals(record)
+        if totals is not None and record.offset == totals.offset:
             continue
-        if end is not None and record.key >= end:
+        if totals is not None and record.key >= int(totals.labels[0]):
             continue  # a person's record: the numbers of its images, which stand in the images too
         yield record
+
+
+def _if_totals(record: Record) -> Record | None:
+    """The record, if it holds the totals and no image; some writers cannot write an empty one."""
+    is_image = any(record.payload.startswith(start) for start in _IMAGE_STARTS)
+    is_totals = len(record.labels) == 2 and not is_image and len(record.payload) <= _PADDING
+    return record if is_totals else None
 
 
 def export_store(store: VariantStore, path: str | Path, *, force: bool = False) -> int:

@@ -11,8 +11,8 @@ def threshold_not_verified(name: str, usability: Usability | None) -> str | None
     """Says that a threshold was not verified for images as poor as these, or None where there is no such doubt.
 
     Templates of poor images lie close together, and how close depends on what made them poor: calibrations hold for
-    what they drew. Where the predicted similarity is below the level of usability, kinds that they did not draw (small,
-    blurred, half covered) came to 3 to 90 times the stated rate; above it none did.
+    what they drew. Kinds that they did not draw (small, blurred, half covered, noisy) came to 3 to 100 times a stated
+    0.01; no template of them was usable without doubt.
 
     Args:
         name: Whose template it is, for the message.

@@ -150,6 +150,28 @@ def test_image_records_of_insightface(tmp_path):
             extract_images(folder / "train.rec", tmp_path / f"out {words}")
 
 
+@pytest.mark.parametrize("filler", [b"", b"\0", b"\0\0\0\0"])
+def test_the_totals_are_found_wherever_the_index_names_them(tmp_path, filler):
+    jpeg = b"\xff\xd8\xff" + bytes(50)
+    items = [(0, 0, filler, (3.0, 4.0)), (1, 5, jpeg), (2, 6, jpeg), (3, 0, b"", (1.0, 3.0))]
+    folder = write_records(tmp_path / "faces", items)
+    index = (folder / "train.idx").read_text().splitlines()
+    for number, order in enumerate(([0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0])):
+        (folder / "train.idx").write_text("\n".join(index[place] for place in order) + "\n")
+        output = tmp_path / f"out{number}"
+        assert extract_images(folder / "train.rec", output) == 2
+        assert sorted(path.name for path in output.iterdir()) == ["0000005", "0000006"]
+
+
+def test_a_failed_run_leaves_no_folder_behind(tmp_path):
+    jpeg = b"\xff\xd8\xff" + bytes(50)
+    folder = write_records(tmp_path / "faces", [(0, 3, jpeg), (1, 3, jpeg), (2, 3, b"GIF89a")])
+    for _ in range(2):  # the next run is not refused because of the last one
+        with pytest.raises(FileFormatError, match="JPEG or PNG"):
+            extract_images(folder / "train.rec", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
 def test_class_centre_files(tmp_path, rng):
     centres = rng.standard_normal((4, 512)).astype(np.float32)
     content = {"center": torch.from_numpy(centres), "model": "a.ckpt", "dataset": "webface"}
