@@ -15,8 +15,8 @@ from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.inputs import Inputs, Source, sort_inputs
 from probefusion.pipeline.merge import SeenPerson
 from probefusion.pipeline.results import FaceChoice
+from probefusion.pipeline.seen_person import seen_most
 from probefusion.pipeline.strangers import Screened
-from probefusion.pipeline.videos import seen_most
 from probefusion.types import EmbeddingSet, FusionState
 
 if TYPE_CHECKING:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from probefusion.errors import ConfigError
-from probefusion.pipeline.merge import SeenPerson
 from probefusion.pipeline.video_gallery import GallerySource, known_people
 
 if TYPE_CHECKING:
@@ -21,14 +17,10 @@ if TYPE_CHECKING:
     from probefusion.pipeline.chosen_models import Models
     from probefusion.video import Clip, VideoEvent, VideoSettings
 
-__all__ = ["Extract", "VideoSource", "read_video", "seen_most", "watch_source"]
+__all__ = ["Extract", "VideoSource", "read_video", "watch_source"]
 
 VideoSource: TypeAlias = "str | Path | VideoReader"
 """A file, `webcam:0`, the address of a stream, or an opened video."""
-
-_log = logging.getLogger("probefusion")
-
-_COUNTS_SHOWN = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,29 +145,3 @@ def _opened(
         num_threads=num_threads,
     ) as reader:
         yield reader
-
-
-def seen_most(clip: Clip) -> SeenPerson:
-    """The person with the most images of a clip; others are told in the log."""
-    person = clip.people[0]
-    name = clip.facts.source
-    if len(clip.people) > 1:
-        counts = ", ".join(str(other.num_images) for other in clip.people[:_COUNTS_SHOWN])
-        _log.warning(
-            "%s: %d tracks, each of one person (%s images); taken is the one with the most images. All of "
-            "them: probefusion video %s -o DIR --detector MODEL",
-            name,
-            len(clip.people),
-            counts,
-            name,
-        )
-    rows = [rows.copy() for rows, _ in person.blocks()]
-    times = np.concatenate([part["time"] for part in rows])
-    return SeenPerson(
-        state=person.state,
-        shares=np.concatenate([part["shares"] for part in rows]),
-        alone=np.concatenate([part["own_template"] for part in rows]).astype(np.float32),
-        sources=tuple(f"{name}#t={moment:.3f}" for moment in times),
-        sample=person.sample(name),
-        images=person.images,
-    )
