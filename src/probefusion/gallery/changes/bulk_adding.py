@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from probefusion.fusion import Fuser
-from probefusion.gallery.changes.changing import new_id
 from probefusion.gallery.changes.edits import Edit, value_of_person
+from probefusion.gallery.changes.ids import new_id
 from probefusion.gallery.contributions.chips import sealed_chips
 from probefusion.gallery.contributions.contribution_rows import image_rows
 from probefusion.gallery.contributions.features import Kept, from_bytes, to_bytes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from probefusion.gallery.changes.edits import (
     starts_to_serve,
     value_of_person,
 )
+from probefusion.gallery.changes.ids import new_id
 from probefusion.gallery.changes.may_serve import check_may_serve
 from probefusion.gallery.changes.renewal import TemplateRenewal
 from probefusion.gallery.contributions.chips import put_chips
@@ -47,12 +47,7 @@ from probefusion.types import EmbeddingSet
 if TYPE_CHECKING:
     from probefusion.gallery.changes.bulk_adding import BulkRows
 
-__all__ = ["Changing", "new_id"]
-
-
-def new_id(kind: str) -> str:
-    """An id that was never given before: a letter for its kind and 64 random bits of the operating system."""
-    return f"{kind}{secrets.token_hex(8)}"
+__all__ = ["Changing"]
 
 
 class Changing:

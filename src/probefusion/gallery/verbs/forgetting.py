@@ -18,8 +18,9 @@ from probefusion.errors import (
 )
 from probefusion.files.paths import brief
 from probefusion.gallery.argument_checks import check_flag
-from probefusion.gallery.changes.changing import Changing, new_id
+from probefusion.gallery.changes.changing import Changing
 from probefusion.gallery.changes.erasing import Erasing, all_of
+from probefusion.gallery.changes.ids import new_id
 from probefusion.gallery.changes.lineage import Merged, merged_into, merges
 from probefusion.gallery.contributions.models import serving
 from probefusion.gallery.core import GalleryCore, check_name, utc

@@ -11,8 +11,9 @@ from probefusion.embedders import Embedder
 from probefusion.errors import ConfigError, DtypeError, MismatchError, ShapeError
 from probefusion.files.paths import brief
 from probefusion.fusion import Fuser
-from probefusion.gallery.changes.changing import Changing, new_id
+from probefusion.gallery.changes.changing import Changing
 from probefusion.gallery.changes.erasing import all_of
+from probefusion.gallery.changes.ids import new_id
 from probefusion.gallery.contributions.features import to_bytes
 from probefusion.gallery.contributions.kept_parts import is_forgotten
 from probefusion.gallery.contributions.material import read_material
