@@ -174,8 +174,7 @@ class RankedPerson:
     """A person of the gallery beside a query.
 
     Args:
-        person_id: Who.
-        name: Name of the person.
+        person_id, name: Who.
         similarity: Cosine between the two templates, in [-1, 1].
         num_images: Images of the person.
         threshold: Similarity from which on it is a match, for these two; None where there is none.
@@ -202,8 +201,7 @@ class SearchResult:
         candidates: The most similar people first.
         num_images: Images of the query.
         gallery_size: People it was searched among.
-        false_match_rate: Rate per comparison that the thresholds were asked for, or None.
-        false_positive_rate: Rate per search among so many that they were asked for (FPIR), or None.
+        false_match_rate, false_positive_rate: Rate per comparison, or per search among so many, of the thresholds.
         why_none: Why there is no threshold, or None.
         model_id: Which model's templates were compared.
         revision: Revision of the collection that was searched.
@@ -244,8 +242,7 @@ class Verification:
     """Whether images are of a named person.
 
     Args:
-        person_id: Who.
-        name: Name of the person.
+        person_id, name: Who.
         similarity: Cosine between the two templates.
         num_images: Images of the query and of the person.
         threshold: Similarity from which on it is accepted, or None.
@@ -382,8 +379,7 @@ class Stats:
         revision: Its revision: how many changes were made.
         num_people: People who are shown.
         num_hidden: People who were removed or merged into others.
-        num_contributions: Contributions of anybody or nobody.
-        num_images: Images of them.
+        num_contributions, num_images: Contributions of anybody or nobody, and images of them.
         num_held: Contributions that wait to be accepted or rejected.
         num_bytes: Bytes of what contributions keep.
         is_encrypted: Whether it is sealed by keys.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.embedders import CropQuality, Embedder, embed_crops
-from probefusion.errors import ConfigError, EmptySetError, InvalidInputError
+from probefusion.errors import EmptySetError, InvalidInputError
 from probefusion.faces import Detector, Face, align_face
 from probefusion.faces.frames import VideoFrame, VideoReader
 from probefusion.faces.turned_frames import FrameSearch
@@ -23,6 +22,7 @@ from probefusion.video.identities import IdentityThresholds, TrackAssigner
 from probefusion.video.known_people import KnownPeople, check_known, searcher
 from probefusion.video.motion import MotionTracker
 from probefusion.video.row_file import RowFile
+from probefusion.video.settings import VideoSettings
 from probefusion.video.sighting import Sighting
 from probefusion.video.telling import tell_turned, told_stop, why_nobody
 from probefusion.video.track import TrackSettings
@@ -33,46 +33,6 @@ _CROPS_AT_ONCE = 32
 _FRAMES_AT_ONCE = 32
 _LIVE_SECONDS_AT_ONCE = 0.5
 """A live source does not wait longer for a batch to be full."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoSettings:
-    """How a video is turned into people.
-
-    Args:
-        max_faces: Faces taken from one frame at most, the largest ones.
-        min_size: Least width and height of a face's box in pixels.
-        min_images: Tracks of fewer images are left out (and counted).
-        max_gap: Seconds for which an unseen face is still expected where it was going.
-        chunk_size: Images encoded at a time; exact fusers do not depend on it.
-        split_below: As for `IdentityThresholds`; None takes the fuser's calibration.
-        reenter_from: As for `IdentityThresholds`; None takes the fuser's calibration.
-
-    Raises:
-        ConfigError: If a value is out of range.
-    """
-
-    max_faces: int = 20
-    min_size: float = 0.0
-    min_images: int = 3
-    max_gap: float = 0.5
-    chunk_size: int = 32
-    split_below: float | None = None
-    reenter_from: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("max_faces", "min_images", "chunk_size"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise ConfigError(f"{name}: expected a whole number of at least 1, got {value!r}.")
-        if not 0 <= self.min_size < float("inf"):
-            raise ConfigError(f"min_size: expected pixels of at least 0, got {self.min_size}.")
-        if not 0 < self.max_gap < 1e6:
-            raise ConfigError(f"max_gap: expected seconds above 0, got {self.max_gap}.")
-        for name in ("split_below", "reenter_from"):
-            value = getattr(self, name)
-            if value is not None and not -1 <= value <= 1:
-                raise ConfigError(f"{name}: expected a similarity from -1 to 1, got {value}.")
 
 
 def watch_video(
