@@ -111,6 +111,8 @@ def test_a_probe_is_fused_and_found(page, folder) -> None:
     assert "Similarity to مريم as images arrive" in page.inner_text("#fuse-caption")
     assert "plain mean" in page.inner_text("#fuse-caption")
     assert len(page.get_attribute("#fuse-chart polyline.ours", "points").split()) >= 3
+    page.fill("#fuse-name", "probe")
+    page.check("#fuse-chips-kept")
     page.click("#fuse-search")
     page.wait_for_selector("#fuse-candidates table")
     assert page.inner_text("#fuse-candidates tbody tr:first-child td:last-child") == "مريم"

@@ -62,6 +62,7 @@ class Hub:
             aligned=settings.detector is None,
             fuser=settings.fuser,
             num_threads=settings.num_threads,
+            keep_chips=settings.keep == "features",
         )
         self._one_at_a_time = threading.Lock()
 
@@ -110,6 +111,17 @@ class Hub:
             raise FileFormatError("; ".join(item.reason for item in skipped[:_REASONS]))
         fused = self.fuse(pictures)
         return replace(fused, skipped=(*skipped, *fused.skipped))
+
+    def to_keep(self, query: Query, owner: str, *, keep_chips: bool) -> Any:
+        """What a query holds, for a gallery to keep: without small pictures of the faces unless they are asked for."""
+        what = self.material(query, owner)
+        if keep_chips:
+            return what
+        if isinstance(what, EmbeddingSet):
+            return replace(what, chips=None)
+        if isinstance(what, Fused) and what.images is not None:
+            return replace(what, images=replace(what.images, chips=None))
+        return what
 
     def fuse(self, what: Any) -> Fused:
         """One template of images, embeddings or a state."""

@@ -31,6 +31,12 @@ export async function call(method, path, body) {
   return content;
 }
 
+/** A picture of the service as an address that an image can show; null where there is none. */
+export async function picture(path) {
+  const answer = await fetch(path, { headers: key ? { Authorization: `Bearer ${key}` } : {} });
+  return answer.ok ? URL.createObjectURL(await answer.blob()) : null;
+}
+
 export const inCollection = (collection, path) => `/v1/collections/${encodeURIComponent(collection)}${path}`;
 
 /** The bytes of a file or picture as base64. */

@@ -211,10 +211,10 @@ async function search(collection) {
 async function add(collection, isNew) {
   const name = byId("fuse-name").value.trim();
   if (!name) throw new Error("Give a name first.");
-  const query = { session: state.session };
+  const body = { query: { session: state.session }, source: "page", keep_chips: byId("fuse-chips-kept").checked };
   const added = isNew
-    ? await call("POST", inCollection(collection, "/people"), { name, query, source: "page" })
-    : await call("POST", inCollection(collection, `/people/${encodeURIComponent(name)}/contributions`), { query, source: "page" });
+    ? await call("POST", inCollection(collection, "/people"), { name, ...body })
+    : await call("POST", inCollection(collection, `/people/${encodeURIComponent(name)}/contributions`), body);
   const doubts = added.doubts.map((doubt) => doubt.reason).join("; ");
   say(`${added.name}: ${added.num_images} images ${added.is_held ? "held back" : "added"}${doubts ? ` (${doubts})` : ""}.`);
   document.dispatchEvent(new CustomEvent("people-changed"));

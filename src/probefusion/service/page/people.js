@@ -1,5 +1,5 @@
 // People with what they consist of: looked at, taken out, put back.
-import { call, inCollection } from "./api.js";
+import { call, inCollection, picture } from "./api.js";
 import { byId, make, on, say, trying, when } from "./ui.js";
 
 const state = { next: null, person: null, collection: null };
@@ -77,6 +77,7 @@ function contribution(part) {
       make(
         "li",
         {},
+        image.has_chip ? face(image) : null,
         make("span", { text: image.source || image.id, dir: "auto" }),
         make("button", {
           type: "button", className: "plain", text: "Take out", "aria-label": `Take out ${image.source || image.id}`,
@@ -87,6 +88,21 @@ function contribution(part) {
     item.append(make("details", {}, make("summary", { text: "Images" }), make("ul", {}, ...names)));
   }
   return item;
+}
+
+/** The small picture that is kept of an image; fetched with the key, when it comes into view. */
+function face(image) {
+  const element = make("img", { className: "face", alt: "", width: 56, height: 56 });
+  const seen = new IntersectionObserver(async (entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    seen.disconnect();
+    const url = await picture(path(`/images/${image.id}/chip`)).catch(() => null);
+    if (!url) return element.remove();
+    element.addEventListener("load", () => URL.revokeObjectURL(url));
+    element.src = url;
+  });
+  seen.observe(element);
+  return element;
 }
 
 /** Makes a change, says so, and offers to take it back. */

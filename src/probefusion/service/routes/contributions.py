@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 
 from probefusion.gallery.results import Added, ContributionView, Merged
 from probefusion.service.answers import Changed
 from probefusion.service.bodies import Decide, Difference, Merge, Split, Visit
 from probefusion.service.calls import Reader, Writer
+from probefusion.service.problems import Refusal
 from probefusion.service.routes.people import PersonName
 
 __all__ = ["router"]
@@ -35,7 +36,7 @@ class Held:
 
 @router.post("/people/{person}/contributions", status_code=201, summary="Add images to a person")
 def update(collection: str, person: PersonName, body: Visit, call: Writer) -> Added:
-    what = call.hub.material(body.query, call.owner)
+    what = call.hub.to_keep(body.query, call.owner, keep_chips=body.keep_chips)
     added = call.gallery.update(person, what, guard=body.guard, source=body.source)
     call.note("update", added.person_id, added.contribution_id)
     return added
@@ -76,6 +77,20 @@ def remove_image(collection: str, image: ItemId, call: Writer) -> Changed:
     revision = call.gallery.remove(image=image)
     call.note("remove", image)
     return Changed(revision=revision)
+
+
+@router.get(
+    "/images/{image}/chip",
+    summary="The small picture of a face, where it was kept",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}},
+)
+def chip(collection: str, image: ItemId, call: Reader) -> Response:
+    found = call.gallery.chip(image)
+    if found is None:
+        raise Refusal(404, f"chip: none was kept of image {image}.", code="no-chip")
+    call.note("chip", image)
+    return Response(found, media_type="image/jpeg")
 
 
 @router.get("/held", summary="Images that are held back")

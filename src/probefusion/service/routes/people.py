@@ -25,7 +25,7 @@ PersonName = Annotated[str, Path(max_length=1024, description="Name or id of the
 
 @router.get("", summary="How much a collection holds")
 def stats(collection: str, call: Reader) -> Stats:
-    return call.gallery.stats()
+    return call.gallery.stats(looks_for_damage=False)
 
 
 @router.get("/people", summary="Names of people, in order", response_model=Page)
@@ -51,7 +51,7 @@ def list_people(
 
 @router.post("/people", status_code=201, summary="Enrol a new person")
 def enroll(collection: str, body: Enrolment, call: Writer) -> Added:
-    what = call.hub.material(body.query, call.owner)
+    what = call.hub.to_keep(body.query, call.owner, keep_chips=body.keep_chips)
     added = call.gallery.enroll(body.name, what, source=body.source)
     call.note("enroll", added.person_id, added.contribution_id)
     return added
