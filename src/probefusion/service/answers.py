@@ -17,6 +17,7 @@ __all__ = [
     "Compared",
     "FusedAnswer",
     "ImageCount",
+    "Named",
     "Page",
     "SessionAnswer",
     "TemplateAnswer",
@@ -94,6 +95,7 @@ class Beside:
     """A template beside a person of a gallery.
 
     Args:
+        person_id: Of the person.
         name: Of the person.
         similarity: Of the two templates.
         threshold: From which on it is a match, or None.
@@ -101,6 +103,7 @@ class Beside:
         mean_similarity: Of the plain means of both, or None where the gallery keeps no images.
     """
 
+    person_id: str
     name: str
     similarity: float
     threshold: float | None
@@ -162,16 +165,24 @@ class Compared:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Named:
+    """A person by id and name. Paths take both; a name with a slash, or "." and "..", goes by its id alone."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Page:
-    """Names in order, and where to go on.
+    """People in the order of their names, and where to go on.
 
     Args:
-        names: Of people.
+        people: Their ids and names.
         next: The cursor of what follows, or None at the end.
         total: Of all.
     """
 
-    names: tuple[str, ...]
+    people: tuple[Named, ...]
     next: str | None
     total: int
 

@@ -75,8 +75,8 @@ class Embeddings(_Body):
         if (self.rows is None) == (self.base64 is None):
             raise _field("/embeddings", "expected rows or base64, got both or neither.")
         if self.rows is not None:
-            if len({len(row) for row in self.rows}) > 1:
-                raise _field("/embeddings/rows", "expected rows of one length.")
+            if len({len(row) for row in self.rows}) != 1:
+                raise _field("/embeddings/rows", "expected at least one row, all of one length.")
             matrix = np.array(self.rows, np.float32).reshape(len(self.rows), -1)
         else:
             if self.dim is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
 from typing import Annotated
 
@@ -61,10 +63,32 @@ class Call:
             if self._key is None or self._key.allows("read", name)
         )
 
-    def note(self, action: str, *subjects: str) -> None:
-        """Writes to the log of accesses that people were read or changed."""
-        named = (self._collection,) if self._collection and self._collection.isalnum() else ()
-        self.hub.log.note(self.owner, action, (*named, *subjects))
+    def id_of(self, person: str) -> str:
+        """Id of a person of the path's collection, for the log of accesses.
+
+        Raises:
+            UnknownNameError: If there is nobody of that name.
+        """
+        return self.gallery.person(person).id
+
+    def note(self, action: str, *subjects: str, collection: str | None = None) -> None:
+        """Writes to the log of accesses that people were read or changed.
+
+        Args:
+            action: What was done.
+            subjects: Ids of people, contributions, images.
+            collection: Whose; None is that of the path.
+        """
+        named = collection or self._collection
+        where = () if named is None else (_as_subject(named),)
+        self.hub.log.note(self.owner, action, (*where, *subjects))
+
+
+def _as_subject(collection: str) -> str:
+    """A collection as entries can hold it: its name, or a hash where the name has other characters."""
+    if re.fullmatch(r"[0-9A-Za-z_.-]{1,64}", collection) is not None:
+        return f"collection:{collection}"
+    return f"collection-sha256:{hashlib.sha256(collection.encode()).hexdigest()[:32]}"
 
 
 def _needing(role: Role) -> Callable[..., Call]:

@@ -144,7 +144,7 @@ class Client:
         while True:
             query = {"limit": "1000"} | ({} if cursor is None else {"cursor": cursor})
             page = self.call("GET", self._at(f"/people?{urlencode(query)}"))
-            yield from page["names"]
+            yield from (person["name"] for person in page["people"])
             cursor = page["next"]
             if cursor is None:
                 return
@@ -218,6 +218,9 @@ class Client:
         return f"/v1/collections/{quote(self.collection, safe='')}{path}"
 
     def _person(self, name: str, path: str = "") -> str:
+        if "/" in name or name in (".", ".."):  # what a path cannot say goes by its id
+            page = self.call("GET", self._at(f"/people?{urlencode({'name': name})}"))
+            name = page["people"][0]["id"] if page["people"] else "nobody"
         return self._at(f"/people/{quote(name, safe='')}{path}")
 
     def _connection(self) -> http.client.HTTPConnection:

@@ -149,7 +149,7 @@ def handle_errors(app: FastAPI) -> None:
     async def known(request: Request, error: ProbeFusionError) -> JSONResponse:
         status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
         if status == 500:
-            _log.error("%s %s: %s", request.method, request.url.path, error)
+            _log.error("%s %s: %s", request.method, _route(request), error)
         headers = {"Retry-After": "1"} if status == 503 else {}
         return problem(status, str(error), code=_code(error), headers=headers)
 
@@ -175,10 +175,15 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unknown(request: Request, error: Exception) -> JSONResponse:
-        _log.exception("%s %s failed", request.method, request.url.path)
+        _log.exception("%s %s failed", request.method, _route(request))
         return problem(
             500, "The service failed; its log says why. Nothing was changed.", code="fault"
         )
+
+
+def _route(request: Request) -> str:
+    """The path as the route declares it: names of people do not belong into a log."""
+    return str(getattr(request.scope.get("route"), "path", "unknown path"))
 
 
 def _code(error: ProbeFusionError) -> str:

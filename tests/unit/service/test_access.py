@@ -140,9 +140,17 @@ def test_reading_and_writing_are_noted_in_a_chain(serve, keys, query, tmp_path) 
     )
     client.post(f"{ROOT}/search", json={"query": query(0)}, headers=header(tokens["read"]))
     client.get(f"{ROOT}/people/ann", headers=header(tokens["read"]))
+    session = client.post("/v1/sessions", headers=header(tokens["read"])).json()["id"]
+    client.post(f"/v1/sessions/{session}/images", json=query(0), headers=header(tokens["read"]))
+    beside = f"/v1/sessions/{session}?collection=people&person=ann"
+    client.get(beside, headers=header(tokens["read"]))
     lines = list(read_access_log(log))
-    actions = [json.loads(line)["action"] for line in lines]
-    assert actions == ["enroll", "search", "read"]
+    entries = [json.loads(line) for line in lines]
+    actions = [entry["action"] for entry in entries]
+    assert actions == ["enroll", "search", "read", "session", "embed", "verify", "fuse"]
+    whom = entries[2]["subjects"]
+    assert whom[0] == "collection:people"
+    assert entries[5]["subjects"] == whom
     assert json.loads(lines[1])["actor"] == tokens["read"].split("_")[1]
     assert b"ann" not in b"".join(lines)
     assert verify_chain(lines, collection="accesses").is_whole

@@ -86,11 +86,13 @@ def test_people_come_in_pages(serve, query) -> None:
     found, cursor = [], ""
     while cursor is not None:
         page = client.get(f"{ROOT}/people?limit=2{cursor and '&cursor=' + cursor}").json()
-        assert len(page["names"]) <= 2
-        found += page["names"]
+        assert len(page["people"]) <= 2
+        found += [person["name"] for person in page["people"]]
         cursor = page["next"]
     assert found == names
     assert page["total"] == len(names)
+    (slash,) = client.get(f"{ROOT}/people", params={"name": "a/b"}).json()["people"]
+    assert client.get(f"{ROOT}/people/{slash['id']}").json()["name"] == "a/b"
     person = client.get(f"{ROOT}/people/ب").json()
     assert client.get(f"{ROOT}/people/{person['id']}").json()["name"] == "ب"
 
@@ -101,11 +103,18 @@ def test_what_did_not_change_is_not_sent_again(filled) -> None:
     assert (again.status_code, again.content) == (304, b"")
     filled.patch(f"{ROOT}/people/p1", json={"name": "other"})
     third = filled.get(f"{ROOT}/people", headers={"If-None-Match": first.headers["etag"]})
-    assert third.json()["names"] == ["other", "p0", "p2"]
+    assert [each["name"] for each in third.json()["people"]] == ["other", "p0", "p2"]
     late = filled.delete(f"{ROOT}/people/p0", headers={"If-Match": first.headers["etag"]})
     assert late.status_code == 412
     right = filled.delete(f"{ROOT}/people/p0", headers={"If-Match": third.headers["etag"]})
     assert right.status_code == 200
+
+
+def test_a_tag_does_not_make_people(filled) -> None:
+    tag = filled.get(f"{ROOT}/people").headers["etag"]
+    answer = filled.get(f"{ROOT}/people/nobody", headers={"If-None-Match": tag})
+    assert answer.status_code == 404
+    assert filled.get(f"{ROOT}/people/p1", headers={"If-None-Match": tag}).status_code == 304
 
 
 def test_who_is_forgotten_is_gone(filled) -> None:
@@ -141,6 +150,9 @@ def test_errors_are_problems_that_name_the_field(filled, query) -> None:
         assert (answer.status_code, problem["status"]) == (status, status), (path, problem)
         assert problem["type"] == f"urn:probefusion:problem:{code}", (path, problem)
         assert words in problem["detail"], (path, problem)
+    for rows in ([], [[]], [[1.0], [1.0, 2.0]]):
+        answer = filled.post(f"{ROOT}/search", json={"query": {"embeddings": {"rows": rows}}})
+        assert answer.status_code == 422, rows
     wrong = {"embeddings": {"base64": "AAAA", "dim": 64}}
     answer = filled.post(f"{ROOT}/search", json={"query": wrong}).json()
     assert answer["errors"][0]["pointer"] == "/embeddings/base64"

@@ -42,6 +42,14 @@ class Looking(GalleryCore):
             names += [row.person_id for row in reader.damaged if row.person_id is not None]
             return tuple(sorted(names))
 
+    def ids(self) -> dict[str, str]:
+        """Names of all people who are shown, in order, each with the opaque id; as `list`."""
+        with self._reading() as reader:
+            reader.on_damage = "pass over"
+            found = {person.name: person.id for person in reader.people()}
+            found |= {row.person_id: row.person_id for row in reader.damaged if row.person_id}
+            return dict(sorted(found.items()))
+
     def person(self, name: str) -> PersonView:
         """What there is of a person.
 

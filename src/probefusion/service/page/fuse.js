@@ -1,6 +1,7 @@
 // The view in which a template forms: images go to a session one part after the other, and what it holds is read.
 import { asBase64, call, inCollection } from "./api.js";
 import { heightOf, inParts, inWords, linePoints, lowEnd, momentsOf, uniqueNames } from "./logic.js";
+import { inPath } from "./people.js";
 import { byId, chip, make, on, say, showList, showVerdict, takeFiles, trying } from "./ui.js";
 
 const CHART = { width: 640, height: 220, pad: 34 };
@@ -214,7 +215,7 @@ async function add(collection, isNew) {
   const body = { query: { session: state.session }, source: "page", keep_chips: byId("fuse-chips-kept").checked };
   const added = isNew
     ? await call("POST", inCollection(collection, "/people"), { name, ...body })
-    : await call("POST", inCollection(collection, `/people/${encodeURIComponent(name)}/contributions`), body);
+    : await call("POST", inCollection(collection, `/people/${inPath(name)}/contributions`), body);
   const doubts = added.doubts.map((doubt) => doubt.reason).join("; ");
   say(`${added.name}: ${added.num_images} images ${added.is_held ? "held back" : "added"}${doubts ? ` (${doubts})` : ""}.`);
   document.dispatchEvent(new CustomEvent("people-changed"));

@@ -2,7 +2,7 @@
 import { call, inCollection, picture } from "./api.js";
 import { byId, make, on, say, trying, when } from "./ui.js";
 
-const state = { next: null, person: null, collection: null };
+const state = { next: null, person: null, collection: null, ids: new Map() };
 
 export function startPeople(collection) {
   state.collection = collection;
@@ -16,9 +16,13 @@ export function startPeople(collection) {
 const path = (rest) => inCollection(state.collection(), rest);
 const personPath = (rest = "") => path(`/people/${encodeURIComponent(state.person.id)}${rest}`);
 
+/** How a person goes into a path: by id, as a name may hold a slash. */
+export const inPath = (name) => encodeURIComponent(state.ids.get(name) ?? name);
+
 export async function fillNames() {
   const page = await call("GET", path("/people?limit=1000"));
-  byId("names").replaceChildren(...page.names.map((name) => make("option", { value: name })));
+  state.ids = new Map(page.people.map(({ id, name }) => [name, id]));
+  byId("names").replaceChildren(...page.people.map(({ name }) => make("option", { value: name })));
 }
 
 export async function showPeople(wanted) {
@@ -38,8 +42,8 @@ async function list(anew) {
   byId("people-more").hidden = !page.next;
   byId("people-count").textContent = page.total === 1 ? "1 person" : `${page.total} people`;
   byId("people-list").append(
-    ...page.names.map((name) =>
-      make("li", {}, make("button", { type: "button", text: name, dir: "auto", onclick: () => trying(null, () => open(name)) })),
+    ...page.people.map(({ id, name }) =>
+      make("li", {}, make("button", { type: "button", text: name, dir: "auto", onclick: () => trying(null, () => open(id)) })),
     ),
   );
 }

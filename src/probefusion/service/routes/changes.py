@@ -68,7 +68,7 @@ def changes(
 @router.post("/changes/{revision}/undo", summary="Take a change back")
 def undo(collection: str, revision: Annotated[int, Path(ge=1)], call: Writer) -> Changed:
     made = call.gallery.undo(revision)
-    call.note("undo")
+    call.note("undo", f"revision:{revision}")
     return Changed(revision=made)
 
 
@@ -92,6 +92,7 @@ def forget(collection: str, body: Forgetting, call: Admin) -> Receipt:
 def receipts(collection: str, call: Admin, pending_only: bool = False) -> tuple[Receipt, ...]:
     gallery = call.gallery
     gallery.finish_forgetting()
+    call.note("receipts")
     return tuple(_receipt(row) for row in gallery.receipts(pending_only=pending_only))
 
 

@@ -51,17 +51,19 @@ def merge(collection: str, person: PersonName, body: Merge, call: Writer) -> Mer
 
 @router.post("/people/{person}/split", summary="Put a part of a person to a new one")
 def split(collection: str, person: PersonName, body: Split, call: Writer) -> Changed:
+    whom = call.id_of(person)
     revision = call.gallery.split(
         person, body.into, contributions=body.contributions, images=body.images
     )
-    call.note("split")
+    call.note("split", whom)
     return Changed(revision=revision)
 
 
 @router.post("/people/{person}/different", summary="Say that two people are different")
 def different(collection: str, person: PersonName, body: Difference, call: Writer) -> Changed:
+    whom = call.id_of(person)
     revision = call.gallery.cannot_link(person, body.other, body.are_different)
-    call.note("different")
+    call.note("different", whom)
     return Changed(revision=revision)
 
 

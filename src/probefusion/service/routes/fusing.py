@@ -72,6 +72,7 @@ def add_images(session: SessionId, body: SessionImages, call: Reader) -> Session
     found = call.hub.sessions.get(session, call.owner)
     sets, skipped = call.hub.embed(body)
     found.add(sets, skipped)
+    call.note("embed")
     return SessionAnswer(id=found.id, num_images=found.num_images, skipped=skipped_facts(skipped))
 
 
@@ -87,7 +88,9 @@ def read_session(
     fused = call.hub.fuse(images)
     beside = None
     if person is not None:
-        beside = _beside(call.gallery_named(collection or "people"), person, images)
+        whose = collection or "people"
+        beside = _beside(call.gallery_named(whose), person, images)
+        call.note("verify", beside.person_id, collection=whose)
     call.note("fuse")
     return fused_answer(fused, with_state=with_state, beside=beside)
 
@@ -112,6 +115,7 @@ def _beside(gallery: Gallery, person: str, images: EmbeddingSet) -> Beside:
         query, known = (plain.fuse(part).vector for part in (images, kept))
         mean = float(query @ known)
     return Beside(
+        person_id=found.person_id,
         name=found.name,
         similarity=found.similarity,
         threshold=found.threshold,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import unicodedata
 from bisect import bisect_right
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
 from probefusion.gallery.results import Added, PersonView, Stats
-from probefusion.service.answers import Changed, Page
+from probefusion.service.answers import Changed, Named, Page
 from probefusion.service.bodies import Enrolment, PersonChange
 from probefusion.service.calls import Reader, Writer
 from probefusion.service.problems import Refusal
@@ -35,18 +36,26 @@ def list_people(
     response: Response,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, Query(max_length=2048)] = None,
+    name: Annotated[
+        str | None, Query(max_length=1024, description="Only who has this name.")
+    ] = None,
     if_none_match: IfNoneMatch = None,
 ) -> Any:
     gallery = call.gallery
     unchanged = tagged(response, gallery.revision, if_none_match)
     if unchanged is not None:
         return unchanged
-    names = gallery.list()
+    ids = gallery.ids()
+    names = [each for each in ids if name is None or each == unicodedata.normalize("NFC", name)]
     begin = 0 if cursor is None else bisect_right(names, _name_of(cursor))
     part = names[begin : begin + limit]
     more = begin + limit < len(names)
     call.note("list")
-    return Page(names=part, next=_cursor(part[-1]) if more else None, total=len(names))
+    return Page(
+        people=tuple(Named(id=ids[each], name=each) for each in part),
+        next=_cursor(part[-1]) if more else None,
+        total=len(names),
+    )
 
 
 @router.post("/people", status_code=201, summary="Enrol a new person")
@@ -70,12 +79,10 @@ def person(
     if_none_match: IfNoneMatch = None,
 ) -> Any:
     gallery = call.gallery
-    unchanged = tagged(response, gallery.revision, if_none_match)
-    if unchanged is not None:
-        return unchanged
+    revision = gallery.revision
     view = gallery.person(person)
     call.note("read", view.id)
-    return view
+    return tagged(response, revision, if_none_match) or view
 
 
 @router.patch("/people/{person}", summary="Rename a person, or ignore matches")
@@ -88,13 +95,14 @@ def change_person(
 ) -> Changed:
     gallery = call.gallery
     check_unchanged(gallery.revision, if_match)
+    whom = call.id_of(person)
     if (body.name is None) == (body.is_ignored is None):
         raise Refusal(422, "expected name or is_ignored, one of them.", code="field", field="/name")
     if body.name is not None:
         revision = gallery.rename(person, body.name)
     else:
         revision = gallery.ignore(person, bool(body.is_ignored))
-    call.note("change")
+    call.note("change", whom)
     return Changed(revision=revision)
 
 
@@ -104,8 +112,9 @@ def remove_person(
 ) -> Changed:
     gallery = call.gallery
     check_unchanged(gallery.revision, if_match)
+    whom = call.id_of(person)
     revision = gallery.remove(person)
-    call.note("remove")
+    call.note("remove", whom)
     return Changed(revision=revision)
 
 
