@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
 import os
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -146,7 +148,8 @@ def new_key(
         hash=_hash(secret),
         expires=None if expires is None else expires.astimezone(timezone.utc).isoformat(),
     )
-    _write(path, (*read_keys(path), key))
+    with _locked(path):
+        _write(path, (*read_keys(path), key))
     return f"{_PREFIX}_{key.id}_{secret}"
 
 
@@ -156,11 +159,23 @@ def revoke_key(path: Path, key_id: str) -> None:
     Raises:
         UnknownNameError: If there is none of that id.
     """
-    keys = read_keys(path)
-    kept = tuple(key for key in keys if key.id != key_id)
-    if len(kept) == len(keys):
-        raise UnknownNameError("key", key_id, [key.id for key in keys])
-    _write(path, kept)
+    with _locked(path):
+        keys = read_keys(path)
+        kept = tuple(key for key in keys if key.id != key_id)
+        if len(kept) == len(keys):
+            raise UnknownNameError("key", key_id, [key.id for key in keys])
+        _write(path, kept)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Others wait who change the same file: nothing that they write is lost."""
+    handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _write(path: Path, keys: tuple[AccessKey, ...]) -> None:

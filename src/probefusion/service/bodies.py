@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from probefusion.errors import IntegrityError
 from probefusion.service.problems import Refusal
 from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
 
@@ -34,6 +35,7 @@ _MOST_DIM = 4096
 
 Name = Annotated[str, Field(min_length=1, max_length=1024, examples=["Ann"])]
 Id = Annotated[str, Field(min_length=1, max_length=128)]
+Label = Annotated[str, Field(max_length=256)]
 Base64 = Annotated[str, Field(max_length=64_000_000)]
 
 
@@ -58,8 +60,8 @@ class Embeddings(_Body):
         default=None,
         description="N times C times 2 float32 numbers: mean and deviation of channels.",
     )
-    sources: list[str] | None = Field(default=None, description="A name for each image.")
-    media_ids: list[str] | None = Field(default=None, description="Still or clip of each image.")
+    sources: list[Label] | None = Field(default=None, description="A name for each image.")
+    media_ids: list[Label] | None = Field(default=None, description="Still or clip of each image.")
     embedder: str | None = Field(
         default=None, max_length=256, description="Fingerprint of the network that made them."
     )
@@ -149,7 +151,10 @@ class Query(_Body):
 
     def to_state(self) -> FusionState:
         """The state; raises ProbeFusionError if it is none."""
-        return FusionState.from_bytes(decoded(self.state or "", "/state"), origin="state")
+        try:
+            return FusionState.from_bytes(decoded(self.state or "", "/state"), origin="state")
+        except IntegrityError as error:
+            raise _field("/state", str(error)) from None
 
 
 class _Rates(_Body):

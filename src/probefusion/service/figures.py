@@ -12,6 +12,9 @@ from probefusion.service.hub import Hub
 
 __all__ = ["Figures", "Measured"]
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"})
+"""Others, which a client may make up, must not each become a figure of its own."""
+
 
 class Figures:
     """Counters of one service.
@@ -75,5 +78,6 @@ class Measured:
         finally:
             figures: Figures = scope["app"].state.figures
             route = getattr(scope.get("route"), "path", "none")
-            figures.requests.labels(route, scope["method"], str(status)).inc()
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            figures.requests.labels(route, method, str(status)).inc()
             figures.seconds.labels(route).observe(time.perf_counter() - begin)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from probefusion.service.problems import problem
-from probefusion.service.settings import Limits
+from probefusion.service.settings import Limits, is_loopback
 
 __all__ = ["Gate", "Rates"]
 
@@ -30,9 +32,14 @@ class Rates:
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute, self._clock = per_minute, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def seconds_to_wait(self, client: str) -> float:
         """0 if the client may go on, which counts; else how long to wait."""
+        with self._lock:
+            return self._take(client)
+
+    def _take(self, client: str) -> float:
         now = self._clock()
         tokens, last = self._buckets.pop(client, (float(self._per_minute), now))
         tokens = min(self._per_minute, tokens + (now - last) * self._per_minute / 60)
@@ -44,21 +51,27 @@ class Rates:
 
 
 class Gate:
-    """Middleware: reads the body within limits of size and time, counts what is under way.
+    """Middleware: who asks by way of a foreign page is refused, the body is read within limits, requests are counted.
 
     Args:
         app: What is behind it.
         limits: The limits.
+        only_local: Whether there are no keys, so that a request must name this machine as its host: a page whose
+            name was made to mean 127.0.0.1 must not get through.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
-        self._app, self._limits = app, limits
+    def __init__(self, app: ASGIApp, limits: Limits, *, only_local: bool) -> None:
+        self._app, self._limits, self._only_local = app, limits, only_local
         self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection, as ASGI says."""
         if scope["type"] != "http" or scope["path"] in _WITHOUT_LIMIT:
             await self._app(scope, receive, send)
+            return
+        stranger = _why_strange(scope, only_local=self._only_local)
+        if stranger is not None:
+            await problem(403, stranger, code="cross-site")(scope, receive, send)
             return
         if self._running >= self._limits.max_running:
             answer = problem(
@@ -113,6 +126,22 @@ class Gate:
             await answer(scope, receive, send)
             return
         await self._app(scope, _given(b"".join(parts), receive), send)
+
+
+def _why_strange(scope: Scope, *, only_local: bool) -> str | None:
+    """Why a request may come from a foreign page in somebody's browser, or None."""
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    host = headers.get(b"host", "")
+    if only_local and not is_loopback((urlsplit(f"//{host}").hostname or "").rstrip(".")):
+        return f"Host: expected 127.0.0.1, [::1] or localhost, as there are no keys, got {host[:100]!r}."
+    if scope["method"] in ("GET", "HEAD"):
+        return None
+    if headers.get(b"sec-fetch-site", "none") not in ("none", "same-origin"):
+        return "Sec-Fetch-Site: expected same-origin, got a request of another site."
+    origin = headers.get(b"origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        return f"Origin: expected that of this service, got {origin[:100]!r}."
+    return None
 
 
 def _given(body: bytes, receive: Receive) -> Receive:

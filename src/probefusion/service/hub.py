@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from probefusion.errors import EmptySetError, FileFormatError, UnknownNameError
 from probefusion.faces import SkippedImage
+from probefusion.faces.image_header import pixel_size
 from probefusion.gallery import Gallery
 from probefusion.pipeline import Fused, Pipeline
 from probefusion.pipeline.inputs import Picture
@@ -73,12 +77,15 @@ class Hub:
         for gallery in self.galleries.values():
             gallery.close()
 
-    def is_allowed(self, authorization: str) -> bool:
-        """Whether an Authorization header names a key that is valid; everybody's is where there are no keys."""
-        if self.access is None:
-            return True
-        scheme, _, token = authorization.partition(" ")
-        return scheme.lower() == "bearer" and self.access.find(token.strip()) is not None
+    def may_repeat(self, authorization: str, collection: str, address: str) -> bool:
+        """Whether a caller may change a collection, and has not asked too often; what repeats an answer asks this."""
+        key = None
+        if self.access is not None:
+            scheme, _, token = authorization.partition(" ")
+            key = self.access.find(token.strip()) if scheme.lower() == "bearer" else None
+            if key is None or not key.allows("write", collection):
+                return False
+        return self.rates.seconds_to_wait(address if key is None else key.id) == 0
 
     def gallery(self, collection: str, actor: str) -> Gallery:
         """A collection, for one who acts.
@@ -106,10 +113,11 @@ class Hub:
             return query.template.to_template()
         if form == "session":
             return self.sessions.get(query.session or "", owner).images()
-        pictures, skipped = self._pictures(query.images or [], "/query/images")
-        if not pictures:
-            raise FileFormatError("; ".join(item.reason for item in skipped[:_REASONS]))
-        fused = self.fuse(pictures)
+        with self._alone():
+            pictures, skipped = self._pictures(query.images or [], "/query/images")
+            if not pictures:
+                raise FileFormatError("; ".join(item.reason for item in skipped[:_REASONS]))
+            fused = self._pipeline.fuse(pictures)
         return replace(fused, skipped=(*skipped, *fused.skipped))
 
     def to_keep(self, query: Query, owner: str, *, keep_chips: bool) -> Any:
@@ -125,12 +133,12 @@ class Hub:
 
     def fuse(self, what: Any) -> Fused:
         """One template of images, embeddings or a state."""
-        with self._one_at_a_time:
+        with self._alone():
             return self._pipeline.fuse(what)
 
     def compare(self, first: Any, second: Any, **rates: Any) -> Any:
         """Whether two sets are of one person, as `Pipeline.compare` says."""
-        with self._one_at_a_time:
+        with self._alone():
             return self._pipeline.compare(first, second, **rates)
 
     def embed(
@@ -146,30 +154,65 @@ class Hub:
             raise Refusal(422, "expected images or embeddings, got both or neither.", code="field")
         if body.embeddings is not None:
             return (self._few(body.embeddings.to_set()),), ()
-        pictures, skipped = self._pictures(body.images or [], "/images")
-        if not pictures:
-            return (), tuple(skipped)
-        try:
-            with self._one_at_a_time:
+        with self._alone():
+            pictures, skipped = self._pictures(body.images or [], "/images")
+            if not pictures:
+                return (), tuple(skipped)
+            try:
                 person = self._pipeline.read_sets(pictures, strangers="no-screening")
-        except EmptySetError as error:
-            return (), (*skipped, SkippedImage(source="images", reason=str(error)))
+            except EmptySetError as error:
+                return (), (*skipped, SkippedImage(source="images", reason=str(error)))
         return person.sets, (*skipped, *person.skipped)
 
     def _pictures(
         self, files: Sequence[ImageFile], field: str
     ) -> tuple[list[Picture], list[SkippedImage]]:
         self._check_number(len(files), field)
+        contents = [
+            decoded(file.base64, f"{field}/{place}/base64") for place, file in enumerate(files)
+        ]
+        self._check_pixels(contents, field)
         pictures, skipped = [], []
-        for place, file in enumerate(files):
+        begun = time.monotonic()
+        for place, (file, content) in enumerate(zip(files, contents, strict=True)):
             name = file.name or f"image {place}"
+            if time.monotonic() - begun > self.settings.limits.request_seconds:
+                raise _too_slow(f"after {place} of {len(files)} images. Send fewer at a time.")
             try:
-                pixels = self.decoder.decode(name, decoded(file.base64, f"{field}/{place}/base64"))
+                pixels = self.decoder.decode(name, content)
             except FileFormatError as error:
                 skipped.append(SkippedImage(source=name, reason=str(error)))
                 continue
             pictures.append(Picture(name=name, pixels=pixels))
         return pictures, skipped
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One request at a time decodes and embeds, so that the images of one alone are in memory.
+
+        Raises:
+            Refusal: If the others take too long.
+        """
+        if not self._one_at_a_time.acquire(timeout=self.settings.limits.request_seconds):
+            raise _too_slow("while others were worked on. Try again later.")
+        try:
+            yield
+        finally:
+            self._one_at_a_time.release()
+
+    def _check_pixels(self, contents: Sequence[bytes], field: str) -> None:
+        """Looks at the headers, before anything is decoded."""
+        limits = self.settings.limits
+        pixels = 0
+        for content in contents:
+            size = pixel_size(content)
+            pixels += min(limits.max_pixels, limits.max_pixels if size is None else math.prod(size))
+        if pixels > limits.max_request_pixels and len(contents) > 1:
+            detail = (
+                f"{field}: expected at most {limits.max_request_pixels:,} pixels in all, got {pixels:,}. Send fewer "
+                f"images at a time, to a session."
+            )
+            raise Refusal(422, detail, code="field", field=field)
 
     def _few(self, images: EmbeddingSet) -> EmbeddingSet:
         self._check_number(images.num_images, "/embeddings")
@@ -180,3 +223,8 @@ class Hub:
         if not 0 < number <= most:
             detail = f"{field}: expected 1 to {most} images, got {number}."
             raise Refusal(422, detail, code="field", field=field)
+
+
+def _too_slow(what: str) -> Refusal:
+    detail = f"the time for a request was over {what}"
+    return Refusal(503, detail, code="busy", headers={"Retry-After": "5"})

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from probefusion.faces import SkippedImage
+import numpy as np
+
 from probefusion.service.problems import Refusal
 from probefusion.service.settings import Limits
 from probefusion.types import EmbeddingSet
@@ -24,13 +25,14 @@ class Session:
         id: Names it; cannot be guessed.
         owner: Id of the key that opened it; no other key sees it.
         max_images: It takes so many.
+        max_bytes: It takes so many bytes.
     """
 
     id: str
     owner: str
     max_images: int
+    max_bytes: int
     sets: list[EmbeddingSet] = field(default_factory=list)
-    skipped: list[SkippedImage] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     touched: float = 0.0
 
@@ -39,7 +41,7 @@ class Session:
         """Images that can be used."""
         return sum(images.num_images for images in self.sets)
 
-    def add(self, sets: Sequence[EmbeddingSet], skipped: Sequence[SkippedImage]) -> None:
+    def add(self, sets: Sequence[EmbeddingSet]) -> None:
         """Takes images.
 
         Raises:
@@ -48,15 +50,18 @@ class Session:
         """
         with self.lock:
             total = self.num_images + sum(images.num_images for images in sets)
-            if total > self.max_images:
-                detail = f"session: expected at most {self.max_images} images, got {total}. Open another one."
+            held = sum(_bytes_of(images) for images in (*self.sets, *sets))
+            if total > self.max_images or held > self.max_bytes:
+                detail = (
+                    f"session: expected at most {self.max_images} images and {self.max_bytes:,} bytes, got {total} and "
+                    f"{held:,}. Open another one."
+                )
                 raise Refusal(422, detail, code="session-full")
             if sets:
                 EmbeddingSet.concatenate(
                     [*self.sets[:1], *sets]
                 )  # refuses what does not go together
             self.sets += sets
-            self.skipped += skipped
 
     def images(self) -> EmbeddingSet:
         """All of them.
@@ -68,6 +73,13 @@ class Session:
             if not self.sets:
                 raise Refusal(409, "session: it holds no usable image yet. Add some.", code="empty")
             return EmbeddingSet.concatenate(self.sets)
+
+
+def _bytes_of(images: EmbeddingSet) -> int:
+    """What a set holds in memory."""
+    arrays = (value for value in vars(images).values() if isinstance(value, np.ndarray))
+    chips = sum(len(chip) for chip in images.chips or () if chip is not None)
+    return chips + sum(array.nbytes for array in arrays)
 
 
 class Sessions:
@@ -101,10 +113,19 @@ class Sessions:
                     code="sessions-full",
                     headers={"Retry-After": "10"},
                 )
+            own = sum(session.owner == owner for session in self._open.values())
+            if own >= self._limits.max_sessions_of_one:
+                raise Refusal(
+                    429,
+                    f"sessions: expected at most {self._limits.max_sessions_of_one} open ones of one key. Close one.",
+                    code="sessions-full",
+                    headers={"Retry-After": "10"},
+                )
             session = Session(
                 id=secrets.token_urlsafe(18),
                 owner=owner,
                 max_images=self._limits.max_images,
+                max_bytes=self._limits.max_session_bytes,
                 touched=self._clock(),
             )
             self._open[session.id] = session

@@ -23,12 +23,16 @@ class Limits:
         max_body: Bytes of a request.
         max_images: Images or embeddings of a request, and of a session.
         max_pixels: Pixels of an image.
+        max_request_pixels: Pixels of all images of a request.
         max_running: Requests that are worked on or wait at the same time; more get 429.
         requests_per_minute: Of one key, or of one address where there are no keys; more get 429.
         body_seconds: Within which a request must have arrived.
         decode_seconds: Within which an image must be decoded.
         decode_memory: Bytes of memory of the process that decodes images.
+        request_seconds: For which a request waits for others, and its images for each other.
         max_sessions: Streaming sessions open at the same time.
+        max_sessions_of_one: Of one key, or of all where there are no keys.
+        max_session_bytes: Bytes that a session holds.
         session_seconds: After which an untouched session is closed.
 
     Raises:
@@ -38,12 +42,16 @@ class Limits:
     max_body: int = 32_000_000
     max_images: int = 512
     max_pixels: int = 40_000_000
+    max_request_pixels: int = 120_000_000
     max_running: int = 128
     requests_per_minute: int = 6000
     body_seconds: float = 30.0
     decode_seconds: float = 10.0
     decode_memory: int = 2_000_000_000
+    request_seconds: float = 60.0
     max_sessions: int = 256
+    max_sessions_of_one: int = 64
+    max_session_bytes: int = 16_000_000
     session_seconds: float = 900.0
 
     def __post_init__(self) -> None:

@@ -44,7 +44,8 @@ def serve(tmp_path) -> Iterator:
 
     def start(**settings) -> TestClient:
         given = {"gallery": str(tmp_path / "g.db"), "fuser": "mean"} | settings
-        client = TestClient(create_app(ServiceSettings(**given)), raise_server_exceptions=False)
+        app = create_app(ServiceSettings(**given))
+        client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
         client.__enter__()
         opened.append(client)
         return client

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -102,6 +103,14 @@ def test_the_file_holds_no_secret(keys) -> None:
     found = AccessFile(path).find(tokens["write"])
     assert found is not None
     assert found.role == "write"
+
+
+def test_keys_made_at_once_are_all_there(tmp_path) -> None:
+    path = tmp_path / "keys.json"
+    with ThreadPoolExecutor(8) as pool:
+        tokens = list(pool.map(lambda k: new_key(path, name=str(k), role="read"), range(16)))
+    file = AccessFile(path)
+    assert all(file.find(token) is not None for token in tokens)
 
 
 def test_files_and_arguments_that_are_none(tmp_path) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -111,6 +112,57 @@ def test_state_bytes_are_checked(serve) -> None:
         assert client.post(f"{ROOT}/search", json=body).status_code == 422
 
 
+def test_a_state_that_was_changed_is_refused(serve, query) -> None:
+    client = serve()
+    state = base64.b64decode(client.post("/v1/fuse?with_state=true", json=query(0)).json()["state"])
+    good = {"query": {"state": base64.b64encode(state).decode()}}
+    assert client.post("/v1/fuse", json=good["query"]).status_code == 200
+    changed = bytearray(state)
+    changed[-3] ^= 1
+    body = {"query": {"state": base64.b64encode(bytes(changed)).decode()}}
+    answer = client.post(f"{ROOT}/search", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/state"
+
+
+def test_requests_of_foreign_pages_are_refused(serve, query, tmp_path) -> None:
+    client = serve()
+    client.post(f"{ROOT}/people", json={"name": "ann", "query": query(0)})
+    foreign = [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:99"},
+    ]
+    for headers in foreign:
+        assert client.post(f"{ROOT}/changes/1/undo", headers=headers).status_code == 403, headers
+    for host in ("evil.example", "127.0.0.1.evil.example", "", "10.0.0.1"):
+        assert client.get(f"{ROOT}/people", headers={"Host": host}).status_code == 403, host
+    for host in ("127.0.0.1:8470", "localhost", "[::1]:8470"):
+        assert client.get(f"{ROOT}/people", headers={"Host": host}).status_code == 200, host
+    own = {"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1"}
+    assert client.post(f"{ROOT}/changes/1/undo", headers=own).status_code == 200
+
+
+def test_pixels_of_all_images_are_bounded(serve) -> None:
+    client = serve(limits=Limits(max_pixels=1_000_000, max_request_pixels=1_500_000))
+    content = png(900, 900, zlib.compress((b"\x00" + b"\x80" * 900) * 900))
+    image = image_of(content)["images"][0]
+    answer = client.post("/v1/fuse", json={"images": [image, image]})
+    assert answer.status_code == 422
+    assert "1,500,000 pixels in all, got 1,620,000" in answer.json()["detail"]
+
+
+def test_made_up_methods_become_no_figures(serve) -> None:
+    client = serve()
+    for number in range(20):
+        client.request(f"ABC{number}", "/v1/health")
+    text = client.get("/metrics").text
+    assert "ABC" not in text
+    assert 'method="other"' in text
+
+
 def test_path_tricks_reach_no_file(serve) -> None:
     client = serve()
     for path in (
@@ -134,6 +186,13 @@ def test_too_many_requests_of_one_client(serve) -> None:
     late = client.get(f"{ROOT}/people")
     assert int(late.headers["retry-after"]) >= 1
     assert client.get("/v1/health").status_code == 200
+
+
+def test_threads_share_a_bucket() -> None:
+    rates = Rates(100, clock=lambda: 0.0)
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda _: rates.seconds_to_wait("a"), range(4000)))
+    assert waits.count(0.0) == 100
 
 
 def test_buckets_fill_up_with_time() -> None:

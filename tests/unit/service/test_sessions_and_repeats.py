@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from probefusion.errors import ShapeError
+from probefusion.service.access import new_key, read_keys, revoke_key
 from probefusion.service.problems import Refusal
 from probefusion.service.sessions import Sessions
 from probefusion.service.settings import Limits
@@ -64,9 +65,9 @@ def test_untouched_sessions_are_closed() -> None:
     with pytest.raises(Refusal, match="was closed"):
         sessions.get(old.id, "k")
     assert sessions.get(used.id, "k") is used
-    used.add([EmbeddingSet(embeddings=np.eye(2, 8))], [])
+    used.add([EmbeddingSet(embeddings=np.eye(2, 8))])
     with pytest.raises(ShapeError):
-        used.add([EmbeddingSet(embeddings=np.eye(2, 9))], [])
+        used.add([EmbeddingSet(embeddings=np.eye(2, 9))])
     assert used.images().num_images == 2
 
 
@@ -104,3 +105,38 @@ def test_the_same_request_at_the_same_time_is_done_once(filled, query) -> None:
     assert statuses <= {201, 409}
     assert filled.get(ROOT).json()["num_people"] == 4
     assert len(filled.get(f"{ROOT}/changes").json()) == 4
+
+
+def test_forgetting_takes_the_answers_too(filled, query) -> None:
+    headers = {"Idempotency-Key": "k"}
+    body = {"name": "ann", "query": query(9)}
+    assert filled.post(f"{ROOT}/people", json=body, headers=headers).status_code == 201
+    filled.post(f"{ROOT}/forget", json={"person": "ann"}, headers={"Idempotency-Key": "f"})
+    again = filled.post(f"{ROOT}/people", json=body, headers=headers)
+    assert "idempotency-replayed" not in again.headers
+    search = {"query": query(1), "threshold": 0.5}
+    first = filled.post(f"{ROOT}/search", json=search, headers=headers).json()
+    assert first["candidates"][0]["name"] == "p1"
+    filled.post(f"{ROOT}/forget", json={"person": "p1"})
+    second = filled.post(f"{ROOT}/search", json=search, headers=headers).json()
+    assert "p1" not in [person["name"] for person in second["candidates"]]
+
+
+def test_a_key_that_lost_its_role_repeats_nothing(serve, query, tmp_path) -> None:
+    path = tmp_path / "keys.json"
+    token = new_key(path, name="w", role="write")
+    client = serve(access_file=path)
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k"}
+    body = {"name": "ann", "query": query(9)}
+    assert client.post(f"{ROOT}/people", json=body, headers=headers).status_code == 201
+    revoke_key(path, read_keys(path)[0].id)
+    assert client.post(f"{ROOT}/people", json=body, headers=headers).status_code == 401
+
+
+def test_bytes_and_sessions_of_one_key_are_bounded(serve, query) -> None:
+    client = serve(limits=Limits(max_session_bytes=1000, max_sessions_of_one=2))
+    session = client.post("/v1/sessions").json()["id"]
+    assert client.post(f"/v1/sessions/{session}/images", json=query(0, 2)).status_code == 200
+    full = client.post(f"/v1/sessions/{session}/images", json=query(0, 2))
+    assert (full.status_code, full.json()["type"][-12:]) == (422, "session-full")
+    assert [client.post("/v1/sessions").status_code for _ in range(2)] == [201, 429]

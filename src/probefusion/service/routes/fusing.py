@@ -71,7 +71,7 @@ def open_session(call: Reader) -> SessionAnswer:
 def add_images(session: SessionId, body: SessionImages, call: Reader) -> SessionAnswer:
     found = call.hub.sessions.get(session, call.owner)
     sets, skipped = call.hub.embed(body)
-    found.add(sets, skipped)
+    found.add(sets)
     call.note("embed")
     return SessionAnswer(id=found.id, num_images=found.num_images, skipped=skipped_facts(skipped))
 
