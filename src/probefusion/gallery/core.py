@@ -15,7 +15,13 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from probefusion.embedders import Embedder
-from probefusion.errors import ConfigError, DtypeError, IntegrityError, UnknownNameError
+from probefusion.errors import (
+    ConfigError,
+    ConflictError,
+    DtypeError,
+    IntegrityError,
+    UnknownNameError,
+)
 from probefusion.files.paths import brief
 from probefusion.fusion.decisions import Calibrated
 from probefusion.gallery.argument_checks import (
@@ -82,6 +88,7 @@ class GalleryCore:
         self._fusers = Fusers(fuser, num_threads=num_threads)
         self._indexes: dict[str, PeopleIndex] = {}
         self._lock = threading.Lock()
+        self._at_revision: int | None = None
         self.store: Store = open_store(address, create=create, timeout=timeout)
         self._keys = None
         try:
@@ -111,16 +118,19 @@ class GalleryCore:
         """What seals and opens what is kept, for those who look after a gallery; it has the keys as `keys`."""
         return self._sealer
 
-    def acting_as(self: Self, actor: str) -> Self:
+    def acting_as(self: Self, actor: str, *, at_revision: int | None = None) -> Self:
         """The same open gallery, whose changes are said to be made by somebody else; closed with this one.
 
         Args:
             actor: Who makes changes from here on, for history and audit trail.
+            at_revision: Changes are made only while the collection has this revision, and refused with ConflictError
+                after others changed it; None makes them at any.
 
         Raises:
             DtypeError, ConfigError: If it is no text of at most 256 printable characters.
         """
         other = copy.copy(self)
+        other._at_revision = at_revision
         other.actor = check_actor(actor)
         return other
 
@@ -187,6 +197,7 @@ class GalleryCore:
         try:
             with self.store.writing(self.collection) as writer:
                 self._sealer.check_fits(self.store)
+                self._check_revision(writer.revision - 1)  # that of the change is the next one
                 change = Changing(
                     writer,
                     sealer=StockedSealer(self._sealer, num_keys) if num_keys else self._sealer,
@@ -203,6 +214,13 @@ class GalleryCore:
             if change is not None:
                 change.forget_states()
             raise
+
+    def _check_revision(self, revision: int) -> None:
+        if self._at_revision not in (None, revision):
+            raise ConflictError(
+                f"{self.collection!r}: expected revision {self._at_revision}, others have changed it to {revision}. "
+                f"Read again, then decide."
+            )
 
     def _now(self) -> str:
         return (

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import hmac
 import json
+import logging
 import os
 import secrets
 import threading
@@ -16,14 +17,22 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from probefusion.errors import ConfigError, UnknownNameError
+from probefusion.errors import (
+    ConfigError,
+    FileFormatError,
+    ProbeFusionError,
+    UnknownNameError,
+)
 from probefusion.files import replace_file
+from probefusion.files.paths import check_file
 from probefusion.files.records import read_record
 
 __all__ = ["AccessFile", "AccessKey", "Role", "new_key", "revoke_key"]
 
 Role: TypeAlias = Literal["read", "write", "admin"]
 """What a key allows: looking and searching; changing as well; forgetting and reading the trail as well."""
+
+_log = logging.getLogger("probefusion.service")
 
 _PREFIX = "pf"
 _VERSION = 1
@@ -83,6 +92,7 @@ class AccessFile:
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] | None = None
         self._keys: dict[str, AccessKey] = {}
+        check_file(path, name="--access")
         self._refresh()
 
     def find(self, token: str) -> AccessKey | None:
@@ -92,7 +102,11 @@ class AccessFile:
         """
         prefix, _, rest = token.partition("_")
         key_id, _, secret = rest.partition("_")
-        self._refresh()
+        try:
+            self._refresh()
+        except (ProbeFusionError, OSError) as error:
+            _log.error("the keys of clients cannot be read, so nobody is let in: %s", error)
+            return None
         key = self._keys.get(key_id) if prefix == _PREFIX else None
         stored = "0" * 64 if key is None else key.hash
         is_right = hmac.compare_digest(_hash(secret), stored)
@@ -118,7 +132,20 @@ def read_keys(path: Path) -> tuple[AccessKey, ...]:
     """
     if not path.exists():
         return ()
-    return read_record(path, _Keys, newest=_VERSION, step=_STEP).keys
+    keys = read_record(path, _Keys, newest=_VERSION, step=_STEP).keys
+    for key in keys:
+        if key.expires is not None and not _is_time(key.expires):
+            raise FileFormatError(
+                f"{path.name}: expires: expected a time with a zone, ISO 8601, got {key.expires!r}. {_STEP}"
+            )
+    return keys
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def new_key(

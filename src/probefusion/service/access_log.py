@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from probefusion.errors import FileFormatError
+from probefusion.errors import FileFormatError, StoreError
 from probefusion.gallery.audit.trail import AuditEntry, append_entry
 
 __all__ = ["AccessLog", "read_access_log"]
@@ -46,6 +46,9 @@ class AccessLog:
             actor: Id of the key.
             action: What was done, as "search".
             subjects: Collection, and ids of people.
+
+        Raises:
+            StoreError, FileFormatError: If it cannot be written.
         """
         if self._handle is None:
             return
@@ -57,9 +60,26 @@ class AccessLog:
                 _, entry = append_entry(
                     self._last(), collection=_CHAIN, action=action, actor=actor, subjects=subjects
                 )
-                os.write(self._handle, entry + b"\n")
+                self._append(entry + b"\n")
             finally:
                 fcntl.flock(self._handle, fcntl.LOCK_UN)
+
+    def _append(self, line: bytes) -> None:
+        """Writes a whole line or nothing.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        handle = self._handle if self._handle is not None else -1
+        end = os.lseek(handle, 0, os.SEEK_END)
+        try:
+            written = os.write(handle, line)
+        except OSError as error:
+            os.ftruncate(handle, end)
+            raise StoreError(f"{self._path.name}: {error.strerror}.") from error
+        if written < len(line):  # a disk that is full takes a part
+            os.ftruncate(handle, end)
+            raise StoreError(f"{self._path.name}: the disk is full.")
 
     def close(self) -> None:
         """Writes to the disk and lets go of the file."""

@@ -59,6 +59,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     handle_errors(app)
     app.add_middleware(SafeHeaders)
     app.add_middleware(Repeats, may_repeat=hub.may_repeat)
-    app.add_middleware(Gate, limits=settings.limits, only_local=hub.access is None)
+    app.add_middleware(
+        Gate, limits=settings.limits, is_known=hub.is_known, only_local=hub.access is None
+    )
     app.add_middleware(Measured)
     return app

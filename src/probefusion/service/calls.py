@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable
 from typing import Annotated
@@ -10,12 +11,16 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from probefusion.errors import ProbeFusionError
 from probefusion.gallery import Gallery
 from probefusion.service.access import AccessKey, Role
 from probefusion.service.hub import Hub
 from probefusion.service.problems import Refusal
+from probefusion.service.versions import check_unchanged
 
 __all__ = ["Admin", "Call", "Reader", "Writer"]
+
+_log = logging.getLogger("probefusion.service")
 
 _bearer = HTTPBearer(auto_error=False, description="A key of `probefusion serve-keys`.")
 
@@ -55,6 +60,19 @@ class Call:
             )
         return self.hub.gallery(collection, self.owner)
 
+    def gallery_at(self, if_match: str | None) -> Gallery:
+        """The collection of the path, to be changed only as the client saw it.
+
+        Raises:
+            Refusal: If it has changed since.
+        """
+        gallery = self.gallery
+        if if_match is None or if_match.strip() == "*":
+            return gallery
+        revision = gallery.revision
+        check_unchanged(revision, if_match)
+        return self.hub.gallery(self._collection or "", self.owner, at_revision=revision)
+
     def visible_collections(self) -> tuple[str, ...]:
         """Collections that are served and that the key may see."""
         return tuple(
@@ -71,17 +89,33 @@ class Call:
         """
         return self.gallery.person(person).id
 
+    def note_change(self, action: str, *subjects: str) -> None:
+        """As `note`, of a change that was made: it stands in the gallery's own trail, whatever becomes of this log."""
+        try:
+            self.note(action, *subjects)
+        except Refusal as error:
+            _log.error("%s was done and could not be noted: %s", action, error)
+
     def note(self, action: str, *subjects: str, collection: str | None = None) -> None:
-        """Writes to the log of accesses that people were read or changed.
+        """Writes to the log of accesses that people were read; what cannot be noted is not told.
 
         Args:
             action: What was done.
             subjects: Ids of people, contributions, images.
             collection: Whose; None is that of the path.
+
+        Raises:
+            Refusal: If it cannot be written.
         """
         named = collection or self._collection
         where = () if named is None else (_as_subject(named),)
-        self.hub.log.note(self.owner, action, (*where, *subjects))
+        try:
+            self.hub.log.note(self.owner, action, (*where, *subjects))
+        except ProbeFusionError as error:
+            _log.error("the log of accesses cannot be written: %s", error)
+            raise Refusal(
+                503, "the log of accesses cannot be written, so nothing is told.", code="access-log"
+            ) from error
 
 
 def _as_subject(collection: str) -> str:

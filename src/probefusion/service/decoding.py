@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import threading
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from multiprocessing import get_context
 from typing import Any
@@ -46,14 +47,10 @@ class ImageDecoder:
         Raises:
             FileFormatError: If it is no image that can be read, or takes more time, memory or pixels than allowed.
         """
-        with self._lock:
-            future = self._begun().schedule(
-                _decoded,
-                args=(content, self._limits.max_pixels),
-                timeout=self._limits.decode_seconds,
-            )
         try:
-            shape, data = future.result()
+            shape, data = self._result(content)
+        except BrokenExecutor:  # the process was ended while it waited: another one, once
+            shape, data = self._again(name, content)
         except FutureTimeout:
             limit = f"{self._limits.decode_seconds:g} s"
             raise _refused(name, f"took longer than {limit} to decode") from None
@@ -62,6 +59,23 @@ class ImageDecoder:
         except FileFormatError as error:
             raise _refused(name, str(error)) from None
         return np.frombuffer(data, np.uint8).reshape(shape)
+
+    def _result(self, content: bytes) -> tuple[Sequence[int], bytes]:
+        with self._lock:
+            future = self._begun().schedule(
+                _decoded,
+                args=(content, self._limits.max_pixels),
+                timeout=self._limits.decode_seconds,
+            )
+        found: tuple[Sequence[int], bytes] = future.result()
+        return found
+
+    def _again(self, name: str, content: bytes) -> tuple[Sequence[int], bytes]:
+        self.close()
+        try:
+            return self._result(content)
+        except BrokenExecutor:
+            raise _refused(name, "ended the process that decodes") from None
 
     def close(self) -> None:
         """Ends the processes."""
@@ -113,4 +127,8 @@ def _decoded(content: bytes, max_pixels: int) -> tuple[Sequence[int], bytes]:
     image = decode_or_reason(content)
     if isinstance(image, str):
         raise FileFormatError(image)
+    if image.shape[0] * image.shape[1] > max_pixels:  # of kinds whose header is not read before
+        raise FileFormatError(
+            f"{image.shape[1]}x{image.shape[0]} pixels, expected at most {max_pixels:,} in all"
+        )
     return image.shape, image.tobytes()

@@ -41,14 +41,15 @@ class Figures:
         )
         sessions.set_function(lambda: len(hub.sessions))
         self._people = client.Gauge(
-            "probefusion_people", "People who are shown.", ["collection"], registry=self._registry
+            "probefusion_people",
+            "People who are shown, of all collections.",
+            registry=self._registry,
         )
         client.ProcessCollector(registry=self._registry)
 
     def text(self) -> tuple[bytes, str]:
         """What Prometheus reads, and its media type."""
-        for name, gallery in self._hub.galleries.items():
-            self._people.labels(name).set(len(gallery))
+        self._people.set(sum(len(gallery) for gallery in self._hub.galleries.values()))
         content: bytes = self._client.generate_latest(self._registry)
         return content, str(self._client.CONTENT_TYPE_LATEST)
 

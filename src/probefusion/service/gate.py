@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from probefusion.service.problems import problem
+from probefusion.service.problems import no_key, problem
 from probefusion.service.settings import Limits, is_loopback
 
 __all__ = ["Gate", "Rates"]
 
 _MOST_CLIENTS = 100_000
-_WITHOUT_LIMIT = frozenset({"/v1/health", "/v1/ready", "/metrics"})
+_WITHOUT_LIMIT = frozenset({"/v1/health", "/v1/ready"})
 """Asked for by watchdogs, also when the service is full."""
 
 
@@ -56,13 +56,21 @@ class Gate:
     Args:
         app: What is behind it.
         limits: The limits.
+        is_known: Whether an Authorization header names a valid key: nothing of others is read.
         only_local: Whether there are no keys, so that a request must name this machine as its host: a page whose
             name was made to mean 127.0.0.1 must not get through.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, *, only_local: bool) -> None:
-        self._app, self._limits, self._only_local = app, limits, only_local
-        self._running = 0
+    def __init__(
+        self, app: ASGIApp, limits: Limits, *, is_known: Callable[[str], bool], only_local: bool
+    ) -> None:
+        self._app, self._limits, self._is_known, self._only_local = (
+            app,
+            limits,
+            is_known,
+            only_local,
+        )
+        self._reading = self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection, as ASGI says."""
@@ -73,22 +81,39 @@ class Gate:
         if stranger is not None:
             await problem(403, stranger, code="cross-site")(scope, receive, send)
             return
+        authorization = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        if scope["path"].startswith("/v1/") and not self._is_known(authorization):
+            await no_key()(scope, receive, send)
+            return
+        if self._reading >= self._limits.max_running:
+            await self._full(self._reading)(scope, receive, send)
+            return
+        self._reading += 1
+        try:
+            body = await self._body(scope, receive, send)
+        finally:
+            self._reading -= 1
+        if body is None:
+            return
         if self._running >= self._limits.max_running:
-            answer = problem(
-                429,
-                f"{self._running} requests are under way, expected at most {self._limits.max_running}. Try again soon.",
-                code="full",
-                headers={"Retry-After": "1"},
-            )
-            await answer(scope, receive, send)
+            await self._full(self._running)(scope, receive, send)
             return
         self._running += 1
         try:
-            await self._pass(scope, receive, send)
+            await self._app(scope, _given(body, receive), send)
         finally:
             self._running -= 1
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _full(self, number: int) -> ASGIApp:
+        return problem(
+            429,
+            f"{number} requests are under way, expected at most {self._limits.max_running}. Try again soon.",
+            code="full",
+            headers={"Retry-After": "1"},
+        )
+
+    async def _body(self, scope: Scope, receive: Receive, send: Send) -> bytes | None:
+        """The whole body; None if it was refused, or the client went away."""
         limits = self._limits
         too_large = problem(
             413,
@@ -99,7 +124,7 @@ class Gate:
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > limits.max_body:
             await too_large(scope, receive, send)
-            return
+            return None
         parts: list[bytes] = []
         size = 0
         try:
@@ -107,12 +132,12 @@ class Gate:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        return
+                        return None
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
                     if size > limits.max_body:
                         await too_large(scope, receive, send)
-                        return
+                        return None
                     if not message.get("more_body", False):
                         break
         except TimeoutError:
@@ -124,8 +149,8 @@ class Gate:
                 headers={"Connection": "close"},
             )
             await answer(scope, receive, send)
-            return
-        await self._app(scope, _given(b"".join(parts), receive), send)
+            return None
+        return b"".join(parts)
 
 
 def _why_strange(scope: Scope, *, only_local: bool) -> str | None:

@@ -77,6 +77,13 @@ class Hub:
         for gallery in self.galleries.values():
             gallery.close()
 
+    def is_known(self, authorization: str) -> bool:
+        """Whether an Authorization header names a valid key; everybody is known where there are no keys."""
+        if self.access is None:
+            return True
+        scheme, _, token = authorization.partition(" ")
+        return scheme.lower() == "bearer" and self.access.find(token.strip()) is not None
+
     def may_repeat(self, authorization: str, collection: str, address: str) -> bool:
         """Whether a caller may change a collection, and has not asked too often; what repeats an answer asks this."""
         key = None
@@ -87,15 +94,15 @@ class Hub:
                 return False
         return self.rates.seconds_to_wait(address if key is None else key.id) == 0
 
-    def gallery(self, collection: str, actor: str) -> Gallery:
-        """A collection, for one who acts.
+    def gallery(self, collection: str, actor: str, *, at_revision: int | None = None) -> Gallery:
+        """A collection, for one who acts, also only while it has a revision.
 
         Raises:
             UnknownNameError: If it is not served.
         """
         if collection not in self.galleries:
             raise UnknownNameError("collection", collection, self.galleries)
-        return self.galleries[collection].acting_as(actor)
+        return self.galleries[collection].acting_as(actor, at_revision=at_revision)
 
     def material(self, query: Query, owner: str) -> Any:
         """What a query holds, as a gallery and `fuse` take it; images are fused, and say what was left out.

@@ -33,7 +33,7 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 
-__all__ = ["MEDIA_TYPE", "Refusal", "handle_errors", "problem"]
+__all__ = ["MEDIA_TYPE", "Refusal", "handle_errors", "no_key", "problem"]
 
 _log = logging.getLogger("probefusion.service")
 
@@ -135,6 +135,16 @@ def problem(
     )
 
 
+def no_key() -> JSONResponse:
+    """The answer to who has no valid key."""
+    return problem(
+        401,
+        "expected a key that is valid: Authorization: Bearer pf_... Ask for one, or make it by probefusion serve-keys",
+        code="key",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
 def handle_errors(app: FastAPI) -> None:
     """Makes every error of an application problem details."""
 
@@ -177,7 +187,7 @@ def handle_errors(app: FastAPI) -> None:
     async def unknown(request: Request, error: Exception) -> JSONResponse:
         _log.exception("%s %s failed", request.method, _route(request))
         return problem(
-            500, "The service failed; its log says why. Nothing was changed.", code="fault"
+            500, "The service failed; its log says why. Look before you try again.", code="fault"
         )
 
 

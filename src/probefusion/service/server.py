@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 from probefusion.errors import ConfigError, StoreError
 from probefusion.extras import import_extra
+from probefusion.files.paths import check_file
 from probefusion.service.settings import ServiceSettings
 
-__all__ = ["listening_socket", "serve"]
+__all__ = ["check_tls", "listening_socket", "serve"]
 
 _KEEP_ALIVE = 15
 _WAITING = 2048
+_MOST_CONNECTIONS = 4096
 _DRAIN_SECONDS = 30
 
 
@@ -46,6 +49,26 @@ def listening_socket(settings: ServiceSettings) -> socket.socket:
     return found
 
 
+def check_tls(settings: ServiceSettings) -> None:
+    """Whether certificate and key can be used, before anybody is told that the service is there.
+
+    Raises:
+        MissingFileError: If one is not there.
+        ConfigError: If they do not hold a certificate and its key.
+    """
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return
+    certificate = check_file(settings.tls_certificate, name="--tls-certificate")
+    key = check_file(settings.tls_key, name="--tls-key")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"--tls-certificate, --tls-key: expected a certificate chain and its private key in PEM, got "
+            f"{certificate.name} and {key.name} ({error.reason or error})."
+        ) from None
+
+
 def serve(
     settings: ServiceSettings, listening: socket.socket, *, started: Callable[[str], None]
 ) -> None:
@@ -64,6 +87,7 @@ def serve(
     import_extra("fastapi", extra="serve", purpose="serving a gallery")
     from probefusion.service.app import create_app
 
+    check_tls(settings)
     app = create_app(settings)
     started(next(iter(app.state.hub.galleries.values())).address)
     config = uvicorn.Config(
@@ -73,7 +97,8 @@ def serve(
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
-        limit_concurrency=None,
+        limit_concurrency=_MOST_CONNECTIONS,
+        proxy_headers=False,
         h11_max_incomplete_event_size=65536,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,

@@ -78,7 +78,9 @@ class Session:
 def _bytes_of(images: EmbeddingSet) -> int:
     """What a set holds in memory."""
     arrays = (value for value in vars(images).values() if isinstance(value, np.ndarray))
-    chips = sum(len(chip) for chip in images.chips or () if chip is not None)
+    chips = sum(
+        len(chip) for chip in (() if images.chips is None else images.chips) if chip is not None
+    )
     return chips + sum(array.nbytes for array in arrays)
 
 

@@ -68,7 +68,7 @@ def changes(
 @router.post("/changes/{revision}/undo", summary="Take a change back")
 def undo(collection: str, revision: Annotated[int, Path(ge=1)], call: Writer) -> Changed:
     made = call.gallery.undo(revision)
-    call.note("undo", f"revision:{revision}")
+    call.note_change("undo", f"revision:{revision}")
     return Changed(revision=made)
 
 
@@ -84,7 +84,7 @@ def forget(collection: str, body: Forgetting, call: Admin) -> Receipt:
             code="field",
         )
     row = call.gallery.forget(body.person, contribution=body.contribution, image=body.image)
-    call.note("forget", row.subject)
+    call.note_change("forget", row.subject)
     return _receipt(row)
 
 

@@ -38,14 +38,14 @@ class Held:
 def update(collection: str, person: PersonName, body: Visit, call: Writer) -> Added:
     what = call.hub.to_keep(body.query, call.owner, keep_chips=body.keep_chips)
     added = call.gallery.update(person, what, guard=body.guard, source=body.source)
-    call.note("update", added.person_id, added.contribution_id)
+    call.note_change("update", added.person_id, added.contribution_id)
     return added
 
 
 @router.post("/people/{person}/merge", summary="Put another person's images to a person")
 def merge(collection: str, person: PersonName, body: Merge, call: Writer) -> Merged:
     merged = call.gallery.merge(person, body.other)
-    call.note("merge", merged.person_id)
+    call.note_change("merge", merged.person_id)
     return merged
 
 
@@ -55,7 +55,7 @@ def split(collection: str, person: PersonName, body: Split, call: Writer) -> Cha
     revision = call.gallery.split(
         person, body.into, contributions=body.contributions, images=body.images
     )
-    call.note("split", whom)
+    call.note_change("split", whom)
     return Changed(revision=revision)
 
 
@@ -63,21 +63,21 @@ def split(collection: str, person: PersonName, body: Split, call: Writer) -> Cha
 def different(collection: str, person: PersonName, body: Difference, call: Writer) -> Changed:
     whom = call.id_of(person)
     revision = call.gallery.cannot_link(person, body.other, body.are_different)
-    call.note("different", whom)
+    call.note_change("different", whom)
     return Changed(revision=revision)
 
 
 @router.delete("/contributions/{contribution}", summary="Take a contribution out; can be undone")
 def remove_contribution(collection: str, contribution: ItemId, call: Writer) -> Changed:
     revision = call.gallery.remove(contribution=contribution)
-    call.note("remove", contribution)
+    call.note_change("remove", contribution)
     return Changed(revision=revision)
 
 
 @router.delete("/images/{image}", summary="Take an image out; can be undone")
 def remove_image(collection: str, image: ItemId, call: Writer) -> Changed:
     revision = call.gallery.remove(image=image)
-    call.note("remove", image)
+    call.note_change("remove", image)
     return Changed(revision=revision)
 
 
@@ -110,5 +110,5 @@ def decide(collection: str, contribution: ItemId, body: Decide, call: Writer) ->
         if body.decision == "accept"
         else gallery.reject(contribution)
     )
-    call.note(body.decision, contribution)
+    call.note_change(body.decision, contribution)
     return Changed(revision=revision)

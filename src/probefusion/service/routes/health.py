@@ -54,7 +54,7 @@ async def ready(request: Request) -> Health:
 
 
 @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
-async def metrics(request: Request) -> Response:
+async def metrics(request: Request, call: Reader) -> Response:
     content, media_type = await to_thread.run_sync(request.app.state.figures.text, limiter=_apart())
     return Response(content, media_type=media_type)
 

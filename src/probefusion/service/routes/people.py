@@ -15,7 +15,7 @@ from probefusion.service.answers import Changed, Named, Page
 from probefusion.service.bodies import Enrolment, PersonChange
 from probefusion.service.calls import Reader, Writer
 from probefusion.service.problems import Refusal
-from probefusion.service.versions import IfMatch, IfNoneMatch, check_unchanged, tagged
+from probefusion.service.versions import IfMatch, IfNoneMatch, tagged
 
 __all__ = ["PersonName", "router"]
 
@@ -62,7 +62,7 @@ def list_people(
 def enroll(collection: str, body: Enrolment, call: Writer) -> Added:
     what = call.hub.to_keep(body.query, call.owner, keep_chips=body.keep_chips)
     added = call.gallery.enroll(body.name, what, source=body.source)
-    call.note("enroll", added.person_id, added.contribution_id)
+    call.note_change("enroll", added.person_id, added.contribution_id)
     return added
 
 
@@ -93,8 +93,7 @@ def change_person(
     call: Writer,
     if_match: IfMatch = None,
 ) -> Changed:
-    gallery = call.gallery
-    check_unchanged(gallery.revision, if_match)
+    gallery = call.gallery_at(if_match)
     whom = call.id_of(person)
     if (body.name is None) == (body.is_ignored is None):
         raise Refusal(422, "expected name or is_ignored, one of them.", code="field", field="/name")
@@ -102,7 +101,7 @@ def change_person(
         revision = gallery.rename(person, body.name)
     else:
         revision = gallery.ignore(person, bool(body.is_ignored))
-    call.note("change", whom)
+    call.note_change("change", whom)
     return Changed(revision=revision)
 
 
@@ -110,11 +109,10 @@ def change_person(
 def remove_person(
     collection: str, person: PersonName, call: Writer, if_match: IfMatch = None
 ) -> Changed:
-    gallery = call.gallery
-    check_unchanged(gallery.revision, if_match)
+    gallery = call.gallery_at(if_match)
     whom = call.id_of(person)
     revision = gallery.remove(person)
-    call.note("remove", whom)
+    call.note_change("remove", whom)
     return Changed(revision=revision)
 
 
