@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import os
 import re
 import threading
@@ -154,6 +155,13 @@ class GalleryCore:
     def revision(self) -> int:
         """How many changes the collection has seen, those of other processes included."""
         return self.store.revision(self.collection)
+
+    @property
+    def version(self) -> str:
+        """Names what the collection holds: other contents have another one, also after an older copy was restored."""
+        with self._reading() as reader:
+            last = reader.last_audit()
+            return f"{reader.revision}-{hashlib.sha256(last or b'').hexdigest()[:16]}"
 
     def close(self) -> None:
         """Lets go of the database; further use raises ConfigError."""

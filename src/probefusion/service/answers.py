@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from probefusion.gallery.results import SearchResult, Verification
+from probefusion.gallery.verbs.explanation import MatchExplanation
 from probefusion.pipeline import Fused
 from probefusion.types import Template
 
@@ -15,15 +17,19 @@ __all__ = [
     "Beside",
     "Changed",
     "Compared",
+    "Explained",
     "FusedAnswer",
     "ImageCount",
     "Named",
     "Page",
+    "Searched",
     "SessionAnswer",
     "TemplateAnswer",
+    "Verified",
     "fused_answer",
     "skipped_facts",
     "template_answer",
+    "told_of",
 ]
 
 
@@ -162,6 +168,7 @@ class Compared:
     why_none: str | None
     warnings: tuple[str, ...]
     problems: tuple[str, ...]
+    skipped: tuple[Left, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +177,30 @@ class Named:
 
     id: str
     name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Searched(SearchResult):
+    """A search, and what became of the images that were sent."""
+
+    skipped: tuple[Left, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified(Verification):
+    """A verification, and what became of the images that were sent."""
+
+    skipped: tuple[Left, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained(MatchExplanation):
+    """What carried a match, and what became of the images that were sent."""
+
+    skipped: tuple[Left, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +256,13 @@ def fused_answer(fused: Fused, *, with_state: bool, beside: Beside | None = None
         ),
         beside=beside,
     )
+
+
+def told_of(what: Any) -> dict[str, Any]:
+    """What became of images that were fused, as the last fields of an answer; {} for anything else."""
+    if not isinstance(what, Fused):
+        return {}
+    return {"skipped": skipped_facts(what.skipped), "problems": what.problems}
 
 
 def skipped_facts(skipped: Any) -> tuple[Left, ...]:

@@ -32,10 +32,13 @@ __all__ = [
 ]
 
 _MOST_DIM = 4096
+_MOST_ROWS = 10_000
 
 Name = Annotated[str, Field(min_length=1, max_length=1024, examples=["Ann"])]
 Id = Annotated[str, Field(min_length=1, max_length=128)]
 Label = Annotated[str, Field(max_length=256)]
+Row = Annotated[list[float], Field(max_length=_MOST_DIM, fail_fast=True)]
+Rows = Annotated[list[Row], Field(max_length=_MOST_ROWS, fail_fast=True)]
 Base64 = Annotated[str, Field(max_length=64_000_000)]
 
 
@@ -53,7 +56,7 @@ class ImageFile(_Body):
 class Embeddings(_Body):
     """Embeddings of images: a list of lists, or little-endian float32 as base64, which is ten times faster."""
 
-    rows: list[list[float]] | None = Field(default=None, description="(N, D) numbers.")
+    rows: Rows | None = Field(default=None, description="(N, D) numbers.")
     base64: Base64 | None = Field(default=None, description="N times D float32 numbers.")
     dim: int | None = Field(default=None, ge=2, le=_MOST_DIM, description="D, with base64.")
     style: Base64 | None = Field(

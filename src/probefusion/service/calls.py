@@ -69,8 +69,9 @@ class Call:
         gallery = self.gallery
         if if_match is None or if_match.strip() == "*":
             return gallery
-        revision = gallery.revision
-        check_unchanged(revision, if_match)
+        version = gallery.version
+        check_unchanged(version, if_match)
+        revision = int(version.partition("-")[0])
         return self.hub.gallery(self._collection or "", self.owner, at_revision=revision)
 
     def visible_collections(self) -> tuple[str, ...]:

@@ -69,7 +69,10 @@ class Client:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or parts.hostname is None:
             raise ConfigError(f"url: expected http://... or https://..., got {url!r}.")
-        self._host, self._port = parts.hostname, parts.port
+        try:
+            self._host, self._port = parts.hostname, parts.port
+        except ValueError:
+            raise ConfigError(f"url: expected a port of 0 to 65535, got {url!r}.") from None
         self._base = parts.path.rstrip("/")
         self._tls = None
         if parts.scheme == "https":
@@ -113,11 +116,11 @@ class Client:
                 break
             except (OSError, http.client.HTTPException) as error:
                 self._close_own()
-                if attempt == 2:
+                if attempt == 2 or isinstance(error, TimeoutError):
                     raise StoreError(
                         f"{self._host}: the service cannot be reached ({error or type(error).__name__})."
                     ) from error
-        parsed = json.loads(content) if content else None
+        parsed = _parsed(content)
         if answer.status >= 400:
             raise ServiceError(answer.status, parsed if isinstance(parsed, dict) else {})
         return parsed
@@ -333,6 +336,14 @@ def query_of(
     if style is not None:
         found["style"] = _base64(np.asarray(style, "<f4").tobytes())
     return {"embeddings": found}
+
+
+def _parsed(content: bytes) -> Any:
+    """What an answer holds; a proxy may answer with a page of its own, which is none."""
+    try:
+        return json.loads(content) if content else None
+    except ValueError:
+        return None
 
 
 def _base64(data: bytes) -> str:

@@ -37,6 +37,8 @@ __all__ = ["MEDIA_TYPE", "Refusal", "handle_errors", "no_key", "problem"]
 
 _log = logging.getLogger("probefusion.service")
 
+_ERRORS_TOLD = 20
+
 MEDIA_TYPE = "application/problem+json"
 
 _STATUS: tuple[tuple[type[ProbeFusionError], int], ...] = (
@@ -167,7 +169,7 @@ def handle_errors(app: FastAPI) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         errors = [
             {"pointer": _pointer(item["loc"]), "detail": str(item["msg"])}
-            for item in error.errors()
+            for item in error.errors()[:_ERRORS_TOLD]
         ]
         first = errors[0] if errors else {"pointer": "", "detail": "not valid"}
         return problem(

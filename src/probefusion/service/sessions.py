@@ -33,6 +33,7 @@ class Session:
     max_images: int
     max_bytes: int
     sets: list[EmbeddingSet] = field(default_factory=list)
+    is_closed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
     touched: float = 0.0
 
@@ -49,6 +50,8 @@ class Session:
             EmbedderMismatchError, ShapeError: If they are of another embedder.
         """
         with self.lock:
+            if self.is_closed:
+                raise _closed()
             total = self.num_images + sum(images.num_images for images in sets)
             held = sum(_bytes_of(images) for images in (*self.sets, *sets))
             if total > self.max_images or held > self.max_bytes:
@@ -73,6 +76,11 @@ class Session:
             if not self.sets:
                 raise Refusal(409, "session: it holds no usable image yet. Add some.", code="empty")
             return EmbeddingSet.concatenate(self.sets)
+
+
+def _closed() -> Refusal:
+    detail = "session: there is none of this id, or it was closed."
+    return Refusal(404, detail, code="unknown-session")
 
 
 def _bytes_of(images: EmbeddingSet) -> int:
@@ -143,18 +151,15 @@ class Sessions:
             self._close_old()
             session = self._open.get(session_id)
             if session is None or session.owner != owner:
-                raise Refusal(
-                    404,
-                    "session: there is none of this id, or it was closed.",
-                    code="unknown-session",
-                )
+                raise _closed()
             session.touched = self._clock()
             return session
 
     def close(self, session_id: str, owner: str) -> None:
         """Closes one; raises as `get`."""
-        self.get(session_id, owner)
-        with self._lock:
+        session = self.get(session_id, owner)
+        with self._lock, session.lock:
+            session.is_closed = True
             self._open.pop(session_id, None)
 
     def _close_old(self) -> None:

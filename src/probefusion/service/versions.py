@@ -1,4 +1,4 @@
-"""ETags: the revision of a collection, so that a client sees whether anything changed, and changes nothing unseen."""
+"""ETags: the version of a collection, so that a client sees whether anything changed, and changes nothing unseen."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ IfMatch = Annotated[str | None, Header(max_length=256, description="ETag that mu
 IfNoneMatch = Annotated[str | None, Header(max_length=256, description="ETag that is known.")]
 
 
-def tagged(response: Response, revision: int, if_none_match: str | None) -> Response | None:
+def tagged(response: Response, version: str, if_none_match: str | None) -> Response | None:
     """Gives an answer its ETag; an empty one with status 304 if the client has it already."""
-    tag = f'"{revision}"'
+    tag = f'"{version}"'
     response.headers["ETag"] = tag
     if if_none_match is not None and tag in _tags(if_none_match):
         return Response(status_code=304, headers={"ETag": tag})
     return None
 
 
-def check_unchanged(revision: int, if_match: str | None) -> None:
+def check_unchanged(version: str, if_match: str | None) -> None:
     """Refuses a change of what is not as the client saw it.
 
     Raises:
         Refusal: If the collection has changed since.
     """
-    if if_match is None or if_match.strip() == "*" or f'"{revision}"' in _tags(if_match):
+    if if_match is None or if_match.strip() == "*" or f'"{version}"' in _tags(if_match):
         return
     raise Refusal(
         412,
-        f"If-Match: expected the collection at {if_match}, it is at revision {revision}. Read again, then decide.",
+        f"If-Match: expected the collection at {if_match}, it is at {version} now. Read again, then decide.",
         code="changed",
-        headers={"ETag": f'"{revision}"'},
+        headers={"ETag": f'"{version}"'},
     )
 
 

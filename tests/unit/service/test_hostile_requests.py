@@ -112,6 +112,42 @@ def test_state_bytes_are_checked(serve) -> None:
         assert client.post(f"{ROOT}/search", json=body).status_code == 422
 
 
+def test_unreadable_images_are_named_at_every_door(serve) -> None:
+    client = serve(detector=None)
+    rng = np.random.default_rng(0)
+    import cv2
+
+    good = [
+        cv2.imencode(".png", rng.integers(0, 256, (112, 112, 3), np.uint8))[1].tobytes()
+        for _ in range(2)
+    ]
+    images = [
+        image_of(content, f"{k}.png")["images"][0] for k, content in enumerate([*good, b"no"])
+    ]
+    query = {"images": images}
+    client.post(f"{ROOT}/people", json={"name": "ann", "query": {"images": images[:2]}})
+    answers = [
+        client.post("/v1/fuse", json=query),
+        client.post(f"{ROOT}/search", json={"query": query}),
+        client.post(f"{ROOT}/people/ann/verify", json={"query": query}),
+        client.post(f"{ROOT}/people/ann/explain", json=query),
+        client.post("/v1/compare", json={"first": query, "second": query}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["skipped"][0]["source"] == "2.png", answer.url
+
+
+def test_many_errors_make_no_large_answer(serve) -> None:
+    client = serve()
+    rows = {"query": {"embeddings": {"rows": [["x"] * 4000] * 20}}}
+    fields = {"query": {f"f{k}": 1 for k in range(5000)}}
+    for body in (rows, fields):
+        answer = client.post(f"{ROOT}/search", json=body)
+        assert answer.status_code == 422
+        assert len(answer.content) < 10_000
+
+
 def test_a_state_that_was_changed_is_refused(serve, query) -> None:
     client = serve()
     state = base64.b64decode(client.post("/v1/fuse?with_state=true", json=query(0)).json()["state"])

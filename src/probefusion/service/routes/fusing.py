@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from probefusion.gallery import Gallery
+from probefusion.pipeline import Fused
 from probefusion.service.answers import (
     Beside,
     Compared,
@@ -14,10 +15,11 @@ from probefusion.service.answers import (
     SessionAnswer,
     fused_answer,
     skipped_facts,
+    told_of,
 )
 from probefusion.service.bodies import Comparison, SessionImages
 from probefusion.service.bodies import Query as Asked
-from probefusion.service.calls import Call, Reader
+from probefusion.service.calls import Reader
 from probefusion.service.problems import Refusal
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_fuser
@@ -43,7 +45,8 @@ def fuse(body: Asked, call: Reader, with_state: bool = False) -> FusedAnswer:
 
 @router.post("/compare", summary="Whether two sets of images are of one person")
 def compare(body: Comparison, call: Reader) -> Compared:
-    first, second = (_side(call, query) for query in (body.first, body.second))
+    given = [call.hub.material(query, call.owner) for query in (body.first, body.second)]
+    first, second = map(_side, given)
     found = call.hub.compare(first, second, false_match_rate=body.fmr or 1e-3)
     threshold = body.threshold
     if threshold is None and found.threshold is not None:
@@ -57,6 +60,7 @@ def compare(body: Comparison, call: Reader) -> Compared:
         why_none=None if threshold is not None else found.why_none,
         warnings=found.warnings,
         problems=found.problems,
+        skipped=tuple(left for what in given for left in told_of(what).get("skipped", ())),
     )
 
 
@@ -101,9 +105,11 @@ def close_session(session: SessionId, call: Reader) -> Response:
     return Response(status_code=204)
 
 
-def _side(call: Call, query: Asked) -> object:
-    what = call.hub.material(query, call.owner)
-    return what.template if query.images is not None else what
+def _side(what: object) -> object:
+    """Images as their set, so that they are looked at: whether of one person, and good enough."""
+    if not isinstance(what, Fused):
+        return what
+    return what.template if what.images is None else what.images
 
 
 def _beside(gallery: Gallery, person: str, images: EmbeddingSet) -> Beside:

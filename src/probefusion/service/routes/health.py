@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
 
+from probefusion.errors import ProbeFusionError
 from probefusion.service.calls import Reader
 from probefusion.service.hub import Hub
+from probefusion.service.problems import Refusal
 from probefusion.version import __version__
 
 __all__ = ["router"]
+
+_log = logging.getLogger("probefusion.service")
 
 router = APIRouter(tags=["health"])
 
@@ -49,7 +54,13 @@ async def ready(request: Request) -> Health:
         for gallery in hub.galleries.values():
             _ = gallery.revision
 
-    await to_thread.run_sync(look, limiter=_apart())
+    try:
+        await to_thread.run_sync(look, limiter=_apart())
+    except ProbeFusionError as error:
+        _log.error("not ready: %s", error)
+        raise Refusal(
+            503, "its galleries cannot be read; its log says why.", code="store"
+        ) from error
     return Health(status="ready", version=__version__)
 
 

@@ -42,7 +42,7 @@ def list_people(
     if_none_match: IfNoneMatch = None,
 ) -> Any:
     gallery = call.gallery
-    unchanged = tagged(response, gallery.revision, if_none_match)
+    unchanged = tagged(response, gallery.version, if_none_match)
     if unchanged is not None:
         return unchanged
     ids = gallery.ids()
@@ -79,10 +79,10 @@ def person(
     if_none_match: IfNoneMatch = None,
 ) -> Any:
     gallery = call.gallery
-    revision = gallery.revision
+    version = gallery.version
     view = gallery.person(person)
     call.note("read", view.id)
-    return tagged(response, revision, if_none_match) or view
+    return tagged(response, version, if_none_match) or view
 
 
 @router.patch("/people/{person}", summary="Rename a person, or ignore matches")
