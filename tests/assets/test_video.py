@@ -234,7 +234,7 @@ def test_a_damaged_clip_gives_what_was_read_and_exit_3(assets, models, tmp_path,
     code = main(["video", str(path), "-o", str(tmp_path / "out"), "--every", "4", *models])
     told = capsys.readouterr()
     assert code == 3
-    assert "damaged packets or frames were passed over" in told.err
+    assert "damaged packets or frames, passed over where they could not be decoded (at " in told.err
     facts = json.loads((tmp_path / "out" / "tracks.json").read_text())
     assert facts["tracks"]
     assert facts["problems"]
