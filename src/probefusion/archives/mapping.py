@@ -88,6 +88,7 @@ class MapWork:
             rows = self.reader.decoded(begin, part, task.name)
             origin = f"{in_one_line(task.name)}, counted from row {begin}"
             fuser.check_fits(image_set(rows, slice(None), self.settings, origin))
+            _check_widths(rows, self.settings, origin)
             ids.append(as_stored(rows.ids, self.settings.id_kind, task.name))
             chunk = chunk or _room_for(rows, stop - start)
             _fill(chunk, rows, done, origin)
@@ -95,6 +96,19 @@ class MapWork:
         if chunk is None or done != stop - start:
             raise _Unreadable(FileFormatError(f"holds {done} of {stop - start} rows"))
         return replace(chunk, start=start, ids=np.concatenate(ids))
+
+
+def _check_widths(rows: ArchiveRows, settings: RunSettings, origin: str) -> None:
+    """Refuses rows of another length than those of the first file; each file may hold lists of its own length.
+
+    Raises:
+        ShapeError: If they are.
+    """
+    if rows.embeddings.shape[1] != settings.dim:
+        raise ShapeError(
+            f"embeddings of {origin}: expected {settings.dim} numbers, as in the first file, got "
+            f"{rows.embeddings.shape[1]}."
+        )
 
 
 class _Unreadable(Exception):  # noqa: N818 - carries the error of a file out of the block that writes

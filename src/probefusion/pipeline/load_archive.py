@@ -92,7 +92,7 @@ def people_of_archive(
                 if person.num_images == left[name]:
                     del waiting[name], left[name]
                     num_waiting -= person.num_images
-                    yield str(name), person.images(archive.embedder)
+                    yield str(name), person.images(archive)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -112,12 +112,13 @@ class _Waiting:
             self.quality.append(rows.quality[places])
         self.num_images += len(places)
 
-    def images(self, embedder: str | None) -> EmbeddingSet:
+    def images(self, archive: Archive) -> EmbeddingSet:
         return EmbeddingSet(
             embeddings=np.concatenate(self.embeddings),
             style=np.concatenate(self.style) if self.style else None,
             quality=np.concatenate(self.quality) if self.quality else None,
-            embedder=embedder,
+            embedder=archive.embedder,
+            norms_known=archive.norms_known,
         )
 
 
