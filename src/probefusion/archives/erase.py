@@ -14,6 +14,7 @@ from probefusion.archives.archive import Archive, ArchiveFile
 from probefusion.archives.erased_rows import FoundRows, find_rows, write_without
 from probefusion.archives.erased_states import ErasedStates
 from probefusion.archives.finishing import finish
+from probefusion.archives.manifest import is_work
 from probefusion.archives.open import open_archive
 from probefusion.archives.settled_files import after_erasure, measured, settled
 from probefusion.archives.states import StoredStates, commit, open_states, present_hash
@@ -23,6 +24,7 @@ from probefusion.archives.storage import (
     is_url,
     open_file,
     remove,
+    remove_folder,
     shown_place,
     writing,
 )
@@ -130,10 +132,13 @@ def erase_from_archive(
     gone, recomputed = set(_in_rows(found, wanted)), set()
     touched = [entry for entry in found.values() if len(entry[2].rows)]
     num_templates = None
+    if templates is not None:
+        _remove_work(templates)
     if stored is not None and states is not None:
         files, matches = settled(stored, states, [file for _, file, _ in found.values()])
         # Committed before anything changes: no run that was interrupted goes on from states that hold the erased.
-        stored = replace(stored, files=files, unsettled=(), revision=stored.revision + 1)
+        unsettled = () if opened else stored.unsettled
+        stored = replace(stored, files=files, unsettled=unsettled, revision=stored.revision + 1)
         present = commit(states, stored, present=present)
         by_number = {number: found[file.place] for number, file in matches.items()}
         outcome = ErasedStates(states, stored, fuser, by_number).erase(wanted)
@@ -200,7 +205,14 @@ def _check(
 
 
 def _check_readable(opened: Sequence[Archive]) -> None:
-    """Refuses archives of which something cannot be read: whom it holds cannot be told."""
+    """Refuses archives of which something cannot be read, as whom it holds cannot be told, and ids of two kinds."""
+    texts = [archive for archive in opened if archive.id_kind == "texts"]
+    others = [archive for archive in opened if archive.id_kind != "texts"]
+    if texts and others:
+        raise MismatchError(
+            f"archives: the ids of {in_one_line(texts[0].name)} are texts, those of {in_one_line(others[0].name)} are "
+            f"{others[0].id_kind}. Erase from one after the other."
+        )
     for archive in opened:
         for file in archive.failed_files:
             raise FileFormatError(
@@ -256,6 +268,13 @@ def _templates_of(states: Place, stored: StoredStates, templates: Place) -> int:
         remove(templates)
         return 0
     return finished.num_templates
+
+
+def _remove_work(templates: Place) -> None:
+    """Removes what an interrupted run has left of the rows of the archive."""
+    work = f"{templates}.work"
+    if is_work(work):
+        remove_folder(work)
 
 
 def _in_rows(found: dict[str, Found], wanted: set[int | str]) -> Iterator[int | str]:

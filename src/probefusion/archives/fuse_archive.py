@@ -23,7 +23,7 @@ from probefusion.archives.manifest import (
     write,
 )
 from probefusion.archives.mapping import MapWork
-from probefusion.archives.outputs import check_states_apart, checked_output
+from probefusion.archives.outputs import check_apart, checked_output
 from probefusion.archives.planning import settings_for
 from probefusion.archives.reducing import ReduceTask, ReduceWork, Source
 from probefusion.archives.states import (
@@ -154,7 +154,7 @@ def fuse_archive(
         )
     place = checked_output(archive, output, force=force)
     states_folder = keep_states if add_to is None else add_to
-    check_states_apart(states_folder, place + ".work")
+    check_apart(states_folder, place + ".work", what="states")
     if keep_states is not None:
         check_free(keep_states, force=force)
     if archive.num_images == 0:

@@ -32,6 +32,7 @@ __all__ = [
     "begin",
     "buckets_for",
     "chunk_borders",
+    "is_work",
     "tasks_of",
     "write",
 ]
@@ -217,6 +218,11 @@ def begin(work: str, plan: Manifest, failed: frozenset[str]) -> Manifest:
         )
     write(work, plan)
     return plan
+
+
+def is_work(folder: str) -> bool:
+    """Whether a folder holds what a run has done so far."""
+    return exists(join(folder, _NAME))
 
 
 def write(work: str, plan: Manifest) -> None:

@@ -10,7 +10,7 @@ from probefusion.errors import ConfigError, OutputExistsError
 from probefusion.files import check_name, check_not_input, check_output_file
 from probefusion.types.template_files import check_template_path
 
-__all__ = ["check_states_apart", "checked_output"]
+__all__ = ["check_apart", "checked_output"]
 
 
 def checked_output(archive: Archive, output: Place, *, force: bool) -> str:
@@ -39,8 +39,8 @@ def checked_output(archive: Archive, output: Place, *, force: bool) -> str:
     return str(path)
 
 
-def check_states_apart(folder: Place | None, work: str) -> None:
-    """Refuses a folder for states that is, or lies in, the work folder, which is removed at the end.
+def check_apart(folder: Place | None, work: str, *, what: str) -> None:
+    """Refuses a folder for what is to stay that is, or lies in, the work folder, which is removed at the end.
 
     Raises:
         ConfigError: If it does.
@@ -50,7 +50,7 @@ def check_states_apart(folder: Place | None, work: str) -> None:
     inner, outer = (absolute_place(place).rstrip("/") + "/" for place in (folder, work))
     if inner.startswith(outer):
         raise ConfigError(
-            f"states {shown_place(folder)!r}: lie in the work folder, which is removed at the end. Choose "
+            f"{what} {shown_place(folder)!r}: lie in the work folder, which is removed at the end. Choose "
             f"another folder."
         )
 

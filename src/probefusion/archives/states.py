@@ -122,9 +122,14 @@ class StoredStates:
         Raises:
             FuserMismatchError: If the fuser is another one.
             EmbedderMismatchError: If the embedder is.
-            MismatchError: If a file was fused before, or something else does not fit.
+            MismatchError: If a file was fused before, or something else does not fit, or an erasure was interrupted.
         """
         where = shown_place(folder)
+        if self.unsettled:
+            raise MismatchError(
+                f"states {where!r}: an erasure of images was interrupted, and what became of "
+                f"{in_one_line(self.unsettled[0].file.name)} is not known. Give the erasure again first."
+            )
         old, new = asdict(self.settings), asdict(settings)
         for key, error in (("fuser", FuserMismatchError), ("embedder", EmbedderMismatchError)):
             if old[key] != new[key]:
@@ -148,8 +153,8 @@ class StoredStates:
                 )
             if absolute_place(file.place) in places:
                 raise MismatchError(
-                    f"{in_one_line(file.name)}: was fused into the states {where!r} and was changed since. Give new rows "
-                    f"in a new file, or fuse all files anew: --keep-states."
+                    f"{in_one_line(file.name)}: was fused into the states {where!r} and was changed since. Give new "
+                    f"rows in a new file, or fuse all files anew: --keep-states."
                 )
 
 

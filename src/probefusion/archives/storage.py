@@ -227,7 +227,8 @@ def remove_folder(folder: Place) -> None:
     if path is None:
         remote_files.remove_folder(str(folder))
     elif path.exists():
-        shutil.rmtree(path)
+        shutil.rmtree(path.resolve())  # what a link leads to, and the link
+        path.unlink(missing_ok=True)
 
 
 def _path(place: Place) -> str:

@@ -198,8 +198,8 @@ def label_column(column: Any, name: str, origin: str) -> npt.NDArray[Any]:
     if is_text:
         if any(item[-1:] in ("\0", b"\0") for item in labels):  # NumPy's texts end before it
             raise DtypeError(
-                f"{in_one_line(origin)}: column {name!r}: expected texts that do not end with a zero character, got one "
-                f"that does. Write it without."
+                f"{in_one_line(origin)}: column {name!r}: expected texts that do not end with a zero character, got "
+                f"one that does. Write it without."
             )
         try:
             labels = labels.astype(np.str_)
