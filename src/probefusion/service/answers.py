@@ -29,7 +29,6 @@ __all__ = [
     "fused_answer",
     "skipped_facts",
     "template_answer",
-    "told_of",
 ]
 
 
@@ -256,13 +255,6 @@ def fused_answer(fused: Fused, *, with_state: bool, beside: Beside | None = None
         ),
         beside=beside,
     )
-
-
-def told_of(what: Any) -> dict[str, Any]:
-    """What became of images that were fused, as the last fields of an answer; {} for anything else."""
-    if not isinstance(what, Fused):
-        return {}
-    return {"skipped": skipped_facts(what.skipped), "problems": what.problems}
 
 
 def skipped_facts(skipped: Any) -> tuple[Left, ...]:

@@ -16,8 +16,11 @@ from probefusion.faces.image_header import pixel_size
 from probefusion.gallery import Gallery
 from probefusion.pipeline import Fused, Pipeline
 from probefusion.pipeline.inputs import Picture
+from probefusion.screening import screen
+from probefusion.screening.verdict import LEAST_IMAGES
 from probefusion.service.access import AccessFile
 from probefusion.service.access_log import AccessLog
+from probefusion.service.answers import skipped_facts
 from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
 from probefusion.service.decoding import ImageDecoder
 from probefusion.service.gate import Rates
@@ -126,6 +129,15 @@ class Hub:
                 raise FileFormatError("; ".join(item.reason for item in skipped[:_REASONS]))
             fused = self._pipeline.fuse(pictures)
         return replace(fused, skipped=(*skipped, *fused.skipped))
+
+    def told_of(self, what: Any) -> dict[str, Any]:
+        """What there is to tell of a query beside the answer: images left out, and whether they are of one person."""
+        if isinstance(what, Fused):
+            return {"skipped": skipped_facts(what.skipped), "problems": what.problems}
+        if not isinstance(what, EmbeddingSet) or what.num_images < LEAST_IMAGES:
+            return {}
+        screening = screen(what, self._pipeline.choose_fuser([what]))
+        return {"problems": (str(screening),) if screening.falls_apart else ()}
 
     def to_keep(self, query: Query, owner: str, *, keep_chips: bool) -> Any:
         """What a query holds, for a gallery to keep: without small pictures of the faces unless they are asked for."""

@@ -38,6 +38,16 @@ def test_verify_and_explain(filled, query) -> None:
     assert len(why["query"]) == 2
 
 
+def test_a_probe_of_two_people_is_told(filled, query) -> None:
+    session = filled.post("/v1/sessions").json()["id"]
+    for person in (0, 1):
+        filled.post(f"/v1/sessions/{session}/images", json=query(person, 6))
+    mixed = filled.post(f"{ROOT}/search", json={"query": {"session": session}}).json()
+    assert "falls apart" in mixed["problems"][0]
+    one = filled.post(f"{ROOT}/people/p0/verify", json={"query": query(0, 6, 2)}).json()
+    assert one["problems"] == []
+
+
 def test_a_visit_is_added_and_a_doubtful_one_held(filled, query) -> None:
     added = filled.post(f"{ROOT}/people/p0/contributions", json={"query": query(0, 2, 7)}).json()
     assert (added["total_images"], added["is_held"]) == (6, False)

@@ -24,6 +24,8 @@ KEY_FILE_SUFFIX = ".keys"
 
 _FACT = "key_file"
 _TEXTS_FACT, _TEXTS_SEALED = "texts", "sealed 1"
+_TEXTS_TO_OVERWRITE = "sealed 1, plain bytes to overwrite"
+"""Names and sources are sealed, and what they were before may still lie in freed pages."""
 """Says that names and sources are sealed: galleries of older versions did not."""
 
 
@@ -184,12 +186,15 @@ def open_keys(
 def _seal_texts(store: Store, keys: KeyStore) -> None:
     """From now on names and sources are sealed; in a gallery of an older version those that are there as well.
 
-    What was plain is overwritten then as far as the store reaches; the copy that was made before the tables got their
-    new version keeps it.
+    What was plain is overwritten then as far as the store reaches, and again at each opening until nothing is left: a
+    reader may have kept it, or the process may have ended in between. The copy that was made before the tables got
+    their new version keeps it.
     """
     store.use_texts(KeyedTexts(keys))
-    if store.facts(_TEXTS_FACT) is None and store.seal_texts(_TEXTS_FACT, _TEXTS_SEALED):
-        store.overwrite()
+    if store.facts(_TEXTS_FACT) is None and not store.seal_texts(_TEXTS_FACT, _TEXTS_TO_OVERWRITE):
+        store.set_fact(_TEXTS_FACT, _TEXTS_SEALED)
+    if store.facts(_TEXTS_FACT) == _TEXTS_TO_OVERWRITE and not store.overwrite():
+        store.set_fact(_TEXTS_FACT, _TEXTS_SEALED)
 
 
 def _identity(keys: KeyStore) -> str:

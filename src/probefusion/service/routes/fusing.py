@@ -15,7 +15,6 @@ from probefusion.service.answers import (
     SessionAnswer,
     fused_answer,
     skipped_facts,
-    told_of,
 )
 from probefusion.service.bodies import Comparison, SessionImages
 from probefusion.service.bodies import Query as Asked
@@ -60,7 +59,7 @@ def compare(body: Comparison, call: Reader) -> Compared:
         why_none=None if threshold is not None else found.why_none,
         warnings=found.warnings,
         problems=found.problems,
-        skipped=tuple(left for what in given for left in told_of(what).get("skipped", ())),
+        skipped=tuple(left for what in given for left in call.hub.told_of(what).get("skipped", ())),
     )
 
 
