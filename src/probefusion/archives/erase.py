@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from probefusion.archives.archive import Archive, ArchiveFile
 from probefusion.archives.erased_rows import FoundRows, find_rows, write_without
 from probefusion.archives.erased_states import ErasedStates
 from probefusion.archives.finishing import finish
+from probefusion.archives.manifest import is_work
 from probefusion.archives.open import open_archive
-from probefusion.archives.states import FusedFile, StoredStates, commit, open_states
-from probefusion.archives.storage import Place, is_url, open_file, shown_place, stored_file, writing
+from probefusion.archives.settled_files import after_erasure, measured, settled
+from probefusion.archives.states import StoredStates, commit, open_states, present_hash
+from probefusion.archives.storage import (
+    Place,
+    absolute_place,
+    is_url,
+    open_file,
+    remove,
+    remove_folder,
+    shown_place,
+    writing,
+)
 from probefusion.errors import (
     ConfigError,
+    EmptySetError,
+    FileFormatError,
     FuserMismatchError,
     MismatchError,
     UnsupportedOperationError,
@@ -34,6 +45,8 @@ from probefusion.types.template_files import (
 )
 
 __all__ = ["ErasureReceipt", "erase_from_archive"]
+
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +104,9 @@ def erase_from_archive(
         ConfigError: If nothing is asked for, or what is needed for it is not given.
         UnsupportedOperationError: If an archive is a folder of arrays.
         FuserMismatchError: If the states are of another fuser.
-        MismatchError: If a file that was fused into the states is not there, or was changed since.
-        FileFormatError: If a file cannot be read.
+        MismatchError: If a file that was fused into the states is not there, or was changed since, or the states are
+            of ids of another column.
+        FileFormatError: If a file cannot be read; nothing is erased then.
     """
     _check(people, images, archives, states, templates, fuser)
     opened = [open_archive(place, by=by) for place in archives]
@@ -102,49 +116,63 @@ def erase_from_archive(
                 f"archive {in_one_line(archive.name)}: rows are erased from Parquet files only. Write it as Parquet, "
                 f"or make the arrays anew without the rows."
             )
-    stored = None if states is None else _settled(states, open_states(states), opened)
-    if stored is not None and fuser is not None and fuser.fingerprint != stored.settings.fuser:
-        raise FuserMismatchError(
-            f"states {shown_place(states or '')!r}: made with {stored.settings.fuser}, got {fuser.fingerprint}. Use "
-            f"the same fuser."
-        )
-    wanted = set(_typed(people, opened, stored))
-    found = {
-        file.place: (archive, file, find_rows(archive, file, wanted, images))
-        for archive in opened
-        for file in archive.files
-    }
-    gone, recomputed = set(_in_rows(found, wanted)), set()
-    num_templates = None
+    _check_readable(opened)
+    present = None if states is None else present_hash(states)
+    stored = None if states is None else open_states(states)
     if stored is not None and states is not None:
-        work = ErasedStates(states, stored, fuser, list(found.values()))
-        outcome = work.erase(wanted)
+        _check_fits(stored, states, opened, by, fuser)
+    wanted = _typed(people, opened, stored)
+    found: dict[str, Found] = {}
+    for archive in opened:
+        for file in archive.files:
+            place = absolute_place(file.place)  # one file may be named in several ways
+            if place not in found:
+                own = replace(file, place=place)
+                found[place] = (archive, own, find_rows(archive, own, wanted, images))
+    gone, recomputed = set(_in_rows(found, wanted)), set()
+    touched = [entry for entry in found.values() if len(entry[2].rows)]
+    num_templates = None
+    if templates is not None:
+        _remove_work(templates)
+    if stored is not None and states is not None:
+        files, matches = settled(stored, states, [file for _, file, _ in found.values()])
+        # Committed before anything changes: no run that was interrupted goes on from states that hold the erased.
+        unsettled = () if opened else stored.unsettled
+        stored = replace(stored, files=files, unsettled=unsettled, revision=stored.revision + 1)
+        present = commit(states, stored, present=present)
+        by_number = {number: found[file.place] for number, file in matches.items()}
+        outcome = ErasedStates(states, stored, fuser, by_number).erase(wanted)
         gone |= outcome.gone
         recomputed = outcome.recomputed
         if templates is not None:
-            finished = finish(stored.buckets(states), stored.settings, str(templates), force=True)
-            num_templates = finished.num_templates
-    elif templates is not None:
-        had, num_templates = _from_templates(templates, wanted)
-        gone |= had
-    touched = [entry for entry in found.values() if len(entry[2].rows)]
-    after = None if stored is None else _after(stored, touched)
-    if states is not None and stored is not None and after is not None and touched:
-        commit(states, replace(stored, unsettled=after))
-    for _, file, rows in touched:
-        write_without(file, rows.rows)
-    if states is not None and stored is not None and after is not None and touched:
-        places = {file.name: file.place for _, file, _ in touched}
-        commit(
-            states, _with(stored, [_measured(fused, places[fused.file.name]) for fused in after])
-        )
+            num_templates = _templates_of(states, stored, templates)
+        after = after_erasure(stored, {n: entry[2].rows for n, entry in by_number.items()})
+        if touched:
+            present = commit(states, replace(stored, unsettled=after), present=present)
+        for _, file, rows in touched:
+            write_without(file, rows.rows)
+        if touched:
+            now = {fused.offset: fused for fused in after}
+            files = tuple(
+                measured(now[fused.offset], matches[number].place)
+                if number in matches and fused.offset in now and len(by_number[number][2].rows)
+                else fused
+                for number, fused in enumerate(stored.files)
+            )
+            commit(states, replace(stored, files=files, unsettled=()), present=present)
+    else:
+        if templates is not None:
+            had, num_templates = _from_templates(templates, wanted)
+            gone |= had
+        for _, file, rows in touched:
+            write_without(file, rows.rows)
     seen = set().union(*(entry[2].images for entry in found.values()), set())
     lost = [name for name in images if name not in seen]
     return ErasureReceipt(
         when=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         people=tuple(sorted(gone, key=str)),
         images=tuple(sorted(seen)),
-        not_found=(*sorted(str(name) for name in wanted - gone), *lost),
+        not_found=(*sorted(_not_found(people, gone)), *lost),
         recomputed=tuple(sorted(recomputed, key=str)),
         rows=tuple((file.name, len(rows.rows)) for _, file, rows in touched),
         num_templates=num_templates,
@@ -176,92 +204,82 @@ def _check(
         )
 
 
+def _check_readable(opened: Sequence[Archive]) -> None:
+    """Refuses archives of which something cannot be read, as whom it holds cannot be told, and ids of two kinds."""
+    texts = [archive for archive in opened if archive.id_kind == "texts"]
+    others = [archive for archive in opened if archive.id_kind != "texts"]
+    if texts and others:
+        raise MismatchError(
+            f"archives: the ids of {in_one_line(texts[0].name)} are texts, those of {in_one_line(others[0].name)} are "
+            f"{others[0].id_kind}. Erase from one after the other."
+        )
+    for archive in opened:
+        for file in archive.failed_files:
+            raise FileFormatError(
+                f"{in_one_line(file.name)}: cannot be read, so nothing was erased: {file.reason} Mend it or take it "
+                f"out of the archive."
+            )
+
+
+def _check_fits(
+    stored: StoredStates, states: Place, opened: Sequence[Archive], by: str, fuser: Fuser | None
+) -> None:
+    where, settings = shown_place(states), stored.settings
+    if fuser is not None and fuser.fingerprint != settings.fuser:
+        raise FuserMismatchError(
+            f"states {where!r}: made with {settings.fuser}, got {fuser.fingerprint}. Use the same fuser."
+        )
+    if opened and by != settings.by:
+        raise MismatchError(
+            f"states {where!r}: of the ids in the column {settings.by!r}, got by={by!r}. Use the same: --by "
+            f"{settings.by}."
+        )
+    for archive in opened:
+        if (archive.id_kind == "texts") != (settings.id_kind == "texts"):
+            raise MismatchError(
+                f"states {where!r}: their ids are {settings.id_kind}, those of the archive {in_one_line(archive.name)} "
+                f"are {archive.id_kind}. Give the archive that they were made of."
+            )
+
+
 def _typed(
     people: Sequence[int | str], opened: Sequence[Archive], stored: StoredStates | None
-) -> Iterator[int | str]:
+) -> set[int | str]:
     """Ids of the type that the archive has; a text that is no number is no id of an archive of integers."""
     kinds = [archive.id_kind for archive in opened]
     kinds += [] if stored is None else [stored.settings.id_kind]
-    for name in people:
-        if kinds and kinds[0] != "texts":
-            with suppress(ValueError):
-                yield int(name)
-            continue
-        yield name if not kinds else str(name)
+    if not kinds:
+        return set(people)
+    if kinds[0] == "texts":
+        return {str(name) for name in people}
+    return {int(name) for name in people if _WHOLE.fullmatch(str(name))}
+
+
+def _not_found(people: Sequence[int | str], gone: set[int | str]) -> set[str]:
+    """Texts of the people who were asked for and are nowhere."""
+    return {str(name) for name in people} - {str(name) for name in gone}
+
+
+def _templates_of(states: Place, stored: StoredStates, templates: Place) -> int:
+    """Writes the templates of states anew; where none is left, the file goes."""
+    try:
+        finished = finish(stored.buckets(states), stored.settings, str(templates), force=True)
+    except EmptySetError:
+        remove(templates)
+        return 0
+    return finished.num_templates
+
+
+def _remove_work(templates: Place) -> None:
+    """Removes what an interrupted run has left of the rows of the archive."""
+    work = f"{templates}.work"
+    if is_work(work):
+        remove_folder(work)
 
 
 def _in_rows(found: dict[str, Found], wanted: set[int | str]) -> Iterator[int | str]:
     for _, _, rows in found.values():
         yield from rows.people & wanted
-
-
-def _settled(folder: Place, stored: StoredStates, opened: Sequence[Archive]) -> StoredStates:
-    """The states' files as they are now; those that an interrupted erasure had written are known by their rows.
-
-    Raises:
-        MismatchError: If a file is not there or was changed; only where files are given.
-    """
-    if not opened:
-        return stored
-    known = {file.name: file for archive in opened for file in archive.files}
-    waiting = {fused.file.name: fused for fused in stored.unsettled}
-    settled = []
-    for fused in stored.files:
-        name, now = fused.file.name, known.get(fused.file.name)
-        after = waiting.get(name)
-        rows = 0 if now is None else now.num_rows
-        if after is not None and rows == after.file.num_rows:
-            fused = after if now is None else _measured(after, now.place)
-        elif fused.file.num_rows and (
-            now is None or (now.size, now.tag) != (fused.file.size, fused.file.tag)
-        ):
-            raise MismatchError(
-                f"{in_one_line(name)}: was fused into the states {shown_place(folder)!r} and "
-                f"{'is not there' if now is None else 'was changed since'}. Give all files that were fused, or make "
-                f"the states anew."
-            )
-        settled.append(fused)
-    return replace(stored, files=tuple(settled), unsettled=())
-
-
-def _after(stored: StoredStates, touched: Sequence[Found]) -> tuple[FusedFile, ...]:
-    """The files as they will be without the rows."""
-    gone = {file.name: rows.rows for _, file, rows in touched}
-    return tuple(
-        without_rows(fused, gone[fused.file.name])
-        for fused in stored.files
-        if fused.file.name in gone
-    )
-
-
-def without_rows(fused: FusedFile, rows: Any) -> FusedFile:
-    """A file without some rows: its cuts move with them."""
-    borders = np.array(fused.file.borders)
-    moved = borders - np.searchsorted(rows, borders)
-    erased = sorted([*fused.erased, *(fused.original(rows) - fused.offset).tolist()])
-    return replace(
-        fused,
-        file=replace(
-            fused.file,
-            num_rows=fused.file.num_rows - len(rows),
-            borders=tuple(moved.tolist()),
-        ),
-        erased=tuple(erased),
-    )
-
-
-def _measured(fused: FusedFile, place: str) -> FusedFile:
-    now = stored_file(place)
-    return replace(fused, file=replace(fused.file, size=now.size, tag=now.tag))
-
-
-def _with(stored: StoredStates, files: Sequence[FusedFile]) -> StoredStates:
-    new = {fused.file.name: fused for fused in files}
-    return replace(
-        stored,
-        files=tuple(new.get(fused.file.name, fused) for fused in stored.files),
-        unsettled=(),
-    )
 
 
 def _from_templates(place: Place, wanted: set[int | str]) -> tuple[set[int | str], int]:

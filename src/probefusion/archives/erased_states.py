@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,11 +16,11 @@ import numpy.typing as npt
 from probefusion.archives.archive import Archive, ArchiveFile, ArchiveRows
 from probefusion.archives.encoding import one_thread
 from probefusion.archives.erased_rows import FoundRows
-from probefusion.archives.ids import among, as_stored, bucket_borders, hash_ids
+from probefusion.archives.ids import among, as_stored, bucket_borders, fitting, hash_ids
 from probefusion.archives.mapping import chunk_partials
 from probefusion.archives.partials import Partials, open_partials, writing_partials
 from probefusion.archives.reducing import ReduceTask, ReduceWork, Source
-from probefusion.archives.states import FusedFile, StoredStates
+from probefusion.archives.states import StoredStates
 from probefusion.archives.storage import Place
 from probefusion.fusion import Fuser
 
@@ -51,7 +51,7 @@ class ErasedStates:
         folder: Their folder.
         stored: What it says of itself.
         fuser: Their fuser; None where only whole people go.
-        found: The archive's files, and the rows that are to go from each.
+        found: By the number of the fused file, the archive's file and the rows that are to go from it.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class ErasedStates:
         folder: Place,
         stored: StoredStates,
         fuser: Fuser | None,
-        found: Sequence[tuple[Archive, ArchiveFile, FoundRows]],
+        found: Mapping[int, tuple[Archive, ArchiveFile, FoundRows]],
     ) -> None:
         self._stored, self._fuser = stored, None if fuser is None else one_thread(fuser)
         self._settings = stored.settings
         self._buckets = stored.buckets(folder)
-        self._found = {file.name: (archive, file, rows) for archive, file, rows in found}
+        self._found = found
 
     def erase(self, people: set[Any]) -> Outcome:
         """Writes the buckets anew that hold these people, or people of whom images go."""
@@ -73,7 +73,7 @@ class ErasedStates:
             touched |= rows.of_images
         touched -= people
         by_bucket: dict[int, set[Any]] = defaultdict(set)
-        everyone = [*people, *touched]
+        everyone = fitting([*people, *touched], self._settings.id_kind)
         for name, bucket in zip(everyone, self._bucket_of(everyone), strict=True):
             by_bucket[bucket].add(name)
         held: set[Any] = set()
@@ -89,7 +89,9 @@ class ErasedStates:
     def _bucket_of(self, names: Sequence[Any]) -> list[int]:
         if not names:
             return []
-        hashes = hash_ids(as_stored(np.array(names), self._settings.id_kind, "people"))
+        kind = self._settings.id_kind
+        dtype = {"texts": np.str_, "large integers": np.uint64}.get(kind, np.int64)
+        hashes = hash_ids(as_stored(np.array(names, dtype), kind, "people"))
         order = np.argsort(hashes)
         borders = bucket_borders(hashes[order], self._settings.num_buckets)
         buckets = np.empty(len(names), np.int64)
@@ -121,26 +123,31 @@ class ErasedStates:
         with open_partials(place) as file, writing_partials(place) as writer:
             for index in range(file.num_batches):
                 part = file.read(index)
+                if not len(part):  # its ids are of no kind
+                    continue
                 is_gone = among(part.ids, names)
                 held |= set(part.ids[is_gone].tolist())
                 for start, stop in _runs(~is_gone):
                     writer.write(part.part(start, stop))
                 fresh = [_alike(new, part) for new in fresh]
-            for new in fresh:
-                writer.write(new)
+            left: set[Any] = set()
+            for new in fresh:  # who was erased before does not come back
+                for start, stop in _runs(among(new.ids, held)):
+                    writer.write(new.part(start, stop))
+                    left |= set(new.ids[start:stop].tolist())
             if not writer.has_written:
                 writer.write(Partials.of_nobody(self._settings.state_width))
-        return held, {name for part in fresh for name in part.ids.tolist()}
+        return held, left
 
     def _partials(self, touched: set[Any], folder: Path) -> Iterator[Source]:
         """What the remaining rows of people add up to in each chunk of each file, in the files' order."""
         for number, fused in enumerate(self._stored.files):
-            if fused.file.name not in self._found or not fused.file.num_rows:
+            if number not in self._found or not fused.file.num_rows:
                 continue
             output = str(folder / f"file{number}.arrow")
             with writing_partials(output) as writer:
                 for start, stop in pairwise(fused.file.borders):
-                    rows, numbers = self._rows_of(fused, touched, start, stop)
+                    rows, numbers = self._rows_of(number, touched, start, stop)
                     if rows is None or self._fuser is None:
                         continue
                     part = chunk_partials(rows, self._fuser, self._settings)
@@ -152,10 +159,10 @@ class ErasedStates:
                 yield Source(place=output)
 
     def _rows_of(
-        self, fused: FusedFile, touched: set[Any], start: int, stop: int
+        self, number: int, touched: set[Any], start: int, stop: int
     ) -> tuple[ArchiveRows | None, npt.NDArray[np.int64]]:
         """Rows of a chunk that remain of some people, and the numbers that they had among all rows at first."""
-        archive, file, gone = self._found[fused.file.name]
+        fused, (archive, file, gone) = self._stored.files[number], self._found[number]
         columns = frozenset({"embedding", "style", "quality"})
         chosen: list[ArchiveRows] = []
         numbers: list[npt.NDArray[np.int64]] = []

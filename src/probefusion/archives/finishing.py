@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from probefusion.archives.judging import NOT_LOOKED_AT, ONE_PERSON, SEVERAL_PEOP
 from probefusion.archives.manifest import RunSettings
 from probefusion.archives.partials import open_partials
 from probefusion.archives.storage import is_url, open_file, writing
-from probefusion.errors import EmptySetError
+from probefusion.errors import EmptySetError, StorageError
 from probefusion.types.template_files import TemplateColumns, write_template_file
 
 __all__ = ["Finished", "finish"]
@@ -57,6 +58,7 @@ def finish(buckets: Sequence[str], settings: RunSettings, output: str, *, force:
     Raises:
         EmptySetError: If there are no templates.
         OutputExistsError: If the output exists and `force` is False.
+        StorageError: If there is no room for temporary files.
     """
     columns: dict[str, list[npt.NDArray[Any]]] = {
         name: [] for name in ("ids", "first", "num_images", "verdict", "lighter")
@@ -117,8 +119,26 @@ def _people(buckets: Sequence[str]) -> Iterator[Any]:
 def _vectors(count: int, dim: int) -> Iterator[npt.NDArray[np.float32]]:
     """Room for the vectors, in a file without a name."""
     with tempfile.TemporaryFile() as file:
-        file.truncate(count * dim * 4)
+        _reserve(file.fileno(), count * dim * 4)
         yield np.memmap(file, np.float32, "r+", shape=(count, dim))
+
+
+def _reserve(file: int, size: int) -> None:
+    """Takes room on the disk: where there is none, writing to mapped memory would end the process.
+
+    Raises:
+        StorageError: If the disk is full.
+    """
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file, 0, size)
+        else:
+            os.truncate(file, size)
+    except OSError as error:
+        raise StorageError(
+            f"{tempfile.gettempdir()}: {size:,} bytes are needed for a while and cannot be had ({error.strerror}). Let "
+            f"TMPDIR name another folder."
+        ) from error
 
 
 def _write(columns: TemplateColumns, output: str, *, force: bool) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
-from pathlib import Path
 from typing import Any
 
 from probefusion.archives.archive import Archive, FailedFile
 from probefusion.archives.engines.engine import Engine
 from probefusion.archives.engines.local import LocalEngine
+from probefusion.archives.file_digest import file_digest
 from probefusion.archives.finishing import finish
 from probefusion.archives.manifest import (
     Manifest,
@@ -24,6 +23,7 @@ from probefusion.archives.manifest import (
     write,
 )
 from probefusion.archives.mapping import MapWork
+from probefusion.archives.outputs import check_apart, checked_output
 from probefusion.archives.planning import settings_for
 from probefusion.archives.reducing import ReduceTask, ReduceWork, Source
 from probefusion.archives.states import (
@@ -31,35 +31,33 @@ from probefusion.archives.states import (
     StoredStates,
     bucket_place,
     check_free,
+    check_unchanged,
     commit,
     open_states,
+    present_hash,
 )
 from probefusion.archives.storage import (
     Place,
-    exists,
-    is_url,
+    absolute_place,
     join,
     list_files,
     remove_folder,
-    shown_place,
 )
 from probefusion.errors import (
     ConfigError,
     EmptySetError,
     FileFormatError,
-    OutputExistsError,
     UnsupportedOperationError,
 )
-from probefusion.files import check_name, check_not_input, check_output_file
 from probefusion.files.hashed_json import json_hash
 from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
-from probefusion.types.template_files import check_template_path
 
 __all__ = ["ArchiveReport", "fuse_archive"]
 
 _FEW_IMAGES = 100_000
-"""So many are fused in this process unless an engine is given: starting others would take longer."""
+"""So many are fused in this process: starting others would take longer. An engine of this machine that is given is
+used for fewer too, unless they are added to states."""
 
 Progress = Callable[[int, int], None]
 
@@ -123,8 +121,8 @@ def fuse_archive(
         progress: Called with (images done, images in all).
         force: Whether an existing output, or existing states, may be replaced.
         screening: Whether to look if the images of each template are of one person; up to 16 of each are looked at.
-        engine: Runs the tasks; None for processes of this machine, one per core, or for none where there is little to
-            do.
+        engine: Runs the tasks; None for processes of this machine, one per core. Where there is little to do, as
+            few images that are added, this process does it.
         keep_states: Folder for the states, to which more files can be added later.
         add_to: Folder of states to which the archive's files are added; they must be new. The output then holds the
             templates of all files, bit for bit as if the new ones had come behind the old ones in one run.
@@ -139,7 +137,7 @@ def fuse_archive(
         FileFormatError: If none of its files can be read.
         MismatchError: If `OUTPUT.work` belongs to another archive or fuser, or the archive's embedder
             is not the fuser's, or not known where the fuser was made for one, or stored states are of others, or hold
-            one of the files already.
+            one of the files already, or are changed by another run meanwhile.
         MissingNormsError: If the fuser weighs by length and the first rows are all of length 1.
         InvalidInputError: If a row is not valid; the message names its file and it.
         StorageError: If a store cannot be reached.
@@ -154,11 +152,14 @@ def fuse_archive(
         raise ConfigError(
             "keep_states and add_to: expected one of them; states that are added to are kept anyway."
         )
-    place = _checked_output(archive, output, force=force)
+    place = checked_output(archive, output, force=force)
+    states_folder = keep_states if add_to is None else add_to
+    check_apart(states_folder, place + ".work", what="states")
     if keep_states is not None:
         check_free(keep_states, force=force)
     if archive.num_images == 0:
         raise EmptySetError(f"archive {archive.name} holds no rows: expected at least one image.")
+    present = None if states_folder is None else present_hash(states_folder)
     stored = None if add_to is None else open_states(add_to)
     settings = settings_for(archive, fuser, memory=memory, screening=screening)
     if stored is not None and add_to is not None:
@@ -183,7 +184,6 @@ def fuse_archive(
         )
         for file in archive.files
     )
-    states_folder = keep_states if add_to is None else add_to
     manifest = Manifest(
         format_version=1,
         settings=settings,
@@ -192,28 +192,12 @@ def fuse_archive(
         keeps_states=states_folder is not None,
     )
     manifest = begin(work, manifest, frozenset(file.name for file in archive.failed_files))
-    run = _Run(archive, fuser, manifest, work, stored, add_to, progress)
-    if engine is None:
-        small = archive.num_images <= _FEW_IMAGES
+    run = _Run(archive, fuser, manifest, work, stored, add_to, progress, present)
+    small = archive.num_images <= _FEW_IMAGES
+    if engine is None or (small and stored is not None and isinstance(engine, LocalEngine)):
         with LocalEngine(1 if small else None) as own:
             return run.fuse(own, place, memory, states_folder, force=force)
     return run.fuse(engine, place, memory, states_folder, force=force)
-
-
-def _checked_output(archive: Archive, output: Place, *, force: bool) -> str:
-    """The output as a text, if it may be written."""
-    if is_url(output):
-        place = os.fspath(output)
-        check_template_path(place.rpartition("/")[2])
-        if not force and exists(place):
-            raise OutputExistsError(
-                f"output {shown_place(place)!r} exists. Replace it with --force."
-            )
-        return place
-    path = check_template_path(check_output_file(Path(output), force=force))
-    check_not_input(path, [Path(file.place) for file in archive.files if not is_url(file.place)])
-    check_name(path.with_name(path.name + ".work"))
-    return str(path)
 
 
 class _Run:
@@ -228,10 +212,11 @@ class _Run:
         stored: StoredStates | None,
         add_to: Place | None,
         progress: Progress | None,
+        present: str | None,
     ) -> None:
         self.archive, self.fuser, self.manifest, self.work = archive, fuser, manifest, work
         self.stored, self.add_to = stored, add_to
-        self.progress = progress
+        self.progress, self.present = progress, present
         self.failed = list(archive.failed_files)
         self.resumed_at = 0
         self._mapped = self._reduced = 0
@@ -245,10 +230,12 @@ class _Run:
         tasks = list(tasks_of(self.manifest, places, join(self.work, "partials")))
         sources = self._map(engine, tasks)
         buckets, generation = self._reduce(engine, sources, memory, folder)
+        if folder is not None:
+            check_unchanged(folder, self.present)
         finished = finish(buckets, settings, output, force=force)
         if folder is not None:
-            commit(folder, self._states(generation))
-        if not self.failed:
+            commit(folder, self._states(generation), present=self.present)
+        if not self.failed or self.stored is not None:
             remove_folder(self.work)
         return ArchiveReport(
             **asdict(finished),
@@ -309,6 +296,7 @@ class _Run:
             "sources": [(source.place.rpartition("/")[2], source.offset) for source in sources],
             "added_to": self.manifest.added_to,
             "keeps_states": folder is not None,
+            "present": self.present,  # buckets that a folder of states names are not taken for ones of this run
         }
         generation = hashlib.sha256(json_hash(key).encode()).hexdigest()[:20]
         home = join(self.work if folder is None else folder, generation)
@@ -350,8 +338,15 @@ class _Run:
         old = () if self.stored is None else self.stored.files
         offsets = self._offsets()
         new = tuple(
-            FusedFile(file=file, offset=offset)
-            for file, offset in zip(self.manifest.files, offsets, strict=False)
+            FusedFile(
+                file=file,
+                offset=offset,
+                digest=file_digest(found.place),
+                place=absolute_place(found.place),
+            )
+            for file, found, offset in zip(
+                self.manifest.files, self.archive.files, offsets[:-1], strict=True
+            )
             if file.name not in gone
         )
         return StoredStates(
@@ -360,6 +355,7 @@ class _Run:
             generation=generation,
             num_rows=offsets[-1],
             files=(*old, *new),
+            revision=0 if self.stored is None else self.stored.revision,
         )
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from probefusion.errors import DtypeError
 
-__all__ = ["Groups", "among", "as_stored", "bucket_borders", "group_ids", "hash_ids"]
+__all__ = ["Groups", "among", "as_stored", "bucket_borders", "fitting", "group_ids", "hash_ids"]
 
 Ids = npt.NDArray[Any]
 Hashes = npt.NDArray[np.uint64]
@@ -49,9 +49,21 @@ def among(ids: Ids, names: Collection[Any]) -> npt.NDArray[np.bool_]:
         wanted = np.array([str(name) for name in names], np.str_)
     else:
         limits = np.iinfo(ids.dtype)
-        fitting = [name for name in names if limits.min <= name <= limits.max]
-        wanted = np.array(fitting, ids.dtype)
+        wanted = np.array([name for name in names if limits.min <= name <= limits.max], ids.dtype)
     return np.isin(ids, wanted)
+
+
+def fitting(names: Collection[Any], id_kind: str) -> list[Any]:
+    """Those of some names that can be ids of a kind; others are nobody's.
+
+    Args:
+        names: Integers, or texts.
+        id_kind: As for `probefusion.archives.archive.Archive`.
+    """
+    if id_kind == "texts":
+        return list(names)
+    limits = np.iinfo(np.uint64 if id_kind == "large integers" else np.int64)
+    return [name for name in names if limits.min <= name <= limits.max]
 
 
 def hash_ids(ids: Ids) -> Hashes:

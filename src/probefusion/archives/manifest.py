@@ -11,8 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from probefusion.archives.archive import ArchiveFile
-from probefusion.archives.storage import exists, join, read_bytes, write_bytes
-from probefusion.errors import MismatchError
+from probefusion.archives.storage import (
+    exists,
+    join,
+    list_files,
+    read_bytes,
+    shown_place,
+    write_bytes,
+)
+from probefusion.errors import MismatchError, OutputExistsError
 from probefusion.files.hashed_json import hashed_json, json_hash
 from probefusion.files.reading import in_one_line
 from probefusion.files.records import decode_record
@@ -25,6 +32,7 @@ __all__ = [
     "begin",
     "buckets_for",
     "chunk_borders",
+    "is_work",
     "tasks_of",
     "write",
 ]
@@ -184,6 +192,7 @@ def begin(work: str, plan: Manifest, failed: frozenset[str]) -> Manifest:
 
     Raises:
         MismatchError: If the folder belongs to another run.
+        OutputExistsError: If it holds files that are not of a run.
         IntegrityError: If the manifest is not what was written.
         FileFormatError: If it is damaged otherwise.
     """
@@ -202,8 +211,18 @@ def begin(work: str, plan: Manifest, failed: frozenset[str]) -> Manifest:
         plan = replace(plan, settings=found.settings)
         if plan == found:
             return found
+    elif list_files(work, missing_ok=True):
+        raise OutputExistsError(
+            f"folder {shown_place(work)!r} holds files that are not of an interrupted run. Move them, or choose "
+            f"another output."
+        )
     write(work, plan)
     return plan
+
+
+def is_work(folder: str) -> bool:
+    """Whether a folder holds what a run has done so far."""
+    return exists(join(folder, _NAME))
 
 
 def write(work: str, plan: Manifest) -> None:

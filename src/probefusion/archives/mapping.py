@@ -68,16 +68,24 @@ class MapWork:
         return run
 
     def _run(self, fuser: Fuser, task: MapTask) -> Mapped:
+        widths: dict[str, tuple[int, ...]] = {}
         with writing_partials(task.output) as writer:
             for start, stop in pairwise(task.borders):
-                rows = self._read(fuser, task, start, stop)
+                rows = self._read(fuser, task, start, stop, widths)
                 part = chunk_partials(rows, fuser, self.settings)
                 cuts = bucket_borders(part.hashes, self.settings.num_buckets).tolist()
                 for begin, end in pairwise(cuts):
                     writer.write(part.part(begin, end))
         return Mapped(num_rows=task.borders[-1] - task.borders[0])
 
-    def _read(self, fuser: Fuser, task: MapTask, start: int, stop: int) -> ArchiveRows:
+    def _read(
+        self,
+        fuser: Fuser,
+        task: MapTask,
+        start: int,
+        stop: int,
+        widths: dict[str, tuple[int, ...]],
+    ) -> ArchiveRows:
         """The rows of a chunk, each checked; messages name file and row."""
         chunk: ArchiveRows | None = None
         columns = frozenset({"embedding", "style", "quality"})
@@ -88,6 +96,7 @@ class MapWork:
             rows = self.reader.decoded(begin, part, task.name)
             origin = f"{in_one_line(task.name)}, counted from row {begin}"
             fuser.check_fits(image_set(rows, slice(None), self.settings, origin))
+            _check_widths(rows, self.settings, widths, origin)
             ids.append(as_stored(rows.ids, self.settings.id_kind, task.name))
             chunk = chunk or _room_for(rows, stop - start)
             _fill(chunk, rows, done, origin)
@@ -95,6 +104,28 @@ class MapWork:
         if chunk is None or done != stop - start:
             raise _Unreadable(FileFormatError(f"holds {done} of {stop - start} rows"))
         return replace(chunk, start=start, ids=np.concatenate(ids))
+
+
+def _check_widths(
+    rows: ArchiveRows, settings: RunSettings, widths: dict[str, tuple[int, ...]], origin: str
+) -> None:
+    """Refuses rows of another length than those before; lists may be of another length in every row group.
+
+    Args:
+        rows: The rows.
+        settings: Say how long embeddings are.
+        widths: Shapes of the rows of the task's file so far; what is new is noted there.
+        origin: Where the rows were read.
+
+    Raises:
+        ShapeError: If they are.
+    """
+    widths.setdefault("embeddings", (settings.dim,))
+    for name, part in (("embeddings", rows.embeddings), ("style", rows.style)):
+        if part is not None and widths.setdefault(name, part.shape[1:]) != part.shape[1:]:
+            raise ShapeError(
+                f"{name} of {origin}: expected rows of shape {widths[name]}, as in those before, got {part.shape[1:]}."
+            )
 
 
 class _Unreadable(Exception):  # noqa: N818 - carries the error of a file out of the block that writes

@@ -11,6 +11,7 @@ from probefusion.archives.memmap_archive import open_npy_archive
 from probefusion.archives.parquet_archive import open_parquet_archive
 from probefusion.archives.storage import (
     Place,
+    StoredFile,
     exists,
     is_folder,
     is_url,
@@ -29,7 +30,7 @@ def open_archive(path: Place, *, by: str = "template_id", embedder: str | None =
 
     Args:
         path: A Parquet file, a folder of them (with those in the folders below), or a folder of memory-mapped arrays;
-            a path, or a url that fsspec knows.
+            a path, or a url that fsspec knows. Files and folders whose names begin with a dot or `_` are passed over.
         by: Column that says which images belong together: "template_id", "subject_id", ...
         embedder: Fingerprint of what made the embeddings, where the archive does not say it.
 
@@ -47,7 +48,12 @@ def open_archive(path: Place, *, by: str = "template_id", embedder: str | None =
             return _stated(open_npy_archive(place, by=by, name=name), embedder)
     elif is_url(place) and not exists(place):
         raise MissingFileError(f"archive {shown_place(place)!r} does not exist. Name another.")
-    files = list_files(place, suffixes=(".parquet",))
+    is_inner = is_folder(place)
+    files = [
+        file
+        for file in list_files(place, suffixes=(".parquet",))
+        if not is_inner or _is_wanted(file)
+    ]
     if not files:
         raise FileFormatError(
             f"archive {shown_place(path)!r}: expected a .parquet file, or a folder with .parquet files or "
@@ -55,6 +61,11 @@ def open_archive(path: Place, *, by: str = "template_id", embedder: str | None =
         )
     opened = open_parquet_archive(files, by=by, name=name, place=os.fspath(place))
     return _stated(opened, embedder)
+
+
+def _is_wanted(file: StoredFile) -> bool:
+    """Whether a file is of the archive: hidden files and folders, and those of unfinished jobs, are not."""
+    return not any(part.startswith((".", "_")) for part in file.name.split("/"))
 
 
 def _stated(archive: Archive, embedder: str | None) -> Archive:

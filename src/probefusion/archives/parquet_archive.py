@@ -217,6 +217,12 @@ def _read_footer(schema: Any, metadata: Any, name: str, by: str) -> _Footer:
             f"{in_one_line(name)}: expected the columns 'embedding' and {by!r}, got "
             f"{', '.join(schema.names)}. Name the column of the templates with by= (--by)."
         )
+    doubled = [column for column in ("embedding", by, *_OPTIONAL) if schema.names.count(column) > 1]
+    if doubled:
+        raise FileFormatError(
+            f"{in_one_line(name)}: expected one column {doubled[0]!r}, got {schema.names.count(doubled[0])}. Write the "
+            f"file with one."
+        )
     present = ["embedding", by, *(column for column in _OPTIONAL if column in schema.names)]
     return _Footer(
         tuple(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)),

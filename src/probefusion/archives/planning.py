@@ -38,7 +38,7 @@ def settings_for(archive: Archive, fuser: Fuser, *, memory: int, screening: bool
         ProbeFusionError: If the fuser cannot take the first rows.
         FileFormatError, StorageError: If no file can be read.
     """
-    rows = _first_rows(archive)
+    name, rows = _first_rows(archive)
     lengths = np.linalg.norm(rows.embeddings.astype(np.float64), axis=-1)
     norms_known = archive.norms_known
     if norms_known is None:
@@ -49,7 +49,7 @@ def settings_for(archive: Archive, fuser: Fuser, *, memory: int, screening: bool
         quality=rows.quality,
         embedder=archive.embedder,
         norms_known=norms_known,
-        origin=f"{in_one_line(archive.name)}, counted from row 0",
+        origin=f"{in_one_line(name)}, counted from row 0",
     )
     state = one_thread(fuser).encode_many(images[:1], (0, 1))
     _, clusters, dim = state.sums.shape
@@ -81,8 +81,8 @@ def settings_for(archive: Archive, fuser: Fuser, *, memory: int, screening: bool
     return RunSettings(**{**settings.__dict__, "num_buckets": num_buckets})
 
 
-def _first_rows(archive: Archive) -> ArchiveRows:
-    """The first rows of the first file that can be read."""
+def _first_rows(archive: Archive) -> tuple[str, ArchiveRows]:
+    """The first file that can be read, and its first rows."""
     problem: Exception | None = None
     columns = frozenset({"embedding", "style", "quality"})
     for file in archive.files:
@@ -93,7 +93,7 @@ def _first_rows(archive: Archive) -> ArchiveRows:
         except UNREADABLE as error:
             problem = problem or error
             continue
-        return archive.reader.decoded(start, part, file.name)
+        return file.name, archive.reader.decoded(start, part, file.name)
     raise problem or EmptySetError(f"archive {archive.name} holds no rows.")
 
 

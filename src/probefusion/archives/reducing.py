@@ -20,7 +20,9 @@ from probefusion.archives.judging import NOT_LOOKED_AT, judge
 from probefusion.archives.manifest import RunSettings
 from probefusion.archives.partials import Partials, People, open_partials, writing_partials
 from probefusion.archives.sampling import MOST_LOOKED_AT, taken
-from probefusion.archives.storage import exists
+from probefusion.archives.storage import exists, shown_place
+from probefusion.errors import IntegrityError, ShapeError
+from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
 
 __all__ = ["ReduceTask", "ReduceWork", "Source", "bytes_a_person"]
@@ -109,8 +111,26 @@ class ReduceWork:
                 step = 1 if source.is_stored else self.settings.num_buckets
                 for index in range(0 if source.is_stored else bucket, file.num_batches, step):
                     people = file.people(index)
+                    _check_bucket(people, bucket, self.settings.num_buckets, source.place)
                     if len(people.ids):
                         yield _Entry(source, index, people, np.zeros(0, np.int64))
+
+
+def _check_bucket(people: People, bucket: int, num_buckets: int, place: str) -> None:
+    """Refuses people of another bucket: a file of states stands in another's place.
+
+    Raises:
+        IntegrityError: If there are any.
+    """
+    if not len(people.ids):
+        return
+    width = (1 << 64) // num_buckets
+    found = {min(int(edge) // width, num_buckets - 1) for edge in people.hashes[[0, -1]]}
+    if found != {bucket}:
+        raise IntegrityError(
+            f"{in_one_line(shown_place(place))}: expected people of bucket {bucket}, got some of bucket {max(found)}. "
+            f"Put the right file there, or make the states anew from all files: --keep-states."
+        )
 
 
 def bytes_a_person(settings: RunSettings) -> int:
@@ -260,6 +280,10 @@ class _Group:
             whole = self._rows[name]
             if whole is None:
                 whole = np.zeros((self._borders[-1], *found.shape[1:]), found.dtype)
+            if whole.shape[1:] != found.shape[1:]:
+                raise ShapeError(
+                    f"{name}: expected rows of one shape in all files, got {whole.shape[1:]} and {found.shape[1:]}."
+                )
             whole = whole.astype(np.result_type(whole, found), copy=False)
             whole[goals] = found[rows]
             self._rows[name] = whole

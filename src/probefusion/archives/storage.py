@@ -24,6 +24,7 @@ from probefusion.files import DRAFT_PREFIX, check_file, replace_at_once, replace
 __all__ = [
     "Place",
     "StoredFile",
+    "absolute_place",
     "exists",
     "is_folder",
     "is_url",
@@ -67,6 +68,12 @@ def join(folder: Place, *names: str) -> str:
     if _local(folder) is None:
         return "/".join([str(folder).rstrip("/"), *names])
     return str(Path(_path(folder), *names))
+
+
+def absolute_place(place: Place) -> str:
+    """The one text for a place, however it is given: a path without links, or the url."""
+    path = _local(place)
+    return str(place) if path is None else os.path.realpath(path)
 
 
 def list_files(
@@ -220,7 +227,8 @@ def remove_folder(folder: Place) -> None:
     if path is None:
         remote_files.remove_folder(str(folder))
     elif path.exists():
-        shutil.rmtree(path)
+        shutil.rmtree(path.resolve())  # what a link leads to, and the link
+        path.unlink(missing_ok=True)
 
 
 def _path(place: Place) -> str:

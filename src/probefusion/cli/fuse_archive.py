@@ -183,7 +183,7 @@ def _told(options: argparse.Namespace, report: ArchiveReport, more: dict[str, An
             f"templates by {report.fuser}"
         )
         _tell(report, is_wanted=options.screening)
-    problems = [*_failed(report), *_mixed(report)]
+    problems = [*_failed(report, was_added=options.add_to is not None), *_mixed(report)]
     if problems:
         report_problems(problems)
     return 3 if problems else 0
@@ -201,18 +201,18 @@ def _mixed(report: ArchiveReport) -> Iterator[str]:
         yield f"{counted} apart, as if of several people; the lighter part of each: {listed}{more}"
 
 
-def _failed(report: ArchiveReport) -> Iterator[str]:
+def _failed(report: ArchiveReport, *, was_added: bool) -> Iterator[str]:
     failed = report.failed_files
+    step = "To try again, give the command again with --force; the rest is not done again"
+    if was_added:
+        step = "Mend what could not be read, and give it alone with --add-to"
     if failed:
         listed = "; ".join(
             f"{in_one_line(name)} ({in_one_line(reason)})" for name, reason in failed[:_LISTED]
         )
         more = f" and {len(failed) - _LISTED} more (all in --json)" if len(failed) > _LISTED else ""
         counted = "1 file" if len(failed) == 1 else f"{len(failed)} files"
-        yield (
-            f"{counted} could not be read and left out: {listed}{more}. To try again, give the command again with "
-            f"--force; the rest is not done again"
-        )
+        yield (f"{counted} could not be read and left out: {listed}{more}. {step}")
 
 
 def _tell(report: ArchiveReport, *, is_wanted: bool) -> None:

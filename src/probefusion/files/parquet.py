@@ -196,6 +196,11 @@ def label_column(column: Any, name: str, origin: str) -> npt.NDArray[Any]:
     # All are of one type. An empty column of texts has no first one.
     is_text = labels.dtype.kind == "O" and all(isinstance(item, str | bytes) for item in labels[:1])
     if is_text:
+        if any(item[-1:] in ("\0", b"\0") for item in labels):  # NumPy's texts end before it
+            raise DtypeError(
+                f"{in_one_line(origin)}: column {name!r}: expected texts that do not end with a zero character, got "
+                f"one that does. Write it without."
+            )
         try:
             labels = labels.astype(np.str_)
         except UnicodeDecodeError as error:

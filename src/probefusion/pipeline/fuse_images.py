@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from probefusion.archives import ArchiveReport
+from probefusion.archives.outputs import check_apart
 from probefusion.archives.storage import Place, exists, is_url, remove_folder, shown_place
 from probefusion.errors import ConfigError, OutputExistsError, UnsupportedOperationError
 from probefusion.files import check_output_file
@@ -84,6 +85,8 @@ def fuse_images(
     _check_output(output, force=force)
     if rows is not None and str(rows).rstrip("/") == str(output).rstrip("/"):
         raise ConfigError("--rows (rows=): expected another place than the output.")
+    if rows is not None:
+        check_apart(rows, f"{os.fspath(output)}.work", what="rows")
     made_by = stated_fingerprint(
         DEFAULT_EMBEDDER if embedder is None else embedder,
         preprocessing=given.get("preprocessing"),

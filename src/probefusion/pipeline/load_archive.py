@@ -10,6 +10,8 @@ import numpy as np
 
 from probefusion.archives import Archive
 from probefusion.archives.archive import ArchiveRows
+from probefusion.errors import FileFormatError
+from probefusion.files.reading import in_one_line
 from probefusion.types import EmbeddingSet
 
 if TYPE_CHECKING:
@@ -46,8 +48,14 @@ def load_archive(
         progress: Called with the number of people read, and in all.
 
     Raises:
+        FileFormatError: If a file of the archive cannot be read; nobody is enrolled then.
         ProbeFusionError: As for `Gallery.load` and for reading the archive.
     """
+    for file in archive.failed_files:
+        raise FileFormatError(
+            f"{in_one_line(file.name)}: cannot be read, so nobody was loaded: {file.reason} Mend it or take it out of "
+            f"the archive."
+        )
     counts = _counts(archive)
     return gallery.load(
         people_of_archive(archive, counts=counts),
@@ -66,8 +74,8 @@ def people_of_archive(
     Args:
         archive: The archive.
         counts: For each id the number of its images, if it is known.
-        most_waiting: Images of people who are not whole yet that are held at a time. Once they are so many, people
-            who begin then are left to the next time that the archive is read.
+        most_waiting: Images that the people who are not whole yet have in all, unless one alone has more. Whoever
+            would make them more is left to the next time that the archive is read.
 
     Yields:
         Id as text, and images; in the order in which people are whole.
@@ -82,17 +90,17 @@ def people_of_archive(
                 if name not in left or name in later:
                     continue
                 if name not in waiting:
-                    if waiting and num_waiting >= most_waiting:
+                    if waiting and num_waiting + left[name] > most_waiting:
                         later.add(name)
                         continue
                     waiting[name] = _Waiting()
+                    num_waiting += left[name]
                 person = waiting[name]
                 person.take(rows, places)
-                num_waiting += len(places)
                 if person.num_images == left[name]:
                     del waiting[name], left[name]
                     num_waiting -= person.num_images
-                    yield str(name), person.images(archive.embedder)
+                    yield str(name), person.images(archive)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -112,12 +120,13 @@ class _Waiting:
             self.quality.append(rows.quality[places])
         self.num_images += len(places)
 
-    def images(self, embedder: str | None) -> EmbeddingSet:
+    def images(self, archive: Archive) -> EmbeddingSet:
         return EmbeddingSet(
             embeddings=np.concatenate(self.embeddings),
             style=np.concatenate(self.style) if self.style else None,
             quality=np.concatenate(self.quality) if self.quality else None,
-            embedder=embedder,
+            embedder=archive.embedder,
+            norms_known=archive.norms_known,
         )
 
 

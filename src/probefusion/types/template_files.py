@@ -190,7 +190,10 @@ def _write_parquet(path: Path, columns: TemplateColumns, force: bool) -> None:
     arrow = import_extra("pyarrow", extra="data", purpose="writing Parquet files")
     parquet = import_extra("pyarrow.parquet", extra="data", purpose="writing Parquet files")
     dim = columns.vectors.shape[1]
-    ids = arrow.array(columns.ids.tolist())  # from an array, texts would end at a zero character
+    kind = arrow.uint64() if columns.ids.dtype == np.uint64 else None
+    ids = arrow.array(
+        columns.ids.tolist(), kind
+    )  # from an array, texts would end at a zero character
     fields = [
         ("template_id", ids.type),
         ("num_images", arrow.int64()),

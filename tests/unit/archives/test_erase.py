@@ -10,6 +10,7 @@ from probefusion.archives import erase as module
 from probefusion.archives import erase_from_archive, fuse_archive, open_archive, planning
 from probefusion.errors import (
     ConfigError,
+    FileFormatError,
     FuserMismatchError,
     MismatchError,
     UnsupportedOperationError,
@@ -195,3 +196,90 @@ def test_what_cannot_be_done_is_refused(tmp_path, fuser, fused) -> None:
     np.save(folder / "embeddings.npy", np.ones((3, 4), np.float32))
     with pytest.raises(UnsupportedOperationError, match="Parquet files only"):
         erase_from_archive(people=[1], archives=[folder])
+
+
+def test_an_archive_that_cannot_be_read_whole_is_left_as_it_is(tmp_path) -> None:
+    archive = small_archive.write_folder(tmp_path / "a", small_archive.rows(0, 60, 6), num_files=2)
+    (archive / "part-01.parquet").write_bytes(b"PAR1 nothing")
+    before = (archive / "part-00.parquet").read_bytes()
+    with pytest.raises(FileFormatError, match=r"part-01.*nothing was erased"):
+        erase_from_archive(people=[5], archives=[archive])
+    assert (archive / "part-00.parquet").read_bytes() == before
+
+
+def test_a_file_that_is_named_twice_or_linked_is_written_once(tmp_path) -> None:
+    columns = small_archive.rows(0, 60, 6)
+    small_archive.write(tmp_path / "store" / "a.parquet", columns)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "b.parquet").symlink_to(tmp_path / "store" / "a.parquet")
+    receipt = erase_from_archive(
+        people=[5],
+        archives=[tmp_path / "store", tmp_path / "linked" / ".." / "store", tmp_path / "linked"],
+    )
+    assert receipt.rows == (("a.parquet", int((columns[0] == 5).sum())),)
+    left = parquet.read_table(tmp_path / "store" / "a.parquet").column("template_id").to_pylist()
+    assert left == columns[0][columns[0] != 5].tolist()
+    assert (tmp_path / "linked" / "b.parquet").is_symlink()
+
+
+def test_states_of_another_column_are_refused(tmp_path, fused, fuser) -> None:
+    _, archive, states, _ = fused
+    before = [path.read_bytes() for path in sorted(archive.iterdir())]
+    with pytest.raises(MismatchError, match="by='source'"):
+        erase_from_archive(people=["5"], archives=[archive], by="source", states=states)
+    assert [path.read_bytes() for path in sorted(archive.iterdir())] == before
+    texts = small_archive.write(tmp_path / "t.parquet", small_archive.rows(text=True))
+    with pytest.raises(MismatchError, match="are texts"):
+        erase_from_archive(people=[5], archives=[archive, texts])
+
+
+def test_who_was_erased_does_not_come_back_with_an_image(fused, fuser) -> None:
+    columns, archive, states, templates = fused
+    erase_from_archive(people=[5], states=states, templates=templates)
+    name = columns[3][columns[0] == 5][0]
+    options = {"archives": [archive], "states": states, "templates": templates, "fuser": fuser}
+    assert erase_from_archive(images=[name], **options).recomputed == ()
+    assert "5" not in TemplateSet.load(templates).ids
+
+
+@pytest.mark.parametrize("name", ["1_0", "+5", " 5", "05", "anna", "9" * 20])
+def test_only_the_text_of_an_id_is_that_id(fused, name) -> None:
+    _, archive, states, _ = fused
+    receipt = erase_from_archive(people=[name], archives=[archive], states=states)
+    assert (receipt.people, receipt.not_found) == ((), (name,))
+    assert parquet.read_table(archive).num_rows == 400
+
+
+def test_files_of_one_name_in_two_folders(tmp_path, fuser) -> None:
+    old, new = small_archive.rows(0, 60, 6), small_archive.rows(1, 40, 6)
+    first = small_archive.write(tmp_path / "first" / "c.parquet", old)
+    second = small_archive.write(tmp_path / "second" / "c.parquet", new)
+    states, templates = tmp_path / "states", tmp_path / "t.npz"
+    fuse_archive(open_archive(first), fuser, templates, keep_states=states)
+    fuse_archive(open_archive(second), fuser, templates, add_to=states, force=True)
+    options = {"states": states, "templates": templates, "fuser": fuser}
+    receipt = erase_from_archive(images=["1-3.jpg"], archives=[second, first], **options)
+    assert receipt.rows == (("c.parquet", 1),)
+    assert receipt.recomputed == (int(new[0][3]),)
+    both = tmp_path / "both"
+    both.mkdir()
+    first.rename(both / "0.parquet")
+    second.rename(both / "1.parquet")
+    fuse_archive(open_archive(both), fuser, tmp_path / "u.npz")
+    assert (tmp_path / "u.npz").read_bytes() == templates.read_bytes()
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_everybody_is_erased_and_then_once_more(tmp_path, fuser, text) -> None:
+    columns = small_archive.rows(0, 40, 3, text=text)
+    archive = small_archive.write(tmp_path / "a.parquet", columns)
+    states, templates = tmp_path / "states", tmp_path / "t.npz"
+    fuse_archive(open_archive(archive), fuser, templates, keep_states=states)
+    everybody = sorted(set(columns[0].tolist()))
+    options = {"people": everybody, "archives": [archive], "states": states}
+    receipt = erase_from_archive(templates=templates, **options)
+    assert (sorted(receipt.people), receipt.num_templates) == (everybody, 0)
+    assert not templates.exists()
+    assert parquet.read_table(archive).num_rows == 0
+    again = erase_from_archive(people=everybody, states=states)
+    assert again.not_found == tuple(sorted(map(str, everybody)))

@@ -48,13 +48,11 @@ class Damage:
     reason: str
 
 
-def walk_shard(stream: IO[bytes], *, stop: int | None = None) -> Iterator[Member | Damage]:
+def walk_shard(stream: IO[bytes]) -> Iterator[Member | Damage]:
     """The members of a shard; their content is not read.
 
     Args:
         stream: The shard, which can be moved about in.
-        stop: Byte from which on nothing that begins there is wanted; the first such member is still given, as it may
-            belong to what came before.
 
     Yields:
         Members, and places that are damaged.
@@ -82,8 +80,6 @@ def walk_shard(stream: IO[bytes], *, stop: int | None = None) -> Iterator[Member
             )
             return
         yield member
-        if stop is not None and member.offset >= stop:
-            return
     if damaged_from is not None:
         yield _lost(damaged_from, size)
     elif not has_end:

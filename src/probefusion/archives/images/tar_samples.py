@@ -31,9 +31,11 @@ def read_samples(chunk: Chunk, settings: SourceSettings) -> Iterator[ArchiveImag
     """
     (shard,), (place,) = chunk.names, chunk.places
     with open_file(place) as stream:
-        for _, group in groupby(walk_shard(stream, stop=chunk.stop), key=_sample_of):
-            found = list(group)
-            if not _is_inside(found[0].offset, chunk):
+        for _, group in groupby(walk_shard(stream), key=_sample_of):
+            found = list(group)  # a sample that began before the part's end goes on behind it
+            if chunk.stop is not None and found[0].offset >= chunk.stop:
+                return
+            if found[0].offset < chunk.start:
                 continue
             if isinstance(found[0], Damage):
                 yield from (
@@ -48,10 +50,6 @@ def read_samples(chunk: Chunk, settings: SourceSettings) -> Iterator[ArchiveImag
 
 def _sample_of(found: Member | Damage) -> str | int:
     return key_of(found.name)[0] if isinstance(found, Member) else found.offset
-
-
-def _is_inside(offset: int, chunk: Chunk) -> bool:
-    return offset >= chunk.start and (chunk.stop is None or offset < chunk.stop)
 
 
 def _images_of(

@@ -1,0 +1,61 @@
+"""Where the result of a run may go: nothing that is read, or is somebody else's, is replaced or removed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from probefusion.archives.archive import Archive
+from probefusion.archives.storage import Place, absolute_place, exists, is_url, shown_place
+from probefusion.errors import ConfigError, OutputExistsError
+from probefusion.files import check_name, check_not_input, check_output_file
+from probefusion.types.template_files import check_template_path
+
+__all__ = ["check_apart", "checked_output"]
+
+
+def checked_output(archive: Archive, output: Place, *, force: bool) -> str:
+    """The output as a text, if it may be written.
+
+    Raises:
+        OutputExistsError: If it exists and `force` is False.
+        ConfigError: If it is a file of the archive.
+    """
+    place = _plain(output)
+    sources = {absolute_place(file.place) for file in archive.files}
+    if is_url(place):
+        check_template_path(place.rpartition("/")[2])
+        if not force and exists(place):
+            raise OutputExistsError(
+                f"output {shown_place(place)!r} exists. Replace it with --force."
+            )
+        if place in sources:
+            raise ConfigError(
+                f"-o: {shown_place(place)!r} is also an input, which would be lost. Choose another name."
+            )
+        return place
+    path = check_template_path(check_output_file(Path(place), force=force))
+    check_not_input(path, [Path(each) for each in sources if not is_url(each)])
+    check_name(path.with_name(path.name + ".work"))
+    return str(path)
+
+
+def check_apart(folder: Place | None, work: str, *, what: str) -> None:
+    """Refuses a folder for what is to stay that is, or lies in, the work folder, which is removed at the end.
+
+    Raises:
+        ConfigError: If it does.
+    """
+    if folder is None:
+        return
+    inner, outer = (absolute_place(place).rstrip("/") + "/" for place in (folder, work))
+    if inner.startswith(outer):
+        raise ConfigError(
+            f"{what} {shown_place(folder)!r}: lie in the work folder, which is removed at the end. Choose "
+            f"another folder."
+        )
+
+
+def _plain(output: Place) -> str:
+    """The output as it is given; of `file://` the path."""
+    text = str(output)
+    return absolute_place(text) if is_url(text) and not is_url(absolute_place(text)) else text
