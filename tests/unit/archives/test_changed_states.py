@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 
-import numpy as np
 import pytest
 import small_archive
 
@@ -62,9 +62,6 @@ def test_states_that_are_damaged_are_made_anew(places) -> None:
 
 
 def test_an_interrupted_run_does_not_bring_back_who_was_erased(places, monkeypatch) -> None:
-    import sys
-
-    from probefusion.archives import fuse_archive as _
 
     module = sys.modules["probefusion.archives.fuse_archive"]
     _, archive, more, states, output = places
@@ -90,8 +87,6 @@ def test_an_interrupted_run_does_not_bring_back_who_was_erased(places, monkeypat
 def test_the_second_of_two_runs_on_the_same_states_is_refused(
     places, tmp_path, monkeypatch
 ) -> None:
-    import sys
-
     _, archive, more, states, output = places
     fuse(archive, output, keep_states=states)
     module = sys.modules["probefusion.archives.fuse_archive"]
@@ -125,7 +120,7 @@ def test_a_file_is_known_whatever_its_name_and_times(places, tmp_path) -> None:
 
 
 def test_an_interrupted_erasure_is_finished_before_anything_is_added(places, monkeypatch) -> None:
-    columns, archive, more, states, output = places
+    _, archive, more, states, output = places
     fuse(archive, output, keep_states=states)
     options = {"images": ["0-3.jpg"], "archives": [archive], "states": states}
     options |= {"templates": output, "fuser": load_fuser("mean")}
@@ -147,11 +142,8 @@ def test_an_interrupted_erasure_is_finished_before_anything_is_added(places, mon
     with pytest.raises(MismatchError, match="already"):
         fuse(archive, output, add_to=states)
     fuse(more, output, add_to=states)
-    assert (
-        sum(TemplateSet.load(output).num_images) == 89
-        if hasattr(TemplateSet, "num_images")
-        else True
-    )
+    found = TemplateSet.load(output)
+    assert sum(found[name].num_images for name in found.ids) == 89
 
 
 def test_a_bucket_in_the_place_of_another_is_refused(places) -> None:
@@ -211,4 +203,4 @@ def test_hidden_files_are_of_no_archive(tmp_path) -> None:
     small_archive.write(tmp_path / "archive" / "_a.parquet", columns)
     assert [file.name for file in open_archive(tmp_path / "archive").files] == ["a.parquet"]
     alone = open_archive(tmp_path / "archive" / "_a.parquet")
-    assert alone.num_images == len(columns[0]) == np.int64(20)
+    assert alone.num_images == 20
