@@ -13,7 +13,13 @@ from probefusion.archives import open_archive
 from probefusion.archives.engines.engine import Engine
 from probefusion.archives.engines.local import LocalEngine
 from probefusion.archives.images import skipped_images
-from probefusion.errors import ConfigError, EmptySetError, NonFiniteError, OutputExistsError
+from probefusion.errors import (
+    ConfigError,
+    EmptySetError,
+    FileFormatError,
+    NonFiniteError,
+    OutputExistsError,
+)
 from probefusion.pipeline import Pipeline
 from probefusion.pipeline import embed_archive as verb
 from probefusion.pipeline.embed_archive import embed_archive
@@ -262,6 +268,20 @@ def test_broken_shards_are_named_and_the_rest_is_done(people_folder, run, tmp_pa
     assert told[2][0] == "2.tar"
     assert len(told) == report.num_skipped == 3
     assert parquet.read_metadata(folder / "chunk-0000002.parquet").num_rows == 0
+
+
+def test_rows_that_are_not_all_there_are_no_archive(crops, run):
+    with pytest.raises(Stopped):
+        run(crops, "all/rows", engine=InOrder(most=4))
+    folder = crops.parent / "all" / "rows"
+    told = r"rows: expected the 6 files .* 2 are not there \(chunk-0000004.parquet is the first\)"
+    for place in (folder, folder.parent):  # folders of such folders too
+        with pytest.raises(FileFormatError, match=told):
+            open_archive(place)
+    assert open_archive(folder / "chunk-0000000.parquet").files[0].num_rows == 13
+    report, _ = run(crops, "all/rows")
+    for place in (folder, folder.parent):
+        assert sum(file.num_rows for file in open_archive(place).files) == report.num_rows == 72
 
 
 def test_nothing_usable_is_an_error_and_done_all_the_same(tmp_path, run):
