@@ -144,6 +144,10 @@ def test_archives_in_and_out(told, library, command, tmp_path) -> None:
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "states" in err
     assert not (tmp_path / "new.db").exists()
+    rows.write_bytes(rows.read_bytes()[:200])
+    code, out, err = command("gallery", "load", tmp_path / "new.db", tmp_path / "archive", *by)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert list(tmp_path.glob("new.db*")) == []
 
 
 def test_models(told, library) -> None:

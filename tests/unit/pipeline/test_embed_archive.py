@@ -284,6 +284,30 @@ def test_rows_that_are_not_all_there_are_no_archive(crops, run):
         assert sum(file.num_rows for file in open_archive(place).files) == report.num_rows == 72
 
 
+def test_more_images_later(people_folder, run, tmp_path):
+    people = sorted(path.name for path in people_folder.iterdir())[:3]
+    source = tmp_path / "more"
+    for name in people[:2]:
+        shutil.copytree(people_folder / name, source / name)
+    before = _files(run(source)[1])
+    shutil.copytree(people_folder / people[2], source / "zzz")
+    engine = InOrder()
+    with pytest.raises(ConfigError, match=r"chunk 0 .* other new images by themselves, into anoth"):
+        run(source, engine=engine)
+    assert (engine.done, _files(tmp_path / "out")) == ([], before)
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for number, name in enumerate([*people[:2], "zzz"]):
+        images = sorted((source / name).iterdir())
+        members = [(f"{name}/{path.name}", path.read_bytes()) for path in images]
+        write_shard(shards / f"{number}.tar", members)
+        report, _ = run(shards, "of shards", engine=(engine := InOrder()))
+        assert (report.num_chunks_before, engine.done) == (number, [number])
+    assert report.num_rows == sum(
+        len(list((source / name).iterdir())) for name in (*people[:2], "zzz")
+    )
+
+
 def test_nothing_usable_is_an_error_and_done_all_the_same(tmp_path, run):
     for name in ("a/1.jpg", "b/2.jpg"):
         (tmp_path / "src" / name).parent.mkdir(parents=True)
