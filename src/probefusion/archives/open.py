@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from probefusion.archives.archive import Archive
+from probefusion.archives.images.finished import check_finished
+from probefusion.archives.images.manifest import MANIFEST
 from probefusion.archives.memmap_archive import open_npy_archive
 from probefusion.archives.parquet_archive import open_parquet_archive
 from probefusion.archives.storage import (
@@ -37,7 +39,8 @@ def open_archive(path: Place, *, by: str = "template_id", embedder: str | None =
     Raises:
         EmbedderMismatchError: If the archive says that it is of another embedder.
         MissingFileError: If there is nothing at `path`.
-        FileFormatError: If it is no archive, lacks a column, or none of its files can be read.
+        FileFormatError: If it is no archive, lacks a column, none of its files can be read, or `embed-archive` has not
+            written all of its rows.
         StorageError: If a store cannot be reached.
         MissingExtraError: If pyarrow is needed and not installed.
     """
@@ -49,16 +52,19 @@ def open_archive(path: Place, *, by: str = "template_id", embedder: str | None =
     elif is_url(place) and not exists(place):
         raise MissingFileError(f"archive {shown_place(place)!r} does not exist. Name another.")
     is_inner = is_folder(place)
+    listed = list_files(place, suffixes=(".parquet", MANIFEST))
     files = [
         file
-        for file in list_files(place, suffixes=(".parquet",))
-        if not is_inner or _is_wanted(file)
+        for file in listed
+        if not file.name.endswith(MANIFEST) and (not is_inner or _is_wanted(file))
     ]
     if not files:
         raise FileFormatError(
             f"archive {shown_place(path)!r}: expected a .parquet file, or a folder with .parquet files or "
             f"with embeddings.npy. For the embeddings of one person use: probefusion fuse"
         )
+    if is_inner:
+        check_finished(place, listed)
     opened = open_parquet_archive(files, by=by, name=name, place=os.fspath(place))
     return _stated(opened, embedder)
 

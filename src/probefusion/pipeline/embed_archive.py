@@ -104,7 +104,7 @@ def embed_archive(
         person: Where the person of an image is named: "folder" (the outermost folder, or the part of a shard's key
             before the first "/"), "parent" (the folder that it lies in), "cls", "txt" or "json:FIELD" (the file of the
             same key with this ending), or "column:NAME" for Parquet files. A clip in no person's folder is a person of
-            its own.
+            its own, named as the file with its ending.
         image_column: Column of Parquet files with the bytes of images.
         every: Of clips every k-th frame is taken.
         chunk_size: Images of a chunk. Other sizes give the same embeddings up to the rounding of float32.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from probefusion.gallery import Gallery
     from probefusion.gallery.results import Loaded
 
-__all__ = ["load_archive", "people_of_archive"]
+__all__ = ["check_readable", "load_archive", "people_of_archive"]
 
 _ROWS_AT_ONCE = 4096
 _MOST_WAITING = 200_000
@@ -51,11 +51,7 @@ def load_archive(
         FileFormatError: If a file of the archive cannot be read; nobody is enrolled then.
         ProbeFusionError: As for `Gallery.load` and for reading the archive.
     """
-    for file in archive.failed_files:
-        raise FileFormatError(
-            f"{in_one_line(file.name)}: cannot be read, so nobody was loaded: {file.reason} Mend it or take it out of "
-            f"the archive."
-        )
+    check_readable(archive)
     counts = _counts(archive)
     return gallery.load(
         people_of_archive(archive, counts=counts),
@@ -64,6 +60,19 @@ def load_archive(
         source=archive.name if source is None else source,
         progress=None if progress is None else lambda done: progress(done, len(counts)),
     )
+
+
+def check_readable(archive: Archive) -> None:
+    """Refuses an archive of which a file cannot be read: people would be enrolled in part.
+
+    Raises:
+        FileFormatError: If there is such a file.
+    """
+    for file in archive.failed_files:
+        raise FileFormatError(
+            f"{in_one_line(file.name)}: cannot be read, so nobody was loaded: {file.reason} Mend it or take it out of "
+            f"the archive."
+        )
 
 
 def people_of_archive(

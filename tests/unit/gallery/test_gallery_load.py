@@ -209,6 +209,70 @@ def test_rows_in_any_order_are_read_in_bounded_memory(tmp_path):
             assert np.array_equal(images.embeddings, rows[ids == int(name)])
 
 
+class _Rows:
+    """Rows of an archive, as far as they are looked at, in parts of ten."""
+
+    embedder = None
+    norms_known = False
+
+    def __init__(self, ids):
+        self._ids = ids
+
+    def rows(self, count):
+        from probefusion.archives import ArchiveRows
+
+        for start in range(0, len(self._ids), 10):
+            ids = self._ids[start : start + 10]
+            yield ArchiveRows(
+                start=start, ids=ids, embeddings=np.ones((len(ids), 4), np.float32), style=None
+            )
+
+
+def test_no_more_images_wait_than_may(monkeypatch):
+    from probefusion.pipeline import load_archive as verb
+
+    held, most_held = [0], [0]
+    take, images = verb._Waiting.take, verb._Waiting.images
+
+    def counting_take(self, rows, places):
+        take(self, rows, places)
+        held[0] += len(places)
+        most_held[0] = max(most_held[0], held[0])
+
+    def counting_images(self, archive):
+        held[0] -= self.num_images
+        return images(self, archive)
+
+    monkeypatch.setattr(verb._Waiting, "take", counting_take)
+    monkeypatch.setattr(verb._Waiting, "images", counting_images)
+    ids = np.tile(np.arange(50), 12)  # everybody is open until the last rows
+    counts = dict.fromkeys(range(50), 12)
+    found = dict(verb.people_of_archive(_Rows(ids), counts=counts, most_waiting=60))
+    assert {name: len(images) for name, images in found.items()} == {str(k): 12 for k in range(50)}
+    assert most_held[0] == 56  # of five people all but their last image, and one of those
+    assert not any(images.norms_known for images in found.values())
+    most_held[0] = 0
+    assert len(dict(verb.people_of_archive(_Rows(ids), counts=counts, most_waiting=5))) == 50
+    assert most_held[0] == 12  # somebody alone may have more
+
+
+def test_an_archive_with_a_broken_file_is_not_loaded_in_part(tmp_path):
+    pytest.importorskip("pyarrow")
+    from probefusion.archives import open_archive
+    from probefusion.pipeline.load_archive import load_archive
+
+    with Gallery(tmp_path / "a.db", fuser="mean") as gallery:
+        gallery.load(pairs(0, 4))
+        export_archive(gallery, tmp_path / "archive", people_at_once=2)
+    last = max((tmp_path / "archive").glob("*.parquet"))
+    last.write_bytes(last.read_bytes()[:300])
+    archive = open_archive(tmp_path / "archive", by="subject_id")
+    with Gallery(tmp_path / "b.db", fuser="mean") as other:
+        with pytest.raises(FileFormatError, match=rf"^{last.name}: cannot be read, so nobody was"):
+            load_archive(other, archive)
+        assert other.list() == ()
+
+
 def test_an_archive_that_was_changed_is_refused(tmp_path):
     pytest.importorskip("pyarrow")
     with Gallery(tmp_path / "a.db", fuser="mean") as gallery:

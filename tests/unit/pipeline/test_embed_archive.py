@@ -13,7 +13,13 @@ from probefusion.archives import open_archive
 from probefusion.archives.engines.engine import Engine
 from probefusion.archives.engines.local import LocalEngine
 from probefusion.archives.images import skipped_images
-from probefusion.errors import ConfigError, EmptySetError, NonFiniteError, OutputExistsError
+from probefusion.errors import (
+    ConfigError,
+    EmptySetError,
+    FileFormatError,
+    NonFiniteError,
+    OutputExistsError,
+)
 from probefusion.pipeline import Pipeline
 from probefusion.pipeline import embed_archive as verb
 from probefusion.pipeline.embed_archive import embed_archive
@@ -262,6 +268,44 @@ def test_broken_shards_are_named_and_the_rest_is_done(people_folder, run, tmp_pa
     assert told[2][0] == "2.tar"
     assert len(told) == report.num_skipped == 3
     assert parquet.read_metadata(folder / "chunk-0000002.parquet").num_rows == 0
+
+
+def test_rows_that_are_not_all_there_are_no_archive(crops, run):
+    with pytest.raises(Stopped):
+        run(crops, "all/rows", engine=InOrder(most=4))
+    folder = crops.parent / "all" / "rows"
+    told = r"rows: expected the 6 files .* 2 are not there \(chunk-0000004.parquet is the first\)"
+    for place in (folder, folder.parent):  # folders of such folders too
+        with pytest.raises(FileFormatError, match=told):
+            open_archive(place)
+    assert open_archive(folder / "chunk-0000000.parquet").files[0].num_rows == 12
+    report, _ = run(crops, "all/rows")
+    for place in (folder, folder.parent):
+        assert sum(file.num_rows for file in open_archive(place).files) == report.num_rows == 72
+
+
+def test_more_images_later(people_folder, run, tmp_path):
+    people = sorted(path.name for path in people_folder.iterdir())[:3]
+    source = tmp_path / "more"
+    for name in people[:2]:
+        shutil.copytree(people_folder / name, source / name)
+    before = _files(run(source)[1])
+    shutil.copytree(people_folder / people[2], source / "zzz")
+    engine = InOrder()
+    with pytest.raises(ConfigError, match=r"chunk 0 .* other new images by themselves, into anoth"):
+        run(source, engine=engine)
+    assert (engine.done, _files(tmp_path / "out")) == ([], before)
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for number, name in enumerate([*people[:2], "zzz"]):
+        images = sorted((source / name).iterdir())
+        members = [(f"{name}/{path.name}", path.read_bytes()) for path in images]
+        write_shard(shards / f"{number}.tar", members)
+        report, _ = run(shards, "of shards", engine=(engine := InOrder()))
+        assert (report.num_chunks_before, engine.done) == (number, [number])
+    assert report.num_rows == sum(
+        len(list((source / name).iterdir())) for name in (*people[:2], "zzz")
+    )
 
 
 def test_nothing_usable_is_an_error_and_done_all_the_same(tmp_path, run):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings
+from probefusion.archives.images.naming import place_beside
 from probefusion.archives.storage import is_url, open_file
 from probefusion.errors import FileFormatError, MissingFileError
 from probefusion.faces.frames import VideoReader
@@ -20,7 +21,10 @@ __all__ = ["read_clip"]
 def read_clip(
     chunk: Chunk, place: int, settings: SourceSettings
 ) -> Iterator[ArchiveImage | SkippedImage]:
-    """Frames of one clip, decoded by one thread; a clip in no person's folder is a person of its own.
+    """Frames of one clip, decoded by one thread.
+
+    Where folders name people, a clip in none of them is a person of its own, named by the whole name of the file, which
+    is no folder's. Where side files do, a clip without one is told as skipped.
 
     Args:
         chunk: Of clips.
@@ -33,10 +37,11 @@ def read_clip(
     """
     name = chunk.names[place]
     media = as_text(name)
-    rule = settings.person
-    person = rule.of_name(name, wrapping=chunk.wrapping) if rule.ending is None else None
-    subject = as_text(person if person is not None else PurePosixPath(name).stem)
     try:
+        subject = _person(chunk, place, settings)
+        if subject is None:
+            yield SkippedImage(source=media, reason=settings.person.why_none(name))
+            return
         with (
             _on_disk(chunk.places[place]) as path,
             VideoReader(path, every=settings.every, num_threads=1) as reader,
@@ -53,6 +58,20 @@ def read_clip(
         yield SkippedImage(source=media, reason=str(error))
         return
     yield from (SkippedImage(source=media, reason=problem) for problem in problems)
+
+
+def _person(chunk: Chunk, place: int, settings: SourceSettings) -> str | None:
+    """Whose clip it is, or None where its side file says nothing."""
+    rule, name = settings.person, chunk.names[place]
+    if rule.ending is None:
+        return as_text(rule.of_name(name, wrapping=chunk.wrapping) or name)
+    try:
+        with open_file(place_beside(chunk.places[place], name, rule.ending)) as stream:
+            content = stream.read()
+    except MissingFileError:
+        return None
+    person = rule.of_files({rule.ending: content})
+    return None if person is None else as_text(person)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 It stands beside the chunks' files as `_embed_archive.json` and says what they are made of and how. A run that finds
 one goes on where the last one stopped, if it fits: the same models and settings, and the same chunks, to which only
-new ones may have come at the end. Readers of whole folders (Arrow, Spark) pass over names that begin so.
+new ones may have come at the end (of shards and Parquet files; of single images the last chunk is another then).
+Readers of whole folders (Arrow, Spark) pass over names that begin so.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ def check_fits(
         if old != new:
             raise ConfigError(
                 f"{shown}: its source is not what it was: chunk {number} ({in_one_line(old['first'])} to "
-                f"{in_one_line(old['last'])}) changed or has another place now. New shards may come behind the old "
-                f"ones only. {step}"
+                f"{in_one_line(old['last'])}) changed or has another place now. New shards and Parquet files may "
+                f"come behind the old ones; embed other new images by themselves, into another folder. {step}"
             )
     return len(before)

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from probefusion.errors import ConfigError
 
-__all__ = ["PersonRule", "key_of", "num_wrapping_folders"]
+__all__ = ["PersonRule", "key_of", "num_wrapping_folders", "place_beside"]
 
 _BY_NAME = ("folder", "parent")
 _BY_FILE = ("cls", "txt")
@@ -117,6 +117,21 @@ def key_of(name: str) -> tuple[str, str]:
     folder, slash, last = name.rpartition("/")
     stem, _, ending = last.partition(".")
     return f"{folder}{slash}{stem}", ending.lower()
+
+
+def place_beside(place: str, name: str, ending: str) -> str:
+    """Path or url of the file of the same key with another ending.
+
+    Args:
+        place: Path or url of a file as it is listed, which ends as `name` does.
+        name: Its name below the source.
+        ending: Of the other one, without a dot.
+
+    Example:
+        >>> place_beside("s3://faces/anna/1.jpg", "anna/1.jpg", "cls")
+        's3://faces/anna/1.cls'
+    """
+    return f"{place[: len(place) - len(name) + len(key_of(name)[0])]}.{ending}"
 
 
 def num_wrapping_folders(names: Iterable[str]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import PurePosixPath
 
@@ -104,9 +104,9 @@ def _plan_files(
     for kind, group in groupby(kept, key=lambda item: item[0]):
         files = [file for _, file in group]
         if kind == "files":
-            chunks += _cut_files(files, settings, wrapping, tags)
+            chunks += _with_sides(_cut(kind, files, settings.chunk_size, wrapping), tags)
         elif kind == "videos":
-            chunks += _cut(kind, files, _CLIPS_AT_ONCE, wrapping)
+            chunks += _with_sides(_cut(kind, files, _CLIPS_AT_ONCE, wrapping), tags)
         else:
             for file in files:
                 chunks += _cut_one(kind, file, settings, skipped)
@@ -135,35 +135,19 @@ def is_refused(error: StorageError) -> bool:
     return " may not be " in str(error)
 
 
-def _cut_files(
-    files: Sequence[StoredFile],
-    settings: SourceSettings,
-    wrapping: int,
-    sides: dict[str, StoredFile],
-) -> Iterator[Chunk]:
-    chunks = _cut("files", files, settings.chunk_size, wrapping)
-    if not sides:
-        yield from chunks
-        return
-    for chunk in chunks:  # what side files say is part of a chunk
+def _with_sides(chunks: Iterator[Chunk], sides: dict[str, StoredFile]) -> Iterator[Chunk]:
+    """Chunks of which what their side files say is part; they are as they were where there are none."""
+    for chunk in chunks:
         own = [sides[key] for key in map(_key, chunk.names) if key in sides]
+        if not sides:
+            yield chunk
+            continue
         tag = tag_of([(chunk.tag,), *((file.name, file.size, file.tag) for file in own)])
-        yield _with_tag(chunk, tag)
+        yield replace(chunk, tag=tag)
 
 
 def _key(name: str) -> str:
     return key_of(name)[0]
-
-
-def _with_tag(chunk: Chunk, tag: str) -> Chunk:
-    return Chunk(
-        kind=chunk.kind,
-        names=chunk.names,
-        places=chunk.places,
-        wrapping=chunk.wrapping,
-        expected=chunk.expected,
-        tag=tag,
-    )
 
 
 def _cut(kind: str, files: Sequence[StoredFile], size: int, wrapping: int) -> Iterator[Chunk]:

@@ -10,7 +10,7 @@ from typing import IO
 
 from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings
 from probefusion.archives.images.clips import read_clip
-from probefusion.archives.images.naming import key_of
+from probefusion.archives.images.naming import key_of, place_beside
 from probefusion.archives.images.plan import is_refused
 from probefusion.archives.images.row_groups import read_row_groups
 from probefusion.archives.images.tar_samples import read_samples
@@ -66,11 +66,8 @@ class ImageReader:
         name, where = chunk.names[place], chunk.places[place]
         source = as_text(name)
 
-        def side(key: str) -> bytes:
-            ending = self._settings.person.ending or ""
-            # the url as it is listed: its key ends where the name's does
-            beside = where[: len(where) - len(name) + len(key)] + "." + ending
-            with open_file(beside) as stream:
+        def side(_: str) -> bytes:
+            with open_file(place_beside(where, name, self.side_ending)) as stream:
                 return stream.read()
 
         try:

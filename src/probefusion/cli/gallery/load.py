@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+_BY = "template_id"
+
 
 def add_parser(commands: Any) -> None:
     """Declares the command."""
@@ -42,9 +44,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--by",
-        default="template_id",
+        default=_BY,
         metavar="COLUMN",
-        help="column that names the people (default template_id)",
+        help=f"column that names the people (default {_BY})",
     )
     parser.add_argument(
         "--embedder",
@@ -83,13 +85,21 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Loads; 3 if somebody was passed over."""
     from probefusion.archives import open_archive
+    from probefusion.errors import ConfigError
     from probefusion.gallery.core import embedder_fingerprint
+    from probefusion.pipeline.load_archive import check_readable
 
     embedder = embedder_fingerprint(options.embedder)
     templates = _templates(options.archive)
     archive = None
     if templates is None:
         archive = open_archive(options.archive, by=options.by, embedder=embedder)
+        check_readable(archive)  # before a gallery is made
+    elif options.by != _BY:
+        raise ConfigError(
+            f"--by: expected with rows of embeddings only, got {options.by!r} with templates, each of which is a "
+            f"person. Leave it out."
+        )
     with open_gallery(
         options, create=True, fuser=options.fuser, embedder=embedder, keep=options.keep
     ) as gallery:

@@ -91,6 +91,15 @@ def test_what_changes_tells_itself_by_the_tag(tmp_path):
     assert plan_images(tmp_path, _settings(chunk_size=1)).skipped[0].source == "a/1.cls"
 
 
+def test_what_names_the_person_of_a_clip_is_part_of_its_chunk(tmp_path):
+    _fill(tmp_path, ["a/1.mp4", "a/1.cls"])
+    before = plan_images(tmp_path, _settings("cls")).chunks
+    (tmp_path / "a" / "1.cls").write_bytes(b"another")
+    after = plan_images(tmp_path, _settings("cls")).chunks
+    assert [chunk.kind for chunk in after] == ["videos"]
+    assert before[0].tag != after[0].tag
+
+
 def test_zip_archives(tmp_path):
     path = tmp_path / "faces.zip"
     with zipfile.ZipFile(path, "w") as archive:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 
 import pytest
+from shards import write_shard
 
-from probefusion.archives.images import ImageReader, PersonRule, SourceSettings, reading
+from probefusion.archives.images import ImageReader, PersonRule, SourceSettings, plan, reading
 from probefusion.archives.images.plan import plan_images
 from probefusion.errors import StorageError
 from probefusion.faces import SkippedImage
@@ -90,6 +92,31 @@ def test_side_files_beside_images(tmp_path):
     assert list(_told(again)) == ["2.jpg"]
 
 
+@pytest.mark.parametrize(
+    "endings",
+    [("jpg", "json", "cls"), ("json", "txt", "cls", "jpg"), ("left.jpg", "right.jpg", "cls")],
+)
+@pytest.mark.parametrize("part_bytes", [1500, 4000, 20_000])
+def test_samples_over_the_border_of_two_parts_of_a_shard(
+    tmp_path, monkeypatch, endings, part_bytes
+):
+    members = [
+        (f"{k:03d}.{ending}", b"%d" % (k % 7) if ending == "cls" else b"%d" % k * 300)
+        for k in range(40)
+        for ending in endings
+    ]
+    write_shard(tmp_path / "0.tar", members)
+
+    def read():
+        return [(image.source, image.subject_id, image.data) for image in _read(tmp_path, "cls")]
+
+    expected = read()
+    assert len(expected) == 40 * sum(ending.endswith("jpg") for ending in endings)
+    monkeypatch.setattr(plan, "_SHARD_BYTES", part_bytes)
+    assert len(plan_images(tmp_path, SourceSettings(person=PersonRule.parse("cls"))).chunks) > 1
+    assert read() == expected
+
+
 def test_members_of_a_zip_archive_with_a_wrong_checksum(tmp_path):
     path = tmp_path / "faces.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -157,7 +184,27 @@ def test_frames_of_clips(tmp_path, videos):
         ("ann/one.mp4#t=0.240", "ann", "ann/one.mp4"),
         ("ann/one.mp4#t=0.480", "ann", "ann/one.mp4"),
         ("ann/one.mp4#t=0.720", "ann", "ann/one.mp4"),
-        ("two.mp4#t=0.000", "two", "two.mp4"),
+        ("two.mp4#t=0.000", "two.mp4", "two.mp4"),
     ]
     assert frames[0].data.shape == (64, 96, 3)
     assert list(_told(found)) == ["ann/broken.mp4"]
+
+
+def test_clips_of_different_people_stay_apart(tmp_path, videos):
+    for name, owner in (("anna/01", "Anna"), ("ben/01", "Ben"), ("carl/01", None)):
+        path = tmp_path / f"{name}.mp4"
+        path.parent.mkdir()
+        videos.write_video(path, videos.numbered_frames(2))
+        if owner:
+            path.with_suffix(".cls").write_text(owner)
+    found = _read(tmp_path, "cls")
+    assert [image.subject_id for image in found if not isinstance(image, SkippedImage)] == [
+        "Anna",
+        "Ben",
+    ]
+    assert list(_told(found)) == ["carl/01.mp4"]
+    assert "There is no carl/01.cls" in _told(found)["carl/01.mp4"]
+    for name in ("carl.mp4", "dora.mp4", "dora.avi"):  # in no folder: each is a person of its own
+        shutil.copy(tmp_path / "anna" / "01.mp4", tmp_path / name)
+    people = [image.subject_id for image in _read(tmp_path)]
+    assert people == ["anna", "ben", "carl.mp4", "carl", "dora.avi", "dora.mp4"]
