@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from documented_fields import documented_objects
 
+from gallery_people import MadeUp
 from probefusion.cli.main import build_parser
+from probefusion.fusion import MeanFuser
 from probefusion.gallery import Gallery, write_master_key
+from probefusion.types import TemplateSet
 
 pytest.importorskip("cryptography")
 
@@ -148,6 +151,14 @@ def test_archives_in_and_out(told, library, command, tmp_path) -> None:
     code, out, err = command("gallery", "load", tmp_path / "new.db", tmp_path / "archive", *by)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert list(tmp_path.glob("new.db*")) == []
+    fuser, images = MeanFuser(), MadeUp().images(0, 0)
+    state = fuser.encode(images)
+    TemplateSet.of({"ann": fuser.finish(state)}, {"ann": state}).save(tmp_path / "kept.npz")
+    code, out, err = command("gallery", "load", tmp_path / "new.db", tmp_path / "kept.npz", *by)
+    assert (code, out) == (1, "")
+    assert "--by: expected with rows of embeddings only, got 'subject_id'" in err
+    assert list(tmp_path.glob("new.db*")) == []
+    assert command("gallery", "load", tmp_path / "new.db", tmp_path / "kept.npz")[0] == 0
 
 
 def test_models(told, library) -> None:

@@ -133,6 +133,8 @@ def erase_from_archive(
     touched = [entry for entry in found.values() if len(entry[2].rows)]
     num_templates = None
     if templates is not None:
+        if stored is not None:
+            _check_templates(templates, stored)
         _remove_work(templates)
     if stored is not None and states is not None:
         files, matches = settled(stored, states, [file for _, file, _ in found.values()])
@@ -268,6 +270,31 @@ def _templates_of(states: Place, stored: StoredStates, templates: Place) -> int:
         remove(templates)
         return 0
     return finished.num_templates
+
+
+def _check_templates(place: Place, stored: StoredStates) -> None:
+    """Refuses templates that were not made of states.
+
+    Raises:
+        MissingFileError, FileFormatError: If there is no file of templates.
+        MismatchError: If it is of another fuser or embedder.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(str(place))
+        if is_url(place):
+            path = Path(folder) / path.name
+            with open_file(place) as stream:
+                path.write_bytes(stream.read())
+        columns = read_template_file(path)
+    made_by, expected = (
+        (columns.fuser, columns.embedder),
+        (stored.settings.fuser, stored.settings.embedder),
+    )
+    if made_by != expected:
+        raise MismatchError(
+            f"templates {shown_place(place)!r}: expected those of the states, of fuser and embedder {expected}, got "
+            f"{made_by}. Name the file that was made with the states."
+        )
 
 
 def _remove_work(templates: Place) -> None:

@@ -168,6 +168,9 @@ def fuse_archive(
             settings,
             num_buckets=stored.settings.num_buckets,
             norms_known=stored.settings.norms_known,
+            row_bytes=stored.settings.row_bytes,
+            rows_up_to=stored.settings.rows_up_to,
+            chunk_rows=stored.settings.chunk_rows,
         )
     if memory < settings.state_width * 8:
         raise ConfigError(

@@ -129,6 +129,8 @@ class MapTask:
         file: Number of the file.
         name: Its name, for messages.
         place: Its path or url.
+        size: Bytes of it as it was planned.
+        tag: What changes when it is written anew.
         borders: Rows at which the chunks begin, and the end.
         output: Where the partial results go.
     """
@@ -136,6 +138,8 @@ class MapTask:
     file: int
     name: str
     place: str
+    size: int
+    tag: str
     borders: tuple[int, ...]
     output: str
 
@@ -174,6 +178,8 @@ def tasks_of(manifest: Manifest, places: Sequence[str], folder: str) -> Iterator
                 file=number,
                 name=file.name,
                 place=place,
+                size=file.size,
+                tag=file.tag,
                 borders=borders,
                 output=join(folder, f"{name}.arrow"),
             )

@@ -16,7 +16,7 @@ from probefusion.archives.ids import Groups, as_stored, bucket_borders, group_id
 from probefusion.archives.manifest import MapTask, RunSettings
 from probefusion.archives.partials import Partials, writing_partials
 from probefusion.archives.sampling import is_kept
-from probefusion.archives.storage import exists
+from probefusion.archives.storage import exists, is_folder, is_url, stored_file
 from probefusion.errors import FileFormatError, ShapeError
 from probefusion.files.reading import in_one_line, reason_of
 from probefusion.fusion import Fuser
@@ -76,6 +76,7 @@ class MapWork:
                 cuts = bucket_borders(part.hashes, self.settings.num_buckets).tolist()
                 for begin, end in pairwise(cuts):
                     writer.write(part.part(begin, end))
+            _check_unchanged(task)
         return Mapped(num_rows=task.borders[-1] - task.borders[0])
 
     def _read(
@@ -126,6 +127,19 @@ def _check_widths(
             raise ShapeError(
                 f"{name} of {origin}: expected rows of shape {widths[name]}, as in those before, got {part.shape[1:]}."
             )
+
+
+def _check_unchanged(task: MapTask) -> None:
+    """Refuses a file of this machine that was written anew since the run was planned.
+
+    Raises:
+        _Unreadable: If it was.
+    """
+    if is_url(task.place) or is_folder(task.place):
+        return
+    now = stored_file(task.place)
+    if (now.size, now.tag) != (task.size, task.tag):
+        raise _Unreadable(FileFormatError("was changed since the run began"))
 
 
 class _Unreadable(Exception):  # noqa: N818 - carries the error of a file out of the block that writes

@@ -13,6 +13,7 @@ from probefusion.errors import (
     FileFormatError,
     FuserMismatchError,
     MismatchError,
+    MissingFileError,
     UnsupportedOperationError,
 )
 from probefusion.types import TemplateSet
@@ -283,3 +284,21 @@ def test_everybody_is_erased_and_then_once_more(tmp_path, fuser, text) -> None:
     assert parquet.read_table(archive).num_rows == 0
     again = erase_from_archive(people=everybody, states=states)
     assert again.not_found == tuple(sorted(map(str, everybody)))
+
+
+def test_templates_that_are_not_of_the_states_are_refused(tmp_path, fused, fuser) -> None:
+    _, archive, states, templates = fused
+    file = archive / "part-00.parquet"
+    before = file.read_bytes()
+    with pytest.raises(FileFormatError):
+        erase_from_archive(people=[5], states=states, templates=file)
+    with pytest.raises(MissingFileError):
+        erase_from_archive(people=[5], states=states, templates=tmp_path / "typo.npz")
+    other = tmp_path / "other.npz"
+    fuse_archive(open_archive(archive), load_fuser("mean"), other)
+    with pytest.raises(MismatchError, match="expected those of the states"):
+        erase_from_archive(people=[5], states=states, templates=other)
+    assert file.read_bytes() == before
+    assert "5" in TemplateSet.load(other).ids
+    receipt = erase_from_archive(people=[5], states=states, templates=templates)
+    assert receipt.people == (5,)  # none of these had begun

@@ -81,6 +81,17 @@ def test_a_linked_work_folder_is_removed_with_what_it_leads_to(tmp_path) -> None
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_that_is_replaced_while_the_run_is_under_way_is_left_out(tmp_path) -> None:
+    write(tmp_path / "a" / "0.parquet", [1, 2])
+    write(tmp_path / "a" / "1.parquet", [3, 4])
+    archive = open_archive(tmp_path / "a")
+    write(tmp_path / "a" / "1.parquet", [7, 4, 5])
+    report = fuse_archive(archive, load_fuser("mean"), tmp_path / "t.npz", screening=False)
+    assert [name for name, _ in report.failed_files] == ["1.parquet"]
+    assert "was changed since the run began" in report.failed_files[0][1]
+    assert sorted(TemplateSet.load(tmp_path / "t.npz").ids) == ["1", "2"]
+
+
 def test_rows_are_named_by_their_file(tmp_path) -> None:
     columns = small_archive.rows(0, 20, 3)
     columns[1][7, 2] = np.nan
