@@ -173,3 +173,30 @@ def test_urls_are_places_too(tmp_path, command) -> None:
     )
     assert receipt[0] == 0
     memory.rm("/urls", recursive=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--ray-address", "nowhere:1"), "ray_address: expected with the engine 'ray' only"),
+        (
+            ("--dask-address", "tcp://nowhere:1"),
+            "dask_address: expected with the engine 'dask' only",
+        ),
+        (("--gpus-per-worker", "0.5"), "gpus_per_worker: expected with the engine 'ray' only"),
+        (("--rows", "kept"), "--rows: expected with images only, got 'kept'"),
+        (("--person", "cls"), "--person: expected with images only, got 'cls'"),
+        (("--every", "3"), "--every: expected with images only, got 3"),
+        (("--image-column", "jpg"), "--image-column: expected with images only"),
+        (("--preprocessing", "arcface"), "--preprocessing: expected with images only"),
+        (("--norm-output", ""), "--norm-output: expected with images only"),
+        (("--trust-alignment",), "--trust-alignment: expected with images only"),
+    ],
+)
+def test_options_without_effect_are_refused(tmp_path, command, given, told) -> None:
+    folder = small_archive.write_folder(tmp_path / "archive", small_archive.rows())
+    output = tmp_path / "out.npz"
+    code, out, err = command("fuse-archive", folder, "--fuser", "mean", "-o", output, *given)
+    assert (code, out) == (1, "")
+    assert told in err
+    assert not output.exists()

@@ -9,7 +9,12 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.embed_archive import add_source_options, embedding_facts, tell_embedded
+from probefusion.cli.embed_archive import (
+    add_source_options,
+    check_no_image_options,
+    embedding_facts,
+    tell_embedded,
+)
 from probefusion.cli.engine_options import add_engine_options, engine_of
 from probefusion.cli.options import (
     add_device_option,
@@ -107,11 +112,13 @@ def run(options: argparse.Namespace) -> int:
     """Fuses and writes; 3 if templates seem to be of several people, or files could not be read."""
     if options.aligned or options.detector is not None:
         return _run_images(options)
+    check_no_image_options(options)
     from probefusion.cli.progress import progress_bar
     from probefusion.pipeline.fuse_archive import fuse_archive
 
     with ExitStack() as stack:
-        chosen = options.engine != "local" or options.workers is not None
+        given = (options.workers, options.ray_address, options.dask_address)
+        chosen = options.engine != "local" or any((*given, options.gpus_per_worker))
         engine = stack.enter_context(engine_of(options)) if chosen else None
         progress = stack.enter_context(progress_bar("fusing", unit="images"))
         report = fuse_archive(
