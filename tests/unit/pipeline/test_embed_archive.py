@@ -17,7 +17,6 @@ from probefusion.errors import (
     ConfigError,
     EmptySetError,
     FileFormatError,
-    NonFiniteError,
     OutputExistsError,
 )
 from probefusion.pipeline import Pipeline
@@ -350,58 +349,6 @@ def test_crops_that_are_not_aligned_are_refused_before_the_work(crops, run, monk
     assert engine.done == []
     assert seen[0][0] >= 60
     assert run(crops, trust_alignment=True)[0].num_rows == 72
-
-
-def test_faces_are_found_in_photos(run, tmp_path, draw, write, detector, embedder):
-    source = tmp_path / "photos"
-    write(source / "ann" / "1.png", draw(red=60))
-    write(source / "ann" / "2.png", draw(red=60, blue=58))
-    write(source / "ben" / "1.png", draw())
-    write(source / "ben" / "2.png", draw(green=20))
-    report, folder = run(
-        source, embedder=embedder, detector=detector, aligned=False, dtype="float32"
-    )
-    assert (report.num_rows, report.num_skipped) == (3, 1)
-    assert str(report.skipped[0]) == "ben/1.png: no face found"
-    assert report.doubtful == {"several faces": 1, "tiny": 1}
-    assert report.examples == {"several faces": ("ann/2.png",), "tiny": ("ben/2.png",)}
-    rows = _rows(folder)
-    assert [round(row["detector_score"], 2) for row in rows] == [0.95] * 3
-    assert [row["subject_id"] for row in rows] == ["ann", "ann", "ben"]
-    assert "style" not in rows[0]
-    assert np.argmax(rows[1]["embedding"]) == 0  # the larger face is the red one
-
-
-def test_clips_become_a_row_for_each_frame(run, tmp_path, draw, videos, detector, embedder):
-    folder = tmp_path / "clips" / "ann"
-    folder.mkdir(parents=True)
-    videos.write_video(folder / "one.mp4", [draw(red=60)] * 10)
-    report, output = run(
-        tmp_path / "clips", embedder=embedder, detector=detector, aligned=False, every=4
-    )
-    assert report.num_rows == 3
-    rows = _rows(output)
-    assert [row["source"] for row in rows] == [
-        "ann/one.mp4#t=0.000",
-        "ann/one.mp4#t=0.160",
-        "ann/one.mp4#t=0.320",
-    ]
-    assert {row["media_id"] for row in rows} == {"ann/one.mp4"}
-
-
-def test_quality_is_judged_where_it_is_wanted(crops, run, tiny_embedder):
-    rows = _rows(run(crops, quality=True)[1])
-    expected = Pipeline(tiny_embedder, aligned=True).embed(crops / "person_03").embedding_set
-    found = [row["quality"] for row in rows if row["subject_id"] == "person_03"]
-    np.testing.assert_allclose(found, expected.quality, atol=1e-4)
-
-
-def test_half_precision_that_does_not_hold_is_told(run, tmp_path, draw, write, detector, embedder):
-    write(tmp_path / "photos" / "ann" / "1.png", draw(red=60))
-    embed = embedder.embed
-    embedder.embed = lambda crops: (embed(crops)[0] * 1000, None)
-    with pytest.raises(NonFiniteError, match="--float32"):
-        run(tmp_path / "photos", embedder=embedder, detector=detector, aligned=False)
 
 
 @pytest.mark.parametrize(
