@@ -7,10 +7,10 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
+from interruptible import interruptible
 
 from probefusion.errors import ProbeFusionError
 from probefusion.gallery import Gallery, write_master_key
@@ -107,7 +107,7 @@ def test_every_command_on_an_encrypted_server(
 
 def started(*words):
     return subprocess.Popen(
-        [sys.executable, "-m", "probefusion", *map(str, words)],
+        interruptible(["-m", "probefusion", *map(str, words)]),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

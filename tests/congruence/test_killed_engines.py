@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from interruptible import interruptible
 
 DRIVER = Path(__file__).parent.parent / "support" / "engine_driver.py"
 PATIENCE = 120.0
@@ -34,7 +34,7 @@ def start(engine: str, folder: Path, temporary: Path) -> subprocess.Popen[bytes]
     if library is not None and find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     driver = subprocess.Popen(
-        [sys.executable, str(DRIVER), engine, str(folder), "400", "0.2"],
+        interruptible([str(DRIVER), engine, str(folder), "400", "0.2"]),
         env={**os.environ, "TMPDIR": str(temporary)},
         start_new_session=True,  # as a shell gives every command its own group
         stdout=subprocess.DEVNULL,

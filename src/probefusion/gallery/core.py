@@ -131,7 +131,9 @@ class GalleryCore:
             DtypeError, ConfigError: If it is no text of at most 256 printable characters.
         """
         other = copy.copy(self)
-        other._at_revision = at_revision
+        other._at_revision = (
+            None if at_revision is None else check_count(at_revision, "at_revision")
+        )
         other.actor = check_actor(actor)
         return other
 

@@ -143,12 +143,25 @@ VERBS = {
     ),
     "take_people": ({}, {"people": [3, None, "ann", [3]]}),
     "plain_people": ({}, {"model": [*IDS, "m0"], "chips": FLAGS}),
-    "acting_as": ({}, {"actor": [3, None, b"x", "x" * 300, "a\nb"]}),
+    "acting_as": (
+        {"actor": "ann"},
+        {"actor": [3, None, b"x", "x" * 300, "a\nb"], "at_revision": COUNTS},
+    ),
     "images_of": ({}, {"name": TEXTS}),
     "wait": ({"after": 0, "timeout": 0}, {"after": COUNTS, "timeout": SECONDS}),
 }
 
-WITHOUT = {"held", "removed", "finish_forgetting", "rollback", "list", "models", "check", "close"}
+WITHOUT = {
+    "held",
+    "removed",
+    "finish_forgetting",
+    "rollback",
+    "list",
+    "ids",
+    "models",
+    "check",
+    "close",
+}
 """Verbs that take nothing."""
 
 UNCHECKED = {"progress"}
