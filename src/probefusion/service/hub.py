@@ -18,7 +18,7 @@ from probefusion.pipeline import Fused, Pipeline
 from probefusion.pipeline.inputs import Picture
 from probefusion.screening import screen
 from probefusion.screening.verdict import LEAST_IMAGES
-from probefusion.service.access import AccessFile
+from probefusion.service.access import AccessFile, AccessKey
 from probefusion.service.access_log import AccessLog
 from probefusion.service.answers import skipped_facts
 from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
@@ -82,20 +82,22 @@ class Hub:
 
     def is_known(self, authorization: str) -> bool:
         """Whether an Authorization header names a valid key; everybody is known where there are no keys."""
-        if self.access is None:
-            return True
-        scheme, _, token = authorization.partition(" ")
-        return scheme.lower() == "bearer" and self.access.find(token.strip()) is not None
+        return self.access is None or self._key_of(authorization) is not None
 
     def may_repeat(self, authorization: str, collection: str, address: str) -> bool:
         """Whether a caller may change a collection, and has not asked too often; what repeats an answer asks this."""
-        key = None
-        if self.access is not None:
-            scheme, _, token = authorization.partition(" ")
-            key = self.access.find(token.strip()) if scheme.lower() == "bearer" else None
-            if key is None or not key.allows("write", collection):
-                return False
-        return self.rates.seconds_to_wait(address if key is None else key.id) == 0
+        if self.access is None:
+            return self.rates.seconds_to_wait(address) == 0
+        key = self._key_of(authorization)
+        if key is None or not key.allows("write", collection):
+            return False
+        return self.rates.seconds_to_wait(key.id) == 0
+
+    def _key_of(self, authorization: str) -> AccessKey | None:
+        scheme, _, token = authorization.partition(" ")
+        if self.access is None or scheme.lower() != "bearer":
+            return None
+        return self.access.find(token.strip())
 
     def gallery(self, collection: str, actor: str, *, at_revision: int | None = None) -> Gallery:
         """A collection, for one who acts, also only while it has a revision.
