@@ -58,7 +58,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.mount("/", StaticFiles(directory=page, html=True), name="page")
     handle_errors(app)
     app.add_middleware(SafeHeaders)
-    app.add_middleware(Repeats, may_repeat=hub.may_repeat)
+    app.add_middleware(Repeats, answers=hub.shared.answers, changes=hub)
     app.add_middleware(
         Gate, limits=settings.limits, is_known=hub.is_known, only_local=hub.access is None
     )

@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from probefusion.errors import ProbeFusionError
 from probefusion.gallery import Gallery
 from probefusion.service.access import AccessKey, Role
-from probefusion.service.hub import Hub
+from probefusion.service.hub import Hub, owner_of
 from probefusion.service.problems import Refusal
 from probefusion.service.versions import check_unchanged
 
@@ -40,7 +40,7 @@ class Call:
     @property
     def owner(self) -> str:
         """Whose sessions and answers are whose."""
-        return "local" if self._key is None else self._key.id
+        return owner_of(self._key)
 
     @property
     def gallery(self) -> Gallery:

@@ -23,18 +23,18 @@ from probefusion.service.access_log import AccessLog
 from probefusion.service.answers import skipped_facts
 from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
 from probefusion.service.decoding import ImageDecoder
-from probefusion.service.gate import Rates
 from probefusion.service.problems import Refusal
-from probefusion.service.sessions import Sessions
+from probefusion.service.repeats import Changes
 from probefusion.service.settings import ServiceSettings
+from probefusion.service.shared.opening import open_shared
 from probefusion.types import EmbeddingSet
 
-__all__ = ["Hub"]
+__all__ = ["Hub", "owner_of"]
 
 _REASONS = 3
 
 
-class Hub:
+class Hub(Changes):
     """Opened when the service starts, closed when it ends.
 
     Args:
@@ -47,8 +47,6 @@ class Hub:
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
         self.access = None if settings.access_file is None else AccessFile(settings.access_file)
-        self.rates = Rates(settings.limits.requests_per_minute)
-        self.sessions = Sessions(settings.limits)
         self.log = AccessLog(settings.access_log)
         self.decoder = ImageDecoder(settings.limits)
         self.galleries = {
@@ -72,11 +70,14 @@ class Hub:
             keep_chips=settings.keep == "features",
         )
         self._one_at_a_time = threading.Lock()
+        self.shared = open_shared(settings, next(iter(self.galleries.values())))
+        self.sessions, self.rates = self.shared.sessions, self.shared.rates
 
     def close(self) -> None:
         """Lets go of everything."""
         self.decoder.close()
         self.log.close()
+        self.shared.close()
         for gallery in self.galleries.values():
             gallery.close()
 
@@ -85,13 +86,28 @@ class Hub:
         return self.access is None or self._key_of(authorization) is not None
 
     def may_repeat(self, authorization: str, collection: str, address: str) -> bool:
-        """Whether a caller may change a collection, and has not asked too often; what repeats an answer asks this."""
+        """As `Changes.may_repeat`."""
         if self.access is None:
             return self.rates.seconds_to_wait(address) == 0
         key = self._key_of(authorization)
         if key is None or not key.allows("write", collection):
             return False
         return self.rates.seconds_to_wait(key.id) == 0
+
+    def revision_of(self, collection: str) -> int | None:
+        """As `Changes.revision_of`."""
+        gallery = self.galleries.get(collection)
+        return None if gallery is None else gallery.revision
+
+    def changes_since(
+        self, authorization: str, collection: str, revision: int
+    ) -> tuple[int, ...]:
+        """As `Changes.changes_since`."""
+        key = self._key_of(authorization)
+        owner = owner_of(key)
+        with self.galleries[collection].store.writing(collection) as writer:  # once others are done
+            changes = writer.changes(after=revision)
+            return tuple(change.revision for change in changes if change.actor == owner)
 
     def _key_of(self, authorization: str) -> AccessKey | None:
         scheme, _, token = authorization.partition(" ")
@@ -244,6 +260,11 @@ class Hub:
         if not 0 < number <= most:
             detail = f"{field}: expected 1 to {most} images, got {number}."
             raise Refusal(422, detail, code="field", field=field)
+
+
+def owner_of(key: AccessKey | None) -> str:
+    """Whose changes and sessions are whose."""
+    return "local" if key is None else key.id
 
 
 def _too_slow(what: str) -> Refusal:
