@@ -99,9 +99,7 @@ class Hub(Changes):
         gallery = self.galleries.get(collection)
         return None if gallery is None else gallery.revision
 
-    def changes_since(
-        self, authorization: str, collection: str, revision: int
-    ) -> tuple[int, ...]:
+    def changes_since(self, authorization: str, collection: str, revision: int) -> tuple[int, ...]:
         """As `Changes.changes_since`."""
         key = self._key_of(authorization)
         owner = owner_of(key)

@@ -48,9 +48,7 @@ class Changes(ABC):
         """The newest revision of a collection; None if it is not served."""
 
     @abstractmethod
-    def changes_since(
-        self, authorization: str, collection: str, revision: int
-    ) -> tuple[int, ...]:
+    def changes_since(self, authorization: str, collection: str, revision: int) -> tuple[int, ...]:
         """Revisions that a caller has made after one, once nobody is at work on the collection."""
 
 

@@ -228,4 +228,3 @@ class MemoryAnswers(Answers):
         known = self._known.pop(name, None)
         if known is not None and known.answer is not None:
             self._num_bytes -= known.answer.num_bytes
-

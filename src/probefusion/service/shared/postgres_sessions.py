@@ -59,7 +59,9 @@ class PostgresSessions(Sessions):
 
     def __len__(self) -> int:
         with self._database.transaction() as connection:
-            return int(_row(connection.execute("SELECT count(*) FROM probefusion_service.sessions"))[0])
+            return int(
+                _row(connection.execute("SELECT count(*) FROM probefusion_service.sessions"))[0]
+            )
 
     def open(self, owner: str) -> Session:
         """As `Sessions.open`."""

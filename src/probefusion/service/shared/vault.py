@@ -51,7 +51,9 @@ class Vault:
 
     def seal_answer(self, answer: KeptAnswer, *caller: bytes) -> bytes:
         """An answer to a caller."""
-        texts = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in answer.headers]
+        texts = [
+            [name.decode("latin-1"), value.decode("latin-1")] for name, value in answer.headers
+        ]
         facts = {"status": answer.status, "headers": texts, "is_kept": answer.body is not None}
         plain = json.dumps(facts).encode() + b"\n" + (answer.body or b"")
         return self._cipher.seal(plain, _ANSWER, self._key("answer", *caller))
