@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -126,8 +126,8 @@ def _as_subject(collection: str) -> str:
     return f"collection-sha256:{hashlib.sha256(collection.encode()).hexdigest()[:32]}"
 
 
-def _needing(role: Role) -> Callable[..., Call]:
-    def call(
+def _needing(role: Role) -> Callable[..., Awaitable[Call]]:
+    async def call(  # not in a thread: it only looks up the key
         request: Request,
         given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Call:

@@ -71,7 +71,7 @@ class Hub:
             num_threads=settings.num_threads,
             keep_chips=settings.keep == "features",
         )
-        self._one_at_a_time = threading.Lock()
+        self._decoding, self._fusing = threading.Lock(), threading.Lock()
 
     def close(self) -> None:
         """Lets go of everything."""
@@ -125,7 +125,7 @@ class Hub:
             return query.template.to_template()
         if form == "session":
             return self.sessions.get(query.session or "", owner).images()
-        with self._alone():
+        with self._alone(self._decoding):
             pictures, skipped = self._pictures(query.images or [], "/query/images")
             if not pictures:
                 raise FileFormatError("; ".join(item.reason for item in skipped[:_REASONS]))
@@ -154,12 +154,12 @@ class Hub:
 
     def fuse(self, what: Any) -> Fused:
         """One template of images, embeddings or a state."""
-        with self._alone():
+        with self._alone(self._fusing):
             return self._pipeline.fuse(what)
 
     def compare(self, first: Any, second: Any, **rates: Any) -> Any:
         """Whether two sets are of one person, as `Pipeline.compare` says."""
-        with self._alone():
+        with self._alone(self._fusing):
             return self._pipeline.compare(first, second, **rates)
 
     def embed(
@@ -175,7 +175,7 @@ class Hub:
             raise Refusal(422, "expected images or embeddings, got both or neither.", code="field")
         if body.embeddings is not None:
             return (self._few(body.embeddings.to_set()),), ()
-        with self._alone():
+        with self._alone(self._decoding):
             pictures, skipped = self._pictures(body.images or [], "/images")
             if not pictures:
                 return (), tuple(skipped)
@@ -208,18 +208,18 @@ class Hub:
         return pictures, skipped
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One request at a time decodes and embeds, so that the images of one alone are in memory.
+    def _alone(self, turn: threading.Lock) -> Iterator[None]:
+        """One request at a time decodes and embeds, so that the images of one alone are in memory; and one fuses.
 
         Raises:
             Refusal: If the others take too long.
         """
-        if not self._one_at_a_time.acquire(timeout=self.settings.limits.request_seconds):
+        if not turn.acquire(timeout=self.settings.limits.request_seconds):
             raise _too_slow("while others were worked on. Try again later.")
         try:
             yield
         finally:
-            self._one_at_a_time.release()
+            turn.release()
 
     def _check_pixels(self, contents: Sequence[bytes], field: str) -> None:
         """Looks at the headers, before anything is decoded."""
