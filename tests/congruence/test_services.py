@@ -148,6 +148,12 @@ def test_a_request_is_done_once_wherever_it_comes_in(start, url) -> None:
     assert 201 in statuses
     assert statuses <= {201, 409}
     assert one.get(f"{ROOT}/people/ann").json()["num_images"] == 6
+    session = one.post("/v1/sessions").json()["id"]
+    for service in services:
+        path = f"/v1/sessions/{session}/images"
+        added = service.post(path, json=query_of(0), headers={"Idempotency-Key": "s"}).json()
+        assert added["num_images"] == 3
+    assert len(one.get(f"/v1/sessions/{session}").json()["images"]) == 3
     other.post(f"{ROOT}/forget", json={"person": "ann"})
     fresh = one.post(f"{ROOT}/people", json=body, headers=headers)
     assert "idempotency-replayed" not in fresh.headers
@@ -176,7 +182,7 @@ def test_what_became_of_a_request_whose_process_ended(start, url, monkeypatch) -
         done = other.post(path, json=more, headers=headers)
         assert done.status_code == status
     assert done.json()["type"].endswith("idempotency-unknown")
-    assert "revisions 3." in done.json()["detail"]
+    assert ": revisions 3." in done.json()["detail"]
     assert other.get(f"{ROOT}/people/ann").json()["num_images"] == 9
 
 

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -15,7 +16,7 @@ from probefusion.errors import ProbeFusionError
 from probefusion.service.problems import problem
 from probefusion.service.shared.answers import Answers, Asked, Found, KeptAnswer, State
 
-__all__ = ["Changes", "Repeats"]
+__all__ = ["Changes", "Repeats", "Target"]
 
 _log = logging.getLogger("probefusion.service")
 
@@ -23,33 +24,46 @@ _HEADER = b"idempotency-key"
 _LARGEST_ANSWER = 64_000
 _LONGEST_KEY = 256
 _METHODS = frozenset({"POST", "PATCH", "DELETE"})
-_ROOT = "/v1/collections/"
+_COLLECTIONS, _SESSIONS = "/v1/collections/", "/v1/sessions"
 _ONLY_READING = frozenset({"search", "verify", "explain"})
 """What changes nothing may be done again; and its answers, which speak of people, are kept nowhere."""
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a request changes.
+
+    Args:
+        collection: The collection that its path names; "" for a session.
+        session: Id of the session; "" for one that is to be opened, or a collection.
+    """
+
+    collection: str = ""
+    session: str = ""
+
+
 class Changes(ABC):
-    """What must be known of a gallery, and of who calls, to answer again."""
+    """What must be known of a service, and of who calls, to answer again."""
 
     @abstractmethod
-    def may_repeat(self, authorization: str, collection: str, address: str) -> bool:
-        """Whether a caller may still change a collection, and has not asked too often.
+    def may_repeat(self, authorization: str, target: Target, address: str) -> bool:
+        """Whether a caller may still make such a change, and has not asked too often.
 
         Args:
             authorization: The header: nothing is repeated for a key that was revoked.
-            collection: What the path names.
+            target: What is changed.
             address: Where the request comes from.
         """
 
     @abstractmethod
-    def revision_of(self, collection: str) -> int | None:
-        """The newest revision of a collection; None if it is not served."""
+    def revision_of(self, authorization: str, target: Target) -> int | None:
+        """How far changes have come; None if there is no such collection, or session of the caller."""
 
     @abstractmethod
-    def changes_since(self, authorization: str, collection: str, revision: int) -> tuple[int, ...]:
-        """Revisions that a caller has made after one, once nobody is at work on the collection."""
+    def changes_since(self, authorization: str, target: Target, revision: int) -> str:
+        """What a caller has changed after a revision, in words, once nobody is at work on it; "" for nothing."""
 
 
 class Repeats:
@@ -71,18 +85,17 @@ class Repeats:
         """Handles one connection, as ASGI says."""
         headers = dict(scope["headers"]) if scope["type"] == "http" else {}
         key = headers.get(_HEADER)
-        parts = scope.get("path", "").removeprefix(_ROOT).split("/")
-        changes = scope.get("path", "").startswith(_ROOT) and parts[-1] not in _ONLY_READING
-        if not changes or scope["method"] not in _METHODS:
+        target = _target_of(scope) if scope["type"] == "http" else None
+        if target is None:
             await self._app(scope, receive, send)
         elif key is None:
             await self._app(scope, receive, send)
-            await self._drop_forgotten(parts, None)
+            await self._drop_forgotten(scope, target, None)
         else:
-            await self._with_key(key, parts, scope, receive, send)
+            await self._with_key(key, target, scope, receive, send)
 
     async def _with_key(
-        self, key: bytes, parts: Sequence[str], scope: Scope, receive: Receive, send: Send
+        self, key: bytes, target: Target, scope: Scope, receive: Receive, send: Send
     ) -> None:
         if not 0 < len(key) <= _LONGEST_KEY:
             await _refusal(f"expected 1 to {_LONGEST_KEY} characters.")(scope, receive, send)
@@ -90,7 +103,7 @@ class Repeats:
         message = await receive()
         given = _again(message, receive)
         try:
-            answer = await self._answer(scope, message.get("body", b""), key, parts)
+            answer = await self._answer(scope, message.get("body", b""), key, target)
         except ProbeFusionError as error:
             _log.error("idempotency keys cannot be looked up: %s", error)
             answer = problem(
@@ -101,35 +114,35 @@ class Repeats:
             )
         if isinstance(answer, Asked):
             await self._first(answer, scope, given, send)
-            await self._drop_forgotten(parts, answer)
+            await self._drop_forgotten(scope, target, answer)
         else:
             await (answer or self._app)(scope, given, send)
 
     async def _answer(
-        self, scope: Scope, body: bytes, key: bytes, parts: Sequence[str]
+        self, scope: Scope, body: bytes, key: bytes, target: Target
     ) -> Asked | ASGIApp | None:
         """What is done now; or the answer; or None where the application answers (and refuses)."""
         authorization = dict(scope["headers"]).get(b"authorization", b"")
-        caller, collection = authorization.decode("latin-1"), parts[0]
-        revision = await _in_thread(lambda: self._changes.revision_of(collection))
+        caller = authorization.decode("latin-1")
+        revision = await _in_thread(lambda: self._changes.revision_of(caller, target))
         if revision is None:
             return None
         asked = Asked(
             caller=authorization,
             key=key,
             request=_hash_of(scope, body),
-            collection=collection,
+            collection=target.collection,
             revision=revision,
         )
         address = scope["client"][0] if scope.get("client") else ""
         found = await _in_thread(lambda: self._answers.begin(asked))
         if found.state is State.FIRST:
             return asked
-        if not await _in_thread(lambda: self._changes.may_repeat(caller, collection, address)):
+        if not await _in_thread(lambda: self._changes.may_repeat(caller, target, address)):
             return None
         if found.state is State.LOST:
             made = await _in_thread(
-                lambda: self._changes.changes_since(caller, collection, found.revision)
+                lambda: self._changes.changes_since(caller, target, found.revision)
             )
             if made:
                 return _unknown(made)
@@ -172,11 +185,12 @@ class Repeats:
         )
         return await self._try(lambda: self._answers.keep(asked, answer))
 
-    async def _drop_forgotten(self, parts: Sequence[str], asked: Asked | None) -> None:
+    async def _drop_forgotten(self, scope: Scope, target: Target, asked: Asked | None) -> None:
         """Answers that speak of somebody who is forgotten now are forgotten too."""
-        if parts[1:] == ["forget"]:
+        collection = target.collection
+        if collection and scope["path"] == f"{_COLLECTIONS}{collection}/forget":
             besides = b"" if asked is None else asked.name
-            await self._try(lambda: self._answers.drop_answers_of(parts[0], besides=besides))
+            await self._try(lambda: self._answers.drop_answers_of(collection, besides=besides))
 
     async def _try(self, what: Callable[[], None]) -> bool:
         """Whether it could be noted; the request was done, whatever becomes of the note."""
@@ -230,14 +244,28 @@ def _repeated(found: Found) -> ASGIApp:
     return send_again
 
 
-def _unknown(made: Sequence[int]) -> ASGIApp:
-    which = ", ".join(map(str, made[:10])) + (", ..." if len(made) > 10 else "")
+def _unknown(made: str) -> ASGIApp:
     return problem(
         409,
         f"Idempotency-Key: the process that answered ended before it could tell whether it was done. Your changes "
-        f"since are revisions {which}. Look whether it is among them; if not, send it with a new key.",
+        f"since: {made}. Look whether it is among them; if not, send it with a new key.",
         code="idempotency-unknown",
     )
+
+
+def _target_of(scope: Scope) -> Target | None:
+    """What a request changes; None if nothing."""
+    path: str = scope["path"]
+    if scope["method"] not in _METHODS:
+        return None
+    if path == _SESSIONS or path.startswith(f"{_SESSIONS}/"):
+        return Target(session=path.removeprefix(_SESSIONS).strip("/").partition("/")[0])
+    if not path.startswith(_COLLECTIONS):
+        return None
+    collection, _, rest = path.removeprefix(_COLLECTIONS).partition("/")
+    if not collection or rest.rpartition("/")[2] in _ONLY_READING:
+        return None
+    return Target(collection=collection)
 
 
 def _again(message: Message, receive: Receive) -> Receive:

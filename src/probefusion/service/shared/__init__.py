@@ -1,1 +1,1 @@
-"""What the processes of a service share: sessions, answers that were given, rates; in PostgreSQL where the gallery is."""
+"""What the processes of a service share: sessions, answers that were given, rates."""

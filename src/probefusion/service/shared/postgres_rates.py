@@ -65,8 +65,8 @@ class PostgresRates(Rates):
         self._taken: OrderedDict[str, _Share] = OrderedDict()
         self._turns = threading.Lock()
 
-    def seconds_to_wait(self, client: str) -> float:
-        """0 if the client may go on, which counts; else how long to wait."""
+    def at_once(self, client: str) -> float | None:
+        """As `seconds_to_wait`, if it can be said without the database; else None, and nothing counts."""
         with self._turns:
             share = self._taken.setdefault(client, _Share())
             self._taken.move_to_end(client)
@@ -76,14 +76,20 @@ class PostgresRates(Rates):
                 share.tokens -= 1
                 return 0.0
             wait = share.none_until - self._clock()
-            if wait > 0:
-                return wait
+            return wait if wait > 0 else None
+
+    def seconds_to_wait(self, client: str) -> float:
+        """0 if the client may go on, which counts; else how long to wait."""
+        known = self.at_once(client)
+        if known is not None:
+            return known
         try:
             granted, wait = self._take_share(client)
         except ProbeFusionError as error:
             _log.error("rates cannot be looked up, so this process counts by itself: %s", error)
             return super().seconds_to_wait(client)
         with self._turns:
+            share = self._taken.setdefault(client, _Share())
             if granted == 0:
                 share.none_until = self._clock() + wait
                 return wait

@@ -59,9 +59,8 @@ class PostgresSessions(Sessions):
 
     def __len__(self) -> int:
         with self._database.transaction() as connection:
-            return int(
-                _row(connection.execute("SELECT count(*) FROM probefusion_service.sessions"))[0]
-            )
+            statement = "SELECT count(*) FROM probefusion_service.sessions"
+            return _row(connection.execute(statement))[0]
 
     def open(self, owner: str) -> Session:
         """As `Sessions.open`."""
@@ -86,7 +85,7 @@ class PostgresSessions(Sessions):
         """As `Sessions.get`."""
         with self._database.transaction() as connection:
             row = connection.execute(
-                "UPDATE probefusion_service.sessions SET touched = now() "
+                "UPDATE probefusion_service.sessions SET touched = now() "  # noqa: S608 - own text
                 f"WHERE name = %s AND owner = %s AND NOT {_IS_OLD} RETURNING num_images",
                 (_name(session_id), owner, self._limits.session_seconds),
             ).fetchone()
@@ -167,6 +166,5 @@ def _name(session_id: str) -> bytes:
     return hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).digest()
 
 
-def _row(cursor: psycopg.Cursor[Any]) -> tuple[Any, ...]:
-    found: tuple[Any, ...] = cursor.fetchone() or ()
-    return found
+def _row(cursor: psycopg.Cursor[Any]) -> tuple[int, ...]:
+    return tuple(int(number) for number in cursor.fetchone() or ())

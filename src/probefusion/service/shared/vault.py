@@ -117,8 +117,9 @@ def _unpacked(plain: bytes) -> EmbeddingSet:
             None if size < 0 else joined[end - size : end]
             for size, end in zip(sizes, ends, strict=True)
         ]
+    columns: dict[str, Any] = {name: arrays.get(name) for name in _ARRAYS}
     return EmbeddingSet(
-        **{name: arrays.get(name) for name in _ARRAYS},
+        **columns,
         embedder=str(arrays["embedder"]) if "embedder" in arrays else None,
         norms_known=bool(arrays["norms_known"]),
         chips=chips,
