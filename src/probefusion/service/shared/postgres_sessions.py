@@ -122,7 +122,7 @@ class PostgresSessions(Sessions):
             ).fetchone()
             if row is None:
                 raise unknown_session()
-            num_images = row[0] + sum(images.num_images for images in sets)
+            num_images = int(row[0]) + sum(images.num_images for images in sets)
             num_bytes = row[1] + sum(bytes_of(images) for images in sets)
             check_room(self._limits, num_images, num_bytes)
             if sets:  # refuses what does not go together
