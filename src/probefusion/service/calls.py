@@ -15,6 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from probefusion.errors import ProbeFusionError
 from probefusion.gallery import Gallery
 from probefusion.service.access import AccessKey, Role
+from probefusion.service.deadline import nobody_waits, wanting
 from probefusion.service.hub import Hub, owner_of
 from probefusion.service.problems import Refusal
 from probefusion.service.versions import check_unchanged
@@ -33,10 +34,18 @@ class Call:
         hub: What all share.
         key: The caller's, or None where everybody may call.
         collection: What the path names, or None.
+        is_wanted: Whether somebody still waits for the answer.
     """
 
-    def __init__(self, hub: Hub, key: AccessKey | None, collection: str | None) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        key: AccessKey | None,
+        collection: str | None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.hub, self._key, self._collection = hub, key, collection
+        self._is_wanted = is_wanted
 
     @property
     def owner(self) -> str:
@@ -45,7 +54,14 @@ class Call:
 
     @property
     def gallery(self) -> Gallery:
-        """The collection of the path; changes are said to be the caller's."""
+        """The collection of the path; changes are said to be the caller's.
+
+        Raises:
+            Refusal: If nobody waits for what would be done.
+            UnknownNameError: If it is not served.
+        """
+        if not self._is_wanted():
+            raise nobody_waits()
         return self.hub.gallery(self._collection or "", self.owner)
 
     def gallery_named(self, collection: str) -> Gallery:
@@ -166,7 +182,7 @@ def _needing(role: Role) -> Callable[..., Awaitable[Call]]:
                 f"{'' if collection is None else ' in this collection'}.",
                 code="role",
             )
-        return Call(hub, key, collection)
+        return Call(hub, key, collection, wanting(request.scope))
 
     return call
 
