@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 from anyio import CapacityLimiter, to_thread
@@ -20,7 +20,7 @@ from probefusion.service.hub import Hub, owner_of
 from probefusion.service.problems import Refusal
 from probefusion.service.versions import check_unchanged
 
-__all__ = ["Admin", "Call", "Reader", "Writer"]
+__all__ = ["Admin", "Call", "Reader", "Writer", "note_all"]
 
 _log = logging.getLogger("probefusion.service")
 
@@ -125,15 +125,34 @@ class Call:
         Raises:
             Refusal: If it cannot be written.
         """
+        note_all(self.hub, [self.entry(action, *subjects, collection=collection)])
+
+    def entry(
+        self, action: str, *subjects: str, collection: str | None = None
+    ) -> tuple[str, str, tuple[str, ...]]:
+        """What `note` writes: who, what, and whom."""
         named = collection or self._collection
         where = () if named is None else (_as_subject(named),)
-        try:
-            self.hub.log.note(self.owner, action, (*where, *subjects))
-        except ProbeFusionError as error:
-            _log.error("the log of accesses cannot be written: %s", error)
-            raise Refusal(
-                503, "the log of accesses cannot be written, so nothing is told.", code="access-log"
-            ) from error
+        return self.owner, action, (*where, *subjects)
+
+
+def note_all(hub: Hub, entries: Sequence[tuple[str, str, tuple[str, ...]]]) -> None:
+    """Writes several entries to the log of accesses, all or none.
+
+    Args:
+        hub: Whose log.
+        entries: As `Call.entry` gives them.
+
+    Raises:
+        Refusal: If they cannot be written.
+    """
+    try:
+        hub.log.note_all(entries)
+    except ProbeFusionError as error:
+        _log.error("the log of accesses cannot be written: %s", error)
+        raise Refusal(
+            503, "the log of accesses cannot be written, so nothing is told.", code="access-log"
+        ) from error
 
 
 def _as_subject(collection: str) -> str:

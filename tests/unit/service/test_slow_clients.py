@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("uvicorn")
+
+import uvicorn
 
 from probefusion.service import ServiceSettings, create_app
 from probefusion.service.server import config_of
