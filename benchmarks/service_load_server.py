@@ -15,9 +15,9 @@ from pathlib import Path
 
 def search_one_by_one() -> None:
     """Every search becomes a product of its own, as if nobody else had asked."""
-    from probefusion.gallery.index import batched_search
+    from probefusion.service import joint_work
 
-    batched_search._MOST_TOGETHER = 1
+    joint_work._MOST_SEARCHES = 1
 
 
 def search_in_float32() -> None:
