@@ -26,6 +26,7 @@ class AccessLog:
         path: The file, made if it is not there; None notes nothing.
 
     Raises:
+        StoreError: If it cannot be written.
         FileFormatError: If the last line of the file is no entry.
     """
 
@@ -34,7 +35,13 @@ class AccessLog:
         self._handle: int | None = None
         self._known: tuple[int, bytes | None] | None = None
         if path is not None:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            except OSError as error:
+                raise StoreError(
+                    f"access log {str(path)!r}: it cannot be written ({error.strerror}). Name a file in a folder that "
+                    f"may be written to."
+                ) from None
             self._path = path
             last = self._last()
             if last is not None:
