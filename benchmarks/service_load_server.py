@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import os
 import sys
 import threading
 import time
@@ -57,9 +56,7 @@ def sample_threads(path: Path, *, every: float = 0.004) -> None:
                 stack = []
                 while frame is not None:
                     code = frame.f_code
-                    stack.append(
-                        f"{os.path.basename(code.co_filename)}:{code.co_name}:{frame.f_lineno}"
-                    )
+                    stack.append(f"{Path(code.co_filename).name}:{code.co_name}:{frame.f_lineno}")
                     frame = frame.f_back
                 places[" < ".join(stack[:7])] += 1
             if time.monotonic() > written + 2:
