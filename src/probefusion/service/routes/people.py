@@ -14,12 +14,13 @@ from probefusion.gallery.results import Added, PersonView, Stats
 from probefusion.service.answers import Changed, Named, Page
 from probefusion.service.bodies import Enrolment, PersonChange
 from probefusion.service.calls import Reader, Writer
+from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.problems import Refusal
-from probefusion.service.versions import IfMatch, IfNoneMatch, tagged
+from probefusion.service.versions import IfNoneMatch, tagged
 
 __all__ = ["PersonName", "router"]
 
-router = APIRouter(prefix="/v1/collections/{collection}", tags=["people"])
+router = APIRouter(prefix="/v1/collections/{collection}", tags=["people"], route_class=JsonRoute)
 
 PersonName = Annotated[str, Path(max_length=1024, description="Name or id of the person.")]
 
@@ -91,12 +92,11 @@ def change_person(
     person: PersonName,
     body: PersonChange,
     call: Writer,
-    if_match: IfMatch = None,
 ) -> Changed:
-    gallery = call.gallery_at(if_match)
+    gallery = call.gallery
     whom = call.id_of(person)
     if (body.name is None) == (body.is_ignored is None):
-        raise Refusal(422, "expected name or is_ignored, one of them.", code="field", field="/name")
+        raise Refusal(422, "expected name or is_ignored, one of them.", code="field", field="")
     if body.name is not None:
         revision = gallery.rename(person, body.name)
     else:
@@ -106,10 +106,8 @@ def change_person(
 
 
 @router.delete("/people/{person}", summary="Remove a person; can be undone")
-def remove_person(
-    collection: str, person: PersonName, call: Writer, if_match: IfMatch = None
-) -> Changed:
-    gallery = call.gallery_at(if_match)
+def remove_person(collection: str, person: PersonName, call: Writer) -> Changed:
+    gallery = call.gallery
     whom = call.id_of(person)
     revision = gallery.remove(person)
     call.note_change("remove", whom)
