@@ -63,7 +63,7 @@ def test_states_that_are_damaged_are_made_anew(places) -> None:
 
 def test_an_interrupted_run_does_not_bring_back_who_was_erased(places, monkeypatch) -> None:
 
-    module = sys.modules["probefusion.archives.fuse_archive"]
+    module = sys.modules["probefusion.archives.archive_run"]
     _, archive, more, states, output = places
     fuse(archive, output, keep_states=states)
 
@@ -89,7 +89,7 @@ def test_the_second_of_two_runs_on_the_same_states_is_refused(
 ) -> None:
     _, archive, more, states, output = places
     fuse(archive, output, keep_states=states)
-    module = sys.modules["probefusion.archives.fuse_archive"]
+    module = sys.modules["probefusion.archives.archive_run"]
     other = small_archive.write(tmp_path / "c.parquet", small_archive.rows(2, 30, 6))
     real = module.check_unchanged
 

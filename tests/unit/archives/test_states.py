@@ -53,7 +53,7 @@ def test_adding_gives_what_one_run_gives(tmp_path, old_and_new, fuser_folders, k
     )
     assert report.num_images == 400
     assert (tmp_path / "added.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
-    assert len([place for place in states.iterdir() if place.is_dir()]) == 1
+    assert len([place for place in states.iterdir() if place.is_dir()]) == 2
     assert not list(tmp_path.glob("*.work"))
 
 
