@@ -17,7 +17,7 @@ from probefusion.archives.ids import Groups, as_stored, bucket_borders, group_id
 from probefusion.archives.manifest import MapTask, RunSettings
 from probefusion.archives.partials import Partials, writing_partials
 from probefusion.archives.sampling import is_kept
-from probefusion.archives.storage import exists
+from probefusion.archives.storage import exists, is_folder, is_url, stored_file
 from probefusion.errors import FileFormatError, ShapeError
 from probefusion.files.reading import in_one_line, reason_of
 from probefusion.fusion import Fuser
@@ -149,6 +149,9 @@ def _check_unchanged(task: MapTask) -> None:
     """
     try:
         is_same = is_same_file(task.place, task.stamp)
+        if not is_url(task.place) and not is_folder(task.place):
+            now = stored_file(task.place)
+            is_same = is_same and (now.size, now.tag) == (task.size, task.tag)
     except (*UNREADABLE, OSError) as error:
         raise _Unreadable(error) from error
     if not is_same:

@@ -80,7 +80,7 @@ def check_unchanged(folder: Place, present: str | None) -> None:
     """
     if present_hash(folder) != present:
         raise MismatchError(
-            f"states {shown_place(folder)!r}: were changed by another run meanwhile. Give the command again when it "
+            f"states {shown_place(folder)!r}: were changed by another command meanwhile. Give the command again when it "
             f"has ended."
         )
 
