@@ -90,6 +90,10 @@ def _file_lock(path: Path, problem: str) -> FileLock | SoftFileLock:
             lock.acquire(timeout=0)
     except Timeout:
         raise MismatchError(problem) from None
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StorageError(
+            f"{shown_place(path.parent)!r}: is a file, a folder is needed there. Move it, or choose another name."
+        ) from error
     except OSError as error:
         raise StorageError(
             f"{shown_place(path)!r}: cannot be locked ({error.strerror}). Look at the folder's permissions."
