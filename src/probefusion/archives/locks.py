@@ -73,9 +73,10 @@ def clean_drafts(folder: Place, *, unchanged_for: float = 0.0) -> None:
         return  # what is uploaded waits elsewhere
     with suppress(FileNotFoundError, NotADirectoryError):
         for entry in list(os.scandir(absolute_place(folder))):
-            if _DRAFT.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                if time.time() - entry.stat().st_mtime >= unchanged_for:
-                    Path(entry.path).unlink(missing_ok=True)
+            if not _DRAFT.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+                continue
+            if time.time() - entry.stat().st_mtime >= unchanged_for:
+                Path(entry.path).unlink(missing_ok=True)
 
 
 def _file_lock(path: Path, problem: str) -> FileLock | SoftFileLock:

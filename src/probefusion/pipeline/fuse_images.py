@@ -142,8 +142,8 @@ def _check_own(rows: str) -> None:
     ]
     if foreign:
         raise OutputExistsError(
-            f"folder {shown_place(rows)!r}: would be removed with all it holds when its rows are fused, and holds other "
-            f"files, as {in_one_line(foreign[0])}. Move them, or choose a folder for the rows that stays: --rows."
+            f"folder {shown_place(rows)!r}: would be removed with all it holds when its rows are fused, and holds "
+            f"other files, as {in_one_line(foreign[0])}. Move them, or choose a folder for the rows that stays: --rows."
         )
 
 

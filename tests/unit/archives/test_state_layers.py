@@ -1,9 +1,10 @@
-"""States in layers: what is added costs what is new, and whatever is read, added or erased holds as if there were none."""
+"""States in layers: what is added costs what is new; whatever is added, erased or killed ends as if there were none."""
 
 from __future__ import annotations
 
 import shutil
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def write_parts(tmp_path, columns, keeps=slice(None)):
     """The rows in four files of one folder, and each in a folder of its own."""
     number = np.arange(len(columns[0]))[keeps]
     folders = []
-    for part, (start, stop) in enumerate(zip(BORDERS, BORDERS[1:], strict=False)):
+    for part, (start, stop) in enumerate(pairwise(BORDERS)):
         chosen = number[(number >= start) & (number < stop)]
         path = small_archive.write(tmp_path / "whole" / f"{part}.parquet", columns, chosen)
         folders.append(tmp_path / f"folder{part}")
@@ -295,7 +296,5 @@ def test_who_is_not_wanted_is_not_read(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(sys.modules["probefusion.archives.reducing"], "read_again", read_again)
     small_archive.write(tmp_path / "one.parquet", columns, np.flatnonzero(columns[0] == 7)[:1])
-    fuse_archive(
-        open_archive(tmp_path / "one.parquet"), fuser, output, add_to=kept, force=True
-    )
+    fuse_archive(open_archive(tmp_path / "one.parquet"), fuser, output, add_to=kept, force=True)
     assert seen == [7]
