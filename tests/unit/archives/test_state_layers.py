@@ -12,6 +12,7 @@ import small_archive
 
 from probefusion.archives import (
     bucket_entries,
+    encoding,
     erase_from_archive,
     fuse_archive,
     open_archive,
@@ -298,3 +299,33 @@ def test_who_is_not_wanted_is_not_read(tmp_path, monkeypatch) -> None:
     small_archive.write(tmp_path / "one.parquet", columns, np.flatnonzero(columns[0] == 7)[:1])
     fuse_archive(open_archive(tmp_path / "one.parquet"), fuser, output, add_to=kept, force=True)
     assert seen == [7]
+
+
+def test_who_is_looked_at_by_the_same_rows_is_not_judged_again(tmp_path, monkeypatch) -> None:
+    reducing = sys.modules["probefusion.archives.reducing"]
+    ids = np.repeat(np.arange(8), 60)
+    columns = (ids, *small_archive.rows(num_images=480, num_people=8)[1:])
+    fuser, kept, output = load_fuser("mean"), tmp_path / "kept", tmp_path / "t.npz"
+    old = small_archive.write(tmp_path / "a.parquet", columns)
+    few = (np.arange(8), *(column[:8] for column in small_archive.rows(1, 8)[1:]))
+    new = small_archive.write(tmp_path / "b.parquet", few)
+    fuse_archive(open_archive(old), fuser, output, keep_states=kept)
+    real, judged = reducing.judge, []
+
+    def judge(images, borders, fuser):
+        judged.append(len(borders) - 1)
+        return real(images, borders, fuser)
+
+    monkeypatch.setattr(reducing, "judge", judge)
+    fuse_archive(open_archive(new), fuser, output, add_to=kept, force=True)
+    assert sum(judged) < 8
+    stored = open_states(kept)
+    for layers in stored.buckets(kept):
+        with open_partials(layers[-1]) as file:
+            part = file.read(0)
+        if len(part):
+            borders = np.concatenate([[0], np.cumsum(part.row_counts)])
+            images = encoding.image_set(part, np.arange(borders[-1]), stored.settings)
+            verdicts = real(images, borders, fuser)
+            assert verdicts.codes.tolist() == part.extra["verdict"].tolist()
+            np.testing.assert_allclose(verdicts.lighter, part.extra["lighter"], atol=1e-5)
