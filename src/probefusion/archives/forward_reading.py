@@ -1,4 +1,4 @@
-"""Reads rows of a Parquet file from front to back, in ranges that follow each other, so that nothing is decoded twice."""
+"""Reads rows of a Parquet file from front to back, in ranges that follow each other: nothing is decoded twice."""
 
 from __future__ import annotations
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from probefusion.archives.archive import UNREADABLE, Archive, ArchiveFile, ArchiveRows, FailedFile
 from probefusion.archives.forward_reading import ForwardReading
+from probefusion.archives.ids import LONGEST_ID
 from probefusion.archives.storage import StoredFile, is_url, open_file, stored_file
 from probefusion.errors import DtypeError, FileFormatError, ShapeError
 from probefusion.extras import import_extra
@@ -113,14 +115,32 @@ class ParquetReader:
             quality = np.asarray(column.to_numpy(zero_copy_only=False))
         return ArchiveRows(
             start=start,
-            ids=label_column(part.column(self.by), self.by, name),
+            ids=label_column(
+                part.column(self.by), self.by, name, longest=LONGEST_ID, first_row=start
+            ),
             embeddings=embeddings,
             style=style,
             quality=quality,
-            sources=label_column(part.column("source"), "source", name)
-            if "source" in present
-            else None,
+            sources=_texts(part.column("source"), name) if "source" in present else None,
         )
+
+
+def _texts(column: Any, name: str) -> npt.NDArray[np.object_]:
+    """A column of texts as objects, each of its own length: names of images may be long.
+
+    Raises:
+        FileFormatError: If values are missing.
+        DtypeError: If it holds something else.
+    """
+    if len(column):
+        label_column(column.slice(0, 1), "source", name)
+    if column.null_count:
+        raise FileFormatError(
+            f"{in_one_line(name)}: column 'source' has {column.null_count} missing values."
+        )
+    found: npt.NDArray[np.object_] = np.empty(len(column), object)
+    found[:] = [str(text) for text in column.to_pylist()]
+    return found
 
 
 class _Footer(NamedTuple):
