@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from probefusion.archives.engines.choose import choose_engine
 from probefusion.archives.images import (
+    SINGLE,
     ArchiveImage,
     Chunk,
     ChunkFacts,
@@ -22,17 +24,20 @@ from probefusion.archives.images import (
     PersonRule,
     RowFormat,
     SourceSettings,
-    check_fits,
+    begins_with,
+    check_making,
     chunk_place,
     plan_images,
     read_facts,
     read_manifest,
+    read_names,
+    with_later,
     write_manifest,
 )
 from probefusion.archives.storage import Place, is_url, join, list_files, remove, shown_place
-from probefusion.errors import ConfigError, OutputExistsError
+from probefusion.errors import ConfigError, FileFormatError, OutputExistsError
 from probefusion.faces import SkippedImage
-from probefusion.files.reading import in_one_line
+from probefusion.files.reading import in_one_line, reason_of
 from probefusion.pipeline.alignment_check import check_data_aligned, spread
 from probefusion.pipeline.embed_chunk import ChunkModels, EmbedChunks, making_rows, open_models
 from probefusion.pipeline.embedded_archive import EmbeddedArchive, Told
@@ -49,6 +54,7 @@ _log = logging.getLogger("probefusion")
 
 _LOOKED_AT = 64
 _LOOKED_AT_FOR_NAMES = 8
+_DAMAGED_SHOWN = 20
 _DTYPES = ("float16", "float32")
 _GET_DETECTOR = (
     "--detector: photos need a face detector. Get one with: probefusion models pull yunet_2023mar; then give "
@@ -131,17 +137,18 @@ def embed_archive(
     facts = making_rows(models, opened)
     rows = RowFormat(**facts.pop("rows"), dtype=dtype)
     making = Making(**facts, rows=rows, source=settings)
-    plan = plan_images(source, settings)
-    stale, done = _found_before(output, making, plan, force=force)
-    if not done:
+    begun = _begun(output, making, plan_images(source, settings), force=force)
+    plan, done = begun.plan, begun.done
+    new = plan.chunks if not done else plan.chunks[begun.num_planned :]
+    if new:
         _look_first(
-            plan,
+            new,
             settings,
             is_trusted=trust_alignment or not aligned,
             input_size=opened[0].spec.input_size,
         )
     del opened
-    for place in stale:
+    for place in begun.stale:
         remove(place)
     write_manifest(output, making, plan.chunks)
     told = Told(plan, progress)
@@ -231,13 +238,29 @@ def _check_apart(source: Place, output: Place) -> None:
         )
 
 
-def _found_before(
-    output: Place, making: Making, plan: ImagePlan, *, force: bool
-) -> tuple[list[str], dict[int, ChunkFacts]]:
-    """Files that are in the way, and the chunks that an earlier run did; nothing is changed yet.
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """What stands in the output, and what is to be done.
+
+    Args:
+        plan: All chunks; the first are those of an earlier run.
+        stale: Files that are in the way.
+        done: What became of the chunks that an earlier run did.
+        num_planned: Chunks of the earlier run, done or not.
+    """
+
+    plan: ImagePlan
+    stale: tuple[str, ...] = ()
+    done: dict[int, ChunkFacts] = field(default_factory=dict)
+    num_planned: int = 0
+
+
+def _begun(output: Place, making: Making, plan: ImagePlan, *, force: bool) -> _Begun:
+    """Looks at what an earlier run did; nothing is changed yet.
 
     Raises:
-        ConfigError: If an earlier run was made otherwise.
+        ConfigError: If an earlier run was made otherwise, or what it embedded has changed.
+        FileFormatError: If files of the earlier run are damaged.
         OutputExistsError: If there are files of others.
     """
     listed = list_files(output, suffixes=(".parquet",), missing_ok=True)
@@ -251,20 +274,54 @@ def _found_before(
                 f"output {in_one_line(shown_place(output))}: holds {in_one_line(others[0])}, which is not of a run "
                 f"that could be gone on with. Name another folder."
             )
-        return list(ours.values()), {}
+        return _Begun(plan=plan, stale=tuple(ours.values()))
+    check_making(content, output, making)
+    before = content["chunks"]
+    done = _done(output, before, found)
+    if not begins_with(plan.chunks, before):
+        names = {
+            number: read_names(chunk_place(output, number))
+            for number in done
+            if before[number]["kind"] in SINGLE
+        }
+        plan = with_later(plan, before, names, making.source, output=shown_place(output))
+    return _Begun(plan=plan, done=done, num_planned=len(before))
+
+
+def _done(
+    output: Place, before: Sequence[Mapping[str, Any]], found: Collection[str]
+) -> dict[int, ChunkFacts]:
+    """What became of the chunks of an earlier run whose files are there.
+
+    Raises:
+        FileFormatError: If some of them cannot be read.
+    """
     done: dict[int, ChunkFacts] = {}
-    for number in range(check_fits(content, output, making, plan.chunks)):
+    damaged: list[str] = []
+    for number, old in enumerate(before):
         place = chunk_place(output, number)
-        if os.path.basename(place) not in found:  # noqa: PTH119 - of a url too
+        name = os.path.basename(place)  # noqa: PTH119 - of a url too
+        if name not in found:
             continue
-        facts = read_facts(place)
-        if facts.tag == plan.chunks[number].tag:
+        try:
+            facts = read_facts(place)
+        except FileFormatError as error:
+            damaged.append(f"{name} ({reason_of(error)})")
+            continue
+        if facts.tag == old["tag"]:
             done[number] = facts
-    return [], done
+    if damaged:
+        more = f" and {len(damaged) - _DAMAGED_SHOWN} more" if len(damaged) > _DAMAGED_SHOWN else ""
+        raise FileFormatError(
+            f"output {in_one_line(shown_place(output))}: {len(damaged)} of its {len(found)} files cannot be read: "
+            f"{in_one_line('; '.join(damaged[:_DAMAGED_SHOWN]))}{more}. Delete them and give the command again: it "
+            f"makes them anew, also of images that were erased from them."
+        )
+    return done
 
 
 def _look_first(
-    plan: ImagePlan, settings: SourceSettings, *, is_trusted: bool, input_size: int
+    chunks: Sequence[Chunk], settings: SourceSettings, *, is_trusted: bool, input_size: int
 ) -> None:
     """Looks at a few images before all are embedded: is it known whose they are, and are crops aligned?
 
@@ -272,7 +329,7 @@ def _look_first(
         ConfigError: If none of them has a person, or they are said to be aligned and are not.
     """
     count = _LOOKED_AT_FOR_NAMES if is_trusted else _LOOKED_AT
-    chosen = spread(plan.chunks, count)
+    chosen = spread(chunks, count)
     each = -(-count // len(chosen))
     images: list[ArchiveImage] = []
     refused: list[SkippedImage] = []

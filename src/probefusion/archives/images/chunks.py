@@ -75,12 +75,13 @@ class Chunk:
 
     @property
     def facts(self) -> dict[str, object]:
-        """What a manifest says of it."""
+        """What a manifest says of it; not what single images are called, which may be erased later."""
+        named = {"name": self.names[0]} if self.kind in ("tar", "parquet") else {}
         return {
             "kind": self.kind,
-            "first": self.names[0],
-            "last": self.names[-1],
+            **named,
             "num_names": len(self.names),
+            "wrapping": self.wrapping,
             "start": self.start,
             "stop": self.stop,
             "tag": self.tag,
