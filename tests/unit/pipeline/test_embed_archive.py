@@ -7,10 +7,10 @@ import zipfile
 
 import numpy as np
 import pytest
+from one_process import InOrder, Stopped
 from shards import write_shard
 
 from probefusion.archives import open_archive
-from probefusion.archives.engines.engine import Engine
 from probefusion.archives.engines.local import LocalEngine
 from probefusion.archives.images import skipped_images
 from probefusion.errors import (
@@ -26,33 +26,6 @@ from probefusion.pipeline.embed_archive import embed_archive
 pytest.importorskip("onnx")
 arrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
-
-
-class Stopped(Exception):
-    """As a driver that is killed."""
-
-
-class InOrder(Engine):
-    """Tasks one after the other in this process, in an order, up to a number of them."""
-
-    name = "in order"
-    num_workers = 1
-
-    def __init__(self, order=None, most=None):
-        self._order, self._most = order, most
-        self.done = []
-
-    def run(self, work, tasks):
-        do = work.open()
-        places = list(range(len(tasks)))
-        for place in self._order(places) if self._order else places:
-            if self._most is not None and len(self.done) >= self._most:
-                raise Stopped
-            self.done.append(tasks[place][0])
-            yield place, do(tasks[place])
-
-    def close(self):
-        pass
 
 
 def _files(folder):
@@ -160,8 +133,11 @@ def test_what_does_not_fit_is_refused(crops, run, tiny_embedder, tmp_path):
         run(crops, dtype="float32")
     with pytest.raises(ConfigError, match=r"model 'tiny@\w+', got 'compact_128d@"):
         run(crops, embedder="compact_128d")
-    (crops / "person_04" / "1.png").write_bytes((crops / "person_05" / "1.png").read_bytes())
-    with pytest.raises(ConfigError, match=r"chunk 0 \(person_00/0.png to .*--force"):
+    with (crops / "person_02" / "0.png").open("ab") as stream:
+        stream.write(b"more")
+    with pytest.raises(
+        ConfigError, match=r"chunk 0 \(person_00/0.png to .*\): some .* were changed.*--force"
+    ):
         run(crops)
     report, folder = run(crops, force=True)
     assert report.num_chunks_before == 0
@@ -281,30 +257,6 @@ def test_rows_that_are_not_all_there_are_no_archive(crops, run):
     report, _ = run(crops, "all/rows")
     for place in (folder, folder.parent):
         assert sum(file.num_rows for file in open_archive(place).files) == report.num_rows == 72
-
-
-def test_more_images_later(people_folder, run, tmp_path):
-    people = sorted(path.name for path in people_folder.iterdir())[:3]
-    source = tmp_path / "more"
-    for name in people[:2]:
-        shutil.copytree(people_folder / name, source / name)
-    before = _files(run(source)[1])
-    shutil.copytree(people_folder / people[2], source / "zzz")
-    engine = InOrder()
-    with pytest.raises(ConfigError, match=r"chunk 0 .* other new images by themselves, into anoth"):
-        run(source, engine=engine)
-    assert (engine.done, _files(tmp_path / "out")) == ([], before)
-    shards = tmp_path / "shards"
-    shards.mkdir()
-    for number, name in enumerate([*people[:2], "zzz"]):
-        images = sorted((source / name).iterdir())
-        members = [(f"{name}/{path.name}", path.read_bytes()) for path in images]
-        write_shard(shards / f"{number}.tar", members)
-        report, _ = run(shards, "of shards", engine=(engine := InOrder()))
-        assert (report.num_chunks_before, engine.done) == (number, [number])
-    assert report.num_rows == sum(
-        len(list((source / name).iterdir())) for name in (*people[:2], "zzz")
-    )
 
 
 def test_nothing_usable_is_an_error_and_done_all_the_same(tmp_path, run):

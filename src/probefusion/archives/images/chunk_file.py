@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,6 @@ from probefusion.types import EmbeddingSet
 __all__ = [
     "ChunkFacts",
     "RowFormat",
-    "facts_without",
     "read_facts",
     "read_names",
     "skipped_images",
@@ -228,34 +226,6 @@ def read_names(place: Place) -> list[bytes]:
     with _opened(place) as file:
         text = metadata_text(file.schema_arrow, _NAMES)
     return names_of(text or "", str(place))
-
-
-def facts_without(
-    metadata: Mapping[bytes, bytes], people: Collection[str], images: Collection[str]
-) -> dict[bytes, bytes]:
-    """The metadata of a chunk's file without the names of images that are erased from it; others as they are.
-
-    Args:
-        metadata: Of the file's schema.
-        people: Ids of people who are erased.
-        images: Texts of the column `source` of images that are.
-    """
-    text = metadata.get(_FACTS.encode())
-    if text is None:
-        return dict(metadata)
-    facts = _facts_of(text.decode(errors="replace"), _FACTS)
-    gone = frozenset(images)
-    parts = frozenset(people)
-
-    def is_kept(source: str) -> bool:
-        return source not in gone and parts.isdisjoint(PurePosixPath(source).parts)
-
-    kept = replace(
-        facts,
-        skipped=tuple(image for image in facts.skipped if is_kept(image.source)),
-        examples={kind: list(filter(is_kept, names)) for kind, names in facts.examples.items()},
-    )
-    return {**metadata, _FACTS.encode(): json.dumps(asdict(kept)).encode()}
 
 
 @contextmanager

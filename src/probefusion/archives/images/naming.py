@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from probefusion.errors import ConfigError
 
 __all__ = [
+    "LONGEST_SIDE",
     "ODD_NAME",
     "PersonRule",
     "is_odd",
@@ -22,6 +23,9 @@ __all__ = [
 
 _BY_NAME = ("folder", "parent")
 _BY_FILE = ("cls", "txt")
+LONGEST_SIDE = 16 << 20
+"""Bytes of a file beside an image that are read to learn whose it is; of a longer one it says nothing."""
+
 _TOP = re.compile(r"\A/*(\./+)*")
 ODD_NAME = "a name with '..' or a zero character, which leads out of the archive or to no file: pack it anew"
 """Why a member of an archive whose name `is_odd` is skipped."""
@@ -87,7 +91,7 @@ class PersonRule:
             files: Content of the files of one key by their endings.
         """
         data = files.get(self.ending or "")
-        if data is None:
+        if data is None or len(data) > LONGEST_SIDE:
             return None
         try:
             text = data.decode("utf-8-sig")

@@ -10,7 +10,7 @@ from typing import IO
 
 from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings
 from probefusion.archives.images.clips import read_clip
-from probefusion.archives.images.naming import key_of, place_beside
+from probefusion.archives.images.naming import LONGEST_SIDE, key_of, place_beside
 from probefusion.archives.images.plan import is_refused
 from probefusion.archives.images.row_groups import read_row_groups
 from probefusion.archives.images.tar_samples import read_samples
@@ -68,7 +68,7 @@ class ImageReader:
 
         def side(_: str) -> bytes:
             with open_file(place_beside(where, name, self.side_ending)) as stream:
-                return stream.read()
+                return stream.read(LONGEST_SIDE + 1)
 
         try:
             person = self._person(name, chunk.wrapping, side)
@@ -134,7 +134,8 @@ class ImageReader:
 
 
 def _side(archive: zipfile.ZipFile, key: str, reader: ImageReader) -> bytes:
-    return archive.read(f"{key}.{reader.side_ending}")
+    with archive.open(f"{key}.{reader.side_ending}") as stream:
+        return stream.read(LONGEST_SIDE + 1)
 
 
 def _image(source: str, person: str, data: bytes) -> ArchiveImage | SkippedImage:
