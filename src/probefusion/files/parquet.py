@@ -71,13 +71,16 @@ def open_parquet(path: Path, *, at_once: bool = False) -> Any:
     return file
 
 
-def open_parquet_stream(stream: IO[bytes], origin: str, *, size: int) -> Any:
+def open_parquet_stream(
+    stream: IO[bytes], origin: str, *, size: int, read_ahead: bool = True
+) -> Any:
     """A stream, opened for reading in parts; a `pyarrow.parquet.ParquetFile`, to be closed.
 
     Args:
         stream: Can be moved about in; what it raises itself passes as it is, if it is of our own errors.
         origin: Its name, for messages.
         size: Bytes that it holds.
+        read_ahead: Whether a row group that is not large is fetched at once.
 
     Raises:
         FileFormatError: If it is no Parquet file, or claims to hold far more than it can.
@@ -89,7 +92,7 @@ def open_parquet_stream(stream: IO[bytes], origin: str, *, size: int) -> Any:
         try:
             declared = _declared_bytes(file.metadata)
             check_declared_bytes(declared, origin, stored=size, at_once=False)
-            if _largest_group(file.metadata) <= _LARGEST_BUFFERED:
+            if read_ahead and _largest_group(file.metadata) <= _LARGEST_BUFFERED:
                 file = parquet.ParquetFile(stream, pre_buffer=True, metadata=file.metadata)
         except BaseException:
             file.close()

@@ -77,8 +77,8 @@ def embed_archive(
     device: str = "cpu",
     quality: bool = False,
     person: str = "folder",
-    image_column: str = "image",
-    every: int = 10,
+    image_column: str | None = None,
+    every: int | None = None,
     chunk_size: int = 1000,
     dtype: str = "float16",
     force: bool = False,
@@ -111,8 +111,8 @@ def embed_archive(
             before the first "/"), "parent" (the folder that it lies in), "cls", "txt" or "json:FIELD" (the file of the
             same key with this ending), or "column:NAME" for Parquet files. A clip in no person's folder is a person of
             its own, named as the file with its ending.
-        image_column: Column of Parquet files with the bytes of images.
-        every: Of clips every k-th frame is taken.
+        image_column: Column of Parquet files with the bytes of images; None for "image".
+        every: Of clips every k-th frame is taken; None for every tenth.
         chunk_size: Images of a chunk. Other sizes give the same embeddings up to the rounding of float32.
         dtype: "float16", or "float32" for readers that do not know half precision.
         force: Whether to begin anew where another run wrote before.
@@ -131,13 +131,20 @@ def embed_archive(
         ProbeFusionError: As for `load_embedder` and `load_detector`.
     """
     settings = _settings(person, image_column, every, chunk_size, dtype)
+    if trust_alignment and not aligned:
+        raise ConfigError(
+            "--trust-alignment (trust_alignment=): expected with --aligned only: photos are aligned by their faces. "
+            "Leave it out."
+        )
     _check_apart(source, output)
     models = _models(embedder, detector, aligned, quality, preprocessing, norm_output, device)
     opened = open_models(models)
     facts = making_rows(models, opened)
     rows = RowFormat(**facts.pop("rows"), dtype=dtype)
     making = Making(**facts, rows=rows, source=settings)
-    begun = _begun(output, making, plan_images(source, settings), force=force)
+    whole = plan_images(source, settings)
+    _check_used(whole, image_column, every)
+    begun = _begun(output, making, whole, force=force)
     plan, done = begun.plan, begun.done
     new = plan.chunks if not done else plan.chunks[begun.num_planned :]
     if new:
@@ -164,19 +171,36 @@ def embed_archive(
 
 
 def _settings(
-    person: str, image_column: str, every: int, chunk_size: int, dtype: str
+    person: str, image_column: str | None, every: int | None, chunk_size: int, dtype: str
 ) -> SourceSettings:
     for name, value in (("every", every), ("chunk_size", chunk_size)):
-        if value < 1:
+        if value is not None and value < 1:
             raise ConfigError(f"{name}: expected at least 1, got {value}.")
     if dtype not in _DTYPES:
         raise ConfigError(f"dtype: expected 'float16' or 'float32', got {dtype!r}.")
+    given = {"image_column": image_column, "every": every}
     return SourceSettings(
         person=PersonRule.parse(person),
-        image_column=image_column,
-        every=every,
         chunk_size=chunk_size,
+        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
+
+
+def _check_used(plan: ImagePlan, image_column: str | None, every: int | None) -> None:
+    """Refuses settings of which nothing in the source makes use.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    kinds = {chunk.kind for chunk in plan.chunks}
+    for option, value, kind, what in (
+        ("--every (every=)", every, "videos", "clips"),
+        ("--image-column (image_column=)", image_column, "parquet", "Parquet files"),
+    ):
+        if value is not None and kind not in kinds:
+            raise ConfigError(
+                f"{option}: expected where the source holds {what}, got {value!r} and none of these. Leave it out."
+            )
 
 
 def _models(

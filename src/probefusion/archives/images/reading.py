@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import IO
 
-from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings
+from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings, too_large
 from probefusion.archives.images.clips import read_clip
 from probefusion.archives.images.naming import LONGEST_SIDE, key_of, place_beside
 from probefusion.archives.images.plan import is_refused
@@ -115,7 +115,7 @@ class ImageReader:
                 yield SkippedImage(source=source, reason=describe_error(error))
                 continue
             if size > MAX_FILE_BYTES:
-                yield SkippedImage(source=source, reason=_too_large(size))
+                yield SkippedImage(source=source, reason=too_large(size))
             else:
                 yield _image(source, person, data)
 
@@ -140,13 +140,8 @@ def _side(archive: zipfile.ZipFile, key: str, reader: ImageReader) -> bytes:
 
 def _image(source: str, person: str, data: bytes) -> ArchiveImage | SkippedImage:
     if len(data) > MAX_FILE_BYTES:
-        return SkippedImage(source=source, reason=_too_large(None))
+        return SkippedImage(source=source, reason=too_large(None))
     return ArchiveImage(source=source, subject_id=as_text(person), media_id=source, data=data)
-
-
-def _too_large(size: int | None) -> str:
-    of = "" if size is None else f" of {size:,} bytes"
-    return f"file{of}, expected at most {MAX_FILE_BYTES:,} bytes"
 
 
 def _told(

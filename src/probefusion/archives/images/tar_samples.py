@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import IO
 
-from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings
+from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings, too_large
 from probefusion.archives.images.naming import LONGEST_SIDE, ODD_NAME, is_odd, key_of
 from probefusion.archives.images.tar_members import Damage, Member, walk_shard
 from probefusion.archives.storage import open_file
@@ -83,10 +83,7 @@ def _images_of(
         elif not member.is_file:
             yield SkippedImage(source=source, reason=_NO_FILE)
         elif member.size > MAX_FILE_BYTES:
-            yield SkippedImage(
-                source=source,
-                reason=f"file of {member.size:,} bytes, expected at most {MAX_FILE_BYTES:,}",
-            )
+            yield SkippedImage(source=source, reason=too_large(member.size))
         else:
             yield ArchiveImage(
                 source=source,
