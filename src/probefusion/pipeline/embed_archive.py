@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from probefusion.archives.engines.choose import choose_engine
 from probefusion.archives.images import (
-    SINGLE,
     ArchiveImage,
     Chunk,
-    ChunkFacts,
     ImagePlan,
     ImageReader,
     Making,
     PersonRule,
     RowFormat,
     SourceSettings,
-    begins_with,
-    check_making,
-    chunk_place,
     plan_images,
-    read_facts,
-    read_manifest,
-    read_names,
-    with_later,
     write_manifest,
 )
-from probefusion.archives.storage import Place, is_url, join, list_files, remove, shown_place
-from probefusion.errors import ConfigError, FileFormatError, OutputExistsError
+from probefusion.archives.locks import clean_drafts, locked
+from probefusion.archives.storage import (
+    Place,
+    absolute_place,
+    is_url,
+    remove,
+    shown_place,
+)
+from probefusion.errors import ConfigError
 from probefusion.faces import SkippedImage
-from probefusion.files.reading import in_one_line, reason_of
+from probefusion.files.reading import in_one_line
 from probefusion.pipeline.alignment_check import check_data_aligned, spread
+from probefusion.pipeline.begun_archive import find_begun
 from probefusion.pipeline.embed_chunk import ChunkModels, EmbedChunks, making_rows, open_models
 from probefusion.pipeline.embedded_archive import EmbeddedArchive, Told
 from probefusion.pipeline.given_models import check_models
@@ -54,7 +52,8 @@ _log = logging.getLogger("probefusion")
 
 _LOOKED_AT = 64
 _LOOKED_AT_FOR_NAMES = 8
-_DAMAGED_SHOWN = 20
+_DRAFT_SECONDS = 600.0
+"""What a killed run left half written is removed when nothing was written to it for so long: another may write it."""
 _DTYPES = ("float16", "float32")
 _GET_DETECTOR = (
     "--detector: photos need a face detector. Get one with: probefusion models pull yunet_2023mar; then give "
@@ -127,6 +126,7 @@ def embed_archive(
             where persons are named.
         OutputExistsError: If the output holds other Parquet files.
         EmptySetError: If no image could be used.
+        MismatchError: If another run writes to the same folder of this machine.
         StorageError, WorkerError: If a store or the workers cannot be reached.
         ProbeFusionError: As for `load_embedder` and `load_detector`.
     """
@@ -144,7 +144,7 @@ def embed_archive(
     making = Making(**facts, rows=rows, source=settings)
     whole = plan_images(source, settings)
     _check_used(whole, image_column, every)
-    begun = _begun(output, making, whole, force=force)
+    begun = find_begun(output, making, whole, force=force)
     plan, done = begun.plan, begun.done
     new = plan.chunks if not done else plan.chunks[begun.num_planned :]
     if new:
@@ -155,19 +155,29 @@ def embed_archive(
             input_size=opened[0].spec.input_size,
         )
     del opened
-    for place in begun.stale:
-        remove(place)
-    write_manifest(output, making, plan.chunks)
-    told = Told(plan, progress)
-    for before in done.values():
-        told.take(before)
-    left = [task for task in enumerate(plan.chunks) if task[0] not in done]
-    work = EmbedChunks(models=models, making=making, output=os.fspath(output))
     with ExitStack() as stack:
+        if not is_url(absolute_place(output)):  # a store keeps no lock of who was killed
+            stack.enter_context(locked(output, _taken(output)))
+            clean_drafts(output, unchanged_for=_DRAFT_SECONDS)
+        for place in begun.stale:
+            remove(place)
+        write_manifest(output, making, plan.chunks)
+        told = Told(plan, progress)
+        for before in done.values():
+            told.take(before)
+        left = [task for task in enumerate(plan.chunks) if task[0] not in done]
+        work = EmbedChunks(models=models, making=making, output=os.fspath(output))
         running = stack.enter_context(choose_engine()) if engine is None else engine
         for _, after in running.run(work, left):
             told.take(after)
     return told.report(source, making, num_before=len(done))
+
+
+def _taken(output: Place) -> str:
+    return (
+        f"output {in_one_line(shown_place(output))}: another embed-archive writes there. Give the command again when "
+        f"it has ended."
+    )
 
 
 def _settings(
@@ -260,88 +270,6 @@ def _check_apart(source: Place, output: Place) -> None:
             f"output {in_one_line(shown_place(output))}: expected a folder outside of the source "
             f"{in_one_line(shown_place(source))}. Name another."
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Begun:
-    """What stands in the output, and what is to be done.
-
-    Args:
-        plan: All chunks; the first are those of an earlier run.
-        stale: Files that are in the way.
-        done: What became of the chunks that an earlier run did.
-        num_planned: Chunks of the earlier run, done or not.
-    """
-
-    plan: ImagePlan
-    stale: tuple[str, ...] = ()
-    done: dict[int, ChunkFacts] = field(default_factory=dict)
-    num_planned: int = 0
-
-
-def _begun(output: Place, making: Making, plan: ImagePlan, *, force: bool) -> _Begun:
-    """Looks at what an earlier run did; nothing is changed yet.
-
-    Raises:
-        ConfigError: If an earlier run was made otherwise, or what it embedded has changed.
-        FileFormatError: If files of the earlier run are damaged.
-        OutputExistsError: If there are files of others.
-    """
-    listed = list_files(output, suffixes=(".parquet",), missing_ok=True)
-    found = {file.name: join(output, file.name) for file in listed}
-    content = None if force or not found else read_manifest(output)
-    if content is None:
-        ours = {name: place for name, place in found.items() if name.startswith("chunk-")}
-        others = sorted(set(found) - set(ours)) if force else sorted(found)
-        if others:
-            raise OutputExistsError(
-                f"output {in_one_line(shown_place(output))}: holds {in_one_line(others[0])}, which is not of a run "
-                f"that could be gone on with. Name another folder."
-            )
-        return _Begun(plan=plan, stale=tuple(ours.values()))
-    check_making(content, output, making)
-    before = content["chunks"]
-    done = _done(output, before, found)
-    if not begins_with(plan.chunks, before):
-        names = {
-            number: read_names(chunk_place(output, number))
-            for number in done
-            if before[number]["kind"] in SINGLE
-        }
-        plan = with_later(plan, before, names, making.source, output=shown_place(output))
-    return _Begun(plan=plan, done=done, num_planned=len(before))
-
-
-def _done(
-    output: Place, before: Sequence[Mapping[str, Any]], found: Collection[str]
-) -> dict[int, ChunkFacts]:
-    """What became of the chunks of an earlier run whose files are there.
-
-    Raises:
-        FileFormatError: If some of them cannot be read.
-    """
-    done: dict[int, ChunkFacts] = {}
-    damaged: list[str] = []
-    for number, old in enumerate(before):
-        place = chunk_place(output, number)
-        name = os.path.basename(place)  # noqa: PTH119 - of a url too
-        if name not in found:
-            continue
-        try:
-            facts = read_facts(place)
-        except FileFormatError as error:
-            damaged.append(f"{name} ({reason_of(error)})")
-            continue
-        if facts.tag == old["tag"]:
-            done[number] = facts
-    if damaged:
-        more = f" and {len(damaged) - _DAMAGED_SHOWN} more" if len(damaged) > _DAMAGED_SHOWN else ""
-        raise FileFormatError(
-            f"output {in_one_line(shown_place(output))}: {len(damaged)} of its {len(found)} files cannot be read: "
-            f"{in_one_line('; '.join(damaged[:_DAMAGED_SHOWN]))}{more}. Delete them and give the command again: it "
-            f"makes them anew, also of images that were erased from them."
-        )
-    return done
 
 
 def _look_first(

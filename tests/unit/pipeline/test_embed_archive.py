@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 
@@ -13,10 +14,12 @@ from shards import write_shard
 from probefusion.archives import open_archive
 from probefusion.archives.engines.local import LocalEngine
 from probefusion.archives.images import skipped_images
+from probefusion.archives.locks import LOCK_NAME
 from probefusion.errors import (
     ConfigError,
     EmptySetError,
     FileFormatError,
+    MismatchError,
     OutputExistsError,
 )
 from probefusion.pipeline import Pipeline
@@ -29,7 +32,10 @@ parquet = pytest.importorskip("pyarrow.parquet")
 
 
 def _files(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    """Content of the files; of a folder's lock there is nothing to tell."""
+    return {
+        path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != LOCK_NAME
+    }
 
 
 def _rows(folder):
@@ -257,6 +263,26 @@ def test_rows_that_are_not_all_there_are_no_archive(crops, run):
     report, _ = run(crops, "all/rows")
     for place in (folder, folder.parent):
         assert sum(file.num_rows for file in open_archive(place).files) == report.num_rows == 72
+
+
+def test_one_run_at_a_time_and_no_drafts_of_killed_ones(crops, run, tmp_path):
+    class Meanwhile(InOrder):
+        def run(self, work, tasks):
+            with pytest.raises(MismatchError, match="another embed-archive writes there"):
+                run(crops)
+            yield from super().run(work, tasks)
+
+    old, new = (tmp_path / "out" / f".probefusion-{digit * 16}" for digit in "ab")
+    (tmp_path / "out").mkdir()
+    for draft in (old, new):
+        draft.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    report, folder = run(crops, engine=Meanwhile())
+    assert report.num_rows == 72
+    assert not old.exists()
+    assert new.exists()  # somebody may be writing it
+    new.unlink()
+    assert _files(folder) == _files(run(crops, "plain")[1])
 
 
 def test_nothing_usable_is_an_error_and_done_all_the_same(tmp_path, run):
