@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from probefusion.errors import ProbeFusionError
 from probefusion.gallery import Gallery
 from probefusion.service.access import AccessKey, Role
-from probefusion.service.hub import Hub
+from probefusion.service.hub import Hub, owner_of
 from probefusion.service.problems import Refusal
 from probefusion.service.versions import check_unchanged
 
@@ -40,7 +41,7 @@ class Call:
     @property
     def owner(self) -> str:
         """Whose sessions and answers are whose."""
-        return "local" if self._key is None else self._key.id
+        return owner_of(self._key)
 
     @property
     def gallery(self) -> Gallery:
@@ -126,8 +127,8 @@ def _as_subject(collection: str) -> str:
     return f"collection-sha256:{hashlib.sha256(collection.encode()).hexdigest()[:32]}"
 
 
-def _needing(role: Role) -> Callable[..., Call]:
-    def call(
+def _needing(role: Role) -> Callable[..., Awaitable[Call]]:
+    async def call(  # not in a thread: it only looks up the key
         request: Request,
         given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Call:
@@ -145,7 +146,12 @@ def _needing(role: Role) -> Callable[..., Call]:
                     headers={"WWW-Authenticate": "Bearer"},
                 )
         host = request.client.host if request.client is not None else ""
-        wait = hub.rates.seconds_to_wait(host if key is None else key.id)
+        who = host if key is None else key.id
+        wait = hub.rates.at_once(who)
+        if wait is None:
+            wait = await to_thread.run_sync(
+                hub.rates.seconds_to_wait, who, limiter=CapacityLimiter(1)
+            )
         if wait > 0:
             raise Refusal(
                 429,

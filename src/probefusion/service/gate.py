@@ -34,6 +34,10 @@ class Rates:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def at_once(self, client: str) -> float | None:
+        """As `seconds_to_wait`, for who must not wait for a database; None where that must be asked in a thread."""
+        return self.seconds_to_wait(client)
+
     def seconds_to_wait(self, client: str) -> float:
         """0 if the client may go on, which counts; else how long to wait."""
         with self._lock:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probefusion.errors import ConfigError
+from probefusion.gallery.stores.opening import is_server
 
 if TYPE_CHECKING:
     from probefusion.gallery.stores.records import Keep
@@ -81,10 +82,12 @@ class ServiceSettings:
         num_threads: Threads of networks; None for one per core.
         tls_certificate: File of the certificate chain, or None for plain HTTP.
         tls_key: File of its private key.
+        workers: Processes that serve at the same time; more than one needs a gallery in PostgreSQL.
         limits: What a client may ask for.
 
     Raises:
-        ConfigError: If it would listen to other machines without keys, or TLS is half given.
+        ConfigError: If it would listen to other machines without keys, TLS is half given, or several processes are
+            asked for where the gallery is a file.
     """
 
     gallery: str
@@ -102,6 +105,7 @@ class ServiceSettings:
     num_threads: int | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    workers: int = 1
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -109,6 +113,14 @@ class ServiceSettings:
             raise ConfigError("collections: expected at least one, got none.")
         if not 0 <= self.port < 65536:
             raise ConfigError(f"port: expected 0 to 65535, got {self.port}.")
+        if self.workers < 1:
+            raise ConfigError(f"workers: expected 1 or more, got {self.workers}.")
+        if self.workers > 1 and not is_server(self.gallery):
+            raise ConfigError(
+                f"workers: a gallery in a file is served by one process, got {self.workers}. Leave --workers out, or "
+                f"move the gallery to PostgreSQL (probefusion gallery export, then gallery import) and give "
+                f"--gallery postgresql://..."
+            )
         if self.access_file is None and not is_loopback(self.host):
             raise ConfigError(
                 f"host: {self.host!r} lets other machines in, which needs keys. Make some with probefusion serve-keys "
