@@ -1,4 +1,4 @@
-"""One run over the files of an archive: its tasks are mapped and reduced by an engine, and it goes on where it stopped."""
+"""One run over the files of an archive: an engine maps and reduces, and a run given again goes on where it stopped."""
 
 from __future__ import annotations
 

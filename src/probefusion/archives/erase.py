@@ -157,9 +157,10 @@ def _erase(
         if stored is not None:
             _check_templates(templates, stored)
         _remove_work(templates)
-    for place in (*(file.place for _, file, _ in touched), *([] if templates is None else [templates])):
-        if not is_url(place):
-            clean_drafts(Path(place).parent, unchanged_for=_UNCHANGED_FOR)
+    changed: list[Place] = [file.place for _, file, _ in touched]
+    for each in (*changed, *([] if templates is None else [templates])):
+        if not is_url(each):
+            clean_drafts(Path(each).parent, unchanged_for=_UNCHANGED_FOR)
     if stored is not None and states is not None:
         files, matches = settled(stored, states, [file for _, file, _ in found.values()])
         # Committed before anything changes: no run that was interrupted goes on from states that hold the erased.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from pathlib import Path
 
 from probefusion.archives.storage import (
     absolute_place,
@@ -61,7 +62,7 @@ def file_stamp(place: str) -> str:
         places = [file.place for file in list_files(place, suffixes=(".npy",))]
     written, changed = hashlib.sha256(), hashlib.sha256()
     for each in places:
-        found = os.stat(absolute_place(each))
+        found = Path(absolute_place(each)).stat()
         written.update(f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns};".encode())
         changed.update(f"{found.st_ctime_ns};".encode())
     parts = (written.hexdigest(), changed.hexdigest(), file_digest(place))

@@ -95,11 +95,9 @@ def finish(
         for place, group in groupby(batches, key=lambda batch: batch.place):
             with open_partials(place) as file:
                 for batch in group:
-                    found = file.templates(batch.index)
-                    stop = done + batch.count
-                    vectors[ranks[done:stop]] = (
-                        found if batch.picks is None else found[batch.picks]
-                    )
+                    found = file.templates(batch.number)
+                    stop = done + batch.num_people
+                    vectors[ranks[done:stop]] = found if batch.picks is None else found[batch.picks]
                     done = stop
         ids, verdicts = whole["ids"][order], whole["verdict"][order]
         _write(
@@ -132,15 +130,15 @@ class _Batch(NamedTuple):
 
     Attributes:
         place: The file.
-        index: Number of the batch.
+        number: Which batch of it.
         picks: Which of its people; None for all.
-        count: How many these are.
+        num_people: How many these are.
     """
 
     place: str
-    index: int
+    number: int
     picks: npt.NDArray[np.int64] | None
-    count: int
+    num_people: int
 
 
 @contextmanager
@@ -183,7 +181,7 @@ def _write(columns: TemplateColumns, output: str, *, force: bool, drafts: str | 
 
 def _write_path(columns: TemplateColumns, path: Path, *, force: bool, drafts: str | None) -> None:
     """Writes a file by way of a folder that goes, with all that a killed process leaves there."""
-    if drafts is not None and os.stat(drafts).st_dev == os.stat(path.parent).st_dev:
+    if drafts is not None and Path(drafts).stat().st_dev == path.parent.stat().st_dev:
         check_output_file(path, force=force)
         draft = Path(drafts) / f"output{path.suffix}"
         write_template_file(draft, columns, force=True)

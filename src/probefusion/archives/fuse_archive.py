@@ -32,6 +32,7 @@ _FEW_IMAGES = 100_000
 """So many are fused in this process: starting others would take longer. An engine of this machine that is given is
 used for fewer too, unless they are added to states."""
 
+
 @dataclass(frozen=True, kw_only=True)
 class ArchiveReport:
     """What was fused.
@@ -97,7 +98,8 @@ def fuse_archive(
             few images that are added, this process does it.
         keep_states: Folder for the states, to which more files can be added later.
         add_to: Folder of states to which the archive's files are added; those that were are passed over. The output
-            then holds the templates of all files, bit for bit as if the new ones had come behind the old ones in one run.
+            then holds the templates of all files, bit for bit as if the new ones had come behind the old ones in one
+            run.
 
     Returns:
         What was done.

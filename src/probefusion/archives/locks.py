@@ -73,9 +73,10 @@ def clean_drafts(folder: Place, *, unchanged_for: float = 0.0) -> None:
         return  # what is uploaded waits elsewhere
     with suppress(FileNotFoundError, NotADirectoryError):
         for entry in list(os.scandir(absolute_place(folder))):
-            if _DRAFT.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                if time.time() - entry.stat().st_mtime >= unchanged_for:
-                    Path(entry.path).unlink(missing_ok=True)
+            if not _DRAFT.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+                continue
+            if time.time() - entry.stat().st_mtime >= unchanged_for:
+                Path(entry.path).unlink(missing_ok=True)
 
 
 def _file_lock(path: Path, problem: str) -> FileLock | SoftFileLock:
@@ -90,6 +91,10 @@ def _file_lock(path: Path, problem: str) -> FileLock | SoftFileLock:
             lock.acquire(timeout=0)
     except Timeout:
         raise MismatchError(problem) from None
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StorageError(
+            f"{shown_place(path.parent)!r}: is a file, a folder is needed there. Move it, or choose another name."
+        ) from error
     except OSError as error:
         raise StorageError(
             f"{shown_place(path)!r}: cannot be locked ({error.strerror}). Look at the folder's permissions."

@@ -107,7 +107,6 @@ class MapWork:
             raise _Unreadable(FileFormatError(f"holds {done} of {stop - start} rows"))
         return replace(chunk, start=start, ids=np.concatenate(ids))
 
-
     def _for(self, rows: ArchiveRows) -> RunSettings:
         """The settings, told anew whether lengths are known where that was told by the first rows of the first file.
 

@@ -12,6 +12,7 @@ from probefusion.archives.storage import (
     Place,
     absolute_place,
     exists,
+    is_folder,
     is_url,
     remove_folder,
     shown_place,
@@ -85,10 +86,14 @@ def check_apart(folder: Place | None, work: str, *, what: str) -> None:
     """Refuses a folder for what is to stay that is, or lies in, the work folder, which is removed at the end.
 
     Raises:
-        ConfigError: If it does.
+        ConfigError: If it does, or is a file.
     """
     if folder is None:
         return
+    if exists(folder) and not is_folder(folder):
+        raise ConfigError(
+            f"{what} {shown_place(folder)!r}: is a file, expected a folder. Name another."
+        )
     inner, outer = (absolute_place(place).rstrip("/") + "/" for place in (folder, work))
     if inner.startswith(outer):
         raise ConfigError(

@@ -149,9 +149,7 @@ def people_checksum(people: People, shapes: dict[str, str]) -> str:
     """
     names = np.array(sorted(people.extra), np.str_)
     told = [np.array(sorted(f"{key}={value}" for key, value in shapes.items()))] if shapes else []
-    return _checksum(
-        *people[:-1], names, *(people.extra[name] for name in names.tolist()), *told
-    )
+    return _checksum(*people[:-1], names, *(people.extra[name] for name in names.tolist()), *told)
 
 
 def rows_checksum(part: Partials) -> str:

@@ -142,6 +142,10 @@ class People(NamedTuple):
     def some(self, places: Numbers) -> People:
         """Some of them, in the order of `places`."""
         return People(
-            *(column[places] for column in self[:-1]),
-            {name: column[places] for name, column in self.extra.items()},
+            ids=self.ids[places],
+            hashes=self.hashes[places],
+            first=self.first[places],
+            num_images=self.num_images[places],
+            row_counts=self.row_counts[places],
+            extra={name: column[places] for name, column in self.extra.items()},
         )

@@ -134,10 +134,8 @@ class PartialFile:
             people = people_of(found.batch)
         self._check_people(people, found.custom_metadata, index)
         hidden = (EACH, "template")
-        return People(
-            *(np.array(column) for column in people[:-1]),
-            {name: np.array(part) for name, part in people.extra.items() if name not in hidden},
-        )
+        extra = {name: part for name, part in people.extra.items() if name not in hidden}
+        return people._replace(extra=extra).some(np.arange(len(people.ids)))
 
     def templates(self, index: int) -> npt.NDArray[np.float32]:
         """(p, D) the templates of a batch, of the people in their order; may be a view of the file.

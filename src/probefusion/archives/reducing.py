@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from probefusion.archives.bucket_entries import (
     Bucket,
+    Entry,
     Source,
     hashes_of,
     new_entries,
@@ -118,6 +119,7 @@ class _Group:
         self._rows: dict[str, npt.NDArray[Any] | None] = dict.fromkeys(FEATURES)
         self._borders = np.zeros(count + 1, np.int64)
         self._taken: list[tuple[Numbers, Numbers]] = []
+        self._is_judged = np.zeros(count, bool)
         if settings.screening:
             self._choose_rows()
 
@@ -129,6 +131,7 @@ class _Group:
         counts = np.concatenate([entry.people.num_images[span] for entry, span in parts])
         kept = np.concatenate([entry.people.row_counts[span] for entry, span in parts])
         owners, rows, goals, self._borders = taken(people, counts, kept)
+        self._note_same(parts, people, kept, owners)
         edges = np.cumsum([0] + [span.stop - span.start for span in spans])
         cuts = np.searchsorted(owners, edges)
         for number in range(len(parts)):
@@ -138,6 +141,25 @@ class _Group:
             self._taken.append(
                 (begins[owners[chosen] - edges[number]] + rows[chosen], goals[chosen])
             )
+
+    def _note_same(
+        self, parts: list[tuple[Entry, slice]], people: Numbers, kept: Numbers, owners: Numbers
+    ) -> None:
+        """Notes of whom the same rows are looked at as when they were stored: what was said of them holds.
+
+        Args:
+            parts: Entries, and which of their people are of this group.
+            people: (e,) for each person of an entry the number in the group.
+            kept: (e,) rows that were kept of it.
+            owners: For each row that is taken, whose it is among the e.
+        """
+        sizes = [span.stop - span.start for _, span in parts]
+        is_stored = np.repeat([entry.source.is_stored for entry, _ in parts], sizes)
+        count = len(self._span)
+        before = np.bincount(people[is_stored], kept[is_stored], count)
+        again = np.bincount(people[owners], is_stored[owners], count)
+        in_all = np.bincount(people[owners], minlength=count)
+        self._is_judged = (before > 0) & (before == again) & (again == in_all)
 
     def _inside(self, places: Numbers) -> slice:
         start, stop = np.searchsorted(places, [self._span.start, self._span.stop])
@@ -202,7 +224,7 @@ class _Group:
             extra={},
         )
         if settings.screening:
-            self._judge(kept, is_new)
+            self._judge(kept, is_new & ~self._is_judged)
         extra: dict[str, npt.NDArray[Any]] = {
             "template": self._templates,
             "verdict": self._codes,
@@ -225,8 +247,8 @@ class _Group:
         rows = self._rows["embeddings"]
         return np.zeros((0, self._work.settings.dim), np.float32) if rows is None else rows
 
-    def _judge(self, kept: Partials, is_new: npt.NDArray[np.bool_]) -> None:
-        places = np.flatnonzero(is_new)
+    def _judge(self, kept: Partials, wanted: npt.NDArray[np.bool_]) -> None:
+        places = np.flatnonzero(wanted)
         counts = kept.row_counts[places]
         borders = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         rows = np.repeat(self._borders[places] - borders[:-1], counts) + np.arange(borders[-1])

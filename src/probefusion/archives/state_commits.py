@@ -43,9 +43,7 @@ def changing(folder: Place | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    problem = (
-        f"states {shown_place(folder)!r}: another command is changing them. Give the command again when it has ended."
-    )
+    problem = f"states {shown_place(folder)!r}: another command is changing them. Give yours again when that has ended."
     with locked(folder, problem):
         yield
 
@@ -80,8 +78,8 @@ def check_unchanged(folder: Place, present: str | None) -> None:
     """
     if present_hash(folder) != present:
         raise MismatchError(
-            f"states {shown_place(folder)!r}: were changed by another command meanwhile. Give the command again when it "
-            f"has ended."
+            f"states {shown_place(folder)!r}: were changed by another command meanwhile. Give the command again when "
+            f"that has ended."
         )
 
 

@@ -118,7 +118,9 @@ def test_the_later_of_two_additions_is_refused_and_can_be_repeated(
     assert [fused.file.name for fused in stored.files][2:] == ["x.parquet"]
     assert {place.name for place in states.iterdir() if place.is_dir()} == set(stored.generations)
     assert fuse(second, output, add_to=states).num_images == 60 + 2 * num_images
-    counts = sum((rows[0] == 5).sum() for rows in (columns, *map(_rows_of, (2, 3), [num_images] * 2)))
+    counts = sum(
+        (rows[0] == 5).sum() for rows in (columns, *map(_rows_of, (2, 3), [num_images] * 2))
+    )
     assert count_of(output, "5") == counts
 
 
@@ -131,9 +133,7 @@ def test_who_is_erased_while_files_are_added_does_not_come_back(places, monkeypa
     fuse(archive, output, keep_states=states)
     meanwhile(
         monkeypatch,
-        lambda: erase_from_archive(
-            people=[5], archives=[archive], states=states, templates=output
-        ),
+        lambda: erase_from_archive(people=[5], archives=[archive], states=states, templates=output),
     )
     with pytest.raises(MismatchError, match="changed by another command"):
         fuse(more, output, add_to=states)
@@ -149,13 +149,14 @@ def test_one_command_at_a_time_changes_states(places, monkeypatch) -> None:
     seen = []
     real = module.finish
 
+    def add() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "finish", real)
+            fuse(more, output.with_name("u.npz"), add_to=states)
+
     def finish(*arguments, **options):
-        for act in (
-            lambda: fuse(more, output.with_name("u.npz"), add_to=states),
-            lambda: erase_from_archive(people=[5], states=states),
-        ):
-            with monkeypatch.context() as patch, pytest.raises(MismatchError, match="ended") as told:
-                patch.setattr(module, "finish", real)
+        for act in (add, lambda: erase_from_archive(people=[5], states=states)):
+            with pytest.raises(MismatchError, match="another command is changing them") as told:
                 act()
             seen.append(str(told.value))
         return real(*arguments, **options)
@@ -163,7 +164,6 @@ def test_one_command_at_a_time_changes_states(places, monkeypatch) -> None:
     monkeypatch.setattr(module, "finish", finish)
     fuse(more, output, add_to=states)
     assert len(seen) == 2
-    assert all("another command is changing them" in text for text in seen)
 
 
 def test_a_second_run_with_the_same_output_is_refused(places, monkeypatch) -> None:
