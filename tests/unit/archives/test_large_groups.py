@@ -60,8 +60,8 @@ def counted(monkeypatch):
     real = parquet_archive.open_stored_parquet
 
     @contextmanager
-    def opened(place):
-        with real(place) as file:
+    def opened(place, size=None):
+        with real(place, size) as file:
             Counting.opened += 1
             Counting.open_now += 1
             yield Counting(file)
