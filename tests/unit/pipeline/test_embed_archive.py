@@ -249,6 +249,20 @@ def test_broken_shards_are_named_and_the_rest_is_done(people_folder, run, tmp_pa
     assert parquet.read_metadata(folder / "chunk-0000002.parquet").num_rows == 0
 
 
+def test_names_of_people_that_are_none(people_folder, run, tmp_path):
+    image = (people_folder / "person_00" / "0.png").read_bytes()
+    people = [b"ann", b"x" * 257, b"be\0n", "ü".encode() * 256, b""]
+    sides = [(f"{k}.txt", name) for k, name in enumerate(people)]
+    images = [(f"{k}.png", image) for k in range(len(people))]
+    pairs = [entry for pair in zip(images, sides, strict=True) for entry in pair]
+    report, folder = run(write_shard(tmp_path / "0.tar", pairs), person="txt")
+    assert [row["subject_id"] for row in _rows(folder)] == ["ann", "ü" * 256]
+    told = {image.source: image.reason for image in report.skipped}
+    assert sorted(told) == ["0.tar/1.png", "0.tar/2.png", "0.tar/4.png"]
+    assert "at most 256 characters and no zero character, got 257" in told["0.tar/1.png"]
+    assert open_archive(folder).num_images == 2
+
+
 def test_rows_that_are_not_all_there_are_no_archive(crops, run):
     with pytest.raises(Stopped):
         run(crops, "all/rows", engine=InOrder(most=4))
