@@ -103,9 +103,9 @@ def test_a_probe_is_fused_and_found(page, folder) -> None:
     page.press("#fuse-person", "Tab")
     probe = [str(path) for path in sorted(folder.glob("probe*.png"))]
     page.set_input_files("#fuse-files", [*probe, str(folder / "wrong.jpg")])
-    page.wait_for_selector("#fuse-chips li.out")
-    assert "wrong.jpg" in page.inner_text("#fuse-chips li.out")
-    assert "no JPEG" in page.inner_text("#fuse-chips li.out")
+    page.wait_for_selector("#fuse-left li.out")
+    assert "wrong.jpg" in page.inner_text("#fuse-left li.out")
+    assert "no JPEG" in page.inner_text("#fuse-left li.out")
     assert page.locator("#fuse-chips li:not(.out)").count() == len(probe)
     assert "6 images fused by exact" in page.inner_text("#fuse-verdict")
     assert "Similarity to مريم as images arrive" in page.inner_text("#fuse-caption")
