@@ -124,8 +124,8 @@ async function search() {
       {},
       make("td", { className: "number", text: person.similarity.toFixed(3) }),
       make("td", { className: "number", text: person.threshold === null ? "none" : person.threshold.toFixed(3) }),
-      make("td", { text: decision(person) }),
-      make("td", { className: "long" }, make("a", { href: `#people/${encodeURIComponent(person.person_id)}`, text: person.name, title: person.name, dir: "auto" })),
+      make("td", { text: decision(person, found.problems.length > 0) }),
+      make("td", { className: "long" }, make("a", { href: `#people/${encodeURIComponent(person.person_id)}`, text: person.name, title: person.name, className: "clamp", dir: "auto" })),
     ),
   );
   const head = make("tr", {}, ...["Similarity", "Threshold", "Decision", "Person"].map((text) => make("th", { text, scope: "col" })));
@@ -141,8 +141,8 @@ async function search() {
   byId("fuse-candidates").replaceChildren(...parts);
 }
 
-function decision({ is_match: isMatch, is_ignored: isIgnored }) {
-  const word = { true: "match", false: "no match", null: "not decided" }[String(isMatch)];
+function decision({ is_match: isMatch, is_ignored: isIgnored }, isDoubtful) {
+  const word = { true: isDoubtful ? "match, doubtful" : "match", false: "no match", null: "not decided" }[String(isMatch)];
   return isIgnored ? `${word}, ignored` : word;
 }
 

@@ -72,7 +72,15 @@ async function list({ isMore = false } = {}) {
   byId("people-count").textContent = found ? `${people} found` : people;
   place.append(
     ...page.people.map(({ id, name }) =>
-      make("li", {}, make("button", { type: "button", "data-person": id, text: name, title: name, dir: "auto", onclick: () => trying(null, () => open(id)) })),
+      make(
+        "li",
+        {},
+        make(
+          "button",
+          { type: "button", "data-person": id, title: name, dir: "auto", onclick: () => trying(null, () => open(id)) },
+          make("span", { className: "clamp", text: name }),
+        ),
+      ),
     ),
   );
   if (!place.children.length) place.append(make("li", { text: found ? "Nobody has such a name." : "Nobody is enrolled yet: fuse images and enrol them." }));
