@@ -54,7 +54,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.hub, app.state.joint, app.state.figures = hub, joint, Figures(hub)
-    for room in (health, people, contributions, searching, fusing, changes):
+    for room in (searching, fusing, health, people, contributions, changes):  # by how often
         app.include_router(room.router)
     page = Path(__file__).with_name("page")
     app.mount("/", StaticFiles(directory=page, html=True), name="page")

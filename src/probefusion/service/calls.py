@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 from anyio import CapacityLimiter, to_thread
@@ -15,11 +15,12 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from probefusion.errors import ProbeFusionError
 from probefusion.gallery import Gallery
 from probefusion.service.access import AccessKey, Role
+from probefusion.service.deadline import nobody_waits, wanting
 from probefusion.service.hub import Hub, owner_of
 from probefusion.service.problems import Refusal
 from probefusion.service.versions import IfMatch, check_unchanged
 
-__all__ = ["Admin", "Call", "Reader", "Writer"]
+__all__ = ["Admin", "Call", "Reader", "Writer", "note_all"]
 
 _log = logging.getLogger("probefusion.service")
 
@@ -35,11 +36,19 @@ class Call:
         hub: What all share.
         key: The caller's, or None where everybody may call.
         collection: What the path names, or None.
+        is_wanted: Whether somebody still waits for the answer.
     """
 
-    def __init__(self, hub: Hub, key: AccessKey | None, collection: str | None) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        key: AccessKey | None,
+        collection: str | None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.hub, self._key, self._collection = hub, key, collection
         self._if_match: str | None = None
+        self._is_wanted = is_wanted
 
     @property
     def owner(self) -> str:
@@ -51,8 +60,12 @@ class Call:
         """The collection of the path; changes are said to be the caller's.
 
         Raises:
-            Refusal: If it has changed since the caller saw it, where the request says so.
+            Refusal: If nobody waits for what would be done, or it has changed since the caller saw it, where the
+                request says so.
+            UnknownNameError: If it is not served.
         """
+        if not self._is_wanted():
+            raise nobody_waits()
         collection = self._collection or ""
         gallery = self.hub.gallery(collection, self.owner)
         if self._if_match is None or self._if_match.strip() == "*":
@@ -114,15 +127,34 @@ class Call:
         Raises:
             Refusal: If it cannot be written.
         """
+        note_all(self.hub, [self.entry(action, *subjects, collection=collection)])
+
+    def entry(
+        self, action: str, *subjects: str, collection: str | None = None
+    ) -> tuple[str, str, tuple[str, ...]]:
+        """What `note` writes: who, what, and whom."""
         named = collection or self._collection
         where = () if named is None else (_as_subject(named),)
-        try:
-            self.hub.log.note(self.owner, action, (*where, *subjects))
-        except ProbeFusionError as error:
-            _log.error("the log of accesses cannot be written: %s", error)
-            raise Refusal(
-                503, "the log of accesses cannot be written, so nothing is told.", code="access-log"
-            ) from error
+        return self.owner, action, (*where, *subjects)
+
+
+def note_all(hub: Hub, entries: Sequence[tuple[str, str, tuple[str, ...]]]) -> None:
+    """Writes several entries to the log of accesses, all or none.
+
+    Args:
+        hub: Whose log.
+        entries: As `Call.entry` gives them.
+
+    Raises:
+        Refusal: If they cannot be written.
+    """
+    try:
+        hub.log.note_all(entries)
+    except ProbeFusionError as error:
+        _log.error("the log of accesses cannot be written: %s", error)
+        raise Refusal(
+            503, "the log of accesses cannot be written, so nothing is told.", code="access-log"
+        ) from error
 
 
 def _as_subject(collection: str) -> str:
@@ -172,7 +204,7 @@ def _needing(role: Role) -> Callable[..., Awaitable[Call]]:
                 f"{'' if collection is None else ' in this collection'}.",
                 code="role",
             )
-        return Call(hub, key, collection)
+        return Call(hub, key, collection, wanting(request.scope))
 
     return call
 

@@ -13,7 +13,7 @@ from probefusion.gallery.results import SearchResult
 from probefusion.gallery.verbs.search_query import SearchQuery
 from probefusion.service.answers import FusedAnswer, Searched, fused_answer
 from probefusion.service.bodies import Query, Search
-from probefusion.service.calls import Call
+from probefusion.service.calls import Call, note_all
 from probefusion.service.lane import Lane
 from probefusion.service.problems import Refusal
 
@@ -109,7 +109,16 @@ def _search_collection(group: Sequence[tuple[SearchJob, Any]]) -> list[bytes | B
         if len(group) == 1:
             return [error]
         return [answer for each in group for answer in _search_collection([each])]
-    return [_told(job, what, result) for (job, what), result in zip(group, results, strict=True)]
+    entries = [
+        job.call.entry("search", *(person.person_id for person in result.candidates))
+        for (job, _), result in zip(group, results, strict=True)
+        if isinstance(result, SearchResult)
+    ]
+    try:
+        note_all(first.call.hub, entries)
+    except Refusal as error:
+        return [error if isinstance(each, SearchResult) else each for each in results]
+    return [_told(job, what, each) for (job, what), each in zip(group, results, strict=True)]
 
 
 def _told(
@@ -118,7 +127,6 @@ def _told(
     if isinstance(result, ProbeFusionError):
         return result
     try:
-        job.call.note("search", *(person.person_id for person in result.candidates))
         return _searched.dump_json(Searched(**vars(result), **job.call.hub.told_of(what)))
     except Exception as error:  # noqa: BLE001 - rises in the request
         return error

@@ -7,7 +7,9 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
+
+from probefusion.service.deadline import nobody_waits
 
 __all__ = ["Lane"]
 
@@ -15,9 +17,13 @@ Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
 
+_Work: TypeAlias = Callable[[Sequence[Job]], Sequence[Answer | BaseException]]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Waiting(Generic[Job, Answer]):
     job: Job
+    is_wanted: Callable[[], bool]
     future: asyncio.Future[Answer]
     loop: asyncio.AbstractEventLoop
 
@@ -36,7 +42,7 @@ class Lane(Generic[Job, Answer]):
 
     def __init__(
         self,
-        work: Callable[[Sequence[Job]], Sequence[Answer | BaseException]],
+        work: _Work[Job, Answer],
         *,
         name: str,
         most: int,
@@ -46,14 +52,21 @@ class Lane(Generic[Job, Answer]):
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    async def ask(self, job: Job) -> Answer:
+    async def ask(self, job: Job, is_wanted: Callable[[], bool]) -> Answer:
         """What comes of a job.
 
+        Args:
+            job: The job.
+            is_wanted: Whether somebody waits for the answer; asked when its turn comes.
+
         Raises:
+            Refusal: If nobody waited for the answer any more.
             BaseException: As `work` says of it.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting[Job, Answer](job=job, future=loop.create_future(), loop=loop)
+        waiting = _Waiting[Job, Answer](
+            job=job, is_wanted=is_wanted, future=loop.create_future(), loop=loop
+        )
         if self._thread is None:
             self._start()
         self._queue.put(waiting)
@@ -79,7 +92,7 @@ class Lane(Generic[Job, Answer]):
             if waiting is None:
                 return
             if waiting:
-                self._answer(waiting)
+                self._answer(waiting, self._work)
 
     def _take(self) -> list[_Waiting[Job, Answer]] | None:
         """All that waits and is still wanted; None at the end."""
@@ -96,11 +109,19 @@ class Lane(Generic[Job, Answer]):
                 self._queue.put(None)  # the end comes after what was taken
                 break
             taken.append(following)
-        return [each for each in taken if not each.future.cancelled()]
+        wanted = []
+        for each in taken:
+            if each.future.cancelled():
+                continue
+            if each.is_wanted():
+                wanted.append(each)
+            else:
+                self._answer([each], lambda _: [nobody_waits()])
+        return wanted
 
-    def _answer(self, waiting: list[_Waiting[Job, Answer]]) -> None:
+    def _answer(self, waiting: list[_Waiting[Job, Answer]], work: _Work[Job, Answer]) -> None:
         try:
-            answers = self._work([each.job for each in waiting])
+            answers = work([each.job for each in waiting])
         except Exception as error:  # noqa: BLE001 - rises where it was asked for
             answers = [error] * len(waiting)
         for loop in {each.loop for each in waiting}:

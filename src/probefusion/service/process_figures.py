@@ -12,6 +12,8 @@ __all__ = ["FIGURES", "ProcessFigures", "folder_of_figures"]
 FIGURES = "PROMETHEUS_MULTIPROC_DIR"
 """Where the client of Prometheus looks for the folder of counters that processes share."""
 
+_MARK = "process_"
+
 
 def folder_of_figures() -> Path | None:
     """The folder of the counters of all processes; None where there is one process."""
@@ -24,11 +26,12 @@ class ProcessFigures:
 
     Args:
         client: The module `prometheus_client`.
-        folder: Of the counters; its files name the processes.
+        folder: Of the counters; the processes note their numbers there.
     """
 
     def __init__(self, client: Any, folder: Path) -> None:
         self._client, self._folder = client, folder
+        (folder / f"{_MARK}{os.getpid()}").touch()
 
     def describe(self) -> list[Any]:
         """Nothing: what there is shows when it is read."""
@@ -36,10 +39,11 @@ class ProcessFigures:
 
     def collect(self) -> Iterator[Any]:
         """The figures of those that live."""
-        numbers = {path.stem.rpartition("_")[2] for path in self._folder.glob("*.db")}
         families: dict[str, Any] = {}
-        for number in sorted(numbers):
+        for mark in sorted(self._folder.glob(f"{_MARK}*")):
+            number = mark.name.removeprefix(_MARK)
             if not Path(f"/proc/{number}").exists():
+                mark.unlink(missing_ok=True)
                 continue
             one = self._client.ProcessCollector(pid=lambda number=number: number, registry=None)
             for family in one.collect():

@@ -102,6 +102,14 @@ def serve(
     uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
 
 
+def _most_connections() -> int:
+    """Half of what the system lets a process open, so that the gallery's own files can always be."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_CONNECTIONS if soft < 0 else min(_MOST_CONNECTIONS, max(1, soft // 2))
+
+
 def config_of(app: FastAPI, settings: ServiceSettings, *, backlog: int = WAITING) -> uvicorn.Config:
     """How uvicorn runs the application.
 
@@ -112,6 +120,8 @@ def config_of(app: FastAPI, settings: ServiceSettings, *, backlog: int = WAITING
     """
     import uvicorn
 
+    from probefusion.service.patience import patient_protocol
+
     return uvicorn.Config(
         app,
         backlog=backlog,
@@ -120,7 +130,8 @@ def config_of(app: FastAPI, settings: ServiceSettings, *, backlog: int = WAITING
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
-        limit_concurrency=_MOST_CONNECTIONS,
+        http=patient_protocol(settings.limits, _most_connections()),
+        ws="none",
         proxy_headers=False,
         h11_max_incomplete_event_size=65536,
         ssl_certfile=settings.tls_certificate,

@@ -27,10 +27,13 @@ class Limits:
         max_request_pixels: Pixels of all images of a request.
         max_running: Requests that are worked on or wait at the same time; more get 429.
         requests_per_minute: Of one key, or of one address where there are no keys; more get 429.
-        body_seconds: Within which a request must have arrived.
+        head_seconds: Within which the head of a request must have arrived, from its first byte on.
+        body_seconds: Within which the rest of a request must have arrived.
+        send_seconds: Within which a client must have taken an answer.
         decode_seconds: Within which an image must be decoded.
         decode_memory: Bytes of memory of the process that decodes images.
-        request_seconds: For which a request waits for others, and its images for each other.
+        request_seconds: Within which an answer must have begun; for which a request waits for others, and its images
+            for each other.
         max_sessions: Streaming sessions open at the same time.
         max_sessions_of_one: Of one key, or of all where there are no keys.
         max_session_bytes: Bytes that a session holds.
@@ -46,7 +49,9 @@ class Limits:
     max_request_pixels: int = 120_000_000
     max_running: int = 128
     requests_per_minute: int = 6000
+    head_seconds: float = 10.0
     body_seconds: float = 30.0
+    send_seconds: float = 60.0
     decode_seconds: float = 10.0
     decode_memory: int = 2_000_000_000
     request_seconds: float = 60.0

@@ -20,6 +20,7 @@ from probefusion.service.answers import (
 from probefusion.service.bodies import Comparison, SessionImages
 from probefusion.service.bodies import Query as Asked
 from probefusion.service.calls import Reader
+from probefusion.service.deadline import wanting
 from probefusion.service.joint_work import FuseJob, JointWork, fused_json
 from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.problems import Refusal
@@ -42,7 +43,7 @@ async def fuse(body: Asked, call: Reader, request: Request, with_state: bool = F
     if body.images is not None:
         answer = await to_thread.run_sync(fused_json, job)
     else:
-        answer = await joint.fuses.ask(job)
+        answer = await joint.fuses.ask(job, wanting(request.scope))
     return Response(answer, media_type="application/json")
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from probefusion.service.answers import Explained, Searched, Verified
 from probefusion.service.bodies import Query, Search, Verify
 from probefusion.service.calls import Reader
+from probefusion.service.deadline import wanting
 from probefusion.service.joint_work import JointWork, SearchJob
 from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.routes.people import PersonName
@@ -24,7 +25,9 @@ async def search(collection: str, body: Search, call: Reader, request: Request) 
     if body.query.images is not None:
         what = await to_thread.run_sync(call.hub.material, body.query, call.owner)
     job = SearchJob(call=call, collection=collection, body=body, what=what)
-    return Response(await joint.searches.ask(job), media_type="application/json")
+    return Response(
+        await joint.searches.ask(job, wanting(request.scope)), media_type="application/json"
+    )
 
 
 @router.post("/people/{person}/verify", summary="Whether images are of a named person")
