@@ -99,7 +99,7 @@ def test_large_slow_and_strange_bodies(serve, query) -> None:
     answer = client.post(
         f"{ROOT}/search", content=body, headers={"Content-Type": "application/json"}
     )
-    assert answer.status_code == 422
+    assert answer.status_code == 400  # NaN is no JSON
     zero = base64.b64encode(np.zeros(64, "<f4").tobytes()).decode()
     body = {"query": {"embeddings": {"base64": zero, "dim": 64}}}
     assert client.post(f"{ROOT}/search", json=body).status_code == 422
@@ -158,7 +158,7 @@ def test_a_state_that_was_changed_is_refused(serve, query) -> None:
     body = {"query": {"state": base64.b64encode(bytes(changed)).decode()}}
     answer = client.post(f"{ROOT}/search", json=body)
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["pointer"] == "/state"
+    assert answer.json()["errors"][0]["pointer"] == "/query/state"
 
 
 def test_requests_of_foreign_pages_are_refused(serve, query, tmp_path) -> None:
