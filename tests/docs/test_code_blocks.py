@@ -46,7 +46,7 @@ UNRUN: dict[tuple[str, str], int] = {
     ("docs/how-to/postgres.md", "installs"): 1,
     ("docs/how-to/postgres.md", "server"): 2,
     ("docs/how-to/serve.md", "installs"): 1,
-    ("docs/how-to/serve.md", "processes"): 2,
+    ("docs/how-to/serve.md", "processes"): 4,
     ("docs/how-to/tab-completion.md", "installs"): 1,
     ("docs/how-to/thresholds.md", "hours"): 3,
     ("docs/how-to/train-large.md", "processes"): 1,

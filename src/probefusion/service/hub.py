@@ -70,6 +70,10 @@ class Hub(Changes):
             num_threads=settings.num_threads,
             keep_chips=settings.keep == "features",
         )
+        if settings.embedder is not None:
+            _ = self._pipeline.embedder  # what was named and cannot be loaded shows now
+        if settings.detector is not None:
+            _ = self._pipeline.detector
         self._decoding, self._fusing = threading.Lock(), threading.Lock()
         self.shared = open_shared(settings, next(iter(self.galleries.values())))
         self.sessions, self.rates = self.shared.sessions, self.shared.rates
