@@ -42,8 +42,8 @@ def print_and_scan(crop: Image, severity: float, rng: np.random.Generator) -> Im
 
     With s the severity: the tones are stretched and faded; then the face is copied in black toner (three in ten),
     printed by four inks (35 in a hundred) or by black ink alone, on screens whose dots are 1.2 to 6 pixels of
-    the crop apart; ink spreads; paper is tinted and uneven; half of the pictures at s = 1 are folded; the scanner blurs,
-    lies a little askew and codes as JPEG.
+    the crop apart; ink spreads; paper is tinted and uneven; half of the pictures at s = 1 are folded; the scanner
+    blurs, lies a little askew and codes as JPEG. Fine screens meet its pixels, which gives moire.
 
     Args:
         crop: (112, 112, 3) uint8 RGB.

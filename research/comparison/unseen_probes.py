@@ -15,7 +15,7 @@ import argparse
 import datetime
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def main() -> None:
         set_sizes=sizes,
         num_sets=options.num_sets,
     )
-    embedder = load_embedder(options.embedder)
+    embedder: Embedder = load_embedder(options.embedder)
     if "universal" in options.fuser:
         embedder = JudgedEmbedder(embedder, CropQuality())
     data = embedded(protocol, options.kind, sizes[-1], embedder, options.work)
@@ -98,7 +98,7 @@ def measure(data: ProbeData, fusers: list[str], references: list[str]) -> dict[s
     num_tests = len(others) * len(CrossFitPlan().set_sizes)
     plan = replace(CrossFitPlan(), num_replicates=max(4000, 1000 * math.ceil(num_tests / 12)))
     results: dict[str, Any] = {}
-    pooled: dict[str, dict[int, list[ComparisonScores]]] = {}
+    pooled: dict[str, dict[int, Sequence[ComparisonScores]]] = {}
     names = {}
     for name in fusers:
         fuser = load_fuser(name, embedder=data.gallery.embedder)

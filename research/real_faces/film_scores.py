@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,8 +139,10 @@ class Films:
         ]
         return draws + [(probes.size_class.text, MEDIUM) for probes in split.medium_probes]
 
-    def scores(self, fuser: Fuser) -> dict[Column, FilmScores]:
-        """Scores of a fuser by column; both sides are fused."""
+    def scores(
+        self, fuser: Fuser, columns: Sequence[Column] | None = None
+    ) -> dict[Column, FilmScores]:
+        """Scores of a fuser by column, all of them or some; both sides are fused."""
         split, images = self.protocol.split, self._rows.images
         different, places = np.unique(split.gallery, return_inverse=True)
         places = places.reshape(split.gallery.shape)
@@ -147,7 +150,7 @@ class Films:
             images[self._rows.position[different]], np.arange(len(different) + 1)
         )
         found = {}
-        for column in self.columns:
+        for column in self.columns if columns is None else columns:
             similarities, owners = [], []
             for replicate, people, rows, offsets in self._sets(column):
                 templates = fuser.fuse_many(images[self._rows.position[rows]], offsets)
