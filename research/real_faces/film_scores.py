@@ -159,6 +159,17 @@ class Films:
             found[column] = FilmScores(similarities=tuple(similarities), people=tuple(owners))
         return found
 
+    def coherences(self, column: Column) -> npt.NDArray[np.float64]:
+        """(S,) length of the mean of the unit embeddings of each probe set, replicate by replicate."""
+        images = self._rows.images
+        units = images.embeddings / images.norms[:, None]
+        found = [
+            np.add.reduceat(units[self._rows.position[rows]], offsets[:-1], axis=0)
+            / np.diff(offsets)[:, None]
+            for _, _, rows, offsets in self._sets(column)
+        ]
+        return np.linalg.norm(np.concatenate(found).astype(np.float64), axis=1)
+
     def _sets(self, column: Column) -> list[tuple[int, Indices, Indices, Indices]]:
         """(replicate, people, rows, offsets) of each replicate."""
         text, size = column
