@@ -58,7 +58,8 @@ def main() -> None:
     for label, text in systems.items():
         model, fuser = text.split(",", 1)
         if model not in opened:
-            opened[model] = _Material(options, model)
+            judged = f"{model},universal" in systems.values()
+            opened[model] = _Material(options, model, judged=judged)
         scores[label] = opened[model].scores(fuser)
         print(f"scored {label}", flush=True)
     rows, tests = [], []
@@ -91,8 +92,10 @@ def main() -> None:
 class _Material:
     """What one embedder makes of films and probes."""
 
-    def __init__(self, options: argparse.Namespace, model: str) -> None:
-        embedder: Embedder = JudgedEmbedder(load_embedder(model), CropQuality())
+    def __init__(self, options: argparse.Namespace, model: str, *, judged: bool) -> None:
+        embedder: Embedder = load_embedder(model)
+        if judged:
+            embedder = JudgedEmbedder(embedder, CropQuality())
         self._fingerprint = embedder.fingerprint
         work = options.work / embedder.fingerprint.replace("@", "-")
         work.mkdir(parents=True, exist_ok=True)
@@ -111,6 +114,8 @@ class _Material:
             if kind is not None and (kind == "films" or size in (1, 2, 4, 8, MEDIUM)):
                 found[kind, str(size)] = scores.whole
         for mix, data in self._probes.items():
+            if fuser.needs_quality and data.probes.quality is None:
+                continue  # probes embedded by another command, which judged no crop
             for size, scored in score_probes(data, fuser, SIZES).items():
                 found[mix, str(size)] = pool_scores([scored])
         return found

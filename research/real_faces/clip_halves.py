@@ -3,8 +3,8 @@ r"""The template of one half of a shot against that of the other, minus the most
     python -m research.real_faces.clip_halves --clip caface_probe.mp4 --images lfw112.zip --detector yunet_320.onnx \
         --embedder compact_128d --fuser mean --fuser exact
 
-The largest face of each frame counts. Other people: the first 500 of LFW by name, all their clean images fused; they may be among those
-that fusers were trained on.
+The largest face of each frame counts. Other people: the first 500 of LFW by name, all their clean images fused;
+they may be among those that fusers were trained on.
 """
 
 from __future__ import annotations
