@@ -1,13 +1,14 @@
 r"""How accurate fusers become with more people to train on.
 
-    python -m research.comparison.learning_curve train --work WORK --images lfw112.zip --embedder MODEL
-    python -m research.comparison.learning_curve report --work WORK --images lfw112.zip --embedder MODEL \
-        --films imfdb112.zip --leave-out NAME -o REPORTS
+    python -m research.comparison.compare_fusers --stage embed --folds 3 --images lfw112.zip --embedder MODEL \
+        --work WORK -o REPORTS
+    python -m research.comparison.learning_curve train --work WORK
+    python -m research.comparison.learning_curve report --work WORK --embedder MODEL --films imfdb112.zip \
+        --leave-out NAME -o REPORTS
 
-Up to three images of each of the people of folds 0, 1 and 2 are embedded in twenty variants. The first 500, 1,000
-and 2,000 of these people by the hash of their name, and all of them, train each fuser, always with the same
-number of steps and of people a step. Tested on fold 3 (degraded-folder/v1, mix 'hard') and on films. Everything is
-kept in WORK; a stopped run goes on from there.
+The first 500, 1,000 and 2,000 of the people of folds 0, 1 and 2 by the hash of their name, and all of them, train each
+fuser, always with the same number of steps and of people a step. Tested on fold 3 (degraded-folder/v1, mix 'hard')
+and on films. Everything is kept in WORK; a stopped run goes on from there.
 """
 
 from __future__ import annotations
@@ -25,21 +26,17 @@ import torch
 from probefusion.evaluation.media_results import MEDIUM
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.scoring import pool_scores, score_probes
-from probefusion.faces.images import read_crop
 from probefusion.fusion import Fuser, MeanFuser
 from probefusion.fusion.learned import open_fuser
 from probefusion.metrics import ComparisonScores, PairedDifference, compare_over_people, holm
-from probefusion.protocols import DegradedFolderProtocol, People, read_people
 from probefusion.protocols.degraded_folder import fold_of
 from probefusion.training.export.fuser_folder import export_fuser
-from probefusion.training.extraction import extract_variants
 from probefusion.training.loop import train_network
-from probefusion.training.recipes import DEFAULT_RECIPE, find_recipe
 from probefusion.training.variant_store import VariantStore
 from probefusion.zoo import load_embedder
+from research.comparison.compare_fusers import probes_path
 from research.comparison.contenders import training_config
-from research.comparison.ship_fusers import LICENCE
-from research.comparison.unseen_probes import FOLD, embedded
+from research.comparison.ship_fusers import FOLD, LICENCE
 from research.real_faces.film_scores import Column, Films
 
 PEOPLE = (500, 1000, 2000, None)
@@ -48,10 +45,9 @@ FUSERS = {
     "its weights alone": "exact-weights",
     "official": "official-512",
 }
-IMAGES_OF_A_PERSON = 3
 STEPS, BATCH = 150, 32
 SIZES = (1, 2, 4, 8, 16, 32)
-NUM_SETS = 2
+NUM_SETS = 4
 RATES = {"hard": 1e-4, "films": 1e-3}
 REPLICATES = 4000
 
@@ -59,8 +55,7 @@ REPLICATES = 4000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("stage", choices=("train", "report"))
-    parser.add_argument("--images", required=True, metavar="DIR|ZIP", help="lfw112")
-    parser.add_argument("--embedder", required=True, metavar="MODEL")
+    parser.add_argument("--embedder", metavar="MODEL")
     parser.add_argument("--work", required=True, type=Path, metavar="DIR")
     parser.add_argument("--films", type=Path, metavar="DIR|ZIP")
     parser.add_argument("--cache", type=Path, help="of the films' embeddings")
@@ -70,17 +65,17 @@ def main() -> None:
     torch.set_num_threads(1)
     if options.stage == "train":
         train(options)
-    elif options.films is None or options.output is None:
-        parser.error("report: expected --films and --output")
+    elif None in (options.embedder, options.films, options.output):
+        parser.error("report: expected --embedder, --films and --output")
     else:
         report(options)
 
 
 def train(options: argparse.Namespace) -> None:
     """Embeds variants and trains every fuser on every number of people, unless that is done."""
-    store = _store(read_people(options.images), options.embedder, options.work)
-    for count in PEOPLE:
-        for title, contender in FUSERS.items():
+    store = _store(options.work)
+    for title, contender in FUSERS.items():
+        for count in reversed(PEOPLE):
             folder = _folder(options.work, title, count)
             if folder.exists():
                 continue
@@ -107,23 +102,9 @@ def in_order(people: list[str] | tuple[str, ...]) -> list[str]:
     return sorted(people, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
 
 
-def _store(people: People, model: str, work: Path) -> VariantStore:
-    chosen = {
-        name: images[:IMAGES_OF_A_PERSON]
-        for name, images in people.images.items()
-        if fold_of(name) != FOLD
-    }
-    return extract_variants(
-        chosen,
-        lambda source: read_crop(people.read(source), source=source),
-        load_embedder(model),
-        find_recipe(DEFAULT_RECIPE).draw,
-        work / "curve-variants",
-        recipe=DEFAULT_RECIPE,
-        progress=lambda done, total: (
-            print(f"{done} of {total}", flush=True) if done % 500 == 0 else None
-        ),
-    )
+def _store(work: Path) -> VariantStore:
+    whole = VariantStore.open(work / "variants")
+    return whole.of_people([name for name in whole.subject_ids if fold_of(name) != FOLD])
 
 
 def _folder(work: Path, title: str, count: int | None) -> Path:
@@ -133,10 +114,7 @@ def _folder(work: Path, title: str, count: int | None) -> Path:
 def report(options: argparse.Namespace) -> None:
     """Scores all trained fusers and the mean, and writes the page."""
     embedder = load_embedder(options.embedder)
-    protocol = DegradedFolderProtocol(
-        people=read_people(options.images), folds=(FOLD,), set_sizes=SIZES, num_sets=NUM_SETS
-    )
-    hard = embedded(protocol, "hard", SIZES[-1], embedder, options.work)
+    hard = ProbeData.load(probes_path(options.work, "hard", FOLD, NUM_SETS))
     films = Films(options.films, embedder, leave_out=tuple(options.leave_out), cache=options.cache)
     rows: list[dict[str, Any]] = []
     scored: dict[tuple[str, int | None], dict[str, ComparisonScores]] = {
@@ -144,7 +122,11 @@ def report(options: argparse.Namespace) -> None:
     }
     for title in FUSERS:
         for count in PEOPLE:
-            fuser = open_fuser(_folder(options.work, title, count), num_threads=1)
+            folder = _folder(options.work, title, count)
+            if not folder.exists():
+                print(f"{folder.name} is not trained", flush=True)
+                continue
+            fuser = open_fuser(folder, num_threads=1)
             scored[title, count] = _scores(fuser, hard, films)
             print(f"scored {title} {count}", flush=True)
     for (title, count), found in scored.items():
@@ -167,7 +149,6 @@ def report(options: argparse.Namespace) -> None:
         "embedder": embedder.fingerprint,
         "steps": STEPS,
         "people_a_step": BATCH,
-        "images_of_a_person": IMAGES_OF_A_PERSON,
         "num_sets": NUM_SETS,
         "rows": rows,
     }
@@ -219,10 +200,9 @@ def _page(content: dict[str, Any]) -> list[str]:
     lines = [
         f"# More people to train on: {content['embedder'].split('@')[0]}",
         "",
-        f"{content['steps']} steps of {content['people_a_step']} people for every row, at most "
-        f"{content['images_of_a_person']} images of a person. LFW hard: fold 3, {content['num_sets']} probe sets of a "
-        f"person, TAR at FAR {RATES['hard']:g}; films: all faces, TAR at FAR {RATES['films']:g}. *: differs with "
-        f"certainty from the same fuser with all people (Holm over all these). {content['date']}.",
+        f"{content['steps']} steps of {content['people_a_step']} people for every row. LFW hard: fold 3, "
+        f"{content['num_sets']} probe sets of a person, TAR at FAR {RATES['hard']:g}; films: all faces, TAR at FAR "
+        f"{RATES['films']:g}. *: differs with certainty from the same fuser with all people (Holm over all these). {content['date']}.",
     ]
     for kind in RATES:
         columns = [c for c in content["rows"][0]["tar"] if c.startswith(kind)]
