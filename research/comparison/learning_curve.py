@@ -202,7 +202,8 @@ def _page(content: dict[str, Any]) -> list[str]:
         "",
         f"{content['steps']} steps of {content['people_a_step']} people for every row. LFW hard: fold 3, "
         f"{content['num_sets']} probe sets of a person, TAR at FAR {RATES['hard']:g}; films: all faces, TAR at FAR "
-        f"{RATES['films']:g}. *: differs with certainty from the same fuser with all people (Holm over all these). {content['date']}.",
+        f"{RATES['films']:g}. *: differs with certainty from the same fuser "
+        f"with all people (Holm over all these). {content['date']}.",
     ]
     for kind in RATES:
         columns = [c for c in content["rows"][0]["tar"] if c.startswith(kind)]
