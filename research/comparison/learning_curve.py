@@ -74,6 +74,7 @@ def main() -> None:
 def train(options: argparse.Namespace) -> None:
     """Embeds variants and trains every fuser on every number of people, unless that is done."""
     store = _store(options.work)
+    (options.work / "curve").mkdir(exist_ok=True)
     for title, contender in FUSERS.items():
         for count in reversed(PEOPLE):
             folder = _folder(options.work, title, count)
