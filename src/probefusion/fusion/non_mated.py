@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from probefusion.errors import ConfigError
 
-__all__ = ["NonMatedModel", "number_term"]
+__all__ = ["NonMatedModel", "clipped_half", "number_term"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -36,6 +36,12 @@ _LOG_RATE = (-8.0, -0.7)
 
 _LOG_EXCESS = (-3.5, 1.0)
 """Within what the logarithm of the mean excess is kept."""
+
+
+def clipped_half(log_variance: Floats) -> Floats:
+    """Logarithm of the scale, within what the model takes."""
+    half: Floats = np.clip(log_variance, *_LOG_VARIANCE) / 2
+    return half
 
 
 def number_term(num_images: npt.ArrayLike) -> Floats:
@@ -131,7 +137,7 @@ class NonMatedModel:
             location = first @ self.location @ second.T
             wide = first @ self.log_variance @ second.T
             added, product = np.add.outer(*numbers), np.multiply.outer(*numbers)
-        half = np.clip(wide, *_LOG_VARIANCE) / 2
+        half = clipped_half(wide)
         tail = (np.ones_like(added), added, product, location, half)
         share = np.exp(np.clip(_weighted(self.log_rate, tail), *_LOG_RATE))
         excess = np.exp(np.clip(_weighted(self.log_excess, tail), *_LOG_EXCESS))
