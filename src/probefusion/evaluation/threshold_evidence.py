@@ -18,6 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import EmptySetError
+from probefusion.evaluation.search_evidence import (
+    DRAWS,
+    FPIRS,
+    Searches,
+    find_correction,
+    search_others,
+)
 from probefusion.fusion.calibration import (
     LOOKS,
     CalibrationRecord,
@@ -25,6 +32,7 @@ from probefusion.fusion.calibration import (
     MeasuredRate,
     MeasuredSearches,
     ModelRecord,
+    SearchCorrection,
     Stratum,
     poorness,
 )
@@ -38,12 +46,6 @@ MIN_PEOPLE = 50
 """People of whom a calibration can be made; fewer say nothing of others."""
 
 _REPLICATES = 300
-_GALLERIES = (100, 200, 500, 1_000, 2_000)
-_FPIRS = (0.1, 0.03, 0.01)
-_GALLERY_SHARE = 0.8
-"""Of the people of a population how many a gallery holds at most."""
-_DRAWS = 4
-"""Galleries of one size that are drawn; a search in each of them counts as one of four parts of one search."""
 
 Whole: TypeAlias = npt.NDArray[np.int64]
 _Key: TypeAlias = tuple[Any, ...]
@@ -135,11 +137,14 @@ def make_calibration(
     )
     comparisons: dict[_Key, _Tally] = defaultdict(_Tally)
     searches: dict[_Key, _Tally] = defaultdict(_Tally)
+    searched = []
     for fitted, other in (halves, halves[::-1]):
         half = fit_non_mated(sets.part(fitted), seed=seed)
         rest = sets.part(other)
         _compare(half, look, rest, rates, draws, comparisons)
-        _search(half, look, rest, draws, searches, rng)
+        searched.append(search_others(half, rest, poor, rng))
+    for mine, others in (searched, searched[::-1]):
+        _tally_searches(mine, find_correction(others), draws, searches)
     return CalibrationRecord(
         embedder=embedder,
         fuser=fuser,
@@ -162,10 +167,11 @@ def make_calibration(
                 gallery_size=size,
                 num_searches=tally.num_trials,
                 num_people=len(tally.people),
-                rates=_measured(searches, (size,), _FPIRS),
+                rates=_measured(searches, (size,), FPIRS),
             )
-            for (size,), tally in _of_all(searches, _FPIRS)
+            for (size,), tally in _of_all(searches, FPIRS)
         ),
+        search_correction=find_correction([*searched[0], *searched[1]]),
     )
 
 
@@ -272,68 +278,24 @@ def _weighted_count(
     return found
 
 
-def _search(
-    model: NonMatedModel,
-    look: _Look,
-    sets: Sets,
+def _tally_searches(
+    searched: Sequence[Searches],
+    correction: SearchCorrection | None,
     draws: Floats,
     tallies: dict[_Key, _Tally],
-    rng: np.random.Generator,
 ) -> None:
-    """Tallies searches for people who are not in the gallery: one set as it is of each of the others.
-
-    Galleries are of one population; of all together only where they are larger than any population.
-    """
-    is_entry = (sets.num_images == 1) & ~look.are_poor[sets.kinds]
-    terms = model.terms(sets.vectors, sets.num_images)
-    populations = np.unique(sets.populations)
-    parts = [sets.populations == population for population in populations]
-    counts = [len(np.unique(sets.people[part & is_entry])) for part in parts]
-    whole = np.ones(len(sets.people), dtype=bool)
-    num_all = len(np.unique(sets.people[is_entry]))
-    for size in _GALLERIES:
-        fitting = [place for place, count in enumerate(counts) if size <= _GALLERY_SHARE * count]
-        chosen: list[tuple[npt.NDArray[np.bool_], tuple[int, ...]]] = [
-            (parts[place], (int(populations[place]), -1)) for place in fitting
-        ]
-        if not chosen and size <= _GALLERY_SHARE * num_all:
-            chosen = [(whole, (-1,))]
-        for member, whose in chosen:
-            _search_in(model, sets, terms, np.flatnonzero(member & is_entry), np.flatnonzero(member),
-                       size, whose, draws, tallies, rng)  # fmt: skip
-
-
-def _search_in(
-    model: NonMatedModel,
-    sets: Sets,
-    terms: Floats,
-    entries: Whole,
-    probes: Whole,
-    size: int,
-    whose: tuple[int, ...],
-    draws: Floats,
-    tallies: dict[_Key, _Tally],
-    rng: np.random.Generator,
-) -> None:
-    """Searches of the probes in galleries of so many of these entries, one of each person at most."""
-    for _ in range(_DRAWS):
-        mixed = rng.permutation(entries)
-        _, first = np.unique(sets.people[mixed], return_index=True)
-        gallery = mixed[rng.permutation(first)[:size]]
-        enrolled = np.unique(sets.people[gallery])
-        searched = probes[~np.isin(sets.people[probes], enrolled)]
-        if len(searched) > 2_000:
-            searched = rng.choice(searched, 2_000, replace=False)
-        similarities = sets.vectors[searched] @ sets.vectors[gallery].T
-        people = sets.people[searched]
-        limits = model.thresholds(
-            terms[searched],
-            terms[gallery],
-            [rate_per_comparison(rate, size) for rate in _FPIRS],
-        )
-        for rate, wanted in zip(_FPIRS, limits, strict=True):
-            hit = (similarities >= wanted).any(axis=1)
-            errors = draws[:, people[hit]].sum(axis=1) / _DRAWS
-            trials = draws[:, people].sum(axis=1) / _DRAWS
+    """Tallies searches with the correction that was found on other people."""
+    largest = max((each.gallery_size for each in searched if each.population >= 0), default=0)
+    for each in searched:
+        whose = {each.population, -1} if each.gallery_size <= largest else {-1}
+        for rate in FPIRS:
+            asked = (
+                rate_per_comparison(rate, each.gallery_size)
+                if correction is None
+                else correction.asked(rate, each.gallery_size)
+            )
+            hit = each.log_rates <= np.log(asked)
+            errors = draws[:, each.people[hit]].sum(axis=1) / DRAWS
+            trials = draws[:, each.people].sum(axis=1) / DRAWS
             for key in whose:
-                tallies[(key, size, rate)].add(errors, trials, people)
+                tallies[(key, each.gallery_size, rate)].add(errors, trials, each.people)

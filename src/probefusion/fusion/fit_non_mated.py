@@ -121,4 +121,3 @@ def _square(found: Floats, size: int) -> Floats:
     square = np.zeros((size, size))
     square[np.triu_indices(size)] = found
     return square + square.T
-

@@ -32,6 +32,7 @@ class Sets:
         kinds: (T,) numbers of what the sets are, as "poor sets of the second population".
         populations: (T,) numbers of the population; only people of one are compared.
         people: (T,) numbers of the person, or of all people that are related.
+        individuals: (T,) numbers of the person alone.
         media: (T,) numbers of the medium, or -1; sets of one medium are not compared.
     """
 
@@ -40,6 +41,7 @@ class Sets:
     kinds: npt.NDArray[np.int64]
     populations: npt.NDArray[np.int64]
     people: npt.NDArray[np.int64]
+    individuals: npt.NDArray[np.int64]
     media: npt.NDArray[np.int64]
 
     def part(self, rows: npt.NDArray[np.int64]) -> Sets:
@@ -79,7 +81,9 @@ class Moments:
             location = first @ self.location @ second.T
             wide = first @ self.log_variance @ second.T
             added, product = np.add.outer(*numbers), np.multiply.outer(*numbers)
-        return np.stack([np.ones_like(added), added, product, location, clipped_half(wide)], axis=-1)
+        return np.stack(
+            [np.ones_like(added), added, product, location, clipped_half(wide)], axis=-1
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,7 +129,9 @@ def exceedances(
         level: In scales above the location.
         few: Two kinds of fewer pairs than this count for less than the others.
     """
-    found, excesses, weights = [], [], []
+    found: list[Floats] = []
+    excesses: list[Floats] = []
+    weights: list[Floats] = []
     total = 0.0
     for rows, others in pairs:
         is_same = len(rows) == len(others) and bool((rows == others).all())

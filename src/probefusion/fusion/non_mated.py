@@ -37,6 +37,12 @@ _LOG_RATE = (-8.0, -0.7)
 _LOG_EXCESS = (-3.5, 1.0)
 """Within what the logarithm of the mean excess is kept."""
 
+_NO_SHAPE = 1e-6
+"""A smaller shape is that of an exponential tail."""
+
+_FARTHEST = 60.0
+"""Where a tail has an end, what lies beyond it counts as so rare: a logarithm."""
+
 
 def clipped_half(log_variance: Floats) -> Floats:
     """Logarithm of the scale, within what the model takes."""
@@ -124,6 +130,24 @@ class NonMatedModel:
         step = scale * excess
         return [base + step * _above(share / rate, self.shape) for rate in rates]
 
+    def log_rates(self, first: Floats, second: Floats, similarities: Floats) -> Floats:
+        """Logarithms of the rates whose thresholds these similarities are, (A, B); 0 below the tail.
+
+        Args:
+            first: (A, k + 2) `terms` of one side.
+            second: (B, k + 2) of the other.
+            similarities: (A, B) of each with each.
+        """
+        location, scale, share, excess = self._pieces(first, second, paired=False)
+        above = ((similarities - location) / scale - self.level) / excess
+        if abs(self.shape) < _NO_SHAPE:
+            beyond = -above
+        else:
+            inner = np.maximum(1 + self.shape * above, np.exp(-_FARTHEST * abs(self.shape)))
+            beyond = -np.log(inner) / self.shape
+        found: Floats = np.where(above > 0, np.log(share) + beyond, 0.0)
+        return found
+
     def _pieces(
         self, first: Floats, second: Floats, paired: bool
     ) -> tuple[Floats, Floats, Floats, Floats]:
@@ -146,7 +170,7 @@ class NonMatedModel:
 
 def _above(ratio: Floats, shape: float) -> Floats:
     """How far above the level a share of it lies, in mean excesses."""
-    found: Floats = np.log(ratio) if abs(shape) < 1e-6 else (ratio**shape - 1) / shape
+    found: Floats = np.log(ratio) if abs(shape) < _NO_SHAPE else (ratio**shape - 1) / shape
     return found
 
 

@@ -119,6 +119,7 @@ def fused_sets(
                 people=np.array(
                     [number("person", place, _family(each.person, related_by)) for each in whose]
                 ),
+                individuals=np.array([number("individual", place, each.person) for each in whose]),
                 media=np.array(
                     [number("medium", each.medium) if each.medium else -1 for each in whose]
                 ),
