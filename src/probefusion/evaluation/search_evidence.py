@@ -18,7 +18,7 @@ from probefusion.fusion.fit_non_mated import Sets
 from probefusion.fusion.non_mated import Floats, NonMatedModel
 from probefusion.metrics.tails import rate_per_comparison
 
-__all__ = ["DRAWS", "FPIRS", "Searches", "find_correction", "search_others"]
+__all__ = ["DRAWS", "FPIRS", "Searches", "can_search", "find_correction", "search_others"]
 
 FPIRS = (0.1, 0.03, 0.01)
 """Rates of searches that are measured."""
@@ -26,7 +26,7 @@ FPIRS = (0.1, 0.03, 0.01)
 DRAWS = 4
 """Galleries of one size that are drawn; a search in each of them counts as one of four parts of one search."""
 
-_GALLERIES = (100, 200, 500, 1_000, 2_000)
+_GALLERIES = (50, 100, 200, 500, 1_000, 2_000)
 _GALLERY_SHARE = 0.95
 """Of the people of a population how many a gallery holds at most."""
 
@@ -59,6 +59,12 @@ class Searches:
     gallery_size: int
     log_rates: Floats
     people: npt.NDArray[np.int64]
+
+
+def can_search(sets: Sets, are_poor: npt.NDArray[np.bool_]) -> bool:
+    """Whether there are people enough for the smallest gallery."""
+    entries = sets.individuals[(sets.num_images == 1) & ~are_poor[sets.kinds]]
+    return _GALLERIES[0] <= _GALLERY_SHARE * len(np.unique(entries))
 
 
 def search_others(
@@ -114,7 +120,7 @@ def _search(
     log_rates = model.log_rates(
         terms[probes], terms[gallery], sets.vectors[probes] @ sets.vectors[gallery].T
     )
-    log_rates[~sets.different(probes, gallery)] = 0.0
+    log_rates[~sets.different(probes, gallery)] = np.inf
     return Searches(
         population=population,
         gallery_size=size,

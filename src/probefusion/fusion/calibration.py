@@ -46,7 +46,7 @@ LOOKS = ("clear", "poor")
 
 _DIGITS = 7
 
-_SMALLER_GALLERY, _LARGER_GALLERY = 10, 2
+_SMALLER_GALLERY, _LARGER_GALLERY = 10, 4
 """By how much smaller and larger than those measured a gallery may be to which a rate is carried over."""
 
 

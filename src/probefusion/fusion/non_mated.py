@@ -131,7 +131,7 @@ class NonMatedModel:
         return [base + step * _above(share / rate, self.shape) for rate in rates]
 
     def log_rates(self, first: Floats, second: Floats, similarities: Floats) -> Floats:
-        """Logarithms of the rates whose thresholds these similarities are, (A, B); 0 below the tail.
+        """Logarithms of the rates whose thresholds these similarities are, (A, B); as `thresholds`, turned around.
 
         Args:
             first: (A, k + 2) `terms` of one side.
@@ -145,7 +145,7 @@ class NonMatedModel:
         else:
             inner = np.maximum(1 + self.shape * above, np.exp(-_FARTHEST * abs(self.shape)))
             beyond = -np.log(inner) / self.shape
-        found: Floats = np.where(above > 0, np.log(share) + beyond, 0.0)
+        found: Floats = np.log(share) + beyond
         return found
 
     def _pieces(

@@ -91,8 +91,8 @@ def test_what_is_stored_was_measured_on_others_and_covers_the_truth(record) -> N
     assert {stratum.looks for stratum in record.strata} == {
         ("clear", "clear"), ("clear", "poor"), ("poor", "poor"),
     }  # fmt: skip
-    (searches,) = record.searches
-    assert searches.gallery_size == 100
+    (searches,) = record.searches  # a quarter of the people is searched at a time
+    assert searches.gallery_size == 50
     assert searches.rates[0].stated == 0.1
     assert searches.rates[0].achieved == pytest.approx(0.1, rel=0.35)
 
@@ -176,7 +176,7 @@ def test_searches_are_decided_at_their_own_rate(record) -> None:
         record, side("A", more), side("B", more), false_match_rate=0.1, false_positive_rate=0.1
     )
     assert found[0].threshold.gallery_size == 200
-    assert "measured in galleries of 100:" in found[0].threshold.measured_on
+    assert "measured in galleries of 50:" in found[0].threshold.measured_on
     large = drawn_vectors(rng, 201, is_poor=False)
     none = decide(
         record, side("A", large), side("B", large), false_match_rate=0.1, false_positive_rate=0.1
@@ -184,7 +184,7 @@ def test_searches_are_decided_at_their_own_rate(record) -> None:
     assert none.threshold is None
     assert (
         none.why_none
-        == "the gallery has 201 people; the calibration supports 10 to 200, measured among 100 to 100"
+        == "the gallery has 201 people; the calibration supports 5 to 200, measured among 50 to 50"
     )
 
 
