@@ -60,8 +60,8 @@ class Call:
         """The collection of the path; changes are said to be the caller's.
 
         Raises:
-            Refusal: If nobody waits for what would be done; if it has changed since the caller saw it, where the request
-                says so.
+            Refusal: If nobody waits for what would be done; if it has changed since the caller saw it, where the
+                request says so.
             UnknownNameError: If it is not served.
         """
         if not self._is_wanted():
