@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from probefusion.archives import ArchiveReport
+from probefusion.archives.images.manifest import MANIFEST
 from probefusion.archives.outputs import check_apart
-from probefusion.archives.storage import Place, exists, is_url, remove_folder, shown_place
+from probefusion.archives.storage import (
+    Place,
+    exists,
+    is_url,
+    list_files,
+    remove_folder,
+    shown_place,
+)
 from probefusion.errors import ConfigError, OutputExistsError, UnsupportedOperationError
 from probefusion.files import check_output_file
 from probefusion.files.reading import in_one_line
@@ -25,6 +34,9 @@ if TYPE_CHECKING:
     from probefusion.fusion import Fuser
 
 __all__ = ["FusedImages", "fuse_images"]
+
+_OWN = re.compile(rf"chunk-[0-9]+\.parquet|{re.escape(MANIFEST)}")
+"""What `embed_archive` writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +80,8 @@ def fuse_images(
         embedder: As for `Pipeline`.
         rows: Folder or url for the rows, which stay there; None takes `OUTPUT.rows`, which goes when all is done.
         device: Where embedder and fuser run, "cpu" or "cuda".
-        force: Whether an existing output is replaced, and rows are begun anew.
+        force: Whether an existing output is replaced, and rows are begun anew; where images are added to states
+            (`add_to`), only the first.
         embedding: Further arguments of `embed_archive`, as `{"detector": "yunet_2023mar"}` or `{"aligned": True}`.
         embedding_progress: Called with (images embedded, images in all or None).
         fusing: Further arguments of `fuse_archive`.
@@ -78,11 +91,18 @@ def fuse_images(
 
     Raises:
         OutputExistsError: If the output exists; no image is embedded then.
+        ConfigError: If images are added to states, and their rows are not kept.
         UnsupportedOperationError: If the fuser is not exact.
         ProbeFusionError: As for `embed_archive` and `fuse_archive`.
     """
     given = dict(embedding or {})
     _check_output(output, force=force)
+    adds = fusing.get("add_to") is not None
+    if rows is None and adds:
+        raise ConfigError(
+            "--add-to with images: expected --rows (rows=), a folder that keeps what was embedded, so that only new "
+            "images are added. Give the folder that the states were made of, or a new one if the source holds new images only."
+        )
     if rows is not None and str(rows).rstrip("/") == str(output).rstrip("/"):
         raise ConfigError("--rows (rows=): expected another place than the output.")
     if rows is not None:
@@ -100,13 +120,15 @@ def fuse_images(
         )
     given["quality"] = bool(given.get("quality")) or chosen.needs_quality
     place = os.fspath(f"{os.fspath(output)}.rows" if rows is None else rows)
+    if rows is None:
+        _check_own(place)
     embedded = embed_archive(
         source,
         place,
         engine=engine,
         embedder=embedder,
         device=device,
-        force=force,
+        force=force and not adds,
         progress=embedding_progress,
         **given,
     )
@@ -115,6 +137,22 @@ def fuse_images(
         return FusedImages(embedded=embedded, fused=fused, rows=place)
     remove_folder(place)
     return FusedImages(embedded=embedded, fused=fused)
+
+
+def _check_own(rows: str) -> None:
+    """Refuses a folder for rows that is removed at the end and holds other files.
+
+    Raises:
+        OutputExistsError: If it does.
+    """
+    foreign = [
+        file.name for file in list_files(rows, missing_ok=True) if not _OWN.fullmatch(file.name)
+    ]
+    if foreign:
+        raise OutputExistsError(
+            f"folder {shown_place(rows)!r}: would be removed with all it holds when its rows are fused, and holds "
+            f"other files, as {in_one_line(foreign[0])}. Move them, or choose a folder for the rows that stays: --rows."
+        )
 
 
 def _check_output(output: Place, *, force: bool) -> None:

@@ -40,6 +40,13 @@ def list_people(
     name: Annotated[
         str | None, Query(max_length=1024, description="Only who has this name.")
     ] = None,
+    contains: Annotated[
+        str | None,
+        Query(
+            max_length=256,
+            description="Only who has this in the name, in small or capital letters.",
+        ),
+    ] = None,
     if_none_match: IfNoneMatch = None,
 ) -> Any:
     gallery = call.gallery
@@ -47,7 +54,9 @@ def list_people(
     if unchanged is not None:
         return unchanged
     ids = gallery.ids()
-    names = [each for each in ids if name is None or each == unicodedata.normalize("NFC", name)]
+    wanted = None if name is None else unicodedata.normalize("NFC", name)
+    part_of_name = _folded(contains or "")
+    names = [each for each in ids if wanted in (None, each) and part_of_name in _folded(each)]
     begin = 0 if cursor is None else bisect_right(names, _name_of(cursor))
     part = names[begin : begin + limit]
     more = begin + limit < len(names)
@@ -112,6 +121,11 @@ def remove_person(collection: str, person: PersonName, call: Writer) -> Changed:
     revision = gallery.remove(person)
     call.note_change("remove", whom)
     return Changed(revision=revision)
+
+
+def _folded(name: str) -> str:
+    """As names are looked for: without regard to capitals."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _cursor(name: str) -> str:
