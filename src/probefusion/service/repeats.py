@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -27,6 +28,9 @@ _METHODS = frozenset({"POST", "PATCH", "DELETE"})
 _COLLECTIONS, _SESSIONS = "/v1/collections/", "/v1/sessions"
 _ONLY_READING = frozenset({"search", "verify", "explain"})
 """What changes nothing may be done again; and its answers, which speak of people, are kept nowhere."""
+
+_NOT_BEGUN = frozenset({"busy", "gone", "store-busy", "unsupported-operation", "missing-extra"})
+"""Problems that say of themselves that nothing was changed: such a request may simply be sent again."""
 
 T = TypeVar("T")
 
@@ -174,7 +178,7 @@ class Repeats:
     async def _keep(self, asked: Asked, messages: Sequence[Message]) -> bool:
         status = int(messages[0]["status"])
         body = b"".join(part.get("body", b"") for part in messages[1:])
-        if status >= 500:
+        if status >= 500 and _code_of(body) not in _NOT_BEGUN:
             return False
         if not 200 <= status < 300:
             return await self._try(lambda: self._answers.give_up(asked))
@@ -205,6 +209,14 @@ class Repeats:
 async def _in_thread(what: Callable[[], T]) -> T:
     """In a thread of its own: those of the application may all be at work."""
     return await to_thread.run_sync(what, limiter=CapacityLimiter(1))
+
+
+def _code_of(body: bytes) -> str:
+    """The word for programs of problem details; "" for other answers."""
+    try:
+        return str(json.loads(body)["type"]).rpartition(":")[2]
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def _hash_of(scope: Scope, body: bytes) -> bytes:

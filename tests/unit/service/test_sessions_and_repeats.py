@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from probefusion.errors import ShapeError
+from probefusion.errors import ShapeError, StoreBusyError
 from probefusion.service.access import new_key, read_keys, revoke_key
 from probefusion.service.calls import Call
 from probefusion.service.problems import Refusal
@@ -175,10 +175,21 @@ def test_what_failed_is_done_again_only_if_it_changed_nothing(filled, query, mon
     assert failed.status_code == 500
     again = filled.post(path, json=body, headers={"Idempotency-Key": "before"})
     assert (again.status_code, again.json()["total_images"]) == (201, 6)
+
+    def busy(*_: object, **__: object) -> None:
+        raise StoreBusyError("others wrote for too long; nothing was changed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hub, "to_keep", busy)
+        headers = {"Idempotency-Key": "busy"}
+        assert filled.post(path, json=body, headers=headers).status_code == 503
+    filled.delete(f"{ROOT}/people/p2")  # another change, by the same caller
+    again = filled.post(path, json=body, headers=headers)
+    assert (again.status_code, again.json()["total_images"]) == (201, 8)
     with monkeypatch.context() as patch:
         patch.setattr(Call, "note_change", lambda *_: 1 / 0)
         failed = filled.post(path, json=body, headers={"Idempotency-Key": "after"})
     assert failed.status_code == 500
     again = filled.post(path, json=body, headers={"Idempotency-Key": "after"})
     assert (again.status_code, again.json()["type"][-19:]) == (409, "idempotency-unknown")
-    assert filled.get(f"{ROOT}/people/p1").json()["num_images"] == 8
+    assert filled.get(f"{ROOT}/people/p1").json()["num_images"] == 10
