@@ -112,6 +112,14 @@ class Hub(Changes):
         except Refusal:
             return None
 
+    def has_forgotten_since(self, target: Target, revision: int) -> bool:
+        """As `Changes.has_forgotten_since`."""
+        gallery = self.galleries.get(target.collection)
+        if gallery is None:
+            return False
+        with gallery.store.reading(target.collection) as reader:
+            return any(True for _ in reader.changes(after=revision, actions=("forget",)))
+
     def changes_since(self, authorization: str, target: Target, revision: int) -> str:
         """As `Changes.changes_since`."""
         if not target.collection:

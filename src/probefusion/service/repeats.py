@@ -66,6 +66,10 @@ class Changes(ABC):
         """How far changes have come; None if there is no such collection, or session of the caller."""
 
     @abstractmethod
+    def has_forgotten_since(self, target: Target, revision: int) -> bool:
+        """Whether somebody or something was forgotten after a revision, by whomever: answers may speak of it."""
+
+    @abstractmethod
     def changes_since(self, authorization: str, target: Target, revision: int) -> str:
         """What a caller has changed after a revision, in words, once nobody is at work on it; "" for nothing."""
 
@@ -153,6 +157,11 @@ class Repeats:
             found = await _in_thread(lambda: self._answers.take_over(asked))
             if found.state is State.FIRST:
                 return asked
+        if found.answer is not None and not _is_forgetting(scope, target):
+            since = found.revision
+            if await _in_thread(lambda: self._changes.has_forgotten_since(target, since)):
+                await self._try(lambda: self._answers.drop_answers_of(target.collection))
+                return _told_before("somebody was forgotten since, so its answer is not told again")
         return _repeated(found)
 
     async def _first(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
@@ -191,9 +200,9 @@ class Repeats:
 
     async def _drop_forgotten(self, scope: Scope, target: Target, asked: Asked | None) -> None:
         """Answers that speak of somebody who is forgotten now are forgotten too."""
-        collection = target.collection
-        if collection and scope["path"] == f"{_COLLECTIONS}{collection}/forget":
+        if _is_forgetting(scope, target):
             besides = b"" if asked is None else asked.name
+            collection = target.collection
             await self._try(lambda: self._answers.drop_answers_of(collection, besides=besides))
 
     async def _try(self, what: Callable[[], None]) -> bool:
@@ -242,11 +251,7 @@ def _repeated(found: Found) -> ASGIApp:
         )
     kept = found.answer
     if kept.body is None:
-        return problem(
-            409,
-            "Idempotency-Key: it was done, and its answer was too large to be kept. Read the collection instead.",
-            code="idempotency-done",
-        )
+        return _told_before("its answer was too large to be kept")
 
     async def send_again(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [*kept.headers, (b"idempotency-replayed", b"true")]
@@ -256,6 +261,14 @@ def _repeated(found: Found) -> ASGIApp:
     return send_again
 
 
+def _told_before(why_not_again: str) -> ASGIApp:
+    return problem(
+        409,
+        f"Idempotency-Key: it was done, and {why_not_again}. Read the collection instead.",
+        code="idempotency-done",
+    )
+
+
 def _unknown(made: str) -> ASGIApp:
     return problem(
         409,
@@ -263,6 +276,11 @@ def _unknown(made: str) -> ASGIApp:
         f"since: {made}. Look whether it is among them; if not, send it with a new key.",
         code="idempotency-unknown",
     )
+
+
+def _is_forgetting(scope: Scope, target: Target) -> bool:
+    name = target.collection
+    return bool(name) and scope["path"] == f"{_COLLECTIONS}{name}/forget"
 
 
 def _target_of(scope: Scope) -> Target | None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from probefusion.errors import ShapeError, StoreBusyError
+from probefusion.gallery import Gallery
 from probefusion.service.access import new_key, read_keys, revoke_key
 from probefusion.service.calls import Call
 from probefusion.service.problems import Refusal
@@ -124,6 +125,20 @@ def test_forgetting_takes_the_answers_too(filled, query) -> None:
     assert "p1" not in [person["name"] for person in second["candidates"]]
 
 
+def test_forgetting_by_a_command_takes_the_answers_too(filled, query, tmp_path) -> None:
+    headers, body = {"Idempotency-Key": "k"}, {"name": "ann", "query": query(9)}
+    assert filled.post(f"{ROOT}/people", json=body, headers=headers).status_code == 201
+    with Gallery(tmp_path / "g.db", fuser="mean") as beside:
+        beside.forget("ann")
+    told = filled.post(f"{ROOT}/people", json=body, headers=headers)
+    assert (told.status_code, told.json()["type"][-16:]) == (409, "idempotency-done")
+    assert "ann" not in told.text
+    other = {"person": "p0"}
+    first = filled.post(f"{ROOT}/forget", json=other, headers={"Idempotency-Key": "f"})
+    again = filled.post(f"{ROOT}/forget", json=other, headers={"Idempotency-Key": "f"})
+    assert (again.status_code, again.json()) == (200, first.json())
+
+
 def test_a_key_that_lost_its_role_repeats_nothing(serve, query, tmp_path) -> None:
     path = tmp_path / "keys.json"
     token = new_key(path, name="w", role="write")
@@ -157,7 +172,7 @@ def test_answers_are_kept_for_a_day_and_not_without_bound() -> None:
         assert answers.begin(asked(number)).state is State.FIRST
         answers.keep(asked(number), answer)
     assert answers.begin(asked(0)).state is State.FIRST
-    assert answers.begin(asked(19)) == Found(state=State.DONE, answer=answer)
+    assert answers.begin(asked(19)) == Found(state=State.DONE, answer=answer, revision=19)
     answers.lose(asked(0))
     assert answers.begin(asked(0)).state is State.LOST
     assert answers.take_over(asked(0)).state is State.FIRST
