@@ -24,9 +24,9 @@ from probefusion.service.answers import skipped_facts
 from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
 from probefusion.service.decoding import ImageDecoder
 from probefusion.service.problems import Refusal, refusal_at
-from probefusion.service.repeats import Changes, Target
 from probefusion.service.settings import ServiceSettings
 from probefusion.service.shared.opening import open_shared
+from probefusion.service.targets import Changes, Target
 from probefusion.types import EmbeddingSet
 
 __all__ = ["Hub", "owner_of"]

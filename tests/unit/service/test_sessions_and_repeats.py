@@ -125,6 +125,14 @@ def test_forgetting_takes_the_answers_too(filled, query) -> None:
     assert "p1" not in [person["name"] for person in second["candidates"]]
 
 
+def test_people_may_be_named_as_operations_are(filled, query) -> None:
+    for name in ("search", "verify", "forget"):
+        filled.post(f"{ROOT}/people", json={"name": name, "query": query(9)})
+        for _ in range(2):
+            gone = filled.delete(f"{ROOT}/people/{name}", headers={"Idempotency-Key": name})
+            assert gone.status_code == 200, gone.text
+
+
 def test_forgetting_by_a_command_takes_the_answers_too(filled, query, tmp_path) -> None:
     headers, body = {"Idempotency-Key": "k"}, {"name": "ann", "query": query(9)}
     assert filled.post(f"{ROOT}/people", json=body, headers=headers).status_code == 201
