@@ -10,18 +10,20 @@ from probefusion.archives.archive_run import ArchiveRun, Progress, StatesOfRun
 from probefusion.archives.engines.engine import Engine
 from probefusion.archives.engines.local import LocalEngine
 from probefusion.archives.file_digest import file_stamp
+from probefusion.archives.finishing import finish
 from probefusion.archives.manifest import (
     Manifest,
     PlannedFile,
     RunSettings,
     begin,
     chunk_borders,
+    forget,
     interrupted,
 )
 from probefusion.archives.outputs import check_apart, checked_output, own_work
 from probefusion.archives.planning import settings_for
-from probefusion.archives.state_commits import check_free, present_hash
-from probefusion.archives.states import open_states
+from probefusion.archives.state_commits import changing, check_free, present_hash
+from probefusion.archives.states import StoredStates, open_states
 from probefusion.archives.storage import Place
 from probefusion.errors import ConfigError, EmptySetError, UnsupportedOperationError
 from probefusion.fusion import Fuser
@@ -134,9 +136,17 @@ def fuse_archive(
         check_free(keep_states, force=force)
     with own_work(work, place):
         present = None if folder is None else present_hash(folder)
+        found = interrupted(work)
         stored, passed = None, 0
         if add_to is not None:
             stored = open_states(add_to)
+            if found is not None and stored.holds(found.files):  # killed when it had done all
+                if {file.name for file in archive.files} <= {file.name for file in found.files}:
+                    report = _written_again(stored, add_to, place, force=force)
+                    forget(work)
+                    return replace(report, resumed_at=archive.num_images)
+                forget(work, is_kept=True)
+                found = None
             new = stored.new_files(archive, add_to)
             passed = len(archive.files) - len(new)
             archive = replace(archive, files=new)
@@ -144,7 +154,6 @@ def fuse_archive(
             raise EmptySetError(
                 f"archive {archive.name} holds no rows: expected at least one image."
             )
-        found = interrupted(work)
         like = stored or found
         settings = settings_for(
             archive,
@@ -187,6 +196,15 @@ def fuse_archive(
             failed_files=tuple((file.name, file.reason) for file in run.failed),
             num_passed_over=passed,
         )
+
+
+def _written_again(
+    stored: StoredStates, folder: Place, output: str, *, force: bool
+) -> ArchiveReport:
+    """Writes the templates of states as they are."""
+    with changing(folder):
+        finished = finish(stored.buckets(folder), stored.settings, output, force=force)
+    return ArchiveReport(**asdict(finished), resumed_at=0, fuser=stored.settings.fuser)
 
 
 def _planned(file: ArchiveFile, settings: RunSettings) -> PlannedFile:

@@ -145,6 +145,11 @@ class StoredStates:
         is_much = num_rows > _LARGEST_ADDITION * self.num_rows
         return not (is_large or is_much or len(self.layers) >= _MOST_LAYERS)
 
+    def holds(self, files: Sequence[PlannedFile]) -> bool:
+        """Whether all of some files were fused, and are as they were then."""
+        known = {(fused.file.name, fused.file.size, fused.file.tag) for fused in self.files}
+        return {(file.name, file.size, file.tag) for file in files} <= known
+
     def new_files(self, archive: Archive, folder: Place) -> tuple[ArchiveFile, ...]:
         """The files of an archive that were not fused yet.
 
