@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from probefusion.archives.archive import ArchiveFile
 from probefusion.archives.storage import (
     exists,
+    is_folder,
     join,
     list_files,
     read_bytes,
@@ -255,8 +256,11 @@ def forget(work: str, *, is_kept: bool = False) -> None:
         is_kept: Whether the folder itself, and a lock in it, stay.
     """
     names = {file.name.partition("/")[0] for file in list_files(work, missing_ok=True)}
-    for name in sorted(names - {_NAME}):
-        remove_folder(join(work, name))
+    for place in (join(work, name) for name in sorted(names - {_NAME})):
+        if is_folder(place):
+            remove_folder(place)
+        else:
+            remove(place)
     if is_kept:
         remove(join(work, _NAME))
     else:
