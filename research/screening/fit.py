@@ -10,6 +10,7 @@ import numpy.typing as npt
 from probefusion.screening.elements import Elements
 from probefusion.screening.expectation import Expectation, Halves, terms_of
 from probefusion.screening.judging import Looked, worst_split
+from probefusion.screening.stacks import stacked
 from research.screening.pools import Pool
 
 __all__ = ["SIZES", "fit_expectation", "sets_of_one"]
@@ -27,7 +28,7 @@ def sets_of_one(
     drawn = [
         pool.elements(pool.plant(rng, half, int(rng.choice(sizes)), 0).rows) for _ in range(count)
     ]
-    return [(elements, Looked.at(elements)) for elements in drawn]
+    return [(elements, Looked.at(stacked(elements))) for elements in drawn]
 
 
 Group = Sequence[tuple[Elements, Looked]]

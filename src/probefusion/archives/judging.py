@@ -8,14 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import InvalidInputError
 from probefusion.fusion import Fuser, MeanFuser
 from probefusion.fusion.contributions import Sums
 from probefusion.fusion.universal import UniversalFuser
-from probefusion.screening.elements import Elements
-from probefusion.screening.expectation import Expectation
-from probefusion.screening.judging import worst_split
+from probefusion.screening.judging import worst_splits
 from probefusion.screening.known import CAUTIOUS, expectation_for
+from probefusion.screening.stacks import stack_of_sums
 from probefusion.screening.verdict import LEAST_DIM, LEAST_IMAGES
 from probefusion.types import EmbeddingSet
 
@@ -24,7 +22,8 @@ __all__ = ["CANNOT_TELL", "NOT_LOOKED_AT", "ONE_PERSON", "SEVERAL_PEOPLE", "Verd
 NOT_LOOKED_AT, ONE_PERSON, SEVERAL_PEOPLE, CANNOT_TELL = range(4)
 """What is known of a template, as it goes to a file."""
 
-_SETS_AT_ONCE = 256
+_NUMBERS_AT_ONCE = 2048
+"""Images, times clusters of the fuser, that are judged together."""
 
 
 class Verdicts(NamedTuple):
@@ -42,7 +41,7 @@ class Verdicts(NamedTuple):
 def judge(images: EmbeddingSet, borders: npt.NDArray[np.int64], fuser: Fuser) -> Verdicts:
     """Judges sets, with the verdicts of `probefusion.screening.screen`.
 
-    What each image is alone is computed for all sets together; only the search for the worst split goes set by set.
+    Sets of equally many images are judged together.
 
     Args:
         images: Up to 16 images of each, one set after the other.
@@ -56,34 +55,21 @@ def judge(images: EmbeddingSet, borders: npt.NDArray[np.int64], fuser: Fuser) ->
         return Verdicts(codes, lighter)
     view = _view(images, fuser)
     expected = expectation_for(view.fingerprint) or CAUTIOUS
-    for places in _batches(np.flatnonzero(counts >= LEAST_IMAGES)):
-        sizes = counts[places]
-        edges = np.concatenate([[0], np.cumsum(sizes)])
-        rows = np.repeat(borders[places] - edges[:-1], sizes) + np.arange(edges[-1])
-        sums = view.encode_many(images[rows], np.arange(len(rows) + 1))
-        alone = view.finish_many(sums).astype(np.float64)
-        for place, start, stop in zip(places.tolist(), edges[:-1], edges[1:], strict=True):
-            own = Sums(*(array[start:stop] for array in sums))
-            share = _lighter_part(view, own, alone[start:stop], expected)
-            if share is not None:
-                codes[place] = SEVERAL_PEOPLE if share > 0 else ONE_PERSON
-                lighter[place] = share
+    for places in _batches(counts, view):
+        size = int(counts[places[0]])
+        rows = images[(borders[places][:, None] + np.arange(size)).ravel()]
+        flat = view.encode_many(rows, np.arange(len(rows) + 1))
+        alone = view.finish_many(flat).astype(np.float64).reshape(len(places), size, -1)
+        sums = Sums(*(array.reshape(len(places), size, *array.shape[1:]) for array in flat))
+        stack, weighing = stack_of_sums(view, sums, alone)
+        if not len(stack):
+            continue
+        split = worst_splits(stack, expected)
+        is_mixed = split.scores > expected.threshold
+        shares = np.einsum("pn,pn->p", split.parts, stack.weights)
+        codes[places[weighing]] = np.where(is_mixed, SEVERAL_PEOPLE, ONE_PERSON)
+        lighter[places[weighing]] = np.where(is_mixed, np.minimum(shares, 1 - shares), 0)
     return Verdicts(codes, lighter)
-
-
-def _lighter_part(
-    view: Fuser, sums: Sums, alone: npt.NDArray[np.float64], expected: Expectation
-) -> float | None:
-    """Share of the weight of the lighter part; 0 where there is one person, None where nothing can be told."""
-    try:
-        elements = Elements.from_sums(view, sums, alone)
-    except InvalidInputError:  # its images weigh nothing
-        return None
-    split = worst_split(elements, expected)
-    if not split.score > expected.threshold:
-        return 0.0
-    share = float(elements.weights[split.part].sum())
-    return min(share, 1 - share)
 
 
 def _view(images: EmbeddingSet, fuser: Fuser) -> Fuser:
@@ -93,6 +79,10 @@ def _view(images: EmbeddingSet, fuser: Fuser) -> Fuser:
     return MeanFuser(num_threads=1) if images.quality is None else UniversalFuser(num_threads=1)
 
 
-def _batches(places: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
-    for start in range(0, len(places), _SETS_AT_ONCE):
-        yield places[start : start + _SETS_AT_ONCE]
+def _batches(counts: npt.NDArray[np.int64], view: Fuser) -> Iterator[npt.NDArray[np.intp]]:
+    """Places of sets of one size each, so many that their splits fit into little memory."""
+    for size in range(LEAST_IMAGES, int(counts.max(initial=0)) + 1):
+        places = np.flatnonzero(counts == size)
+        most = max(1, _NUMBERS_AT_ONCE // (size * view.num_clusters))
+        for start in range(0, len(places), most):
+            yield places[start : start + most]

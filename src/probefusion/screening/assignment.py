@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from probefusion.screening.elements import Elements, FloatRows
 from probefusion.screening.expectation import Expectation, Halves
+from probefusion.screening.stacks import Flags, Stack, stacked
 
 __all__ = ["leanings", "refined"]
 
@@ -26,43 +27,53 @@ def leanings(elements: Elements, part: Mask, expected: Expectation) -> FloatRows
     Returns:
         (N,) float64, logarithms of the odds: 0 for an image that says nothing.
     """
-    return _evidence(elements, part, expected) - _evidence(elements, ~part, expected)
+    found: FloatRows = _leanings(stacked(elements), part[None], expected)[0]
+    return found
 
 
-def refined(elements: Elements, part: Mask, expected: Expectation) -> Mask:
-    """The part after each image went where it belongs, a few times; as it was if one side would be empty."""
+def refined(stack: Stack, parts: Flags, expected: Expectation) -> Flags:
+    """The parts after each image went where it belongs, a few times; as before if one side would be empty.
+
+    Args:
+        stack: The sets.
+        parts: (P, N) a part of each; neither none nor all.
+        expected: What to expect of images of one person.
+    """
+    found = parts.copy()
+    active = np.arange(len(stack))
     for _ in range(_ROUNDS):
-        moved = leanings(elements, part, expected) > 0
-        if moved.all() or not moved.any():
-            return part
-        if (moved == part).all():
+        if not len(active):
             break
-        part = moved
-    return part
+        moved = _leanings(stack[active], found[active], expected) > 0
+        going = moved.any(axis=1) & ~moved.all(axis=1) & (moved != found[active]).any(axis=1)
+        active = active[going]
+        found[active] = moved[going]
+    return found
 
 
-def _evidence(elements: Elements, side: Mask, expected: Expectation) -> FloatRows:
-    """(N,) log-likelihood ratios of "is of this side's person" to "is not", by the side without the image."""
-    whole = elements.templates(side[None])
-    members = np.flatnonzero(side)
-    without = np.repeat(side[None], len(members), axis=0)
-    without[np.arange(len(members)), members] = False
-    cosines = elements.alone @ whole[0]
-    cosines[members] = np.einsum("bd,bd->b", elements.templates(without), elements.alone[members])
-    masses, own = elements.masses, side.astype(np.float64)
-    others = masses[side].sum() - own * masses
-    counts = int(side.sum()) - side.astype(np.int64)
-    shares = elements.weights / (
-        elements.weights + elements.weights[side].sum() - own * elements.weights
-    )
+def _leanings(stack: Stack, parts: Flags, expected: Expectation) -> FloatRows:
+    """(P, N), see `leanings`."""
+    towards = _evidence(stack, parts, expected)
+    away = _evidence(stack, ~parts, expected)
+    difference: FloatRows = towards - away
+    return difference
+
+
+def _evidence(stack: Stack, sides: Flags, expected: Expectation) -> FloatRows:
+    """(P, N) log-likelihood ratios of "is of this side's person" to "is not", by the side without the image."""
+    cosines = stack.beside(sides)
+    masses, weights = stack.masses, stack.weights
+    other_masses = (sides * masses).sum(axis=1, keepdims=True) - sides * masses
+    other_weights = (sides * weights).sum(axis=1, keepdims=True) - sides * weights
+    counts = sides.sum(axis=1, keepdims=True) - sides
     halves = Halves(
-        part_masses=masses,
-        other_masses=others,
-        part_counts=np.ones(len(elements), dtype=np.int64),
-        other_counts=np.maximum(counts, 1),
-        part_weights=shares,
+        part_masses=masses.ravel(),
+        other_masses=other_masses.ravel(),
+        part_counts=np.ones(masses.size, dtype=np.int64),
+        other_counts=np.maximum(counts, 1).ravel(),
+        part_weights=(weights / (weights + other_weights)).ravel(),
     )
     means, _ = expected.of(halves)
-    evidence = -expected.scores(np.minimum(cosines, means - 1e-9), halves)
+    evidence = -expected.scores(np.minimum(cosines.ravel(), means - 1e-9), halves)
     evidence[~np.isfinite(evidence)] = 0.0  # a side of this image alone
-    return evidence
+    return evidence.reshape(masses.shape)

@@ -12,7 +12,7 @@ from probefusion.fusion import Fuser
 from probefusion.fusion.contributions import Sums
 from probefusion.types import EmbeddingSet, FusionState
 
-__all__ = ["Elements", "FloatRows"]
+__all__ = ["Elements", "FloatRows", "templates_or_nan"]
 
 FloatRows = npt.NDArray[np.float64]
 
@@ -105,18 +105,33 @@ class Elements:
         """
         chosen = parts.astype(np.float64)
         summed = Sums(*(np.tensordot(chosen, array, axes=1) for array in self.sums))
-        templates = np.full((len(parts), self.alone.shape[1]), np.nan)
-        masses = summed.mass.sum(axis=1)
-        usable = np.flatnonzero(masses > _LEAST_SHARE * self.masses.sum())
-        if len(usable):
-            templates[usable] = _finished(self.fuser, Sums(*(array[usable] for array in summed)))
-        return templates
+        return templates_or_nan(self.fuser, summed, self.masses.sum())
 
     def similarities(self, parts: npt.NDArray[np.bool_]) -> FloatRows:
         """(B,) cosines between the template of each part and that of all other images; NaN where there is none."""
         both = self.templates(np.concatenate([parts, ~parts]))
         cosines: FloatRows = np.einsum("bd,bd->b", both[: len(parts)], both[len(parts) :])
         return cosines
+
+
+def templates_or_nan(fuser: Fuser, sums: Sums, whole: FloatRows | np.float64) -> FloatRows:
+    """Templates of parts of sets.
+
+    Args:
+        fuser: The fuser.
+        sums: States of the K parts.
+        whole: (K,) masses of the sets that they are parts of.
+
+    Returns:
+        (K, D) float64 unit vectors; rows of NaN for parts without mass or direction.
+    """
+    templates = np.full((len(sums.mass), sums.sums.shape[-1]), np.nan)
+    usable = np.flatnonzero(sums.mass.sum(axis=1) > _LEAST_SHARE * whole)
+    if len(usable) == len(templates):
+        return _finished(fuser, sums)
+    if len(usable):
+        templates[usable] = _finished(fuser, Sums(*(array[usable] for array in sums)))
+    return templates
 
 
 def _finished(fuser: Fuser, sums: Sums) -> FloatRows:

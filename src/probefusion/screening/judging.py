@@ -10,9 +10,18 @@ import numpy.typing as npt
 from probefusion.screening.assignment import refined
 from probefusion.screening.elements import Elements, FloatRows
 from probefusion.screening.expectation import Expectation, Halves
-from probefusion.screening.splits import candidate_splits
+from probefusion.screening.splits import lighter, splits_of_many
+from probefusion.screening.stacks import Flags, Places, Stack, first_of_each, stacked
 
-__all__ = ["Looked", "Split", "halves_of", "outlying", "scores_alone", "worst_split"]
+__all__ = [
+    "Looked",
+    "Split",
+    "Splits",
+    "outlying",
+    "scores_alone",
+    "worst_split",
+    "worst_splits",
+]
 
 _ROUNDS = 32
 """Images taken out one after the other, at most."""
@@ -33,77 +42,99 @@ class Split:
     similarity: float
 
 
-def halves_of(elements: Elements, parts: npt.NDArray[np.bool_]) -> Halves:
-    """What the expectation needs to know of splits (B, N)."""
-    masses = elements.masses
-    inside = parts @ masses
-    counts = parts.sum(axis=1)
-    return Halves(
-        part_masses=inside,
-        other_masses=np.maximum(masses.sum() - inside, 0.0),
-        part_counts=counts,
-        other_counts=len(elements) - counts,
-        part_weights=parts @ elements.weights,
-    )
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Splits:
+    """P sets of N images, each in two; as `Split` holds one.
+
+    Args:
+        parts: (P, N).
+        scores: (P,) float64.
+        similarities: (P,) float64.
+    """
+
+    parts: Flags
+    scores: FloatRows
+    similarities: FloatRows
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Looked:
-    """The splits of a set that were looked at.
+    """The splits of sets that were looked at.
 
     Args:
-        parts: (B, N), as `candidate_splits` gives them.
-        similarities: (B,) cosines between the templates of the halves; NaN where there is none.
+        sets: (K,) of which set each is, ascending; of every set there is one.
+        parts: (K, N), as `splits_of_many` gives them.
+        similarities: (K,) cosines between the templates of the halves; NaN where there is none.
         halves: What the expectation needs to know of them.
     """
 
-    parts: npt.NDArray[np.bool_]
+    sets: Places
+    parts: Flags
     similarities: FloatRows
     halves: Halves
 
     @staticmethod
-    def at(elements: Elements) -> Looked:
+    def at(stack: Stack) -> Looked:
         """Looks at all candidates."""
-        parts = candidate_splits(elements.alone, elements.weights)
+        sets, parts = splits_of_many(stack.alone, stack.weights)
         return Looked(
+            sets=sets,
             parts=parts,
-            similarities=elements.similarities(parts),
-            halves=halves_of(elements, parts),
+            similarities=stack.similarities(sets, parts),
+            halves=stack.halves(sets, parts),
         )
 
 
 def worst_split(elements: Elements, expected: Expectation, looked: Looked | None = None) -> Split:
-    """The split with the highest score of all candidates, its images then put where each belongs.
+    """The worst split of one set, see `worst_splits`.
 
     Args:
         elements: At least two images.
         expected: What to expect of one person.
         looked: The candidates, if they were looked at before.
     """
-    looked = looked or Looked.at(elements)
-    scores = expected.scores(looked.similarities, looked.halves)
-    best = int(np.argmax(scores))
-    first = Split(
-        part=looked.parts[best],
-        score=float(scores[best]),
-        similarity=float(looked.similarities[best]),
+    found = worst_splits(stacked(elements), expected, looked)
+    return Split(
+        part=found.parts[0],
+        score=float(found.scores[0]),
+        similarity=float(found.similarities[0]),
     )
-    if first.score < 0:
-        return first
-    part = refined(elements, first.part, expected)
-    if elements.weights[part].sum() > 0.5:
-        part = ~part
-    (similarity,) = elements.similarities(part[None])
-    (score,) = expected.scores(np.array([similarity]), halves_of(elements, part[None]))
-    if not score >= first.score:
-        return first
-    return Split(part=part, score=float(score), similarity=float(similarity))
+
+
+def worst_splits(stack: Stack, expected: Expectation, looked: Looked | None = None) -> Splits:
+    """The split with the highest score of all candidates, its images then put where each belongs; of each set.
+
+    Args:
+        stack: Sets of at least two images.
+        expected: What to expect of one person.
+        looked: The candidates, if they were looked at before.
+    """
+    looked = looked or Looked.at(stack)
+    scores = expected.scores(looked.similarities, looked.halves)
+    best = first_of_each(looked.sets, scores)
+    found = Splits(
+        parts=looked.parts[best], scores=scores[best], similarities=looked.similarities[best]
+    )
+    doubtful = np.flatnonzero(found.scores >= 0)
+    if not len(doubtful):
+        return found
+    again = stack[doubtful]
+    parts = lighter(refined(again, found.parts[doubtful], expected), again.weights)
+    everywhere = np.arange(len(again))
+    similarities = again.similarities(everywhere, parts)
+    better = expected.scores(similarities, again.halves(everywhere, parts))
+    rows = better >= found.scores[doubtful]
+    found.parts[doubtful[rows]] = parts[rows]
+    found.scores[doubtful[rows]] = better[rows]
+    found.similarities[doubtful[rows]] = similarities[rows]
+    return found
 
 
 def scores_alone(elements: Elements, expected: Expectation) -> FloatRows:
     """(N,) score of each image against all others together."""
     alone = np.eye(len(elements), dtype=bool)
-    return expected.scores(elements.similarities(alone), halves_of(elements, alone))
+    stack, sets = stacked(elements), np.zeros(len(elements), dtype=np.intp)
+    return expected.scores(stack.similarities(sets, alone), stack.halves(sets, alone))
 
 
 def outlying(elements: Elements, expected: Expectation, least: int) -> npt.NDArray[np.intp]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["candidate_splits"]
+__all__ = ["candidate_splits", "lighter", "splits_of_many"]
 
 _POWERS = (1.0, 0.5)
 """Powers of the weights: at 1 few good images decide, at 1/2 poorer ones are heard as well."""
@@ -14,17 +14,16 @@ _MOST_CUTS = 16
 """Cuts along one direction, at most; what lies between them is found when images go where they belong."""
 _ROUNDS = 15
 """Rounds of 2-means, at most; it stops by itself after few."""
+_EQUAL = 1e-12
+"""Shares of a half that differ by no more are equal, whatever the order in which they were added up."""
 
 Rows = npt.NDArray[np.float64]
 Parts = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.intp]
 
 
 def candidate_splits(alone: Rows, weights: Rows) -> Parts:
-    """Parts of a set that may be another person, each different, each at most half of the weight.
-
-    Each image alone; all cuts of the images as they lie along the first two principal directions of the
-    weighted, centred set; and what weighted 2-means makes of the middle ones. Cost: cubic in N, so for
-    a sample of large sets.
+    """The splits of one set, see `splits_of_many`.
 
     Args:
         alone: (N, D) float64 unit vectors, N >= 2.
@@ -33,55 +32,106 @@ def candidate_splits(alone: Rows, weights: Rows) -> Parts:
     Returns:
         (B, N), never empty or whole parts.
     """
-    count = len(alone)
-    gram = alone @ alone.T
-    parts = [np.eye(count, dtype=bool)]
+    return splits_of_many(alone[None], weights[None])[1]
+
+
+def splits_of_many(alone: Rows, weights: Rows) -> tuple[Places, Parts]:
+    """Parts of sets that may be another person, each different, each at most half of the weight.
+
+    Each image alone; all cuts of the images as they lie along the first two principal directions of the
+    weighted, centred set; and what weighted 2-means makes of the middle ones. Cost: cubic in N, so for
+    a sample of large sets.
+
+    Args:
+        alone: (P, N, D) float64 unit vectors, N >= 2.
+        weights: (P, N) float64, > 0 for some of each set.
+
+    Returns:
+        (K,) the set of each, ascending, and (K, N) the parts: never empty, never whole.
+    """
+    num_sets, count = weights.shape
+    gram = alone @ alone.transpose(0, 2, 1)
+    parts = [np.broadcast_to(np.eye(count, dtype=bool), (num_sets, count, count))]
+    before = None
     for power in _POWERS:
         raised = weights**power
-        raised /= raised.sum()
+        raised /= raised.sum(axis=1, keepdims=True)
+        if before is not None and np.abs(raised - before).max(initial=0) < _EQUAL:
+            break  # all weights are equal, so powers change nothing
+        before = raised
         for places in _directions(gram, raised):
-            parts += [_cuts(places), _two_means(gram, raised, places > 0)]
-    found = np.concatenate(parts)
-    shares = found @ weights
-    flipped = (shares > 0.5) | ((shares == 0.5) & found[:, 0])
-    found = np.where(flipped[:, None], ~found, found)
-    sizes = found.sum(axis=1)
-    kept: Parts = np.unique(found[(sizes > 0) & (sizes < count)], axis=0)
-    return kept
+            parts += [_cuts(places), _two_means(gram, raised, places > 0)[:, None]]
+    found = np.concatenate(parts, axis=1)
+    sets = np.repeat(np.arange(num_sets), found.shape[1])
+    flat = lighter(found.reshape(-1, count), weights[sets])
+    sizes = flat.sum(axis=1)
+    proper = (sizes > 0) & (sizes < count)
+    return _distinct(sets[proper], flat[proper])
+
+
+def lighter(parts: Parts, weights: Rows) -> Parts:
+    """Each part or its rest, whichever weighs less; of equal ones that without the first image.
+
+    Args:
+        parts: (K, N).
+        weights: (K, N), each row's sum is 1.
+    """
+    shares = np.einsum("kn,kn->k", parts, weights)
+    flipped = (shares > 0.5 + _EQUAL) | ((shares >= 0.5 - _EQUAL) & parts[:, 0])
+    found: Parts = parts ^ flipped[:, None]
+    return found
+
+
+def _distinct(sets: Places, parts: Parts) -> tuple[Places, Parts]:
+    """Each part of each set once, sorted."""
+    packed = np.packbits(parts, axis=1)
+    words = np.zeros((len(parts), -(-packed.shape[1] // 8) * 8), dtype=np.uint8)
+    words[:, : packed.shape[1]] = packed
+    keys = [sets.astype(np.uint64), *words.view(">u8").astype(np.uint64).T]
+    order = np.lexsort(keys[::-1])
+    is_new = np.any([np.diff(key[order], prepend=~key[order[:1]]) != 0 for key in keys], axis=0)
+    rows = order[is_new]
+    return sets[rows], parts[rows]
 
 
 def _directions(gram: Rows, weights: Rows) -> list[Rows]:
-    """(N,) places of the images along each main direction, from the weighted, centred Gram matrix."""
+    """(P, N) places of the images along each main direction, from the weighted, centred Gram matrices."""
     roots = np.sqrt(np.maximum(weights, 1e-12))
-    means = gram @ weights
-    centred = gram - means[:, None] - means[None, :] + weights @ means
-    _, vectors = np.linalg.eigh(roots[:, None] * centred * roots[None, :])
-    return [vectors[:, -place] / roots for place in range(1, min(_DIRECTIONS, len(gram)) + 1)]
+    means = (gram @ weights[:, :, None])[:, :, 0]
+    middle = np.einsum("pn,pn->p", weights, means)
+    centred = gram - means[:, :, None] - means[:, None, :] + middle[:, None, None]
+    _, vectors = np.linalg.eigh(roots[:, :, None] * centred * roots[:, None, :])
+    return [
+        vectors[:, :, -place] / roots for place in range(1, min(_DIRECTIONS, gram.shape[1]) + 1)
+    ]
 
 
 def _cuts(places: Rows) -> Parts:
-    count = len(places)
-    order = np.argsort(places, kind="stable")
-    ranks = np.empty(count, dtype=np.intp)
-    ranks[order] = np.arange(count)
+    """(P, B, N)."""
+    count = places.shape[1]
+    order = np.argsort(places, axis=1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(count), order.shape), axis=1)
     sizes = np.unique(np.linspace(1, count - 1, min(count - 1, _MOST_CUTS)).round().astype(int))
-    cuts: Parts = ranks[None, :] < sizes[:, None]
+    cuts: Parts = ranks[:, None, :] < sizes[None, :, None]
     return cuts
 
 
 def _two_means(gram: Rows, weights: Rows, start: Parts) -> Parts:
-    """(1, N): the end of weighted 2-means from a start, on the Gram matrix alone."""
-    part = start
+    """(P, N): the end of weighted 2-means from a start, on the Gram matrices alone."""
+    parts = start.copy()
+    active = np.arange(len(parts))
     for _ in range(_ROUNDS):
-        shares = [float(weights[part].sum()), float(weights[~part].sum())]
-        if min(shares) <= 0:
+        part, own = parts[active], weights[active]
+        sides = np.stack([own * part, own * ~part], axis=2)
+        shares = sides.sum(axis=1)
+        going = (shares > 0).all(axis=1)
+        active, part, sides, shares = active[going], part[going], sides[going], shares[going]
+        if not len(active):
             break
-        scores = []
-        for chosen, share in zip((part, ~part), shares, strict=True):
-            towards = gram[:, chosen] @ weights[chosen] / share
-            scores.append(towards - weights[chosen] @ towards[chosen] / share / 2)
-        moved = scores[0] > scores[1]
-        if (moved == part).all():
-            break
-        part = moved
-    return part[None, :]
+        towards = gram[active] @ sides / shares[:, None]
+        scores = towards - np.einsum("pns,pns->ps", sides, towards)[:, None] / shares[:, None] / 2
+        moved = scores[:, :, 0] > scores[:, :, 1]
+        parts[active] = moved
+        active = active[(moved != part).any(axis=1)]
+    return parts

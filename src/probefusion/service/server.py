@@ -14,10 +14,8 @@ from probefusion.service.settings import ServiceSettings
 
 __all__ = ["check_tls", "listening_socket", "serve"]
 
-_KEEP_ALIVE = 15
 _WAITING = 2048
-_MOST_CONNECTIONS = 4096
-_DRAIN_SECONDS = 30
+"""Whoever connects before the models are loaded waits, and is not refused."""
 
 
 def listening_socket(settings: ServiceSettings) -> socket.socket:
@@ -37,9 +35,7 @@ def listening_socket(settings: ServiceSettings) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind(address)
-        found.listen(
-            _WAITING
-        )  # whoever connects before the models are loaded waits, and is not refused
+        found.listen(_WAITING)
     except OSError as error:
         found.close()
         raise StoreError(
@@ -85,22 +81,15 @@ def serve(
     """
     uvicorn: Any = import_extra("uvicorn", extra="serve", purpose="serving a gallery")
     import_extra("fastapi", extra="serve", purpose="serving a gallery")
-    from probefusion.service.app import create_app
-
     check_tls(settings)
+    if settings.workers > 1:
+        from probefusion.service.workers import serve_together
+
+        serve_together(settings, listening, started=started)
+        return
+    from probefusion.service.app import create_app
+    from probefusion.service.running import config_of
+
     app = create_app(settings)
     started(next(iter(app.state.hub.galleries.values())).address)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-        limit_concurrency=_MOST_CONNECTIONS,
-        proxy_headers=False,
-        h11_max_incomplete_event_size=65536,
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
