@@ -22,10 +22,20 @@ from probefusion.archives.manifest import (
 )
 from probefusion.archives.outputs import check_apart, checked_output, own_work
 from probefusion.archives.planning import settings_for
-from probefusion.archives.state_commits import changing, check_free, present_hash
+from probefusion.archives.state_commits import (
+    changing,
+    check_free,
+    check_unchanged,
+    present_hash,
+)
 from probefusion.archives.states import StoredStates, open_states
 from probefusion.archives.storage import Place
-from probefusion.errors import ConfigError, EmptySetError, UnsupportedOperationError
+from probefusion.errors import (
+    ConfigError,
+    EmptySetError,
+    MissingFileError,
+    UnsupportedOperationError,
+)
 from probefusion.fusion import Fuser
 
 __all__ = ["ArchiveReport", "fuse_archive"]
@@ -176,11 +186,13 @@ def fuse_archive(
             keeps_states=folder is not None,
         )
         begin(work, manifest, found, frozenset(file.name for file in archive.failed_files))
-        is_layer = (
-            stored is not None
-            and add_to is not None
-            and stored.takes_layer(add_to, archive.num_images)
-        )
+        is_layer = False
+        if stored is not None and add_to is not None:
+            try:
+                is_layer = stored.takes_layer(add_to, archive.num_images)
+            except MissingFileError:
+                check_unchanged(add_to, present)
+                raise
         states = StatesOfRun(folder=folder, stored=stored, present=present, is_layer=is_layer)
         run = ArchiveRun(archive, fuser, manifest, work, states, progress)
         small = archive.num_images <= _FEW_IMAGES

@@ -130,10 +130,11 @@ class StoredStates:
             MissingFileError: If the file of a bucket is not there.
         """
         sizes = dict.fromkeys(self.generations, 0)
-        found = {file.name: file.size for file in list_files(folder, suffixes=(".arrow",))}
         for name in self.generations:
+            listed = list_files(join(folder, name), suffixes=(".arrow",), missing_ok=True)
+            found = {f"{name}/{file.name}": file.size for file in listed}
             for bucket in range(self.settings.num_buckets):
-                file = bucket_place(name, bucket)
+                file = f"{name}/{bucket_place('', bucket)}"
                 if file not in found:
                     raise MissingFileError(
                         f"states {shown_place(folder)!r}: the file {file} is not there. Put it back from a copy, or "
