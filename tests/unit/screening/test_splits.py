@@ -44,8 +44,8 @@ def test_splits_of_many_sets_are_those_of_each() -> None:
 
 
 def test_equal_weights_need_one_look_along_the_directions() -> None:
-    cosines, weights = seen(8, 4, 4, seeds=range(3), noise=0.9)
-    bent = weights * (1 + 1e-9 * np.arange(16))  # no longer equal: looked at twice
+    cosines, weights = seen(8, 4, 3, seeds=range(3), noise=0.9)
+    bent = weights * (1 + 1e-9 * np.arange(15))  # no longer equal: looked at twice
     bent /= bent.sum(axis=1, keepdims=True)
     for one, other in zip(
         candidate_splits(cosines, weights), candidate_splits(cosines, bent), strict=True
