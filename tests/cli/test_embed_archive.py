@@ -159,3 +159,39 @@ def test_a_fuser_that_needs_the_quality_of_crops_gets_it(
     found, expected = TemplateSet.load(output), TemplateSet.load(direct)
     for name in expected:
         np.testing.assert_allclose(found[name].vector, expected[name].vector, atol=2e-3)
+
+
+def test_options_of_which_nothing_makes_use_are_refused(
+    tmp_path, embed, command, people_folder
+) -> None:
+    for option, value, told in (
+        ("--every", "3", "--every (every=): expected where the source holds clips, got 3"),
+        (
+            "--image-column",
+            "jpg",
+            "--image-column (image_column=): expected where the source holds Parq",
+        ),
+    ):
+        code, _, err = embed(people_folder, option, value)
+        assert code == 1
+        assert told in err
+    photos = ("--detector", "yunet_2023mar", "--trust-alignment")
+    code, _, err = command("embed-archive", people_folder, "-o", tmp_path / "rows", *photos)
+    assert code == 1
+    assert "--trust-alignment (trust_alignment=): expected with --aligned only" in err
+    assert not (tmp_path / "rows").exists()
+
+
+def test_images_later_and_a_damaged_file(tmp_path, embed, people_folder) -> None:
+    source = tmp_path / "faces"
+    shutil.copytree(people_folder, source)
+    assert embed(source)[0] == 0
+    shutil.copytree(source / "person_00", source / "another")
+    code, out, _ = embed(source)
+    assert code == 0
+    assert "in 5 files, 4 of them before" in out
+    (tmp_path / "rows" / "chunk-0000001.parquet").write_bytes(b"PAR1")
+    code, _, err = embed(source)
+    assert code == 1
+    assert "1 of its 5 files cannot be read: chunk-0000001.parquet" in err
+    assert "Delete them and give the command again" in err

@@ -15,9 +15,9 @@ from probefusion.errors import InvalidInputError
 from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
 from probefusion.fusion.contributions import Sums
-from probefusion.types import EmbeddingSet, FloatArray
+from probefusion.types import UNIT_TOLERANCE, EmbeddingSet, FloatArray
 
-__all__ = ["image_set", "one_thread", "states_of", "sums_of", "templates_of"]
+__all__ = ["are_unit", "image_set", "one_thread", "states_of", "sums_of", "templates_of"]
 
 _ROWS_AT_ONCE = 8192
 """Rows widened to float32 at a time, unless one person has more."""
@@ -34,6 +34,12 @@ def one_thread(fuser: Fuser) -> Fuser:
     if hasattr(own, "num_threads"):
         own.num_threads = 1
     return own
+
+
+def are_unit(embeddings: npt.NDArray[np.floating]) -> bool:
+    """Whether all rows have length 1: then the lengths that the network gave are lost."""
+    lengths = np.linalg.norm(embeddings.astype(np.float64), axis=-1)
+    return bool((np.abs(lengths - 1) <= UNIT_TOLERANCE).all())
 
 
 def image_set(

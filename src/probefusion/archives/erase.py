@@ -14,10 +14,12 @@ from probefusion.archives.archive import Archive, ArchiveFile
 from probefusion.archives.erased_rows import FoundRows, find_rows, write_without
 from probefusion.archives.erased_states import ErasedStates
 from probefusion.archives.finishing import finish
+from probefusion.archives.locks import clean_drafts
 from probefusion.archives.manifest import is_work
 from probefusion.archives.open import open_archive
 from probefusion.archives.settled_files import after_erasure, measured, settled
-from probefusion.archives.states import StoredStates, commit, open_states, present_hash
+from probefusion.archives.state_commits import changing, commit, present_hash
+from probefusion.archives.states import StoredStates, open_states
 from probefusion.archives.storage import (
     Place,
     absolute_place,
@@ -46,6 +48,8 @@ from probefusion.types.template_files import (
 
 __all__ = ["ErasureReceipt", "erase_from_archive"]
 
+_UNCHANGED_FOR = 3600.0
+"""Seconds after which a half written file beside others is of a process that was killed."""
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 
 
@@ -109,6 +113,21 @@ def erase_from_archive(
         FileFormatError: If a file cannot be read; nothing is erased then.
     """
     _check(people, images, archives, states, templates, fuser)
+    if states is not None:
+        open_states(states)  # no folder is made where there are none
+    with changing(states):
+        return _erase(people, images, archives, by, states, templates, fuser)
+
+
+def _erase(
+    people: Sequence[int | str],
+    images: Sequence[str],
+    archives: Sequence[Place],
+    by: str,
+    states: Place | None,
+    templates: Place | None,
+    fuser: Fuser | None,
+) -> ErasureReceipt:
     opened = [open_archive(place, by=by) for place in archives]
     for archive in opened:
         if any(not file.name.lower().endswith(".parquet") for file in archive.files):
@@ -121,6 +140,8 @@ def erase_from_archive(
     stored = None if states is None else open_states(states)
     if stored is not None and states is not None:
         _check_fits(stored, states, opened, by, fuser)
+    if templates is not None and stored is None:
+        _check_kinds(templates, opened)
     wanted = _typed(people, opened, stored)
     found: dict[str, Found] = {}
     for archive in opened:
@@ -136,6 +157,10 @@ def erase_from_archive(
         if stored is not None:
             _check_templates(templates, stored)
         _remove_work(templates)
+    changed: list[Place] = [file.place for _, file, _ in touched]
+    for each in (*changed, *([] if templates is None else [templates])):
+        if not is_url(each):
+            clean_drafts(Path(each).parent, unchanged_for=_UNCHANGED_FOR)
     if stored is not None and states is not None:
         files, matches = settled(stored, states, [file for _, file, _ in found.values()])
         # Committed before anything changes: no run that was interrupted goes on from states that hold the erased.
@@ -152,7 +177,7 @@ def erase_from_archive(
         if touched:
             present = commit(states, replace(stored, unsettled=after), present=present)
         for _, file, rows in touched:
-            write_without(file, rows.rows)
+            write_without(file, rows)
         if touched:
             now = {fused.offset: fused for fused in after}
             files = tuple(
@@ -167,7 +192,7 @@ def erase_from_archive(
             had, num_templates = _from_templates(templates, wanted)
             gone |= had
         for _, file, rows in touched:
-            write_without(file, rows.rows)
+            write_without(file, rows)
     seen = set().union(*(entry[2].images for entry in found.values()), set())
     lost = [name for name in images if name not in seen]
     return ErasureReceipt(
@@ -279,13 +304,7 @@ def _check_templates(place: Place, stored: StoredStates) -> None:
         MissingFileError, FileFormatError: If there is no file of templates.
         MismatchError: If it is of another fuser or embedder.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(str(place))
-        if is_url(place):
-            path = Path(folder) / path.name
-            with open_file(place) as stream:
-                path.write_bytes(stream.read())
-        columns = read_template_file(path)
+    columns = _read_templates(place)
     made_by, expected = (
         (columns.fuser, columns.embedder),
         (stored.settings.fuser, stored.settings.embedder),
@@ -295,6 +314,31 @@ def _check_templates(place: Place, stored: StoredStates) -> None:
             f"templates {shown_place(place)!r}: expected those of the states, of fuser and embedder {expected}, got "
             f"{made_by}. Name the file that was made with the states."
         )
+
+
+def _check_kinds(place: Place, opened: Sequence[Archive]) -> None:
+    """Refuses templates whose ids are of another kind than those of an archive: 7 and "7" may be two people.
+
+    Raises:
+        MismatchError: If they are.
+    """
+    kind = "texts" if _read_templates(place).ids.dtype.kind == "U" else "integers"
+    for archive in opened:
+        if (archive.id_kind == "texts") != (kind == "texts"):
+            raise MismatchError(
+                f"templates {shown_place(place)!r}: their ids are {kind}, those of the archive "
+                f"{in_one_line(archive.name)} are {archive.id_kind}. Erase from one after the other."
+            )
+
+
+def _read_templates(place: Place) -> TemplateColumns:
+    if not is_url(place):
+        return read_template_file(Path(place))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(str(place)).name
+        with open_file(place) as stream:
+            path.write_bytes(stream.read())
+        return read_template_file(path)
 
 
 def _remove_work(templates: Place) -> None:
@@ -311,27 +355,24 @@ def _in_rows(found: dict[str, Found], wanted: set[int | str]) -> Iterator[int | 
 
 def _from_templates(place: Place, wanted: set[int | str]) -> tuple[set[int | str], int]:
     """Takes people out of a file of templates; which of them were there, and how many templates are left."""
+    columns = _read_templates(place)
+    names = {str(name) for name in wanted}
+    kept = [row for row, name in enumerate(columns.ids.tolist()) if str(name) not in names]
+    had = {name for name in columns.ids.tolist() if str(name) in names}
+    left = TemplateColumns(
+        ids=columns.ids[kept],
+        num_images=columns.num_images[kept],
+        vectors=columns.vectors[kept],
+        fuser=columns.fuser,
+        embedder=columns.embedder,
+        states=None if columns.states is None else [columns.states[row] for row in kept],
+    )
+    if not is_url(place):
+        write_template_file(Path(place), left, force=True)
+        return had, len(kept)
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / Path(str(place)).name
-        if is_url(place):
-            with open_file(place) as stream:
-                draft.write_bytes(stream.read())
-        columns = read_template_file(draft if is_url(place) else Path(place))
-        names = {str(name) for name in wanted}
-        kept = [row for row, name in enumerate(columns.ids.tolist()) if str(name) not in names]
-        had = {name for name in columns.ids.tolist() if str(name) in names}
-        left = TemplateColumns(
-            ids=columns.ids[kept],
-            num_images=columns.num_images[kept],
-            vectors=columns.vectors[kept],
-            fuser=columns.fuser,
-            embedder=columns.embedder,
-            states=None if columns.states is None else [columns.states[row] for row in kept],
-        )
-        if not is_url(place):
-            write_template_file(Path(place), left, force=True)
-        else:
-            write_template_file(draft, left, force=True)
-            with writing(place) as stream:
-                stream.write(draft.read_bytes())
+        write_template_file(draft, left, force=True)
+        with writing(place) as stream:
+            stream.write(draft.read_bytes())
     return had, len(kept)

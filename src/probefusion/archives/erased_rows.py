@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -15,11 +16,13 @@ from probefusion.archives.storage import writing
 from probefusion.errors import FileFormatError
 from probefusion.extras import import_extra
 from probefusion.files.parquet import reading_parquet
-from probefusion.files.reading import in_one_line
+from probefusion.files.reading import in_one_line, reading
 
 __all__ = ["FoundRows", "find_rows", "write_without"]
 
 _ROWS_AT_ONCE = 1 << 16
+_FACTS = b"probefusion_chunk"
+"""Where `probefusion.archives.images.chunk_file` says what became of images."""
 
 Numbers = npt.NDArray[np.int64]
 
@@ -88,12 +91,15 @@ def find_rows(
     return found
 
 
-def write_without(file: ArchiveFile, gone: Numbers) -> None:
-    """Writes a file anew without some rows; row groups, columns, metadata and compression stay. At once or not at all.
+def write_without(file: ArchiveFile, found: FoundRows) -> None:
+    """Writes a file anew without some rows; row groups, columns and compression stay. At once or not at all.
+
+    Metadata stays too, but for what `embed-archive` tells there: how many rows there are, and names of images that were
+    left out, where they are those of who is erased.
 
     Args:
         file: A Parquet file.
-        gone: Numbers of the rows.
+        found: What is to go from it.
 
     Raises:
         FileFormatError: If it cannot be read.
@@ -103,10 +109,37 @@ def write_without(file: ArchiveFile, gone: Numbers) -> None:
     with (
         writing(file.place) as stream,
         open_stored_parquet(file.place) as source,
-        parquet.ParquetWriter(stream, source.schema_arrow, compression=_codec(source)) as writer,
     ):
-        for table in _tables(source, file, gone):
-            writer.write_table(table, row_group_size=max(1, table.num_rows))
+        schema = source.schema_arrow
+        schema = schema.with_metadata(_facts_without(dict(schema.metadata or {}), file, found))
+        with parquet.ParquetWriter(stream, schema, compression=_codec(source)) as writer:
+            for table in _tables(source, file, found.rows):
+                table = table.replace_schema_metadata(schema.metadata)
+                writer.write_table(table, row_group_size=max(1, table.num_rows))
+
+
+def _facts_without(
+    metadata: dict[bytes, bytes], file: ArchiveFile, found: FoundRows
+) -> dict[bytes, bytes] | None:
+    """The metadata of a file without what it says of rows that are to go."""
+    if _FACTS not in metadata:
+        return metadata or None
+    with reading(file.name, "what became of its images"):
+        facts = json.loads(metadata[_FACTS])
+    names = {str(name) for name in found.people}
+
+    def is_gone(image: str) -> bool:
+        return image in found.images or any(name in image for name in names)
+
+    facts["num_rows"] = file.num_rows - len(found.rows)
+    facts["skipped"] = [
+        each for each in facts.get("skipped", ()) if not is_gone(str(each.get("source", "")))
+    ]
+    facts["examples"] = {
+        kind: [each for each in listed if not is_gone(str(each))]
+        for kind, listed in facts.get("examples", {}).items()
+    }
+    return metadata | {_FACTS: json.dumps(facts).encode()}
 
 
 def _codec(source: Any) -> str:

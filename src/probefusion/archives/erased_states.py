@@ -106,7 +106,7 @@ class ErasedStates:
         Returns:
             Those who were there, and those of whom something is left.
         """
-        place = self._buckets[bucket]
+        layers = self._buckets[bucket]
         fresh: list[Partials] = []
         if sources and self._fuser is not None:
             output = str(folder / f"bucket{bucket}.arrow")
@@ -117,27 +117,41 @@ class ErasedStates:
                 memory=_MEMORY,
                 keeps_states=True,
             )
-            work.open()(ReduceTask(bucket=bucket, stored=None, output=output))
+            work.open()(ReduceTask(bucket=bucket, stored=(), output=output))
             fresh = _batches(output)
         held: set[Any] = set()
+        for place in layers:
+            with open_partials(place) as file:
+                for index in range(file.num_batches):
+                    people = file.people(index)
+                    if len(people.ids):  # otherwise its ids are of no kind
+                        held |= set(people.ids[among(people.ids, names)].tolist())
+        left: set[Any] = set()
+        if not held:
+            return held, left
+        # What is left goes to the oldest file first: until the others are written, the record before holds.
+        kept = [new.part(*run) for new in fresh for run in _runs(among(new.ids, held))]
+        for part in kept:
+            left |= set(part.ids.tolist())
+        self._write_layer(layers[0], names, kept)
+        for place in layers[1:]:
+            self._write_layer(place, names, [])
+        return held, left
+
+    def _write_layer(self, place: str, names: set[Any], more: Sequence[Partials]) -> None:
+        """Writes a bucket's file anew without some people and with other records."""
         with open_partials(place) as file, writing_partials(place) as writer:
             for index in range(file.num_batches):
                 part = file.read(index)
-                if not len(part):  # its ids are of no kind
+                if not len(part):
                     continue
-                is_gone = among(part.ids, names)
-                held |= set(part.ids[is_gone].tolist())
-                for start, stop in _runs(~is_gone):
+                for start, stop in _runs(~among(part.ids, names)):
                     writer.write(part.part(start, stop))
-                fresh = [_alike(new, part) for new in fresh]
-            left: set[Any] = set()
-            for new in fresh:  # who was erased before does not come back
-                for start, stop in _runs(among(new.ids, held)):
-                    writer.write(new.part(start, stop))
-                    left |= set(new.ids[start:stop].tolist())
+                more = [_alike(new, part) for new in more]
+            for part in more:
+                writer.write(part)
             if not writer.has_written:
                 writer.write(Partials.of_nobody(self._settings.state_width))
-        return held, left
 
     def _partials(self, touched: set[Any], folder: Path) -> Iterator[Source]:
         """What the remaining rows of people add up to in each chunk of each file, in the files' order."""

@@ -7,17 +7,20 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.archives.bucket_entries import stored_entries
 from probefusion.archives.judging import NOT_LOOKED_AT, ONE_PERSON, SEVERAL_PEOPLE
 from probefusion.archives.manifest import RunSettings
 from probefusion.archives.partials import open_partials
 from probefusion.archives.storage import is_url, open_file, writing
 from probefusion.errors import EmptySetError, StorageError
+from probefusion.files import check_output_file
 from probefusion.types.template_files import TemplateColumns, write_template_file
 
 __all__ = ["Finished", "finish"]
@@ -44,16 +47,24 @@ class Finished:
     several_people: tuple[tuple[int | str, float], ...]
 
 
-def finish(buckets: Sequence[str], settings: RunSettings, output: str, *, force: bool) -> Finished:
+def finish(
+    buckets: Sequence[Sequence[str]],
+    settings: RunSettings,
+    output: str,
+    *,
+    force: bool,
+    drafts: str | None = None,
+) -> Finished:
     """Writes the templates of all buckets, in the order of their first rows.
 
     Vectors stand in a file that is mapped into memory, so their number is bounded by the disk.
 
     Args:
-        buckets: Results of `probefusion.archives.reducing`.
+        buckets: Of each bucket the files that `probefusion.archives.reducing` made, the oldest first.
         settings: What they were made with.
         output: Path or url, `.parquet` or `.npz`.
         force: Whether an existing output may be replaced.
+        drafts: Folder on this machine in which a file may lie that is not whole yet; None for that of the output.
 
     Raises:
         EmptySetError: If there are no templates.
@@ -63,12 +74,16 @@ def finish(buckets: Sequence[str], settings: RunSettings, output: str, *, force:
     columns: dict[str, list[npt.NDArray[Any]]] = {
         name: [] for name in ("ids", "first", "num_images", "verdict", "lighter")
     }
-    for people in _people(buckets):
-        columns["ids"].append(people.ids)
-        columns["first"].append(people.first)
-        columns["num_images"].append(people.num_images)
-        columns["verdict"].append(people.extra["verdict"])
-        columns["lighter"].append(people.extra["lighter"])
+    batches: list[_Batch] = []
+    for bucket, layers in enumerate(buckets):
+        for entry in stored_entries(layers, bucket, len(buckets)):
+            people = entry.people
+            columns["ids"].append(people.ids)
+            columns["first"].append(people.first)
+            columns["num_images"].append(people.num_images)
+            columns["verdict"].append(people.extra["verdict"])
+            columns["lighter"].append(people.extra["lighter"])
+            batches.append(_Batch(entry.source.place, entry.batch, entry.picks, len(people.ids)))
     if not columns["ids"]:
         raise EmptySetError("no template is left: expected at least one image.")
     whole = {name: np.concatenate(parts) for name, parts in columns.items()}
@@ -77,10 +92,13 @@ def finish(buckets: Sequence[str], settings: RunSettings, output: str, *, force:
         ranks = np.empty(len(order), np.int64)
         ranks[order] = np.arange(len(order))
         done = 0
-        for people in _people(buckets):
-            stop = done + len(people.ids)
-            vectors[ranks[done:stop]] = people.extra["template"]
-            done = stop
+        for place, group in groupby(batches, key=lambda batch: batch.place):
+            with open_partials(place) as file:
+                for batch in group:
+                    found = file.templates(batch.number)
+                    stop = done + batch.num_people
+                    vectors[ranks[done:stop]] = found if batch.picks is None else found[batch.picks]
+                    done = stop
         ids, verdicts = whole["ids"][order], whole["verdict"][order]
         _write(
             TemplateColumns(
@@ -92,6 +110,7 @@ def finish(buckets: Sequence[str], settings: RunSettings, output: str, *, force:
             ),
             output,
             force=force,
+            drafts=drafts,
         )
     mixed = np.flatnonzero(verdicts == SEVERAL_PEOPLE)
     lighter = whole["lighter"][order]
@@ -106,13 +125,20 @@ def finish(buckets: Sequence[str], settings: RunSettings, output: str, *, force:
     )
 
 
-def _people(buckets: Sequence[str]) -> Iterator[Any]:
-    for place in buckets:
-        with open_partials(place) as file:
-            for index in range(file.num_batches):
-                people = file.people(index)
-                if len(people.ids):
-                    yield people
+class _Batch(NamedTuple):
+    """Where templates stand.
+
+    Attributes:
+        place: The file.
+        number: Which batch of it.
+        picks: Which of its people; None for all.
+        num_people: How many these are.
+    """
+
+    place: str
+    number: int
+    picks: npt.NDArray[np.int64] | None
+    num_people: int
 
 
 @contextmanager
@@ -141,9 +167,9 @@ def _reserve(file: int, size: int) -> None:
         ) from error
 
 
-def _write(columns: TemplateColumns, output: str, *, force: bool) -> None:
+def _write(columns: TemplateColumns, output: str, *, force: bool, drafts: str | None) -> None:
     if not is_url(output):
-        write_template_file(Path(output), columns, force=force)
+        _write_path(columns, Path(output), force=force, drafts=drafts)
         return
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / Path(output).name
@@ -151,3 +177,14 @@ def _write(columns: TemplateColumns, output: str, *, force: bool) -> None:
         with open_file(draft) as source, writing(output) as stream:
             while block := source.read(_COPIED_AT_ONCE):
                 stream.write(block)
+
+
+def _write_path(columns: TemplateColumns, path: Path, *, force: bool, drafts: str | None) -> None:
+    """Writes a file by way of a folder that goes, with all that a killed process leaves there."""
+    if drafts is not None and Path(drafts).stat().st_dev == path.parent.stat().st_dev:
+        check_output_file(path, force=force)
+        draft = Path(drafts) / f"output{path.suffix}"
+        write_template_file(draft, columns, force=True)
+        draft.replace(path)
+        return
+    write_template_file(path, columns, force=force)

@@ -8,14 +8,29 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import DtypeError
+from probefusion.errors import DtypeError, FileFormatError
+from probefusion.files.reading import in_one_line
 
-__all__ = ["Groups", "among", "as_stored", "bucket_borders", "fitting", "group_ids", "hash_ids"]
+__all__ = [
+    "LONGEST_ID",
+    "Groups",
+    "among",
+    "as_stored",
+    "bucket_borders",
+    "fitting",
+    "group_ids",
+    "hash_ids",
+]
 
 Ids = npt.NDArray[Any]
 Hashes = npt.NDArray[np.uint64]
 
+LONGEST_ID = 256
+"""Characters of an id. NumPy gives every text of an array the room of the longest, so one could take all memory."""
+
 _TEXT_SALT = np.uint64(0x9E3779B97F4A7C15)
+_BYTES_OF_A_CHARACTER = 4
+_SMALL_ROOM = 64
 _FACTOR = 0xD6E8FEB86659FD93
 """Odd, so that no character of a text is lost modulo 2**64."""
 
@@ -30,21 +45,43 @@ def as_stored(ids: Ids, id_kind: str, name: str) -> Ids:
 
     Raises:
         DtypeError: If they are of another kind than the rest of the archive.
+        FileFormatError: If a text is longer than an id may be.
     """
     if (id_kind == "texts") != (ids.dtype.kind == "U"):
         raise DtypeError(f"ids of {name}: expected {id_kind}, got {ids.dtype}.")
     if id_kind == "texts":
-        return ids
+        return _narrow(ids, name)
     return ids.astype(np.uint64 if id_kind == "large integers" else np.int64, copy=False)
+
+
+def _narrow(ids: Ids, name: str) -> Ids:
+    """Texts without room that none of them needs: an array of a file may have been made for longer ones.
+
+    Raises:
+        FileFormatError: If one is longer than an id may be.
+    """
+    room = ids.dtype.itemsize // _BYTES_OF_A_CHARACTER
+    if room <= _SMALL_ROOM:
+        return ids
+    longest = int(np.strings.str_len(ids).max(initial=1))
+    if longest > LONGEST_ID:
+        raise FileFormatError(
+            f"ids of {in_one_line(name)}: expected texts of at most {LONGEST_ID} characters, got one of {longest:,}. "
+            f"Is it the right column? Shorten it, or name another."
+        )
+    return ids.astype(f"U{longest}")
 
 
 def among(ids: Ids, names: Collection[Any]) -> npt.NDArray[np.bool_]:
     """(n,) which ids are among some names.
 
     Args:
-        ids: (n,) int64, uint64 or text.
+        ids: (n,) int64, uint64 or text, or texts as objects.
         names: Integers, or texts.
     """
+    if ids.dtype.kind == "O":
+        chosen = frozenset(str(name) for name in names)
+        return np.fromiter((text in chosen for text in ids), bool, len(ids))
     if ids.dtype.kind == "U":
         wanted = np.array([str(name) for name in names], np.str_)
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from probefusion.archives.archive import ArchiveFile
 from probefusion.archives.storage import (
@@ -32,12 +32,14 @@ __all__ = [
     "begin",
     "buckets_for",
     "chunk_borders",
+    "interrupted",
     "is_work",
     "tasks_of",
     "write",
 ]
 
 _NAME = "manifest.json"
+_NEWEST = 2
 _STEP = "Delete the folder to begin anew."
 _CHUNKS_A_TASK = 4
 _NAME_DIGITS = 20
@@ -61,6 +63,7 @@ class RunSettings:
         rows_up_to: People with at most so many rows in a chunk travel as rows, others as a state.
         chunk_rows: Most rows of a chunk.
         num_buckets: Groups of people.
+        norms_seen: Whether `norms_known` was told by the first rows, not by what the files say.
     """
 
     by: str
@@ -76,6 +79,7 @@ class RunSettings:
     rows_up_to: int
     chunk_rows: int
     num_buckets: int
+    norms_seen: bool = False
 
     @property
     def state_width(self) -> int:
@@ -93,6 +97,7 @@ class PlannedFile:
         tag: What changes when it is written anew.
         num_rows: Images.
         borders: Rows at which it is cut into chunks, from 0 to `num_rows`.
+        stamp: As `probefusion.archives.file_digest.file_stamp` gives it.
     """
 
     name: str
@@ -100,6 +105,7 @@ class PlannedFile:
     tag: str
     num_rows: int
     borders: tuple[int, ...]
+    stamp: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +113,7 @@ class Manifest:
     """What a run will do.
 
     Args:
-        format_version: 1.
+        format_version: 2; 1 where a former release wrote it.
         settings: What partial results depend on.
         files: In the order in which their sums are added.
         added_to: Identity of the stored states that the files are added to; None without.
@@ -131,6 +137,7 @@ class MapTask:
         place: Its path or url.
         size: Bytes of it as it was planned.
         tag: What changes when it is written anew.
+        stamp: What changes when another file is put in its place.
         borders: Rows at which the chunks begin, and the end.
         output: Where the partial results go.
     """
@@ -140,6 +147,7 @@ class MapTask:
     place: str
     size: int
     tag: str
+    stamp: str
     borders: tuple[int, ...]
     output: str
 
@@ -172,7 +180,7 @@ def tasks_of(manifest: Manifest, places: Sequence[str], folder: str) -> Iterator
         cuts = file.borders
         for start in range(0, len(cuts) - 1, _CHUNKS_A_TASK):
             borders = cuts[start : start + _CHUNKS_A_TASK + 1]
-            key = f"{common}\0{file.name}\0{file.size}\0{file.tag}\0{borders}"
+            key = f"{common}\0{file.name}\0{file.size}\0{file.tag}\0{file.stamp}\0{borders}"
             name = hashlib.sha256(key.encode()).hexdigest()[:_NAME_DIGITS]
             yield MapTask(
                 file=number,
@@ -180,50 +188,55 @@ def tasks_of(manifest: Manifest, places: Sequence[str], folder: str) -> Iterator
                 place=place,
                 size=file.size,
                 tag=file.tag,
+                stamp=file.stamp,
                 borders=borders,
                 output=join(folder, f"{name}.arrow"),
             )
 
 
-def begin(work: str, plan: Manifest, failed: frozenset[str]) -> Manifest:
-    """Begins a run, or takes up one that was interrupted: its cuts and buckets hold.
-
-    Args:
-        work: Folder of the run; made if missing.
-        plan: What is to be done.
-        failed: Names of files that cannot be read now.
-
-    Returns:
-        What is to be done, in as many buckets as the interrupted run had chosen.
+def interrupted(work: str) -> Manifest | None:
+    """What a run was to do that was interrupted; None if there was none.
 
     Raises:
-        MismatchError: If the folder belongs to another run.
-        OutputExistsError: If it holds files that are not of a run.
+        OutputExistsError: If the folder holds files that are not of a run.
         IntegrityError: If the manifest is not what was written.
         FileFormatError: If it is damaged otherwise.
     """
     card = join(work, _NAME)
     if exists(card):
         where = f"{in_one_line(work)}/{_NAME}"
-        found = decode_record(
-            read_bytes(card), Manifest, where=where, newest=1, hashed_from=1, step=_STEP
+        return decode_record(
+            read_bytes(card), Manifest, where=where, newest=_NEWEST, hashed_from=1, step=_STEP
         )
+    if list_files(work, missing_ok=True):
+        raise OutputExistsError(
+            f"folder {shown_place(work)!r} holds files that are not of an interrupted run. Move them, or choose "
+            f"another output."
+        )
+    return None
+
+
+def begin(work: str, plan: Manifest, found: Manifest | None, failed: frozenset[str]) -> None:
+    """Begins a run, or takes up one that was interrupted, whose settings the plan has.
+
+    Args:
+        work: Folder of the run; made if missing.
+        plan: What is to be done.
+        found: What the interrupted run was to do.
+        failed: Names of files that cannot be read now.
+
+    Raises:
+        MismatchError: If the folder belongs to another run.
+    """
+    if found is not None:
         differing = _differences(found, plan, failed)
         if differing:
             raise MismatchError(
                 f"{in_one_line(work)}: holds an interrupted run that differs in {', '.join(differing)}. Delete the "
                 f"folder to begin anew, or choose another output."
             )
-        plan = replace(plan, settings=found.settings)
-        if plan == found:
-            return found
-    elif list_files(work, missing_ok=True):
-        raise OutputExistsError(
-            f"folder {shown_place(work)!r} holds files that are not of an interrupted run. Move them, or choose "
-            f"another output."
-        )
-    write(work, plan)
-    return plan
+    if plan != found:
+        write(work, plan)
 
 
 def is_work(folder: str) -> bool:
@@ -238,10 +251,11 @@ def write(work: str, plan: Manifest) -> None:
 
 def _differences(found: Manifest, plan: Manifest, failed: frozenset[str]) -> list[str]:
     old, new = asdict(found.settings), asdict(plan.settings)
-    differing = [key for key in new if key != "num_buckets" and old[key] != new[key]]
-    differing += [
-        key for key in ("added_to", "keeps_states") if getattr(found, key) != getattr(plan, key)
-    ]
+    differing = [key for key in new if old[key] != new[key]]
+    if found.keeps_states != plan.keeps_states or (found.added_to is None) != (
+        plan.added_to is None
+    ):
+        differing.append("what becomes of its states")
     now = {file.name: (file.size, file.tag) for file in plan.files}
     for file in found.files:
         if file.name not in failed and now.get(file.name) != (file.size, file.tag):

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.archives.archive import UNREADABLE, ArchiveRows, RowReader
-from probefusion.archives.encoding import image_set, one_thread, states_of
+from probefusion.archives.encoding import are_unit, image_set, one_thread, states_of
+from probefusion.archives.file_digest import is_same_file
 from probefusion.archives.ids import Groups, as_stored, bucket_borders, group_ids, hash_ids
 from probefusion.archives.manifest import MapTask, RunSettings
 from probefusion.archives.partials import Partials, writing_partials
@@ -96,7 +97,7 @@ class MapWork:
         ):
             rows = self.reader.decoded(begin, part, task.name)
             origin = f"{in_one_line(task.name)}, counted from row {begin}"
-            fuser.check_fits(image_set(rows, slice(None), self.settings, origin))
+            fuser.check_fits(image_set(rows, slice(None), self._for(rows), origin))
             _check_widths(rows, self.settings, widths, origin)
             ids.append(as_stored(rows.ids, self.settings.id_kind, task.name))
             chunk = chunk or _room_for(rows, stop - start)
@@ -105,6 +106,16 @@ class MapWork:
         if chunk is None or done != stop - start:
             raise _Unreadable(FileFormatError(f"holds {done} of {stop - start} rows"))
         return replace(chunk, start=start, ids=np.concatenate(ids))
+
+    def _for(self, rows: ArchiveRows) -> RunSettings:
+        """The settings, told anew whether lengths are known where that was told by the first rows of the first file.
+
+        Where images are weighed by length, rows that are all of length 1 are refused wherever they stand.
+        """
+        settings = self.settings
+        if self.fuser.needs_norms and settings.norms_seen and are_unit(rows.embeddings):
+            return replace(settings, norms_known=False)
+        return settings
 
 
 def _check_widths(
@@ -130,15 +141,19 @@ def _check_widths(
 
 
 def _check_unchanged(task: MapTask) -> None:
-    """Refuses a file of this machine that was written anew since the run was planned.
+    """Refuses a file, or arrays, of this machine that were written anew or replaced since the run was planned.
 
     Raises:
         _Unreadable: If it was.
     """
-    if is_url(task.place) or is_folder(task.place):
-        return
-    now = stored_file(task.place)
-    if (now.size, now.tag) != (task.size, task.tag):
+    try:
+        is_same = is_same_file(task.place, task.stamp)
+        if not is_url(task.place) and not is_folder(task.place):
+            now = stored_file(task.place)
+            is_same = is_same and (now.size, now.tag) == (task.size, task.tag)
+    except (*UNREADABLE, OSError) as error:
+        raise _Unreadable(error) from error
+    if not is_same:
         raise _Unreadable(FileFormatError("was changed since the run began"))
 
 

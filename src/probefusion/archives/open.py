@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from probefusion.archives.archive import Archive
-from probefusion.archives.images.finished import check_finished
-from probefusion.archives.images.manifest import MANIFEST
 from probefusion.archives.memmap_archive import open_npy_archive
 from probefusion.archives.parquet_archive import open_parquet_archive
 from probefusion.archives.storage import (
@@ -52,18 +50,20 @@ def open_archive(path: Place, *, by: str = "template_id", embedder: str | None =
     elif is_url(place) and not exists(place):
         raise MissingFileError(f"archive {shown_place(place)!r} does not exist. Name another.")
     is_inner = is_folder(place)
-    listed = list_files(place, suffixes=(".parquet", MANIFEST))
+    listed = list_files(place, suffixes=(".parquet", ".json"))
     files = [
         file
         for file in listed
-        if not file.name.endswith(MANIFEST) and (not is_inner or _is_wanted(file))
+        if file.name.lower().endswith(".parquet") and (not is_inner or _is_wanted(file))
     ]
     if not files:
         raise FileFormatError(
             f"archive {shown_place(path)!r}: expected a .parquet file, or a folder with .parquet files or "
             f"with embeddings.npy. For the embeddings of one person use: probefusion fuse"
         )
-    if is_inner:
+    if is_inner and len(files) < len(listed):
+        from probefusion.archives.images.finished import check_finished  # wants what embeds
+
         check_finished(place, listed)
     opened = open_parquet_archive(files, by=by, name=name, place=os.fspath(place))
     return _stated(opened, embedder)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from probefusion.archives.archive import Archive
-from probefusion.archives.storage import Place, absolute_place, exists, is_url, shown_place
+from probefusion.archives.locks import LOCK_NAME, clean_drafts, locked
+from probefusion.archives.storage import (
+    Place,
+    absolute_place,
+    exists,
+    is_folder,
+    is_url,
+    remove_folder,
+    shown_place,
+)
 from probefusion.errors import ConfigError, OutputExistsError
 from probefusion.files import check_name, check_not_input, check_output_file
 from probefusion.types.template_files import check_template_path
 
-__all__ = ["check_apart", "checked_output"]
+__all__ = ["check_apart", "checked_output", "own_work"]
 
 
 def checked_output(archive: Archive, output: Place, *, force: bool) -> str:
@@ -39,14 +50,50 @@ def checked_output(archive: Archive, output: Place, *, force: bool) -> str:
     return str(path)
 
 
+@contextmanager
+def own_work(work: str, output: str) -> Iterator[None]:
+    """Nobody else writes to a run's work folder until the block ends; what killed runs left half written goes.
+
+    Behind urls there is no such lock: there two runs with one output may fail for files that the other removed.
+
+    Raises:
+        MismatchError: If another run does.
+    """
+    if is_url(work):
+        yield
+        return
+    problem = (
+        f"output {shown_place(output)!r}: another run with this output is under way. Give the command again when it "
+        f"has ended."
+    )
+    with locked(work, problem):
+        for folder in (work, *(str(each) for each in Path(work).iterdir() if each.is_dir())):
+            clean_drafts(folder)
+        try:
+            yield
+        finally:
+            _drop_empty(Path(work))
+
+
+def _drop_empty(work: Path) -> None:
+    """Removes the folder of a run that has done nothing."""
+    with suppress(OSError):
+        if [path.name for path in work.iterdir()] == [LOCK_NAME]:
+            remove_folder(str(work))
+
+
 def check_apart(folder: Place | None, work: str, *, what: str) -> None:
     """Refuses a folder for what is to stay that is, or lies in, the work folder, which is removed at the end.
 
     Raises:
-        ConfigError: If it does.
+        ConfigError: If it does, or is a file.
     """
     if folder is None:
         return
+    if exists(folder) and not is_folder(folder):
+        raise ConfigError(
+            f"{what} {shown_place(folder)!r}: is a file, expected a folder. Name another."
+        )
     inner, outer = (absolute_place(place).rstrip("/") + "/" for place in (folder, work))
     if inner.startswith(outer):
         raise ConfigError(

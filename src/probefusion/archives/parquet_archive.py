@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from probefusion.archives.archive import UNREADABLE, Archive, ArchiveFile, ArchiveRows, FailedFile
+from probefusion.archives.forward_reading import ForwardReading
+from probefusion.archives.ids import LONGEST_ID
 from probefusion.archives.storage import StoredFile, is_url, open_file, stored_file
 from probefusion.errors import DtypeError, FileFormatError, ShapeError
 from probefusion.extras import import_extra
@@ -21,7 +24,6 @@ from probefusion.files.parquet import (
     metadata_text,
     open_parquet,
     open_parquet_stream,
-    reading_parquet,
 )
 from probefusion.files.reading import in_one_line, reason_of
 
@@ -51,6 +53,9 @@ def open_stored_parquet(place: str) -> Iterator[Any]:
 class ParquetReader:
     """Reads ranges of rows of Parquet files.
 
+    A row group can be decoded from its front only. So a file stays open where a range ends inside of a group, and the
+    range that follows goes on there: whoever reads a group in parts decodes it once. No such place travels to workers.
+
     Args:
         by: Column that says which images belong together.
         optional: Of "style" and "quality", those that the files have.
@@ -58,40 +63,34 @@ class ParquetReader:
 
     by: str
     optional: frozenset[str]
+    _left: list[ForwardReading] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(ParquetReader, by=self.by, optional=self.optional), ()
 
     def parts(
         self, place: str, start: int, stop: int, count: int, columns: frozenset[str]
     ) -> Iterator[tuple[int, Any]]:
         """See `probefusion.archives.archive.RowReader`; row groups outside are not read."""
-        with open_stored_parquet(place) as file:
-            names = [self.by, *sorted((columns & self.optional) | (columns & {"embedding"}))]
-            if "source" in columns and "source" in file.schema_arrow.names:
-                names.append("source")
-            metadata = file.metadata
-            borders = [0]
-            for index in range(metadata.num_row_groups):
-                borders.append(borders[-1] + metadata.row_group(index).num_rows)
-            wanted = [
-                index
-                for index, (begin, end) in enumerate(pairwise(borders))
-                if begin < stop and end > start
-            ]
-            if not wanted:
-                return
-            done = borders[wanted[0]]
-            with reading_parquet(place):
-                batches = file.iter_batches(
-                    count, row_groups=wanted, columns=names, use_threads=False
-                )
-                for batch in batches:
-                    first, last = max(start - done, 0), min(stop - done, batch.num_rows)
-                    if first < last:
-                        part = batch.slice(first, last - first)
-                        part.validate(full=True)
-                        yield done + first, part
-                    done += batch.num_rows
-                    if done >= stop:
-                        return
+        wanted = (self.by, *sorted((columns & self.optional) | (columns & {"embedding", "source"})))
+        try:
+            found = self._left.pop()  # another thread may have it
+        except IndexError:
+            found = None
+        if found is not None and not found.goes_on(place, start, count, wanted):
+            found.close()
+            found = None
+        if found is None:
+            found = ForwardReading(open_stored_parquet, place, count, wanted)
+        try:
+            yield from found.rows(start, stop)
+        except BaseException:
+            found.close()
+            raise
+        if found.is_inside and not self._left:
+            self._left.append(found)
+        else:
+            found.close()
 
     def decoded(self, start: int, part: Any, name: str) -> ArchiveRows:
         """See `probefusion.archives.archive.RowReader`."""
@@ -116,14 +115,32 @@ class ParquetReader:
             quality = np.asarray(column.to_numpy(zero_copy_only=False))
         return ArchiveRows(
             start=start,
-            ids=label_column(part.column(self.by), self.by, name),
+            ids=label_column(
+                part.column(self.by), self.by, name, longest=LONGEST_ID, first_row=start
+            ),
             embeddings=embeddings,
             style=style,
             quality=quality,
-            sources=label_column(part.column("source"), "source", name)
-            if "source" in present
-            else None,
+            sources=_texts(part.column("source"), name) if "source" in present else None,
         )
+
+
+def _texts(column: Any, name: str) -> npt.NDArray[np.object_]:
+    """A column of texts as objects, each of its own length: names of images may be long.
+
+    Raises:
+        FileFormatError: If values are missing.
+        DtypeError: If it holds something else.
+    """
+    if len(column):
+        label_column(column.slice(0, 1), "source", name)
+    if column.null_count:
+        raise FileFormatError(
+            f"{in_one_line(name)}: column 'source' has {column.null_count} missing values."
+        )
+    found: npt.NDArray[np.object_] = np.empty(len(column), object)
+    found[:] = [str(text) for text in column.to_pylist()]
+    return found
 
 
 class _Footer(NamedTuple):

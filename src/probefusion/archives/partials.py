@@ -11,23 +11,37 @@ sorted by the hashes of their ids. Columns:
     rows          how many rows follow: all of them, or those that are looked at when screening
     embeddings, style, quality    of those rows, as stored
 
-Every batch carries checksums (CRC-32), which are compared when it is read.
+Every batch carries checksums (CRC-32), which are compared when it is read: `probefusion.archives.partial_batches`.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.archives.partial_batches import (
+    APART,
+    EACH,
+    OF_PEOPLE,
+    OF_ROWS,
+    OF_TEMPLATES,
+    each_checksum,
+    from_arrow,
+    people_checksum,
+    people_of,
+    rows_checksum,
+    templates_checksum,
+    templates_in,
+    to_arrow,
+)
+from probefusion.archives.partial_records import FEATURES, Partials, People
 from probefusion.archives.storage import is_url, open_file, writing
-from probefusion.errors import FileFormatError, IntegrityError
+from probefusion.errors import IntegrityError
 from probefusion.extras import import_extra
 from probefusion.files import check_file
 from probefusion.files.reading import in_one_line, reading
@@ -36,113 +50,8 @@ __all__ = ["PartialFile", "Partials", "People", "open_partials", "writing_partia
 
 _PURPOSE = "fusing archives"
 _STEP = "Delete the file, and give the command again."
-_OF_PEOPLE, _OF_ROWS = "crc32_of_people", "crc32_of_rows"
-_COLUMNS = ("id", "hash", "first", "num_images", "rows")
-_FEATURES = ("embeddings", "style", "quality")
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Partials:
-    """Partial results of p people, and r rows of them.
-
-    Args:
-        ids: (p,) int64, uint64 or text.
-        hashes: (p,) uint64, ascending.
-        first: (p,) int64, number of each one's first row.
-        num_images: (p,) int64.
-        has_state: (p,) whether there is a state.
-        states: (q, W) float64, of those that have one.
-        row_counts: (p,) int64, rows kept of each.
-        embeddings: (r, D) as stored.
-        style: (r, C, 2) as stored, or None.
-        quality: (r,) as stored, or None.
-        extra: More columns, each with p entries.
-    """
-
-    ids: npt.NDArray[Any]
-    hashes: npt.NDArray[np.uint64]
-    first: npt.NDArray[np.int64]
-    num_images: npt.NDArray[np.int64]
-    has_state: npt.NDArray[np.bool_]
-    states: npt.NDArray[np.float64]
-    row_counts: npt.NDArray[np.int64]
-    embeddings: npt.NDArray[np.floating]
-    style: npt.NDArray[np.floating] | None
-    quality: npt.NDArray[np.floating] | None
-    extra: dict[str, npt.NDArray[Any]]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @staticmethod
-    def of_nobody(state_width: int) -> Partials:
-        """No people."""
-        nothing = np.zeros(0, np.int64)
-        return Partials(
-            ids=nothing,
-            hashes=nothing.astype(np.uint64),
-            first=nothing,
-            num_images=nothing,
-            has_state=nothing.astype(bool),
-            states=np.zeros((0, state_width)),
-            row_counts=nothing,
-            embeddings=np.zeros((0, 1)),
-            style=None,
-            quality=None,
-            extra={},
-        )
-
-    @property
-    def people(self) -> People:
-        """All but states and rows."""
-        return People(
-            self.ids, self.hashes, self.first, self.num_images, self.row_counts, self.extra
-        )
-
-    def part(self, start: int, stop: int) -> Partials:
-        """The people `start` to `stop`, as views."""
-        states = np.concatenate([[0], np.cumsum(self.has_state)])
-        rows = np.concatenate([[0], np.cumsum(self.row_counts)])
-        people = slice(start, stop)
-        features = slice(rows[start], rows[stop])
-        return Partials(
-            ids=self.ids[people],
-            hashes=self.hashes[people],
-            first=self.first[people],
-            num_images=self.num_images[people],
-            has_state=self.has_state[people],
-            states=self.states[states[start] : states[stop]],
-            row_counts=self.row_counts[people],
-            embeddings=self.embeddings[features],
-            style=None if self.style is None else self.style[features],
-            quality=None if self.quality is None else self.quality[features],
-            extra={name: column[people] for name, column in self.extra.items()},
-        )
-
-
-class People(NamedTuple):
-    """What stands in a batch beside states and rows.
-
-    Attributes:
-        ids: (p,) int64, uint64 or text.
-        hashes: (p,) uint64, ascending.
-        first: (p,) int64, number of each one's first row.
-        num_images: (p,) int64.
-        row_counts: (p,) int64, rows kept of each.
-        extra: More columns, each with p entries.
-    """
-
-    ids: npt.NDArray[Any]
-    hashes: npt.NDArray[np.uint64]
-    first: npt.NDArray[np.int64]
-    num_images: npt.NDArray[np.int64]
-    row_counts: npt.NDArray[np.int64]
-    extra: dict[str, npt.NDArray[Any]]
-
-    def checksum(self) -> str:
-        """CRC-32 of everything, types and shapes too."""
-        names = np.array(sorted(self.extra), np.str_)
-        return _checksum(*self[:-1], names, *(self.extra[name] for name in names.tolist()))
+Numbers = npt.NDArray[np.int64]
 
 
 class PartialWriter:
@@ -160,10 +69,9 @@ class PartialWriter:
     def write(self, part: Partials) -> None:
         """Writes one batch."""
         arrow = import_extra("pyarrow", extra="data", purpose=_PURPOSE)
-        batch = _to_arrow(arrow, part)
+        batch, sums = to_arrow(arrow, part)
         if self._writer is None:
             self._writer = arrow.ipc.new_file(self._stream, batch.schema)
-        sums = {_OF_PEOPLE: part.people.checksum(), _OF_ROWS: _rows_checksum(part)}
         self._writer.write_batch(batch, custom_metadata=sums)
         self.has_written = True
 
@@ -191,15 +99,23 @@ class PartialFile:
 
     def __init__(self, stream: Any, place: str) -> None:
         self._arrow = import_extra("pyarrow", extra="data", purpose=_PURPOSE)
-        self._place = place
+        self._stream, self._place = stream, place
         with self._reading():
             self._reader = self._arrow.ipc.open_file(stream)
-            names = self._reader.schema.names
-            rows = {"state", *_FEATURES}
-            columns = [place for place, name in enumerate(names) if name not in rows]
-            options = self._arrow.ipc.IpcReadOptions(included_fields=columns)
-            self._brief = self._arrow.ipc.open_file(stream, options=options)
+            shapes = self._reader.schema.metadata or {}
+            self._shapes = {key.decode(): value.decode() for key, value in shapes.items()}
+        self._is_apart = APART in self._shapes
+        rows = {"state", *FEATURES} | ({"template"} if self._is_apart else set())
+        self._brief = self._with_columns(set(self._reader.schema.names) - rows)
         self.num_batches: int = self._reader.num_record_batches
+
+    def _with_columns(self, wanted: set[str]) -> Any:
+        """A reader of some columns, which reads no others."""
+        names = self._reader.schema.names
+        chosen = [place for place, name in enumerate(names) if name in wanted]
+        options = self._arrow.ipc.IpcReadOptions(included_fields=chosen)
+        with self._reading():
+            return self._arrow.ipc.open_file(self._stream, options=options)
 
     def _reading(self) -> AbstractContextManager[None]:
         return reading(
@@ -207,7 +123,7 @@ class PartialFile:
         )
 
     def people(self, index: int) -> People:
-        """One batch without states and rows, which are not read; its arrays are copies, the file is let go.
+        """One batch without states, rows and templates, which are not read; its arrays are copies.
 
         Raises:
             IntegrityError: If it is not what was written.
@@ -215,16 +131,31 @@ class PartialFile:
         """
         with self._reading():
             found = self._brief.get_batch_with_custom_metadata(index)
-            people = _people_of(found.batch)
-        self._check(people.checksum(), found.custom_metadata, _OF_PEOPLE, index)
-        return People(
-            ids=np.array(people.ids),
-            hashes=np.array(people.hashes),
-            first=np.array(people.first),
-            num_images=np.array(people.num_images),
-            row_counts=np.array(people.row_counts),
-            extra={name: np.array(column) for name, column in people.extra.items()},
-        )
+            people = people_of(found.batch)
+        self._check_people(people, found.custom_metadata, index)
+        hidden = (EACH, "template")
+        extra = {name: part for name, part in people.extra.items() if name not in hidden}
+        return people._replace(extra=extra).some(np.arange(len(people.ids)))
+
+    def templates(self, index: int) -> npt.NDArray[np.float32]:
+        """(p, D) the templates of a batch, of the people in their order; may be a view of the file.
+
+        Raises:
+            IntegrityError: If they are not what was written.
+            FileFormatError: If they cannot be read.
+        """
+        if not self._is_apart:
+            with self._reading():
+                found = self._brief.get_batch_with_custom_metadata(index)
+                people = people_of(found.batch)
+            self._check_people(people, found.custom_metadata, index)
+            return people.extra["template"]
+        reader = self._with_columns({"template"})
+        with self._reading():
+            found = reader.get_batch_with_custom_metadata(index)
+            templates = templates_in(found.batch)
+        self._check(templates_checksum(templates), found.custom_metadata, OF_TEMPLATES, index)
+        return templates
 
     def read(self, index: int) -> Partials:
         """One batch; its arrays may be views of the file.
@@ -233,18 +164,64 @@ class PartialFile:
             IntegrityError: If it is not what was written.
             FileFormatError: If it cannot be read.
         """
+        part, each, metadata = self._whole(index)
+        if self._is_apart:
+            self._check(templates_checksum(part.extra["template"]), metadata, OF_TEMPLATES, index)
+        if each is None:
+            self._check(rows_checksum(part), metadata, OF_ROWS, index)
+        else:
+            self._check_each(part, each, index)
+        return part
+
+    def read_some(self, index: int, places: Numbers) -> Partials:
+        """Some people of a batch, as copies; the states and rows of others are not read, where that can be.
+
+        Args:
+            index: The batch.
+            places: (k,) their numbers, ascending.
+
+        Raises:
+            IntegrityError: If they are not what was written.
+            FileFormatError: If they cannot be read.
+        """
+        part, each, metadata = self._whole(index)
+        chosen = part.chosen(places)
+        if each is None:
+            self._check(rows_checksum(part), metadata, OF_ROWS, index)
+        else:
+            self._check_each(chosen, each[places], index)
+        return chosen
+
+    def _whole(self, index: int) -> tuple[Partials, npt.NDArray[np.uint32] | None, Any]:
+        """A batch of which the people were checked."""
         with self._reading():
             found = self._reader.get_batch_with_custom_metadata(index)
-            part = _from_arrow(found.batch)
-        self._check(part.people.checksum(), found.custom_metadata, _OF_PEOPLE, index)
-        self._check(_rows_checksum(part), found.custom_metadata, _OF_ROWS, index)
-        return part
+            part, each = from_arrow(found.batch)
+        people = part.people
+        if each is not None:
+            people = people._replace(extra=people.extra | {EACH: each})
+        self._check_people(people, found.custom_metadata, index)
+        return part, each, found.custom_metadata
+
+    def _check_people(self, people: People, metadata: Any, index: int) -> None:
+        if self._is_apart:
+            extra = {name: part for name, part in people.extra.items() if name != "template"}
+            people = people._replace(extra=extra)
+        shapes = self._shapes if self._is_apart else {}
+        self._check(people_checksum(people, shapes), metadata, OF_PEOPLE, index)
+
+    def _check_each(self, part: Partials, each: npt.NDArray[np.uint32], index: int) -> None:
+        if not np.array_equal(each_checksum(part), each):
+            self._refuse(index)
 
     def _check(self, found: str, metadata: Any, key: str, index: int) -> None:
         if dict(metadata or {}).get(key.encode(), b"") != found.encode():
-            raise IntegrityError(
-                f"{in_one_line(self._place)}: batch {index} is not what was written to it (another checksum). {_STEP}"
-            )
+            self._refuse(index)
+
+    def _refuse(self, index: int) -> None:
+        raise IntegrityError(
+            f"{in_one_line(self._place)}: batch {index} is not what was written to it (another checksum). {_STEP}"
+        )
 
 
 @contextmanager
@@ -265,120 +242,3 @@ def open_partials(place: str) -> Iterator[PartialFile]:
         mapped = arrow.memory_map(str(path))
     with mapped:
         yield PartialFile(mapped, place)
-
-
-def _rows_checksum(part: Partials) -> str:
-    """CRC-32 of states and rows."""
-    return _checksum(part.has_state, part.states, *(getattr(part, name) for name in _FEATURES))
-
-
-def _checksum(*arrays: npt.NDArray[Any] | None) -> str:
-    total = 0
-    for array in arrays:
-        if array is None:
-            continue
-        if array.dtype.kind == "U":  # how wide an array of texts is, is an accident
-            data = "\0".join(array.tolist()).encode("utf-8", "surrogatepass")
-            total = zlib.crc32(data, zlib.crc32(b"texts", total))
-            continue
-        total = zlib.crc32(f"{array.dtype.str}{array.shape[1:]}".encode(), total)
-        if array.size:
-            whole: Any = np.ascontiguousarray(array).reshape(-1)
-            total = zlib.crc32(whole.view(np.uint8), total)
-    return f"{total:08x}"
-
-
-def _to_arrow(arrow: Any, part: Partials) -> Any:
-    state_bytes = part.states.shape[1] * 8
-    columns = {
-        "id": arrow.array(part.ids, arrow.string() if part.ids.dtype.kind == "U" else None),
-        "hash": arrow.array(part.hashes),
-        "first": arrow.array(part.first),
-        "num_images": arrow.array(part.num_images),
-        "rows": arrow.array(part.row_counts),
-        "state": _binary(arrow, part.states, part.has_state * state_bytes),
-    }
-    shapes = {"states": str(part.states.shape[1])}
-    for name in _FEATURES:
-        matrix = getattr(part, name)
-        if matrix is not None:
-            row_bytes = matrix.dtype.itemsize * int(np.prod(matrix.shape[1:]))
-            columns[name] = _binary(arrow, matrix, part.row_counts * row_bytes)
-            shape = ",".join(map(str, matrix.shape[1:]))
-            shapes[name] = f"{matrix.dtype.str};{shape}"
-    for name, column in part.extra.items():
-        if column.ndim == 1:
-            columns[name] = arrow.array(column)
-        else:
-            flat = arrow.array(np.ascontiguousarray(column).reshape(-1))
-            columns[name] = arrow.FixedSizeListArray.from_arrays(flat, column.shape[1])
-    schema = arrow.schema(
-        [(name, column.type) for name, column in columns.items()], metadata=shapes
-    )
-    return arrow.record_batch(list(columns.values()), schema=schema)
-
-
-def _binary(arrow: Any, matrix: npt.NDArray[Any], lengths: npt.NDArray[np.int64]) -> Any:
-    """Bytes of rows of a matrix, `lengths` of them in each entry."""
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    data = np.ascontiguousarray(matrix).reshape(-1).view(np.uint8)
-    buffers = [None, arrow.py_buffer(offsets), arrow.py_buffer(data)]
-    return arrow.Array.from_buffers(arrow.large_binary(), len(lengths), buffers)
-
-
-def _from_arrow(batch: Any) -> Partials:
-    metadata = {key.decode(): value.decode() for key, value in batch.schema.metadata.items()}
-    names = set(batch.schema.names)
-    lengths, data = _bytes(batch.column("state"))
-    features: dict[str, Any] = dict.fromkeys(_FEATURES)
-    for name in _FEATURES:
-        if name in names:
-            dtype, _, shape = metadata[name].partition(";")
-            row = [int(size) for size in shape.split(",") if size]
-            _, values = _bytes(batch.column(name))
-            matrix = values.view(np.dtype(dtype))
-            count = len(matrix) // max(1, int(np.prod(row)))
-            features[name] = matrix.reshape(count, *row)
-    width = int(metadata["states"])
-    people = _people_of(batch)
-    part = Partials(
-        **people._asdict(),
-        has_state=lengths > 0,
-        states=data.view(np.float64).reshape(-1, width),
-        **features,
-    )
-    if len(part.embeddings) != part.row_counts.sum() or len(part.states) != part.has_state.sum():
-        raise FileFormatError("its rows and their numbers differ")
-    return part
-
-
-def _people_of(batch: Any) -> People:
-    names = [name for name in batch.schema.names if name not in ("state", *_FEATURES)]
-    columns = {name: batch.column(name) for name in names}
-    ids: npt.NDArray[Any] = columns["id"].to_numpy(zero_copy_only=False)
-    hashes, first, num_images, rows = (columns[name].to_numpy() for name in _COLUMNS[1:])
-    return People(
-        ids=ids.astype(np.str_) if ids.dtype.kind == "O" else ids,
-        hashes=hashes,
-        first=first,
-        num_images=num_images,
-        row_counts=rows,
-        extra={name: _plain(columns[name]) for name in names if name not in _COLUMNS},
-    )
-
-
-def _plain(column: Any) -> npt.NDArray[Any]:
-    if hasattr(column.type, "list_size"):
-        flat: npt.NDArray[Any] = column.flatten().to_numpy()
-        return flat.reshape(len(column), column.type.list_size)
-    array: npt.NDArray[Any] = column.to_numpy()
-    return array
-
-
-def _bytes(column: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Lengths of the entries of a column of bytes, and all bytes of it."""
-    _, offsets, data = column.buffers()
-    edges = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
-    if not len(edges) or data is None:
-        return np.zeros(len(column), np.int64), np.zeros(0, np.uint8)
-    return np.diff(edges), np.frombuffer(data, np.uint8)[edges[0] : edges[-1]]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.archives.archive import UNREADABLE, Archive, ArchiveRows
-from probefusion.archives.encoding import one_thread
+from probefusion.archives.encoding import are_unit, one_thread
 from probefusion.archives.ids import as_stored
 from probefusion.archives.manifest import RunSettings, buckets_for
 from probefusion.archives.reducing import bytes_a_person
@@ -14,7 +16,7 @@ from probefusion.archives.sampling import MOST_LOOKED_AT
 from probefusion.errors import EmptySetError
 from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
-from probefusion.types import UNIT_TOLERANCE, EmbeddingSet
+from probefusion.types import EmbeddingSet
 
 __all__ = ["settings_for"]
 
@@ -25,7 +27,14 @@ _PLACES = 16
 _IDS_AT_A_PLACE = 8192
 
 
-def settings_for(archive: Archive, fuser: Fuser, *, memory: int, screening: bool) -> RunSettings:
+def settings_for(
+    archive: Archive,
+    fuser: Fuser,
+    *,
+    memory: int,
+    screening: bool,
+    like: RunSettings | None = None,
+) -> RunSettings:
     """What partial results shall look like.
 
     Args:
@@ -33,16 +42,17 @@ def settings_for(archive: Archive, fuser: Fuser, *, memory: int, screening: bool
         fuser: An exact fuser.
         memory: Bytes of a worker for states and rows that are looked at.
         screening: Whether rows are looked at.
+        like: Settings of states that are added to, or of an interrupted run: what the first rows alone would tell is
+            taken from there, as other rows came first then.
 
     Raises:
         ProbeFusionError: If the fuser cannot take the first rows.
         FileFormatError, StorageError: If no file can be read.
     """
     name, rows = _first_rows(archive)
-    lengths = np.linalg.norm(rows.embeddings.astype(np.float64), axis=-1)
     norms_known = archive.norms_known
     if norms_known is None:
-        norms_known = not bool((np.abs(lengths - 1) <= UNIT_TOLERANCE).all())
+        norms_known = not are_unit(rows.embeddings)
     images = EmbeddingSet(
         embeddings=rows.embeddings,
         style=rows.style,
@@ -76,9 +86,20 @@ def settings_for(archive: Archive, fuser: Fuser, *, memory: int, screening: bool
         rows_up_to=max(rows_up_to, MOST_LOOKED_AT) if screening else rows_up_to,
         chunk_rows=chunk_rows,
         num_buckets=1,
+        norms_seen=archive.norms_known is None,
     )
+    if like is not None:
+        return replace(
+            settings,
+            norms_known=like.norms_known,
+            norms_seen=like.norms_seen,
+            row_bytes=like.row_bytes,
+            rows_up_to=like.rows_up_to,
+            chunk_rows=like.chunk_rows,
+            num_buckets=like.num_buckets,
+        )
     num_buckets = buckets_for(_people_expected(archive), bytes_a_person(settings), memory)
-    return RunSettings(**{**settings.__dict__, "num_buckets": num_buckets})
+    return replace(settings, num_buckets=num_buckets)
 
 
 def _first_rows(archive: Archive) -> tuple[str, ArchiveRows]:

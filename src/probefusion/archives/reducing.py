@@ -7,45 +7,35 @@ files and their chunks, so the result is the same bits whoever does it, and when
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.archives.bucket_entries import (
+    Bucket,
+    Entry,
+    Source,
+    hashes_of,
+    new_entries,
+    read_again,
+    stored_entries,
+)
 from probefusion.archives.encoding import image_set, one_thread, states_of, templates_of
-from probefusion.archives.ids import group_ids
 from probefusion.archives.judging import NOT_LOOKED_AT, judge
 from probefusion.archives.manifest import RunSettings
-from probefusion.archives.partials import Partials, People, open_partials, writing_partials
+from probefusion.archives.partial_records import FEATURES
+from probefusion.archives.partials import Partials, writing_partials
 from probefusion.archives.sampling import MOST_LOOKED_AT, taken
-from probefusion.archives.storage import exists, shown_place
-from probefusion.errors import IntegrityError, ShapeError
-from probefusion.files.reading import in_one_line
+from probefusion.archives.storage import exists
+from probefusion.errors import ShapeError
 from probefusion.fusion import Fuser
 
 __all__ = ["ReduceTask", "ReduceWork", "Source", "bytes_a_person"]
 
-_FEATURES = ("embeddings", "style", "quality")
-
 Numbers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A file of partial results.
-
-    Args:
-        place: The file.
-        offset: Number of the first row of the archive file that it was made of.
-        is_stored: Whether it holds stored states, of one bucket; otherwise all buckets follow each other, chunk by
-            chunk.
-    """
-
-    place: str
-    offset: int = 0
-    is_stored: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +44,15 @@ class ReduceTask:
 
     Args:
         bucket: Its number.
-        stored: Stored states of the bucket that are added to; None without.
+        stored: Files of stored states of the bucket that are added to, the oldest first; none without.
+        is_layer: Whether the result holds only whom something is added to, as one more layer over these.
         output: Where the result goes.
     """
 
     bucket: int
-    stored: str | None
+    stored: tuple[str, ...]
     output: str
+    is_layer: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,9 +81,11 @@ class ReduceWork:
     def _run(self, fuser: Fuser, task: ReduceTask) -> None:
         if exists(task.output):  # an engine may give a task twice
             return
-        stored = () if task.stored is None else (Source(place=task.stored, is_stored=True),)
-        entries = list(self._entries((*stored, *self.sources), task.bucket))
-        bucket = _Bucket.of(entries)
+        num_buckets = self.settings.num_buckets
+        fresh = list(new_entries(self.sources, task.bucket, num_buckets))
+        wanted = hashes_of(fresh) if task.is_layer else None
+        stored = stored_entries(task.stored, task.bucket, num_buckets, wanted)
+        bucket = Bucket.of([*stored, *fresh])
         count = len(bucket.ids)
         steps = min(count, math.ceil(count * bytes_a_person(self.settings) / self.memory))
         with writing_partials(task.output) as writer:
@@ -100,37 +94,9 @@ class ReduceWork:
             for step in range(steps):
                 span = range(count * step // steps, count * (step + 1) // steps)
                 group = _Group(bucket, span, self, fuser)
-                for entry, part in _read_again(bucket.entries):
+                for entry, part in read_again(bucket.entries):
                     group.add(entry, part)
                 writer.write(group.finished())
-
-    def _entries(self, sources: tuple[Source, ...], bucket: int) -> Iterator[_Entry]:
-        """The bucket's batches, without their states and rows."""
-        for source in sources:
-            with open_partials(source.place) as file:
-                step = 1 if source.is_stored else self.settings.num_buckets
-                for index in range(0 if source.is_stored else bucket, file.num_batches, step):
-                    people = file.people(index)
-                    _check_bucket(people, bucket, self.settings.num_buckets, source.place)
-                    if len(people.ids):
-                        yield _Entry(source, index, people, np.zeros(0, np.int64))
-
-
-def _check_bucket(people: People, bucket: int, num_buckets: int, place: str) -> None:
-    """Refuses people of another bucket: a file of states stands in another's place.
-
-    Raises:
-        IntegrityError: If there are any.
-    """
-    if not len(people.ids):
-        return
-    width = (1 << 64) // num_buckets
-    found = {min(int(edge) // width, num_buckets - 1) for edge in people.hashes[[0, -1]]}
-    if found != {bucket}:
-        raise IntegrityError(
-            f"{in_one_line(shown_place(place))}: expected people of bucket {bucket}, got some of bucket {max(found)}. "
-            f"Put the right file there, or make the states anew from all files: --keep-states."
-        )
 
 
 def bytes_a_person(settings: RunSettings) -> int:
@@ -139,83 +105,10 @@ def bytes_a_person(settings: RunSettings) -> int:
     return 2 * 8 * settings.state_width + looked_at
 
 
-class _Entry(NamedTuple):
-    """A batch of partial results, and the numbers that its people have in the bucket, ascending."""
-
-    source: Source
-    batch: int
-    people: People
-    places: Numbers
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Bucket:
-    """The P people of a bucket, by the hashes of their ids.
-
-    Args:
-        entries: Where their partial results stand, in the order in which they are added.
-        ids: (P,)
-        hashes: (P,) uint64.
-        first: (P,) number of each one's first row.
-        num_images: (P,)
-        is_new: (P,) whether there is more of them than what was stored.
-    """
-
-    entries: tuple[_Entry, ...]
-    ids: npt.NDArray[Any]
-    hashes: npt.NDArray[np.uint64]
-    first: Numbers
-    num_images: Numbers
-    is_new: npt.NDArray[np.bool_]
-
-    @staticmethod
-    def of(entries: list[_Entry]) -> _Bucket:
-        """Brings the people of all entries together."""
-        nothing = np.zeros(0, np.int64)
-        if not entries:
-            return _Bucket(
-                entries=(),
-                ids=nothing,
-                hashes=nothing.astype(np.uint64),
-                first=nothing,
-                num_images=nothing,
-                is_new=nothing.astype(bool),
-            )
-        ids = np.concatenate([entry.people.ids for entry in entries])
-        groups = group_ids(ids, np.concatenate([entry.people.hashes for entry in entries]))
-        firsts = np.concatenate([entry.people.first + entry.source.offset for entry in entries])
-        counts = np.concatenate([entry.people.num_images for entry in entries])
-        sizes = [len(entry.people.ids) for entry in entries]
-        is_new = np.repeat([not entry.source.is_stored for entry in entries], sizes)
-        begins = groups.borders[:-1]
-        places = np.split(groups.places, np.cumsum(sizes)[:-1])
-        return _Bucket(
-            entries=tuple(
-                entry._replace(places=own) for entry, own in zip(entries, places, strict=True)
-            ),
-            ids=ids[groups.firsts],
-            hashes=groups.hashes,
-            first=np.minimum.reduceat(firsts[groups.order], begins),
-            num_images=np.add.reduceat(counts[groups.order], begins),
-            is_new=np.logical_or.reduceat(is_new[groups.order], begins),
-        )
-
-
-def _read_again(entries: tuple[_Entry, ...]) -> Iterator[tuple[int, Partials]]:
-    """All batches with their states and rows; a file is opened once for those that follow each other."""
-    place = 0
-    while place < len(entries):
-        source = entries[place].source
-        with open_partials(source.place) as file:
-            while place < len(entries) and entries[place].source == source:
-                yield place, file.read(entries[place].batch)
-                place += 1
-
-
 class _Group:
     """People of a bucket whose states are held at the same time."""
 
-    def __init__(self, bucket: _Bucket, span: range, work: ReduceWork, fuser: Fuser) -> None:
+    def __init__(self, bucket: Bucket, span: range, work: ReduceWork, fuser: Fuser) -> None:
         self._bucket, self._span, self._work, self._fuser = bucket, span, work, fuser
         self._people = slice(span.start, span.stop)
         count, settings = len(span), work.settings
@@ -223,9 +116,10 @@ class _Group:
         self._templates = np.zeros((count, settings.dim), np.float32)
         self._codes = np.full(count, NOT_LOOKED_AT, np.int8)
         self._lighter = np.zeros(count, np.float32)
-        self._rows: dict[str, npt.NDArray[Any] | None] = dict.fromkeys(_FEATURES)
+        self._rows: dict[str, npt.NDArray[Any] | None] = dict.fromkeys(FEATURES)
         self._borders = np.zeros(count + 1, np.int64)
         self._taken: list[tuple[Numbers, Numbers]] = []
+        self._is_judged = np.zeros(count, bool)
         if settings.screening:
             self._choose_rows()
 
@@ -237,6 +131,7 @@ class _Group:
         counts = np.concatenate([entry.people.num_images[span] for entry, span in parts])
         kept = np.concatenate([entry.people.row_counts[span] for entry, span in parts])
         owners, rows, goals, self._borders = taken(people, counts, kept)
+        self._note_same(parts, people, kept, owners)
         edges = np.cumsum([0] + [span.stop - span.start for span in spans])
         cuts = np.searchsorted(owners, edges)
         for number in range(len(parts)):
@@ -246,6 +141,25 @@ class _Group:
             self._taken.append(
                 (begins[owners[chosen] - edges[number]] + rows[chosen], goals[chosen])
             )
+
+    def _note_same(
+        self, parts: list[tuple[Entry, slice]], people: Numbers, kept: Numbers, owners: Numbers
+    ) -> None:
+        """Notes of whom the same rows are looked at as when they were stored: what was said of them holds.
+
+        Args:
+            parts: Entries, and which of their people are of this group.
+            people: (e,) for each person of an entry the number in the group.
+            kept: (e,) rows that were kept of it.
+            owners: For each row that is taken, whose it is among the e.
+        """
+        sizes = [span.stop - span.start for _, span in parts]
+        is_stored = np.repeat([entry.source.is_stored for entry, _ in parts], sizes)
+        count = len(self._span)
+        before = np.bincount(people[is_stored], kept[is_stored], count)
+        again = np.bincount(people[owners], is_stored[owners], count)
+        in_all = np.bincount(people[owners], minlength=count)
+        self._is_judged = (before > 0) & (before == again) & (again == in_all)
 
     def _inside(self, places: Numbers) -> slice:
         start, stop = np.searchsorted(places, [self._span.start, self._span.stop])
@@ -273,7 +187,7 @@ class _Group:
             self._keep(part, *self._taken[number])
 
     def _keep(self, part: Partials, rows: Numbers, goals: Numbers) -> None:
-        for name in _FEATURES:
+        for name in FEATURES:
             found = getattr(part, name)
             if found is None:
                 continue
@@ -310,7 +224,7 @@ class _Group:
             extra={},
         )
         if settings.screening:
-            self._judge(kept, is_new)
+            self._judge(kept, is_new & ~self._is_judged)
         extra: dict[str, npt.NDArray[Any]] = {
             "template": self._templates,
             "verdict": self._codes,
@@ -333,8 +247,8 @@ class _Group:
         rows = self._rows["embeddings"]
         return np.zeros((0, self._work.settings.dim), np.float32) if rows is None else rows
 
-    def _judge(self, kept: Partials, is_new: npt.NDArray[np.bool_]) -> None:
-        places = np.flatnonzero(is_new)
+    def _judge(self, kept: Partials, wanted: npt.NDArray[np.bool_]) -> None:
+        places = np.flatnonzero(wanted)
         counts = kept.row_counts[places]
         borders = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         rows = np.repeat(self._borders[places] - borders[:-1], counts) + np.arange(borders[-1])

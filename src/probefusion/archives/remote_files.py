@@ -24,7 +24,7 @@ from probefusion.errors import (
 from probefusion.extras import import_extra
 from probefusion.files import DRAFT_PREFIX
 
-__all__ = ["StoredFile", "shown_place"]
+__all__ = ["StoredFile", "create_file", "shown_place"]
 
 _BLOCK = 4 << 20
 """Bytes that are read ahead: a shard is read from end to end, a Parquet file in large pieces."""
@@ -150,6 +150,34 @@ def writing(url: str) -> Iterator[IO[bytes]]:
                 system.put_file(draft.name, target)
             if target != path:
                 system.mv(target, path)
+
+
+def create_file(url: str, data: bytes) -> bool:
+    """Writes a small file where there is none; whether it did.
+
+    Of two that try at once one succeeds where the store decides it itself (S3 and those like it, Google's), which other
+    file systems of fsspec leave to a look before.
+    """
+    with _telling(url, "written"):
+        system, path = _open_system(url)
+        try:
+            if not _APPEAR_AT_ONCE.intersection(_protocols(system)):
+                system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            system.pipe_file(path, data, mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if _is_taken(error):
+                return False
+            raise
+    return True
+
+
+def _is_taken(error: OSError) -> bool:
+    """Whether a store refused to write as there is something already."""
+    response = getattr(error.__cause__, "response", None) or {}
+    code = str(response.get("Error", {}).get("Code", ""))
+    return code in ("PreconditionFailed", "ConditionalRequestConflict") or "412" in str(error)
 
 
 def remove(url: str) -> None:

@@ -3,19 +3,20 @@
     FOLDER/states.json              what was fused, by what; written last
     FOLDER/GENERATION/00000.arrow   states, templates and the rows that were looked at, one file a bucket
 
-Every run that adds writes a generation of its own; the one before goes when `states.json` names the new one.
+A run that adds writes a generation of its own: as a *layer* over those before only the new records of whom something
+was added to, or, where layers have become many or large, all records anew. A generation counts once `states.json` names
+it; those that it names no more go. `probefusion.archives.state_commits` writes it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.archives.archive import Archive
+from probefusion.archives.archive import Archive, ArchiveFile
 from probefusion.archives.file_digest import file_digest
 from probefusion.archives.manifest import PlannedFile, RunSettings
 from probefusion.archives.storage import (
@@ -25,35 +26,30 @@ from probefusion.archives.storage import (
     join,
     list_files,
     read_bytes,
-    remove_folder,
     shown_place,
-    write_bytes,
 )
 from probefusion.errors import (
     EmbedderMismatchError,
     FuserMismatchError,
     MismatchError,
     MissingFileError,
-    OutputExistsError,
 )
-from probefusion.files.hashed_json import hashed_json, json_hash
+from probefusion.files.hashed_json import json_hash
 from probefusion.files.reading import in_one_line
 from probefusion.files.records import decode_record
 
-__all__ = [
-    "FusedFile",
-    "StoredStates",
-    "bucket_place",
-    "check_free",
-    "check_unchanged",
-    "commit",
-    "open_states",
-    "present_hash",
-]
+__all__ = ["STATES_CARD", "FusedFile", "StoredStates", "bucket_place", "open_states"]
 
-_NAME = "states.json"
-_GENERATION = re.compile(r"([0-9a-f]{20})/[0-9]+\.arrow")
+STATES_CARD = "states.json"
+_NEWEST = 2
 _STEP = "Make the states anew from all files: --keep-states."
+_MOST_LAYERS = 16
+_LARGEST_SHARE = 0.5
+"""Of the bytes of the first generation, which layers may have together."""
+_SMALLEST_BYTES = 1 << 22
+"""So few bytes of layers are never too many."""
+_LARGEST_ADDITION = 0.25
+"""Of the rows so far: where more are added, nearly everybody's record is new."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +82,15 @@ class StoredStates:
     """What a folder of states says of itself.
 
     Args:
-        format_version: 1.
+        format_version: 2; 1 where a former release wrote it, which knew no layers.
         settings: What the states were made with.
-        generation: The folder that holds the buckets.
+        generation: The folder that holds the buckets of the records that were written together.
         num_rows: Rows of all files, those that were erased since too.
         files: All files that were fused, in their order.
         unsettled: Files that are being written anew as images are erased, as they will be; their sizes and tags are
             not known yet.
         revision: How many times something was erased.
+        layers: Folders of the buckets of new records, the oldest first; the last record of a person holds.
     """
 
     format_version: int
@@ -103,26 +100,60 @@ class StoredStates:
     files: tuple[FusedFile, ...]
     unsettled: tuple[FusedFile, ...] = ()
     revision: int = 0
+    layers: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
         """Changes whenever anything is added or erased."""
         return json_hash(asdict(self))
 
-    def buckets(self, folder: Place) -> list[str]:
-        """Places of the files of all buckets."""
+    @property
+    def generations(self) -> tuple[str, ...]:
+        """Folders of all buckets, the oldest first."""
+        return (self.generation, *self.layers)
+
+    def buckets(self, folder: Place) -> list[tuple[str, ...]]:
+        """Of each bucket the places of its files, the oldest first."""
         return [
-            bucket_place(join(folder, self.generation), bucket)
+            tuple(bucket_place(join(folder, name), bucket) for name in self.generations)
             for bucket in range(self.settings.num_buckets)
         ]
 
-    def check_adds(self, archive: Archive, settings: RunSettings, folder: Place) -> None:
-        """Refuses files that were fused before, and those of another embedder, or for another fuser.
+    def takes_layer(self, folder: Place, num_rows: int) -> bool:
+        """Whether rows are added as one more layer; otherwise all records are written anew.
+
+        Args:
+            folder: The states' folder.
+            num_rows: How many rows are added.
 
         Raises:
-            FuserMismatchError: If the fuser is another one.
-            EmbedderMismatchError: If the embedder is.
-            MismatchError: If a file was fused before, or something else does not fit, or an erasure was interrupted.
+            MissingFileError: If the file of a bucket is not there.
+        """
+        sizes = dict.fromkeys(self.generations, 0)
+        found = {file.name: file.size for file in list_files(folder, suffixes=(".arrow",))}
+        for name in self.generations:
+            for bucket in range(self.settings.num_buckets):
+                file = bucket_place(name, bucket)
+                if file not in found:
+                    raise MissingFileError(
+                        f"states {shown_place(folder)!r}: the file {file} is not there. Put it back from a copy, or "
+                        f"make the states anew from all files: --keep-states."
+                    )
+                sizes[name] += found[file]
+        first = sizes.pop(self.generation)
+        is_large = sum(sizes.values()) > max(_SMALLEST_BYTES, _LARGEST_SHARE * first)
+        is_much = num_rows > _LARGEST_ADDITION * self.num_rows
+        return not (is_large or is_much or len(self.layers) >= _MOST_LAYERS)
+
+    def new_files(self, archive: Archive, folder: Place) -> tuple[ArchiveFile, ...]:
+        """The files of an archive that were not fused yet.
+
+        Args:
+            archive: What is to be added.
+            folder: The states' folder, for messages.
+
+        Raises:
+            MismatchError: If all of them were, or one was fused and changed since, or an erasure was interrupted.
         """
         where = shown_place(folder)
         if self.unsettled:
@@ -130,6 +161,35 @@ class StoredStates:
                 f"states {where!r}: an erasure of images was interrupted, and what became of "
                 f"{in_one_line(self.unsettled[0].file.name)} is not known. Give the erasure again first."
             )
+        known = {(fused.file.name, fused.file.size, fused.file.tag) for fused in self.files}
+        digests = {fused.digest for fused in self.files}
+        places = {fused.place for fused in self.files}
+        new = []
+        for file in archive.files:
+            if (file.name, file.size, file.tag) in known or file_digest(file.place) in digests:
+                continue
+            if absolute_place(file.place) in places:
+                raise MismatchError(
+                    f"{in_one_line(file.name)}: was fused into the states {where!r} and was changed since. Give new "
+                    f"rows in a new file, or fuse all files anew: --keep-states."
+                )
+            new.append(file)
+        if archive.files and not new:
+            raise MismatchError(
+                f"{in_one_line(archive.files[0].name)}: was fused into the states {where!r} already"
+                f"{_and_more(archive.files)}. Give new files."
+            )
+        return tuple(new)
+
+    def check_adds(self, settings: RunSettings, folder: Place) -> None:
+        """Refuses files of another embedder, or for another fuser.
+
+        Raises:
+            FuserMismatchError: If the fuser is another one.
+            EmbedderMismatchError: If the embedder is.
+            MismatchError: If something else does not fit.
+        """
+        where = shown_place(folder)
         old, new = asdict(self.settings), asdict(settings)
         for key, error in (("fuser", FuserMismatchError), ("embedder", EmbedderMismatchError)):
             if old[key] != new[key]:
@@ -143,19 +203,6 @@ class StoredStates:
             raise MismatchError(
                 f"states {where!r}: made with {'; '.join(told)}. Use the same, or fuse all files anew: --keep-states."
             )
-        known = {(fused.file.name, fused.file.size, fused.file.tag) for fused in self.files}
-        digests = {fused.digest for fused in self.files}
-        places = {fused.place for fused in self.files}
-        for file in archive.files:
-            if (file.name, file.size, file.tag) in known or file_digest(file.place) in digests:
-                raise MismatchError(
-                    f"{in_one_line(file.name)}: was fused into the states {where!r} already. Give new files only."
-                )
-            if absolute_place(file.place) in places:
-                raise MismatchError(
-                    f"{in_one_line(file.name)}: was fused into the states {where!r} and was changed since. Give new "
-                    f"rows in a new file, or fuse all files anew: --keep-states."
-                )
 
 
 def bucket_place(folder: str, bucket: int) -> str:
@@ -171,7 +218,7 @@ def open_states(folder: Place) -> StoredStates:
         IntegrityError: If it is not what was written.
         FileFormatError: If it is damaged otherwise.
     """
-    card = join(folder, _NAME)
+    card = join(folder, STATES_CARD)
     if not exists(card):
         raise MissingFileError(
             f"states {shown_place(folder)!r}: there are none. Make them with: probefusion fuse-archive ... "
@@ -179,64 +226,9 @@ def open_states(folder: Place) -> StoredStates:
         )
     where = in_one_line(shown_place(card))
     return decode_record(
-        read_bytes(card), StoredStates, where=where, newest=1, hashed_from=1, step=_STEP
+        read_bytes(card), StoredStates, where=where, newest=_NEWEST, hashed_from=1, step=_STEP
     )
 
 
-def check_free(folder: Place, *, force: bool) -> None:
-    """Refuses a folder that holds states.
-
-    Raises:
-        OutputExistsError: If it does, and `force` is False.
-    """
-    if not force and exists(join(folder, _NAME)):
-        raise OutputExistsError(
-            f"states {shown_place(folder)!r} exist. Add files to them with --add-to, or replace them with --force."
-        )
-
-
-def present_hash(folder: Place) -> str | None:
-    """Changes whenever the states of a folder do; None where there are none. What it holds may be damaged."""
-    card = join(folder, _NAME)
-    return hashlib.sha256(read_bytes(card)).hexdigest() if exists(card) else None
-
-
-def check_unchanged(folder: Place, present: str | None) -> None:
-    """Refuses states that another run changed.
-
-    Args:
-        folder: Their folder.
-        present: What `present_hash` gave when this run began.
-
-    Raises:
-        MismatchError: If they are others now.
-    """
-    if present_hash(folder) != present:
-        raise MismatchError(
-            f"states {shown_place(folder)!r}: were changed by another run meanwhile. Give the command again when it "
-            f"has ended."
-        )
-
-
-def commit(folder: Place, states: StoredStates, *, present: str | None) -> str:
-    """Makes states those of the folder, at once; all other generations, of interrupted runs too, are removed.
-
-    Args:
-        folder: Their folder.
-        states: The states.
-        present: As for `check_unchanged`.
-
-    Returns:
-        What `present_hash` gives from now on.
-
-    Raises:
-        MismatchError: As for `check_unchanged`.
-    """
-    check_unchanged(folder, present)
-    data = hashed_json(asdict(states))
-    write_bytes(join(folder, _NAME), data)
-    found = list_files(folder, suffixes=(".arrow",), missing_ok=True)
-    names = {match[1] for file in found if (match := _GENERATION.fullmatch(file.name))}
-    for name in sorted(names - {states.generation}):
-        remove_folder(join(folder, name))
-    return hashlib.sha256(data).hexdigest()
+def _and_more(files: Sequence[ArchiveFile]) -> str:
+    return "" if len(files) == 1 else f", and so were the other {len(files) - 1}"

@@ -32,8 +32,8 @@ _LISTED = 20
 _OF_IMAGES = {
     "rows": None,
     "person": "folder",
-    "image_column": "image",
-    "every": 10,
+    "image_column": None,
+    "every": None,
     "preprocessing": None,
     "norm_output": None,
     "trust_alignment": False,

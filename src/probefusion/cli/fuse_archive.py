@@ -77,7 +77,7 @@ def add_parser(commands: Any) -> None:
     kept.add_argument(
         "--add-to",
         metavar="FOLDER",
-        help="add the archive's files, which must be new, to states that were kept",
+        help="add the archive's files to states that were kept; those that were fused before are passed over",
     )
     add_screening_option(parser)
     add_device_option(parser)
@@ -189,6 +189,9 @@ def _told(options: argparse.Namespace, report: ArchiveReport, more: dict[str, An
             f"{options.output}: {report.num_images} images fused into {report.num_templates} "
             f"templates by {report.fuser}"
         )
+        if report.num_passed_over:
+            counted = _counted(report.num_passed_over)
+            print(f"passed over: {counted}, in {options.add_to} already")
         _tell(report, is_wanted=options.screening)
     problems = [*_failed(report, was_added=options.add_to is not None), *_mixed(report)]
     if problems:
@@ -218,8 +221,12 @@ def _failed(report: ArchiveReport, *, was_added: bool) -> Iterator[str]:
             f"{in_one_line(name)} ({in_one_line(reason)})" for name, reason in failed[:_LISTED]
         )
         more = f" and {len(failed) - _LISTED} more (all in --json)" if len(failed) > _LISTED else ""
-        counted = "1 file" if len(failed) == 1 else f"{len(failed)} files"
+        counted = _counted(len(failed))
         yield (f"{counted} could not be read and left out: {listed}{more}. {step}")
+
+
+def _counted(files: int) -> str:
+    return "1 file" if files == 1 else f"{files} files"
 
 
 def _tell(report: ArchiveReport, *, is_wanted: bool) -> None:

@@ -36,6 +36,13 @@ def add_parser(commands: Any) -> None:
         "--port", type=int, default=8470, help="port, 0 for a free one (default 8470)"
     )
     parser.add_argument(
+        "--workers",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processes; more than one needs a gallery in PostgreSQL (default 1)",
+    )
+    parser.add_argument(
         "--keys", metavar="FILE", help="master key of an encrypted gallery, as for gallery commands"
     )
     parser.add_argument(
@@ -117,6 +124,7 @@ def run(options: argparse.Namespace) -> int:
         num_threads=options.threads,
         tls_certificate=options.tls_certificate,
         tls_key=options.tls_key,
+        workers=options.workers,
         limits=Limits(**{name: value for name, value in given.items() if value is not None}),
     )
     with listening_socket(settings) as listening:

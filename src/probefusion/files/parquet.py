@@ -14,6 +14,7 @@ from probefusion.errors import DtypeError, FileFormatError, ShapeError
 from probefusion.extras import import_extra
 from probefusion.files.paths import check_file
 from probefusion.files.reading import check_declared_bytes, in_one_line, reading
+from probefusion.files.texts import check_text_room
 
 __all__ = [
     "label_column",
@@ -28,6 +29,8 @@ __all__ = [
 _PURPOSE = "reading Parquet files"
 _READ_AHEAD_BYTES = 1 << 20
 _ROWS_AT_ONCE = 1024
+_LARGEST_BUFFERED = 64 << 20
+"""Bytes of a row group that may lie in memory while it is read from a stream; larger ones are read in pieces."""
 
 
 @contextmanager
@@ -68,13 +71,16 @@ def open_parquet(path: Path, *, at_once: bool = False) -> Any:
     return file
 
 
-def open_parquet_stream(stream: IO[bytes], origin: str, *, size: int) -> Any:
+def open_parquet_stream(
+    stream: IO[bytes], origin: str, *, size: int, read_ahead: bool = True
+) -> Any:
     """A stream, opened for reading in parts; a `pyarrow.parquet.ParquetFile`, to be closed.
 
     Args:
         stream: Can be moved about in; what it raises itself passes as it is, if it is of our own errors.
         origin: Its name, for messages.
         size: Bytes that it holds.
+        read_ahead: Whether a row group that is not large is fetched at once.
 
     Raises:
         FileFormatError: If it is no Parquet file, or claims to hold far more than it can.
@@ -82,10 +88,12 @@ def open_parquet_stream(stream: IO[bytes], origin: str, *, size: int) -> Any:
     """
     parquet = import_extra("pyarrow.parquet", extra="data", purpose=_PURPOSE)
     with reading_parquet(origin):
-        file = parquet.ParquetFile(stream, pre_buffer=True)
+        file = parquet.ParquetFile(stream, pre_buffer=False, buffer_size=_READ_AHEAD_BYTES)
         try:
             declared = _declared_bytes(file.metadata)
             check_declared_bytes(declared, origin, stored=size, at_once=False)
+            if read_ahead and _largest_group(file.metadata) <= _LARGEST_BUFFERED:
+                file = parquet.ParquetFile(stream, pre_buffer=True, metadata=file.metadata)
         except BaseException:
             file.close()
             raise
@@ -105,6 +113,12 @@ def _declared_bytes(metadata: Any) -> int:
             raise ValueError("it claims a negative number of values")
         total += max(group.total_byte_size, group.num_rows)
     return total
+
+
+def _largest_group(metadata: Any) -> int:
+    """Bytes that the largest row group claims, decoded."""
+    groups = range(metadata.num_row_groups)
+    return max((int(metadata.row_group(index).total_byte_size) for index in groups), default=0)
 
 
 def read_parquet_table(path: Path) -> Any:
@@ -175,16 +189,20 @@ def list_matrix(merged: Any, name: str, origin: str) -> npt.NDArray[Any]:
     return matrix
 
 
-def label_column(column: Any, name: str, origin: str) -> npt.NDArray[Any]:
+def label_column(
+    column: Any, name: str, origin: str, *, longest: int | None = None, first_row: int = 0
+) -> npt.NDArray[Any]:
     """An Arrow column of integers or texts as (N,) array; texts as NumPy texts.
 
     Args:
         column: The column.
         name: Its name, for messages.
         origin: The file's name, for messages.
+        longest: Most characters of a text; None for as many as there is room for.
+        first_row: Number of the first one's row, for messages.
 
     Raises:
-        FileFormatError: If values are missing.
+        FileFormatError: If values are missing, or a text is too long.
         DtypeError: If it holds something else.
     """
     with reading_parquet(origin):
@@ -192,6 +210,7 @@ def label_column(column: Any, name: str, origin: str) -> npt.NDArray[Any]:
             raise FileFormatError(
                 f"{in_one_line(origin)}: column {name!r} has {column.null_count} missing values."
             )
+        _check_lengths(column, name, origin, longest, first_row)
         labels: npt.NDArray[Any] = np.asarray(column.to_numpy(zero_copy_only=False))
     # All are of one type. An empty column of texts has no first one.
     is_text = labels.dtype.kind == "O" and all(isinstance(item, str | bytes) for item in labels[:1])
@@ -208,3 +227,34 @@ def label_column(column: Any, name: str, origin: str) -> npt.NDArray[Any]:
     if labels.dtype.kind not in "iuU":
         raise DtypeError(f"{name} of {origin}: expected integers or texts, got {column.type}.")
     return labels
+
+
+def _check_lengths(
+    column: Any, name: str, origin: str, longest: int | None, first_row: int
+) -> None:
+    """Refuses texts that are too long, before NumPy gives each the room of the longest.
+
+    Raises:
+        FileFormatError: If one is.
+    """
+    compute = import_extra("pyarrow.compute", extra="data", purpose=_PURPOSE)
+    types = import_extra("pyarrow", extra="data", purpose=_PURPOSE).types
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    if not len(column) or not (
+        types.is_string(kind) or types.is_large_string(kind) or types.is_binary(kind)
+    ):
+        return
+    lengths = compute.binary_length(column.cast(kind))
+    found = compute.max(lengths).as_py()
+    if longest is None:
+        total = compute.sum(lengths).as_py()
+        check_text_room(len(column), found, total, name=f"column {name!r}", origin=origin)
+    elif found > longest and not types.is_binary(kind):  # a character may have several bytes
+        lengths = compute.utf8_length(column.cast(kind))
+        found = compute.max(lengths).as_py()
+    if longest is not None and found > longest:
+        row = first_row + compute.index(lengths, found).as_py()
+        raise FileFormatError(
+            f"{in_one_line(origin)}: column {name!r}: expected texts of at most {longest} characters, got {found:,} in "
+            f"row {row}. Is it the right column? Shorten it, or name another."
+        )

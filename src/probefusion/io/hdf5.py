@@ -13,6 +13,7 @@ from probefusion.errors import FileFormatError, ShapeError, UnknownNameError
 from probefusion.extras import import_extra
 from probefusion.files import check_file
 from probefusion.files.reading import check_declared_bytes, in_one_line, reading
+from probefusion.files.texts import text_array
 from probefusion.io.doubts import question_shape
 from probefusion.types import EmbeddingSet
 
@@ -97,5 +98,6 @@ def _values(dataset: Any, path: Path) -> npt.NDArray[Any]:
             f"{path.name}: {dataset.name}: expected rows of one length, got rows of several lengths."
         )
     if values.dtype.kind in "OS":
-        return np.asarray([v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()])
+        texts = [v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()]
+        return text_array(texts, str(dataset.name), path.name)
     return values

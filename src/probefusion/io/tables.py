@@ -16,6 +16,7 @@ import numpy.typing as npt
 from probefusion.errors import DtypeError, EmptySetError, FileFormatError, ShapeError
 from probefusion.files.parquet import label_column, list_matrix, metadata_text, read_parquet_table
 from probefusion.files.reading import in_one_line, read_bytes, reading
+from probefusion.files.texts import text_array
 from probefusion.io.columns import UNNAMED, Columns, counts_rows, set_of_columns
 from probefusion.io.doubts import question_columns, question_shape
 from probefusion.types import EmbeddingSet
@@ -111,7 +112,9 @@ def read_text(path: Path) -> EmbeddingSet:
         )
     _question(matrix, path.name)
     return EmbeddingSet(
-        embeddings=matrix, sources=np.asarray(names) if has_names else None, origin=path.name
+        embeddings=matrix,
+        sources=text_array(names, "names", path.name) if has_names else None,
+        origin=path.name,
     )
 
 
@@ -182,7 +185,7 @@ def _of_named(
         elif name in _NUMBERS:
             values[name] = np.asarray([_number(text, origin, at, place) for at, text in fields])
         else:
-            values[name] = np.asarray([text for _, text in fields])
+            values[name] = text_array([text for _, text in fields], f"column {name!r}", origin)
     if columns.numbered:
         values["embedding"] = np.asarray(
             [[_number(row[k], origin, number, k) for k in columns.numbered] for number, row in rows]
@@ -190,7 +193,11 @@ def _of_named(
     if columns.index is not None:
         texts = [row[columns.index] for _, row in rows]
         are_numbers = all(is_number(text) for text in texts)
-        found = np.asarray([float(text) for text in texts] if are_numbers else texts)
+        found = (
+            np.asarray([float(text) for text in texts])
+            if are_numbers
+            else text_array(texts, "index", origin)
+        )
         _check_index(found, header[columns.index], origin, len(header))
     return set_of_columns(values, embedder=None, origin=origin)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -15,25 +15,28 @@ from probefusion.archives.engines.choose import choose_engine
 from probefusion.archives.images import (
     ArchiveImage,
     Chunk,
-    ChunkFacts,
     ImagePlan,
     ImageReader,
     Making,
     PersonRule,
     RowFormat,
     SourceSettings,
-    check_fits,
-    chunk_place,
     plan_images,
-    read_facts,
-    read_manifest,
     write_manifest,
 )
-from probefusion.archives.storage import Place, is_url, join, list_files, remove, shown_place
-from probefusion.errors import ConfigError, OutputExistsError
+from probefusion.archives.locks import clean_drafts, locked
+from probefusion.archives.storage import (
+    Place,
+    absolute_place,
+    is_url,
+    remove,
+    shown_place,
+)
+from probefusion.errors import ConfigError
 from probefusion.faces import SkippedImage
 from probefusion.files.reading import in_one_line
 from probefusion.pipeline.alignment_check import check_data_aligned, spread
+from probefusion.pipeline.begun_archive import find_begun
 from probefusion.pipeline.embed_chunk import ChunkModels, EmbedChunks, making_rows, open_models
 from probefusion.pipeline.embedded_archive import EmbeddedArchive, Told
 from probefusion.pipeline.given_models import check_models
@@ -49,6 +52,8 @@ _log = logging.getLogger("probefusion")
 
 _LOOKED_AT = 64
 _LOOKED_AT_FOR_NAMES = 8
+_DRAFT_SECONDS = 600.0
+"""What a killed run left half written is removed when nothing was written to it for so long: another may write it."""
 _DTYPES = ("float16", "float32")
 _GET_DETECTOR = (
     "--detector: photos need a face detector. Get one with: probefusion models pull yunet_2023mar; then give "
@@ -71,8 +76,8 @@ def embed_archive(
     device: str = "cpu",
     quality: bool = False,
     person: str = "folder",
-    image_column: str = "image",
-    every: int = 10,
+    image_column: str | None = None,
+    every: int | None = None,
     chunk_size: int = 1000,
     dtype: str = "float16",
     force: bool = False,
@@ -105,8 +110,8 @@ def embed_archive(
             before the first "/"), "parent" (the folder that it lies in), "cls", "txt" or "json:FIELD" (the file of the
             same key with this ending), or "column:NAME" for Parquet files. A clip in no person's folder is a person of
             its own, named as the file with its ending.
-        image_column: Column of Parquet files with the bytes of images.
-        every: Of clips every k-th frame is taken.
+        image_column: Column of Parquet files with the bytes of images; None for "image".
+        every: Of clips every k-th frame is taken; None for every tenth.
         chunk_size: Images of a chunk. Other sizes give the same embeddings up to the rounding of float32.
         dtype: "float16", or "float32" for readers that do not know half precision.
         force: Whether to begin anew where another run wrote before.
@@ -121,55 +126,91 @@ def embed_archive(
             where persons are named.
         OutputExistsError: If the output holds other Parquet files.
         EmptySetError: If no image could be used.
+        MismatchError: If another run writes to the same folder of this machine.
         StorageError, WorkerError: If a store or the workers cannot be reached.
         ProbeFusionError: As for `load_embedder` and `load_detector`.
     """
     settings = _settings(person, image_column, every, chunk_size, dtype)
+    if trust_alignment and not aligned:
+        raise ConfigError(
+            "--trust-alignment (trust_alignment=): expected with --aligned only: photos are aligned by their faces. "
+            "Leave it out."
+        )
     _check_apart(source, output)
     models = _models(embedder, detector, aligned, quality, preprocessing, norm_output, device)
     opened = open_models(models)
     facts = making_rows(models, opened)
     rows = RowFormat(**facts.pop("rows"), dtype=dtype)
     making = Making(**facts, rows=rows, source=settings)
-    plan = plan_images(source, settings)
-    stale, done = _found_before(output, making, plan, force=force)
-    if not done:
+    whole = plan_images(source, settings)
+    _check_used(whole, image_column, every)
+    begun = find_begun(output, making, whole, force=force)
+    plan, done = begun.plan, begun.done
+    new = plan.chunks if not done else plan.chunks[begun.num_planned :]
+    if new:
         _look_first(
-            plan,
+            new,
             settings,
             is_trusted=trust_alignment or not aligned,
             input_size=opened[0].spec.input_size,
         )
     del opened
-    for place in stale:
-        remove(place)
-    write_manifest(output, making, plan.chunks)
-    told = Told(plan, progress)
-    for before in done.values():
-        told.take(before)
-    left = [task for task in enumerate(plan.chunks) if task[0] not in done]
-    work = EmbedChunks(models=models, making=making, output=os.fspath(output))
     with ExitStack() as stack:
+        if not is_url(absolute_place(output)):  # a store keeps no lock of who was killed
+            stack.enter_context(locked(output, _taken(output)))
+            clean_drafts(output, unchanged_for=_DRAFT_SECONDS)
+        for place in begun.stale:
+            remove(place)
+        write_manifest(output, making, plan.chunks)
+        told = Told(plan, progress)
+        for before in done.values():
+            told.take(before)
+        left = [task for task in enumerate(plan.chunks) if task[0] not in done]
+        work = EmbedChunks(models=models, making=making, output=os.fspath(output))
         running = stack.enter_context(choose_engine()) if engine is None else engine
         for _, after in running.run(work, left):
             told.take(after)
     return told.report(source, making, num_before=len(done))
 
 
+def _taken(output: Place) -> str:
+    return (
+        f"output {in_one_line(shown_place(output))}: another embed-archive writes there. Give the command again when "
+        f"it has ended."
+    )
+
+
 def _settings(
-    person: str, image_column: str, every: int, chunk_size: int, dtype: str
+    person: str, image_column: str | None, every: int | None, chunk_size: int, dtype: str
 ) -> SourceSettings:
     for name, value in (("every", every), ("chunk_size", chunk_size)):
-        if value < 1:
+        if value is not None and value < 1:
             raise ConfigError(f"{name}: expected at least 1, got {value}.")
     if dtype not in _DTYPES:
         raise ConfigError(f"dtype: expected 'float16' or 'float32', got {dtype!r}.")
+    given = {"image_column": image_column, "every": every}
     return SourceSettings(
         person=PersonRule.parse(person),
-        image_column=image_column,
-        every=every,
         chunk_size=chunk_size,
+        **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
+
+
+def _check_used(plan: ImagePlan, image_column: str | None, every: int | None) -> None:
+    """Refuses settings of which nothing in the source makes use.
+
+    Raises:
+        ConfigError: If there is one.
+    """
+    kinds = {chunk.kind for chunk in plan.chunks}
+    for option, value, kind, what in (
+        ("--every (every=)", every, "videos", "clips"),
+        ("--image-column (image_column=)", image_column, "parquet", "Parquet files"),
+    ):
+        if value is not None and kind not in kinds:
+            raise ConfigError(
+                f"{option}: expected where the source holds {what}, got {value!r} and none of these. Leave it out."
+            )
 
 
 def _models(
@@ -231,40 +272,8 @@ def _check_apart(source: Place, output: Place) -> None:
         )
 
 
-def _found_before(
-    output: Place, making: Making, plan: ImagePlan, *, force: bool
-) -> tuple[list[str], dict[int, ChunkFacts]]:
-    """Files that are in the way, and the chunks that an earlier run did; nothing is changed yet.
-
-    Raises:
-        ConfigError: If an earlier run was made otherwise.
-        OutputExistsError: If there are files of others.
-    """
-    listed = list_files(output, suffixes=(".parquet",), missing_ok=True)
-    found = {file.name: join(output, file.name) for file in listed}
-    content = None if force or not found else read_manifest(output)
-    if content is None:
-        ours = {name: place for name, place in found.items() if name.startswith("chunk-")}
-        others = sorted(set(found) - set(ours)) if force else sorted(found)
-        if others:
-            raise OutputExistsError(
-                f"output {in_one_line(shown_place(output))}: holds {in_one_line(others[0])}, which is not of a run "
-                f"that could be gone on with. Name another folder."
-            )
-        return list(ours.values()), {}
-    done: dict[int, ChunkFacts] = {}
-    for number in range(check_fits(content, output, making, plan.chunks)):
-        place = chunk_place(output, number)
-        if os.path.basename(place) not in found:  # noqa: PTH119 - of a url too
-            continue
-        facts = read_facts(place)
-        if facts.tag == plan.chunks[number].tag:
-            done[number] = facts
-    return [], done
-
-
 def _look_first(
-    plan: ImagePlan, settings: SourceSettings, *, is_trusted: bool, input_size: int
+    chunks: Sequence[Chunk], settings: SourceSettings, *, is_trusted: bool, input_size: int
 ) -> None:
     """Looks at a few images before all are embedded: is it known whose they are, and are crops aligned?
 
@@ -272,7 +281,7 @@ def _look_first(
         ConfigError: If none of them has a person, or they are said to be aligned and are not.
     """
     count = _LOOKED_AT_FOR_NAMES if is_trusted else _LOOKED_AT
-    chosen = spread(plan.chunks, count)
+    chosen = spread(chunks, count)
     each = -(-count // len(chosen))
     images: list[ArchiveImage] = []
     refused: list[SkippedImage] = []

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.archives.engines.engine import Work
+from probefusion.archives.ids import LONGEST_ID
 from probefusion.archives.images import (
+    SINGLE,
     ArchiveImage,
     Chunk,
     ChunkFacts,
@@ -144,7 +146,8 @@ class EmbedChunks(Work["tuple[int, Chunk]", ChunkFacts]):
                 embedding = _Embedding(embedder, detector, quality, at_once=at_once)
                 embedding.take_all(reader.read(chunk))
             facts = replace(embedding.facts(), number=number, tag=chunk.tag)
-            write_chunk(place, self.making.rows, embedding.parts, facts)
+            names = chunk.names if chunk.kind in SINGLE else ()
+            write_chunk(place, self.making.rows, embedding.parts, facts, names=names)
             return facts
 
         return do
@@ -215,6 +218,12 @@ class _Embedding:
         )
 
     def _crop(self, image: ArchiveImage) -> tuple[npt.NDArray[np.uint8], FaceFacts | None] | str:
+        person = image.subject_id
+        if len(person) > LONGEST_ID or "\0" in person:
+            return (
+                f"whose is it? Expected the name of a person, at most {LONGEST_ID} characters and no zero character, "
+                f"got {len(person):,} characters"
+            )
         pixels = decode_or_reason(image.data) if isinstance(image.data, bytes) else image.data
         if isinstance(pixels, str):
             return pixels

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from probefusion.archives import ArchiveReport
+from probefusion.archives.images.manifest import MANIFEST
 from probefusion.archives.outputs import check_apart
-from probefusion.archives.storage import Place, exists, is_url, remove_folder, shown_place
+from probefusion.archives.storage import (
+    Place,
+    exists,
+    is_url,
+    list_files,
+    remove_folder,
+    shown_place,
+)
 from probefusion.errors import ConfigError, OutputExistsError, UnsupportedOperationError
 from probefusion.files import check_output_file
 from probefusion.files.reading import in_one_line
@@ -25,6 +34,9 @@ if TYPE_CHECKING:
     from probefusion.fusion import Fuser
 
 __all__ = ["FusedImages", "fuse_images"]
+
+_OWN = re.compile(rf"chunk-[0-9]+\.parquet|{re.escape(MANIFEST)}")
+"""What `embed_archive` writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +112,8 @@ def fuse_images(
         )
     given["quality"] = bool(given.get("quality")) or chosen.needs_quality
     place = os.fspath(f"{os.fspath(output)}.rows" if rows is None else rows)
+    if rows is None:
+        _check_own(place)
     embedded = embed_archive(
         source,
         place,
@@ -115,6 +129,22 @@ def fuse_images(
         return FusedImages(embedded=embedded, fused=fused, rows=place)
     remove_folder(place)
     return FusedImages(embedded=embedded, fused=fused)
+
+
+def _check_own(rows: str) -> None:
+    """Refuses a folder for rows that is removed at the end and holds other files.
+
+    Raises:
+        OutputExistsError: If it does.
+    """
+    foreign = [
+        file.name for file in list_files(rows, missing_ok=True) if not _OWN.fullmatch(file.name)
+    ]
+    if foreign:
+        raise OutputExistsError(
+            f"folder {shown_place(rows)!r}: would be removed with all it holds when its rows are fused, and holds "
+            f"other files, as {in_one_line(foreign[0])}. Move them, or choose a folder for the rows that stays: --rows."
+        )
 
 
 def _check_output(output: Place, *, force: bool) -> None:

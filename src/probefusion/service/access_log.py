@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from probefusion.errors import FileFormatError, StoreError
@@ -32,6 +32,7 @@ class AccessLog:
     def __init__(self, path: Path | None) -> None:
         self._lock = threading.Lock()
         self._handle: int | None = None
+        self._known: tuple[int, bytes | None] | None = None
         if path is not None:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             self._path = path
@@ -50,34 +51,49 @@ class AccessLog:
         Raises:
             StoreError, FileFormatError: If it cannot be written.
         """
-        if self._handle is None:
+        self.note_all([(actor, action, subjects)])
+
+    def note_all(self, entries: Sequence[tuple[str, str, tuple[str, ...]]]) -> None:
+        """Appends entries, all or none of them.
+
+        Args:
+            entries: Of each actor, action and subjects, as for `note`.
+
+        Raises:
+            StoreError, FileFormatError: If they cannot be written.
+        """
+        if self._handle is None or not entries:
             return
         import fcntl
 
         with self._lock:
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            fcntl.flock(self._handle, fcntl.LOCK_EX)  # other processes write to it too
             try:
-                _, entry = append_entry(
-                    self._last(), collection=_CHAIN, action=action, actor=actor, subjects=subjects
-                )
-                self._append(entry + b"\n")
+                last, lines = self._last(), []
+                for actor, action, subjects in entries:
+                    _, last = append_entry(
+                        last, collection=_CHAIN, action=action, actor=actor, subjects=subjects
+                    )
+                    lines.append(last + b"\n")
+                self._append(b"".join(lines))
+                self._known = os.lseek(self._handle, 0, os.SEEK_END), last
             finally:
                 fcntl.flock(self._handle, fcntl.LOCK_UN)
 
-    def _append(self, line: bytes) -> None:
-        """Writes a whole line or nothing.
+    def _append(self, lines: bytes) -> None:
+        """Writes whole lines or nothing.
 
         Raises:
-            StoreError: If it cannot be written.
+            StoreError: If they cannot be written.
         """
         handle = self._handle if self._handle is not None else -1
         end = os.lseek(handle, 0, os.SEEK_END)
         try:
-            written = os.write(handle, line)
+            written = os.write(handle, lines)
         except OSError as error:
             os.ftruncate(handle, end)
             raise StoreError(f"{self._path.name}: {error.strerror}.") from error
-        if written < len(line):  # a disk that is full takes a part
+        if written < len(lines):  # a disk that is full takes a part
             os.ftruncate(handle, end)
             raise StoreError(f"{self._path.name}: the disk is full.")
 
@@ -93,6 +109,8 @@ class AccessLog:
         end = os.lseek(handle, 0, os.SEEK_END)
         if end == 0:
             return None
+        if self._known is not None and self._known[0] == end:  # nobody wrote since
+            return self._known[1]
         begin = max(0, end - _LONGEST_LINE)
         tail = os.pread(handle, end - begin, begin)
         if not tail.endswith(b"\n"):

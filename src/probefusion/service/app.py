@@ -13,6 +13,7 @@ from probefusion.service.figures import Figures, Measured
 from probefusion.service.gate import Gate
 from probefusion.service.headers import SafeHeaders
 from probefusion.service.hub import Hub
+from probefusion.service.joint_work import JointWork
 from probefusion.service.problems import handle_errors
 from probefusion.service.repeats import Repeats
 from probefusion.service.routes import changes, contributions, fusing, health, people, searching
@@ -33,13 +34,14 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     Raises:
         ProbeFusionError: If a gallery, a model or a file cannot be opened.
     """
-    hub = Hub(settings)
+    hub, joint = Hub(settings), JointWork()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
             yield
         finally:
+            joint.close()
             hub.close()
 
     app = FastAPI(
@@ -51,14 +53,14 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         openapi_url="/openapi.json",
         lifespan=lifespan,
     )
-    app.state.hub, app.state.figures = hub, Figures(hub)
-    for room in (health, people, contributions, searching, fusing, changes):
+    app.state.hub, app.state.joint, app.state.figures = hub, joint, Figures(hub)
+    for room in (searching, fusing, health, people, contributions, changes):  # by how often
         app.include_router(room.router)
     page = Path(__file__).with_name("page")
     app.mount("/", StaticFiles(directory=page, html=True), name="page")
     handle_errors(app)
     app.add_middleware(SafeHeaders)
-    app.add_middleware(Repeats, may_repeat=hub.may_repeat)
+    app.add_middleware(Repeats, answers=hub.shared.answers, changes=hub)
     app.add_middleware(
         Gate, limits=settings.limits, is_known=hub.is_known, only_local=hub.access is None
     )

@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from probefusion.errors import ProbeFusionError
 from probefusion.gallery import Gallery
 from probefusion.service.access import AccessKey, Role
-from probefusion.service.hub import Hub
+from probefusion.service.deadline import nobody_waits, wanting
+from probefusion.service.hub import Hub, owner_of
 from probefusion.service.problems import Refusal
 from probefusion.service.versions import check_unchanged
 
-__all__ = ["Admin", "Call", "Reader", "Writer"]
+__all__ = ["Admin", "Call", "Reader", "Writer", "note_all"]
 
 _log = logging.getLogger("probefusion.service")
 
@@ -32,19 +34,34 @@ class Call:
         hub: What all share.
         key: The caller's, or None where everybody may call.
         collection: What the path names, or None.
+        is_wanted: Whether somebody still waits for the answer.
     """
 
-    def __init__(self, hub: Hub, key: AccessKey | None, collection: str | None) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        key: AccessKey | None,
+        collection: str | None,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.hub, self._key, self._collection = hub, key, collection
+        self._is_wanted = is_wanted
 
     @property
     def owner(self) -> str:
         """Whose sessions and answers are whose."""
-        return "local" if self._key is None else self._key.id
+        return owner_of(self._key)
 
     @property
     def gallery(self) -> Gallery:
-        """The collection of the path; changes are said to be the caller's."""
+        """The collection of the path; changes are said to be the caller's.
+
+        Raises:
+            Refusal: If nobody waits for what would be done.
+            UnknownNameError: If it is not served.
+        """
+        if not self._is_wanted():
+            raise nobody_waits()
         return self.hub.gallery(self._collection or "", self.owner)
 
     def gallery_named(self, collection: str) -> Gallery:
@@ -108,15 +125,34 @@ class Call:
         Raises:
             Refusal: If it cannot be written.
         """
+        note_all(self.hub, [self.entry(action, *subjects, collection=collection)])
+
+    def entry(
+        self, action: str, *subjects: str, collection: str | None = None
+    ) -> tuple[str, str, tuple[str, ...]]:
+        """What `note` writes: who, what, and whom."""
         named = collection or self._collection
         where = () if named is None else (_as_subject(named),)
-        try:
-            self.hub.log.note(self.owner, action, (*where, *subjects))
-        except ProbeFusionError as error:
-            _log.error("the log of accesses cannot be written: %s", error)
-            raise Refusal(
-                503, "the log of accesses cannot be written, so nothing is told.", code="access-log"
-            ) from error
+        return self.owner, action, (*where, *subjects)
+
+
+def note_all(hub: Hub, entries: Sequence[tuple[str, str, tuple[str, ...]]]) -> None:
+    """Writes several entries to the log of accesses, all or none.
+
+    Args:
+        hub: Whose log.
+        entries: As `Call.entry` gives them.
+
+    Raises:
+        Refusal: If they cannot be written.
+    """
+    try:
+        hub.log.note_all(entries)
+    except ProbeFusionError as error:
+        _log.error("the log of accesses cannot be written: %s", error)
+        raise Refusal(
+            503, "the log of accesses cannot be written, so nothing is told.", code="access-log"
+        ) from error
 
 
 def _as_subject(collection: str) -> str:
@@ -126,8 +162,8 @@ def _as_subject(collection: str) -> str:
     return f"collection-sha256:{hashlib.sha256(collection.encode()).hexdigest()[:32]}"
 
 
-def _needing(role: Role) -> Callable[..., Call]:
-    def call(
+def _needing(role: Role) -> Callable[..., Awaitable[Call]]:
+    async def call(  # not in a thread: it only looks up the key
         request: Request,
         given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Call:
@@ -145,7 +181,12 @@ def _needing(role: Role) -> Callable[..., Call]:
                     headers={"WWW-Authenticate": "Bearer"},
                 )
         host = request.client.host if request.client is not None else ""
-        wait = hub.rates.seconds_to_wait(host if key is None else key.id)
+        who = host if key is None else key.id
+        wait = hub.rates.at_once(who)
+        if wait is None:
+            wait = await to_thread.run_sync(
+                hub.rates.seconds_to_wait, who, limiter=CapacityLimiter(1)
+            )
         if wait > 0:
             raise Refusal(
                 429,
@@ -160,7 +201,7 @@ def _needing(role: Role) -> Callable[..., Call]:
                 f"{'' if collection is None else ' in this collection'}.",
                 code="role",
             )
-        return Call(hub, key, collection)
+        return Call(hub, key, collection, wanting(request.scope))
 
     return call
 

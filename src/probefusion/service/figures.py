@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from probefusion.extras import import_extra
 from probefusion.service.hub import Hub
+from probefusion.service.process_figures import ProcessFigures, folder_of_figures
 
 __all__ = ["Figures", "Measured"]
 
@@ -36,22 +38,45 @@ class Figures:
         self.seconds = client.Histogram(
             "probefusion_request_seconds", "Time to the answer.", ["route"], registry=self._registry
         )
-        sessions = client.Gauge(
-            "probefusion_sessions", "Sessions that are open.", registry=self._registry
-        )
-        sessions.set_function(lambda: len(hub.sessions))
-        self._people = client.Gauge(
-            "probefusion_people",
-            "People who are shown, of all collections.",
-            registry=self._registry,
-        )
-        client.ProcessCollector(registry=self._registry)
+        self._folder = folder_of_figures()
+        self._at_once = client.CollectorRegistry()  # looked up when they are asked for
+        self._at_once.register(_Held(hub))
+        if self._folder is None:
+            client.ProcessCollector(registry=self._registry)
+        else:
+            self._at_once.register(ProcessFigures(client, self._folder))
 
     def text(self) -> tuple[bytes, str]:
-        """What Prometheus reads, and its media type."""
-        self._people.set(sum(len(gallery) for gallery in self._hub.galleries.values()))
-        content: bytes = self._client.generate_latest(self._registry)
+        """What Prometheus reads, and its media type; of all processes, where there are several."""
+        counted = self._registry
+        if self._folder is not None:
+            counted = self._client.CollectorRegistry()
+            several: Any = import_extra(
+                "prometheus_client.multiprocess", extra="serve", purpose="figures"
+            )
+            several.MultiProcessCollector(counted, path=str(self._folder))
+        content: bytes = self._client.generate_latest(counted)
+        content += self._client.generate_latest(self._at_once)
         return content, str(self._client.CONTENT_TYPE_LATEST)
+
+
+class _Held:
+    """Sessions and people, as the gallery and its services have them now."""
+
+    def __init__(self, hub: Hub) -> None:
+        core: Any = import_extra("prometheus_client.core", extra="serve", purpose="figures")
+        self._family, self._hub = core.GaugeMetricFamily, hub
+
+    def describe(self) -> list[Any]:
+        return []
+
+    def collect(self) -> Iterator[Any]:
+        num_sessions = len(self._hub.sessions)
+        yield self._family("probefusion_sessions", "Sessions that are open.", num_sessions)
+        people = sum(len(gallery) for gallery in self._hub.galleries.values())
+        yield self._family(
+            "probefusion_people", "People who are shown, of all collections.", people
+        )
 
 
 class Measured:

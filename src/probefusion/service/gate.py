@@ -6,11 +6,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from probefusion.service.deadline import Deadline
 from probefusion.service.problems import no_key, problem
 from probefusion.service.settings import Limits, is_loopback
 
@@ -33,6 +35,10 @@ class Rates:
         self._per_minute, self._clock = per_minute, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
+
+    def at_once(self, client: str) -> float | None:
+        """As `seconds_to_wait`, for who must not wait for a database; None where that must be asked in a thread."""
+        return self.seconds_to_wait(client)
 
     def seconds_to_wait(self, client: str) -> float:
         """0 if the client may go on, which counts; else how long to wait."""
@@ -99,10 +105,12 @@ class Gate:
             await self._full(self._running)(scope, receive, send)
             return
         self._running += 1
+        deadline = Deadline(scope, receive, send, self._limits.request_seconds)
         try:
-            await self._app(scope, _given(body, receive), send)
+            await self._app(scope, _given(body, receive), deadline.send)
         finally:
             self._running -= 1
+            await deadline.close()
 
     def _full(self, number: int) -> ASGIApp:
         return problem(
@@ -112,18 +120,20 @@ class Gate:
             headers={"Retry-After": "1"},
         )
 
-    async def _body(self, scope: Scope, receive: Receive, send: Send) -> bytes | None:
-        """The whole body; None if it was refused, or the client went away."""
-        limits = self._limits
-        too_large = problem(
+    def _too_large(self) -> ASGIApp:
+        return problem(
             413,
-            f"expected a request of at most {limits.max_body:,} bytes. Send fewer or smaller images.",
+            f"expected a request of at most {self._limits.max_body:,} bytes. Send fewer or smaller images.",
             code="too-large",
             headers={"Connection": "close"},
         )
+
+    async def _body(self, scope: Scope, receive: Receive, send: Send) -> bytes | None:
+        """The whole body; None if it was refused, or the client went away."""
+        limits = self._limits
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > limits.max_body:
-            await too_large(scope, receive, send)
+            await self._too_large()(scope, receive, send)
             return None
         parts: list[bytes] = []
         size = 0
@@ -136,7 +146,7 @@ class Gate:
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
                     if size > limits.max_body:
-                        await too_large(scope, receive, send)
+                        await self._too_large()(scope, receive, send)
                         return None
                     if not message.get("more_body", False):
                         break
@@ -157,7 +167,7 @@ def _why_strange(scope: Scope, *, only_local: bool) -> str | None:
     """Why a request may come from a foreign page in somebody's browser, or None."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     host = headers.get(b"host", "")
-    if only_local and not is_loopback((urlsplit(f"//{host}").hostname or "").rstrip(".")):
+    if only_local and not _is_this_machine(host):
         return f"Host: expected 127.0.0.1, [::1] or localhost, as there are no keys, got {host[:100]!r}."
     if scope["method"] in ("GET", "HEAD"):
         return None
@@ -167,6 +177,11 @@ def _why_strange(scope: Scope, *, only_local: bool) -> str | None:
     if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
         return f"Origin: expected that of this service, got {origin[:100]!r}."
     return None
+
+
+@lru_cache(maxsize=256)
+def _is_this_machine(host: str) -> bool:
+    return is_loopback((urlsplit(f"//{host}").hostname or "").rstrip("."))
 
 
 def _given(body: bytes, receive: Receive) -> Receive:

@@ -18,23 +18,24 @@ from probefusion.pipeline import Fused, Pipeline
 from probefusion.pipeline.inputs import Picture
 from probefusion.screening import screen
 from probefusion.screening.verdict import LEAST_IMAGES
-from probefusion.service.access import AccessFile, AccessKey
+from probefusion.service.access import AccessFile, AccessKey, Role
 from probefusion.service.access_log import AccessLog
 from probefusion.service.answers import skipped_facts
 from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
 from probefusion.service.decoding import ImageDecoder
-from probefusion.service.gate import Rates
 from probefusion.service.problems import Refusal
-from probefusion.service.sessions import Sessions
+from probefusion.service.repeats import Changes, Target
 from probefusion.service.settings import ServiceSettings
+from probefusion.service.shared.opening import open_shared
 from probefusion.types import EmbeddingSet
 
-__all__ = ["Hub"]
+__all__ = ["Hub", "owner_of"]
 
 _REASONS = 3
+_REVISIONS = 10
 
 
-class Hub:
+class Hub(Changes):
     """Opened when the service starts, closed when it ends.
 
     Args:
@@ -47,8 +48,6 @@ class Hub:
     def __init__(self, settings: ServiceSettings) -> None:
         self.settings = settings
         self.access = None if settings.access_file is None else AccessFile(settings.access_file)
-        self.rates = Rates(settings.limits.requests_per_minute)
-        self.sessions = Sessions(settings.limits)
         self.log = AccessLog(settings.access_log)
         self.decoder = ImageDecoder(settings.limits)
         self.galleries = {
@@ -71,12 +70,15 @@ class Hub:
             num_threads=settings.num_threads,
             keep_chips=settings.keep == "features",
         )
-        self._one_at_a_time = threading.Lock()
+        self._decoding, self._fusing = threading.Lock(), threading.Lock()
+        self.shared = open_shared(settings, next(iter(self.galleries.values())))
+        self.sessions, self.rates = self.shared.sessions, self.shared.rates
 
     def close(self) -> None:
         """Lets go of everything."""
         self.decoder.close()
         self.log.close()
+        self.shared.close()
         for gallery in self.galleries.values():
             gallery.close()
 
@@ -84,14 +86,41 @@ class Hub:
         """Whether an Authorization header names a valid key; everybody is known where there are no keys."""
         return self.access is None or self._key_of(authorization) is not None
 
-    def may_repeat(self, authorization: str, collection: str, address: str) -> bool:
-        """Whether a caller may change a collection, and has not asked too often; what repeats an answer asks this."""
+    def may_repeat(self, authorization: str, target: Target, address: str) -> bool:
+        """As `Changes.may_repeat`."""
         if self.access is None:
             return self.rates.seconds_to_wait(address) == 0
         key = self._key_of(authorization)
-        if key is None or not key.allows("write", collection):
+        role: Role = "write" if target.collection else "read"
+        if key is None or not key.allows(role, target.collection or None):
             return False
         return self.rates.seconds_to_wait(key.id) == 0
+
+    def revision_of(self, authorization: str, target: Target) -> int | None:
+        """As `Changes.revision_of`; of a session its number of images."""
+        if target.collection:
+            gallery = self.galleries.get(target.collection)
+            return None if gallery is None else gallery.revision
+        if not target.session:
+            return 0
+        try:
+            return self.sessions.get(target.session, self._owner(authorization)).num_images
+        except Refusal:
+            return None
+
+    def changes_since(self, authorization: str, target: Target, revision: int) -> str:
+        """As `Changes.changes_since`."""
+        if not target.collection:
+            number = self.revision_of(authorization, target) or 0
+            return f"the session got {number - revision} images" if number > revision else ""
+        store, owner = self.galleries[target.collection].store, self._owner(authorization)
+        with store.writing(target.collection) as writer:  # once others are done
+            changes = writer.changes(after=revision)
+            made = [str(change.revision) for change in changes if change.actor == owner]
+        return f"revisions {', '.join(made[:_REVISIONS])}" if made else ""
+
+    def _owner(self, authorization: str) -> str:
+        return owner_of(self._key_of(authorization))
 
     def _key_of(self, authorization: str) -> AccessKey | None:
         scheme, _, token = authorization.partition(" ")
@@ -125,7 +154,7 @@ class Hub:
             return query.template.to_template()
         if form == "session":
             return self.sessions.get(query.session or "", owner).images()
-        with self._alone():
+        with self._alone(self._decoding):
             pictures, skipped = self._pictures(query.images or [], "/query/images")
             if not pictures:
                 raise FileFormatError("; ".join(item.reason for item in skipped[:_REASONS]))
@@ -154,12 +183,12 @@ class Hub:
 
     def fuse(self, what: Any) -> Fused:
         """One template of images, embeddings or a state."""
-        with self._alone():
+        with self._alone(self._fusing):
             return self._pipeline.fuse(what)
 
     def compare(self, first: Any, second: Any, **rates: Any) -> Any:
         """Whether two sets are of one person, as `Pipeline.compare` says."""
-        with self._alone():
+        with self._alone(self._fusing):
             return self._pipeline.compare(first, second, **rates)
 
     def embed(
@@ -175,7 +204,7 @@ class Hub:
             raise Refusal(422, "expected images or embeddings, got both or neither.", code="field")
         if body.embeddings is not None:
             return (self._few(body.embeddings.to_set()),), ()
-        with self._alone():
+        with self._alone(self._decoding):
             pictures, skipped = self._pictures(body.images or [], "/images")
             if not pictures:
                 return (), tuple(skipped)
@@ -208,18 +237,18 @@ class Hub:
         return pictures, skipped
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One request at a time decodes and embeds, so that the images of one alone are in memory.
+    def _alone(self, turn: threading.Lock) -> Iterator[None]:
+        """One request at a time decodes and embeds, so that the images of one alone are in memory; and one fuses.
 
         Raises:
             Refusal: If the others take too long.
         """
-        if not self._one_at_a_time.acquire(timeout=self.settings.limits.request_seconds):
+        if not turn.acquire(timeout=self.settings.limits.request_seconds):
             raise _too_slow("while others were worked on. Try again later.")
         try:
             yield
         finally:
-            self._one_at_a_time.release()
+            turn.release()
 
     def _check_pixels(self, contents: Sequence[bytes], field: str) -> None:
         """Looks at the headers, before anything is decoded."""
@@ -244,6 +273,11 @@ class Hub:
         if not 0 < number <= most:
             detail = f"{field}: expected 1 to {most} images, got {number}."
             raise Refusal(422, detail, code="field", field=field)
+
+
+def owner_of(key: AccessKey | None) -> str:
+    """Whose changes and sessions are whose."""
+    return "local" if key is None else key.id
 
 
 def _too_slow(what: str) -> Refusal:

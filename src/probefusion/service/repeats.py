@@ -3,156 +3,269 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from probefusion.errors import ProbeFusionError
 from probefusion.service.problems import problem
+from probefusion.service.shared.answers import Answers, Asked, Found, KeptAnswer, State
 
-__all__ = ["Repeats"]
+__all__ = ["Changes", "Repeats", "Target"]
+
+_log = logging.getLogger("probefusion.service")
 
 _HEADER = b"idempotency-key"
-_SECONDS = 24 * 3600.0
-_MOST = 10_000
 _LARGEST_ANSWER = 64_000
-_MOST_BYTES = 32_000_000
 _LONGEST_KEY = 256
 _METHODS = frozenset({"POST", "PATCH", "DELETE"})
-_ROOT = "/v1/collections/"
+_COLLECTIONS, _SESSIONS = "/v1/collections/", "/v1/sessions"
 _ONLY_READING = frozenset({"search", "verify", "explain"})
 """What changes nothing may be done again; and its answers, which speak of people, are kept nowhere."""
 
+T = TypeVar("T")
 
-@dataclass(eq=False, kw_only=True)
-class _Known:
-    """A request that is being answered, or was."""
 
-    request: bytes
-    begun: float
-    collection: str
-    messages: list[Message] = field(default_factory=list)
-    num_bytes: int = 0
-    is_done: bool = False
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What a request changes.
+
+    Args:
+        collection: The collection that its path names; "" for a session.
+        session: Id of the session; "" for one that is to be opened, or a collection.
+    """
+
+    collection: str = ""
+    session: str = ""
+
+
+class Changes(ABC):
+    """What must be known of a service, and of who calls, to answer again."""
+
+    @abstractmethod
+    def may_repeat(self, authorization: str, target: Target, address: str) -> bool:
+        """Whether a caller may still make such a change, and has not asked too often.
+
+        Args:
+            authorization: The header: nothing is repeated for a key that was revoked.
+            target: What is changed.
+            address: Where the request comes from.
+        """
+
+    @abstractmethod
+    def revision_of(self, authorization: str, target: Target) -> int | None:
+        """How far changes have come; None if there is no such collection, or session of the caller."""
+
+    @abstractmethod
+    def changes_since(self, authorization: str, target: Target, revision: int) -> str:
+        """What a caller has changed after a revision, in words, once nobody is at work on it; "" for nothing."""
 
 
 class Repeats:
-    """Middleware behind the gate; keeps answers that changed something for a day, in the memory of this process.
+    """Middleware behind the gate; keeps answers that changed something for a day.
+
+    A request whose process ended before it could answer is done anew, if the gallery says that it changed nothing;
+    if its caller made changes since, it is refused, and the answer says which.
 
     Args:
         app: What is behind it.
-        may_repeat: Whether the caller of an Authorization header may still change a collection, from an address, and
-            has not asked too often: nothing is repeated for a key that was revoked.
-        clock: Seconds.
+        answers: Where answers are kept.
+        changes: What is known of the gallery.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        may_repeat: Callable[[str, str, str], bool],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._app, self._may_repeat, self._clock = app, may_repeat, clock
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+    def __init__(self, app: ASGIApp, answers: Answers, changes: Changes) -> None:
+        self._app, self._answers, self._changes = app, answers, changes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles one connection, as ASGI says."""
         headers = dict(scope["headers"]) if scope["type"] == "http" else {}
         key = headers.get(_HEADER)
-        parts = scope.get("path", "").removeprefix(_ROOT).split("/")
-        changes = scope.get("path", "").startswith(_ROOT) and parts[-1] not in _ONLY_READING
-        if key is None or not changes or scope["method"] not in _METHODS:
+        target = _target_of(scope) if scope["type"] == "http" else None
+        if target is None:
             await self._app(scope, receive, send)
-            return
-        authorization = headers.get(b"authorization", b"")
+        elif key is None:
+            await self._app(scope, receive, send)
+            await self._drop_forgotten(scope, target, None)
+        else:
+            await self._with_key(key, target, scope, receive, send)
+
+    async def _with_key(
+        self, key: bytes, target: Target, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if not 0 < len(key) <= _LONGEST_KEY:
-            answer = problem(
-                422,
-                f"Idempotency-Key: expected 1 to {_LONGEST_KEY} characters.",
-                code="idempotency-key",
-            )
-            await answer(scope, receive, send)
+            await _refusal(f"expected 1 to {_LONGEST_KEY} characters.")(scope, receive, send)
             return
         message = await receive()
-        body = message.get("body", b"")
-        path = scope["path"].encode() + b"?" + scope["query_string"]
-        request = hashlib.sha256(
-            b"\x00".join((scope["method"].encode(), path, hashlib.sha256(body).digest()))
-        ).digest()
-        name = hashlib.sha256(authorization + b"\x00" + key).digest()
-        self._drop_old()
-        known = self._known.get(name)
-        address = scope["client"][0] if scope.get("client") else ""
-        if known is None:
-            known = _Known(request=request, begun=self._clock(), collection=parts[0])
-            await self._first(name, known, scope, _again(message, receive), send)
-            if parts[1:] == ["forget"] and known.is_done:
-                self._drop_answers_of(parts[0])
-        elif not self._may_repeat(authorization.decode("latin-1"), parts[0], address):
-            await self._app(scope, _again(message, receive), send)  # which refuses it
-        elif known.request != request:
+        given = _again(message, receive)
+        try:
+            answer = await self._answer(scope, message.get("body", b""), key, target)
+        except ProbeFusionError as error:
+            _log.error("idempotency keys cannot be looked up: %s", error)
             answer = problem(
-                422,
-                "Idempotency-Key: it was used for another request. Take a new one for each request.",
-                code="idempotency-key",
-            )
-            await answer(scope, receive, send)
-        elif not known.is_done:
-            answer = problem(
-                409,
-                "Idempotency-Key: the first request with it is still under way. Try again soon.",
-                code="idempotency-key",
+                503,
+                "what was done already cannot be looked up, so nothing is done. Try again soon.",
+                code="store",
                 headers={"Retry-After": "1"},
             )
-            await answer(scope, receive, send)
+        if isinstance(answer, Asked):
+            await self._first(answer, scope, given, send)
+            await self._drop_forgotten(scope, target, answer)
         else:
-            for part in known.messages:
-                if part["type"] == "http.response.start":
-                    part = {
-                        **part,
-                        "headers": [*part["headers"], (b"idempotency-replayed", b"true")],
-                    }
-                await send(part)
+            await (answer or self._app)(scope, given, send)
 
-    async def _first(
-        self, name: bytes, known: _Known, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        self._known[name] = known
+    async def _answer(
+        self, scope: Scope, body: bytes, key: bytes, target: Target
+    ) -> Asked | ASGIApp | None:
+        """What is done now; or the answer; or None where the application answers (and refuses)."""
+        authorization = dict(scope["headers"]).get(b"authorization", b"")
+        caller = authorization.decode("latin-1")
+        revision = await _in_thread(lambda: self._changes.revision_of(caller, target))
+        if revision is None:
+            return None
+        asked = Asked(
+            caller=authorization,
+            key=key,
+            request=_hash_of(scope, body),
+            collection=target.collection,
+            revision=revision,
+        )
+        address = scope["client"][0] if scope.get("client") else ""
+        found = await _in_thread(lambda: self._answers.begin(asked))
+        if found.state is State.FIRST:
+            return asked
+        if not await _in_thread(lambda: self._changes.may_repeat(caller, target, address)):
+            return None
+        if found.state is State.LOST:
+            made = await _in_thread(
+                lambda: self._changes.changes_since(caller, target, found.revision)
+            )
+            if made:
+                return _unknown(made)
+            found = await _in_thread(lambda: self._answers.take_over(asked))
+            if found.state is State.FIRST:
+                return asked
+        return _repeated(found)
+
+    async def _first(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        """Has a request answered; the answer is kept before it is sent."""
+        messages: list[Message] = []
+        is_kept = False
 
         async def keeping(message: Message) -> None:
-            known.num_bytes += len(message.get("body", b""))
-            if known.num_bytes <= _LARGEST_ANSWER:
-                known.messages.append(message)
-            await send(message)
+            nonlocal is_kept
+            messages.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                is_kept = await self._keep(asked, messages)
+                for part in messages:
+                    await send(part)
+                messages.clear()
 
         try:
             await self._app(scope, receive, keeping)
         finally:
-            start = next((part for part in known.messages if "status" in part), None)
-            known.is_done = (
-                start is not None
-                and 200 <= start["status"] < 300
-                and known.num_bytes <= _LARGEST_ANSWER
-            )
-            if not known.is_done:
-                self._known.pop(name, None)
+            if not is_kept:  # it failed, or was given up half-way
+                await self._try(lambda: self._answers.lose(asked))
 
-    def _drop_old(self) -> None:
-        limit = self._clock() - _SECONDS
-        held = sum(known.num_bytes for known in self._known.values())
-        while self._known:
-            name, oldest = next(iter(self._known.items()))
-            if oldest.begun >= limit and len(self._known) < _MOST and held <= _MOST_BYTES:
-                return
-            held -= oldest.num_bytes
-            del self._known[name]
+    async def _keep(self, asked: Asked, messages: Sequence[Message]) -> bool:
+        status = int(messages[0]["status"])
+        body = b"".join(part.get("body", b"") for part in messages[1:])
+        if status >= 500:
+            return False
+        if not 200 <= status < 300:
+            return await self._try(lambda: self._answers.give_up(asked))
+        answer = KeptAnswer(
+            status=status,
+            headers=tuple((bytes(name), bytes(value)) for name, value in messages[0]["headers"]),
+            body=body if len(body) <= _LARGEST_ANSWER else None,
+        )
+        return await self._try(lambda: self._answers.keep(asked, answer))
 
-    def _drop_answers_of(self, collection: str) -> None:
-        """Forgets what was answered of people who may be forgotten now."""
-        for name in [key for key, known in self._known.items() if known.collection == collection]:
-            del self._known[name]
+    async def _drop_forgotten(self, scope: Scope, target: Target, asked: Asked | None) -> None:
+        """Answers that speak of somebody who is forgotten now are forgotten too."""
+        collection = target.collection
+        if collection and scope["path"] == f"{_COLLECTIONS}{collection}/forget":
+            besides = b"" if asked is None else asked.name
+            await self._try(lambda: self._answers.drop_answers_of(collection, besides=besides))
+
+    async def _try(self, what: Callable[[], None]) -> bool:
+        """Whether it could be noted; the request was done, whatever becomes of the note."""
+        try:
+            await _in_thread(what)
+        except ProbeFusionError as error:
+            _log.error("what became of a request could not be noted: %s", error)
+            return False
+        return True
+
+
+async def _in_thread(what: Callable[[], T]) -> T:
+    """In a thread of its own: those of the application may all be at work."""
+    return await to_thread.run_sync(what, limiter=CapacityLimiter(1))
+
+
+def _hash_of(scope: Scope, body: bytes) -> bytes:
+    path = scope["path"].encode() + b"?" + scope["query_string"]
+    parts = (scope["method"].encode(), path, hashlib.sha256(body).digest())
+    return hashlib.sha256(b"\x00".join(parts)).digest()
+
+
+def _refusal(detail: str) -> ASGIApp:
+    return problem(422, f"Idempotency-Key: {detail}", code="idempotency-key")
+
+
+def _repeated(found: Found) -> ASGIApp:
+    """The answer to a request that is known."""
+    if found.state is State.OTHER:
+        return _refusal("it was used for another request. Take a new one for each request.")
+    if found.answer is None:
+        return problem(
+            409,
+            "Idempotency-Key: the first request with it is still under way. Try again soon.",
+            code="idempotency-key",
+            headers={"Retry-After": "1"},
+        )
+    kept = found.answer
+    if kept.body is None:
+        return problem(
+            409,
+            "Idempotency-Key: it was done, and its answer was too large to be kept. Read the collection instead.",
+            code="idempotency-done",
+        )
+
+    async def send_again(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [*kept.headers, (b"idempotency-replayed", b"true")]
+        await send({"type": "http.response.start", "status": kept.status, "headers": headers})
+        await send({"type": "http.response.body", "body": kept.body or b""})
+
+    return send_again
+
+
+def _unknown(made: str) -> ASGIApp:
+    return problem(
+        409,
+        f"Idempotency-Key: the process that answered ended before it could tell whether it was done. Your changes "
+        f"since: {made}. Look whether it is among them; if not, send it with a new key.",
+        code="idempotency-unknown",
+    )
+
+
+def _target_of(scope: Scope) -> Target | None:
+    """What a request changes; None if nothing."""
+    path: str = scope["path"]
+    if scope["method"] not in _METHODS:
+        return None
+    if path == _SESSIONS or path.startswith(f"{_SESSIONS}/"):
+        return Target(session=path.removeprefix(_SESSIONS).strip("/").partition("/")[0])
+    if not path.startswith(_COLLECTIONS):
+        return None
+    collection, _, rest = path.removeprefix(_COLLECTIONS).partition("/")
+    if not collection or rest.rpartition("/")[2] in _ONLY_READING:
+        return None
+    return Target(collection=collection)
 
 
 def _again(message: Message, receive: Receive) -> Receive:

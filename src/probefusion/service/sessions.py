@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,86 +15,108 @@ from probefusion.service.problems import Refusal
 from probefusion.service.settings import Limits
 from probefusion.types import EmbeddingSet
 
-__all__ = ["Session", "Sessions"]
+__all__ = ["MemorySessions", "Session", "Sessions"]
 
 
-@dataclass(eq=False, kw_only=True)
-class Session:
+class Session(ABC):
     """Images of one person that came so far.
 
-    Args:
+    Attributes:
         id: Names it; cannot be guessed.
-        owner: Id of the key that opened it; no other key sees it.
-        max_images: It takes so many.
-        max_bytes: It takes so many bytes.
+        num_images: Images that can be used.
     """
 
     id: str
-    owner: str
-    max_images: int
-    max_bytes: int
-    sets: list[EmbeddingSet] = field(default_factory=list)
-    is_closed: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    touched: float = 0.0
+    num_images: int
 
-    @property
-    def num_images(self) -> int:
-        """Images that can be used."""
-        return sum(images.num_images for images in self.sets)
-
+    @abstractmethod
     def add(self, sets: Sequence[EmbeddingSet]) -> None:
         """Takes images.
 
         Raises:
-            Refusal: If they are too many.
+            Refusal: If they are too many, or it was closed.
             EmbedderMismatchError, ShapeError: If they are of another embedder.
         """
-        with self.lock:
-            if self.is_closed:
-                raise _closed()
-            total = self.num_images + sum(images.num_images for images in sets)
-            held = sum(_bytes_of(images) for images in (*self.sets, *sets))
-            if total > self.max_images or held > self.max_bytes:
-                detail = (
-                    f"session: expected at most {self.max_images} images and {self.max_bytes:,} bytes, got {total} and "
-                    f"{held:,}. Open another one."
-                )
-                raise Refusal(422, detail, code="session-full")
-            if sets:
-                EmbeddingSet.concatenate(
-                    [*self.sets[:1], *sets]
-                )  # refuses what does not go together
-            self.sets += sets
 
+    @abstractmethod
     def images(self) -> EmbeddingSet:
         """All of them.
 
         Raises:
             Refusal: If there are none yet.
         """
+
+
+class Sessions(ABC):
+    """All sessions that are open; untouched ones are closed. For several threads."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many are open."""
+
+    @abstractmethod
+    def open(self, owner: str) -> Session:
+        """A new one.
+
+        Args:
+            owner: Id of the key that opens it; no other key sees it.
+
+        Raises:
+            Refusal: If too many are open.
+        """
+
+    @abstractmethod
+    def get(self, session_id: str, owner: str) -> Session:
+        """An open one.
+
+        Raises:
+            Refusal: If there is none, or it is of another key.
+        """
+
+    @abstractmethod
+    def close(self, session_id: str, owner: str) -> None:
+        """Closes one, and deletes what it holds.
+
+        Raises:
+            Refusal: As `get`.
+        """
+
+    @abstractmethod
+    def close_old(self) -> None:
+        """Closes those that nobody touched for too long."""
+
+
+@dataclass(eq=False, kw_only=True)
+class _MemorySession(Session):
+    id: str
+    owner: str
+    limits: Limits
+    sets: list[EmbeddingSet] = field(default_factory=list)
+    is_closed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    touched: float = 0.0
+
+    @property
+    def num_images(self) -> int:  # type: ignore[override]
+        return sum(images.num_images for images in self.sets)
+
+    def add(self, sets: Sequence[EmbeddingSet]) -> None:
         with self.lock:
-            if not self.sets:
-                raise Refusal(409, "session: it holds no usable image yet. Add some.", code="empty")
-            return EmbeddingSet.concatenate(self.sets)
+            if self.is_closed:
+                raise unknown_session()
+            total = self.num_images + sum(images.num_images for images in sets)
+            check_room(self.limits, total, sum(bytes_of(one) for one in (*self.sets, *sets)))
+            if sets:  # refuses what does not go together
+                EmbeddingSet.concatenate([*self.sets[:1], *sets])
+            self.sets += sets
+
+    def images(self) -> EmbeddingSet:
+        with self.lock:
+            return all_images(self.sets)
 
 
-def _closed() -> Refusal:
-    detail = "session: there is none of this id, or it was closed."
-    return Refusal(404, detail, code="unknown-session")
-
-
-def _bytes_of(images: EmbeddingSet) -> int:
-    """What a set holds in memory."""
-    arrays = (value for value in vars(images).values() if isinstance(value, np.ndarray))
-    chips = sum(
-        len(chip) for chip in (() if images.chips is None else images.chips) if chip is not None
-    )
-    return chips + sum(array.nbytes for array in arrays)
-
-
-class Sessions:
-    """All sessions that are open; untouched ones are closed. For several threads.
+class MemorySessions(Sessions):
+    """Sessions in the memory of the one process that has them.
 
     Args:
         limits: How many, how long, how large.
@@ -102,67 +125,121 @@ class Sessions:
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits, self._clock = limits, clock
-        self._open: dict[str, Session] = {}
+        self._open: dict[str, _MemorySession] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._open)
 
     def open(self, owner: str) -> Session:
-        """A new one.
-
-        Raises:
-            Refusal: If too many are open.
-        """
+        """As `Sessions.open`."""
+        self.close_old()
         with self._lock:
-            self._close_old()
-            if len(self._open) >= self._limits.max_sessions:
-                raise Refusal(
-                    429,
-                    f"sessions: expected at most {self._limits.max_sessions} open ones. Close one, or try again later.",
-                    code="sessions-full",
-                    headers={"Retry-After": "10"},
-                )
             own = sum(session.owner == owner for session in self._open.values())
-            if own >= self._limits.max_sessions_of_one:
-                raise Refusal(
-                    429,
-                    f"sessions: expected at most {self._limits.max_sessions_of_one} open ones of one key. Close one.",
-                    code="sessions-full",
-                    headers={"Retry-After": "10"},
-                )
-            session = Session(
-                id=secrets.token_urlsafe(18),
-                owner=owner,
-                max_images=self._limits.max_images,
-                max_bytes=self._limits.max_session_bytes,
-                touched=self._clock(),
+            check_number(self._limits, len(self._open), own)
+            session = _MemorySession(
+                id=new_id(), owner=owner, limits=self._limits, touched=self._clock()
             )
             self._open[session.id] = session
             return session
 
     def get(self, session_id: str, owner: str) -> Session:
-        """An open one.
+        """As `Sessions.get`."""
+        return self._get(session_id, owner)
 
-        Raises:
-            Refusal: If there is none, or it is of another key.
-        """
+    def _get(self, session_id: str, owner: str) -> _MemorySession:
+        self.close_old()
         with self._lock:
-            self._close_old()
             session = self._open.get(session_id)
             if session is None or session.owner != owner:
-                raise _closed()
+                raise unknown_session()
             session.touched = self._clock()
             return session
 
     def close(self, session_id: str, owner: str) -> None:
-        """Closes one; raises as `get`."""
-        session = self.get(session_id, owner)
+        """As `Sessions.close`."""
+        session = self._get(session_id, owner)
         with self._lock, session.lock:
             session.is_closed = True
             self._open.pop(session_id, None)
 
-    def _close_old(self) -> None:
+    def close_old(self) -> None:
+        """As `Sessions.close_old`."""
         limit = self._clock() - self._limits.session_seconds
-        for old in [key for key, session in self._open.items() if session.touched < limit]:
-            del self._open[old]
+        with self._lock:
+            for old in [key for key, session in self._open.items() if session.touched < limit]:
+                del self._open[old]
+
+
+def new_id() -> str:
+    """Names a session, and cannot be guessed."""
+    return secrets.token_urlsafe(18)
+
+
+def unknown_session() -> Refusal:
+    """There is none of an id, or it is of another key."""
+    detail = "session: there is none of this id, or it was closed."
+    return Refusal(404, detail, code="unknown-session")
+
+
+def check_number(limits: Limits, num_open: int, num_own: int) -> None:
+    """Refuses to open another session where enough are open.
+
+    Args:
+        limits: How many there may be.
+        num_open: Of all keys.
+        num_own: Of the one who asks.
+
+    Raises:
+        Refusal: If one of them is too large.
+    """
+    for number, most, whose in (
+        (num_open, limits.max_sessions, "open ones. Close one, or try again later."),
+        (num_own, limits.max_sessions_of_one, "open ones of one key. Close one."),
+    ):
+        if number >= most:
+            raise Refusal(
+                429,
+                f"sessions: expected at most {most} {whose}",
+                code="sessions-full",
+                headers={"Retry-After": "10"},
+            )
+
+
+def check_room(limits: Limits, num_images: int, num_bytes: int) -> None:
+    """Refuses images that a session has no room for.
+
+    Args:
+        limits: How much there may be.
+        num_images: What it would hold.
+        num_bytes: What it would hold.
+
+    Raises:
+        Refusal: If one of them is too large.
+    """
+    if num_images > limits.max_images or num_bytes > limits.max_session_bytes:
+        detail = (
+            f"session: expected at most {limits.max_images} images and {limits.max_session_bytes:,} bytes, got "
+            f"{num_images} and {num_bytes:,}. Open another one."
+        )
+        raise Refusal(422, detail, code="session-full")
+
+
+def all_images(sets: Sequence[EmbeddingSet]) -> EmbeddingSet:
+    """One set of all that a session holds.
+
+    Raises:
+        Refusal: If it holds nothing.
+    """
+    if not sets:
+        raise Refusal(409, "session: it holds no usable image yet. Add some.", code="empty")
+    return EmbeddingSet.concatenate(sets)
+
+
+def bytes_of(images: EmbeddingSet) -> int:
+    """What a set holds in memory."""
+    arrays = (value for value in vars(images).values() if isinstance(value, np.ndarray))
+    chips = sum(
+        len(chip) for chip in (() if images.chips is None else images.chips) if chip is not None
+    )
+    return chips + sum(array.nbytes for array in arrays)

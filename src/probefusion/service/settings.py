@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probefusion.errors import ConfigError
+from probefusion.gallery.stores.opening import is_server
 
 if TYPE_CHECKING:
     from probefusion.gallery.stores.records import Keep
@@ -26,10 +27,13 @@ class Limits:
         max_request_pixels: Pixels of all images of a request.
         max_running: Requests that are worked on or wait at the same time; more get 429.
         requests_per_minute: Of one key, or of one address where there are no keys; more get 429.
-        body_seconds: Within which a request must have arrived.
+        head_seconds: Within which the head of a request must have arrived, from its first byte on.
+        body_seconds: Within which the rest of a request must have arrived.
+        send_seconds: Within which a client must have taken an answer.
         decode_seconds: Within which an image must be decoded.
         decode_memory: Bytes of memory of the process that decodes images.
-        request_seconds: For which a request waits for others, and its images for each other.
+        request_seconds: Within which an answer must have begun; for which a request waits for others, and its images
+            for each other.
         max_sessions: Streaming sessions open at the same time.
         max_sessions_of_one: Of one key, or of all where there are no keys.
         max_session_bytes: Bytes that a session holds.
@@ -45,7 +49,9 @@ class Limits:
     max_request_pixels: int = 120_000_000
     max_running: int = 128
     requests_per_minute: int = 6000
+    head_seconds: float = 10.0
     body_seconds: float = 30.0
+    send_seconds: float = 60.0
     decode_seconds: float = 10.0
     decode_memory: int = 2_000_000_000
     request_seconds: float = 60.0
@@ -81,10 +87,12 @@ class ServiceSettings:
         num_threads: Threads of networks; None for one per core.
         tls_certificate: File of the certificate chain, or None for plain HTTP.
         tls_key: File of its private key.
+        workers: Processes that serve at the same time; more than one needs a gallery in PostgreSQL.
         limits: What a client may ask for.
 
     Raises:
-        ConfigError: If it would listen to other machines without keys, or TLS is half given.
+        ConfigError: If it would listen to other machines without keys, TLS is half given, or several processes are
+            asked for where the gallery is a file.
     """
 
     gallery: str
@@ -102,6 +110,7 @@ class ServiceSettings:
     num_threads: int | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    workers: int = 1
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -109,6 +118,14 @@ class ServiceSettings:
             raise ConfigError("collections: expected at least one, got none.")
         if not 0 <= self.port < 65536:
             raise ConfigError(f"port: expected 0 to 65535, got {self.port}.")
+        if self.workers < 1:
+            raise ConfigError(f"workers: expected 1 or more, got {self.workers}.")
+        if self.workers > 1 and not is_server(self.gallery):
+            raise ConfigError(
+                f"workers: a gallery in a file is served by one process, got {self.workers}. Leave --workers out, or "
+                f"move the gallery to PostgreSQL (probefusion gallery export, then gallery import) and give "
+                f"--gallery postgresql://..."
+            )
         if self.access_file is None and not is_loopback(self.host):
             raise ConfigError(
                 f"host: {self.host!r} lets other machines in, which needs keys. Make some with probefusion serve-keys "

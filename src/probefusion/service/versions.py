@@ -18,7 +18,7 @@ def tagged(response: Response, version: str, if_none_match: str | None) -> Respo
     """Gives an answer its ETag; an empty one with status 304 if the client has it already."""
     tag = f'"{version}"'
     response.headers["ETag"] = tag
-    if if_none_match is not None and tag in _tags(if_none_match):
+    if if_none_match is not None and (if_none_match.strip() == "*" or tag in _tags(if_none_match)):
         return Response(status_code=304, headers={"ETag": tag})
     return None
 
@@ -29,7 +29,7 @@ def check_unchanged(version: str, if_match: str | None) -> None:
     Raises:
         Refusal: If the collection has changed since.
     """
-    if if_match is None or if_match.strip() == "*" or f'"{version}"' in _tags(if_match):
+    if if_match is None or if_match.strip() == "*" or f'"{version}"' in _tags(if_match, weak=False):
         return
     raise Refusal(
         412,
@@ -39,5 +39,7 @@ def check_unchanged(version: str, if_match: str | None) -> None:
     )
 
 
-def _tags(header: str) -> set[str]:
-    return {tag.strip().removeprefix("W/") for tag in header.split(",")}
+def _tags(header: str, *, weak: bool = True) -> set[str]:
+    """The tags of a header; a weak one stands for the same content, and is not enough to change it."""
+    tags = (tag.strip() for tag in header.split(","))
+    return {tag.removeprefix("W/") for tag in tags if weak or not tag.startswith("W/")}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from probefusion.archives.locks import clean_drafts
 from probefusion.errors import ConfigError
 from probefusion.faces.images import SkippedImage
 from probefusion.files import (
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from probefusion.embedders import OnnxEmbedder
 
 __all__ = ["TrainedFuser", "TrainingProgress", "train_fuser"]
+
+_DRAFT_SECONDS = 600.0
+"""What nobody has written to for so long, a killed run has left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +159,8 @@ def _train_together(
     }
     workers.check_batch_size(run.config.for_people(len(chosen)).batch_size or 0)
     run.work.mkdir(parents=True, exist_ok=True)
+    if workers.is_first:  # what a killed run left half written, a checkpoint most of all
+        clean_drafts(run.work, unchanged_for=_DRAFT_SECONDS)
     whole = extract_variants(
         chosen,
         lambda source: read_source(people, source),

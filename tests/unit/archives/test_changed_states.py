@@ -63,7 +63,7 @@ def test_states_that_are_damaged_are_made_anew(places) -> None:
 
 def test_an_interrupted_run_does_not_bring_back_who_was_erased(places, monkeypatch) -> None:
 
-    module = sys.modules["probefusion.archives.fuse_archive"]
+    module = sys.modules["probefusion.archives.archive_run"]
     _, archive, more, states, output = places
     fuse(archive, output, keep_states=states)
 
@@ -84,25 +84,101 @@ def test_an_interrupted_run_does_not_bring_back_who_was_erased(places, monkeypat
     assert count_of(output, "5") == (small_archive.rows(1, 30, 6)[0] == 5).sum()
 
 
-def test_the_second_of_two_runs_on_the_same_states_is_refused(
-    places, tmp_path, monkeypatch
+def meanwhile(monkeypatch, act) -> None:
+    """Does something when a run has added up everything and is about to change the states."""
+    module = sys.modules["probefusion.archives.archive_run"]
+    real = module.changing
+
+    def changing(folder):
+        monkeypatch.setattr(module, "changing", real)
+        act()
+        return real(folder)
+
+    monkeypatch.setattr(module, "changing", changing)
+
+
+@pytest.mark.parametrize("num_images", [10, 30], ids=["layer", "anew"])
+def test_the_later_of_two_additions_is_refused_and_can_be_repeated(
+    places, tmp_path, monkeypatch, num_images
 ) -> None:
+    columns, archive, _, states, output = places
+    fuse(archive, output, keep_states=states)
+    whole = output.read_bytes()
+    first, second = (
+        small_archive.write(
+            tmp_path / name / f"{name}.parquet", small_archive.rows(seed, num_images, 6)
+        )
+        for seed, name in enumerate("xy", start=2)
+    )
+    meanwhile(monkeypatch, lambda: fuse(first, tmp_path / "first.npz", add_to=states))
+    with pytest.raises(MismatchError, match=r"changed by another command.* again"):
+        fuse(second, output, add_to=states)
+    assert output.read_bytes() == whole  # nothing of what was refused is seen
+    stored = open_states(states)
+    assert [fused.file.name for fused in stored.files][2:] == ["x.parquet"]
+    assert {place.name for place in states.iterdir() if place.is_dir()} == set(stored.generations)
+    assert fuse(second, output, add_to=states).num_images == 60 + 2 * num_images
+    counts = sum(
+        (rows[0] == 5).sum() for rows in (columns, *map(_rows_of, (2, 3), [num_images] * 2))
+    )
+    assert count_of(output, "5") == counts
+
+
+def _rows_of(seed, num_images):
+    return small_archive.rows(seed, num_images, 6)
+
+
+def test_who_is_erased_while_files_are_added_does_not_come_back(places, monkeypatch) -> None:
     _, archive, more, states, output = places
     fuse(archive, output, keep_states=states)
-    module = sys.modules["probefusion.archives.fuse_archive"]
-    other = small_archive.write(tmp_path / "c.parquet", small_archive.rows(2, 30, 6))
-    real = module.check_unchanged
-
-    def meanwhile(*arguments):
-        monkeypatch.setattr(module, "check_unchanged", real)
-        fuse(other, tmp_path / "other.npz", add_to=states)
-        real(*arguments)
-
-    monkeypatch.setattr(module, "check_unchanged", meanwhile)
-    with pytest.raises(MismatchError, match="changed by another run"):
+    meanwhile(
+        monkeypatch,
+        lambda: erase_from_archive(people=[5], archives=[archive], states=states, templates=output),
+    )
+    with pytest.raises(MismatchError, match="changed by another command"):
         fuse(more, output, add_to=states)
-    names = [fused.file.name for fused in open_states(states).files]
-    assert names == ["part-00.parquet", "part-01.parquet", "c.parquet"]
+    assert count_of(output, "5") == 0
+    assert fuse(more, output, add_to=states).num_images > 30
+    assert count_of(output, "5") == (small_archive.rows(1, 30, 6)[0] == 5).sum()
+
+
+def test_one_command_at_a_time_changes_states(places, monkeypatch) -> None:
+    module = sys.modules["probefusion.archives.archive_run"]
+    _, archive, more, states, output = places
+    fuse(archive, output, keep_states=states)
+    seen = []
+    real = module.finish
+
+    def add() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "finish", real)
+            fuse(more, output.with_name("u.npz"), add_to=states)
+
+    def finish(*arguments, **options):
+        for act in (add, lambda: erase_from_archive(people=[5], states=states)):
+            with pytest.raises(MismatchError, match="another command is changing them") as told:
+                act()
+            seen.append(str(told.value))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, "finish", finish)
+    fuse(more, output, add_to=states)
+    assert len(seen) == 2
+
+
+def test_a_second_run_with_the_same_output_is_refused(places, monkeypatch) -> None:
+    module = sys.modules["probefusion.archives.archive_run"]
+    _, archive, _, _, output = places
+    real = module.finish
+
+    def finish(*arguments, **options):
+        with pytest.raises(MismatchError, match="another run with this output is under way"):
+            fuse(archive, output)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, "finish", finish)
+    assert fuse(archive, output).num_images == 60
+    assert not output.with_name("t.npz.work").exists()
 
 
 def test_a_file_is_known_whatever_its_name_and_times(places, tmp_path) -> None:

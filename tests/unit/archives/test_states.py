@@ -9,6 +9,7 @@ import pytest
 import small_archive
 
 from probefusion.archives import fuse_archive, manifest, open_archive, planning
+from probefusion.archives.partials import open_partials
 from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,
@@ -53,7 +54,7 @@ def test_adding_gives_what_one_run_gives(tmp_path, old_and_new, fuser_folders, k
     )
     assert report.num_images == 400
     assert (tmp_path / "added.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
-    assert len([place for place in states.iterdir() if place.is_dir()]) == 1
+    assert len([place for place in states.iterdir() if place.is_dir()]) == 2
     assert not list(tmp_path.glob("*.work"))
 
 
@@ -102,9 +103,18 @@ def test_states_that_were_changed_are_refused(tmp_path, old_and_new, fuser_folde
     fuser, states = load_fuser(fuser_folders["exact"]), tmp_path / "states"
     output = tmp_path / "t.npz"
     fuse_archive(open_archive(old), fuser, output, keep_states=states)
-    bucket = max(states.glob("*/*.arrow"), key=lambda path: path.stat().st_size)
-    data = bytearray(bucket.read_bytes())
-    data[len(data) // 2] ^= 1
-    bucket.write_bytes(data)
+    _flip_a_bit_of_the_state(states, 5)
     with pytest.raises(IntegrityError, match="checksum"):
         fuse_archive(open_archive(new), fuser, output, add_to=states, force=True)
+
+
+def _flip_a_bit_of_the_state(states, person) -> None:
+    """Changes one bit in the middle of what is stored of somebody."""
+    for bucket in states.glob("*/*.arrow"):
+        with open_partials(str(bucket)) as file:
+            part = file.read(0)
+            state = part.states[part.ids == person].tobytes()
+        if state:
+            data = bytearray(bucket.read_bytes())
+            data[data.index(state) + len(state) // 2] ^= 1
+            bucket.write_bytes(data)

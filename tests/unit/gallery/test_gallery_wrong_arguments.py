@@ -59,6 +59,7 @@ VERBS = {
             "fpir": [0.1],
         },
     ),
+    "search_together": ({}, {"queries": [3, None, "ann", IMAGES, [3], [None], [IMAGES]]}),
     "verify": (
         {"name": "ann", "what": IMAGES},
         {"name": TEXTS, "what": WHAT, "fmr": RATES, "threshold": ["1", 2]},

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 
 import numpy as np
 import pytest
+from one_process import InOrder, Stopped
 from shards import write_shard
 
 from probefusion.archives import open_archive
-from probefusion.archives.engines.engine import Engine
 from probefusion.archives.engines.local import LocalEngine
 from probefusion.archives.images import skipped_images
+from probefusion.archives.locks import LOCK_NAME
 from probefusion.errors import (
     ConfigError,
     EmptySetError,
     FileFormatError,
+    MismatchError,
     OutputExistsError,
 )
 from probefusion.pipeline import Pipeline
@@ -28,35 +31,11 @@ arrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 
 
-class Stopped(Exception):
-    """As a driver that is killed."""
-
-
-class InOrder(Engine):
-    """Tasks one after the other in this process, in an order, up to a number of them."""
-
-    name = "in order"
-    num_workers = 1
-
-    def __init__(self, order=None, most=None):
-        self._order, self._most = order, most
-        self.done = []
-
-    def run(self, work, tasks):
-        do = work.open()
-        places = list(range(len(tasks)))
-        for place in self._order(places) if self._order else places:
-            if self._most is not None and len(self.done) >= self._most:
-                raise Stopped
-            self.done.append(tasks[place][0])
-            yield place, do(tasks[place])
-
-    def close(self):
-        pass
-
-
 def _files(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    """Content of the files; of a folder's lock there is nothing to tell."""
+    return {
+        path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != LOCK_NAME
+    }
 
 
 def _rows(folder):
@@ -160,8 +139,11 @@ def test_what_does_not_fit_is_refused(crops, run, tiny_embedder, tmp_path):
         run(crops, dtype="float32")
     with pytest.raises(ConfigError, match=r"model 'tiny@\w+', got 'compact_128d@"):
         run(crops, embedder="compact_128d")
-    (crops / "person_04" / "1.png").write_bytes((crops / "person_05" / "1.png").read_bytes())
-    with pytest.raises(ConfigError, match=r"chunk 0 \(person_00/0.png to .*--force"):
+    with (crops / "person_02" / "0.png").open("ab") as stream:
+        stream.write(b"more")
+    with pytest.raises(
+        ConfigError, match=r"chunk 0 \(person_00/0.png to .*\): some .* were changed.*--force"
+    ):
         run(crops)
     report, folder = run(crops, force=True)
     assert report.num_chunks_before == 0
@@ -283,28 +265,24 @@ def test_rows_that_are_not_all_there_are_no_archive(crops, run):
         assert sum(file.num_rows for file in open_archive(place).files) == report.num_rows == 72
 
 
-def test_more_images_later(people_folder, run, tmp_path):
-    people = sorted(path.name for path in people_folder.iterdir())[:3]
-    source = tmp_path / "more"
-    for name in people[:2]:
-        shutil.copytree(people_folder / name, source / name)
-    before = _files(run(source)[1])
-    shutil.copytree(people_folder / people[2], source / "zzz")
-    engine = InOrder()
-    with pytest.raises(ConfigError, match=r"chunk 0 .* other new images by themselves, into anoth"):
-        run(source, engine=engine)
-    assert (engine.done, _files(tmp_path / "out")) == ([], before)
-    shards = tmp_path / "shards"
-    shards.mkdir()
-    for number, name in enumerate([*people[:2], "zzz"]):
-        images = sorted((source / name).iterdir())
-        members = [(f"{name}/{path.name}", path.read_bytes()) for path in images]
-        write_shard(shards / f"{number}.tar", members)
-        report, _ = run(shards, "of shards", engine=(engine := InOrder()))
-        assert (report.num_chunks_before, engine.done) == (number, [number])
-    assert report.num_rows == sum(
-        len(list((source / name).iterdir())) for name in (*people[:2], "zzz")
-    )
+def test_one_run_at_a_time_and_no_drafts_of_killed_ones(crops, run, tmp_path):
+    class Meanwhile(InOrder):
+        def run(self, work, tasks):
+            with pytest.raises(MismatchError, match="another embed-archive writes there"):
+                run(crops)
+            yield from super().run(work, tasks)
+
+    old, new = (tmp_path / "out" / f".probefusion-{digit * 16}" for digit in "ab")
+    (tmp_path / "out").mkdir()
+    for draft in (old, new):
+        draft.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    report, folder = run(crops, engine=Meanwhile())
+    assert report.num_rows == 72
+    assert not old.exists()
+    assert new.exists()  # somebody may be writing it
+    new.unlink()
+    assert _files(folder) == _files(run(crops, "plain")[1])
 
 
 def test_nothing_usable_is_an_error_and_done_all_the_same(tmp_path, run):

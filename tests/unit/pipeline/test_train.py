@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import json
+import os
 
 import numpy as np
 import pytest
@@ -170,8 +171,13 @@ def test_unreadable_images_are_warned_of_and_listed(tmp_path, people_folder, tin
     folder = tmp_path / "people"
     shutil.copytree(people_folder, folder)
     (folder / "person_03" / "2.png").write_bytes(b"no picture")
+    draft = tmp_path / "f.work" / f".probefusion-{'a' * 16}"  # of a checkpoint, by a killed run
+    draft.parent.mkdir()
+    draft.write_bytes(b"half")
+    os.utime(draft, (1, 1))
     with pytest.warns(UserWarning, match=r"1 images were left out, the first person_03/2\.png"):
         pf.train(folder, embedder=tiny_embedder, output=tmp_path / "f", folds=(0, 1, 2, 3), **SMALL)
+    assert not draft.exists()
     run = json.loads((tmp_path / "f.work" / "run.json").read_text())
     assert [entry["source"] for entry in run["skipped"]] == ["person_03/2.png"]
     assert read_card(tmp_path / "f").training["num_skipped"] == 1

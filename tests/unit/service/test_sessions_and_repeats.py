@@ -11,7 +11,7 @@ import pytest
 from probefusion.errors import ShapeError
 from probefusion.service.access import new_key, read_keys, revoke_key
 from probefusion.service.problems import Refusal
-from probefusion.service.sessions import Sessions
+from probefusion.service.sessions import MemorySessions
 from probefusion.service.settings import Limits
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_fuser
@@ -57,7 +57,7 @@ def test_an_empty_session_and_a_full_one(serve, query) -> None:
 
 def test_untouched_sessions_are_closed() -> None:
     now = [0.0]
-    sessions = Sessions(Limits(session_seconds=10), clock=lambda: now[0])
+    sessions = MemorySessions(Limits(session_seconds=10), clock=lambda: now[0])
     old, used = sessions.open("k"), sessions.open("k")
     now[0] = 9.0
     assert sessions.get(used.id, "k") is used

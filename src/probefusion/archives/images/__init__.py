@@ -6,22 +6,26 @@ from probefusion.archives.images.chunk_file import (
     ChunkFacts,
     RowFormat,
     read_facts,
+    read_names,
     skipped_images,
     write_chunk,
 )
 from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings
+from probefusion.archives.images.later import with_later
 from probefusion.archives.images.manifest import (
     Making,
-    check_fits,
+    begins_with,
+    check_making,
     chunk_place,
     read_manifest,
     write_manifest,
 )
 from probefusion.archives.images.naming import PersonRule
-from probefusion.archives.images.plan import ImagePlan, plan_images
+from probefusion.archives.images.plan import SINGLE, ImagePlan, plan_images
 from probefusion.archives.images.reading import ImageReader
 
 __all__ = [
+    "SINGLE",
     "ArchiveImage",
     "Chunk",
     "ChunkFacts",
@@ -31,12 +35,15 @@ __all__ = [
     "PersonRule",
     "RowFormat",
     "SourceSettings",
-    "check_fits",
+    "begins_with",
+    "check_making",
     "chunk_place",
     "plan_images",
     "read_facts",
     "read_manifest",
+    "read_names",
     "skipped_images",
+    "with_later",
     "write_chunk",
     "write_manifest",
 ]

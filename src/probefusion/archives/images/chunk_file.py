@@ -11,13 +11,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.archives.images.chunks import ArchiveImage
+from probefusion.archives.images.later import digests_of, names_of
 from probefusion.archives.storage import Place, join, list_files, open_file, writing
 from probefusion.errors import FileFormatError, NonFiniteError
 from probefusion.extras import import_extra
@@ -26,9 +28,17 @@ from probefusion.files.parquet import metadata_text, reading_parquet
 from probefusion.files.reading import in_one_line, reading
 from probefusion.types import EmbeddingSet
 
-__all__ = ["ChunkFacts", "RowFormat", "read_facts", "skipped_images", "write_chunk"]
+__all__ = [
+    "ChunkFacts",
+    "RowFormat",
+    "read_facts",
+    "read_names",
+    "skipped_images",
+    "write_chunk",
+]
 
 _FACTS = "probefusion_chunk"
+_NAMES = "probefusion_names"
 _ROWS_OF_A_GROUP = 1024
 _PURPOSE = "writing Parquet files"
 
@@ -98,6 +108,8 @@ def write_chunk(
     rows: RowFormat,
     parts: Sequence[tuple[Sequence[ArchiveImage], EmbeddingSet]],
     facts: ChunkFacts,
+    *,
+    names: Sequence[str] = (),
 ) -> None:
     """Writes a chunk's file; it appears whole.
 
@@ -106,6 +118,7 @@ def write_chunk(
         rows: What rows look like.
         parts: The images of each part, in order, and their embeddings.
         facts: What became of the images; goes to the metadata.
+        names: Of the single images or clips that it is made of; digests of them go to the metadata.
 
     Raises:
         NonFiniteError: If a number is too large for half precision.
@@ -120,6 +133,8 @@ def write_chunk(
         "norms_known": json.dumps(rows.norms_known),
         _FACTS: json.dumps({**asdict(facts), "num_rows": sum(len(p[0]) for p in parts)}),
     }
+    if names:
+        metadata[_NAMES] = digests_of(names)
     table = arrow.Table.from_arrays(columns, schema=schema.with_metadata(metadata))
     texts = ["subject_id", "template_id", "media_id", "source"]
     with writing(place) as stream:
@@ -186,25 +201,46 @@ def _numbers(arrow: Any, parts: Sequence[npt.NDArray[np.float32] | None]) -> Any
 
 
 def read_facts(place: Place) -> ChunkFacts:
-    """What the file of a chunk says became of its images.
+    """What the file of a chunk says became of its images; `num_rows` are those that it holds.
 
     Raises:
         FileFormatError: If it is no such file.
         MissingFileError, StorageError: If it cannot be read.
     """
+    with _opened(place) as file:
+        text, num_rows = metadata_text(file.schema_arrow, _FACTS), file.metadata.num_rows
+    if text is None:
+        raise FileFormatError(
+            f"{place}: expected a file that embed-archive wrote, its metadata has no {_FACTS!r}. Name another output "
+            f"folder, or begin anew with --force (force=True)."
+        )
+    return replace(_facts_of(text, str(place)), num_rows=num_rows)
+
+
+def read_names(place: Place) -> list[bytes]:
+    """Digests of the names of the single images or clips that a chunk's file is made of, in order.
+
+    Raises:
+        ProbeFusionError: As for `read_facts`.
+    """
+    with _opened(place) as file:
+        text = metadata_text(file.schema_arrow, _NAMES)
+    return names_of(text or "", str(place))
+
+
+@contextmanager
+def _opened(place: Place) -> Iterator[Any]:
     parquet = import_extra("pyarrow.parquet", extra="data", purpose="reading Parquet files")
     with (
         open_file(place) as stream,
         reading_parquet(str(place)),
         parquet.ParquetFile(stream, pre_buffer=False) as file,
     ):
-        text = metadata_text(file.schema_arrow, _FACTS)
-    if text is None:
-        raise FileFormatError(
-            f"{place}: expected a file that embed-archive wrote, its metadata has no {_FACTS!r}. Name another output "
-            f"folder, or begin anew with --force (force=True)."
-        )
-    with reading(str(place), "what became of its images"):
+        yield file
+
+
+def _facts_of(text: str, origin: str) -> ChunkFacts:
+    with reading(origin, "what became of its images"):
         content = json.loads(text)
         skipped = tuple(SkippedImage(**each) for each in content.pop("skipped"))
         return ChunkFacts(**content, skipped=skipped)

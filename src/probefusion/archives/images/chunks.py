@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.archives.images.naming import PersonRule
+from probefusion.faces.images import MAX_FILE_BYTES
 
 __all__ = ["ArchiveImage", "Chunk", "SourceSettings"]
 
@@ -75,12 +76,13 @@ class Chunk:
 
     @property
     def facts(self) -> dict[str, object]:
-        """What a manifest says of it."""
+        """What a manifest says of it; not what single images are called, which may be erased later."""
+        named = {"name": self.names[0]} if self.kind in ("tar", "parquet") else {}
         return {
             "kind": self.kind,
-            "first": self.names[0],
-            "last": self.names[-1],
+            **named,
             "num_names": len(self.names),
+            "wrapping": self.wrapping,
             "start": self.start,
             "stop": self.stop,
             "tag": self.tag,
@@ -91,6 +93,16 @@ class Chunk:
             return f"{self.names[0]} to {self.names[-1]}"
         part = f" from {self.start}" if self.start or self.stop is not None else ""
         return f"{self.names[0]}{part}"
+
+
+def too_large(size: int | None) -> str:
+    """Why the file of an image is skipped that is too large.
+
+    Args:
+        size: Its bytes, where that is known.
+    """
+    of = "" if size is None else f" of {size:,} bytes"
+    return f"file{of}, expected at most {MAX_FILE_BYTES:,} bytes"
 
 
 def tag_of(parts: Iterable[tuple[object, ...]]) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings
-from probefusion.archives.images.naming import place_beside
+from probefusion.archives.images.naming import LONGEST_SIDE, place_beside
 from probefusion.archives.storage import is_url, open_file
 from probefusion.errors import FileFormatError, MissingFileError
 from probefusion.faces.frames import VideoReader
@@ -67,7 +67,7 @@ def _person(chunk: Chunk, place: int, settings: SourceSettings) -> str | None:
         return as_text(rule.of_name(name, wrapping=chunk.wrapping) or name)
     try:
         with open_file(place_beside(chunk.places[place], name, rule.ending)) as stream:
-            content = stream.read()
+            content = stream.read(LONGEST_SIDE + 1)
     except MissingFileError:
         return None
     person = rule.of_files({rule.ending: content})

@@ -1,15 +1,15 @@
 """The manifest of an archive that is made of images: what was to be done, written before anything else.
 
 It stands beside the chunks' files as `_embed_archive.json` and says what they are made of and how. A run that finds
-one goes on where the last one stopped, if it fits: the same models and settings, and the same chunks, to which only
-new ones may have come at the end (of shards and Parquet files; of single images the last chunk is another then).
+one goes on where the last one stopped, if it fits: the same models and settings, and a source that holds what was
+embedded; new images come behind it (`probefusion.archives.images.later`). Names of single images are not in it.
 Readers of whole folders (Arrow, Spark) pass over names that begin so.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,7 +20,15 @@ from probefusion.errors import ConfigError, FileFormatError
 from probefusion.files.hashed_json import check_json_hash, hashed_json
 from probefusion.files.reading import in_one_line
 
-__all__ = ["MANIFEST", "Making", "check_fits", "chunk_place", "read_manifest", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "Making",
+    "begins_with",
+    "check_making",
+    "chunk_place",
+    "read_manifest",
+    "write_manifest",
+]
 
 MANIFEST = "_embed_archive.json"
 _VERSION = 1
@@ -98,13 +106,11 @@ def read_manifest(output: Place) -> dict[str, Any] | None:
     return content
 
 
-def check_fits(
-    content: dict[str, Any], output: Place, making: Making, chunks: Sequence[Chunk]
-) -> int:
-    """How many chunks the manifest has; all of them must be the first of these.
+def check_making(content: Mapping[str, Any], output: Place, making: Making) -> None:
+    """Refuses to go on with rows that were made otherwise.
 
     Raises:
-        ConfigError: If models, settings or the source are not what they were.
+        ConfigError: If models or settings are not what they were.
     """
     shown = in_one_line(shown_place(output))
     step = "Name another output folder, or begin anew with --force (force=True)."
@@ -114,13 +120,14 @@ def check_fits(
             raise ConfigError(
                 f"{shown}: was begun with {name} {was.get(name)!r}, got {now.get(name)!r}. {step}"
             )
-    before = content["chunks"]
-    for number, old in enumerate(before):
-        new = chunks[number].facts if number < len(chunks) else None
-        if old != new:
-            raise ConfigError(
-                f"{shown}: its source is not what it was: chunk {number} ({in_one_line(old['first'])} to "
-                f"{in_one_line(old['last'])}) changed or has another place now. New shards and Parquet files may "
-                f"come behind the old ones; embed other new images by themselves, into another folder. {step}"
-            )
-    return len(before)
+
+
+def begins_with(chunks: Sequence[Chunk], before: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the first chunks are those of a manifest; older releases noted other facts beside these."""
+    if len(chunks) < len(before):
+        return False
+    for chunk, old in zip(chunks, before, strict=False):
+        facts = chunk.facts
+        if any(old.get(name, facts[name]) != facts[name] for name in facts):
+            return False
+    return True

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from probefusion.errors import ConfigError
 
-__all__ = ["PersonRule", "key_of", "num_wrapping_folders", "place_beside"]
+__all__ = [
+    "LONGEST_SIDE",
+    "ODD_NAME",
+    "PersonRule",
+    "is_odd",
+    "key_of",
+    "num_wrapping_folders",
+    "place_beside",
+    "plain_name",
+]
 
 _BY_NAME = ("folder", "parent")
 _BY_FILE = ("cls", "txt")
+LONGEST_SIDE = 16 << 20
+"""Bytes of a file beside an image that are read to learn whose it is; of a longer one it says nothing."""
+
+_TOP = re.compile(r"\A/*(\./+)*")
+ODD_NAME = "a name with '..' or a zero character, which leads out of the archive or to no file: pack it anew"
+"""Why a member of an archive whose name `is_odd` is skipped."""
+
 _EXPECTED = "folder, parent, cls, txt, json:FIELD or column:NAME"
 
 
@@ -62,7 +79,7 @@ class PersonRule:
             name: Name below the source, parts separated by "/".
             wrapping: Folders to pass through.
         """
-        folders = PurePosixPath(name).parts[:-1]
+        folders = PurePosixPath(plain_name(name)).parts[:-1]
         if self.kind == "parent":
             return folders[-1] if folders else None
         return folders[wrapping] if len(folders) > wrapping else None
@@ -74,7 +91,7 @@ class PersonRule:
             files: Content of the files of one key by their endings.
         """
         data = files.get(self.ending or "")
-        if data is None:
+        if data is None or len(data) > LONGEST_SIDE:
             return None
         try:
             text = data.decode("utf-8-sig")
@@ -93,6 +110,21 @@ class PersonRule:
         if self.kind == "column":
             return f"whose is it? The column {self.field!r} says nothing"
         return "whose is it? It lies in no person's folder; say where persons are named: --person (person=)"
+
+
+def plain_name(name: str) -> str:
+    """A name without what says only that it begins at the top.
+
+    Example:
+        >>> plain_name("./anna/1.jpg"), plain_name("/anna/1.jpg")
+        ('anna/1.jpg', 'anna/1.jpg')
+    """
+    return _TOP.sub("", name)
+
+
+def is_odd(name: str) -> bool:
+    """Whether a member of an archive has a name that no file can have where it is unpacked, or one outside of there."""
+    return ".." in name.split("/") or "\0" in name
 
 
 def text_of(value: object) -> str | None:
@@ -144,7 +176,7 @@ def num_wrapping_folders(names: Iterable[str]) -> int:
     shared: tuple[str, ...] | None = None
     least = 0
     for name in names:
-        folders = PurePosixPath(name).parts[:-1]
+        folders = PurePosixPath(plain_name(name)).parts[:-1]
         if shared is None:
             shared, least = folders, len(folders)
         least = min(least, len(folders))

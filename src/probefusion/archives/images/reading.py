@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import IO
 
-from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings
+from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings, too_large
 from probefusion.archives.images.clips import read_clip
-from probefusion.archives.images.naming import key_of, place_beside
+from probefusion.archives.images.naming import LONGEST_SIDE, key_of, place_beside
 from probefusion.archives.images.plan import is_refused
 from probefusion.archives.images.row_groups import read_row_groups
 from probefusion.archives.images.tar_samples import read_samples
@@ -68,7 +68,7 @@ class ImageReader:
 
         def side(_: str) -> bytes:
             with open_file(place_beside(where, name, self.side_ending)) as stream:
-                return stream.read()
+                return stream.read(LONGEST_SIDE + 1)
 
         try:
             person = self._person(name, chunk.wrapping, side)
@@ -115,7 +115,7 @@ class ImageReader:
                 yield SkippedImage(source=source, reason=describe_error(error))
                 continue
             if size > MAX_FILE_BYTES:
-                yield SkippedImage(source=source, reason=_too_large(size))
+                yield SkippedImage(source=source, reason=too_large(size))
             else:
                 yield _image(source, person, data)
 
@@ -134,18 +134,14 @@ class ImageReader:
 
 
 def _side(archive: zipfile.ZipFile, key: str, reader: ImageReader) -> bytes:
-    return archive.read(f"{key}.{reader.side_ending}")
+    with archive.open(f"{key}.{reader.side_ending}") as stream:
+        return stream.read(LONGEST_SIDE + 1)
 
 
 def _image(source: str, person: str, data: bytes) -> ArchiveImage | SkippedImage:
     if len(data) > MAX_FILE_BYTES:
-        return SkippedImage(source=source, reason=_too_large(None))
+        return SkippedImage(source=source, reason=too_large(None))
     return ArchiveImage(source=source, subject_id=as_text(person), media_id=source, data=data)
-
-
-def _too_large(size: int | None) -> str:
-    of = "" if size is None else f" of {size:,} bytes"
-    return f"file{of}, expected at most {MAX_FILE_BYTES:,} bytes"
 
 
 def _told(

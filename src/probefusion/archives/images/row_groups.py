@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings, tag_of
+from probefusion.archives.images.chunks import (
+    ArchiveImage,
+    Chunk,
+    SourceSettings,
+    tag_of,
+    too_large,
+)
 from probefusion.archives.images.naming import text_of
 from probefusion.archives.storage import StoredFile, open_file
 from probefusion.errors import FileFormatError
 from probefusion.extras import import_extra
+from probefusion.faces.images import MAX_FILE_BYTES
 from probefusion.faces.listing import SkippedImage, as_text
-from probefusion.files.parquet import reading_parquet
+from probefusion.files.parquet import open_parquet_stream, reading_parquet
 from probefusion.files.reading import in_one_line
 
 __all__ = ["cut_parquet", "read_row_groups"]
 
 _ROWS_AT_ONCE = 64
+_BYTES_AT_ONCE = MAX_FILE_BYTES
+"""All rows may hold one value, which a file stores once: so many bytes come at once if each is as large as can be."""
+
 _PURPOSE = "reading Parquet files"
 
 
 @contextmanager
 def _opened(place: str, name: str) -> Iterator[Any]:
-    parquet = import_extra("pyarrow.parquet", extra="data", purpose=_PURPOSE)
     with open_file(place) as stream:
-        with reading_parquet(name):
-            file = parquet.ParquetFile(stream, pre_buffer=False)
-        with file:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        with open_parquet_stream(stream, name, size=size, read_ahead=False) as file:
             yield file
 
 
@@ -82,8 +92,10 @@ def read_row_groups(
             row = 0
             try:
                 with reading_parquet(name):
+                    num_bytes = max(1, int(file.metadata.row_group(index).total_byte_size))
+                    at_once = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // num_bytes))
                     batches = file.iter_batches(
-                        _ROWS_AT_ONCE, row_groups=[index], columns=[image, person]
+                        at_once, row_groups=[index], columns=[image, person]
                     )
                     for batch in batches:
                         batch.validate(full=True)
@@ -110,6 +122,8 @@ def _image_of(
     person = text_of(who)
     if not isinstance(data, bytes):
         return SkippedImage(source=source, reason="the row holds no bytes of an image")
+    if len(data) > MAX_FILE_BYTES:
+        return SkippedImage(source=source, reason=too_large(len(data)))
     if person is None:
         return SkippedImage(source=source, reason=settings.person.why_none(source))
     return ArchiveImage(source=source, subject_id=person, media_id=source, data=data)

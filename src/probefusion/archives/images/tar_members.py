@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
+from probefusion.archives.images.naming import plain_name
+
 __all__ = ["Damage", "Member", "walk_shard"]
 
 _BLOCK = 512
@@ -21,11 +23,11 @@ class Member:
     """A regular file in a shard.
 
     Args:
-        name: Its name, without a leading "./".
+        name: Its name, without a leading "/" or "./".
         offset: Byte at which its header begins.
         data_offset: Byte at which its content begins.
-        size: Bytes of its content.
-        is_file: Whether it has content of its own: links, folders and devices have none.
+        size: Bytes of its content, as it lies in the shard.
+        is_file: Whether it is a plain file: links, folders, devices and sparse files are not.
     """
 
     name: str
@@ -73,7 +75,7 @@ def walk_shard(stream: IO[bytes]) -> Iterator[Member | Damage]:
             damaged_from = None
         member, offset = found
         has_end = False
-        if member.data_offset + member.size > size:
+        if member.data_offset + member.size > size or offset > size + _BLOCK:
             yield Damage(
                 offset=member.offset,
                 reason=f"the shard is cut off inside of {member.name!r}: what follows is lost",
@@ -109,11 +111,12 @@ def _member_at(stream: IO[bytes], offset: int) -> tuple[Member, int] | str | Non
         return str(error)
     if tar.offset <= offset or info.size < 0:
         return "a negative size"
+    is_plain = info.isreg() and not info.issparse()  # of a sparse file only some blocks are there
     member = Member(
-        name=info.name.removeprefix("./"),
+        name=plain_name(info.name),
         offset=info.offset,
         data_offset=info.offset_data,
-        size=info.size,
-        is_file=info.isreg(),
+        size=info.size if is_plain else 0,
+        is_file=is_plain,
     )
     return member, tar.offset

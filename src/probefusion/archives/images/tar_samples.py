@@ -8,8 +8,8 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import IO
 
-from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings
-from probefusion.archives.images.naming import key_of
+from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings, too_large
+from probefusion.archives.images.naming import LONGEST_SIDE, ODD_NAME, is_odd, key_of
 from probefusion.archives.images.tar_members import Damage, Member, walk_shard
 from probefusion.archives.storage import open_file
 from probefusion.faces.endings import IMAGE_SUFFIXES
@@ -19,6 +19,7 @@ from probefusion.faces.listing import SkippedImage, as_text, is_hidden, judge_fi
 __all__ = ["read_samples"]
 
 _HEAD = 64
+_NO_FILE = "a link, device or sparse file in the shard: pack it as a plain file"
 
 
 def read_samples(chunk: Chunk, settings: SourceSettings) -> Iterator[ArchiveImage | SkippedImage]:
@@ -56,7 +57,7 @@ def _images_of(
     stream: IO[bytes], shard: str, members: Sequence[Member], settings: SourceSettings
 ) -> Iterator[ArchiveImage | SkippedImage]:
     name = members[0].name
-    if any(is_hidden(part) for part in PurePosixPath(name).parts):
+    if any(is_hidden(part) for part in PurePosixPath(name).parts if part != ".."):
         return
     images = [
         member for member in members if PurePosixPath(member.name).suffix.lower() in IMAGE_SUFFIXES
@@ -70,18 +71,19 @@ def _images_of(
     else:
         sides = {key_of(member.name)[1]: member for member in members}
         side = sides.get(rule.ending)
-        person = None if side is None else rule.of_files({rule.ending: _content(stream, side)})
+        person = None
+        if side is not None and side.size <= LONGEST_SIDE:
+            person = rule.of_files({rule.ending: _content(stream, side)})
     for member in images:
         source = as_text(f"{shard}/{member.name}")
-        if person is None:
+        if is_odd(member.name):
+            yield SkippedImage(source=source, reason=ODD_NAME)
+        elif person is None:
             yield SkippedImage(source=source, reason=rule.why_none(member.name))
         elif not member.is_file:
-            yield SkippedImage(source=source, reason="a link or device in the shard, no file")
+            yield SkippedImage(source=source, reason=_NO_FILE)
         elif member.size > MAX_FILE_BYTES:
-            yield SkippedImage(
-                source=source,
-                reason=f"file of {member.size:,} bytes, expected at most {MAX_FILE_BYTES:,}",
-            )
+            yield SkippedImage(source=source, reason=too_large(member.size))
         else:
             yield ArchiveImage(
                 source=source,

@@ -29,6 +29,7 @@ from probefusion.files.content_hash import content_hash
 from probefusion.files.hashed_json import check_json_hash, hashed_json
 from probefusion.files.parquet import list_matrix, metadata_text, read_parquet_table
 from probefusion.files.reading import read_bytes, reading
+from probefusion.files.texts import text_array
 from probefusion.gallery.exchange.export_table import ExportTable
 
 __all__ = [
@@ -260,7 +261,9 @@ def read_parquet(file: Path) -> ExportTable:
             columns[name] = np.empty(len(values), object)
             columns[name][:] = values.to_pylist()
         else:
-            columns[name] = np.array(values.to_pylist(), np.str_)
+            columns[name] = text_array(
+                [str(text) for text in values.to_pylist()], f"column {column!r}", file.name
+            )
     if metadata_text(table.schema, "gallery_sha256") != _hash(columns, text):
         raise IntegrityError(
             f"{file.name}: it is not what was written (another SHA-256). It was changed or damaged. {_STEP}"

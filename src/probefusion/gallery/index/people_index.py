@@ -133,12 +133,29 @@ class PeopleIndex:
             vector: (D,) unit template.
             top_k: How many at most.
         """
+        (look,) = self.looks([(vector, top_k)])
+        return look
+
+    def looks(self, queries: Sequence[tuple[FloatArray, int]]) -> list[Look]:
+        """As `look`, for several queries of one moment by one product.
+
+        Args:
+            queries: (D,) unit template and top_k of each.
+        """
         held = self._held
-        (hits,) = held.search.search(vector[None], top_k=top_k)
+        hits: list[Hits | None] = [None] * len(queries)
+        for top_k in {count: None for _, count in queries}:
+            places = [place for place, (_, count) in enumerate(queries) if count == top_k]
+            vectors = np.stack([queries[place][0] for place in places])
+            for place, found in zip(places, held.search.search(vectors, top_k=top_k), strict=True):
+                hits[place] = found
+        looks = []
         with held.search.change() as index:  # what was removed since the search is left out
-            found = tuple(held.named(hits, index))
-            vectors = index.vectors([each.person.id for each in found])
-            return Look(found=found, vectors=vectors, size=len(index))
+            for each in hits:
+                named = () if each is None else tuple(held.named(each, index))
+                vectors = index.vectors([found.person.id for found in named])
+                looks.append(Look(found=named, vectors=vectors, size=len(index)))
+        return looks
 
     def _empty(self) -> _Held:
         return _Held(

@@ -8,9 +8,14 @@ from probefusion.gallery.stores.postgres_store import PostgresStore
 from probefusion.gallery.stores.sqlite_store import SqliteStore
 from probefusion.gallery.stores.store import Store
 
-__all__ = ["open_store"]
+__all__ = ["is_server", "open_store"]
 
 _SERVERS = ("postgresql://", "postgres://")
+
+
+def is_server(address: str | os.PathLike[str]) -> bool:
+    """Whether a gallery lies on a server, and not in a file."""
+    return os.fspath(address).startswith(_SERVERS)
 
 
 def open_store(
@@ -31,6 +36,6 @@ def open_store(
         StoreError: If it cannot be reached, read or written.
     """
     text = os.fspath(address)
-    if text.startswith(_SERVERS):
+    if is_server(text):
         return PostgresStore(text, create=create, timeout=timeout)
     return SqliteStore(text, create=create, timeout=timeout)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from anyio import to_thread
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from probefusion.gallery import Gallery
 from probefusion.pipeline import Fused
@@ -19,7 +20,8 @@ from probefusion.service.answers import (
 from probefusion.service.bodies import Comparison, SessionImages
 from probefusion.service.bodies import Query as Asked
 from probefusion.service.calls import Reader
-from probefusion.service.problems import Refusal
+from probefusion.service.deadline import wanting
+from probefusion.service.joint_work import FuseJob, JointWork, fused_json
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_fuser
 
@@ -30,16 +32,17 @@ router = APIRouter(prefix="/v1", tags=["fusing"])
 SessionId = Annotated[str, Path(max_length=128)]
 
 
-@router.post("/fuse", summary="One template of images, embeddings or a state")
-def fuse(body: Asked, call: Reader, with_state: bool = False) -> FusedAnswer:
-    what = call.hub.material(body, call.owner)
-    if body.template is not None:
-        raise Refusal(
-            422, "/template: it is finished; expected images.", code="field", field="/template"
-        )
-    fused = what if body.images is not None else call.hub.fuse(what)
-    call.note("fuse")
-    return fused_answer(fused, with_state=with_state)
+@router.post(
+    "/fuse", summary="One template of images, embeddings or a state", response_model=FusedAnswer
+)
+async def fuse(body: Asked, call: Reader, request: Request, with_state: bool = False) -> Response:
+    joint: JointWork = request.app.state.joint
+    job = FuseJob(call=call, body=body, with_state=with_state)
+    if body.images is not None:
+        answer = await to_thread.run_sync(fused_json, job)
+    else:
+        answer = await joint.fuses.ask(job, wanting(request.scope))
+    return Response(answer, media_type="application/json")
 
 
 @router.post("/compare", summary="Whether two sets of images are of one person")

@@ -71,5 +71,5 @@ async def metrics(request: Request, call: Reader) -> Response:
 
 
 @router.get("/v1/collections", summary="Collections")
-def collections(call: Reader) -> Collections:
+async def collections(call: Reader) -> Collections:
     return Collections(names=call.visible_collections())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from anyio import to_thread
+from fastapi import APIRouter, Request, Response
 
 from probefusion.service.answers import Explained, Searched, Verified
 from probefusion.service.bodies import Query, Search, Verify
 from probefusion.service.calls import Reader
+from probefusion.service.deadline import wanting
+from probefusion.service.joint_work import JointWork, SearchJob
 from probefusion.service.routes.people import PersonName
 
 __all__ = ["router"]
@@ -14,14 +17,16 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v1/collections/{collection}", tags=["search"])
 
 
-@router.post("/search", summary="Whom images are most similar to")
-def search(collection: str, body: Search, call: Reader) -> Searched:
-    what = call.hub.material(body.query, call.owner)
-    result = call.gallery.search(
-        what, top_k=body.top_k, fmr=body.fmr, fpir=body.fpir, threshold=body.threshold
+@router.post("/search", summary="Whom images are most similar to", response_model=Searched)
+async def search(collection: str, body: Search, call: Reader, request: Request) -> Response:
+    joint: JointWork = request.app.state.joint
+    what = None
+    if body.query.images is not None:
+        what = await to_thread.run_sync(call.hub.material, body.query, call.owner)
+    job = SearchJob(call=call, collection=collection, body=body, what=what)
+    return Response(
+        await joint.searches.ask(job, wanting(request.scope)), media_type="application/json"
     )
-    call.note("search", *(person.person_id for person in result.candidates))
-    return Searched(**vars(result), **call.hub.told_of(what))
 
 
 @router.post("/people/{person}/verify", summary="Whether images are of a named person")

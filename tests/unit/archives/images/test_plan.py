@@ -71,9 +71,8 @@ def test_everything_is_in_a_chunk_or_told(tmp_path):
     )  # a JPEG by its first bytes
     found = plan_images(tmp_path, _settings())
     assert [(chunk.kind, chunk.names) for chunk in found.chunks] == [
-        ("files", ("a/1.jpg",)),
+        ("files", ("a/1.jpg", "a/picture", "b/2.PNG")),
         ("videos", ("a/clip.mp4",)),
-        ("files", ("a/picture", "b/2.PNG")),
         ("tar", ("s/0.tar",)),
     ]
     told = {image.source: image.reason for image in found.skipped}

@@ -187,4 +187,4 @@ def test_links_have_no_image(tmp_path):
         shard.addfile(link)
     (found,) = _read(tmp_path / "0.tar")
     assert isinstance(found, SkippedImage)
-    assert "a link or device" in found.reason
+    assert "a link, device or sparse file" in found.reason

@@ -1,0 +1,1 @@
+"""What the processes of a service share: sessions, answers that were given, rates."""
