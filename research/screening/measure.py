@@ -22,7 +22,7 @@ from probefusion.screening.judging import judge_splits, outlying
 from probefusion.screening.known_images import CAUTIOUS, NORMS
 from probefusion.screening.views import NormsView, View
 from probefusion.zoo import load_fuser
-from research.screening.fit import fit_expectation, sets_of_one
+from research.screening.fit import SHARPNESS, fit_expectation, sets_of_one
 from research.screening.pools import Planted, Pool, read_pool
 
 __all__ = ["judge", "main"]
@@ -115,6 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--norms", choices=sorted(NORMS), help="weigh by the lengths of this embedder's embeddings"
     )
+    parser.add_argument(
+        "--sharpness", type=float, default=SHARPNESS, help="inf: the worst split counts alone"
+    )
     parser.add_argument("--without", type=Path, help="sources that are left out, a line each")
     parser.add_argument("--sets", type=int, default=150, help="of each share, half and pool")
     parser.add_argument("--fit-sets", type=int, default=400, help="of one person, half and pool")
@@ -138,13 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rng = np.random.default_rng(half)
         fitting.append([sets_of_one(pool, rng, half, options.fit_sets) for pool in pools])
     for half in () if options.sets == 0 else (0, 1):
-        expected = fit_expectation(fitting[half], measured_on)
+        expected = fit_expectation(fitting[half], measured_on, options.sharpness)
         for pool in (*pools, *others):
             rng = np.random.default_rng(100 + half)
             found[pool.name] += judge(pool, expected, rng, 1 - half, options.sets)
     if options.constants:
         both = [first + second for first, second in zip(*fitting, strict=True)]
-        print(f"{name!r}: {fit_expectation(both, measured_on)}", flush=True)
+        print(f"{name!r}: {fit_expectation(both, measured_on, options.sharpness)}", flush=True)
     if not options.sets:
         return
     rates = {name: table(items) for name, items in found.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,6 @@ __all__ = ["Judged", "Looked", "judge_splits", "outlying", "scores_alone"]
 
 _ROUNDS = 32
 """Images taken out one after the other, at most."""
-_SHARPNESS = 2.0
-"""Power at which the odds of a set's splits are added up: with 1 many weak ones count most, with more the worst."""
 _LEAST = -30.0
 """Splits without templates speak for one person, by this logarithm of odds."""
 
@@ -76,9 +75,9 @@ class Looked:
 def judge_splits(stack: Stack, expected: Expectation, looked: Looked | None = None) -> Judged:
     """How much all candidates speak for two people, and the worst of them, its images put where each belongs.
 
-    The score is the root of the mean square of the candidates' odds, per image of the set, as a logarithm: many
-    splits that speak for two people weigh more than a single one, and among many images something is unlike the rest
-    by chance.
+    The score is the root of the mean square of the candidates' odds (with a sharpness of 2), per image of the set, as a
+    logarithm: many splits that speak for two people weigh more than a single one, and among many images something is
+    unlike the rest by chance. With infinite sharpness it is the logarithm of the worst odds.
 
     Args:
         stack: Sets of at least two images.
@@ -88,25 +87,22 @@ def judge_splits(stack: Stack, expected: Expectation, looked: Looked | None = No
     looked = looked or Looked.at(stack)
     odds = np.maximum(expected.scores(looked.similarities, looked.halves), _LEAST)
     best = first_of_each(looked.sets, odds)
-    found = Judged(
-        parts=looked.parts[best],
-        scores=_together(looked.sets, odds, odds[best]) - _chances(stack.num_images),
-        worst=odds[best],
-        similarities=looked.similarities[best],
-    )
-    doubtful = np.flatnonzero(found.worst >= 0)
-    if not len(doubtful):
-        return found
-    again = stack[doubtful]
-    parts = lighter(refined(again, found.parts[doubtful], expected), again.weights)
-    everywhere = np.arange(len(again))
-    similarities = again.similarities(everywhere, parts)
-    better = expected.scores(similarities, again.halves(everywhere, parts))
-    rows = better >= found.worst[doubtful]
-    found.parts[doubtful[rows]] = parts[rows]
-    found.worst[doubtful[rows]] = better[rows]
-    found.similarities[doubtful[rows]] = similarities[rows]
-    return found
+    parts, worst, similarities = looked.parts[best], odds[best], looked.similarities[best]
+    doubtful = np.flatnonzero(worst >= 0)
+    if len(doubtful):
+        again = stack[doubtful]
+        moved = lighter(refined(again, parts[doubtful], expected), again.weights)
+        everywhere = np.arange(len(again))
+        cosines = again.similarities(everywhere, moved)
+        better = expected.scores(cosines, again.halves(everywhere, moved))
+        rows = better >= worst[doubtful]
+        parts[doubtful[rows]], worst[doubtful[rows]] = moved[rows], better[rows]
+        similarities[doubtful[rows]] = cosines[rows]
+    scores = worst
+    if math.isfinite(expected.sharpness):
+        summed = _together(looked.sets, odds, odds[best], expected.sharpness)
+        scores = summed - _chances(stack.num_images, expected.sharpness)
+    return Judged(parts=parts, scores=scores, worst=worst, similarities=similarities)
 
 
 def scores_alone(stack: Stack, expected: Expectation) -> FloatRows:
@@ -114,7 +110,7 @@ def scores_alone(stack: Stack, expected: Expectation) -> FloatRows:
     count = stack.num_images
     alone, sets = np.eye(count, dtype=bool), np.zeros(count, dtype=np.intp)
     odds = expected.scores(stack.similarities(sets, alone), stack.halves(sets, alone))
-    scores: FloatRows = odds - _chances(count)
+    scores: FloatRows = odds - _chances(count, expected.sharpness)
     return scores
 
 
@@ -141,13 +137,13 @@ def outlying(stack: Stack, expected: Expectation, least: int) -> Places:
     return np.setdiff1d(np.arange(count), rows)
 
 
-def _together(sets: Places, odds: FloatRows, highest: FloatRows) -> FloatRows:
-    """(P,) logarithm of the root of the sum of the squared odds of each set; `highest` (P,) keeps it finite."""
-    powers = np.exp(_SHARPNESS * (odds - highest[sets]))
-    summed: FloatRows = highest + np.log(np.add.reduceat(powers, starts_of(sets))) / _SHARPNESS
+def _together(sets: Places, odds: FloatRows, highest: FloatRows, sharpness: float) -> FloatRows:
+    """(P,) logarithm of the summed powers of each set's odds, and their root; `highest` (P,) keeps it finite."""
+    powers = np.exp(sharpness * (odds - highest[sets]))
+    summed: FloatRows = highest + np.log(np.add.reduceat(powers, starts_of(sets))) / sharpness
     return summed
 
 
-def _chances(count: int) -> float:
+def _chances(count: int, sharpness: float) -> float:
     """What a score loses because there are `count` images any of which could be unlike the rest."""
-    return float(np.log(count)) / _SHARPNESS
+    return math.log(count) / sharpness

@@ -22,7 +22,7 @@ COUNTS = {"one": (30,), "mixed": (24, 16), "few": (2, 1), "other": (12,)}
 @pytest.fixture
 def rows():
     """Embeddings and names of four templates, one after the other."""
-    sets = [planted(*counts, seed=seed) for seed, counts in enumerate(COUNTS.values(), start=3)]
+    sets = [planted(*counts, seed=seed) for seed, counts in enumerate(COUNTS.values())]
     names = np.repeat(list(COUNTS), [sum(counts) for counts in COUNTS.values()])
     return names, np.concatenate([images.embeddings for images in sets]).astype(np.float32)
 

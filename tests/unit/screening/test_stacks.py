@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from planted_people import planted
@@ -81,15 +83,22 @@ def test_sets_together_are_judged_as_each_alone(fuser, sets) -> None:
     assert one == pytest.approx(leanings(whole[[2]], together.parts[[2]], CAUTIOUS)[0], abs=1e-6)
 
 
-def test_the_score_adds_up_the_odds_of_all_splits(sets) -> None:
+@pytest.mark.parametrize("sharpness", [1.0, 2.0, np.inf])
+def test_the_score_adds_up_the_odds_of_all_splits(sets, sharpness: float) -> None:
     stack = stacked(FUSERS[0], *sets)
     places, parts = candidate_splits(stack.cosines, stack.weights)
     odds = CAUTIOUS.scores(stack.similarities(places, parts), stack.halves(places, parts))
-    found = judge_splits(stack, CAUTIOUS)
+    expected = replace(CAUTIOUS, sharpness=sharpness)
+    found = judge_splits(stack, expected)
     for row in range(len(sets)):
-        own = np.exp(2 * odds[places == row]).sum()
-        assert found.scores[row] == pytest.approx(np.log(own / 12) / 2, abs=1e-6)
         assert found.worst[row] >= odds[places == row].max() - 1e-9
+        if np.isinf(sharpness):
+            assert found.scores[row] == found.worst[row]
+        else:
+            own = np.exp(sharpness * odds[places == row]).sum()
+            assert found.scores[row] == pytest.approx(np.log(own / 12) / sharpness, abs=1e-6)
+    alone = scores_alone(stack[[0]], CAUTIOUS) - scores_alone(stack[[0]], expected)
+    assert alone == pytest.approx(np.full(12, np.log(12) / sharpness))
 
 
 def test_the_part_in_doubt_weighs_less_and_the_people_come_apart(fuser) -> None:
