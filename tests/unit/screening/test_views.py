@@ -63,6 +63,12 @@ def test_lost_lengths_say_nothing() -> None:
     assert view_of(images, MEAN).expected is CAUTIOUS
 
 
+@pytest.mark.parametrize("length", [0.3, 1.6, 30.0])
+def test_lengths_that_the_network_does_not_give_say_nothing(length: float) -> None:
+    assert view_of(scaled(planted(4), np.full(4, length)), MEAN).expected is CAUTIOUS
+    assert isinstance(view_of(scaled(planted(4), np.full(4, 0.5)), MEAN), NormsView)
+
+
 def test_what_was_measured_is_whole() -> None:
     for name in (*(f"norms of {embedder}" for embedder in NORMS), "universal@1"):
         expected = expectation_of_images(name)
