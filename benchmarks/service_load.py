@@ -236,6 +236,8 @@ MODES = {
     "batched-float32": ["--float32"],
     "unbatched-float32": ["--one-by-one", "--float32"],
 }
+TOO_FEW = ["--max-running", "16"]
+"""Requests that may be under way where the service is to be full."""
 
 
 def main() -> None:
@@ -247,6 +249,9 @@ def main() -> None:
     parser.add_argument("--what", nargs="+", default=["health", "search", "fuse"])
     parser.add_argument("--modes", nargs="+", choices=tuple(MODES), default=["batched"])
     parser.add_argument("--gallery", type=Path, help="a gallery that was filled before")
+    parser.add_argument(
+        "--overload", type=int, default=0, help="requests of 256 clients to a service that takes 16"
+    )
     parser.add_argument("--serve", nargs=argparse.REMAINDER, default=[], help="options of serve")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -262,6 +267,11 @@ def main() -> None:
                     for clients in options.clients:
                         row = server.measure(mode, what, clients, options.requests)
                         print(json.dumps(dataclasses.asdict(row)), flush=True)
+        if options.overload:
+            with serving(path, [], [*options.serve, *TOO_FEW]) as server:
+                for _ in range(4):
+                    row = server.measure("overload", "search", 256, options.overload // 4)
+                    print(json.dumps(dataclasses.asdict(row)), flush=True)
 
 
 if __name__ == "__main__":

@@ -186,6 +186,7 @@ class UnknownNameError(_BuiltOfParts, ProbeFusionError, KeyError):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, step: str = "") -> None:
+        self.kind, self.name = kind, name
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."

@@ -75,7 +75,16 @@ def browser(chromium):
 
 @pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}-{size[1]}")
 def page(request, browser, address):
-    width, scheme = request.param
+    yield from opened_page(browser, address, *request.param)
+
+
+@pytest.fixture
+def phone(browser, address):
+    """The page in one size, for what does not hang on it."""
+    yield from opened_page(browser, address, *SIZES[1])
+
+
+def opened_page(browser, address, width, scheme):
     opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     faults = []
     opened.on("pageerror", lambda error: faults.append(str(error)))
@@ -103,9 +112,9 @@ def test_a_probe_is_fused_and_found(page, folder) -> None:
     page.press("#fuse-person", "Tab")
     probe = [str(path) for path in sorted(folder.glob("probe*.png"))]
     page.set_input_files("#fuse-files", [*probe, str(folder / "wrong.jpg")])
-    page.wait_for_selector("#fuse-chips li.out")
-    assert "wrong.jpg" in page.inner_text("#fuse-chips li.out")
-    assert "no JPEG" in page.inner_text("#fuse-chips li.out")
+    page.wait_for_selector("#fuse-left li.out")
+    assert "wrong.jpg" in page.inner_text("#fuse-left li.out")
+    assert "no JPEG" in page.inner_text("#fuse-left li.out")
     assert page.locator("#fuse-chips li:not(.out)").count() == len(probe)
     assert "6 images fused by exact" in page.inner_text("#fuse-verdict")
     assert "Similarity to مريم as images arrive" in page.inner_text("#fuse-caption")
@@ -154,6 +163,106 @@ def test_two_sets_are_compared_and_changes_are_listed(page, folder) -> None:
     page.wait_for_selector("#changes-list li")
     assert "enroll" in page.inner_text("#changes-list")
     check_accessible(page)
+
+
+def expect(page, selector: str):
+    return playwright.expect(page.locator(selector))
+
+
+def test_no_image_is_lost_without_a_word(phone, folder) -> None:
+    (folder / "clip.mp4").write_bytes(b"no clip")
+    crops = [str(path) for path in sorted((folder / "people" / "C").glob("*.jpg"))]
+    phone.fill("#fuse-person", "Nobody at all")
+    phone.press("#fuse-person", "Tab")
+    phone.set_input_files("#fuse-files", [*crops[:2], str(folder / "clip.mp4"), *crops[2:]])
+    expect(phone, "#fuse-verdict").to_contain_text("6 images fused")
+    expect(phone, "#message").to_contain_text("Nobody is called Nobody at all")
+    assert "clip.mp4" in phone.inner_text("#fuse-left")
+    assert "cannot play" in phone.inner_text("#fuse-left")
+    assert phone.inner_text("#fuse-count") == "6 used, 1 left out"
+    phone.fill("#fuse-person", "C")
+    phone.press("#fuse-person", "Tab")
+    expect(phone, "#fuse-verdict").to_contain_text("Match: 1.000")
+    assert phone.inner_text("#message") == ""
+    phone.click("#fuse-clear")
+    expect(phone, "#fuse-chips li").to_have_count(0)
+
+
+def test_what_breaks_on_the_way_is_sent_again(phone, folder) -> None:
+    crops = [str(path) for path in sorted((folder / "people" / "C").glob("*.jpg"))]
+    phone.set_input_files("#fuse-files", crops[:3])
+    expect(phone, "#fuse-verdict").to_contain_text("3 images fused")
+    phone.route("**/v1/sessions/**", lambda route: route.abort())  # the service is gone
+    phone.set_input_files("#fuse-files", crops[3:5])
+    expect(phone, "#message").to_contain_text("cannot be reached")
+    assert phone.inner_text("#fuse-count") == "3 used, 0 left out, 2 to be sent"
+    gone = {"type": "urn:probefusion:problem:unknown-session", "detail": "none of this id"}
+    refused = []
+
+    def forgotten(route) -> None:  # it is back, and has forgotten the session
+        if refused:
+            route.continue_()
+            return
+        refused.append(route.request.url)
+        route.fulfill(status=404, json=gone)
+
+    phone.unroute("**/v1/sessions/**")
+    phone.route("**/v1/sessions/**", forgotten)
+    phone.click("#fuse-rest")
+    expect(phone, "#fuse-verdict").to_contain_text("5 images fused")
+    assert phone.inner_text("#fuse-count") == "5 used, 0 left out"
+    assert len(refused) == 1
+    assert not phone.is_visible("#fuse-rest")
+
+
+def test_a_set_of_two_people_is_no_match(phone, folder) -> None:
+    people = folder / "people"
+    first, other = (
+        [str(path) for path in sorted((people / name).glob("*.jpg"))] for name in ("C", "مريم")
+    )
+    phone.fill("#fuse-person", "C")
+    phone.press("#fuse-person", "Tab")
+    phone.set_input_files("#fuse-files", first)
+    expect(phone, "#fuse-verdict").to_contain_text("6 images fused")
+    assert phone.locator("#fuse-verdict.yes").count() == 1
+    phone.set_input_files("#fuse-files", other)
+    expect(phone, "#fuse-verdict").to_contain_text("12 images fused")
+    expect(phone, "#fuse-verdict").to_contain_text("Do not rely on it")
+    assert phone.locator("#fuse-verdict.yes").count() == 0
+    assert "falls apart" in phone.inner_text("#fuse-warnings")
+    phone.click("#fuse-search")
+    phone.wait_for_selector("#fuse-candidates table")
+    assert "falls apart" in phone.inner_text("#fuse-candidates .warnings")
+    phone.fill("#fuse-name", "Jörg Müßig")
+    phone.click("#fuse-add")
+    expect(phone, "#message").to_contain_text("held back")
+    phone.click("nav a[href='#people']")
+    expect(phone, "#held-list li").to_have_count(1)
+    assert "falls apart" in phone.inner_text("#held-list")
+    check_accessible(phone)
+    phone.focus("#held-list button:has-text('Reject')")
+    phone.keyboard.press("Enter")
+    expect(phone, "#held").to_be_hidden()
+    phone.click("nav a[href='#changes']")
+    expect(phone, "#changes-list li >> nth=0").to_contain_text("reject Jörg Müßig by local")
+    phone.click("nav a[href='#compare']")
+    phone.set_input_files("#first-files", first)
+    phone.set_input_files("#second-files", [*first[:3], str(folder / "wrong.jpg")])
+    phone.click("#compare")
+    expect(phone, "#compare-verdict").to_contain_text("6 and 3 images. Match")
+    assert phone.inner_text("#second-count") == "3 used, 1 left out"
+    assert "wrong.jpg" in phone.inner_text("#second-chips li.out")
+
+
+def test_people_are_found_by_a_part_of_the_name(phone) -> None:
+    phone.click("nav a[href='#people']")
+    expect(phone, "#people-list button").to_have_count(3)
+    phone.fill("#people-find", "MÜSS")
+    expect(phone, "#people-count").to_have_text("1 person found")
+    assert phone.locator("#people-list button").all_inner_texts() == ["Jörg Müßig"]
+    phone.fill("#people-find", "nobody")
+    expect(phone, "#people-list").to_have_text("Nobody has such a name.")
+    check_accessible(phone)
 
 
 def test_operations_are_shown_offline(page, address) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from probefusion.archives.archive import Archive, FailedFile
 from probefusion.archives.engines.engine import Engine
+from probefusion.archives.engines.local import LocalEngine
 from probefusion.archives.file_digest import file_digest
 from probefusion.archives.finishing import Finished, finish
 from probefusion.archives.manifest import Manifest, MapTask, tasks_of, write
@@ -95,6 +96,8 @@ class ArchiveRun:
             sources = self._map(engine, tasks)
             generation = self._generation(sources)
             buckets = self._reduce(engine, sources, memory, generation)
+            if isinstance(engine, LocalEngine):
+                engine.close()  # its workers hold memory; others would be started if tasks came
             with changing(folder):
                 if folder is not None:
                     check_unchanged(folder, present)

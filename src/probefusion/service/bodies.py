@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic_core import PydanticCustomError
 
-from probefusion.errors import IntegrityError
-from probefusion.service.problems import Refusal
+from probefusion.errors import IntegrityError, InvalidInputError
+from probefusion.service.problems import Refusal, refusal_at
 from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
 
 __all__ = [
@@ -33,17 +36,71 @@ __all__ = [
 
 _MOST_DIM = 4096
 _MOST_ROWS = 10_000
+_MOST_UNKNOWN = 20
 
 Name = Annotated[str, Field(min_length=1, max_length=1024, examples=["Ann"])]
 Id = Annotated[str, Field(min_length=1, max_length=128)]
 Label = Annotated[str, Field(max_length=256)]
-Row = Annotated[list[float], Field(max_length=_MOST_DIM, fail_fast=True)]
+Labels = Annotated[list[Label], Field(max_length=_MOST_ROWS, fail_fast=True)]
+Ids = Annotated[list[Id], Field(max_length=_MOST_ROWS, fail_fast=True)]
+Number = Annotated[float, Field(strict=True)]
+Count = Annotated[int, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+Row = Annotated[list[Number], Field(max_length=_MOST_DIM, fail_fast=True)]
 Rows = Annotated[list[Row], Field(max_length=_MOST_ROWS, fail_fast=True)]
 Base64 = Annotated[str, Field(max_length=64_000_000)]
 
 
 class _Body(BaseModel):
+    """A part of a body. What is no number, flag or known field is refused, never converted or left out."""
+
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    _place: str = PrivateAttr("")
+
+    @property
+    def place(self) -> str:
+        """Where it stands in the body, as a JSON pointer; "" is the body itself."""
+        return self._place
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_unknown(cls, given: Any) -> Any:
+        """Told once, where a list of all of them would be endless."""
+        if isinstance(given, dict) and len(given) > len(cls.model_fields) + _MOST_UNKNOWN:
+            raise PydanticCustomError(
+                "unknown_fields",
+                "expected at most the fields {known}, got {number}",
+                {"known": ", ".join(cls.model_fields), "number": len(given)},
+            )
+        return given
+
+    @model_validator(mode="after")
+    def _knows_places(self) -> _Body:
+        for name, part in self:
+            if isinstance(part, _Body):
+                part._put(f"/{name}")
+        return self
+
+    def _put(self, place: str) -> None:
+        self._place = place + self._place
+        for _, part in self:
+            if isinstance(part, _Body):
+                part._put(place)
+
+    def _at(self, pointer: str) -> str:
+        return f"{self._place}{pointer}"
+
+    def _field(self, pointer: str, detail: str) -> Refusal:
+        at = self._at(pointer)
+        return Refusal(422, f"{at or 'query'}: {detail}", code="field", field=at)
+
+    @contextmanager
+    def _errors_at(self, pointer: str) -> Iterator[None]:
+        """What is wrong with a field names it."""
+        try:
+            yield
+        except (InvalidInputError, IntegrityError) as error:
+            raise refusal_at(error, self._at(pointer)) from None
 
 
 class ImageFile(_Body):
@@ -53,47 +110,49 @@ class ImageFile(_Body):
     base64: Base64
 
 
+Images = Annotated[list[ImageFile], Field(max_length=_MOST_ROWS, fail_fast=True)]
+
+
 class Embeddings(_Body):
     """Embeddings of images: a list of lists, or little-endian float32 as base64, which is ten times faster."""
 
     rows: Rows | None = Field(default=None, description="(N, D) numbers.")
     base64: Base64 | None = Field(default=None, description="N times D float32 numbers.")
-    dim: int | None = Field(default=None, ge=2, le=_MOST_DIM, description="D, with base64.")
+    dim: Count | None = Field(default=None, ge=2, le=_MOST_DIM, description="D, with base64.")
     style: Base64 | None = Field(
         default=None,
         description="N times C times 2 float32 numbers: mean and deviation of channels.",
     )
-    sources: list[Label] | None = Field(default=None, description="A name for each image.")
-    media_ids: list[Label] | None = Field(default=None, description="Still or clip of each image.")
+    sources: Labels | None = Field(default=None, description="A name for each image.")
+    media_ids: Labels | None = Field(default=None, description="Still or clip of each image.")
     embedder: str | None = Field(
         default=None, max_length=256, description="Fingerprint of the network that made them."
     )
-    norms_known: bool | None = Field(default=None, description="Whether lengths are the network's.")
+    norms_known: Flag | None = Field(default=None, description="Whether lengths are the network's.")
 
     def to_set(self) -> EmbeddingSet:
         """The set.
 
         Raises:
-            Refusal: If neither or both of rows and base64 are given, or sizes do not fit.
-            InvalidInputError: If the numbers are not embeddings.
+            Refusal: If neither or both of rows and base64 are given, sizes do not fit, or the numbers are not
+                embeddings.
         """
         if (self.rows is None) == (self.base64 is None):
-            raise _field("/embeddings", "expected rows or base64, got both or neither.")
+            raise self._field("", "expected rows or base64, got both or neither.")
         if self.rows is not None:
             if len({len(row) for row in self.rows}) != 1:
-                raise _field("/embeddings/rows", "expected at least one row, all of one length.")
-            matrix = np.array(self.rows, np.float32).reshape(len(self.rows), -1)
+                raise self._field("/rows", "expected at least one row, all of one length.")
+            with np.errstate(over="ignore"):  # becomes infinite, which is refused below
+                matrix = np.array(self.rows, np.float32).reshape(len(self.rows), -1)
         else:
             if self.dim is None:
-                raise _field("/embeddings/dim", "expected D, which base64 needs.")
-            matrix = _floats(self.base64 or "", "/embeddings/base64", self.dim)
+                raise self._field("/dim", "expected D, which base64 needs.")
+            matrix = _floats(self.base64 or "", self.dim, self._at("/base64"))
         style = None
         if self.style is not None:
-            flat = _floats(self.style, "/embeddings/style", 1).reshape(-1)
+            flat = _floats(self.style, 1, self._at("/style")).reshape(-1)
             if not len(matrix) or len(flat) % (2 * len(matrix)):
-                raise _field(
-                    "/embeddings/style", f"expected (N, C, 2) numbers for N = {len(matrix)}."
-                )
+                raise self._field("/style", f"expected (N, C, 2) numbers for N = {len(matrix)}.")
             style = flat.reshape(len(matrix), -1, 2)
         more: dict[str, Any] = {}
         if self.sources is not None:
@@ -102,31 +161,33 @@ class Embeddings(_Body):
             more["media_ids"] = self.media_ids
         if self.norms_known is not None:
             more["norms_known"] = self.norms_known
-        return EmbeddingSet(
-            embeddings=matrix, style=style, embedder=self.embedder, origin="embeddings", **more
-        )
+        with self._errors_at(""):
+            return EmbeddingSet(
+                embeddings=matrix, style=style, embedder=self.embedder, origin="embeddings", **more
+            )
 
 
 class FinishedTemplate(_Body):
     """A finished template, to search or compare with."""
 
     base64: Base64 = Field(description="D float32 numbers.")
-    num_images: int = Field(ge=1, le=10_000_000)
+    num_images: Count = Field(ge=1, le=10_000_000)
     fuser: str = Field(max_length=256)
     embedder: str | None = Field(default=None, max_length=256)
 
     def to_template(self) -> Template:
-        """The template; raises InvalidInputError if it is none."""
-        vector = _floats(self.base64, "/template/base64", 1).reshape(-1)
-        return Template(
-            vector=vector, num_images=self.num_images, fuser=self.fuser, embedder=self.embedder
-        )
+        """The template; raises Refusal if it is none."""
+        vector = _floats(self.base64, 1, self._at("/base64")).reshape(-1)
+        with self._errors_at(""):
+            return Template(
+                vector=vector, num_images=self.num_images, fuser=self.fuser, embedder=self.embedder
+            )
 
 
 class Query(_Body):
     """Images of one person in one of five forms."""
 
-    images: list[ImageFile] | None = None
+    images: Images | None = None
     embeddings: Embeddings | None = None
     state: Base64 | None = Field(default=None, description="A state, as `FusionState.to_bytes`.")
     template: FinishedTemplate | None = None
@@ -147,30 +208,29 @@ class Query(_Body):
         )
         given = [name for name in names if getattr(self, name) is not None]
         if len(given) != 1:
-            raise _field(
+            raise self._field(
                 "", f"expected one of {', '.join(names)}, got {', '.join(given) or 'none'}."
             )
         return given[0]
 
     def to_state(self) -> FusionState:
-        """The state; raises ProbeFusionError if it is none."""
-        try:
-            return FusionState.from_bytes(decoded(self.state or "", "/state"), origin="state")
-        except IntegrityError as error:
-            raise _field("/state", str(error)) from None
+        """The state; raises Refusal if it is none."""
+        with self._errors_at("/state"):
+            content = decoded(self.state or "", self._at("/state"))
+            return FusionState.from_bytes(content, origin="state")
 
 
 class _Rates(_Body):
-    fmr: float | None = Field(default=None, gt=0, lt=1, description="Rate of false matches.")
-    threshold: float | None = Field(default=None, ge=-1, le=1)
+    fmr: Number | None = Field(default=None, gt=0, lt=1, description="Rate of false matches.")
+    threshold: Number | None = Field(default=None, ge=-1, le=1)
 
 
 class Search(_Rates):
     """Who is this?"""
 
     query: Query
-    top_k: int = Field(default=10, ge=1, le=1000)
-    fpir: float | None = Field(
+    top_k: Count = Field(default=10, ge=1, le=1000)
+    fpir: Number | None = Field(
         default=None, gt=0, lt=1, description="Rate of searches for strangers that find a match."
     )
 
@@ -193,8 +253,8 @@ class Visit(_Body):
 
     query: Query
     source: str = Field(default="", max_length=1024)
-    guard: bool = Field(default=True, description="Hold back what does not look like the person.")
-    keep_chips: bool = Field(default=False, description="Keep a small sealed picture of each face.")
+    guard: Flag = Field(default=True, description="Hold back what does not look like the person.")
+    keep_chips: Flag = Field(default=False, description="Keep a small sealed picture of each face.")
 
 
 class Enrolment(_Body):
@@ -203,14 +263,14 @@ class Enrolment(_Body):
     name: Name
     query: Query
     source: str = Field(default="", max_length=1024)
-    keep_chips: bool = False
+    keep_chips: Flag = False
 
 
 class PersonChange(_Body):
     """A new name, or whether matches are ignored."""
 
     name: Name | None = None
-    is_ignored: bool | None = None
+    is_ignored: Flag | None = None
 
 
 class Merge(_Body):
@@ -223,15 +283,15 @@ class Split(_Body):
     """What goes to a new person."""
 
     into: Name
-    contributions: list[Id] = Field(default_factory=list, max_length=10_000)
-    images: list[Id] = Field(default_factory=list, max_length=10_000)
+    contributions: Ids = Field(default_factory=list)
+    images: Ids = Field(default_factory=list)
 
 
 class Difference(_Body):
     """Somebody who is known to be another person, or not any more."""
 
     other: Name
-    are_different: bool = True
+    are_different: Flag = True
 
 
 class Decide(_Body):
@@ -251,12 +311,16 @@ class Forgetting(_Body):
 class SessionImages(_Body):
     """Images that come in."""
 
-    images: list[ImageFile] | None = None
+    images: Images | None = None
     embeddings: Embeddings | None = None
 
 
-def decoded(text: str, field: str) -> bytes:
+def decoded(text: str, pointer: str) -> bytes:
     """The bytes of base64.
+
+    Args:
+        text: Base64 with padding.
+        pointer: Where it stands in the body.
 
     Raises:
         Refusal: If it is none.
@@ -264,15 +328,13 @@ def decoded(text: str, field: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise _field(field, "expected base64 (RFC 4648, with padding).") from None
+        detail = f"{pointer}: expected base64 (RFC 4648, with padding)."
+        raise Refusal(422, detail, code="field", field=pointer) from None
 
 
-def _floats(text: str, field: str, dim: int) -> FloatArray:
-    data = decoded(text, field)
+def _floats(text: str, dim: int, pointer: str) -> FloatArray:
+    data = decoded(text, pointer)
     if len(data) % (4 * dim) or not data:
-        raise _field(field, f"expected a multiple of {4 * dim} bytes (float32), got {len(data)}.")
+        detail = f"{pointer}: expected a multiple of {4 * dim} bytes (float32), more than 0, got {len(data)}."
+        raise Refusal(422, detail, code="field", field=pointer)
     return np.frombuffer(data, "<f4").astype(np.float32).reshape(-1, dim)
-
-
-def _field(pointer: str, detail: str) -> Refusal:
-    return Refusal(422, f"{pointer or 'query'}: {detail}", code="field", field=pointer)

@@ -18,11 +18,13 @@ from probefusion.service.access import AccessKey, Role
 from probefusion.service.deadline import nobody_waits, wanting
 from probefusion.service.hub import Hub, owner_of
 from probefusion.service.problems import Refusal
-from probefusion.service.versions import check_unchanged
+from probefusion.service.versions import IfMatch, check_unchanged
 
 __all__ = ["Admin", "Call", "Reader", "Writer", "note_all"]
 
 _log = logging.getLogger("probefusion.service")
+
+_SHOWN = 40
 
 _bearer = HTTPBearer(auto_error=False, description="A key of `probefusion serve-keys`.")
 
@@ -46,6 +48,7 @@ class Call:
     ) -> None:
         self.hub, self._key, self._collection = hub, key, collection
         self._is_wanted = is_wanted
+        self._if_match: str | None = None
 
     @property
     def owner(self) -> str:
@@ -57,12 +60,20 @@ class Call:
         """The collection of the path; changes are said to be the caller's.
 
         Raises:
-            Refusal: If nobody waits for what would be done.
+            Refusal: If nobody waits for what would be done; if it has changed since the caller saw it, where the
+                request says so.
             UnknownNameError: If it is not served.
         """
         if not self._is_wanted():
             raise nobody_waits()
-        return self.hub.gallery(self._collection or "", self.owner)
+        collection = self._collection or ""
+        gallery = self.hub.gallery(collection, self.owner)
+        if self._if_match is None or self._if_match.strip() == "*":
+            return gallery
+        version = gallery.version
+        check_unchanged(version, self._if_match)
+        revision = int(version.partition("-")[0])
+        return self.hub.gallery(collection, self.owner, at_revision=revision)
 
     def gallery_named(self, collection: str) -> Gallery:
         """Another collection than the path's.
@@ -77,19 +88,10 @@ class Call:
             )
         return self.hub.gallery(collection, self.owner)
 
-    def gallery_at(self, if_match: str | None) -> Gallery:
-        """The collection of the path, to be changed only as the client saw it.
-
-        Raises:
-            Refusal: If it has changed since.
-        """
-        gallery = self.gallery
-        if if_match is None or if_match.strip() == "*":
-            return gallery
-        version = gallery.version
-        check_unchanged(version, if_match)
-        revision = int(version.partition("-")[0])
-        return self.hub.gallery(self._collection or "", self.owner, at_revision=revision)
+    def changing(self, if_match: str | None) -> Call:
+        """The same, for changes of what is still as the caller saw it: of every tag of the header, None is of all."""
+        self._if_match = if_match
+        return self
 
     def visible_collections(self) -> tuple[str, ...]:
         """Collections that are served and that the key may see."""
@@ -194,6 +196,7 @@ def _needing(role: Role) -> Callable[..., Awaitable[Call]]:
                 code="rate",
                 headers={"Retry-After": str(max(1, round(wait)))},
             )
+        _check_parameters(request)
         if key is not None and not key.allows(role, collection):
             raise Refusal(
                 403,
@@ -206,11 +209,41 @@ def _needing(role: Role) -> Callable[..., Awaitable[Call]]:
     return call
 
 
+def _changing(role: Role) -> Callable[..., Awaitable[Call]]:
+    allowed = Depends(_needing(role))
+
+    async def call(called: Call = allowed, if_match: IfMatch = None) -> Call:
+        return called.changing(if_match)
+
+    return call
+
+
+def _check_parameters(request: Request) -> None:
+    """Refuses what the operation does not know, or takes once and got twice: neither is left out in silence.
+
+    Raises:
+        Refusal: If there is such a parameter.
+    """
+    if not request.scope["query_string"]:
+        return
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known or given.count(name) > 1:
+            told = ", ".join(sorted(known)) or "none"
+            raise Refusal(
+                422,
+                f"{name[:_SHOWN]}: expected the parameters {told}, each once, got {given.count(name)} of this name.",
+                code="parameter",
+                field=name[:_SHOWN],
+            )
+
+
 Reader = Annotated[Call, Depends(_needing("read"))]
 """A caller who may look and search."""
 
-Writer = Annotated[Call, Depends(_needing("write"))]
+Writer = Annotated[Call, Depends(_changing("write"))]
 """A caller who may change people too."""
 
-Admin = Annotated[Call, Depends(_needing("admin"))]
+Admin = Annotated[Call, Depends(_changing("admin"))]
 """A caller who may erase people and read the trail too."""

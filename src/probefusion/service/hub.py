@@ -23,7 +23,7 @@ from probefusion.service.access_log import AccessLog
 from probefusion.service.answers import skipped_facts
 from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
 from probefusion.service.decoding import ImageDecoder
-from probefusion.service.problems import Refusal
+from probefusion.service.problems import Refusal, refusal_at
 from probefusion.service.repeats import Changes, Target
 from probefusion.service.settings import ServiceSettings
 from probefusion.service.shared.opening import open_shared
@@ -70,6 +70,10 @@ class Hub(Changes):
             num_threads=settings.num_threads,
             keep_chips=settings.keep == "features",
         )
+        if settings.embedder is not None:
+            _ = self._pipeline.embedder  # what was named and cannot be loaded shows now
+        if settings.detector is not None:
+            _ = self._pipeline.detector
         self._decoding, self._fusing = threading.Lock(), threading.Lock()
         self.shared = open_shared(settings, next(iter(self.galleries.values())))
         self.sessions, self.rates = self.shared.sessions, self.shared.rates
@@ -143,11 +147,11 @@ class Hub(Changes):
 
         Raises:
             Refusal: If the query has not one form, there is no such session, or there are too many images.
-            ProbeFusionError: If it cannot be read, or no image can be used.
+            ProbeFusionError: If no image can be used.
         """
         form = query.form()
         if form == "embeddings" and query.embeddings is not None:
-            return self._few(query.embeddings.to_set())
+            return self._few(query.embeddings.to_set(), query.embeddings.place)
         if form == "state":
             return query.to_state()
         if form == "template" and query.template is not None:
@@ -155,9 +159,10 @@ class Hub(Changes):
         if form == "session":
             return self.sessions.get(query.session or "", owner).images()
         with self._alone(self._decoding):
-            pictures, skipped = self._pictures(query.images or [], "/query/images")
+            pictures, skipped = self._pictures(query.images or [], f"{query.place}/images")
             if not pictures:
-                raise FileFormatError("; ".join(item.reason for item in skipped[:_REASONS]))
+                reasons = "; ".join(item.reason for item in skipped[:_REASONS])
+                raise refusal_at(FileFormatError(reasons), f"{query.place}/images")
             fused = self._pipeline.fuse(pictures)
         return replace(fused, skipped=(*skipped, *fused.skipped))
 
@@ -203,7 +208,7 @@ class Hub(Changes):
         if (body.images is None) == (body.embeddings is None):
             raise Refusal(422, "expected images or embeddings, got both or neither.", code="field")
         if body.embeddings is not None:
-            return (self._few(body.embeddings.to_set()),), ()
+            return (self._few(body.embeddings.to_set(), body.embeddings.place),), ()
         with self._alone(self._decoding):
             pictures, skipped = self._pictures(body.images or [], "/images")
             if not pictures:
@@ -264,8 +269,8 @@ class Hub(Changes):
             )
             raise Refusal(422, detail, code="field", field=field)
 
-    def _few(self, images: EmbeddingSet) -> EmbeddingSet:
-        self._check_number(images.num_images, "/embeddings")
+    def _few(self, images: EmbeddingSet, field: str) -> EmbeddingSet:
+        self._check_number(images.num_images, field)
         return images
 
     def _check_number(self, number: int, field: str) -> None:

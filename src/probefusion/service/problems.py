@@ -33,7 +33,7 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 
-__all__ = ["MEDIA_TYPE", "Refusal", "handle_errors", "no_key", "problem"]
+__all__ = ["MEDIA_TYPE", "Refusal", "handle_errors", "no_key", "problem", "refusal_at"]
 
 _log = logging.getLogger("probefusion.service")
 
@@ -147,6 +147,17 @@ def no_key() -> JSONResponse:
     )
 
 
+def refusal_at(error: ProbeFusionError, field: str) -> Refusal:
+    """An error of what a field holds: the same answer, which names the field.
+
+    Args:
+        error: What is wrong; a state whose checksum is wrong is a fault of the client, not of the service.
+        field: JSON pointer.
+    """
+    status = 422 if isinstance(error, IntegrityError) else _status(error)
+    return Refusal(status, f"{field or 'body'}: {error}", code=_code(error), field=field)
+
+
 def handle_errors(app: FastAPI) -> None:
     """Makes every error of an application problem details."""
 
@@ -159,11 +170,11 @@ def handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(ProbeFusionError)
     async def known(request: Request, error: ProbeFusionError) -> JSONResponse:
-        status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+        status = _status(error)
         if status == 500:
             _log.error("%s %s: %s", request.method, _route(request), error)
         headers = {"Retry-After": "1"} if status == 503 else {}
-        return problem(status, str(error), code=_code(error), headers=headers)
+        return problem(status, _detail(error), code=_code(error), headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -196,6 +207,17 @@ def handle_errors(app: FastAPI) -> None:
 def _route(request: Request) -> str:
     """The path as the route declares it: names of people do not belong into a log."""
     return str(getattr(request.scope.get("route"), "path", "unknown path"))
+
+
+def _status(error: ProbeFusionError) -> int:
+    return next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+
+
+def _detail(error: ProbeFusionError) -> str:
+    """In words; who else is in a gallery is told by its list alone, which is noted in the log of accesses."""
+    if isinstance(error, UnknownNameError) and error.kind.startswith("person"):
+        return f"unknown {error.kind} {error.name!r}. The list of people tells who there is."
+    return str(error)
 
 
 def _code(error: ProbeFusionError) -> str:

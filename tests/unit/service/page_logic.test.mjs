@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import {
-  heightOf, inParts, inWords, linePoints, lowEnd, momentsOf, problemText, uniqueNames,
+  heightOf, inParts, inWords, linePoints, lowEnd, momentsOf, pauseOf, problemText, shortReason,
+  uniqueNames,
 } from "../../../src/probefusion/service/page/logic.js";
 
 const AREA = { width: 100, height: 50, pad: 10, low: 0 };
@@ -47,4 +48,16 @@ test("names are made unique", () => {
 test("problems are told in words", () => {
   assert.equal(problemText({ detail: "name: too long" }, 422), "name: too long");
   assert.equal(problemText(null, 502), "The service answered with status 502.");
+});
+
+test("requests wait as long as the service asks, and longer each time", () => {
+  assert.equal(pauseOf(3, 1), 3000);
+  assert.deepEqual([1, 2, 3].map((tries) => pauseOf(0, tries)), [500, 1000, 2000]);
+  assert.equal(pauseOf(900, 1), 30_000);
+});
+
+test("a reason does not say the name again", () => {
+  assert.equal(shortReason("image 'a.jpg': no image.", "a.jpg"), "no image.");
+  assert.equal(shortReason("a.jpg: no face", "a.jpg"), "no face");
+  assert.equal(shortReason("no face", "a.jpg"), "no face");
 });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import inspect
 import ipaddress
 import socket
 import threading
@@ -15,7 +16,8 @@ import pytest
 from probefusion.errors import ConfigError, StoreError
 from probefusion.service import ServiceSettings
 from probefusion.service.access import new_key
-from probefusion.service.client import AsyncClient, Client, ServiceError
+from probefusion.service.client import AsyncClient, Client, ServiceError, query_of
+from probefusion.types import Template
 
 pytest.importorskip("uvicorn")
 
@@ -94,6 +96,83 @@ def test_names_with_slashes_are_reached_by_name_too(settings) -> None:
         with pytest.raises(ServiceError, match="unknown person"):
             client.person("no/body")
         client.close()
+
+
+def test_a_name_that_no_path_can_say_never_means_somebody_else(settings) -> None:
+    with serving(settings) as port, Client(f"http://127.0.0.1:{port}") as client:
+        client.enroll("nobody", embeddings=embeddings_of(0))
+        for call in (client.remove, client.person, client.ignore):
+            with pytest.raises(ServiceError, match="unknown person of 'people' 'x/y'") as refused:
+                call("x/y")
+            assert refused.value.status == 404
+        assert list(client.people()) == ["nobody"]
+
+
+def test_every_other_call(settings) -> None:
+    with serving(settings) as port, Client(f"http://127.0.0.1:{port}") as client:
+        for person in range(3):
+            client.enroll(f"p{person}", embeddings=embeddings_of(person), source="first")
+        assert client.collections() == ["people"]
+        assert client.stats()["num_images"] == 12
+        merged = client.merge("p0", "p1")
+        assert (merged["name"], merged["other"]) == ("p0", "p1")
+        assert client.person("p0")["num_images"] == 8
+        client.undo(merged["revision"])
+        view = client.person("p0")
+        part = view["contributions"][0]
+        assert client.undo(client.remove_image(part["images"][0]["id"])) == 7
+        assert client.undo(client.remove_contribution(part["id"])) == 9
+        client.split("p0", "p0 b", images=[part["images"][0]["id"]])
+        assert client.person("p0 b")["num_images"] == 1
+        client.rename("p0 b", "p9")
+        client.ignore("p9")
+        assert client.person("p9")["is_ignored"]
+        client.different("p0", "p9")
+        assert client.person("p0")["different_from"] == ["p9"]
+        held = client.update("p1", embeddings=embeddings_of(2, 4, 5))
+        assert held["is_held"]
+        assert [each["name"] for each in client.held()] == ["p1"]
+        client.decide(held["contribution_id"], accept=False)
+        assert client.held() == []
+        actions = [change["action"] for change in client.changes(limit=3)]
+        assert actions == ["reject", "hold", "cannot link"]
+        first, second = (query_of(embeddings=embeddings_of(0, 2, seed)) for seed in (7, 8))
+        assert client.compare(first, second, threshold=0.5)["is_match"]
+        told = client.explain("p2", embeddings=embeddings_of(2, 2, 7))
+        assert told["name"] == "p2"
+        with pytest.raises(ServiceError, match="none was kept"):
+            client.chip(part["images"][1]["id"])
+        session = client.open_session()
+        added = client.add_images(session, embeddings=embeddings_of(2, 3, 9), sources=list("abc"))
+        assert added["num_images"] == 3
+        read = client.read_session(session, person="p2")
+        assert {image["source"] for image in read["images"]} <= set("abc")
+        assert read["beside"]["similarity"] > 0.7
+        assert client.search(session=session)["candidates"][0]["name"] == "p2"
+        template = Template(vector=client.fuse(session=session), num_images=3, fuser="mean")
+        with pytest.raises(ServiceError, match=r"fuser|mean"):
+            client.search(template=template)
+        client.close_session(session)
+        with pytest.raises(ServiceError, match="none of this id"):
+            client.search(session=session)
+        assert client.forget(image=part["images"][2]["id"])["status"] in ("erased", "pending")
+        assert len(client.receipts()) == 1
+        with pytest.raises(ServiceError, match="If-Match") as refused:
+            client.call("POST", "/v1/collections/people/changes/1/undo", if_match='"1-dead"')
+        assert refused.value.status == 412
+
+
+def test_both_clients_have_the_same_calls() -> None:
+    def calls(kind: type) -> dict[str, list[str]]:
+        functions = inspect.getmembers(kind, inspect.isfunction)
+        return {
+            name: list(inspect.signature(call).parameters)
+            for name, call in functions
+            if not name.startswith("_") and name != "close"
+        }
+
+    assert calls(AsyncClient) == calls(Client)
+    assert len(calls(Client)) > 25
 
 
 def test_calls_that_do_not_block(settings) -> None:

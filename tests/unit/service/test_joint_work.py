@@ -155,11 +155,13 @@ def test_what_is_full_refuses_at_once_and_takes_again_afterwards(serve, query, m
     held = Held(gallery.search_together)
     with monkeypatch.context() as patch, ThreadPoolExecutor(3) as pool:
         patch.setattr(gallery, "search_together", held)
-        running = [pool.submit(client.post, SEARCH, json={"query": query(0)}) for _ in range(3)]
+        body = {"query": query(0)}
+        running = [pool.submit(client.post, SEARCH, json=body)]
         assert held.begun.wait(LONG)
+        running += [pool.submit(client.post, SEARCH, json=body) for _ in range(2)]
         lane = client.app.state.joint.searches
         until(lambda: lane._queue.qsize() == 2)
-        refused = [client.post(SEARCH, json={"query": query(0)}) for _ in range(20)]
+        refused = [client.post(SEARCH, json=body) for _ in range(20)]
         assert client.get("/v1/health").status_code == 200
         assert lane._queue.qsize() == 2  # nothing of what was refused waits
         held.open()

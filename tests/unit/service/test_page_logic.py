@@ -18,4 +18,4 @@ def test_page_logic() -> None:
         [node, "--test", str(script)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
-    assert "# pass 7" in done.stdout
+    assert "# pass 9" in done.stdout

@@ -165,4 +165,4 @@ def test_errors_are_problems_that_name_the_field(filled, query) -> None:
         assert answer.status_code == 422, rows
     wrong = {"embeddings": {"base64": "AAAA", "dim": 64}}
     answer = filled.post(f"{ROOT}/search", json={"query": wrong}).json()
-    assert answer["errors"][0]["pointer"] == "/embeddings/base64"
+    assert answer["errors"][0]["pointer"] == "/query/embeddings/base64"

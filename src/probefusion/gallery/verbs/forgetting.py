@@ -118,7 +118,8 @@ class Forgetting(GalleryCore):
             receipts, erasing = self._erase_once(asked, as_found=True)
         for item in erasing.contributions:
             self._parts.cache.drop(item)
-        done = {each.id: each for each in self._finish()}
+        after_it = self.acting_as(self.actor)  # at whatever revision: this change made another
+        done = {each.id: each for each in after_it._finish()}
         told = [done.get(receipt.id, receipt) for receipt in receipts]
         return (replace(told[0], lost=tuple(erasing.lost)), *told[1:])
 

@@ -4,9 +4,11 @@ import { problemText } from "./logic.js";
 let key = sessionStorage.getItem("probefusion-key") ?? "";
 
 export class Problem extends Error {
-  constructor(status, problem) {
+  constructor(status, problem, wait = 0) {
     super(problemText(problem, status));
     this.status = status;
+    this.code = String(problem?.type ?? "").split(":").pop();
+    this.wait = wait;
   }
 }
 
@@ -15,19 +17,22 @@ export function useKey(given) {
   sessionStorage.setItem("probefusion-key", given);
 }
 
-export async function call(method, path, body) {
+/** One request; `signal` ends it, `keepalive` lets it outlive the page. */
+export async function call(method, path, body, { signal, keepalive = false } = {}) {
   const headers = { Accept: "application/json" };
   if (key) headers.Authorization = `Bearer ${key}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
-  } catch {
+    const content = body === undefined ? undefined : JSON.stringify(body);
+    answer = await fetch(path, { method, headers, body: content, signal, keepalive });
+  } catch (error) {
+    if (signal?.aborted) throw error;
     throw new Problem(0, { detail: "The service cannot be reached. Is it still running?" });
   }
   if (answer.status === 204) return null;
   const content = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Problem(answer.status, content);
+  if (!answer.ok) throw new Problem(answer.status, content, Number(answer.headers.get("Retry-After")) || 0);
   return content;
 }
 
@@ -44,7 +49,7 @@ export function asBase64(blob) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
-    reader.onerror = () => reject(new Error(`${blob.name ?? "file"}: cannot be read.`));
+    reader.onerror = () => reject(new Error("it cannot be read; a folder must be opened and its images chosen."));
     reader.readAsDataURL(blob);
   });
 }

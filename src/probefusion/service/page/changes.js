@@ -1,11 +1,26 @@
 // What was changed, the newest first.
 import { call, inCollection } from "./api.js";
+import { nameOf } from "./people.js";
 import { byId, make, say, trying, when } from "./ui.js";
 
+const SHOWN = 200;
+
 export async function showChanges(collection) {
-  const changes = await call("GET", inCollection(collection, "/changes?limit=200"));
+  const changes = await call("GET", inCollection(collection, `/changes?limit=${SHOWN}`));
   byId("changes-list").replaceChildren(...changes.map((change) => line(change, collection)));
   if (!changes.length) byId("changes-list").append(make("li", { text: "Nothing was changed yet." }));
+  byId("changes-more").textContent = changes.length === SHOWN ? `Older changes than these ${SHOWN} are told by the API and the command.` : "";
+}
+
+/** The people of a change: links with their names, or the id of who is not shown any more. */
+function whom(change) {
+  const people = change.subjects.filter((id) => id.startsWith("p"));
+  return people.flatMap((id, place) => [
+    make("span", { text: place ? " and " : " " }),
+    nameOf(id) === undefined
+      ? make("span", { text: id })
+      : make("a", { href: `#people/${encodeURIComponent(id)}`, text: nameOf(id), dir: "auto" }),
+  ]);
 }
 
 function line(change, collection) {
@@ -13,13 +28,16 @@ function line(change, collection) {
     "li",
     {},
     make("span", { className: "when", text: when(change.time) }),
-    make("span", { text: ` ${change.action}${change.actor ? ` by ${change.actor}` : ""} (revision ${change.revision})`, dir: "auto" }),
+    make("span", { text: ` ${change.action}` }),
+    ...whom(change),
+    make("span", { text: `${change.actor ? ` by ${change.actor}` : ""} (revision ${change.revision})` }),
   );
+  const names = change.subjects.map(nameOf).filter(Boolean).join(" and ");
   if (change.undone_by) item.append(make("span", { text: `, undone by ${change.undone_by}` }));
   else if (!["forget", "compact"].includes(change.action))
     item.append(
       make("button", {
-        type: "button", className: "plain", text: "Undo", "aria-label": `Undo ${change.action}, revision ${change.revision}`,
+        type: "button", className: "plain", text: "Undo", "aria-label": `Undo ${change.action}${names ? ` of ${names}` : ""}, revision ${change.revision}`,
         onclick: (event) =>
           trying(event.currentTarget, async () => {
             await call("POST", inCollection(collection, `/changes/${change.revision}/undo`));

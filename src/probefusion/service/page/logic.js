@@ -77,3 +77,13 @@ export function uniqueNames(names, taken) {
     return unique;
   });
 }
+
+/** Milliseconds to wait before a request is sent again: what the service asks for, or longer each time. */
+export function pauseOf(seconds, tries) {
+  return Math.min(30_000, 1000 * Math.max(seconds, 0.25 * 2 ** tries));
+}
+
+/** Why an image was left out, without its name, which stands beside it. */
+export function shortReason(reason, name) {
+  return reason.replace(`image '${name}': `, "").replace(`${name}: `, "");
+}

@@ -1,54 +1,99 @@
 // People with what they consist of: looked at, taken out, put back.
 import { call, inCollection, picture } from "./api.js";
-import { byId, make, on, say, trying, when } from "./ui.js";
+import { showHeld, startHeld } from "./held.js";
+import { byId, make, offerUndo, on, say, trying, when } from "./ui.js";
 
-const state = { next: null, person: null, collection: null, ids: new Map() };
+const FIRST = 100;
+const MOST = 1000;
+const PAUSE = 250;
+
+const state = { next: null, person: null, collection: null, ids: new Map(), names: new Map(), timer: 0, asked: 0 };
 
 export function startPeople(collection) {
   state.collection = collection;
-  on("people-more", () => list(false));
+  on("people-more", () => list({ isMore: true }));
   on("merge", merge);
   on("rename", rename);
   on("remove", remove);
+  byId("people-find").addEventListener("input", () => {
+    clearTimeout(state.timer);
+    state.timer = setTimeout(() => trying(null, () => list()), PAUSE);
+  });
   document.addEventListener("people-changed", () => trying(null, fillNames));
+  startHeld(state.collection, async () => {
+    if (state.person) await open(state.person.id, { isQuiet: true });
+  });
 }
 
 const path = (rest) => inCollection(state.collection(), rest);
 const personPath = (rest = "") => path(`/people/${encodeURIComponent(state.person.id)}${rest}`);
 
 /** How a person goes into a path: by id, as a name may hold a slash. */
-export const inPath = (name) => encodeURIComponent(state.ids.get(name) ?? name);
+export async function idOf(name) {
+  if (state.ids.has(name)) return state.ids.get(name);
+  const { people } = await call("GET", path(`/people?${new URLSearchParams({ name })}`));
+  return people.length ? people[0].id : name;
+}
+
+/** The name of an id, as far as it is known; undefined otherwise. */
+export const nameOf = (id) => state.names.get(id);
 
 export async function fillNames() {
-  const page = await call("GET", path("/people?limit=1000"));
+  const page = await call("GET", path(`/people?limit=${MOST}`));
   state.ids = new Map(page.people.map(({ id, name }) => [name, id]));
+  state.names = new Map(page.people.map(({ id, name }) => [id, name]));
   byId("names").replaceChildren(...page.people.map(({ name }) => make("option", { value: name })));
 }
 
 export async function showPeople(wanted) {
-  await list(true);
+  await list();
+  await showHeld();
   if (wanted) await open(wanted);
-  else byId("person").hidden = true;
+  else {
+    state.person = null;
+    byId("person").hidden = true;
+  }
 }
 
-async function list(anew) {
-  if (anew) {
-    state.next = null;
-    byId("people-list").replaceChildren();
-  }
-  const more = state.next ? `&cursor=${encodeURIComponent(state.next)}` : "";
-  const page = await call("GET", path(`/people?limit=100${more}`));
+/** People whose names hold what is looked for; a list that is read again stays as long as it was. */
+async function list({ isMore = false } = {}) {
+  const place = byId("people-list");
+  const asked = (state.asked += 1);
+  const query = new URLSearchParams({ limit: isMore ? FIRST : Math.min(MOST, Math.max(FIRST, place.children.length)) });
+  const found = byId("people-find").value.trim();
+  if (found) query.set("contains", found);
+  if (isMore && state.next) query.set("cursor", state.next);
+  const page = await call("GET", path(`/people?${query}`));
+  if (asked !== state.asked) return; // something else was looked for meanwhile
+  if (!isMore) place.replaceChildren();
   state.next = page.next;
   byId("people-more").hidden = !page.next;
-  byId("people-count").textContent = page.total === 1 ? "1 person" : `${page.total} people`;
-  byId("people-list").append(
+  const people = page.total === 1 ? "1 person" : `${page.total} people`;
+  byId("people-count").textContent = found ? `${people} found` : people;
+  place.append(
     ...page.people.map(({ id, name }) =>
-      make("li", {}, make("button", { type: "button", text: name, dir: "auto", onclick: () => trying(null, () => open(id)) })),
+      make(
+        "li",
+        {},
+        make(
+          "button",
+          { type: "button", "data-person": id, title: name, dir: "auto", onclick: () => trying(null, () => open(id)) },
+          make("span", { className: "clamp", text: name }),
+        ),
+      ),
     ),
   );
+  if (!place.children.length) place.append(make("li", { text: found ? "Nobody has such a name." : "Nobody is enrolled yet: fuse images and enrol them." }));
+  markOpened();
 }
 
-async function open(wanted) {
+function markOpened() {
+  for (const button of byId("people-list").querySelectorAll("button"))
+    if (button.dataset.person === state.person?.id) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+}
+
+async function open(wanted, { isQuiet = false } = {}) {
   const person = await call("GET", path(`/people/${encodeURIComponent(wanted)}`));
   state.person = person;
   byId("person").hidden = false;
@@ -56,14 +101,16 @@ async function open(wanted) {
   const images = person.num_images === 1 ? "1 image" : `${person.num_images} images`;
   byId("person-facts").textContent =
     `${images} in the template, enrolled ${when(person.created)}${person.is_ignored ? ", matches are ignored" : ""}.`;
-  for (const button of byId("people-list").querySelectorAll("button"))
-    button.toggleAttribute("aria-current", button.textContent === person.name);
+  markOpened();
+  byId("person-different").textContent = person.different_from.length ? `Known to be different from ${person.different_from.join(", ")}.` : "";
   byId("person-contributions").replaceChildren(...person.contributions.map(contribution));
-  byId("person-name").focus({ preventScroll: false });
+  if (!isQuiet) byId("person-name").focus({ preventScroll: false });
 }
 
 function contribution(part) {
-  const images = part.num_images === 1 ? "1 image" : `${part.num_images} images`;
+  const shown = part.images.filter((image) => !image.is_left_out);
+  const gone = part.images.length - shown.length;
+  const images = `${part.num_images === 1 ? "1 image" : `${part.num_images} images`}${gone ? `, ${gone} taken out` : ""}`;
   const source = part.source ? `, from ${part.source}` : "";
   const item = make(
     "li",
@@ -75,7 +122,6 @@ function contribution(part) {
       onclick: (event) => trying(event.currentTarget, () => change("DELETE", path(`/contributions/${part.id}`), "taken out")),
     }),
   );
-  const shown = part.images.filter((image) => !image.is_left_out);
   if (shown.length) {
     const names = shown.map((image) =>
       make(
@@ -111,23 +157,16 @@ function face(image) {
 
 /** Makes a change, says so, and offers to take it back. */
 async function change(method, where, done, body) {
-  const name = state.person.name;
+  const { name, id } = state.person;
   const made = await call(method, where, body);
   say(`${name}: ${done}.`);
-  byId("message").append(
-    make("button", {
-      type: "button", id: "undo", text: "Undo",
-      onclick: (event) =>
-        trying(event.currentTarget, async () => {
-          await call("POST", path(`/changes/${made.revision}/undo`));
-          say(`${name}: undone.`);
-          await showPeople(state.person.id);
-          document.dispatchEvent(new CustomEvent("people-changed"));
-        }),
-    }),
-  );
+  offerUndo(path(`/changes/${made.revision}/undo`), name, () => refresh(id));
+  await refresh(id);
+}
+
+async function refresh(id) {
   document.dispatchEvent(new CustomEvent("people-changed"));
-  await showPeople(state.person.id).catch(() => showPeople());
+  await showPeople(id).catch(() => showPeople());
 }
 
 async function merge() {

@@ -1,4 +1,6 @@
 // Small things that all views do with the page. Text is set as text, never as markup: names may hold anything.
+import { call } from "./api.js";
+
 export const byId = (id) => document.getElementById(id);
 
 export function make(tag, { text, className, ...more } = {}, ...children) {
@@ -26,12 +28,17 @@ export async function trying(button, action) {
   try {
     return await action();
   } catch (error) {
-    if (error.status === 401) byId("key-form").hidden = false;
     say(error.message, { bad: true });
+    if (error.status === 401) askForKey();
     return undefined;
   } finally {
     if (button) button.disabled = false;
   }
+}
+
+function askForKey() {
+  byId("key-form").hidden = false;
+  byId("key").focus();
 }
 
 export const on = (id, action) =>
@@ -41,10 +48,12 @@ export function showList(list, texts) {
   list.replaceChildren(...texts.map((text) => make("li", { text, dir: "auto" })));
 }
 
-export function showVerdict(place, text, isMatch) {
+/** A verdict; what is doubtful is not shown in the colour of a match. */
+export function showVerdict(place, text, isMatch, { isDoubtful = false } = {}) {
   place.textContent = text;
-  place.classList.toggle("yes", isMatch === true);
-  place.classList.toggle("no", isMatch === false);
+  place.classList.toggle("yes", isMatch === true && !isDoubtful);
+  place.classList.toggle("no", isMatch === false && !isDoubtful);
+  place.classList.toggle("doubt", isDoubtful);
 }
 
 /** Takes files that are chosen or dropped. */
@@ -68,7 +77,7 @@ export function takeFiles(drop, input, take) {
 
 export function chip({ url, name, weight, similarity, reason, heaviest = 1 }) {
   const element = make("li", { className: reason ? "out" : "" });
-  if (url) element.append(make("img", { src: url, alt: "", onerror: (event) => event.currentTarget.remove() }));
+  if (url) element.append(make("img", { src: url, alt: "", loading: "lazy", onerror: (event) => event.currentTarget.remove() }));
   element.append(make("span", { className: "name", text: name, title: name, dir: "auto" }));
   if (reason) element.append(make("span", { className: "reason", text: `left out: ${reason}`, title: reason, tabindex: 0 }));
   if (weight !== undefined) {
@@ -82,3 +91,18 @@ export function chip({ url, name, weight, similarity, reason, heaviest = 1 }) {
 }
 
 export const when = (time) => new Date(time).toLocaleString();
+
+/** A button beside the message that takes the last change back. */
+export function offerUndo(where, name, after) {
+  byId("message").append(
+    make("button", {
+      type: "button", id: "undo", text: "Undo",
+      onclick: (event) =>
+        trying(event.currentTarget, async () => {
+          await call("POST", where);
+          say(`${name}: undone.`);
+          await after();
+        }),
+    }),
+  );
+}

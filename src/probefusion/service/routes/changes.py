@@ -10,11 +10,12 @@ from fastapi import APIRouter, Path, Query
 from probefusion.service.answers import Changed
 from probefusion.service.bodies import Forgetting
 from probefusion.service.calls import Admin, Reader, Writer
+from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.problems import Refusal
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/collections/{collection}", tags=["changes"])
+router = APIRouter(prefix="/v1/collections/{collection}", tags=["changes"], route_class=JsonRoute)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,9 @@ def changes(
     person: Annotated[str | None, Query(max_length=1024)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> tuple[Change, ...]:
+    whom = () if person is None else (call.id_of(person),)
     rows = call.gallery.history(person, limit=limit)
-    call.note("history")
+    call.note("history", *whom)
     return tuple(
         Change(
             revision=row.revision,

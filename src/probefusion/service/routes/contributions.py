@@ -11,12 +11,15 @@ from probefusion.gallery.results import Added, ContributionView, Merged
 from probefusion.service.answers import Changed
 from probefusion.service.bodies import Decide, Difference, Merge, Split, Visit
 from probefusion.service.calls import Reader, Writer
+from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.problems import Refusal
 from probefusion.service.routes.people import PersonName
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/collections/{collection}", tags=["contributions"])
+router = APIRouter(
+    prefix="/v1/collections/{collection}", tags=["contributions"], route_class=JsonRoute
+)
 
 ItemId = Annotated[str, Path(max_length=128)]
 

@@ -22,12 +22,14 @@ from probefusion.service.bodies import Query as Asked
 from probefusion.service.calls import Reader
 from probefusion.service.deadline import wanting
 from probefusion.service.joint_work import FuseJob, JointWork, fused_json
+from probefusion.service.json_bodies import JsonRoute
+from probefusion.service.problems import Refusal
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_fuser
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["fusing"])
+router = APIRouter(prefix="/v1", tags=["fusing"], route_class=JsonRoute)
 
 SessionId = Annotated[str, Path(max_length=128)]
 
@@ -90,6 +92,13 @@ def read_session(
     collection: Annotated[str | None, Query(max_length=256)] = None,
     person: Annotated[str | None, Query(max_length=1024)] = None,
 ) -> FusedAnswer:
+    if collection is not None and person is None:
+        raise Refusal(
+            422,
+            "collection: expected with person alone, who is looked for there.",
+            code="field",
+            field="collection",
+        )
     images = call.hub.sessions.get(session, call.owner).images()
     fused = call.hub.fuse(images)
     beside = None

@@ -14,12 +14,13 @@ from probefusion.gallery.results import Added, PersonView, Stats
 from probefusion.service.answers import Changed, Named, Page
 from probefusion.service.bodies import Enrolment, PersonChange
 from probefusion.service.calls import Reader, Writer
+from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.problems import Refusal
-from probefusion.service.versions import IfMatch, IfNoneMatch, tagged
+from probefusion.service.versions import IfNoneMatch, tagged
 
 __all__ = ["PersonName", "router"]
 
-router = APIRouter(prefix="/v1/collections/{collection}", tags=["people"])
+router = APIRouter(prefix="/v1/collections/{collection}", tags=["people"], route_class=JsonRoute)
 
 PersonName = Annotated[str, Path(max_length=1024, description="Name or id of the person.")]
 
@@ -39,6 +40,13 @@ def list_people(
     name: Annotated[
         str | None, Query(max_length=1024, description="Only who has this name.")
     ] = None,
+    contains: Annotated[
+        str | None,
+        Query(
+            max_length=256,
+            description="Only who has this in the name, in small or capital letters.",
+        ),
+    ] = None,
     if_none_match: IfNoneMatch = None,
 ) -> Any:
     gallery = call.gallery
@@ -46,7 +54,9 @@ def list_people(
     if unchanged is not None:
         return unchanged
     ids = gallery.ids()
-    names = [each for each in ids if name is None or each == unicodedata.normalize("NFC", name)]
+    wanted = None if name is None else unicodedata.normalize("NFC", name)
+    part_of_name = _folded(contains or "")
+    names = [each for each in ids if wanted in (None, each) and part_of_name in _folded(each)]
     begin = 0 if cursor is None else bisect_right(names, _name_of(cursor))
     part = names[begin : begin + limit]
     more = begin + limit < len(names)
@@ -91,12 +101,11 @@ def change_person(
     person: PersonName,
     body: PersonChange,
     call: Writer,
-    if_match: IfMatch = None,
 ) -> Changed:
-    gallery = call.gallery_at(if_match)
+    gallery = call.gallery
     whom = call.id_of(person)
     if (body.name is None) == (body.is_ignored is None):
-        raise Refusal(422, "expected name or is_ignored, one of them.", code="field", field="/name")
+        raise Refusal(422, "expected name or is_ignored, one of them.", code="field", field="")
     if body.name is not None:
         revision = gallery.rename(person, body.name)
     else:
@@ -106,14 +115,17 @@ def change_person(
 
 
 @router.delete("/people/{person}", summary="Remove a person; can be undone")
-def remove_person(
-    collection: str, person: PersonName, call: Writer, if_match: IfMatch = None
-) -> Changed:
-    gallery = call.gallery_at(if_match)
+def remove_person(collection: str, person: PersonName, call: Writer) -> Changed:
+    gallery = call.gallery
     whom = call.id_of(person)
     revision = gallery.remove(person)
     call.note_change("remove", whom)
     return Changed(revision=revision)
+
+
+def _folded(name: str) -> str:
+    """As names are looked for: without regard to capitals."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _cursor(name: str) -> str:

@@ -10,11 +10,12 @@ from probefusion.service.bodies import Query, Search, Verify
 from probefusion.service.calls import Reader
 from probefusion.service.deadline import wanting
 from probefusion.service.joint_work import JointWork, SearchJob
+from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.routes.people import PersonName
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/collections/{collection}", tags=["search"])
+router = APIRouter(prefix="/v1/collections/{collection}", tags=["search"], route_class=JsonRoute)
 
 
 @router.post("/search", summary="Whom images are most similar to", response_model=Searched)
