@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import research.rivals  # noqa: F401 - makes set-attention known
 from research.comparison.network_fuser import NetworkFuser
 
 from probefusion.errors import InvalidInputError, MissingStyleError
