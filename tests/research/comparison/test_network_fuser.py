@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-import research.rivals  # noqa: F401 - makes set-attention known
 from research.comparison.network_fuser import NetworkFuser
 
+import research.rivals  # noqa: F401 - makes set-attention known
 from probefusion.errors import InvalidInputError, MissingStyleError
 from probefusion.nn.architectures import build_network
 from probefusion.types import EmbeddingSet
