@@ -49,7 +49,7 @@ STEPS, BATCH = 150, 32
 SIZES = (1, 2, 4, 8, 16, 32)
 NUM_SETS = 4
 RATES = {"hard": 1e-4, "films": 1e-3}
-REPLICATES = 5000
+REPLICATES = 9000
 
 
 def main() -> None:
