@@ -212,7 +212,7 @@ def _page(content: dict[str, Any]) -> list[str]:
         f"{content['num_sets']} probe sets of a person, TAR at FAR {RATES['hard']:g}; films: all faces, TAR at FAR "
         f"{RATES['films']:g}. *: differs with certainty from the same fuser "
         "with all people (Holm over all these); o: from official with as many people (Holm over these). "
-        f" {content['date']}.",
+        f"{content['date']}.",
     ]
     for kind in RATES:
         columns = [c for c in content["rows"][0]["tar"] if c.startswith(kind)]
