@@ -22,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
+import probefusion
+
 _SECONDS_BETWEEN_LOOKS = 0.1
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -161,7 +163,16 @@ def main() -> int:
         f"{options.images} images, {options.people} people, largest {counts.max()}, {size / 1e6:.0f} MB"
     )
     figures = []
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    environment = {
+        **os.environ,
+        "PYTHONWARNINGS": "ignore",
+        "PYTHONPYCACHEPREFIX": str(scratch / "pyc"),
+    }
+    environment.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # modules are compiled once, as in an installed package
+    compiled = [sys.executable, "-m", "compileall", "-q", str(Path(probefusion.__file__).parent)]
+    subprocess.run(compiled, env=environment, check=True)
     for fuser in options.fusers:
         hashes = {}
         for engine in options.engines:

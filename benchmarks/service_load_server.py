@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import os
 import sys
 import threading
 import time
@@ -16,9 +15,9 @@ from pathlib import Path
 
 def search_one_by_one() -> None:
     """Every search becomes a product of its own, as if nobody else had asked."""
-    from probefusion.gallery.index import batched_search
+    from probefusion.service import joint_work
 
-    batched_search._MOST_TOGETHER = 1
+    joint_work._MOST_SEARCHES = 1
 
 
 def search_in_float32() -> None:
@@ -57,9 +56,7 @@ def sample_threads(path: Path, *, every: float = 0.004) -> None:
                 stack = []
                 while frame is not None:
                     code = frame.f_code
-                    stack.append(
-                        f"{os.path.basename(code.co_filename)}:{code.co_name}:{frame.f_lineno}"
-                    )
+                    stack.append(f"{Path(code.co_filename).name}:{code.co_name}:{frame.f_lineno}")
                     frame = frame.f_back
                 places[" < ".join(stack[:7])] += 1
             if time.monotonic() > written + 2:

@@ -103,11 +103,15 @@ def main() -> None:
 
 
 def embed(images: str, model: str, work: Path, folds: Sequence[int], num_sets: int = 4) -> None:
-    """Variants of all images and the probes of the folds, hard and clean."""
+    """Variants of all images that somebody trains on, and the probes of the folds, hard and clean."""
     people = read_people(images)
     embedder = load_embedder(model)
     extract_variants(
-        people.images,
+        {
+            name: images
+            for name, images in people.images.items()
+            if set(folds) != {fold_of(name)}  # nobody trains on those who are tested alone
+        },
         lambda source: read_crop(people.read(source), source=source),
         embedder,
         find_recipe(DEFAULT_RECIPE).draw,

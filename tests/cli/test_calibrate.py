@@ -32,6 +32,7 @@ def test_the_mean_is_calibrated_from_a_pile_and_compare_takes_it(
     code, out, err = command(*given, "--poor-people", "8", "-o", file)
     assert code == 0, err
     assert f"written to {file}" in out
+    assert "searches: too few people to state a rate for a gallery of any size" in out
     record = read_calibration(file)
     assert record.fuser == "mean@1"
     assert [source.num_people for source in record.sources] == [60]
@@ -39,6 +40,9 @@ def test_the_mean_is_calibrated_from_a_pile_and_compare_takes_it(
     code, _, err = command(*given, "-o", file)
     assert code == 1
     assert "--force" in err
+    code, _, err = command(*given, "--related", "face1", "-o", file)
+    assert code != 0
+    assert "expected two names as A,B, got 'face1'" in err
 
     rows = np.random.default_rng(0).standard_normal((3, len(record.model.directions[0])))
     fuser = MeanFuser()

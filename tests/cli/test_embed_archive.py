@@ -195,3 +195,30 @@ def test_images_later_and_a_damaged_file(tmp_path, embed, people_folder) -> None
     assert code == 1
     assert "1 of its 5 files cannot be read: chunk-0000001.parquet" in err
     assert "Delete them and give the command again" in err
+
+
+def test_images_are_added_to_states_once(tmp_path, command, people_folder, tiny_embedder) -> None:
+    source = tmp_path / "faces"
+    shutil.copytree(people_folder, source)
+    output = tmp_path / "templates.npz"
+    common = ("--fuser", "mean", "--embedder", tiny_embedder, "--aligned", "--workers", "1")
+    given = ("fuse-archive", source, "-o", output, *common)
+    rows, states = ("--rows", tmp_path / "rows"), tmp_path / "states"
+    assert command(*given, *rows, "--keep-states", states)[0] == 0
+    for person in ("another", "person_00"):
+        (source / person).mkdir(exist_ok=True)
+        shutil.copy(source / "person_01" / "0.png", source / person / "later.png")
+    code, _, err = command(*given, "--add-to", states, "--force")
+    assert code == 1
+    assert "--add-to with images: expected --rows" in err
+    code, out, _ = command(*given, *rows, "--add-to", states, "--force", "--json")
+    assert code == 0
+    facts = json.loads(out)
+    assert (facts["num_images"], facts["num_passed_over"]) == (75, 1)
+    assert facts["embedded"]["num_chunks_before"] == 1
+    whole = tmp_path / "whole.npz"
+    assert command("fuse-archive", tmp_path / "rows", "--fuser", "mean", "-o", whole)[0] == 0
+    found, expected = TemplateSet.load(output), TemplateSet.load(whole)
+    assert list(found) == list(expected)
+    for name in expected:
+        np.testing.assert_array_equal(found[name].vector, expected[name].vector)

@@ -10,9 +10,10 @@ from typing import Any
 
 from probefusion.archives.archive import Archive, FailedFile
 from probefusion.archives.engines.engine import Engine
+from probefusion.archives.engines.local import LocalEngine
 from probefusion.archives.file_digest import file_digest
 from probefusion.archives.finishing import Finished, finish
-from probefusion.archives.manifest import Manifest, MapTask, tasks_of, write
+from probefusion.archives.manifest import Manifest, MapTask, forget, tasks_of, write
 from probefusion.archives.mapping import MapWork
 from probefusion.archives.reducing import ReduceTask, ReduceWork, Source
 from probefusion.archives.state_commits import (
@@ -29,7 +30,6 @@ from probefusion.archives.storage import (
     is_url,
     join,
     list_files,
-    remove_folder,
 )
 from probefusion.errors import FileFormatError, MismatchError, ProbeFusionError, StorageError
 from probefusion.files.hashed_json import json_hash
@@ -95,6 +95,8 @@ class ArchiveRun:
             sources = self._map(engine, tasks)
             generation = self._generation(sources)
             buckets = self._reduce(engine, sources, memory, generation)
+            if isinstance(engine, LocalEngine):
+                engine.close()  # its workers hold memory; others would be started if tasks came
             with changing(folder):
                 if folder is not None:
                     check_unchanged(folder, present)
@@ -108,7 +110,7 @@ class ArchiveRun:
             self._after_change(generation, error)
             raise
         if not self.failed or self.states.stored is not None:
-            remove_folder(self.work)
+            forget(self.work)
         return finished
 
     def _after_change(self, generation: str, error: Exception) -> None:

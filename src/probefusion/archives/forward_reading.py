@@ -19,7 +19,7 @@ class ForwardReading:
     """A file that is open, and how far it was read.
 
     Args:
-        open_place: Opens the Parquet file at a path or url.
+        open_place: Opens the Parquet file at a path or url, told its bytes.
         place: The file.
         count: Most rows at a time.
         columns: Names of columns; those that the file does not have are left out.
@@ -30,7 +30,7 @@ class ForwardReading:
 
     def __init__(
         self,
-        open_place: Callable[[str], AbstractContextManager[Any]],
+        open_place: Callable[[str, int], AbstractContextManager[Any]],
         place: str,
         count: int,
         columns: Sequence[str],
@@ -38,7 +38,7 @@ class ForwardReading:
         self._asked = (place, count, tuple(columns))
         self._stored = stored_file(place)
         self._opened = ExitStack()
-        self._file = self._opened.enter_context(open_place(place))
+        self._file = self._opened.enter_context(open_place(place, self._stored.size))
         present = set(self._file.schema_arrow.names)
         self._columns = [name for name in columns if name in present]
         metadata = self._file.metadata

@@ -1,8 +1,9 @@
 """Locks of folders: who holds one is alone in it.
 
 On this machine's disks, and on shared ones that know locks, the system lets a lock go when its process ends, however it
-ends. Behind a url the lock is a small object that is put only where there is none, which S3 and Google's storage
-decide at once. It stays where a process is killed; then the message names it, and it is removed by hand.
+ends. Behind a url the lock is a small object that is put only where there is none. S3 decides that itself; with other
+stores fsspec looks before it writes, and the object is read again. It stays where a process is killed; then the message
+names it, and it is removed by hand.
 """
 
 from __future__ import annotations

@@ -33,8 +33,12 @@ _OPTIONAL = ("style", "quality")
 
 
 @contextmanager
-def open_stored_parquet(place: str) -> Iterator[Any]:
+def open_stored_parquet(place: str, size: int | None = None) -> Iterator[Any]:
     """The Parquet file at a path or url, a `pyarrow.parquet.ParquetFile`.
+
+    Args:
+        place: Path or url.
+        size: Its bytes, where they are known; a store need not be asked then.
 
     Raises:
         MissingFileError, FileFormatError, StorageError: If it cannot be read.
@@ -44,7 +48,7 @@ def open_stored_parquet(place: str) -> Iterator[Any]:
         with open_parquet(Path(place)) as file:
             yield file
         return
-    size = stored_file(place).size
+    size = stored_file(place).size if size is None else size
     with open_file(place) as stream, open_parquet_stream(stream, place, size=size) as file:
         yield file
 
@@ -178,7 +182,7 @@ def open_parquet_archive(files: Sequence[StoredFile], *, by: str, name: str, pla
     counts = dict.fromkeys(_OPTIONAL, 0)
     for file in files:
         try:
-            with open_stored_parquet(file.place) as opened:
+            with open_stored_parquet(file.place, file.size or None) as opened:
                 schema, metadata = opened.schema_arrow, opened.metadata
         except UNREADABLE as error:
             first_error = first_error or error

@@ -104,22 +104,25 @@ class PartialFile:
             self._reader = self._arrow.ipc.open_file(stream)
             shapes = self._reader.schema.metadata or {}
             self._shapes = {key.decode(): value.decode() for key, value in shapes.items()}
+            self._names = list(self._reader.schema.names)
+            self.num_batches: int = self._reader.num_record_batches
         self._is_apart = APART in self._shapes
         rows = {"state", *FEATURES} | ({"template"} if self._is_apart else set())
-        self._brief = self._with_columns(set(self._reader.schema.names) - rows)
-        self.num_batches: int = self._reader.num_record_batches
+        self._brief = self._with_columns(set(self._names) - rows)
 
     def _with_columns(self, wanted: set[str]) -> Any:
         """A reader of some columns, which reads no others."""
-        names = self._reader.schema.names
-        chosen = [place for place, name in enumerate(names) if name in wanted]
+        chosen = [place for place, name in enumerate(self._names) if name in wanted]
         options = self._arrow.ipc.IpcReadOptions(included_fields=chosen)
         with self._reading():
             return self._arrow.ipc.open_file(self._stream, options=options)
 
     def _reading(self) -> AbstractContextManager[None]:
         return reading(
-            self._place, "a file of partial results", also=(self._arrow.ArrowException,), step=_STEP
+            self._place,
+            "a file of partial results",
+            also=(self._arrow.ArrowException, LookupError),
+            step=_STEP,
         )
 
     def people(self, index: int) -> People:
@@ -132,7 +135,7 @@ class PartialFile:
         with self._reading():
             found = self._brief.get_batch_with_custom_metadata(index)
             people = people_of(found.batch)
-        self._check_people(people, found.custom_metadata, index)
+            self._check_people(people, found.custom_metadata, index)
         hidden = (EACH, "template")
         extra = {name: part for name, part in people.extra.items() if name not in hidden}
         return people._replace(extra=extra).some(np.arange(len(people.ids)))
@@ -148,13 +151,13 @@ class PartialFile:
             with self._reading():
                 found = self._brief.get_batch_with_custom_metadata(index)
                 people = people_of(found.batch)
-            self._check_people(people, found.custom_metadata, index)
+                self._check_people(people, found.custom_metadata, index)
             return people.extra["template"]
         reader = self._with_columns({"template"})
         with self._reading():
             found = reader.get_batch_with_custom_metadata(index)
             templates = templates_in(found.batch)
-        self._check(templates_checksum(templates), found.custom_metadata, OF_TEMPLATES, index)
+            self._check(templates_checksum(templates), found.custom_metadata, OF_TEMPLATES, index)
         return templates
 
     def read(self, index: int) -> Partials:
@@ -164,13 +167,15 @@ class PartialFile:
             IntegrityError: If it is not what was written.
             FileFormatError: If it cannot be read.
         """
-        part, each, metadata = self._whole(index)
-        if self._is_apart:
-            self._check(templates_checksum(part.extra["template"]), metadata, OF_TEMPLATES, index)
-        if each is None:
-            self._check(rows_checksum(part), metadata, OF_ROWS, index)
-        else:
-            self._check_each(part, each, index)
+        with self._reading():
+            part, each, metadata = self._whole(index)
+            if self._is_apart:
+                sums = templates_checksum(part.extra["template"])
+                self._check(sums, metadata, OF_TEMPLATES, index)
+            if each is None:
+                self._check(rows_checksum(part), metadata, OF_ROWS, index)
+            else:
+                self._check_each(part, each, index)
         return part
 
     def read_some(self, index: int, places: Numbers) -> Partials:
@@ -184,19 +189,19 @@ class PartialFile:
             IntegrityError: If they are not what was written.
             FileFormatError: If they cannot be read.
         """
-        part, each, metadata = self._whole(index)
-        chosen = part.chosen(places)
-        if each is None:
-            self._check(rows_checksum(part), metadata, OF_ROWS, index)
-        else:
-            self._check_each(chosen, each[places], index)
+        with self._reading():
+            part, each, metadata = self._whole(index)
+            chosen = part.chosen(places)
+            if each is None:
+                self._check(rows_checksum(part), metadata, OF_ROWS, index)
+            else:
+                self._check_each(chosen, each[places], index)
         return chosen
 
     def _whole(self, index: int) -> tuple[Partials, npt.NDArray[np.uint32] | None, Any]:
         """A batch of which the people were checked."""
-        with self._reading():
-            found = self._reader.get_batch_with_custom_metadata(index)
-            part, each = from_arrow(found.batch)
+        found = self._reader.get_batch_with_custom_metadata(index)
+        part, each = from_arrow(found.batch)
         people = part.people
         if each is not None:
             people = people._replace(extra=people.extra | {EACH: each})

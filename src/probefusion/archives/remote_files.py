@@ -155,8 +155,7 @@ def writing(url: str) -> Iterator[IO[bytes]]:
 def create_file(url: str, data: bytes) -> bool:
     """Writes a small file where there is none; whether it did.
 
-    Of two that try at once one succeeds where the store decides it itself (S3 and those like it, Google's), which other
-    file systems of fsspec leave to a look before.
+    Of two that try at once one succeeds where the store decides it itself, as S3 does; others only look before.
     """
     with _telling(url, "written"):
         system, path = _open_system(url)

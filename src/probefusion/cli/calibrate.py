@@ -68,6 +68,14 @@ def add_parser(commands: Any) -> None:
         help="people whose names agree up to it are related, not compared",
     )
     parser.add_argument(
+        "--related",
+        action="append",
+        type=_pair,
+        default=[],
+        metavar="A,B",
+        help="two people, or families as --related-by cuts them, who are related too; may be given several times",
+    )
+    parser.add_argument(
         "--medium-by",
         metavar="TEXT",
         help="files whose names agree up to it are of one film, not compared",
@@ -97,6 +105,14 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def _pair(text: str) -> tuple[str, str]:
+    """Two names with a comma between them."""
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 2 or not all(names):
+        raise argparse.ArgumentTypeError(f"expected two names as A,B, got {text!r}")
+    return names[0], names[1]
+
+
 def run(options: argparse.Namespace) -> int:
     """Calibrates and rewrites the card; 3 if images of the data were skipped."""
     from probefusion.cli.progress import progress_bar
@@ -114,6 +130,7 @@ def run(options: argparse.Namespace) -> int:
             num_people=options.people,
             num_poor=options.poor_people,
             related_by=options.related_by,
+            related=options.related,
             medium_by=options.medium_by,
             leave_out=options.leave_out,
             keep_card=options.keep_card,
@@ -157,6 +174,7 @@ def _facts(result: Calibration, *, has_card: bool) -> Any:
         "sources": [asdict(source) for source in record.sources],
         "strata": [asdict(stratum) for stratum in record.strata],
         "searches": [asdict(searches) for searches in record.searches],
+        "gallery_sizes": None if record.gallery_sizes is None else list(record.gallery_sizes),
         "usability": None if result.usability_path is None else str(result.usability_path),
         "why_no_usability": result.why_no_usability,
     }
@@ -192,6 +210,13 @@ def _print_record(record: CalibrationRecord) -> None:
     for found in record.searches:
         rates = ", ".join(_rate(each) for each in found.rates) or "too few for any rate"
         print(f"gallery of {found.gallery_size:,} ({found.num_searches:,} searches): {rates}")
+    sizes = record.gallery_sizes
+    if sizes is None:
+        print("searches: too few people to state a rate for a gallery of any size")
+    else:
+        print(
+            f"searches: rates are stated for galleries of {sizes[0]:,} to {sizes[1]:,} people, and for no others"
+        )
 
 
 def _rate(measured: MeasuredRate) -> str:

@@ -90,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
         models,
         serve,
         serve_keys,
+        serve_log,
         train,
         video,
     )
@@ -138,6 +139,7 @@ def build_parser() -> argparse.ArgumentParser:
         gallery,
         serve,
         serve_keys,
+        serve_log,
         train,
         evaluate,
         calibrate,

@@ -1,7 +1,8 @@
 """Makes a calibration of templates, and measures what its rates come to on people that were not fitted.
 
 Cross-fitting: the people are split in two; the model that was fitted to one half decides about the other,
-and the other way round. What is stored with the model, which is fitted to all, are the rates of those two.
+and the other way round. What is stored with the model, which is fitted to all, are the rates of those two. For
+searches they are split in four, and each part is searched by a model of the rest.
 Intervals: 95 % percentile intervals of 300 bootstrap replicates that draw people, not pairs: both sides of a
 comparison are weighted by how often their people were drawn.
 """
@@ -18,6 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import EmptySetError
+from probefusion.evaluation.search_evidence import (
+    DRAWS,
+    FPIRS,
+    Searches,
+    can_search,
+    find_correction,
+    search_others,
+)
 from probefusion.fusion.calibration import (
     LOOKS,
     CalibrationRecord,
@@ -25,6 +34,7 @@ from probefusion.fusion.calibration import (
     MeasuredRate,
     MeasuredSearches,
     ModelRecord,
+    SearchCorrection,
     Stratum,
     poorness,
 )
@@ -38,12 +48,10 @@ MIN_PEOPLE = 50
 """People of whom a calibration can be made; fewer say nothing of others."""
 
 _REPLICATES = 300
-_GALLERIES = (100, 200, 500, 1_000, 2_000)
-_FPIRS = (0.1, 0.03, 0.01)
-_GALLERY_SHARE = 0.8
-"""Of the people of a population how many a gallery holds at most."""
-_DRAWS = 4
-"""Galleries of one size that are drawn; a search in each of them counts as one of four parts of one search."""
+
+_PARTS = 4
+"""Parts of the people, each searched among its own by a model of the others: nearly that which is stored. A model
+of half of the people errs more, and what it needed would correct the stored one by too much."""
 
 Whole: TypeAlias = npt.NDArray[np.int64]
 _Key: TypeAlias = tuple[Any, ...]
@@ -115,8 +123,12 @@ def make_calibration(
             f"people; images of others without a label will do, one file each."
         )
     rng = np.random.default_rng(seed)
+    mixed = rng.permutation(people)
     is_first = np.zeros(sets.people.max() + 1, dtype=bool)
-    is_first[rng.permutation(people)[: len(people) // 2]] = True
+    is_first[mixed[: len(people) // 2]] = True
+    part_of = np.zeros(len(is_first), dtype=np.int64)
+    part_of[mixed] = np.arange(len(mixed)) % _PARTS
+    part = part_of[sets.people]
     halves = [np.flatnonzero(is_first[sets.people] == half) for half in (True, False)]
     poor = np.asarray(are_poor, dtype=bool)
     if any(len(np.unique(sets.kinds[half])) < len(poor) for half in halves):
@@ -137,9 +149,13 @@ def make_calibration(
     searches: dict[_Key, _Tally] = defaultdict(_Tally)
     for fitted, other in (halves, halves[::-1]):
         half = fit_non_mated(sets.part(fitted), seed=seed)
-        rest = sets.part(other)
-        _compare(half, look, rest, rates, draws, comparisons)
-        _search(half, look, rest, draws, searches, rng)
+        _compare(half, look, sets.part(other), rates, draws, comparisons)
+    searched = [
+        _searches_of(sets, part == number, poor, seed=seed, rng=rng) for number in range(_PARTS)
+    ]
+    for number, mine in enumerate(searched):
+        others = [each for place, rest in enumerate(searched) if place != number for each in rest]
+        _tally_searches(mine, find_correction(others), draws, searches)
     return CalibrationRecord(
         embedder=embedder,
         fuser=fuser,
@@ -162,10 +178,11 @@ def make_calibration(
                 gallery_size=size,
                 num_searches=tally.num_trials,
                 num_people=len(tally.people),
-                rates=_measured(searches, (size,), _FPIRS),
+                rates=_measured(searches, (size,), FPIRS),
             )
-            for (size,), tally in _of_all(searches, _FPIRS)
+            for (size,), tally in _of_all(searches, FPIRS)
         ),
+        search_correction=find_correction([each for mine in searched for each in mine]),
     )
 
 
@@ -272,68 +289,40 @@ def _weighted_count(
     return found
 
 
-def _search(
-    model: NonMatedModel,
-    look: _Look,
+def _searches_of(
     sets: Sets,
+    chosen: npt.NDArray[np.bool_],
+    are_poor: npt.NDArray[np.bool_],
+    *,
+    seed: int,
+    rng: np.random.Generator,
+) -> list[Searches]:
+    """Searches of a part of the people by a model of the others; none where no gallery can be made of them."""
+    part = sets.part(np.flatnonzero(chosen))
+    if not can_search(part, are_poor):
+        return []
+    model = fit_non_mated(sets.part(np.flatnonzero(~chosen)), seed=seed)
+    return search_others(model, part, are_poor, rng)
+
+
+def _tally_searches(
+    searched: Sequence[Searches],
+    correction: SearchCorrection | None,
     draws: Floats,
     tallies: dict[_Key, _Tally],
-    rng: np.random.Generator,
 ) -> None:
-    """Tallies searches for people who are not in the gallery: one set as it is of each of the others.
-
-    Galleries are of one population; of all together only where they are larger than any population.
-    """
-    is_entry = (sets.num_images == 1) & ~look.are_poor[sets.kinds]
-    terms = model.terms(sets.vectors, sets.num_images)
-    populations = np.unique(sets.populations)
-    parts = [sets.populations == population for population in populations]
-    counts = [len(np.unique(sets.people[part & is_entry])) for part in parts]
-    whole = np.ones(len(sets.people), dtype=bool)
-    num_all = len(np.unique(sets.people[is_entry]))
-    for size in _GALLERIES:
-        fitting = [place for place, count in enumerate(counts) if size <= _GALLERY_SHARE * count]
-        chosen: list[tuple[npt.NDArray[np.bool_], tuple[int, ...]]] = [
-            (parts[place], (int(populations[place]), -1)) for place in fitting
-        ]
-        if not chosen and size <= _GALLERY_SHARE * num_all:
-            chosen = [(whole, (-1,))]
-        for member, whose in chosen:
-            _search_in(model, sets, terms, np.flatnonzero(member & is_entry), np.flatnonzero(member),
-                       size, whose, draws, tallies, rng)  # fmt: skip
-
-
-def _search_in(
-    model: NonMatedModel,
-    sets: Sets,
-    terms: Floats,
-    entries: Whole,
-    probes: Whole,
-    size: int,
-    whose: tuple[int, ...],
-    draws: Floats,
-    tallies: dict[_Key, _Tally],
-    rng: np.random.Generator,
-) -> None:
-    """Searches of the probes in galleries of so many of these entries, one of each person at most."""
-    for _ in range(_DRAWS):
-        mixed = rng.permutation(entries)
-        _, first = np.unique(sets.people[mixed], return_index=True)
-        gallery = mixed[rng.permutation(first)[:size]]
-        enrolled = np.unique(sets.people[gallery])
-        searched = probes[~np.isin(sets.people[probes], enrolled)]
-        if len(searched) > 2_000:
-            searched = rng.choice(searched, 2_000, replace=False)
-        similarities = sets.vectors[searched] @ sets.vectors[gallery].T
-        people = sets.people[searched]
-        limits = model.thresholds(
-            terms[searched],
-            terms[gallery],
-            [rate_per_comparison(rate, size) for rate in _FPIRS],
-        )
-        for rate, wanted in zip(_FPIRS, limits, strict=True):
-            hit = (similarities >= wanted).any(axis=1)
-            errors = draws[:, people[hit]].sum(axis=1) / _DRAWS
-            trials = draws[:, people].sum(axis=1) / _DRAWS
+    """Tallies searches with the correction that was found on other people."""
+    largest = max((each.gallery_size for each in searched if each.population >= 0), default=0)
+    for each in searched:
+        whose = {each.population, -1} if each.gallery_size <= largest else {-1}
+        for rate in FPIRS:
+            asked = (
+                rate_per_comparison(rate, each.gallery_size)
+                if correction is None
+                else correction.asked(rate, each.gallery_size)
+            )
+            hit = each.log_rates <= np.log(asked)
+            errors = draws[:, each.people[hit]].sum(axis=1) / DRAWS
+            trials = draws[:, each.people].sum(axis=1) / DRAWS
             for key in whose:
-                tallies[(key, size, rate)].add(errors, trials, people)
+                tallies[(key, each.gallery_size, rate)].add(errors, trials, each.people)

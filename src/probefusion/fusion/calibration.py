@@ -20,7 +20,7 @@ from probefusion.files import replace_file
 from probefusion.files.hashed_json import hashed_json
 from probefusion.files.records import read_record
 from probefusion.fusion.non_mated import Floats, NonMatedModel
-from probefusion.metrics.tails import MIN_EXPECTED_ERRORS
+from probefusion.metrics.tails import MIN_EXPECTED_ERRORS, rate_per_comparison
 
 __all__ = [
     "CALIBRATION_NAME",
@@ -30,6 +30,7 @@ __all__ = [
     "MeasuredRate",
     "MeasuredSearches",
     "ModelRecord",
+    "SearchCorrection",
     "Stratum",
     "read_calibration",
     "write_calibration",
@@ -38,12 +39,15 @@ __all__ = [
 CALIBRATION_NAME = "calibration.json"
 """Name of the file in a fuser folder."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 LOOKS = ("clear", "poor")
 """What a template may look like: more like those of clean sets, or more like those of degraded ones."""
 
 _DIGITS = 7
+
+_SMALLER_GALLERY, _LARGER_GALLERY = 10, 4
+"""By how much smaller and larger than those measured a gallery may be to which a rate is carried over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +102,31 @@ class Stratum:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchCorrection:
+    """At which rate of one comparison a search errs as stated, by what was measured of searches.
+
+    Args:
+        offset: What is added to the logarithm of the rate that independent comparisons would need.
+        slope: By how much more for each unit by which that logarithm lies above that of 0.0001.
+    """
+
+    offset: float
+    slope: float
+
+    def asked(self, rate: float, gallery_size: int) -> float:
+        """The rate of one comparison for a rate of searches among so many people."""
+        log_rate = float(np.log(rate_per_comparison(rate, gallery_size)))
+        change = self.offset + self.slope * (log_rate - MIDDLE_LOG_RATE)
+        return float(min(0.5, np.exp(log_rate + change)))
+
+
+MIDDLE_LOG_RATE = float(np.log(1e-4))
+"""Where the slope of a `SearchCorrection` has no part."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MeasuredSearches:
-    """What a stated rate of searches came to.
+    """What a stated rate of searches came to, with the correction of those that were not searched for here.
 
     Args:
         gallery_size: People in the gallery, none of them searched for.
@@ -188,6 +215,8 @@ class CalibrationRecord:
         model: The model.
         strata: What was measured of comparisons.
         searches: What was measured of searches.
+        search_correction: What was found there, or None where too few people were measured, and in files of
+            version 1: there the rates are those without a correction, which is made by what they came to.
         format_version: Of the file.
     """
 
@@ -199,12 +228,21 @@ class CalibrationRecord:
     model: ModelRecord
     strata: tuple[Stratum, ...]
     searches: tuple[MeasuredSearches, ...]
+    search_correction: SearchCorrection | None = None
     format_version: int = FORMAT_VERSION
 
     @property
     def num_people(self) -> int:
         """People it was made with."""
         return sum(source.num_people for source in self.sources)
+
+    @property
+    def gallery_sizes(self) -> tuple[int, int] | None:
+        """The smallest and the largest gallery for which a rate of searches is given; None if for none."""
+        sizes = [each.gallery_size for each in self.searches if each.rates]
+        if not sizes:
+            return None
+        return max(1, min(sizes) // _SMALLER_GALLERY), _LARGER_GALLERY * max(sizes)
 
     def check_made_for(self, fuser: str | None, embedder: str | None, *, where: str) -> None:
         """Refuses templates of another fuser or embedder.

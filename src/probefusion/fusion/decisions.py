@@ -199,7 +199,7 @@ def decide(
         asked = np.array([basis.asked for basis in bases])
     else:
         bases = [_of_searches(record, size, false_positive_rate)] * len(second.num_images)
-        asked = np.full(len(bases), rate_per_comparison(bases[0].asked, size))
+        asked = np.full(len(bases), bases[0].asked)
     limits = model.thresholds(terms[0], terms[1], [asked], paired=True)[0]
     notes = [_outside(record, side, model.lowest, model.highest) for side in sides]
     found = []
@@ -279,7 +279,7 @@ def asked_of_pairs(
 
 
 def asked_of_searches(record: CalibrationRecord, size: int, rate: float) -> float:
-    """The rate of searches that the model is asked for."""
+    """The rate of one comparison that the model is asked for, for a rate of searches among so many."""
     return _of_searches(record, size, rate).asked
 
 
@@ -314,22 +314,53 @@ def _nearest_supported(record: CalibrationRecord, like: Stratum, rate: float) ->
 
 
 def _of_searches(record: CalibrationRecord, size: int, rate: float) -> _Basis:
-    """What was measured of searches in the nearest size of gallery."""
-    if not record.searches:
+    """What was measured of searches in the nearest size of gallery; asked for is the rate of one comparison."""
+    plain = rate_per_comparison(rate, size)
+    sizes = record.gallery_sizes
+    if sizes is None:
         why = "the calibration has too few people to measure searches with"
-        return _Basis(asked=rate, why_none=why)
-    nearest: MeasuredSearches = min(
-        record.searches, key=lambda each: abs(np.log(each.gallery_size / size))
-    )
-    smallest, largest = record.searches[0].gallery_size, record.searches[-1].gallery_size
-    if not smallest / 10 <= size <= 4 * largest:
+        return _Basis(asked=plain, why_none=why)
+    if not sizes[0] <= size <= sizes[1]:
         why = (
-            f"the gallery has {size:,} people; the calibration measured searches among {smallest:,} to "
-            f"{largest:,}"
+            f"the gallery has {size:,} people; the calibration supports {sizes[0]:,} to {sizes[1]:,}, measured among "
+            f"{record.searches[0].gallery_size:,} to {record.searches[-1].gallery_size:,}"
         )
-        return _Basis(asked=rate, why_none=why)
-    basis = _checked(nearest.rates, rate, nearest.num_searches, nearest.num_people, "searches")
-    return replace(basis, measured_size=nearest.gallery_size)
+        return _Basis(asked=plain, why_none=why)
+    nearest = min(
+        (each for each in record.searches if _has_rate(each, rate)),
+        key=lambda each: abs(np.log(each.gallery_size / size)),
+        default=record.searches[0],
+    )
+    trials, people = nearest.num_searches, nearest.num_people
+    basis = _checked(nearest.rates, rate, trials, people, "searches")
+    if record.search_correction is None:
+        return replace(
+            basis,
+            asked=rate_per_comparison(basis.asked, size),
+            measured_size=nearest.gallery_size,
+        )
+    return replace(
+        basis,
+        asked=record.search_correction.asked(rate, size),
+        measured=_as_measured(nearest.rates, rate) if basis.measured is not None else None,
+        measured_size=nearest.gallery_size,
+    )
+
+
+def _has_rate(searches: MeasuredSearches, rate: float) -> bool:
+    return bool(searches.rates) and is_supported(rate, searches.num_searches)
+
+
+def _as_measured(rates: Sequence[MeasuredRate], rate: float) -> MeasuredRate:
+    """A rate with the interval of the nearest that was measured, in proportion."""
+    nearest = min(rates, key=lambda each: abs(np.log(each.stated / rate)))
+    share = rate / nearest.stated
+    return MeasuredRate(
+        stated=rate,
+        achieved=min(1.0, nearest.achieved * share),
+        low=nearest.low * share,
+        high=min(1.0, nearest.high * share),
+    )
 
 
 def _checked(

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from probefusion.errors import ConfigError
 
-__all__ = ["NonMatedModel", "number_term"]
+__all__ = ["NonMatedModel", "clipped_half", "number_term"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -36,6 +36,18 @@ _LOG_RATE = (-8.0, -0.7)
 
 _LOG_EXCESS = (-3.5, 1.0)
 """Within what the logarithm of the mean excess is kept."""
+
+_NO_SHAPE = 1e-6
+"""A smaller shape is that of an exponential tail."""
+
+_FARTHEST = 60.0
+"""Where a tail has an end, what lies beyond it counts as so rare: a logarithm."""
+
+
+def clipped_half(log_variance: Floats) -> Floats:
+    """Logarithm of the scale, within what the model takes."""
+    half: Floats = np.clip(log_variance, *_LOG_VARIANCE) / 2
+    return half
 
 
 def number_term(num_images: npt.ArrayLike) -> Floats:
@@ -118,6 +130,24 @@ class NonMatedModel:
         step = scale * excess
         return [base + step * _above(share / rate, self.shape) for rate in rates]
 
+    def log_rates(self, first: Floats, second: Floats, similarities: Floats) -> Floats:
+        """Logarithms of the rates whose thresholds these similarities are, (A, B); as `thresholds`, turned around.
+
+        Args:
+            first: (A, k + 2) `terms` of one side.
+            second: (B, k + 2) of the other.
+            similarities: (A, B) of each with each.
+        """
+        location, scale, share, excess = self._pieces(first, second, paired=False)
+        above = ((similarities - location) / scale - self.level) / excess
+        if abs(self.shape) < _NO_SHAPE:
+            beyond = -above
+        else:
+            inner = np.maximum(1 + self.shape * above, np.exp(-_FARTHEST * abs(self.shape)))
+            beyond = -np.log(inner) / self.shape
+        found: Floats = np.log(share) + beyond
+        return found
+
     def _pieces(
         self, first: Floats, second: Floats, paired: bool
     ) -> tuple[Floats, Floats, Floats, Floats]:
@@ -131,7 +161,7 @@ class NonMatedModel:
             location = first @ self.location @ second.T
             wide = first @ self.log_variance @ second.T
             added, product = np.add.outer(*numbers), np.multiply.outer(*numbers)
-        half = np.clip(wide, *_LOG_VARIANCE) / 2
+        half = clipped_half(wide)
         tail = (np.ones_like(added), added, product, location, half)
         share = np.exp(np.clip(_weighted(self.log_rate, tail), *_LOG_RATE))
         excess = np.exp(np.clip(_weighted(self.log_excess, tail), *_LOG_EXCESS))
@@ -140,7 +170,7 @@ class NonMatedModel:
 
 def _above(ratio: Floats, shape: float) -> Floats:
     """How far above the level a share of it lies, in mean excesses."""
-    found: Floats = np.log(ratio) if abs(shape) < 1e-6 else (ratio**shape - 1) / shape
+    found: Floats = np.log(ratio) if abs(shape) < _NO_SHAPE else (ratio**shape - 1) / shape
     return found
 
 

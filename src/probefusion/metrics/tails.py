@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.errors import EmptySetError
+from probefusion.errors import EmptySetError, ShapeError
 from probefusion.metrics.validation import check_count, check_fraction, check_scores
 
 __all__ = ["MIN_EXPECTED_ERRORS", "is_supported", "pareto_shape", "rate_per_comparison"]
@@ -19,11 +19,12 @@ MIN_EXPECTED_ERRORS = 30
 _LARGEST_SHAPE = 0.3
 
 
-def pareto_shape(excesses: npt.ArrayLike) -> float:
+def pareto_shape(excesses: npt.ArrayLike, *, weights: npt.ArrayLike | None = None) -> float:
     """The shape of a generalised Pareto distribution, by probability-weighted moments.
 
     Args:
         excesses: (m,) by how much scores exceed a high level, >= 0; their scale has no influence.
+        weights: (m,) how much each counts, >= 0; None: all alike.
 
     Returns:
         The shape, kept within -0.3 and 0.3: similarities are bounded, and a few must not make a tail
@@ -31,17 +32,29 @@ def pareto_shape(excesses: npt.ArrayLike) -> float:
 
     Raises:
         EmptySetError: If there are fewer than two.
-        DtypeError, ShapeError, NonFiniteError: If they are no scores.
+        DtypeError, ShapeError, NonFiniteError: If they are no scores, or weights of other number.
 
     Example:
         >>> round(pareto_shape(-np.log((np.arange(1000) + 0.5) / 1000)), 2)
         0.0
     """
-    found = np.sort(check_scores(excesses, name="excesses").astype(np.float64))
+    found = check_scores(excesses, name="excesses").astype(np.float64)
     if len(found) < 2:
         raise EmptySetError(f"excesses: expected at least 2, got {len(found)}. Give more scores.")
-    above = 1 - (np.arange(len(found)) + 0.65) / len(found)
-    mean, weighted = float(found.mean()), float((found * above).mean())
+    if weights is None:
+        found = np.sort(found)
+        above = 1 - (np.arange(len(found)) + 0.65) / len(found)
+        mean, weighted = float(found.mean()), float((found * above).mean())
+    else:
+        share = check_scores(weights, name="weights").astype(np.float64)
+        if len(share) != len(found):
+            raise ShapeError(
+                f"weights: expected {len(found)}, one for each excess, got {len(share)}."
+            )
+        order = np.argsort(found, kind="stable")
+        found, share = found[order], share[order] / share.sum()
+        above = 1 - np.cumsum(share) + 0.5 * share
+        mean, weighted = float(found @ share), float((found * above) @ share)
     if mean <= 2 * weighted:
         return 0.0
     return float(np.clip(2 - mean / (mean - 2 * weighted), -_LARGEST_SHAPE, _LARGEST_SHAPE))

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from probefusion.archives.images import (
     SINGLE,
+    Chunk,
     ChunkFacts,
+    DoneChunk,
     ImagePlan,
     Making,
     begins_with,
     check_making,
     chunk_place,
     read_facts,
+    read_known,
     read_manifest,
-    read_names,
+    read_used,
     with_later,
 )
 from probefusion.archives.storage import Place, join, list_files, shown_place
 from probefusion.errors import FileFormatError, OutputExistsError
+from probefusion.faces.listing import as_text
 from probefusion.files.reading import in_one_line, reason_of
 
 __all__ = ["BegunArchive", "find_begun"]
@@ -70,13 +75,34 @@ def find_begun(output: Place, making: Making, plan: ImagePlan, *, force: bool) -
     before = content["chunks"]
     done = _done(output, before, found)
     if not begins_with(plan.chunks, before):
-        names = {
-            number: read_names(chunk_place(output, number))
-            for number in done
-            if before[number]["kind"] in SINGLE
+        chunks = {
+            number: _done_chunk(output, before[number], facts) for number, facts in done.items()
         }
-        plan = with_later(plan, before, names, making.source, output=shown_place(output))
+        plan = with_later(plan, before, chunks, making.source, output=shown_place(output))
+        done = {
+            number: _still_skipped(facts, plan.chunks[number]) for number, facts in done.items()
+        }
     return BegunArchive(plan=plan, done=done, num_planned=len(before))
+
+
+def _done_chunk(output: Place, old: Mapping[str, Any], facts: ChunkFacts) -> DoneChunk:
+    """What is known of a chunk that an earlier run did."""
+    if old["kind"] not in SINGLE:
+        return DoneChunk()
+    place = chunk_place(output, facts.number)
+    return DoneChunk(
+        known=read_known(place),
+        skipped=frozenset(image.source for image in facts.skipped),
+        used=partial(read_used, place),
+    )
+
+
+def _still_skipped(facts: ChunkFacts, chunk: Chunk) -> ChunkFacts:
+    """The facts without images that were mended or removed since; those that were mended are in a later chunk."""
+    if chunk.kind not in ("files", "zip"):
+        return facts
+    names = frozenset(map(as_text, chunk.names))
+    return replace(facts, skipped=tuple(image for image in facts.skipped if image.source in names))
 
 
 def _done(

@@ -24,6 +24,7 @@ from probefusion.pipeline.folder_people import (
     check_people_aligned,
     embed_folder,
 )
+from probefusion.pipeline.kinship import Kinship
 from probefusion.zoo.usability import usability_beside
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def calibrate(
     num_people: int = 1000,
     num_poor: int = 250,
     related_by: str | None = None,
+    related: Sequence[tuple[str, str]] = (),
     medium_by: str | None = None,
     leave_out: Sequence[str] = (),
     keep_card: bool = False,
@@ -132,6 +134,8 @@ def calibrate(
         num_poor: Of how many of them degraded sets are made as well.
         related_by: Text in the names of people; those whose names agree up to it are related and never
             compared, as "_MID" for F0001_MID1 and F0001_MID2.
+        related: Pairs of names of people who are related as well, or one person under two names; or of families
+            as `related_by` cuts them.
         medium_by: Text in the names of files; images of a person that agree up to it are of one medium, as
             "__" for FILM__12.jpg, and two sets of one medium are never compared.
         leave_out: Names of people who are not taken, as of mislabelled folders.
@@ -162,6 +166,7 @@ def calibrate(
     from probefusion.evaluation.scoring import check_fusers
     from probefusion.protocols import DegradedFolderProtocol
 
+    kinship = Kinship(related_by=related_by, related=tuple(related))
     opened, folder = _open(fuser, output, num_threads=num_threads, device=device)
     fills_card = folder is not None and not keep_card
     if folder is not None and fills_card:
@@ -209,7 +214,7 @@ def calibrate(
     warnings = list(_warnings(opened, folds))
     record = None
     why = check_num_people(
-        populations, folds, num_people, related_by, leave_out, is_needed=not fills_card
+        populations, folds, num_people, kinship, leave_out, is_needed=not fills_card
     )
     if why is None:
         record = measure(
@@ -220,7 +225,7 @@ def calibrate(
             sizes=sizes,
             num_people=num_people,
             num_poor=num_poor,
-            related_by=related_by,
+            kinship=kinship,
             medium_by=medium_by,
             leave_out=leave_out,
             cache=cache,
@@ -241,7 +246,7 @@ def calibrate(
             folds,
             force=force,
             num_people=num_people,
-            related_by=related_by,
+            kinship=kinship,
             leave_out=leave_out,
             cache=cache,
             num_threads=num_threads,

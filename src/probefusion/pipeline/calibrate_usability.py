@@ -11,6 +11,7 @@ import numpy as np
 from probefusion.errors import EmptySetError, InvalidInputError, UnsupportedOperationError
 from probefusion.pipeline.calibration_data import chosen_people
 from probefusion.pipeline.folder_people import embed_folder
+from probefusion.pipeline.kinship import Kinship
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
@@ -75,7 +76,7 @@ def fit_usability_to(
     folds: Sequence[int],
     *,
     num_people: int,
-    related_by: str | None,
+    kinship: Kinship,
     leave_out: Sequence[str],
     cache: str | Path | None = None,
     num_threads: int | None = None,
@@ -108,7 +109,7 @@ def fit_usability_to(
             set_sizes=_SET_SIZES,
             num_sets=1,
         )
-        sets.append(_labelled(protocol, judged, size, related_by, cache, progress))
+        sets.append(_labelled(protocol, judged, size, kinship, cache, progress))
     try:
         return fit_usability(
             fuser, sets, _non_faces(judged), set_sizes=_SET_SIZES, false_match_rate=_RATE
@@ -121,7 +122,7 @@ def _labelled(
     protocol: DegradedFolderProtocol,
     embedder: Embedder,
     size: int,
-    related_by: str | None,
+    kinship: Kinship,
     cache: str | Path | None,
     progress: Callable[[int, int], None] | None,
 ) -> LabelledSets:
@@ -129,8 +130,8 @@ def _labelled(
 
     data = embed_folder(protocol, embedder, size, cache, progress)
     groups = None
-    if related_by is not None:
-        groups = np.array([_family(name, related_by) for name in data.gallery_subjects.tolist()])
+    if kinship != Kinship():
+        groups = np.array([kinship.family(name) for name in data.gallery_subjects.tolist()])
     return LabelledSets(
         probes=data.probes,
         subjects=data.probe_subjects,
@@ -157,7 +158,3 @@ def _thirds(
     """The people for each kind of sets; each in one only."""
     chosen = chosen_people(people, folds, num_people, leave_out)
     return [chosen[place :: len(_MIXES)] for place in range(len(_MIXES))]
-
-
-def _family(person: str, related_by: str | None) -> str:
-    return person.partition(related_by)[0] if related_by else person

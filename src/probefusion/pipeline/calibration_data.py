@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from probefusion.fusion import Fuser
     from probefusion.fusion.calibration import CalibrationRecord, CalibrationSource
     from probefusion.fusion.fit_non_mated import Sets
+    from probefusion.pipeline.kinship import Kinship
     from probefusion.protocols.people import People
 
 __all__ = ["FALSE_MATCH_RATES", "check_num_people", "chosen_people", "fused_sets", "measure"]
@@ -32,7 +33,7 @@ def check_num_people(
     populations: Sequence[People],
     folds: Sequence[int],
     num_people: int,
-    related_by: str | None,
+    kinship: Kinship,
     leave_out: Sequence[str],
     *,
     is_needed: bool,
@@ -45,7 +46,7 @@ def check_num_people(
     from probefusion.evaluation.threshold_evidence import MIN_PEOPLE
 
     kinships = {
-        (place, _family(person, related_by))
+        (place, kinship.family(person))
         for place, people in enumerate(populations)
         for person in chosen_people(people, folds if place == 0 else None, num_people, leave_out)
     }
@@ -69,7 +70,7 @@ def fused_sets(
     sizes: Sequence[int],
     num_people: int,
     num_poor: int,
-    related_by: str | None,
+    kinship: Kinship,
     medium_by: str | None,
     leave_out: Sequence[str],
     cache: str | Path | None,
@@ -117,8 +118,9 @@ def fused_sets(
                 kinds=_KINDS * place + poor * (1 + (counts > 1)),
                 populations=np.full(len(counts), place),
                 people=np.array(
-                    [number("person", place, _family(each.person, related_by)) for each in whose]
+                    [number("person", place, kinship.family(each.person)) for each in whose]
                 ),
+                individuals=np.array([number("individual", place, each.person) for each in whose]),
                 media=np.array(
                     [number("medium", each.medium) if each.medium else -1 for each in whose]
                 ),
@@ -180,7 +182,3 @@ def _name(people: People) -> str:
 def _identity(people: People, chosen: Sequence[str]) -> tuple[Any, ...]:
     """What orders populations whatever the order they were given in: their names, then whose images they hold."""
     return _name(people), [(person, people.images[person]) for person in chosen]
-
-
-def _family(person: str, related_by: str | None) -> str:
-    return person.partition(related_by)[0] if related_by else person

@@ -147,7 +147,8 @@ class EmbedChunks(Work["tuple[int, Chunk]", ChunkFacts]):
                 embedding.take_all(reader.read(chunk))
             facts = replace(embedding.facts(), number=number, tag=chunk.tag)
             names = chunk.names if chunk.kind in SINGLE else ()
-            write_chunk(place, self.making.rows, embedding.parts, facts, names=names)
+            rows, parts = self.making.rows, embedding.parts
+            write_chunk(place, rows, parts, facts, names=names, marks=chunk.marks)
             return facts
 
         return do

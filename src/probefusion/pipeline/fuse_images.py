@@ -80,7 +80,8 @@ def fuse_images(
         embedder: As for `Pipeline`.
         rows: Folder or url for the rows, which stay there; None takes `OUTPUT.rows`, which goes when all is done.
         device: Where embedder and fuser run, "cpu" or "cuda".
-        force: Whether an existing output is replaced, and rows are begun anew.
+        force: Whether an existing output is replaced, and rows are begun anew; where images are added to states
+            (`add_to`), only the first.
         embedding: Further arguments of `embed_archive`, as `{"detector": "yunet_2023mar"}` or `{"aligned": True}`.
         embedding_progress: Called with (images embedded, images in all or None).
         fusing: Further arguments of `fuse_archive`.
@@ -90,11 +91,19 @@ def fuse_images(
 
     Raises:
         OutputExistsError: If the output exists; no image is embedded then.
+        ConfigError: If images are added to states, and their rows are not kept.
         UnsupportedOperationError: If the fuser is not exact.
         ProbeFusionError: As for `embed_archive` and `fuse_archive`.
     """
     given = dict(embedding or {})
     _check_output(output, force=force)
+    adds = fusing.get("add_to") is not None
+    if rows is None and adds:
+        raise ConfigError(
+            "--add-to with images: expected --rows (rows=), a folder that keeps what was embedded, so that only new "
+            "images are added. Give the folder that the states were made of, or a new one if the source holds new "
+            "images only."
+        )
     if rows is not None and str(rows).rstrip("/") == str(output).rstrip("/"):
         raise ConfigError("--rows (rows=): expected another place than the output.")
     if rows is not None:
@@ -120,7 +129,7 @@ def fuse_images(
         engine=engine,
         embedder=embedder,
         device=device,
-        force=force,
+        force=force and not adds,
         progress=embedding_progress,
         **given,
     )

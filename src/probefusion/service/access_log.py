@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from probefusion.errors import FileFormatError, StoreError
-from probefusion.gallery.audit.trail import AuditEntry, append_entry
+from probefusion.files.paths import check_file
+from probefusion.gallery.audit.trail import Anchor, AuditEntry, append_entry
+from probefusion.gallery.audit.trail_check import AuditReport, verify_chain
 
-__all__ = ["AccessLog", "read_access_log"]
+__all__ = ["AccessLog", "read_access_log", "verify_access_log"]
 
 _CHAIN = "accesses"
 _LONGEST_LINE = 1 << 16
@@ -26,6 +28,7 @@ class AccessLog:
         path: The file, made if it is not there; None notes nothing.
 
     Raises:
+        StoreError: If it cannot be written.
         FileFormatError: If the last line of the file is no entry.
     """
 
@@ -34,7 +37,13 @@ class AccessLog:
         self._handle: int | None = None
         self._known: tuple[int, bytes | None] | None = None
         if path is not None:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            except OSError as error:
+                raise StoreError(
+                    f"access log {str(path)!r}: it cannot be written ({error.strerror}). Name a file in a folder that "
+                    f"may be written to."
+                ) from None
             self._path = path
             last = self._last()
             if last is not None:
@@ -121,13 +130,28 @@ class AccessLog:
 
 
 def read_access_log(path: Path) -> Iterator[bytes]:
-    """The entries of a file as bytes, for `probefusion.gallery.audit.trail_check.verify_chain`.
+    """The entries of a file as bytes.
 
     Raises:
+        MissingFileError: If there is no such file.
         FileFormatError: If the file does not end with a whole line.
     """
-    with path.open("rb") as stream:
+    with check_file(path, name="access log").open("rb") as stream:
         for line in stream:
             if not line.endswith(b"\n"):
                 raise FileFormatError(f"{path.name}: the last line is cut off.")
             yield line[:-1]
+
+
+def verify_access_log(path: Path, *, anchors: Sequence[Anchor] = ()) -> AuditReport:
+    """Whether the chain of a log is whole, whichever processes wrote to it.
+
+    Args:
+        path: The file.
+        anchors: Places that were noted earlier.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        FileFormatError: If the file does not end with a whole line.
+    """
+    return verify_chain(read_access_log(path), collection=_CHAIN, anchors=anchors)

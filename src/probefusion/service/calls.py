@@ -47,8 +47,8 @@ class Call:
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self.hub, self._key, self._collection = hub, key, collection
-        self._if_match: str | None = None
         self._is_wanted = is_wanted
+        self._if_match: str | None = None
 
     @property
     def owner(self) -> str:
@@ -60,7 +60,7 @@ class Call:
         """The collection of the path; changes are said to be the caller's.
 
         Raises:
-            Refusal: If nobody waits for what would be done, or it has changed since the caller saw it, where the
+            Refusal: If nobody waits for what would be done; if it has changed since the caller saw it, where the
                 request says so.
             UnknownNameError: If it is not served.
         """

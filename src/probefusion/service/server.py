@@ -5,23 +5,17 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from probefusion.errors import ConfigError, StoreError
 from probefusion.extras import import_extra
 from probefusion.files.paths import check_file
 from probefusion.service.settings import ServiceSettings
 
-if TYPE_CHECKING:
-    import uvicorn
-    from fastapi import FastAPI
+__all__ = ["check_tls", "listening_socket", "serve"]
 
-__all__ = ["check_tls", "config_of", "listening_socket", "serve"]
-
-_KEEP_ALIVE = 15
-WAITING = 2048
-_MOST_CONNECTIONS = 4096
-_DRAIN_SECONDS = 30
+_WAITING = 2048
+"""Whoever connects before the models are loaded waits, and is not refused."""
 
 
 def listening_socket(settings: ServiceSettings) -> socket.socket:
@@ -41,9 +35,7 @@ def listening_socket(settings: ServiceSettings) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind(address)
-        found.listen(
-            WAITING
-        )  # whoever connects before the models are loaded waits, and is not refused
+        found.listen(_WAITING)
     except OSError as error:
         found.close()
         raise StoreError(
@@ -96,44 +88,8 @@ def serve(
         serve_together(settings, listening, started=started)
         return
     from probefusion.service.app import create_app
+    from probefusion.service.running import config_of
 
     app = create_app(settings)
     started(next(iter(app.state.hub.galleries.values())).address)
     uvicorn.Server(config_of(app, settings)).run(sockets=[listening])
-
-
-def _most_connections() -> int:
-    """Half of what the system lets a process open, so that the gallery's own files can always be."""
-    import resource
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST_CONNECTIONS if soft < 0 else min(_MOST_CONNECTIONS, max(1, soft // 2))
-
-
-def config_of(app: FastAPI, settings: ServiceSettings, *, backlog: int = WAITING) -> uvicorn.Config:
-    """How uvicorn runs the application.
-
-    Args:
-        app: The application.
-        settings: Of the service.
-        backlog: Connections that are taken one after the other, before requests are looked at.
-    """
-    import uvicorn
-
-    from probefusion.service.patience import patient_protocol
-
-    return uvicorn.Config(
-        app,
-        backlog=backlog,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-        http=patient_protocol(settings.limits, _most_connections()),
-        ws="none",
-        proxy_headers=False,
-        h11_max_incomplete_event_size=65536,
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
-    )

@@ -14,7 +14,7 @@ import uvicorn
 from probefusion.errors import ProbeFusionError
 from probefusion.service.app import create_app
 from probefusion.service.process_figures import FIGURES
-from probefusion.service.server import WAITING, config_of
+from probefusion.service.running import WAITING, config_of
 from probefusion.service.settings import ServiceSettings
 
 __all__ = ["STARTUP_FAILURE", "work"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from probefusion.archives import manifest as plan
 from probefusion.archives.engines.local import LocalEngine
 from probefusion.archives.ids import LONGEST_ID, among, as_stored
 from probefusion.errors import FileFormatError
+from probefusion.files.parquet import open_parquet_stream
 from probefusion.io import read_embeddings
 from probefusion.types import TemplateSet
 from probefusion.zoo import load_fuser
@@ -60,8 +62,8 @@ def counted(monkeypatch):
     real = parquet_archive.open_stored_parquet
 
     @contextmanager
-    def opened(place):
-        with real(place) as file:
+    def opened(place, size=None):
+        with real(place, size) as file:
             Counting.opened += 1
             Counting.open_now += 1
             yield Counting(file)
@@ -201,3 +203,36 @@ def test_tables_of_which_one_name_is_endless(tmp_path):
     rows[10] = "z" * 200 + ",1,1"
     path.write_text("\n".join([header, *rows]), encoding="utf-8")
     assert read_embeddings(path).sources[10] == "z" * 200
+
+
+@pytest.mark.parametrize(("largest", "is_in_pieces"), [(1 << 10, True), (1 << 30, False)])
+def test_a_large_group_behind_a_url_comes_in_pieces(tmp_path, monkeypatch, largest, is_in_pieces):
+    monkeypatch.setattr("probefusion.files.parquet._LARGEST_BUFFERED", largest)
+    monkeypatch.setattr("probefusion.files.parquet._READ_AHEAD_BYTES", 1 << 14)
+    path = write(tmp_path / "a.parquet", np.arange(ROWS), group=ROWS)
+    table = parquet.read_table(path)
+    parquet.write_table(table, path, use_dictionary=False, data_page_size=1 << 12)
+    read = 0
+
+    class Counted(io.FileIO):
+        def readinto(self, buffer):
+            nonlocal read
+            count = super().readinto(buffer)
+            read += count
+            return count
+
+        def read(self, size=-1):
+            nonlocal read
+            data = super().read(size)
+            read += len(data)
+            return data
+
+    size = path.stat().st_size
+    with (
+        Counted(path) as stream,
+        open_parquet_stream(stream, "a.parquet", size=size) as file,
+    ):
+        columns = file.iter_batches(100, columns=["template_id", "embedding"], use_threads=False)
+        assert next(columns).num_rows == 100
+        assert (read < size / 2) == is_in_pieces
+        assert sum(batch.num_rows for batch in columns) == ROWS - 100

@@ -15,6 +15,7 @@ from probefusion.errors import (
     IntegrityError,
     OutputExistsError,
 )
+from probefusion.evaluation.search_evidence import Searches, find_correction
 from probefusion.evaluation.threshold_evidence import make_calibration
 from probefusion.fusion.calibration import CalibrationSource, read_calibration, write_calibration
 from probefusion.fusion.decisions import Side, decide, find_calibration
@@ -44,6 +45,7 @@ def drawn_sets(rng, num_people):
         kinds=np.concatenate([np.full(num_people, int(poor)) for _, _, poor in parts]),
         populations=np.zeros(len(counts), dtype=np.int64),
         people=np.tile(np.arange(num_people), len(parts)),
+        individuals=np.tile(np.arange(num_people), len(parts)),
         media=np.full(len(counts), -1),
     )
 
@@ -90,8 +92,8 @@ def test_what_is_stored_was_measured_on_others_and_covers_the_truth(record) -> N
     assert {stratum.looks for stratum in record.strata} == {
         ("clear", "clear"), ("clear", "poor"), ("poor", "poor"),
     }  # fmt: skip
-    (searches,) = record.searches
-    assert searches.gallery_size == 100
+    (searches,) = record.searches  # a quarter of the people is searched at a time
+    assert searches.gallery_size == 50
     assert searches.rates[0].stated == 0.1
     assert searches.rates[0].achieved == pytest.approx(0.1, rel=0.35)
 
@@ -170,18 +172,21 @@ def test_searches_are_decided_at_their_own_rate(record) -> None:
         hits += bool(((probe * gallery).sum(axis=1) >= limits).any())
     assert 8 <= hits <= 36  # 20 expected
     assert found[0].threshold.gallery_size == 100
-    more = drawn_vectors(rng, 300, is_poor=False)
+    more = drawn_vectors(rng, 200, is_poor=False)
     found = decide(
         record, side("A", more), side("B", more), false_match_rate=0.1, false_positive_rate=0.1
     )
-    assert found[0].threshold.gallery_size == 300
-    assert "measured in galleries of 100:" in found[0].threshold.measured_on
-    large = drawn_vectors(rng, 5_000, is_poor=False)
+    assert found[0].threshold.gallery_size == 200
+    assert "measured in galleries of 50:" in found[0].threshold.measured_on
+    large = drawn_vectors(rng, 201, is_poor=False)
     none = decide(
         record, side("A", large), side("B", large), false_match_rate=0.1, false_positive_rate=0.1
     )[0]
     assert none.threshold is None
-    assert "the gallery has 5,000 people; the calibration measured searches" in none.why_none
+    assert (
+        none.why_none
+        == "the gallery has 201 people; the calibration supports 5 to 200, measured among 50 to 50"
+    )
 
 
 def test_files(record, tmp_path) -> None:
@@ -222,3 +227,52 @@ def test_too_few_people_are_refused() -> None:
             sources=[],
             rates=(1e-2,),
         )
+
+
+def test_rates_and_thresholds_are_one_function_turned_around(record) -> None:
+    """Also below the tail, and beyond its end, where a similarity is as rare as can be."""
+    rng = np.random.default_rng(4)
+    model = record.model.model()
+    first = model.terms(drawn_vectors(rng, 6, is_poor=False), np.ones(6))
+    second = model.terms(drawn_vectors(rng, 4, is_poor=True), np.ones(4))
+    for rate in (0.1, 1e-2, 1e-4):
+        (limits,) = model.thresholds(first, second, [rate])
+        assert model.log_rates(first, second, limits) == pytest.approx(np.log(rate), abs=1e-6)
+    assert (model.log_rates(first, second, np.full((6, 4), 5.0)) < -20).all()
+
+
+def test_a_correction_leads_to_the_stated_share_of_searches() -> None:
+    """Made log rates of independent comparisons that are twice as frequent as a model says."""
+    rng = np.random.default_rng(6)
+    searched = [
+        Searches(
+            population=population,
+            gallery_size=size,
+            log_rates=np.log(rng.exponential(1 / (factor * size), 4_000)),
+            people=np.arange(4_000),
+        )
+        for population, factor in ((0, 1.0), (1, 4.0))
+        for size in (100, 200, 500)
+        for _ in range(4)
+    ]
+    correction = find_correction(searched)
+    assert correction is not None
+    assert correction.offset == pytest.approx(-np.log(2), abs=0.1)  # the middle of both populations
+    assert correction.slope == pytest.approx(0, abs=0.03)
+    asked = correction.asked(0.03, 200)
+    shares = [np.mean(np.exp(each.log_rates) <= asked) for each in searched]
+    assert np.exp(np.mean(np.log(shares))) == pytest.approx(0.03, rel=0.15)
+    assert find_correction([]) is None
+
+
+def test_files_of_the_first_version_are_read_and_corrected_as_they_were(record, tmp_path) -> None:
+    old = replace(record, search_correction=None, format_version=1)
+    path = tmp_path / "old.json"
+    write_calibration(old, path)
+    read = read_calibration(path)
+    assert read == old
+    rows = drawn_vectors(np.random.default_rng(5), 100, is_poor=False)
+    sides = side("A", rows), side("B", rows[::-1])
+    found = decide(read, *sides, false_match_rate=0.1, false_positive_rate=0.1)[0]
+    assert found.threshold is not None
+    assert found.threshold.measured_size == 50

@@ -13,6 +13,7 @@ from probefusion.evaluation.drawn_people import draw_crop
 from probefusion.pipeline import calibrate_usability
 from probefusion.pipeline.calibrate import calibrate
 from probefusion.pipeline.calibrate_usability import LEAST_PEOPLE
+from probefusion.pipeline.kinship import Kinship
 from probefusion.screening.usability_record import read_usability
 from probefusion.zoo import load_embedder
 
@@ -100,7 +101,7 @@ def test_relatives_are_not_compared(people, embedder, coarse) -> None:
             embedder,
             read,
             (0, 1, 2, 3),
-            related_by=by,
+            kinship=Kinship(related_by=by),
             **settings,
         )
         for by in (None, "3")

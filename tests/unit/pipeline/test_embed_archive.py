@@ -141,9 +141,7 @@ def test_what_does_not_fit_is_refused(crops, run, tiny_embedder, tmp_path):
         run(crops, embedder="compact_128d")
     with (crops / "person_02" / "0.png").open("ab") as stream:
         stream.write(b"more")
-    with pytest.raises(
-        ConfigError, match=r"chunk 0 \(person_00/0.png to .*\): some .* were changed.*--force"
-    ):
+    with pytest.raises(ConfigError, match=r"person_02/0\.png was changed.*--force"):
         run(crops)
     report, folder = run(crops, force=True)
     assert report.num_chunks_before == 0
@@ -249,6 +247,20 @@ def test_broken_shards_are_named_and_the_rest_is_done(people_folder, run, tmp_pa
     assert told[2][0] == "2.tar"
     assert len(told) == report.num_skipped == 3
     assert parquet.read_metadata(folder / "chunk-0000002.parquet").num_rows == 0
+
+
+def test_names_of_people_that_are_none(people_folder, run, tmp_path):
+    image = (people_folder / "person_00" / "0.png").read_bytes()
+    people = [b"ann", b"x" * 257, b"be\0n", "ü".encode() * 256, b""]
+    sides = [(f"{k}.txt", name) for k, name in enumerate(people)]
+    images = [(f"{k}.png", image) for k in range(len(people))]
+    pairs = [entry for pair in zip(images, sides, strict=True) for entry in pair]
+    report, folder = run(write_shard(tmp_path / "0.tar", pairs), person="txt")
+    assert [row["subject_id"] for row in _rows(folder)] == ["ann", "ü" * 256]
+    told = {image.source: image.reason for image in report.skipped}
+    assert sorted(told) == ["0.tar/1.png", "0.tar/2.png", "0.tar/4.png"]
+    assert "at most 256 characters and no zero character, got 257" in told["0.tar/1.png"]
+    assert open_archive(folder).num_images == 2
 
 
 def test_rows_that_are_not_all_there_are_no_archive(crops, run):

@@ -147,7 +147,7 @@ def test_in_a_zip_archive(tmp_path, run, pool):
     assert sorted(rows_of(folder)) == sorted(OLD + NEW)
     fill(tmp_path / "faces", [OLD[3]], pool[::-1])
     pack(OLD + NEW)
-    with pytest.raises(ConfigError, match="some of its images were changed"):
+    with pytest.raises(ConfigError, match=r"p01/0\.png was changed"):
         run(tmp_path / "faces.zip")
 
 
@@ -164,7 +164,7 @@ def test_of_all_kinds_at_once(tmp_path, run, pool):
     assert (engine.done, report.num_rows) == ([3, 4], 13 + 7 + 2)
     assert {name: files_of(folder)[name] for name in before} == before
     (source / "m.tar").unlink()
-    with pytest.raises(ConfigError, match=r"chunk 2 \(m\.tar\): it was changed, or is not there"):
+    with pytest.raises(ConfigError, match=r"chunk 2 \(m\.tar\) was changed, or is not there"):
         run(source)
 
 
@@ -194,11 +194,11 @@ def test_what_is_not_as_it_was_is_refused(tmp_path, run, pool):
     fill(source, NEW, pool)
     with pytest.raises(
         ConfigError,
-        match=r"chunk 0 \(p00/0\.png to p02/1\.png\): 1 of its 8 images are not there any",
+        match=r"1 of the 8 images of chunk 0 are not there any more.*--force",
     ):
         run(source)
     fill(source, [OLD[4]], pool[::-1])
-    with pytest.raises(ConfigError, match=r"chunk 0 .*some of its images were changed.*--force"):
+    with pytest.raises(ConfigError, match=r"p01/1\.png was changed.*--force"):
         run(source)
     assert files_of(folder) == before
 
@@ -252,7 +252,7 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path, run, pool):
 def test_what_an_older_release_wrote(tmp_path, run, pool, monkeypatch):
     from probefusion.archives.images import chunk_file
 
-    monkeypatch.setattr(chunk_file, "digests_of", lambda names: "")
+    monkeypatch.setattr(chunk_file, "known_text", lambda names, marks: "")
     source = tmp_path / "faces"
     fill(source, OLD, pool)
     run(source)
@@ -261,3 +261,38 @@ def test_what_an_older_release_wrote(tmp_path, run, pool, monkeypatch):
     fill(source, NEW, pool)
     with pytest.raises(ConfigError, match=r"older release, which did not note .*--force"):
         run(source)
+
+
+def test_images_that_could_not_be_used_are_mended_or_go(tmp_path, run, pool):
+    source = tmp_path / "faces"
+    fill(source, OLD, pool)
+    for name in (OLD[2], OLD[5], OLD[20]):
+        (source / name).write_bytes(b"broken")
+    report, folder = run(source)
+    assert (report.num_rows, report.num_skipped) == (27, 3)
+    before = files_of(folder)
+    fill(source, [OLD[2]], pool)
+    (source / OLD[20]).unlink()
+    report, _ = run(source, engine=(engine := InOrder()))
+    assert engine.done == [4]
+    assert (report.num_rows, [image.source for image in report.skipped]) == (28, [OLD[5]])
+    assert {name: files_of(folder)[name] for name in before} == before
+    assert sorted(rows_of(folder)) == sorted(set(OLD) - {OLD[5], OLD[20]})
+    fill(source, [OLD[5], OLD[20]], pool)
+    report, _ = run(source, engine=(engine := InOrder()))
+    assert (engine.done, report.num_rows, report.num_skipped) == ([5], 30, 0)
+    assert sorted(rows_of(folder)) == sorted(OLD)
+
+
+def test_who_was_erased_may_go_from_the_source_or_change(tmp_path, run, pool):
+    source = tmp_path / "faces"
+    fill(source, OLD, pool)
+    _, folder = run(source)
+    erase_from_archive(people=["p03", "p04"], archives=[folder], by="subject_id")
+    shutil.rmtree(source / "p03")
+    fill(source, [name for name in OLD if name.startswith("p04/")], pool[::-1])
+    fill(source, ["new/1.png"], pool)
+    report, _ = run(source, engine=(engine := InOrder()))
+    assert (engine.done, report.num_rows) == ([4], 25)
+    expected = {name for name in OLD if name[:3] not in ("p03", "p04")} | {"new/1.png"}
+    assert set(rows_of(folder)) == expected

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from probefusion.errors import ConfigError, FileFormatError, UnknownNameError
+from probefusion.cli import main
+from probefusion.errors import ConfigError, FileFormatError, StoreError, UnknownNameError
 from probefusion.gallery.audit.trail_check import verify_chain
 from probefusion.service import ServiceSettings
 from probefusion.service.access import AccessFile, new_key, read_keys, revoke_key
@@ -175,3 +176,39 @@ def test_a_log_that_was_cut_is_not_gone_on_with(tmp_path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(FileFormatError, match="the last line is cut off"):
         AccessLog(path)
+
+
+def test_the_command_says_whether_a_log_is_whole(tmp_path, capsys) -> None:
+    path = tmp_path / "a.log"
+    logs = [AccessLog(path) for _ in range(3)]  # as of several processes
+
+    def note(number: int) -> None:
+        logs[number % 3].note_all([("k", "search", (f"p{number}",)), ("k", "read", ())])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(note, range(30)))
+    for log in logs:
+        log.close()
+    assert main(["serve-log", str(path), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["num_entries"], report["faults"]) == (60, [])
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    assert main(["serve-log", str(path)]) == 0
+    assert main(["serve-log", str(path), "--anchor", report["last"]]) == 1
+    assert "cut off" in capsys.readouterr().out
+    path.write_bytes(b"".join([*lines[:10], *lines[11:]]))
+    assert main(["serve-log", str(path)]) == 1
+    assert "entry 11: missing" in capsys.readouterr().out
+    assert main(["serve-log", str(tmp_path / "none")]) == 1
+
+
+def test_several_processes_need_a_server(tmp_path, capsys) -> None:
+    path = tmp_path / "g.db"
+    assert main(["serve", "--gallery", str(path), "--port", "0", "--workers", "2"]) == 1
+    assert "a gallery in a file is served by one process" in capsys.readouterr().err
+    assert not path.exists()
+    with pytest.raises(ConfigError, match="workers: expected 1 or more"):
+        ServiceSettings(gallery="postgresql://door", workers=0)
+    with pytest.raises(StoreError, match=r"access log .* cannot be written"):
+        AccessLog(tmp_path)

@@ -279,3 +279,20 @@ def test_an_image_that_was_sent_is_kept_nowhere(serve, tmp_path) -> None:
             content = path.read_bytes()
             assert stream.getvalue()[100:1000] not in content
             assert raw not in content
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("PUT", "/v1/collections/people/people", 405, "GET, POST"),
+        ("GET", "/v1/collections/people/search", 405, "POST"),
+        ("DELETE", "/metrics", 405, "GET"),
+        ("POST", "/index.html", 405, "GET, HEAD"),
+        ("GET", "/v1/nothing", 404, None),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(filled, method, path, status, allowed) -> None:
+    answer = filled.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers.get("Allow") == allowed
+    assert answer.headers["Content-Type"] == "application/problem+json"

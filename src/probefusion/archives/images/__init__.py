@@ -6,12 +6,13 @@ from probefusion.archives.images.chunk_file import (
     ChunkFacts,
     RowFormat,
     read_facts,
-    read_names,
+    read_known,
+    read_used,
     skipped_images,
     write_chunk,
 )
 from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings
-from probefusion.archives.images.later import with_later
+from probefusion.archives.images.later import DoneChunk, with_later
 from probefusion.archives.images.manifest import (
     Making,
     begins_with,
@@ -29,6 +30,7 @@ __all__ = [
     "ArchiveImage",
     "Chunk",
     "ChunkFacts",
+    "DoneChunk",
     "ImagePlan",
     "ImageReader",
     "Making",
@@ -40,8 +42,9 @@ __all__ = [
     "chunk_place",
     "plan_images",
     "read_facts",
+    "read_known",
     "read_manifest",
-    "read_names",
+    "read_used",
     "skipped_images",
     "with_later",
     "write_chunk",

@@ -19,7 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.archives.images.chunks import ArchiveImage
-from probefusion.archives.images.later import digests_of, names_of
+from probefusion.archives.images.known_images import (
+    KnownImage,
+    known_of,
+    known_text,
+    name_digest,
+)
 from probefusion.archives.storage import Place, join, list_files, open_file, writing
 from probefusion.errors import FileFormatError, NonFiniteError
 from probefusion.extras import import_extra
@@ -32,7 +37,8 @@ __all__ = [
     "ChunkFacts",
     "RowFormat",
     "read_facts",
-    "read_names",
+    "read_known",
+    "read_used",
     "skipped_images",
     "write_chunk",
 ]
@@ -110,6 +116,7 @@ def write_chunk(
     facts: ChunkFacts,
     *,
     names: Sequence[str] = (),
+    marks: bytes = b"",
 ) -> None:
     """Writes a chunk's file; it appears whole.
 
@@ -119,6 +126,7 @@ def write_chunk(
         parts: The images of each part, in order, and their embeddings.
         facts: What became of the images; goes to the metadata.
         names: Of the single images or clips that it is made of; digests of them go to the metadata.
+        marks: As for `probefusion.archives.images.chunks.Chunk`.
 
     Raises:
         NonFiniteError: If a number is too large for half precision.
@@ -134,7 +142,7 @@ def write_chunk(
         _FACTS: json.dumps({**asdict(facts), "num_rows": sum(len(p[0]) for p in parts)}),
     }
     if names:
-        metadata[_NAMES] = digests_of(names)
+        metadata[_NAMES] = known_text(names, marks)
     table = arrow.Table.from_arrays(columns, schema=schema.with_metadata(metadata))
     texts = ["subject_id", "template_id", "media_id", "source"]
     with writing(place) as stream:
@@ -217,15 +225,26 @@ def read_facts(place: Place) -> ChunkFacts:
     return replace(_facts_of(text, str(place)), num_rows=num_rows)
 
 
-def read_names(place: Place) -> list[bytes]:
-    """Digests of the names of the single images or clips that a chunk's file is made of, in order.
+def read_known(place: Place) -> list[KnownImage]:
+    """The single images or clips that a chunk's file is made of, by digests, in order.
 
     Raises:
         ProbeFusionError: As for `read_facts`.
     """
     with _opened(place) as file:
         text = metadata_text(file.schema_arrow, _NAMES)
-    return names_of(text or "", str(place))
+    return known_of(text or "", str(place))
+
+
+def read_used(place: Place) -> frozenset[bytes]:
+    """Digests of the names of stills and clips that have rows in a chunk's file.
+
+    Raises:
+        ProbeFusionError: As for `read_facts`.
+    """
+    with _opened(place) as file, reading_parquet(str(place)):
+        column = file.read(columns=["media_id"]).column("media_id")
+        return frozenset(map(name_digest, column.unique().to_pylist()))
 
 
 @contextmanager

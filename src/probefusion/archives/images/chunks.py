@@ -63,6 +63,7 @@ class Chunk:
         stop: Where the next chunk starts; None for the end.
         expected: Images that it holds, as far as is known without reading it: 0 where nothing is.
         tag: What changes when anything of this does.
+        marks: Of single images and clips, 4 bytes for each that change when it does.
     """
 
     kind: str
@@ -73,6 +74,7 @@ class Chunk:
     stop: int | None = None
     expected: int = 0
     tag: str = ""
+    marks: bytes = b""
 
     @property
     def facts(self) -> dict[str, object]:
@@ -103,6 +105,11 @@ def too_large(size: int | None) -> str:
     """
     of = "" if size is None else f" of {size:,} bytes"
     return f"file{of}, expected at most {MAX_FILE_BYTES:,} bytes"
+
+
+def mark_of(parts: Iterable[tuple[object, ...]]) -> bytes:
+    """What changes when one image does: 4 bytes of what `tag_of` gives."""
+    return bytes.fromhex(tag_of(parts)[:8])
 
 
 def tag_of(parts: Iterable[tuple[object, ...]]) -> str:

@@ -1,55 +1,49 @@
 """Images that came to a source after some of it was embedded: what was done stays, and what is new comes behind it.
 
-Which images a chunk's file was made of is known by digests of their names in its metadata, as the names themselves may
-have been erased since. So nothing is embedded twice, nothing that was erased comes back, and images may come anywhere:
-into old folders, or new ones of whatever name.
+Which images a chunk's file was made of is known by digests in its metadata. So nothing is embedded twice, nothing that
+was erased comes back, and images may come anywhere: into old folders, or new ones of whatever name. Images that could
+not be used may be mended or go, and those that were erased may go.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from probefusion.archives.images.chunks import Chunk, SourceSettings
-from probefusion.archives.images.plan import SINGLE, ImagePlan, chunk_of, most_of
+from probefusion.archives.images.known_images import KnownImage, name_digest
+from probefusion.archives.images.plan import SINGLE, ImagePlan, chunk_of, mark_of_file, most_of
 from probefusion.archives.images.source_files import SourceFile
-from probefusion.errors import ConfigError, FileFormatError
+from probefusion.errors import ConfigError
+from probefusion.faces.listing import as_text
 from probefusion.files.reading import in_one_line
 
-__all__ = ["digests_of", "names_of", "with_later"]
+__all__ = ["DoneChunk", "with_later"]
 
-_BYTES = 8
 _STEP = "Name another output folder, or begin anew with --force (force=True)."
 
 
-def digests_of(names: Iterable[str]) -> str:
-    """Digests of names as one text, for the metadata of a file; the order of the names stays."""
-    return base64.b64encode(b"".join(map(_digest, names))).decode()
+@dataclass(frozen=True, kw_only=True)
+class DoneChunk:
+    """A chunk that an earlier run did.
 
-
-def names_of(text: str, origin: str) -> list[bytes]:
-    """The digests of a text that `digests_of` made.
-
-    Raises:
-        FileFormatError: If it is damaged.
+    Args:
+        known: The single images or clips that it is made of; of shards and Parquet files there are none.
+        skipped: Names of those that could not be used.
+        used: Gives the digests of names of those that have rows; asked only where something is not as it was.
     """
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise FileFormatError(
-            f"{in_one_line(origin)}: the names of its images are damaged ({error})."
-        ) from error
-    return [data[start : start + _BYTES] for start in range(0, len(data), _BYTES)]
+
+    known: Sequence[KnownImage] = ()
+    skipped: Collection[str] = field(default_factory=frozenset)
+    used: Callable[[], Collection[bytes]] = frozenset
 
 
 def with_later(
     plan: ImagePlan,
     before: Sequence[Mapping[str, Any]],
-    done: Mapping[int, Sequence[bytes]],
+    done: Mapping[int, DoneChunk],
     settings: SourceSettings,
     *,
     output: str,
@@ -59,7 +53,7 @@ def with_later(
     Args:
         plan: What the source gives now.
         before: What the manifest of the earlier run says of its chunks.
-        done: For each chunk that was done and is made of single images or clips, digests of their names in order.
+        done: The chunks that were done, by their numbers.
         settings: How the source is read.
         output: The folder of the earlier run, for messages.
 
@@ -69,21 +63,23 @@ def with_later(
     chunks: dict[int, Chunk] = {}
     whole = {_whole_key(chunk.facts): chunk for chunk in plan.chunks if chunk.kind not in SINGLE}
     free: dict[str, list[int]] = defaultdict(list)
-    files = {_digest(each.file.name): each for each in plan.listing.files if each.kind in SINGLE}
+    files = {
+        name_digest(each.file.name): each for each in plan.listing.files if each.kind in SINGLE
+    }
     for number, old in enumerate(before):
         if old["kind"] not in SINGLE:
             found = whole.pop(_whole_key(old), None)
             if found is None:
-                raise ConfigError(_changed(output, number, str(old.get("name", "a file")), ""))
+                told = f"chunk {number} ({in_one_line(str(old.get('name', 'a file')))})"
+                raise _changed(output, f"{told} was changed, or is not there any more")
             chunks[number] = found
         elif number in done:
             chunks[number] = _as_before(plan, number, old, done[number], files, settings, output)
         else:
             free[old["kind"]].append(number)
     left: dict[str, list[SourceFile]] = defaultdict(list)
-    for each in plan.listing.files:
-        if each.kind in SINGLE and _digest(each.file.name) in files:
-            left[each.kind].append(each)
+    for each in files.values():
+        left[each.kind].append(each)
     later: list[Chunk] = []
     for kind in SINGLE:
         cut = _cut(left[kind], [before[number] for number in free[kind]], plan, settings, output)
@@ -94,10 +90,6 @@ def with_later(
     return ImagePlan(chunks=(*ordered, *later), skipped=plan.skipped, listing=plan.listing)
 
 
-def _digest(name: str) -> bytes:
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:_BYTES]
-
-
 def _whole_key(facts: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(facts[key] for key in ("kind", "start", "stop", "tag"))
 
@@ -106,36 +98,51 @@ def _as_before(
     plan: ImagePlan,
     number: int,
     old: Mapping[str, Any],
-    digests: Sequence[bytes],
+    done: DoneChunk,
     files: dict[bytes, SourceFile],
     settings: SourceSettings,
     output: str,
 ) -> Chunk:
-    """A chunk that was done, of the images that it was made of, which are taken out of `files`.
+    """A chunk that was done; its images are taken out of `files`, but for those that were mended since.
 
     Raises:
-        ConfigError: If one of them is gone, or any of them changed.
+        ConfigError: If an image that was embedded is gone or changed, or would be of another person now.
     """
-    if len(digests) != old["num_names"]:
+    if not done.known:
         raise ConfigError(
             f"{in_one_line(output)}: was begun by an older release, which did not note what its files are made of, so "
             f"images cannot come later. {_STEP}"
         )
-    known = [files.pop(digest) for digest in digests if digest in files]
-    names = f"{known[0].file.name} to {known[-1].file.name}" if known else "all of them"
-    if len(known) < len(digests):
-        gone = f"{len(digests) - len(known)} of its {len(digests)} images are not there any more"
-        raise ConfigError(_changed(output, number, names, gone))
-    chunk = chunk_of(known, plan.listing.wrapping, settings)
-    if chunk.tag != old["tag"]:
-        was = old.get("wrapping", chunk.wrapping)
-        if was != chunk.wrapping:
-            raise ConfigError(
-                f"{in_one_line(output)}: folders of people lay {was} folders deep in the source, now {chunk.wrapping}, "
-                f"as new images lie beside or below them. Put new people's folders beside those of the others. {_STEP}"
-            )
-        raise ConfigError(_changed(output, number, names, "some of its images were changed"))
-    return chunk
+    was, wrapping = old.get("wrapping", plan.listing.wrapping), plan.listing.wrapping
+    if was != wrapping:
+        raise ConfigError(
+            f"{in_one_line(output)}: folders of people lay {was} folders deep in the source, now {wrapping}, as new "
+            f"images lie beside or below them. Put new people's folders beside those of the others. {_STEP}"
+        )
+    changed = {
+        image.name
+        for image in done.known
+        if image.name not in files or mark_of_file(files[image.name]) != image.mark
+    }
+    used = done.used() if changed else ()
+    gone = sum(name not in files for name in changed if name in used)
+    if gone:
+        told = f"{gone} of the {len(done.known)} images of chunk {number} are not there any more"
+        raise _changed(output, told)
+    skipped = {name_digest(name) for name in done.skipped}
+    kept: list[SourceFile] = []
+    for image in done.known:
+        if image.name not in changed:
+            kept.append(files.pop(image.name))
+        elif image.name in used:
+            name = in_one_line(as_text(files[image.name].file.name))
+            raise _changed(output, f"{name} was changed")
+        elif image.name not in skipped:
+            files.pop(image.name, None)  # it was erased, and stays so
+    if len(kept) == len(done.known):
+        return replace(chunk_of(kept, wrapping, settings), tag=old["tag"])
+    names = tuple(each.file.name for each in kept)
+    return Chunk(kind=old["kind"], names=names, places=(), wrapping=wrapping, tag=old["tag"])
 
 
 def _cut(
@@ -158,9 +165,7 @@ def _cut(
         ConfigError: If there are fewer images than there were.
     """
     if len(files) < len(begun):
-        raise ConfigError(
-            f"{in_one_line(output)}: its source lost images since it was begun. {_STEP}"
-        )
+        raise _changed(output, "it lost images")
     if not files:
         return []
     wrapping = plan.listing.wrapping
@@ -185,9 +190,8 @@ def _parts(files: Sequence[SourceFile], sizes: Sequence[int]) -> list[Sequence[S
     return parts
 
 
-def _changed(output: str, number: int, names: str, what: str) -> str:
-    told = what or "it was changed, or is not there any more"
-    return (
-        f"{in_one_line(output)}: its source is not what it was: chunk {number} ({in_one_line(names)}): {told}. Images "
-        f"may come later; what was embedded must stay as it is. {_STEP}"
+def _changed(output: str, what: str) -> ConfigError:
+    return ConfigError(
+        f"{in_one_line(output)}: its source is not what it was: {what}. Images may come later, and those that could "
+        f"not be used may be mended; what was embedded must stay as it is. {_STEP}"
     )

@@ -9,14 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from probefusion.archives.images.chunks import Chunk, SourceSettings, tag_of
+from probefusion.archives.images.chunks import Chunk, SourceSettings, mark_of, tag_of
 from probefusion.archives.images.row_groups import cut_parquet
 from probefusion.archives.images.source_files import Listing, SourceFile, list_source
 from probefusion.archives.storage import Place, StoredFile, is_url, shown_place
 from probefusion.errors import EmptySetError, FileFormatError, StorageError
 from probefusion.faces.listing import SkippedImage, as_text
 
-__all__ = ["SINGLE", "ImagePlan", "chunk_of", "is_refused", "most_of", "plan_images"]
+__all__ = [
+    "SINGLE",
+    "ImagePlan",
+    "chunk_of",
+    "is_refused",
+    "mark_of_file",
+    "most_of",
+    "plan_images",
+]
 
 SINGLE = ("files", "zip", "videos")
 """Kinds of chunks that are made of single images or clips; the others are parts of one file."""
@@ -102,7 +110,14 @@ def chunk_of(files: Sequence[SourceFile], wrapping: int, settings: SourceSetting
         wrapping=wrapping,
         expected=0 if kind == "videos" else len(files),
         tag=tag,
+        marks=b"".join(mark_of_file(each) for each in files),
     )
+
+
+def mark_of_file(source: SourceFile) -> bytes:
+    """4 bytes that change when a single image, or what names its person, does."""
+    sides = [] if source.side is None else [_facts(source.side)]
+    return mark_of([_facts(source.file), *sides])
 
 
 def is_refused(error: StorageError) -> bool:

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("av")
 pytest.importorskip("cv2")
 
-from research.comparison.filmed_probes import film
+from research.comparison.filming import film
 
 from probefusion.faces import read_crop
 from probefusion.protocols import read_people
