@@ -18,16 +18,23 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from probefusion.evaluation.calibration_sets import read_faces
+from probefusion.evaluation.search_evidence import FPIRS, search_others
 from probefusion.evaluation.threshold_evidence import make_calibration
 from probefusion.fusion.decisions import asked_of_pairs, asked_of_searches
 from probefusion.fusion.fit_non_mated import Sets
-from probefusion.metrics.tails import rate_per_comparison
 from probefusion.pipeline.calibration_data import FALSE_MATCH_RATES, fused_sets
+from probefusion.pipeline.kinship import Kinship
 from probefusion.zoo import load_embedder, load_fuser
 
 RATES = (1e-2, 1e-3, 1e-4)
-FPIRS = (0.1, 0.03, 0.01)
-GALLERIES = (100, 200, 500, 1000)
+ONE_FAMILY = tuple(
+    tuple(pair.split())
+    for pair in (
+        "F0133 F0864", "F0276 F0844", "F0318 F0580", "F0018 F0245", "F0495 F0601", "F0230 F0400", "F0230 F0987",
+        "F0144 F0235", "F0609 F0990", "F0306 F0307", "F0819 F0995", "F0460 F0462", "F0460 F0461", "F0357 F0381",
+    )
+)  # fmt: skip
+"""Families of FIW that share people: pairs of people above .70 for EdgeFace-XS, looked at by eye in part."""
 
 
 def main() -> None:
@@ -39,6 +46,9 @@ def main() -> None:
     parser.add_argument("--also", action="append", default=[])
     parser.add_argument("--leave-out", action="append", default=[])
     parser.add_argument("--cache")
+    parser.add_argument("--people", type=int, default=5000, help="at most, of each data")
+    parser.add_argument("--folds", type=int, nargs="+", default=[3], help="of --data")
+    parser.add_argument("--seed", type=int, default=1, help="of the halves")
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
     embedder = load_embedder(options.embedder, num_threads=options.threads)
@@ -47,23 +57,23 @@ def main() -> None:
         fuser,
         embedder,
         [read_faces(data) for data in (options.data, *options.also)],
-        folds=(3,),
+        folds=options.folds,
         sizes=(1, 4, 16),
-        num_people=1000,
+        num_people=options.people,
         num_poor=250,
-        related_by="_MID",
+        kinship=Kinship(related_by="_MID", related=ONE_FAMILY),
         medium_by="__",
         leave_out=options.leave_out,
         cache=options.cache,
         num_threads=options.threads,
         progress=None,
     )
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(options.seed)
     people = np.unique(sets.people)
     first = np.isin(sets.people, rng.permutation(people)[: len(people) // 2])
     halves = [np.flatnonzero(first), np.flatnonzero(~first)]
     counts: dict[tuple[int, ...], np.ndarray] = defaultdict(lambda: np.zeros(1 + 2 * len(RATES)))
-    searches: dict[tuple[int, float], list[float]] = defaultdict(list)
+    searches: dict[tuple[int, int, float], list[float]] = defaultdict(list)
     used, kinds = np.unique(sets.kinds, return_inverse=True)
     numbered = Sets(**{**vars(sets), "kinds": kinds})
     for fitted, other in (halves, halves[::-1]):
@@ -79,8 +89,12 @@ def main() -> None:
         rest = sets.part(other)
         terms = record.model.model().terms(rest.vectors, rest.num_images)
         _count(record, rest, terms, fuser, counts)
-        for place in range(len(sources)):
-            _search(record, rest, terms, place, searches, rng)
+        model, poor = record.model.model(), np.array([bool(kind % 3) for kind in used])
+        for each in search_others(model, numbered.part(other), poor, rng):
+            for rate in FPIRS:
+                asked = asked_of_searches(record, each.gallery_size, rate)
+                share = float((each.log_rates <= np.log(asked)).mean())
+                searches[(each.population, each.gallery_size, rate)].append(share)
     out = sys.stdout.write
     for (population, poor, n, other_poor, m), found in sorted(counts.items()):
         names = [("clean", "poor")[each] for each in (poor, other_poor)]
@@ -88,8 +102,9 @@ def main() -> None:
         out(
             f"{sources[population].name} {names[0]} {n} - {names[1]} {m}: {found[0]:9.0f} {ratios}\n"
         )
-    for (size, rate), shares in sorted(searches.items()):
-        out(f"gallery {size} FPIR {rate:g}: {np.mean(shares):.4f}\n")
+    for (population, size, rate), shares in sorted(searches.items()):
+        name = "all together" if population < 0 else sources[population].name
+        out(f"{name} gallery {size} FPIR {rate:g}: {np.mean(shares):.4f}\n")
 
 
 def _count(record, sets, terms, fuser, counts) -> None:
@@ -128,32 +143,6 @@ def _count(record, sets, terms, fuser, counts) -> None:
                     np.nan if card is None else ((similar >= card.similarity) & apart).sum()
                 )
             counts[(int(population), *a, *b)] += np.array(found, dtype=float)
-
-
-def _search(record, sets, terms, population, searches, rng) -> None:
-    """Searches among clean single images; the population alone, relatives of the searched left out."""
-    model = record.model.model()
-    member = sets.populations == population
-    entries = np.flatnonzero(member & (sets.num_images == 1) & (sets.kinds % 3 == 0))
-    for size in GALLERIES:
-        for _ in range(4):
-            mixed = rng.permutation(entries)
-            _, one = np.unique(sets.people[mixed], return_index=True)
-            if size > 0.8 * len(one):
-                break
-            gallery = mixed[rng.permutation(one)[:size]]
-            probes = np.flatnonzero(member & ~np.isin(sets.people, sets.people[gallery]))
-            similar = sets.vectors[probes] @ sets.vectors[gallery].T
-            limits = model.thresholds(
-                terms[probes],
-                terms[gallery],
-                [
-                    rate_per_comparison(asked_of_searches(record, size, rate), size)
-                    for rate in FPIRS
-                ],
-            )
-            for rate, limit in zip(FPIRS, limits, strict=True):
-                searches[(size, rate)].append(float((similar >= limit).any(axis=1).mean()))
 
 
 if __name__ == "__main__":
