@@ -212,6 +212,11 @@ class Server:
             memory_mb=round(memory_of(self.pid) / 1e6, 1),
         )
 
+    def measure_least(self, mode: str, what: str, clients: int, total: int, rounds: int) -> Row:
+        """The row of the round in which the server needed least: others disturb, and never help."""
+        rows = [self.measure(mode, what, clients, total) for _ in range(rounds)]
+        return min(rows, key=lambda row: row.server_cpu_ms)
+
     def close(self) -> None:
         """Ends it."""
         self._process.terminate()
@@ -245,6 +250,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--requests", type=int, default=1000, help="for each row of the table")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=1,
+        help="for each row; that with the least processor time is told",
+    )
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--what", nargs="+", default=["health", "search", "fuse"])
     parser.add_argument("--modes", nargs="+", choices=tuple(MODES), default=["batched"])
@@ -265,7 +276,9 @@ def main() -> None:
                 server.measure(mode, "search", 1, 3)
                 for what in options.what:
                     for clients in options.clients:
-                        row = server.measure(mode, what, clients, options.requests)
+                        row = server.measure_least(
+                            mode, what, clients, options.requests, options.rounds
+                        )
                         print(json.dumps(dataclasses.asdict(row)), flush=True)
         if options.overload:
             with serving(path, [], [*options.serve, *TOO_FEW]) as server:

@@ -5,7 +5,7 @@
 
 A pool is probe data (from the work folder of `probefusion evaluate`) or embeddings of `probefusion embed` whose
 sources are PERSON/FILE. Expectation and threshold are fitted on one half of the people of all pools and judged on the
-other, both ways round. With `--constants` those of all people are printed, as `screening.known` holds them.
+other, both ways round. With `--constants` those of all people are printed, as `screening.known_images` holds them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from probefusion.screening.expectation import Expectation
-from probefusion.screening.judging import outlying, worst_split
+from probefusion.screening.judging import judge_splits, outlying
+from probefusion.screening.known_images import CAUTIOUS, NORMS
+from probefusion.screening.views import NormsView, View
 from probefusion.zoo import load_fuser
-from research.screening.fit import fit_expectation, sets_of_one
+from research.screening.fit import SHARPNESS, fit_expectation, sets_of_one
 from research.screening.pools import Planted, Pool, read_pool
 
 __all__ = ["judge", "main"]
@@ -47,22 +49,24 @@ def judge(
 
 def _judged(pool: Pool, planted: Planted, expected: Expectation, share: float) -> dict[str, float]:
     elements = pool.elements(planted.rows)
-    split = worst_split(elements, expected)
-    alarmed = split.score > expected.threshold
+    stack = pool.stack(planted.rows[None])
+    split = judge_splits(stack, expected)
+    part, score = split.parts[0], float(split.scores[0])
+    alarmed = score > expected.threshold
     everything = np.ones(len(elements), dtype=bool)
     kept = everything.copy()
-    kept[outlying(elements, expected, LEAST)] = False
-    larger = split.part if split.part.sum() > len(elements) / 2 else ~split.part
+    kept[outlying(stack, expected, LEAST)] = False
+    larger = part if part.sum() > len(elements) / 2 else ~part
     ways = [everything, kept, larger if alarmed else everything, ~planted.is_strange]
     facts: dict[str, float] = {
         "share": share,
-        "score": split.score,
+        "score": score,
         "is_found": alarmed,
         "size": len(elements),
         "is_heavy": elements.weights[planted.is_strange].sum() > 0.5 * planted.is_strange.mean(),
         "right": max(
-            float((split.part == planted.is_strange).mean()),
-            float((split.part != planted.is_strange).mean()),
+            float((part == planted.is_strange).mean()),
+            float((part != planted.is_strange).mean()),
         ),
     }
     names = list(pool.references)
@@ -103,8 +107,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and writes `FILE.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pool", action="append", required=True, type=Path)
+    parser.add_argument(
+        "--also", action="append", default=[], type=Path, help="a pool that is judged, not fitted"
+    )
     parser.add_argument("--fuser", required=True)
     parser.add_argument("--embedder", help="its fingerprint, as the pools say it")
+    parser.add_argument(
+        "--norms", choices=sorted(NORMS), help="weigh by the lengths of this embedder's embeddings"
+    )
+    parser.add_argument(
+        "--sharpness", type=float, default=SHARPNESS, help="inf: the worst split counts alone"
+    )
     parser.add_argument("--without", type=Path, help="sources that are left out, a line each")
     parser.add_argument("--sets", type=int, default=150, help="of each share, half and pool")
     parser.add_argument("--fit-sets", type=int, default=400, help="of one person, half and pool")
@@ -113,21 +126,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     without = frozenset(options.without.read_text().splitlines() if options.without else ())
     fuser = load_fuser(options.fuser, embedder=options.embedder, num_threads=1)
-    pools = [read_pool(path, fuser, without=without) for path in options.pool]
+    view = View(fuser=fuser, expected=CAUTIOUS, is_calibrated=False)
+    name = fuser.fingerprint
+    if options.norms is not None:
+        usual = NORMS[options.norms]
+        view = NormsView(fuser=fuser, expected=CAUTIOUS, is_calibrated=False, usual=usual)
+        name = f"norms of {options.norms}"
+    pools = [read_pool(path, fuser, view, without=without) for path in options.pool]
+    others = [read_pool(path, fuser, view, without=without) for path in options.also]
     measured_on = " and ".join(pool.name for pool in pools)
-    found: dict[str, list[dict[str, float]]] = {pool.name: [] for pool in pools}
+    found: dict[str, list[dict[str, float]]] = {pool.name: [] for pool in (*pools, *others)}
     fitting = []
     for half in (0, 1):
         rng = np.random.default_rng(half)
         fitting.append([sets_of_one(pool, rng, half, options.fit_sets) for pool in pools])
     for half in () if options.sets == 0 else (0, 1):
-        expected = fit_expectation(fitting[half], measured_on)
-        for pool in pools:
+        expected = fit_expectation(fitting[half], measured_on, options.sharpness)
+        for pool in (*pools, *others):
             rng = np.random.default_rng(100 + half)
             found[pool.name] += judge(pool, expected, rng, 1 - half, options.sets)
     if options.constants:
         both = [first + second for first, second in zip(*fitting, strict=True)]
-        print(f"{fuser.fingerprint!r}: {fit_expectation(both, measured_on)}", flush=True)
+        print(f"{name!r}: {fit_expectation(both, measured_on, options.sharpness)}", flush=True)
     if not options.sets:
         return
     rates = {name: table(items) for name, items in found.items()}
@@ -135,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(name, *(f"{key}: {value:.3f}" for key, value in values.items()), sep="\n  ")
     if options.output is not None:
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        facts = {"fuser": fuser.fingerprint, "far": FAR, "sets": options.sets, "rates": rates}
+        facts = {"view": name, "far": FAR, "sets": options.sets, "rates": rates}
         text = json.dumps(facts, indent=2)
         options.output.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 

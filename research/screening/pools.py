@@ -13,8 +13,10 @@ import numpy.typing as npt
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.fusion import Fuser
 from probefusion.fusion.contributions import Sums
-from probefusion.screening.elements import Elements, FloatRows
+from probefusion.screening.stacks import FloatRows, Stack
+from probefusion.screening.views import View
 from probefusion.types import EmbeddingSet
+from research.screening.elements import Elements
 
 __all__ = ["Planted", "Pool", "half_of", "read_pool"]
 
@@ -48,6 +50,8 @@ class Pool:
         fuser: The fuser.
         sums: One state an image.
         alone: (N, D) float64, templates of each image alone.
+        directions: (N, D) float64, what the view sees of each image.
+        masses: (N,) float64, and how much it weighs.
         people: Names and places of their images.
         references: (D,) template of each person, of images that are in no set: the gallery image of probe data, or
             every eighth image.
@@ -57,6 +61,8 @@ class Pool:
     fuser: Fuser
     sums: Sums
     alone: FloatRows
+    directions: FloatRows
+    masses: FloatRows
     people: dict[str, Rows]
     references: dict[str, FloatRows]
 
@@ -65,6 +71,10 @@ class Pool:
         return Elements.from_sums(
             self.fuser, Sums(*(array[rows] for array in self.sums)), self.alone[rows]
         )
+
+    def stack(self, rows: Rows) -> Stack:
+        """Sets of equally many images, (P, N), as they are judged."""
+        return Stack(directions=self.directions[rows], masses=self.masses[rows])
 
     def plant(
         self, rng: np.random.Generator, half: int, num_images: int, num_strange: int
@@ -90,12 +100,15 @@ def half_of(name: str) -> int:
     return int(hashlib.sha256(f"screening|{name}".encode()).hexdigest(), 16) % 2
 
 
-def read_pool(path: Path, fuser: Fuser, *, without: frozenset[str] = frozenset()) -> Pool:
+def read_pool(
+    path: Path, fuser: Fuser, view: View, *, without: frozenset[str] = frozenset()
+) -> Pool:
     """Reads probe data (all its probe images) or embeddings whose sources are PERSON/FILE.
 
     Args:
         path: `.npz` of `ProbeData` or of an `EmbeddingSet`.
         fuser: Encodes them.
+        view: Looks at them.
         without: Sources that are left out.
     """
     with zipfile.ZipFile(path) as archive:
@@ -117,6 +130,7 @@ def read_pool(path: Path, fuser: Fuser, *, without: frozenset[str] = frozenset()
     ]
     sums = Sums(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
     alone = np.concatenate([fuser.finish_many(part) for part in parts]).astype(np.float64)
+    seen = [view.look(batch) for batch in images.chunks(_AT_ONCE)]
     people = {str(name): np.flatnonzero(owners == name) for name in np.unique(owners)}
     if is_probes:
         gallery = fuser.fuse_many(data.gallery, np.arange(len(data.gallery) + 1))
@@ -130,7 +144,14 @@ def read_pool(path: Path, fuser: Fuser, *, without: frozenset[str] = frozenset()
             name: np.delete(rows, slice(None, None, _REFERENCE)) for name, rows in people.items()
         }
     return Pool(
-        name=path.stem, fuser=fuser, sums=sums, alone=alone, people=people, references=references
+        name=path.stem,
+        fuser=fuser,
+        sums=sums,
+        alone=alone,
+        directions=np.concatenate([directions for directions, _ in seen]),
+        masses=np.concatenate([masses for _, masses in seen]),
+        people=people,
+        references=references,
     )
 
 

@@ -21,6 +21,7 @@ from probefusion.service import ServiceSettings, create_app
 from probefusion.service.access import new_key, read_keys, revoke_key
 from probefusion.service.access_log import read_access_log
 from probefusion.service.settings import Limits
+from probefusion.service.shared import postgres_answers
 
 ROOT = "/v1/collections/people"
 
@@ -205,6 +206,30 @@ def test_rates_are_counted_together_and_revoked_keys_are_worthless_everywhere(
     assert verify_chain(lines, collection="accesses").is_whole
     revoke_key(keys, read_keys(keys)[0].id)
     assert [ask(number) for number in (0, 1)] == [401, 401]
+
+
+def test_what_is_over_its_time_is_deleted_and_an_absent_database_is_told_of(
+    start, url, monkeypatch
+) -> None:
+    one = start(url)
+    shared = one.app.state.hub.shared
+    body, headers = {"name": "ann", "query": query_of(0)}, {"Idempotency-Key": "k"}
+    assert one.post(f"{ROOT}/people", json=body, headers=headers).status_code == 201
+    shared.rates.seconds_to_wait("somebody")
+    monkeypatch.setattr(postgres_answers, "SECONDS", 0.0)
+    shared.answers.drop_old()
+    shared.rates.drop_old()
+    again = one.post(f"{ROOT}/people", json=body, headers=headers)
+    assert (again.status_code, "idempotency-replayed" in again.headers) == (409, False)
+
+    def away(*_: object) -> None:
+        raise StoreError("the server cannot be reached")
+
+    monkeypatch.setattr(shared.answers, "begin", away)
+    refused = one.post(f"{ROOT}/people", json=body, headers=headers)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    monkeypatch.setattr(shared.rates, "_take_share", away)
+    assert shared.rates.seconds_to_wait("another") == 0.0
 
 
 def test_a_file_has_one_service(start, tmp_path) -> None:

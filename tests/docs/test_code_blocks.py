@@ -61,6 +61,7 @@ UNRUN: dict[tuple[str, str], int] = {
     ("docs/results/other-degradation.md", "hours"): 2,
     ("docs/results/parity.md", "hours"): 1,
     ("docs/results/embedder.md", "licensed"): 1,
+    ("docs/results/own-data.md", "hours"): 1,
     ("docs/results/own-data.md", "licensed"): 1,
     ("docs/results/real-faces.md", "licensed"): 2,
     ("docs/results/rivals.md", "hours"): 1,

@@ -13,7 +13,7 @@ from probefusion.archives.engines.engine import Engine
 from probefusion.archives.engines.local import LocalEngine
 from probefusion.archives.file_digest import file_digest
 from probefusion.archives.finishing import Finished, finish
-from probefusion.archives.manifest import Manifest, MapTask, tasks_of, write
+from probefusion.archives.manifest import Manifest, MapTask, forget, tasks_of, write
 from probefusion.archives.mapping import MapWork
 from probefusion.archives.reducing import ReduceTask, ReduceWork, Source
 from probefusion.archives.state_commits import (
@@ -30,7 +30,6 @@ from probefusion.archives.storage import (
     is_url,
     join,
     list_files,
-    remove_folder,
 )
 from probefusion.errors import FileFormatError, MismatchError, ProbeFusionError, StorageError
 from probefusion.files.hashed_json import json_hash
@@ -111,7 +110,7 @@ class ArchiveRun:
             self._after_change(generation, error)
             raise
         if not self.failed or self.states.stored is not None:
-            remove_folder(self.work)
+            forget(self.work)
         return finished
 
     def _after_change(self, generation: str, error: Exception) -> None:

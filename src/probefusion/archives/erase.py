@@ -15,7 +15,7 @@ from probefusion.archives.erased_rows import FoundRows, find_rows, write_without
 from probefusion.archives.erased_states import ErasedStates
 from probefusion.archives.finishing import finish
 from probefusion.archives.locks import clean_drafts
-from probefusion.archives.manifest import is_work
+from probefusion.archives.manifest import forget, is_work
 from probefusion.archives.open import open_archive
 from probefusion.archives.settled_files import after_erasure, measured, settled
 from probefusion.archives.state_commits import changing, commit, present_hash
@@ -26,7 +26,6 @@ from probefusion.archives.storage import (
     is_url,
     open_file,
     remove,
-    remove_folder,
     shown_place,
     writing,
 )
@@ -345,7 +344,7 @@ def _remove_work(templates: Place) -> None:
     """Removes what an interrupted run has left of the rows of the archive."""
     work = f"{templates}.work"
     if is_work(work):
-        remove_folder(work)
+        forget(work)
 
 
 def _in_rows(found: dict[str, Found], wanted: set[int | str]) -> Iterator[int | str]:

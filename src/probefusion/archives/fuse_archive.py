@@ -10,20 +10,32 @@ from probefusion.archives.archive_run import ArchiveRun, Progress, StatesOfRun
 from probefusion.archives.engines.engine import Engine
 from probefusion.archives.engines.local import LocalEngine
 from probefusion.archives.file_digest import file_stamp
+from probefusion.archives.finishing import finish
 from probefusion.archives.manifest import (
     Manifest,
     PlannedFile,
     RunSettings,
     begin,
     chunk_borders,
+    forget,
     interrupted,
 )
 from probefusion.archives.outputs import check_apart, checked_output, own_work
 from probefusion.archives.planning import settings_for
-from probefusion.archives.state_commits import check_free, present_hash
-from probefusion.archives.states import open_states
+from probefusion.archives.state_commits import (
+    changing,
+    check_free,
+    check_unchanged,
+    present_hash,
+)
+from probefusion.archives.states import StoredStates, open_states
 from probefusion.archives.storage import Place
-from probefusion.errors import ConfigError, EmptySetError, UnsupportedOperationError
+from probefusion.errors import (
+    ConfigError,
+    EmptySetError,
+    MissingFileError,
+    UnsupportedOperationError,
+)
 from probefusion.fusion import Fuser
 
 __all__ = ["ArchiveReport", "fuse_archive"]
@@ -134,9 +146,17 @@ def fuse_archive(
         check_free(keep_states, force=force)
     with own_work(work, place):
         present = None if folder is None else present_hash(folder)
+        found = interrupted(work)
         stored, passed = None, 0
         if add_to is not None:
             stored = open_states(add_to)
+            if found is not None and stored.holds(found.files):  # killed when it had done all
+                if {file.name for file in archive.files} <= {file.name for file in found.files}:
+                    report = _written_again(stored, add_to, place, force=force)
+                    forget(work)
+                    return replace(report, resumed_at=archive.num_images)
+                forget(work, is_kept=True)
+                found = None
             new = stored.new_files(archive, add_to)
             passed = len(archive.files) - len(new)
             archive = replace(archive, files=new)
@@ -144,7 +164,6 @@ def fuse_archive(
             raise EmptySetError(
                 f"archive {archive.name} holds no rows: expected at least one image."
             )
-        found = interrupted(work)
         like = stored or found
         settings = settings_for(
             archive,
@@ -167,11 +186,13 @@ def fuse_archive(
             keeps_states=folder is not None,
         )
         begin(work, manifest, found, frozenset(file.name for file in archive.failed_files))
-        is_layer = (
-            stored is not None
-            and add_to is not None
-            and stored.takes_layer(add_to, archive.num_images)
-        )
+        is_layer = False
+        if stored is not None and add_to is not None:
+            try:
+                is_layer = stored.takes_layer(add_to, archive.num_images)
+            except MissingFileError:
+                check_unchanged(add_to, present)
+                raise
         states = StatesOfRun(folder=folder, stored=stored, present=present, is_layer=is_layer)
         run = ArchiveRun(archive, fuser, manifest, work, states, progress)
         small = archive.num_images <= _FEW_IMAGES
@@ -187,6 +208,15 @@ def fuse_archive(
             failed_files=tuple((file.name, file.reason) for file in run.failed),
             num_passed_over=passed,
         )
+
+
+def _written_again(
+    stored: StoredStates, folder: Place, output: str, *, force: bool
+) -> ArchiveReport:
+    """Writes the templates of states as they are."""
+    with changing(folder):
+        finished = finish(stored.buckets(folder), stored.settings, output, force=force)
+    return ArchiveReport(**asdict(finished), resumed_at=0, fuser=stored.settings.fuser)
 
 
 def _planned(file: ArchiveFile, settings: RunSettings) -> PlannedFile:

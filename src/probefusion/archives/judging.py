@@ -8,13 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.fusion import Fuser, MeanFuser
-from probefusion.fusion.contributions import Sums
-from probefusion.fusion.universal import UniversalFuser
-from probefusion.screening.judging import worst_splits
-from probefusion.screening.known import CAUTIOUS, expectation_for
-from probefusion.screening.stacks import stack_of_sums
+from probefusion.fusion import Fuser
+from probefusion.screening.judging import judge_splits
+from probefusion.screening.stacks import Stack
 from probefusion.screening.verdict import LEAST_DIM, LEAST_IMAGES
+from probefusion.screening.views import view_of
 from probefusion.types import EmbeddingSet
 
 __all__ = ["CANNOT_TELL", "NOT_LOOKED_AT", "ONE_PERSON", "SEVERAL_PEOPLE", "Verdicts", "judge"]
@@ -22,8 +20,8 @@ __all__ = ["CANNOT_TELL", "NOT_LOOKED_AT", "ONE_PERSON", "SEVERAL_PEOPLE", "Verd
 NOT_LOOKED_AT, ONE_PERSON, SEVERAL_PEOPLE, CANNOT_TELL = range(4)
 """What is known of a template, as it goes to a file."""
 
-_NUMBERS_AT_ONCE = 2048
-"""Images, times clusters of the fuser, that are judged together."""
+_IMAGES_AT_ONCE = 2048
+"""So many are judged together, of sets of one size."""
 
 
 class Verdicts(NamedTuple):
@@ -53,36 +51,38 @@ def judge(images: EmbeddingSet, borders: npt.NDArray[np.int64], fuser: Fuser) ->
     lighter = np.zeros(len(counts), np.float32)
     if images.dim < LEAST_DIM:
         return Verdicts(codes, lighter)
-    view = _view(images, fuser)
-    expected = expectation_for(view.fingerprint) or CAUTIOUS
-    for places in _batches(counts, view):
+    view = view_of(images, fuser)
+    for places in _batches(counts):
         size = int(counts[places[0]])
-        rows = images[(borders[places][:, None] + np.arange(size)).ravel()]
-        flat = view.encode_many(rows, np.arange(len(rows) + 1))
-        alone = view.finish_many(flat).astype(np.float64).reshape(len(places), size, -1)
-        sums = Sums(*(array.reshape(len(places), size, *array.shape[1:]) for array in flat))
-        stack, weighing = stack_of_sums(view, sums, alone)
-        if not len(stack):
+        rows = borders[places][:, None] + np.arange(size)
+        directions, masses = view.look(images[rows.ravel()])
+        masses = masses.reshape(len(places), size)
+        weighing = masses.sum(axis=1) > 0
+        if not weighing.any():
             continue
-        split = worst_splits(stack, expected)
-        is_mixed = split.scores > expected.threshold
-        shares = np.einsum("pn,pn->p", split.parts, stack.weights)
+        stack = Stack(
+            directions=directions.reshape(len(places), size, -1)[weighing], masses=masses[weighing]
+        )
+        judged = judge_splits(stack, view.expected)
+        is_mixed = judged.scores > view.expected.threshold
         codes[places[weighing]] = np.where(is_mixed, SEVERAL_PEOPLE, ONE_PERSON)
-        lighter[places[weighing]] = np.where(is_mixed, np.minimum(shares, 1 - shares), 0)
+        for each in np.flatnonzero(is_mixed):
+            place = np.flatnonzero(weighing)[each]
+            lighter[places[place]] = _lighter_share(fuser, images[rows[place]], judged.parts[each])
     return Verdicts(codes, lighter)
 
 
-def _view(images: EmbeddingSet, fuser: Fuser) -> Fuser:
-    """The fuser itself, or one for which it was measured what to expect of its halves."""
-    if expectation_for(fuser.fingerprint) is not None:
-        return fuser
-    return MeanFuser(num_threads=1) if images.quality is None else UniversalFuser(num_threads=1)
+def _lighter_share(fuser: Fuser, images: EmbeddingSet, part: npt.NDArray[np.bool_]) -> float:
+    """The smaller of the weights of a part and of the rest in the template."""
+    weights = fuser.fuse(images).weights
+    share = float(part.mean() if weights is None else weights[part].sum())
+    return min(share, 1 - share)
 
 
-def _batches(counts: npt.NDArray[np.int64], view: Fuser) -> Iterator[npt.NDArray[np.intp]]:
+def _batches(counts: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.intp]]:
     """Places of sets of one size each, so many that their splits fit into little memory."""
     for size in range(LEAST_IMAGES, int(counts.max(initial=0)) + 1):
         places = np.flatnonzero(counts == size)
-        most = max(1, _NUMBERS_AT_ONCE // (size * view.num_clusters))
+        most = max(1, _IMAGES_AT_ONCE // size)
         for start in range(0, len(places), most):
             yield places[start : start + most]

@@ -13,9 +13,12 @@ from dataclasses import asdict, dataclass
 from probefusion.archives.archive import ArchiveFile
 from probefusion.archives.storage import (
     exists,
+    is_folder,
     join,
     list_files,
     read_bytes,
+    remove,
+    remove_folder,
     shown_place,
     write_bytes,
 )
@@ -32,6 +35,7 @@ __all__ = [
     "begin",
     "buckets_for",
     "chunk_borders",
+    "forget",
     "interrupted",
     "is_work",
     "tasks_of",
@@ -242,6 +246,25 @@ def begin(work: str, plan: Manifest, found: Manifest | None, failed: frozenset[s
 def is_work(folder: str) -> bool:
     """Whether a folder holds what a run has done so far."""
     return exists(join(folder, _NAME))
+
+
+def forget(work: str, *, is_kept: bool = False) -> None:
+    """Removes what a run has done, its manifest last: whatever is left of a removal that is cut off is known for its.
+
+    Args:
+        work: Folder of the run.
+        is_kept: Whether the folder itself, and a lock in it, stay.
+    """
+    names = {file.name.partition("/")[0] for file in list_files(work, missing_ok=True)}
+    for place in (join(work, name) for name in sorted(names - {_NAME})):
+        if is_folder(place):
+            remove_folder(place)
+        else:
+            remove(place)
+    if is_kept:
+        remove(join(work, _NAME))
+    else:
+        remove_folder(work)
 
 
 def write(work: str, plan: Manifest) -> None:

@@ -6,9 +6,10 @@ that it began with. `states.json` is written last; whatever it does not name cou
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -24,12 +25,13 @@ from probefusion.archives.storage import (
     shown_place,
     write_bytes,
 )
-from probefusion.errors import MismatchError, OutputExistsError
+from probefusion.errors import MismatchError, OutputExistsError, ProbeFusionError
 from probefusion.files.hashed_json import hashed_json
 
 __all__ = ["changing", "check_free", "check_unchanged", "commit", "drop_generation", "present_hash"]
 
 _GENERATION = re.compile(r"([0-9a-f]{20})/[0-9]+\.arrow")
+_MOST_TRIES = 20
 
 
 @contextmanager
@@ -100,10 +102,7 @@ def commit(folder: Place, states: StoredStates, *, present: str | None) -> str:
     check_unchanged(folder, present)
     data = hashed_json(asdict(states))
     write_bytes(join(folder, STATES_CARD), data)
-    found = list_files(folder, suffixes=(".arrow",), missing_ok=True)
-    names = {match[1] for file in found if (match := _GENERATION.fullmatch(file.name))}
-    for name in sorted(names - set(states.generations)):
-        remove_folder(join(folder, name))
+    _despite_others(lambda: _remove_others(folder, states))
     for name in ("", *states.generations):
         clean_drafts(join(folder, name) if name else folder)
     return hashlib.sha256(data).hexdigest()
@@ -113,4 +112,32 @@ def drop_generation(folder: Place, generation: str) -> None:
     """Removes what a run has written that is not to be committed, unless the states name it."""
     card = join(folder, STATES_CARD)
     if not exists(card) or generation.encode() not in read_bytes(card):
-        remove_folder(join(folder, generation))
+        _despite_others(lambda: remove_folder(join(folder, generation)))
+
+
+def _remove_others(folder: Place, states: StoredStates) -> None:
+    """Removes the generations that states do not name."""
+    found = list_files(folder, suffixes=(".arrow",), missing_ok=True)
+    names = {match[1] for file in found if (match := _GENERATION.fullmatch(file.name))}
+    for name in sorted(names - set(states.generations)):
+        remove_folder(join(folder, name))
+
+
+def _despite_others(act: Callable[[], None]) -> None:
+    """Removes something to which a run that will be refused may be writing, or which that run removes itself.
+
+    Raises:
+        StorageError: If a store cannot be reached.
+        OSError: If it cannot be removed for another reason.
+    """
+    for _ in range(_MOST_TRIES):
+        try:
+            act()
+        except ProbeFusionError:
+            raise
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            return
+    # What is left then is removed by the run that writes it, when it is refused.

@@ -130,10 +130,11 @@ class StoredStates:
             MissingFileError: If the file of a bucket is not there.
         """
         sizes = dict.fromkeys(self.generations, 0)
-        found = {file.name: file.size for file in list_files(folder, suffixes=(".arrow",))}
         for name in self.generations:
+            listed = list_files(join(folder, name), suffixes=(".arrow",), missing_ok=True)
+            found = {f"{name}/{file.name}": file.size for file in listed}
             for bucket in range(self.settings.num_buckets):
-                file = bucket_place(name, bucket)
+                file = f"{name}/{bucket_place('', bucket)}"
                 if file not in found:
                     raise MissingFileError(
                         f"states {shown_place(folder)!r}: the file {file} is not there. Put it back from a copy, or "
@@ -144,6 +145,11 @@ class StoredStates:
         is_large = sum(sizes.values()) > max(_SMALLEST_BYTES, _LARGEST_SHARE * first)
         is_much = num_rows > _LARGEST_ADDITION * self.num_rows
         return not (is_large or is_much or len(self.layers) >= _MOST_LAYERS)
+
+    def holds(self, files: Sequence[PlannedFile]) -> bool:
+        """Whether all of some files were fused, and are as they were then."""
+        known = {(fused.file.name, fused.file.size, fused.file.tag) for fused in self.files}
+        return {(file.name, file.size, file.tag) for file in files} <= known
 
     def new_files(self, archive: Archive, folder: Place) -> tuple[ArchiveFile, ...]:
         """The files of an archive that were not fused yet.

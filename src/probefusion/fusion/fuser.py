@@ -130,22 +130,6 @@ class Fuser(ABC):
         raw: npt.NDArray[np.float64] = shares.astype(np.float64) @ cluster_weights
         return raw
 
-    def weigh_many(self, states: Sums, shares: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """How much images count in the results of many states that they went into, not normalised.
-
-        Args:
-            states: The states of B sets.
-            shares: (B, N, M) of N images of each, as for `weigh`.
-
-        Returns:
-            (B, N) float64, >= 0.
-        """
-        cluster_weights = self._finish(*states).cluster_weights
-        raw: npt.NDArray[np.float64] = np.einsum(
-            "bnm,bm->bn", shares, cluster_weights, dtype=np.float64
-        )
-        return raw
-
     def finish(self, state: FusionState) -> Template:
         """The template of a state, without per-image weights.
 

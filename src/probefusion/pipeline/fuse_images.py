@@ -101,7 +101,8 @@ def fuse_images(
     if rows is None and adds:
         raise ConfigError(
             "--add-to with images: expected --rows (rows=), a folder that keeps what was embedded, so that only new "
-            "images are added. Give the folder that the states were made of, or a new one if the source holds new images only."
+            "images are added. Give the folder that the states were made of, or a new one if the source holds new "
+            "images only."
         )
     if rows is not None and str(rows).rstrip("/") == str(output).rstrip("/"):
         raise ConfigError("--rows (rows=): expected another place than the output.")

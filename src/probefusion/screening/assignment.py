@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from probefusion.screening.elements import Elements, FloatRows
 from probefusion.screening.expectation import Expectation, Halves
-from probefusion.screening.stacks import Flags, Stack, stacked
+from probefusion.screening.stacks import Flags, FloatRows, Stack
 
 __all__ = ["leanings", "refined"]
 
 _ROUNDS = 3
 
-Mask = npt.NDArray[np.bool_]
 
-
-def leanings(elements: Elements, part: Mask, expected: Expectation) -> FloatRows:
-    """How much each image belongs to a part rather than to the rest, itself left out of either.
+def leanings(stack: Stack, parts: Flags, expected: Expectation) -> FloatRows:
+    """How much each image belongs to a part of its set rather than to the rest, itself left out of either.
 
     Args:
-        elements: The images.
-        part: (N,) which of them are in the part; neither none nor all.
+        stack: The sets.
+        parts: (P, N) which images are in the part; neither none nor all of a set.
         expected: What to expect of images of one person.
 
     Returns:
-        (N,) float64, logarithms of the odds: 0 for an image that says nothing.
+        (P, N) float64, logarithms of the odds: 0 for an image that says nothing.
     """
-    found: FloatRows = _leanings(stacked(elements), part[None], expected)[0]
-    return found
+    towards = _evidence(stack, parts, expected)
+    away = _evidence(stack, ~parts, expected)
+    difference: FloatRows = towards - away
+    return difference
 
 
 def refined(stack: Stack, parts: Flags, expected: Expectation) -> Flags:
@@ -44,19 +42,11 @@ def refined(stack: Stack, parts: Flags, expected: Expectation) -> Flags:
     for _ in range(_ROUNDS):
         if not len(active):
             break
-        moved = _leanings(stack[active], found[active], expected) > 0
+        moved = leanings(stack[active], found[active], expected) > 0
         going = moved.any(axis=1) & ~moved.all(axis=1) & (moved != found[active]).any(axis=1)
         active = active[going]
         found[active] = moved[going]
     return found
-
-
-def _leanings(stack: Stack, parts: Flags, expected: Expectation) -> FloatRows:
-    """(P, N), see `leanings`."""
-    towards = _evidence(stack, parts, expected)
-    away = _evidence(stack, ~parts, expected)
-    difference: FloatRows = towards - away
-    return difference
 
 
 def _evidence(stack: Stack, sides: Flags, expected: Expectation) -> FloatRows:

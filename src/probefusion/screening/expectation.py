@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,7 @@ class Expectation:
         limits: As for `terms_of`.
         threshold: Score that 1 of 100 sets of one person reaches.
         measured_on: What it was measured on, in words.
+        sharpness: Power at which the odds of all splits of a set are added up; infinity, the worst counts alone.
     """
 
     cosine: tuple[float, ...]
@@ -82,6 +84,7 @@ class Expectation:
     limits: tuple[tuple[float, float], tuple[float, float]]
     threshold: float
     measured_on: str
+    sharpness: float = math.inf
 
     def of(self, halves: Halves) -> tuple[Rows, Rows]:
         """Mean and standard deviation of the cosine between the halves of one person, (B,) each."""

@@ -1,59 +1,46 @@
-"""The split of a set that speaks most for two people."""
+"""How much the splits of a set speak for two people, and the split that does so most."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from probefusion.screening.assignment import refined
-from probefusion.screening.elements import Elements, FloatRows
 from probefusion.screening.expectation import Expectation, Halves
-from probefusion.screening.splits import lighter, splits_of_many
-from probefusion.screening.stacks import Flags, Places, Stack, first_of_each, stacked
+from probefusion.screening.splits import candidate_splits, lighter
+from probefusion.screening.stacks import (
+    Flags,
+    FloatRows,
+    Places,
+    Stack,
+    first_of_each,
+    starts_of,
+)
 
-__all__ = [
-    "Looked",
-    "Split",
-    "Splits",
-    "outlying",
-    "scores_alone",
-    "worst_split",
-    "worst_splits",
-]
+__all__ = ["Judged", "Looked", "judge_splits", "outlying", "scores_alone"]
 
 _ROUNDS = 32
 """Images taken out one after the other, at most."""
+_LEAST = -30.0
+"""Splits without templates speak for one person, by this logarithm of odds."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Split:
-    """A set in two.
+class Judged:
+    """P sets of N images, each in two.
 
     Args:
-        part: (N,) which images are in the part with the smaller share of the weight.
-        score: Log-likelihood ratio of "two people" to "one person".
-        similarity: Cosine between the templates of the halves.
-    """
-
-    part: npt.NDArray[np.bool_]
-    score: float
-    similarity: float
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Splits:
-    """P sets of N images, each in two; as `Split` holds one.
-
-    Args:
-        parts: (P, N).
-        scores: (P,) float64.
-        similarities: (P,) float64.
+        parts: (P, N) which images are in the part with the smaller share of the weight, at the worst split.
+        scores: (P,) float64, how much the splits together speak for two people, a logarithm of odds.
+        worst: (P,) float64, the same of the worst split alone.
+        similarities: (P,) float64, cosines between the templates of its halves.
     """
 
     parts: Flags
     scores: FloatRows
+    worst: FloatRows
     similarities: FloatRows
 
 
@@ -63,7 +50,7 @@ class Looked:
 
     Args:
         sets: (K,) of which set each is, ascending; of every set there is one.
-        parts: (K, N), as `splits_of_many` gives them.
+        parts: (K, N), as `candidate_splits` gives them.
         similarities: (K,) cosines between the templates of the halves; NaN where there is none.
         halves: What the expectation needs to know of them.
     """
@@ -76,7 +63,7 @@ class Looked:
     @staticmethod
     def at(stack: Stack) -> Looked:
         """Looks at all candidates."""
-        sets, parts = splits_of_many(stack.alone, stack.weights)
+        sets, parts = candidate_splits(stack.cosines, stack.weights)
         return Looked(
             sets=sets,
             parts=parts,
@@ -85,24 +72,12 @@ class Looked:
         )
 
 
-def worst_split(elements: Elements, expected: Expectation, looked: Looked | None = None) -> Split:
-    """The worst split of one set, see `worst_splits`.
+def judge_splits(stack: Stack, expected: Expectation, looked: Looked | None = None) -> Judged:
+    """How much all candidates speak for two people, and the worst of them, its images put where each belongs.
 
-    Args:
-        elements: At least two images.
-        expected: What to expect of one person.
-        looked: The candidates, if they were looked at before.
-    """
-    found = worst_splits(stacked(elements), expected, looked)
-    return Split(
-        part=found.parts[0],
-        score=float(found.scores[0]),
-        similarity=float(found.similarities[0]),
-    )
-
-
-def worst_splits(stack: Stack, expected: Expectation, looked: Looked | None = None) -> Splits:
-    """The split with the highest score of all candidates, its images then put where each belongs; of each set.
+    The score is the root of the mean square of the candidates' odds (with a sharpness of 2), per image of the set, as a
+    logarithm: many splits that speak for two people weigh more than a single one, and among many images something is
+    unlike the rest by chance. With infinite sharpness it is the logarithm of the worst odds.
 
     Args:
         stack: Sets of at least two images.
@@ -110,50 +85,65 @@ def worst_splits(stack: Stack, expected: Expectation, looked: Looked | None = No
         looked: The candidates, if they were looked at before.
     """
     looked = looked or Looked.at(stack)
-    scores = expected.scores(looked.similarities, looked.halves)
-    best = first_of_each(looked.sets, scores)
-    found = Splits(
-        parts=looked.parts[best], scores=scores[best], similarities=looked.similarities[best]
-    )
-    doubtful = np.flatnonzero(found.scores >= 0)
-    if not len(doubtful):
-        return found
-    again = stack[doubtful]
-    parts = lighter(refined(again, found.parts[doubtful], expected), again.weights)
-    everywhere = np.arange(len(again))
-    similarities = again.similarities(everywhere, parts)
-    better = expected.scores(similarities, again.halves(everywhere, parts))
-    rows = better >= found.scores[doubtful]
-    found.parts[doubtful[rows]] = parts[rows]
-    found.scores[doubtful[rows]] = better[rows]
-    found.similarities[doubtful[rows]] = similarities[rows]
-    return found
+    odds = np.maximum(expected.scores(looked.similarities, looked.halves), _LEAST)
+    best = first_of_each(looked.sets, odds)
+    parts, worst, similarities = looked.parts[best], odds[best], looked.similarities[best]
+    doubtful = np.flatnonzero(worst >= 0)
+    if len(doubtful):
+        again = stack[doubtful]
+        moved = lighter(refined(again, parts[doubtful], expected), again.weights)
+        everywhere = np.arange(len(again))
+        cosines = again.similarities(everywhere, moved)
+        better = expected.scores(cosines, again.halves(everywhere, moved))
+        rows = better >= worst[doubtful]
+        parts[doubtful[rows]], worst[doubtful[rows]] = moved[rows], better[rows]
+        similarities[doubtful[rows]] = cosines[rows]
+    scores = worst
+    if math.isfinite(expected.sharpness):
+        summed = _together(looked.sets, odds, odds[best], expected.sharpness)
+        scores = summed - _chances(stack.num_images, expected.sharpness)
+    return Judged(parts=parts, scores=scores, worst=worst, similarities=similarities)
 
 
-def scores_alone(elements: Elements, expected: Expectation) -> FloatRows:
-    """(N,) score of each image against all others together."""
-    alone = np.eye(len(elements), dtype=bool)
-    stack, sets = stacked(elements), np.zeros(len(elements), dtype=np.intp)
-    return expected.scores(stack.similarities(sets, alone), stack.halves(sets, alone))
+def scores_alone(stack: Stack, expected: Expectation) -> FloatRows:
+    """(N,) score of each image of a single set against all others together."""
+    count = stack.num_images
+    alone, sets = np.eye(count, dtype=bool), np.zeros(count, dtype=np.intp)
+    odds = expected.scores(stack.similarities(sets, alone), stack.halves(sets, alone))
+    scores: FloatRows = odds - _chances(count, expected.sharpness)
+    return scores
 
 
-def outlying(elements: Elements, expected: Expectation, least: int) -> npt.NDArray[np.intp]:
+def outlying(stack: Stack, expected: Expectation, least: int) -> Places:
     """Images that are unlike the rest one by one: the worst is taken out, then the rest is judged again.
 
     Args:
-        elements: The images.
+        stack: A single set.
         expected: What to expect of one person.
         least: Images that must remain.
 
     Returns:
         Their places, ascending; at most 32, and no more than half of the set.
     """
-    rows = np.arange(len(elements))
-    most = min(_ROUNDS, len(elements) // 2, len(elements) - least)
+    count = stack.num_images
+    rows = np.arange(count)
+    most = min(_ROUNDS, count // 2, count - least)
     for _ in range(max(most, 0)):
-        scores = scores_alone(elements[rows], expected)
+        scores = scores_alone(stack.images(rows), expected)
         worst = int(np.argmax(scores))
         if scores[worst] <= expected.threshold:
             break
         rows = np.delete(rows, worst)
-    return np.setdiff1d(np.arange(len(elements)), rows)
+    return np.setdiff1d(np.arange(count), rows)
+
+
+def _together(sets: Places, odds: FloatRows, highest: FloatRows, sharpness: float) -> FloatRows:
+    """(P,) logarithm of the summed powers of each set's odds, and their root; `highest` (P,) keeps it finite."""
+    powers = np.exp(sharpness * (odds - highest[sets]))
+    summed: FloatRows = highest + np.log(np.add.reduceat(powers, starts_of(sets))) / sharpness
+    return summed
+
+
+def _chances(count: int, sharpness: float) -> float:
+    """What a score loses because there are `count` images any of which could be unlike the rest."""
+    return math.log(count) / sharpness

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import InvalidInputError
-from probefusion.fusion import Fuser, MeanFuser
-from probefusion.fusion.universal import UniversalFuser
+from probefusion.fusion import Fuser
 from probefusion.screening.assignment import leanings
-from probefusion.screening.elements import Elements
-from probefusion.screening.expectation import Expectation
-from probefusion.screening.judging import Split, outlying, scores_alone, worst_split
-from probefusion.screening.known import CAUTIOUS, expectation_for, is_measured
+from probefusion.screening.expectation import STRANGERS
+from probefusion.screening.judging import judge_splits, outlying, scores_alone
+from probefusion.screening.stacks import Stack
 from probefusion.screening.verdict import LEAST_DIM, LEAST_IMAGES, Part, Screening
+from probefusion.screening.views import View, view_of
 from probefusion.types import EmbeddingSet
 
 __all__ = ["MOST_IMAGES", "outliers", "screen"]
@@ -27,10 +27,11 @@ MOST_IMAGES = 256
 def screen(images: EmbeddingSet, fuser: Fuser) -> Screening:
     """Tells whether a set of images is of one person.
 
-    The most suspicious way to part the set in two is looked for; its score says how much less alike the
-    fused halves are than those of one person with halves of such a weight. Sets of fewer than 4 images,
-    and embeddings shorter than 64, cannot be told. Duplicates count as images. Cost: linear in N beyond
-    a sample of 256 images.
+    Ways to part the set in two are looked at; the score says how much less alike their halves are than those of
+    one person with halves of such a weight. Images are weighed by the fuser, if it was trained for their embedder and
+    measured; else by the quality of their crops or the lengths of their embeddings, where these are known and say
+    something. Sets of fewer than 4 images, and embeddings shorter than 64, cannot be told. Duplicates count as
+    images. Cost: linear in N beyond a sample of 256 images.
 
     Args:
         images: The set.
@@ -54,17 +55,19 @@ def screen(images: EmbeddingSet, fuser: Fuser) -> Screening:
             reason=reason or "the embeddings cancel each other, or weigh nothing",
             sources=sources,
         )
-    split = worst_split(judged.sample, judged.expected)
-    is_mixed = split.score > judged.expected.threshold
-    alone = scores_alone(judged.sample, judged.expected)
-    suspects = judged.rows[np.flatnonzero(alone > judged.expected.threshold)]
+    threshold = judged.view.expected.threshold
+    split = judge_splits(judged.sample, judged.view.expected)
+    score = float(split.scores[0])
+    is_mixed = score > threshold
+    alone = scores_alone(judged.sample, judged.view.expected)
+    suspects = judged.rows[np.flatnonzero(alone > threshold)]
     return Screening(
         num_images=count,
         verdict="several people" if is_mixed else "one person",
-        score=split.score,
-        threshold=judged.expected.threshold,
-        is_calibrated=judged.is_calibrated,
-        parts=judged.parts(images, fuser, split) if is_mixed else (),
+        score=score,
+        threshold=threshold,
+        is_calibrated=judged.view.is_calibrated,
+        parts=judged.parts(images, fuser, split.parts[0]) if is_mixed else (),
         outliers=tuple(suspects.tolist()),
         sources=sources,
     )
@@ -88,48 +91,54 @@ def outliers(images: EmbeddingSet, fuser: Fuser) -> tuple[int, ...]:
     judged = None if _why_not(images) else _Judged.of(images, fuser)
     if judged is None:
         return ()
-    found = outlying(judged.sample, judged.expected, LEAST_IMAGES - 1)
+    found = outlying(judged.sample, judged.view.expected, LEAST_IMAGES - 1)
     return tuple(judged.rows[found].tolist())
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Judged:
-    """A set as it is judged: a sample of it, by a fuser for which it is known what to expect."""
+    """A set as it is judged: a sample of it, by the best view there is.
 
-    def __init__(
-        self, view: Fuser, expected: Expectation, sample: Elements, rows: npt.NDArray[np.intp]
-    ) -> None:
-        self.view, self.expected, self.sample, self.rows = view, expected, sample, rows
-        self.is_calibrated = False
+    Args:
+        view: How the images are looked at.
+        sample: The sample.
+        rows: Its places in the set.
+    """
+
+    view: View
+    sample: Stack
+    rows: npt.NDArray[np.intp]
 
     @staticmethod
     def of(images: EmbeddingSet, fuser: Fuser) -> _Judged | None:
         """None where the images cannot be judged at all."""
-        view = _view(images, fuser)
-        expected = expectation_for(view.fingerprint) or CAUTIOUS
+        view = view_of(images, fuser)
         count = len(images)
         rows = np.unique(np.linspace(0, count - 1, min(count, MOST_IMAGES)).round().astype(np.intp))
         try:
-            sample = Elements.of(images[rows], view)
+            directions, masses = view.look(images[rows])
         except InvalidInputError:
             return None
-        judged = _Judged(view, expected, sample, rows)
-        judged.is_calibrated = view.embedder is not None or is_measured(images.embedder)
-        return judged
+        if not masses.sum() > 0:
+            return None
+        sample = Stack(directions=directions[None], masses=masses[None])
+        return _Judged(view=view, sample=sample, rows=rows)
 
-    def parts(self, images: EmbeddingSet, fuser: Fuser, split: Split) -> tuple[Part, ...]:
+    def parts(
+        self, images: EmbeddingSet, fuser: Fuser, part: npt.NDArray[np.bool_]
+    ) -> tuple[Part, ...]:
         """The heavier and the lighter part of the whole set."""
         weights = fuser.fuse(images).weights
         shares = np.full(len(images), 1 / len(images)) if weights is None else weights
-        odds = leanings(self.sample, split.part, self.expected)
+        odds = leanings(self.sample, part[None], self.view.expected)[0]
         inside = np.empty(len(images), dtype=bool)
         leaning = np.empty(len(images))
-        inside[self.rows], leaning[self.rows] = split.part, odds
+        inside[self.rows], leaning[self.rows] = part, odds
         others = np.setdiff1d(np.arange(len(images)), self.rows)
         if len(others):
-            halves = self.sample.templates(np.stack([split.part, ~split.part]))
-            alone = self.view.fuse_many(images[others], np.arange(len(others) + 1))
-            nearer = alone @ (halves[0] - halves[1])
-            leaning[others] = nearer / 0.12  # in spreads of strangers' cosines
+            directions, _ = self.view.look(images[others])
+            nearer = directions @ self._difference(part)
+            leaning[others] = nearer / STRANGERS[1]
             inside[others] = nearer > 0
         sides = sorted((inside, ~inside), key=lambda side: -float(shares[side].sum()))
         return tuple(
@@ -141,19 +150,18 @@ class _Judged:
             for side in sides
         )
 
+    def _difference(self, part: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        """(D,) the part's template less that of the rest."""
+        vectors = self.sample.masses[0, :, None] * self.sample.directions[0]
+        sums = [vectors[side].sum(axis=0) for side in (part, ~part)]
+        inside, outside = (total / np.linalg.norm(total) for total in sums)
+        difference: npt.NDArray[np.float64] = inside - outside
+        return difference
+
 
 def _probabilities(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     probabilities: npt.NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
     return probabilities
-
-
-def _view(images: EmbeddingSet, fuser: Fuser) -> Fuser:
-    """The fuser itself, or one for which it was measured what to expect of its halves."""
-    if expectation_for(fuser.fingerprint) is not None:
-        return fuser
-    if images.quality is not None:
-        return UniversalFuser(num_threads=1)
-    return MeanFuser(num_threads=1)
 
 
 def _why_not(images: EmbeddingSet) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["candidate_splits", "lighter", "splits_of_many"]
+__all__ = ["candidate_splits", "lighter"]
 
 _POWERS = (1.0, 0.5)
 """Powers of the weights: at 1 few good images decide, at 1/2 poorer ones are heard as well."""
@@ -22,20 +22,7 @@ Parts = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.intp]
 
 
-def candidate_splits(alone: Rows, weights: Rows) -> Parts:
-    """The splits of one set, see `splits_of_many`.
-
-    Args:
-        alone: (N, D) float64 unit vectors, N >= 2.
-        weights: (N,) float64, > 0 for some.
-
-    Returns:
-        (B, N), never empty or whole parts.
-    """
-    return splits_of_many(alone[None], weights[None])[1]
-
-
-def splits_of_many(alone: Rows, weights: Rows) -> tuple[Places, Parts]:
+def candidate_splits(cosines: Rows, weights: Rows) -> tuple[Places, Parts]:
     """Parts of sets that may be another person, each different, each at most half of the weight.
 
     Each image alone; all cuts of the images as they lie along the first two principal directions of the
@@ -43,14 +30,13 @@ def splits_of_many(alone: Rows, weights: Rows) -> tuple[Places, Parts]:
     a sample of large sets.
 
     Args:
-        alone: (P, N, D) float64 unit vectors, N >= 2.
-        weights: (P, N) float64, > 0 for some of each set.
+        cosines: (P, N, N) float64 between the images of a set, N >= 2.
+        weights: (P, N) float64, shares of the images, each row's sum is 1.
 
     Returns:
         (K,) the set of each, ascending, and (K, N) the parts: never empty, never whole.
     """
     num_sets, count = weights.shape
-    gram = alone @ alone.transpose(0, 2, 1)
     parts = [np.broadcast_to(np.eye(count, dtype=bool), (num_sets, count, count))]
     before = None
     for power in _POWERS:
@@ -59,8 +45,8 @@ def splits_of_many(alone: Rows, weights: Rows) -> tuple[Places, Parts]:
         if before is not None and np.abs(raised - before).max(initial=0) < _EQUAL:
             break  # all weights are equal, so powers change nothing
         before = raised
-        for places in _directions(gram, raised):
-            parts += [_cuts(places), _two_means(gram, raised, places > 0)[:, None]]
+        for places in _directions(cosines, raised):
+            parts += [_cuts(places), _two_means(cosines, raised, places > 0)[:, None]]
     found = np.concatenate(parts, axis=1)
     sets = np.repeat(np.arange(num_sets), found.shape[1])
     flat = lighter(found.reshape(-1, count), weights[sets])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import threading
 from collections.abc import Sequence
@@ -102,7 +103,10 @@ def _refused(name: str, reason: str) -> FileFormatError:
 
 
 def _bound(memory: int) -> None:
-    """Once in each process: libraries first, then the limit on what comes on top."""
+    """Once in each process: libraries first, then the limit on what comes on top.
+
+    What decoders say of clients' files goes nowhere: it would fill the service's own log. What is wrong is answered.
+    """
     from probefusion.extras import import_cv2
     from probefusion.faces import images  # noqa: F401
 
@@ -110,6 +114,9 @@ def _bound(memory: int) -> None:
     used = _used_address_space()
     resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _used_address_space() -> int:

@@ -24,9 +24,9 @@ from probefusion.service.answers import skipped_facts
 from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
 from probefusion.service.decoding import ImageDecoder
 from probefusion.service.problems import Refusal, refusal_at
-from probefusion.service.repeats import Changes, Target
 from probefusion.service.settings import ServiceSettings
 from probefusion.service.shared.opening import open_shared
+from probefusion.service.targets import Changes, Target
 from probefusion.types import EmbeddingSet
 
 __all__ = ["Hub", "owner_of"]
@@ -111,6 +111,14 @@ class Hub(Changes):
             return self.sessions.get(target.session, self._owner(authorization)).num_images
         except Refusal:
             return None
+
+    def has_forgotten_since(self, target: Target, revision: int) -> bool:
+        """As `Changes.has_forgotten_since`."""
+        gallery = self.galleries.get(target.collection)
+        if gallery is None:
+            return False
+        with gallery.store.reading(target.collection) as reader:
+            return any(True for _ in reader.changes(after=revision, actions=("forget",)))
 
     def changes_since(self, authorization: str, target: Target, revision: int) -> str:
         """As `Changes.changes_since`."""

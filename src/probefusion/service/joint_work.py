@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from anyio import to_thread
 from pydantic import TypeAdapter
 
 from probefusion.errors import ProbeFusionError, UnknownNameError
@@ -14,13 +15,22 @@ from probefusion.gallery.verbs.search_query import SearchQuery
 from probefusion.service.answers import FusedAnswer, Searched, fused_answer
 from probefusion.service.bodies import Query, Search
 from probefusion.service.calls import Call, note_all
+from probefusion.service.deadline import nobody_waits
 from probefusion.service.lane import Lane
 from probefusion.service.problems import Refusal
 
-__all__ = ["FuseJob", "JointWork", "SearchJob", "fused_json"]
+__all__ = ["FuseJob", "JointWork", "SearchJob", "is_light"]
 
 _MOST_SEARCHES = 128
 """Searches in one product."""
+
+_LIGHT = 64
+"""Embeddings that are searched for or fused beside others."""
+
+_TEXT_BYTES = 16 / 3
+"""Characters of base64 for a float32 number."""
+
+Job = TypeVar("Job")
 
 _searched: TypeAdapter[Searched] = TypeAdapter(Searched)
 _fused: TypeAdapter[FusedAnswer] = TypeAdapter(FusedAnswer)
@@ -34,13 +44,11 @@ class SearchJob:
         call: Whose.
         collection: Where.
         body: What is asked for.
-        what: What the query holds, where it was read already: images.
     """
 
     call: Call
     collection: str
     body: Search
-    what: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,7 +61,10 @@ class FuseJob:
 
 
 class JointWork:
-    """Two lanes: one for searches, one for sets that are fused. Their answers are finished JSON."""
+    """Two lanes: one for searches, one for sets that are fused. What is heavy takes a thread of its own.
+
+    Answers are finished JSON.
+    """
 
     def __init__(self) -> None:
         self.searches: Lane[SearchJob, bytes] = Lane(
@@ -61,10 +72,54 @@ class JointWork:
         )
         self.fuses: Lane[FuseJob, bytes] = Lane(fuse_in_turn, name="fuses", most=1)
 
+    async def search(self, job: SearchJob, is_wanted: Callable[[], bool]) -> bytes:
+        """Answers a search.
+
+        Raises:
+            Refusal, ProbeFusionError: If it cannot be answered, or nobody waits for the answer any more.
+        """
+        if is_light(job.body.query):
+            return await self.searches.ask(job, is_wanted)
+        return await to_thread.run_sync(_alone, search_together, job, is_wanted)
+
+    async def fuse(self, job: FuseJob, is_wanted: Callable[[], bool]) -> bytes:
+        """Fuses a set.
+
+        Raises:
+            Refusal, ProbeFusionError: If it cannot be fused, or nobody waits for the answer any more.
+        """
+        if is_light(job.body):
+            return await self.fuses.ask(job, is_wanted)
+        return await to_thread.run_sync(_alone, fuse_in_turn, job, is_wanted)
+
     def close(self) -> None:
-        """Ends both."""
+        """Ends both lanes."""
         self.searches.close()
         self.fuses.close()
+
+
+def is_light(query: Query) -> bool:
+    """Whether what a query holds is at hand, and soon worked on: no images, no session, not very many embeddings."""
+    if query.template is not None:
+        return True
+    if query.embeddings is None:
+        return False
+    if query.embeddings.rows is not None:
+        return len(query.embeddings.rows) <= _LIGHT
+    return len(query.embeddings.base64 or "") <= _LIGHT * (query.embeddings.dim or 0) * _TEXT_BYTES
+
+
+def _alone(
+    work: Callable[[Sequence[Job]], Sequence[bytes | BaseException]],
+    job: Job,
+    is_wanted: Callable[[], bool],
+) -> bytes:
+    if not is_wanted():
+        raise nobody_waits()
+    (answer,) = work([job])
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def search_together(jobs: Sequence[SearchJob]) -> list[bytes | BaseException]:
@@ -76,9 +131,7 @@ def search_together(jobs: Sequence[SearchJob]) -> list[bytes | BaseException]:
             hub = job.call.hub
             if job.collection not in hub.galleries:
                 raise UnknownNameError("collection", job.collection, hub.galleries)
-            what = job.what
-            if what is None:
-                what = hub.material(job.body.query, job.call.owner)
+            what = hub.material(job.body.query, job.call.owner)
         except Exception as error:  # noqa: BLE001 - rises in the request
             answers[place] = error
         else:
@@ -137,13 +190,13 @@ def fuse_in_turn(jobs: Sequence[FuseJob]) -> list[bytes | BaseException]:
     answers: list[bytes | BaseException] = []
     for job in jobs:
         try:
-            answers.append(fused_json(job))
+            answers.append(_fused_json(job))
         except Exception as error:  # noqa: BLE001 - rises in the request
             answers.append(error)
     return answers
 
 
-def fused_json(job: FuseJob) -> bytes:
+def _fused_json(job: FuseJob) -> bytes:
     """Fuses one set.
 
     Raises:

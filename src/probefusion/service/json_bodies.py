@@ -13,10 +13,12 @@ from probefusion.service.problems import Refusal
 
 __all__ = ["JsonRoute", "parse_json"]
 
-_MOST_VALUES = 2_500_000
-"""Values of a body; 512 embeddings of 4,096 numbers are fewer."""
+_MOST_VALUES = 1_000_000
+"""Values of a body; 512 embeddings of 512 numbers are a quarter of it."""
 _MOST_PARTS = 50_000
 """Objects and arrays of a body."""
+_MOST_FIELDS = 100_000
+"""Fields of all objects of a body."""
 _SHOWN = 40
 
 
@@ -50,11 +52,13 @@ def parse_json(body: bytes) -> Any:
     """
     values = body.count(b",") + 1
     parts = body.count(b"{") + body.count(b"[")
-    if values > _MOST_VALUES or parts > _MOST_PARTS:
+    fields = body.count(b":")
+    if values > _MOST_VALUES or parts > _MOST_PARTS or fields > _MOST_FIELDS:
         raise Refusal(
             413,
-            f"body: expected at most {_MOST_VALUES:,} values in {_MOST_PARTS:,} objects and lists, got about "
-            f"{values:,} in {parts:,}. Send embeddings as base64, or in parts to a session.",
+            f"body: expected at most {_MOST_VALUES:,} values in {_MOST_PARTS:,} objects and lists with "
+            f"{_MOST_FIELDS:,} fields, got about {values:,} in {parts:,} with {fields:,}. Send embeddings as base64, "
+            f"or in parts to a session.",
             code="too-large",
         )
     try:

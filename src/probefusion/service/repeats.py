@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -15,55 +14,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from probefusion.errors import ProbeFusionError
 from probefusion.service.problems import problem
 from probefusion.service.shared.answers import Answers, Asked, Found, KeptAnswer, State
+from probefusion.service.targets import Changes, Target, is_forgetting, target_of
 
-__all__ = ["Changes", "Repeats", "Target"]
+__all__ = ["Repeats"]
 
 _log = logging.getLogger("probefusion.service")
 
 _HEADER = b"idempotency-key"
 _LARGEST_ANSWER = 64_000
 _LONGEST_KEY = 256
-_METHODS = frozenset({"POST", "PATCH", "DELETE"})
-_COLLECTIONS, _SESSIONS = "/v1/collections/", "/v1/sessions"
-_ONLY_READING = frozenset({"search", "verify", "explain"})
-"""What changes nothing may be done again; and its answers, which speak of people, are kept nowhere."""
+_NOT_BEGUN = frozenset({"busy", "gone", "store-busy", "unsupported-operation", "missing-extra"})
+"""Problems that say of themselves that nothing was changed: such a request may simply be sent again."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """What a request changes.
-
-    Args:
-        collection: The collection that its path names; "" for a session.
-        session: Id of the session; "" for one that is to be opened, or a collection.
-    """
-
-    collection: str = ""
-    session: str = ""
-
-
-class Changes(ABC):
-    """What must be known of a service, and of who calls, to answer again."""
-
-    @abstractmethod
-    def may_repeat(self, authorization: str, target: Target, address: str) -> bool:
-        """Whether a caller may still make such a change, and has not asked too often.
-
-        Args:
-            authorization: The header: nothing is repeated for a key that was revoked.
-            target: What is changed.
-            address: Where the request comes from.
-        """
-
-    @abstractmethod
-    def revision_of(self, authorization: str, target: Target) -> int | None:
-        """How far changes have come; None if there is no such collection, or session of the caller."""
-
-    @abstractmethod
-    def changes_since(self, authorization: str, target: Target, revision: int) -> str:
-        """What a caller has changed after a revision, in words, once nobody is at work on it; "" for nothing."""
 
 
 class Repeats:
@@ -85,7 +48,7 @@ class Repeats:
         """Handles one connection, as ASGI says."""
         headers = dict(scope["headers"]) if scope["type"] == "http" else {}
         key = headers.get(_HEADER)
-        target = _target_of(scope) if scope["type"] == "http" else None
+        target = target_of(scope) if scope["type"] == "http" else None
         if target is None:
             await self._app(scope, receive, send)
         elif key is None:
@@ -149,6 +112,11 @@ class Repeats:
             found = await _in_thread(lambda: self._answers.take_over(asked))
             if found.state is State.FIRST:
                 return asked
+        if found.answer is not None and not is_forgetting(scope, target):
+            since = found.revision
+            if await _in_thread(lambda: self._changes.has_forgotten_since(target, since)):
+                await self._try(lambda: self._answers.drop_answers_of(target.collection))
+                return _told_before("somebody was forgotten since, so its answer is not told again")
         return _repeated(found)
 
     async def _first(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
@@ -174,7 +142,7 @@ class Repeats:
     async def _keep(self, asked: Asked, messages: Sequence[Message]) -> bool:
         status = int(messages[0]["status"])
         body = b"".join(part.get("body", b"") for part in messages[1:])
-        if status >= 500:
+        if status >= 500 and _code_of(body) not in _NOT_BEGUN:
             return False
         if not 200 <= status < 300:
             return await self._try(lambda: self._answers.give_up(asked))
@@ -187,9 +155,9 @@ class Repeats:
 
     async def _drop_forgotten(self, scope: Scope, target: Target, asked: Asked | None) -> None:
         """Answers that speak of somebody who is forgotten now are forgotten too."""
-        collection = target.collection
-        if collection and scope["path"] == f"{_COLLECTIONS}{collection}/forget":
+        if is_forgetting(scope, target):
             besides = b"" if asked is None else asked.name
+            collection = target.collection
             await self._try(lambda: self._answers.drop_answers_of(collection, besides=besides))
 
     async def _try(self, what: Callable[[], None]) -> bool:
@@ -205,6 +173,14 @@ class Repeats:
 async def _in_thread(what: Callable[[], T]) -> T:
     """In a thread of its own: those of the application may all be at work."""
     return await to_thread.run_sync(what, limiter=CapacityLimiter(1))
+
+
+def _code_of(body: bytes) -> str:
+    """The word for programs of problem details; "" for other answers."""
+    try:
+        return str(json.loads(body)["type"]).rpartition(":")[2]
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def _hash_of(scope: Scope, body: bytes) -> bytes:
@@ -230,11 +206,7 @@ def _repeated(found: Found) -> ASGIApp:
         )
     kept = found.answer
     if kept.body is None:
-        return problem(
-            409,
-            "Idempotency-Key: it was done, and its answer was too large to be kept. Read the collection instead.",
-            code="idempotency-done",
-        )
+        return _told_before("its answer was too large to be kept")
 
     async def send_again(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [*kept.headers, (b"idempotency-replayed", b"true")]
@@ -244,6 +216,14 @@ def _repeated(found: Found) -> ASGIApp:
     return send_again
 
 
+def _told_before(why_not_again: str) -> ASGIApp:
+    return problem(
+        409,
+        f"Idempotency-Key: it was done, and {why_not_again}. Read the collection instead.",
+        code="idempotency-done",
+    )
+
+
 def _unknown(made: str) -> ASGIApp:
     return problem(
         409,
@@ -251,21 +231,6 @@ def _unknown(made: str) -> ASGIApp:
         f"since: {made}. Look whether it is among them; if not, send it with a new key.",
         code="idempotency-unknown",
     )
-
-
-def _target_of(scope: Scope) -> Target | None:
-    """What a request changes; None if nothing."""
-    path: str = scope["path"]
-    if scope["method"] not in _METHODS:
-        return None
-    if path == _SESSIONS or path.startswith(f"{_SESSIONS}/"):
-        return Target(session=path.removeprefix(_SESSIONS).strip("/").partition("/")[0])
-    if not path.startswith(_COLLECTIONS):
-        return None
-    collection, _, rest = path.removeprefix(_COLLECTIONS).partition("/")
-    if not collection or rest.rpartition("/")[2] in _ONLY_READING:
-        return None
-    return Target(collection=collection)
 
 
 def _again(message: Message, receive: Receive) -> Receive:

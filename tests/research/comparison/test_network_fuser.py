@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from research.comparison.network_fuser import NetworkFuser
 
+import research.rivals  # noqa: F401 - makes set-attention known
 from probefusion.errors import InvalidInputError, MissingStyleError
 from probefusion.nn.architectures import build_network
 from probefusion.types import EmbeddingSet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -280,3 +281,24 @@ def test_hidden_files_are_of_no_archive(tmp_path) -> None:
     assert [file.name for file in open_archive(tmp_path / "archive").files] == ["a.parquet"]
     alone = open_archive(tmp_path / "archive" / "_a.parquet")
     assert alone.num_images == 20
+
+
+def test_what_a_run_writes_that_will_be_refused_stops_no_other(places, monkeypatch) -> None:
+    commits = sys.modules["probefusion.archives.state_commits"]
+    _, archive, more, states, output = places
+    fuse(archive, output, keep_states=states)
+    left = states / ("0" * 20)
+    left.mkdir()
+    (left / "00000.arrow").write_bytes(b"half")
+    real, troubles = commits.remove_folder, [errno.ENOENT, errno.ENOTEMPTY]
+
+    def remove_folder(folder):
+        if troubles:
+            raise OSError(troubles.pop(), "somebody else writes or removes it")
+        real(folder)
+
+    monkeypatch.setattr(commits, "remove_folder", remove_folder)
+    erase_from_archive(people=[5], states=states, templates=output)
+    assert not troubles
+    assert not left.exists()
+    assert fuse(more, output, add_to=states).num_images > 0

@@ -329,3 +329,34 @@ def test_who_is_looked_at_by_the_same_rows_is_not_judged_again(tmp_path, monkeyp
             verdicts = real(images, borders, fuser)
             assert verdicts.codes.tolist() == part.extra["verdict"].tolist()
             np.testing.assert_allclose(verdicts.lighter, part.extra["lighter"], atol=1e-5)
+
+
+def test_an_addition_that_is_killed_when_all_is_done_ends_when_it_is_repeated(
+    tmp_path, monkeypatch
+) -> None:
+    columns = small_archive.rows()
+    fuser, kept, output = load_fuser("mean"), tmp_path / "kept", tmp_path / "t.npz"
+    whole, folders = write_parts(tmp_path, columns)
+    fuse_archive(open_archive(whole), fuser, tmp_path / "whole.npz")
+    add_all(folders[:2], fuser, output, kept)
+
+    def stop(*_):
+        raise KeyboardInterrupt  # before the work folder goes
+
+    options = {"add_to": kept, "force": True}
+    for folder, again in ((folders[2], folders[2]), (folders[3], None)):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.modules["probefusion.archives.archive_run"], "forget", stop)
+            with pytest.raises(KeyboardInterrupt):
+                fuse_archive(open_archive(folder), fuser, output, **options)
+        (tmp_path / "t.npz.work" / "output.npz").write_bytes(b"a draft of templates")
+        written = output.read_bytes()
+        if again is not None:
+            report = fuse_archive(open_archive(again), fuser, output, **options)
+            assert (report.num_images, report.resumed_at) == (360, 30)
+            assert output.read_bytes() == written
+            assert not (tmp_path / "t.npz.work").exists()
+    assert written == (tmp_path / "whole.npz").read_bytes()
+    assert len(open_states(kept).layers) == 3
+    more = small_archive.write(tmp_path / "more.parquet", small_archive.rows(1, 20))
+    assert fuse_archive(open_archive(more), fuser, output, **options).num_images == 420

@@ -1,19 +1,21 @@
-"""Many sets at once: the same splits, similarities and doubts as set by set, whichever way they are computed."""
+"""Many sets at once: halves as alike as a fuser makes them, and every set judged as it is alone."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from planted_people import planted
 
-from probefusion.fusion import MeanFuser
-from probefusion.fusion.contributions import Sums
+from probefusion.fusion import Fuser, MeanFuser
 from probefusion.fusion.universal import UniversalFuser
-from probefusion.screening.elements import Elements
-from probefusion.screening.judging import worst_split, worst_splits
-from probefusion.screening.known import CAUTIOUS
-from probefusion.screening.splits import candidate_splits, lighter, splits_of_many
-from probefusion.screening.stacks import Stack, first_of_each, stack_of_sums, stacked
+from probefusion.screening.assignment import leanings
+from probefusion.screening.judging import judge_splits, outlying, scores_alone
+from probefusion.screening.known_images import CAUTIOUS
+from probefusion.screening.splits import candidate_splits
+from probefusion.screening.stacks import Stack, first_of_each
+from probefusion.screening.views import View
 from probefusion.types import EmbeddingSet
 
 SETS = [(9, 3), (12,), (6, 6), (11, 1), (5, 4, 3), (12,)]
@@ -25,111 +27,119 @@ def images(seed: int, *counts: int) -> EmbeddingSet:
     return planted(*counts, seed=seed, noise=0.9, quality=quality)
 
 
-def stack(fuser, sets) -> Stack:
-    many = EmbeddingSet.concatenate(sets)
-    flat = fuser.encode_many(many, np.arange(len(many) + 1))
-    alone = fuser.finish_many(flat).astype(np.float64)
-    shape = (len(sets), len(sets[0]))
-    found, weighing = stack_of_sums(
-        fuser, Sums(*(array.reshape(*shape, *array.shape[1:]) for array in flat)),
-        alone.reshape(*shape, -1),
-    )  # fmt: skip
-    assert weighing.all()
-    return found
+def stacked(fuser: Fuser, *sets: EmbeddingSet) -> Stack:
+    view = View(fuser=fuser, expected=CAUTIOUS, is_calibrated=False)
+    seen = [view.look(each) for each in sets]
+    return Stack(
+        directions=np.stack([directions for directions, _ in seen]),
+        masses=np.stack([masses for _, masses in seen]),
+    )
 
 
-def direct(found: Stack) -> Stack:
-    """The same sets, their templates made by the fuser instead of products of images."""
-    return Stack(fuser=found.fuser, sums=found.sums, alone=found.alone, weights=found.weights)
+@pytest.fixture(params=FUSERS, ids=lambda fuser: fuser.name)
+def fuser(request):
+    return request.param
 
 
-@pytest.mark.parametrize("fuser", FUSERS, ids=lambda fuser: fuser.name)
-def test_sets_together_are_judged_as_alone(fuser) -> None:
-    sets = [images(seed, *counts) for seed, counts in enumerate(SETS)]
-    together = worst_splits(stack(fuser, sets), CAUTIOUS)
-    assert (together.scores > 0).any()
+@pytest.fixture
+def sets():
+    return [images(seed, *counts) for seed, counts in enumerate(SETS)]
+
+
+def test_halves_are_what_the_fuser_makes_of_them(fuser, sets) -> None:
+    stack = stacked(fuser, *sets)
+    places, parts = candidate_splits(stack.cosines, stack.weights)
+    similarities = stack.similarities(places, parts)
+    halves = stack.halves(places, parts)
+    for row in range(0, len(places), 37):
+        each, part = sets[places[row]], parts[row]
+        first, second = fuser.fuse(each[part]).vector, fuser.fuse(each[~part]).vector
+        assert similarities[row] == pytest.approx(float(first @ second), abs=1e-5)
+        assert halves.part_counts[row] == part.sum()
+        weights = fuser.fuse(each).weights
+        assert halves.part_weights[row] == pytest.approx(float(weights[part].sum()), abs=1e-5)
+
+
+def test_an_image_is_beside_the_others_of_its_side(fuser, sets) -> None:
+    side = np.arange(12) < 5
+    cosines = stacked(fuser, sets[0], sets[3]).beside(np.stack([side, ~side]))[0]
+    others = fuser.fuse(sets[0][np.arange(1, 5)]).vector
+    assert cosines[0] == pytest.approx(float(others @ fuser.fuse(sets[0][[0]]).vector), abs=1e-5)
+    whole = fuser.fuse(sets[0][np.arange(5)]).vector
+    assert cosines[6] == pytest.approx(float(whole @ fuser.fuse(sets[0][[6]]).vector), abs=1e-5)
+
+
+def test_sets_together_are_judged_as_each_alone(fuser, sets) -> None:
+    whole = stacked(fuser, *sets)
+    together = judge_splits(whole, CAUTIOUS)
+    assert (together.worst > 0).any()
     for row, each in enumerate(sets):
-        alone = worst_split(Elements.of(each, fuser), CAUTIOUS)
-        assert (together.parts[row] == alone.part).all()
-        assert together.scores[row] == pytest.approx(alone.score, abs=1e-6)
-        assert together.similarities[row] == pytest.approx(alone.similarity, abs=1e-6)
+        alone = judge_splits(stacked(fuser, each), CAUTIOUS)
+        assert (together.parts[row] == alone.parts[0]).all()
+        assert together.scores[row] == pytest.approx(alone.scores[0], abs=1e-6)
+        assert together.worst[row] == pytest.approx(alone.worst[0], abs=1e-6)
+        assert together.similarities[row] == pytest.approx(alone.similarities[0], abs=1e-6)
+    one = leanings(whole, together.parts, CAUTIOUS)[2]
+    assert one == pytest.approx(leanings(whole[[2]], together.parts[[2]], CAUTIOUS)[0], abs=1e-6)
 
 
-@pytest.mark.parametrize("fuser", FUSERS, ids=lambda fuser: fuser.name)
-def test_products_say_what_templates_say(fuser) -> None:
-    pooled = stack(fuser, [images(seed, *counts) for seed, counts in enumerate(SETS)])
-    places, parts = splits_of_many(pooled.alone, pooled.weights)
-    fused = direct(pooled)
-    assert type(pooled) is not Stack
-    assert pooled.similarities(places, parts) == pytest.approx(
-        fused.similarities(places, parts), abs=1e-6
-    )
-    sides = parts[first_of_each(places, np.zeros(len(places)))]
-    for side in (sides, ~sides):
-        assert pooled.beside(side) == pytest.approx(fused.beside(side), abs=1e-6, nan_ok=True)
-    assert worst_splits(pooled, CAUTIOUS).scores == pytest.approx(
-        worst_splits(fused, CAUTIOUS).scores, abs=1e-5
-    )
+@pytest.mark.parametrize("sharpness", [1.0, 2.0, np.inf])
+def test_the_score_adds_up_the_odds_of_all_splits(sets, sharpness: float) -> None:
+    stack = stacked(FUSERS[0], *sets)
+    places, parts = candidate_splits(stack.cosines, stack.weights)
+    odds = CAUTIOUS.scores(stack.similarities(places, parts), stack.halves(places, parts))
+    expected = replace(CAUTIOUS, sharpness=sharpness)
+    found = judge_splits(stack, expected)
+    for row in range(len(sets)):
+        assert found.worst[row] >= odds[places == row].max() - 1e-9
+        if np.isinf(sharpness):
+            assert found.scores[row] == found.worst[row]
+        else:
+            own = np.exp(sharpness * odds[places == row]).sum()
+            assert found.scores[row] == pytest.approx(np.log(own / 12) / sharpness, abs=1e-6)
+    alone = scores_alone(stack[[0]], CAUTIOUS) - scores_alone(stack[[0]], expected)
+    assert alone == pytest.approx(np.full(12, np.log(12) / sharpness))
 
 
-def test_an_image_is_beside_the_others_of_its_side() -> None:
-    each = planted(4, 3)
-    fuser = MeanFuser(num_threads=1)
-    side = np.arange(7) < 4
-    cosines = stacked(Elements.of(each, fuser)).beside(side[None])[0]
-    others = fuser.fuse(each[np.array([1, 2, 3])]).vector
-    assert cosines[0] == pytest.approx(float(others @ fuser.fuse(each[[0]]).vector), abs=1e-6)
-    whole = fuser.fuse(each[np.arange(4)]).vector
-    assert cosines[6] == pytest.approx(float(whole @ fuser.fuse(each[[6]]).vector), abs=1e-6)
+def test_the_part_in_doubt_weighs_less_and_the_people_come_apart(fuser) -> None:
+    sets = [
+        planted(20, 8, seed=seed, noise=0.5, quality=np.zeros(28, np.float32)) for seed in (1, 2)
+    ]
+    stack = stacked(fuser, *sets)
+    found = judge_splits(stack, CAUTIOUS)
+    assert (found.parts == (np.arange(28) >= 20)).all()
+    assert (np.einsum("pn,pn->p", found.parts, stack.weights) < 0.5).all()
 
 
 def test_a_side_of_one_image_and_images_that_cancel_have_no_cosine() -> None:
     rows = np.eye(8, 64)[[0, 0, 1, 1, 2]] * np.array([1, -1, 1, -1, 1])[:, None]
-    pooled = stacked(Elements.of(EmbeddingSet(embeddings=rows), MeanFuser(num_threads=1)))
-    sides = np.eye(5, dtype=bool)[:1]
-    for found in (pooled, direct(pooled)):
-        assert np.isnan(found.beside(sides)[0, 0])
-        halves = np.array([[1, 1, 0, 0, 0], [1, 0, 1, 0, 0]], dtype=bool)
-        cosines = found.similarities(np.zeros(2, dtype=np.intp), halves)
-        assert np.isnan(cosines[0])
-        assert cosines[1] == pytest.approx(-np.sqrt(2 / 3), abs=1e-6)
+    stack = stacked(FUSERS[0], EmbeddingSet(embeddings=rows))
+    assert np.isnan(stack.beside(np.eye(5, dtype=bool)[:1])[0, 0])
+    halves = np.array([[1, 1, 0, 0, 0], [1, 0, 1, 0, 0]], dtype=bool)
+    cosines = stack.similarities(np.zeros(2, dtype=np.intp), halves)
+    assert np.isnan(cosines[0])
+    assert cosines[1] == pytest.approx(-np.sqrt(2 / 3), abs=1e-6)
+    assert np.isfinite(judge_splits(stack, CAUTIOUS).scores).all()
 
 
-def test_sets_that_weigh_nothing_are_left_out() -> None:
-    fuser = MeanFuser(num_threads=1)
-    rows = planted(8)
-    flat = fuser.encode_many(rows, np.arange(9))
-    sums = Sums(*(array.reshape(2, 4, *array.shape[1:]).copy() for array in flat))
-    sums.mass[0] = 0
-    alone = fuser.finish_many(flat).astype(np.float64).reshape(2, 4, -1)
-    found, weighing = stack_of_sums(fuser, sums, alone)
-    assert weighing.tolist() == [False, True]
-    assert len(found) == 1
-    assert found.weights == pytest.approx(np.full((1, 4), 0.25))
-
-
-def test_splits_of_many_are_those_of_each() -> None:
-    pooled = stack(FUSERS[1], [images(seed, *counts) for seed, counts in enumerate(SETS)])
-    places, parts = splits_of_many(pooled.alone, pooled.weights)
-    for row in range(len(pooled)):
-        alone = candidate_splits(pooled.alone[row], pooled.weights[row])
-        assert (parts[places == row] == alone).all()
-
-
-def test_parts_of_sets_of_more_images_than_fit_one_word_are_different() -> None:
-    elements = Elements.of(planted(70, 30), MeanFuser(num_threads=1))
-    parts = candidate_splits(elements.alone, elements.weights)
-    assert len(np.unique(parts, axis=0)) == len(parts) > 100
-
-
-def test_the_lighter_part_of_equal_ones_is_that_without_the_first_image() -> None:
-    parts = np.array(
-        [[True, True, False, False], [False, False, True, True], [True, True, True, False]]
+def test_images_without_weight_do_no_harm() -> None:
+    stack = stacked(FUSERS[0], planted(10, 5))
+    light = Stack(
+        directions=stack.directions, masses=np.where(np.arange(15) < 10, stack.masses, 1e-300)
     )
-    found = lighter(parts, np.full((3, 4), 0.25))
-    assert found.tolist() == [[False, False, True, True]] * 2 + [[False, False, False, True]]
+    found = judge_splits(light, CAUTIOUS)
+    assert np.isfinite(found.scores).all()
+    assert found.scores[0] < CAUTIOUS.threshold < judge_splits(stack, CAUTIOUS).scores[0]
+
+
+def test_outlying_images_are_taken_out_one_by_one() -> None:
+    quality = np.full(21, 3.0, dtype=np.float32)
+    stack = stacked(FUSERS[1], planted(18, 1, 1, 1, quality=quality))
+    assert outlying(stack, CAUTIOUS, 3).tolist() == [18, 19, 20]
+    assert outlying(stack, CAUTIOUS, 20).tolist() in ([18], [19], [20])
+    assert scores_alone(stack, CAUTIOUS).argsort()[-3:].min() >= 18
 
 
 def test_the_first_of_equal_scores_is_taken() -> None:
     sets = np.array([0, 0, 0, 1, 1])
-    assert first_of_each(sets, np.array([1.0, 3, 3, -np.inf, -np.inf])).tolist() == [1, 3]
+    assert first_of_each(sets, np.array([1.0, 3, 3, -30, -30])).tolist() == [1, 3]

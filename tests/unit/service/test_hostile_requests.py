@@ -105,6 +105,17 @@ def test_large_slow_and_strange_bodies(serve, query) -> None:
     assert client.post(f"{ROOT}/search", json=body).status_code == 422
 
 
+def test_decoders_do_not_fill_the_log(serve, capfd) -> None:
+    client = serve()
+    rows = zlib.compress((b"\x00" + b"\x80" * 112) * 112)
+    content = bytearray(png(112, 112, rows))
+    content[29] ^= 1  # the checksum of the header, of which the decoder complains
+    client.post("/v1/fuse", json=image_of(png(112, 112, rows)))
+    capfd.readouterr()
+    assert client.post("/v1/fuse", json=image_of(bytes(content))).status_code in (200, 422)
+    assert capfd.readouterr().err == ""
+
+
 def test_state_bytes_are_checked(serve) -> None:
     client = serve()
     for content in (b"", b"\x00" * 100, b"\xff" * 8 + b"{}"):

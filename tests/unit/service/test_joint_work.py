@@ -7,7 +7,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from probefusion.service.bodies import Query
 from probefusion.service.deadline import CLIENT_GONE, Deadline, wanting
+from probefusion.service.joint_work import is_light
 from probefusion.service.lane import Lane
 from probefusion.service.problems import Refusal
 from probefusion.service.settings import Limits
@@ -127,7 +129,6 @@ def test_searches_that_come_at_once_are_one_product_and_answer_as_alone(serve, q
         {"query": query(2), "fmr": 0.1},
         {"query": query(2), "fmr": 0.1, "threshold": 0.2},
         {"query": {"embeddings": {"rows": [[1.0, 2.0, 3.0]]}}},
-        {"query": {"session": "none"}},
     ]
     alone = [client.post(SEARCH, json=body) for body in bodies]
     gallery = client.app.state.hub.galleries["people"]
@@ -142,10 +143,31 @@ def test_searches_that_come_at_once_are_one_product_and_answer_as_alone(serve, q
         held.open()
         together = [future.result() for future in futures]
     assert first.result().status_code == 200
-    assert [len(queries) for (queries,) in held.calls] == [1, len(bodies) - 1]
+    assert [len(queries) for (queries,) in held.calls] == [1, len(bodies)]
     for one, joined in zip(alone, together, strict=True):
         assert (joined.status_code, joined.content) == (one.status_code, one.content)
-    assert {answer.status_code for answer in alone} == {200, 404, 422}
+    assert {answer.status_code for answer in alone} == {200, 422}
+
+
+def test_heavy_queries_take_threads_of_their_own(filled, query):
+    """Images, sessions, states and many embeddings must not keep the light ones waiting."""
+    light, heavy = query(1), query(1, number=65)
+    assert is_light(Query.model_validate(light))
+    assert not is_light(Query.model_validate(heavy))
+    assert is_light(Query(embeddings={"rows": [[1.0, 2.0]] * 64}))
+    assert not is_light(Query(embeddings={"rows": [[1.0, 2.0]] * 65}))
+    assert not is_light(Query(session="s"))
+    session = filled.post("/v1/sessions").json()["id"]
+    assert filled.post(f"/v1/sessions/{session}/images", json=light).status_code == 200
+    joint = filled.app.state.joint
+    joint.close()
+    joint.searches.ask = joint.fuses.ask = None  # no lane may be used
+    for held in (heavy, {"session": session}):
+        found = filled.post(SEARCH, json={"query": held})
+        assert found.json()["candidates"][0]["name"] == "p1"
+        assert filled.post("/v1/fuse", json=held).status_code == 200
+    assert filled.post("/v1/fuse", json={"session": "none"}).status_code == 404
+    assert filled.post(SEARCH, json={"query": {"session": "none"}}).status_code == 404
 
 
 def test_what_is_full_refuses_at_once_and_takes_again_afterwards(serve, query, monkeypatch):

@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from probefusion.errors import ShapeError
+from probefusion.errors import ShapeError, StoreBusyError
+from probefusion.gallery import Gallery
 from probefusion.service.access import new_key, read_keys, revoke_key
+from probefusion.service.calls import Call
 from probefusion.service.problems import Refusal
 from probefusion.service.sessions import MemorySessions
 from probefusion.service.settings import Limits
+from probefusion.service.shared.answers import Asked, Found, KeptAnswer, MemoryAnswers, State
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_fuser
 
@@ -122,6 +125,28 @@ def test_forgetting_takes_the_answers_too(filled, query) -> None:
     assert "p1" not in [person["name"] for person in second["candidates"]]
 
 
+def test_people_may_be_named_as_operations_are(filled, query) -> None:
+    for name in ("search", "verify", "forget"):
+        filled.post(f"{ROOT}/people", json={"name": name, "query": query(9)})
+        for _ in range(2):
+            gone = filled.delete(f"{ROOT}/people/{name}", headers={"Idempotency-Key": name})
+            assert gone.status_code == 200, gone.text
+
+
+def test_forgetting_by_a_command_takes_the_answers_too(filled, query, tmp_path) -> None:
+    headers, body = {"Idempotency-Key": "k"}, {"name": "ann", "query": query(9)}
+    assert filled.post(f"{ROOT}/people", json=body, headers=headers).status_code == 201
+    with Gallery(tmp_path / "g.db", fuser="mean") as beside:
+        beside.forget("ann")
+    told = filled.post(f"{ROOT}/people", json=body, headers=headers)
+    assert (told.status_code, told.json()["type"][-16:]) == (409, "idempotency-done")
+    assert "ann" not in told.text
+    other = {"person": "p0"}
+    first = filled.post(f"{ROOT}/forget", json=other, headers={"Idempotency-Key": "f"})
+    again = filled.post(f"{ROOT}/forget", json=other, headers={"Idempotency-Key": "f"})
+    assert (again.status_code, again.json()) == (200, first.json())
+
+
 def test_a_key_that_lost_its_role_repeats_nothing(serve, query, tmp_path) -> None:
     path = tmp_path / "keys.json"
     token = new_key(path, name="w", role="write")
@@ -140,3 +165,54 @@ def test_bytes_and_sessions_of_one_key_are_bounded(serve, query) -> None:
     full = client.post(f"/v1/sessions/{session}/images", json=query(0, 2))
     assert (full.status_code, full.json()["type"][-12:]) == (422, "session-full")
     assert [client.post("/v1/sessions").status_code for _ in range(2)] == [201, 429]
+
+
+def test_answers_are_kept_for_a_day_and_not_without_bound() -> None:
+    now = [0.0]
+    answers = MemoryAnswers(clock=lambda: now[0])
+
+    def asked(number: int) -> Asked:
+        key = str(number).encode()
+        return Asked(caller=b"", key=key, request=key, collection="people", revision=number)
+
+    answer = KeptAnswer(status=200, headers=(), body=bytes(2_000_000))
+    for number in range(20):  # more bytes than there is room for
+        assert answers.begin(asked(number)).state is State.FIRST
+        answers.keep(asked(number), answer)
+    assert answers.begin(asked(0)).state is State.FIRST
+    assert answers.begin(asked(19)) == Found(state=State.DONE, answer=answer, revision=19)
+    answers.lose(asked(0))
+    assert answers.begin(asked(0)).state is State.LOST
+    assert answers.take_over(asked(0)).state is State.FIRST
+    assert answers.take_over(asked(0)).state is State.UNDER_WAY
+    now[0] = 25 * 3600.0
+    assert answers.begin(asked(19)).state is State.FIRST
+
+
+def test_what_failed_is_done_again_only_if_it_changed_nothing(filled, query, monkeypatch) -> None:
+    hub = filled.app.state.hub
+    path, body = f"{ROOT}/people/p1/contributions", {"query": query(1, 2, 9)}
+    with monkeypatch.context() as patch:
+        patch.setattr(hub, "to_keep", lambda *_, **__: 1 / 0)
+        failed = filled.post(path, json=body, headers={"Idempotency-Key": "before"})
+    assert failed.status_code == 500
+    again = filled.post(path, json=body, headers={"Idempotency-Key": "before"})
+    assert (again.status_code, again.json()["total_images"]) == (201, 6)
+
+    def busy(*_: object, **__: object) -> None:
+        raise StoreBusyError("others wrote for too long; nothing was changed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hub, "to_keep", busy)
+        headers = {"Idempotency-Key": "busy"}
+        assert filled.post(path, json=body, headers=headers).status_code == 503
+    filled.delete(f"{ROOT}/people/p2")  # another change, by the same caller
+    again = filled.post(path, json=body, headers=headers)
+    assert (again.status_code, again.json()["total_images"]) == (201, 8)
+    with monkeypatch.context() as patch:
+        patch.setattr(Call, "note_change", lambda *_: 1 / 0)
+        failed = filled.post(path, json=body, headers={"Idempotency-Key": "after"})
+    assert failed.status_code == 500
+    again = filled.post(path, json=body, headers={"Idempotency-Key": "after"})
+    assert (again.status_code, again.json()["type"][-19:]) == (409, "idempotency-unknown")
+    assert filled.get(f"{ROOT}/people/p1").json()["num_images"] == 10

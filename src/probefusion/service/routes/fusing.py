@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from probefusion.gallery import Gallery
@@ -21,7 +20,7 @@ from probefusion.service.bodies import Comparison, SessionImages
 from probefusion.service.bodies import Query as Asked
 from probefusion.service.calls import Reader
 from probefusion.service.deadline import wanting
-from probefusion.service.joint_work import FuseJob, JointWork, fused_json
+from probefusion.service.joint_work import FuseJob, JointWork
 from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.problems import Refusal
 from probefusion.types import EmbeddingSet
@@ -40,11 +39,8 @@ SessionId = Annotated[str, Path(max_length=128)]
 async def fuse(body: Asked, call: Reader, request: Request, with_state: bool = False) -> Response:
     joint: JointWork = request.app.state.joint
     job = FuseJob(call=call, body=body, with_state=with_state)
-    if body.images is not None:
-        answer = await to_thread.run_sync(fused_json, job)
-    else:
-        answer = await joint.fuses.ask(job, wanting(request.scope))
-    return Response(answer, media_type="application/json")
+    content = await joint.fuse(job, wanting(request.scope))
+    return Response(content, media_type="application/json")
 
 
 @router.post("/compare", summary="Whether two sets of images are of one person")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
 from probefusion.service.answers import Explained, Searched, Verified
@@ -21,13 +20,9 @@ router = APIRouter(prefix="/v1/collections/{collection}", tags=["search"], route
 @router.post("/search", summary="Whom images are most similar to", response_model=Searched)
 async def search(collection: str, body: Search, call: Reader, request: Request) -> Response:
     joint: JointWork = request.app.state.joint
-    what = None
-    if body.query.images is not None:
-        what = await to_thread.run_sync(call.hub.material, body.query, call.owner)
-    job = SearchJob(call=call, collection=collection, body=body, what=what)
-    return Response(
-        await joint.searches.ask(job, wanting(request.scope)), media_type="application/json"
-    )
+    job = SearchJob(call=call, collection=collection, body=body)
+    content = await joint.search(job, wanting(request.scope))
+    return Response(content, media_type="application/json")
 
 
 @router.post("/people/{person}/verify", summary="Whether images are of a named person")

@@ -86,7 +86,7 @@ class Found:
     Args:
         state: In a word.
         answer: Where it was done.
-        revision: Of the collection before it, where it was lost.
+        revision: Of the collection before it, where it was done or lost.
     """
 
     state: State
@@ -165,7 +165,7 @@ class MemoryAnswers(Answers):
             if known.request != asked.request:
                 return Found(state=State.OTHER)
             if known.answer is not None:
-                return Found(state=State.DONE, answer=known.answer)
+                return Found(state=State.DONE, answer=known.answer, revision=known.revision)
             state = State.LOST if known.is_lost else State.UNDER_WAY
             return Found(state=state, revision=known.revision)
 

@@ -80,7 +80,7 @@ class PostgresAnswers(Answers):
             return Found(state=State.OTHER)
         if answer is not None:
             opened = self._vault.open_answer(answer, asked.caller, asked.key)
-            return Found(state=State.DONE, answer=opened)
+            return Found(state=State.DONE, answer=opened, revision=revision)
         return Found(state=State.UNDER_WAY if is_at_work else State.LOST, revision=revision)
 
     def take_over(self, asked: Asked) -> Found:

@@ -1,4 +1,4 @@
-"""What is screened, image by image: sums that add up, and the template of each image alone."""
+"""The images of a set as a fuser adds them up, and the templates of its parts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy.typing as npt
 from probefusion.errors import InvalidInputError
 from probefusion.fusion import Fuser
 from probefusion.fusion.contributions import Sums
-from probefusion.types import EmbeddingSet, FusionState
+from probefusion.types import FusionState
 
-__all__ = ["Elements", "FloatRows", "templates_or_nan"]
+__all__ = ["Elements", "FloatRows"]
 
 FloatRows = npt.NDArray[np.float64]
 
@@ -35,19 +35,6 @@ class Elements:
     sums: Sums
     alone: FloatRows
     weights: FloatRows
-
-    @staticmethod
-    def of(images: EmbeddingSet, fuser: Fuser) -> Elements:
-        """The elements of a set.
-
-        Raises:
-            UnsupportedOperationError: If the fuser keeps no sums.
-            InvalidInputError: If the images weigh nothing.
-            ProbeFusionError: If the set does not fit the fuser.
-        """
-        sums = fuser.encode_many(images, np.arange(len(images) + 1))
-        alone = fuser.finish_many(sums).astype(np.float64)
-        return Elements.from_sums(fuser, sums, alone)
 
     @staticmethod
     def from_sums(fuser: Fuser, sums: Sums, alone: FloatRows) -> Elements:
@@ -78,22 +65,6 @@ class Elements:
     def __len__(self) -> int:
         return len(self.weights)
 
-    @property
-    def masses(self) -> FloatRows:
-        """(N,) float64, how much each weighs in the sums, all clusters together; not normalised."""
-        masses: FloatRows = self.sums.mass.sum(axis=1)
-        return masses
-
-    def __getitem__(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Elements:
-        """Some of the elements, their weights sharing 1 among them."""
-        weights = self.weights[rows]
-        return Elements(
-            fuser=self.fuser,
-            sums=Sums(*(array[rows] for array in self.sums)),
-            alone=self.alone[rows],
-            weights=weights / weights.sum(),
-        )
-
     def templates(self, parts: npt.NDArray[np.bool_]) -> FloatRows:
         """Templates of parts of the set.
 
@@ -105,33 +76,11 @@ class Elements:
         """
         chosen = parts.astype(np.float64)
         summed = Sums(*(np.tensordot(chosen, array, axes=1) for array in self.sums))
-        return templates_or_nan(self.fuser, summed, self.masses.sum())
-
-    def similarities(self, parts: npt.NDArray[np.bool_]) -> FloatRows:
-        """(B,) cosines between the template of each part and that of all other images; NaN where there is none."""
-        both = self.templates(np.concatenate([parts, ~parts]))
-        cosines: FloatRows = np.einsum("bd,bd->b", both[: len(parts)], both[len(parts) :])
-        return cosines
-
-
-def templates_or_nan(fuser: Fuser, sums: Sums, whole: FloatRows | np.float64) -> FloatRows:
-    """Templates of parts of sets.
-
-    Args:
-        fuser: The fuser.
-        sums: States of the K parts.
-        whole: (K,) masses of the sets that they are parts of.
-
-    Returns:
-        (K, D) float64 unit vectors; rows of NaN for parts without mass or direction.
-    """
-    templates = np.full((len(sums.mass), sums.sums.shape[-1]), np.nan)
-    usable = np.flatnonzero(sums.mass.sum(axis=1) > _LEAST_SHARE * whole)
-    if len(usable) == len(templates):
-        return _finished(fuser, sums)
-    if len(usable):
-        templates[usable] = _finished(fuser, Sums(*(array[usable] for array in sums)))
-    return templates
+        templates = np.full((len(parts), self.alone.shape[1]), np.nan)
+        usable = np.flatnonzero(summed.mass.sum(axis=1) > _LEAST_SHARE * self.sums.mass.sum())
+        if len(usable):
+            templates[usable] = _finished(self.fuser, Sums(*(array[usable] for array in summed)))
+        return templates
 
 
 def _finished(fuser: Fuser, sums: Sums) -> FloatRows:

@@ -1,0 +1,88 @@
+"""How images are looked at: by the fuser, their crops, the lengths of their embeddings, or all alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from planted_people import planted
+
+from probefusion.fusion import MeanFuser, NormWeightedFuser
+from probefusion.fusion.universal import UniversalFuser
+from probefusion.screening import screen
+from probefusion.screening.known_images import CAUTIOUS, NORMS, expectation_of_images
+from probefusion.screening.views import EXPONENT, NormsView, view_of
+from probefusion.types import EmbeddingSet
+from probefusion.zoo import load_fuser
+
+MEAN = MeanFuser(num_threads=1)
+COMPACT = "compact_128d@e586df908cc6"
+
+
+def scaled(images: EmbeddingSet, lengths, embedder: str = COMPACT) -> EmbeddingSet:
+    rows = images.embeddings / np.linalg.norm(images.embeddings, axis=1, keepdims=True)
+    rows = rows * np.asarray(lengths, dtype=np.float32)[:, None]
+    return replace(images, embeddings=rows, embedder=embedder, norms_known=True)
+
+
+def test_a_trained_and_measured_fuser_looks_itself() -> None:
+    fuser = load_fuser("exact-fast", embedder=COMPACT)
+    assert view_of(planted(8, embedder=COMPACT), fuser).fuser is fuser
+    assert view_of(planted(8, embedder=COMPACT), fuser).is_calibrated
+
+
+@pytest.mark.parametrize("fuser", [MEAN, NormWeightedFuser(num_threads=1)], ids=lambda f: f.name)
+def test_crops_say_most_to_the_others(fuser) -> None:
+    view = view_of(planted(8, quality=np.zeros(8, np.float32), embedder=COMPACT), fuser)
+    assert isinstance(view.fuser, UniversalFuser)
+    assert view.is_calibrated
+    assert not view_of(planted(8, quality=np.zeros(8, np.float32)), fuser).is_calibrated
+
+
+def test_lengths_say_something_where_that_was_measured() -> None:
+    images = scaled(planted(4), [0.77, 0.77, 1.54, 0.5])
+    view = view_of(images, MEAN)
+    assert isinstance(view, NormsView)
+    assert view.is_calibrated
+    assert view.expected is expectation_of_images("norms of compact_128d")
+    directions, weights = view.look(images)
+    assert np.linalg.norm(directions, axis=1) == pytest.approx(np.ones(4), abs=1e-6)
+    assert weights == pytest.approx([1, 1, 2**EXPONENT, (0.5 / 0.77) ** EXPONENT], rel=1e-5)
+
+
+@pytest.mark.parametrize("embedder", ["arcface@abc", "compact_128d_v2@abc", None])
+def test_lengths_of_other_networks_say_nothing(embedder) -> None:
+    view = view_of(scaled(planted(4), np.ones(4) * 3, embedder), MEAN)
+    assert view.expected is CAUTIOUS
+    assert (view.look(planted(4))[1] == 1).all()
+
+
+def test_lost_lengths_say_nothing() -> None:
+    images = replace(scaled(planted(4), np.ones(4)), norms_known=False)
+    assert view_of(images, MEAN).expected is CAUTIOUS
+
+
+@pytest.mark.parametrize("length", [0.3, 1.6, 30.0])
+def test_lengths_that_the_network_does_not_give_say_nothing(length: float) -> None:
+    assert view_of(scaled(planted(4), np.full(4, length)), MEAN).expected is CAUTIOUS
+    assert isinstance(view_of(scaled(planted(4), np.full(4, 0.5)), MEAN), NormsView)
+
+
+def test_what_was_measured_is_whole() -> None:
+    for name in (*(f"norms of {embedder}" for embedder in NORMS), "universal@1"):
+        expected = expectation_of_images(name)
+        assert expected is not None
+        assert len(expected.cosine) == len(expected.log_spread) == 10
+        assert 0 < expected.threshold < 10
+    assert expectation_of_images("exact-unit.somebody@123") is None
+
+
+def test_poor_images_by_their_lengths_are_no_strangers() -> None:
+    images = planted(13, 3, noise=0.5)
+    short, long = np.where(np.arange(16) < 13, 0.9, 0.4), np.full(16, 0.9)
+    assert not screen(scaled(images, short), MEAN).falls_apart
+    told = screen(scaled(images, long), MEAN)
+    assert told.falls_apart
+    assert told.parts[1].rows == (13, 14, 15)
+    assert told.parts[1].weight == pytest.approx(3 / 16, abs=1e-6)  # the mean's own
