@@ -14,6 +14,9 @@ __all__ = ["Sets", "fit_non_mated", "pairs_of"]
 _LEVEL = 0.995
 """Share of the pairs below the level from which on the tail is modelled."""
 
+_LEAST_ABOVE = 30
+"""Of few pairs so many lie above it."""
+
 _PAIRS_OF_KINDS = 8_000
 """Pairs at most of each two kinds of sets, for the moments; each two kinds count alike. The tail sees all."""
 
@@ -65,7 +68,7 @@ def fit_non_mated(sets: Sets, *, seed: int = 0) -> NonMatedModel:
     size = terms.shape[1]
     moments = Moments(location=_square(moment, size), log_variance=_square(spread, size))
     z = residual / np.exp(columns @ spread / 2)
-    level = float(np.quantile(z, _LEVEL))
+    level = float(np.quantile(z, max(0.5, min(_LEVEL, 1 - _LEAST_ABOVE / len(z)))))
     sample = moments.tail_terms(terms[first], terms[second], paired=True)
     events = exceedances(sets, terms, moments, pairs_of(sets), level, few=_FEW)
     tail = fit_tail(sample, weights, events)

@@ -216,6 +216,22 @@ def test_another_fuser_or_embedder_is_refused(record) -> None:
     assert find_calibration(None, None, "mean@1", "net@1") is None
 
 
+def test_of_the_fewest_people_there_is_a_model_and_no_rate_of_searches() -> None:
+    found = make_calibration(
+        drawn_sets(np.random.default_rng(0), 50),
+        [False, True],
+        embedder="net@1",
+        fuser="mean@1",
+        protocol="made",
+        sources=[],
+        rates=(1e-2,),
+    )
+    assert found.searches == ()
+    assert found.search_correction is None
+    assert found.gallery_sizes is None
+    assert -0.3 <= found.model.shape <= 0.3
+
+
 def test_too_few_people_are_refused() -> None:
     with pytest.raises(EmptySetError, match="at least 50 people who are not related, got 20"):
         make_calibration(
