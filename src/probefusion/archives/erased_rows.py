@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -126,10 +127,10 @@ def _facts_without(
         return metadata or None
     with reading(file.name, "what became of its images"):
         facts = json.loads(metadata[_FACTS])
-    names = {str(name) for name in found.people}
+    names = [_named(str(name)) for name in found.people]
 
     def is_gone(image: str) -> bool:
-        return image in found.images or any(name in image for name in names)
+        return image in found.images or any(name.search(image) for name in names)
 
     facts["num_rows"] = file.num_rows - len(found.rows)
     facts["skipped"] = [
@@ -140,6 +141,11 @@ def _facts_without(
         for kind, listed in facts.get("examples", {}).items()
     }
     return metadata | {_FACTS: json.dumps(facts).encode()}
+
+
+def _named(name: str) -> re.Pattern[str]:
+    """Finds a person's name as a whole folder, or as a file's name without its ending, in the name of an image."""
+    return re.compile(rf"(^|[/\\:!]){re.escape(name)}($|[/\\:!#]|\.\w+($|#))")
 
 
 def _codec(source: Any) -> str:

@@ -239,6 +239,22 @@ def test_who_is_erased_from_rows_leaves_no_name_in_what_is_told_of_images(tmp_pa
     assert name.encode() not in path.read_bytes()
 
 
+def test_who_is_erased_is_not_taken_for_others_whose_names_begin_alike(tmp_path) -> None:
+    columns = small_archive.rows(0, 30, 3, text=True)
+    path = small_archive.write(tmp_path / "chunk-0000000.parquet", columns)
+    name = str(columns[0][0])
+    his = [f"{name}/1.jpg", f"faces.zip/{name}/2.jpg", f"clips/{name}.mp4#t=1.000", f"{name}.png"]
+    others = [f"{name}0/1.jpg", f"x{name}/1.jpg", f"{name}.5/1.jpg", f"somebody/{name} and me.jpg"]
+    skipped = [{"source": source, "reason": "no face"} for source in [*his, *others]]
+    facts = {"number": 0, "tag": "t", "num_rows": 30, "skipped": skipped}
+    table = parquet.read_table(path)
+    metadata = {**table.schema.metadata, b"probefusion_chunk": json.dumps(facts).encode()}
+    parquet.write_table(table.replace_schema_metadata(metadata), path)
+    erase_from_archive(people=[name], archives=[path])
+    told = json.loads(parquet.read_schema(path).metadata[b"probefusion_chunk"])
+    assert [image["source"] for image in told["skipped"]] == others
+
+
 def test_templates_of_ids_of_another_kind_are_refused(tmp_path) -> None:
     texts = small_archive.rows(0, 30, 3, text=True)
     texts = (np.array([name.removeprefix("person ") for name in texts[0]]), *texts[1:])
