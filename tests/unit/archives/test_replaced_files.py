@@ -18,7 +18,7 @@ from probefusion.archives import (
     partial_batches,
     planning,
 )
-from probefusion.archives.states import open_states
+from probefusion.archives.states.states import open_states
 from probefusion.errors import MismatchError, MissingNormsError, OutputExistsError
 from probefusion.files.hashed_json import hashed_json
 from probefusion.types import TemplateSet
@@ -48,7 +48,7 @@ def interrupt(monkeypatch, archive, output, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["probefusion.archives.archive_run"], "finish", stop)
+        patch.setattr(sys.modules["probefusion.archives.fusing.archive_run"], "finish", stop)
         with pytest.raises(KeyboardInterrupt):
             fuse(archive, output, **options)
 
@@ -81,7 +81,7 @@ def test_a_file_of_the_same_size_and_time_is_read_again(tmp_path, monkeypatch, w
 def test_a_file_whose_permissions_change_while_it_is_read_is_the_same(
     tmp_path, monkeypatch
 ) -> None:
-    from probefusion.archives import mapping
+    from probefusion.archives.fusing import mapping
 
     path = small_archive.write(tmp_path / "a.parquet", small_archive.rows(0, 30, 3))
     real = mapping.chunk_partials
@@ -96,7 +96,7 @@ def test_a_file_whose_permissions_change_while_it_is_read_is_the_same(
 
 
 def test_arrays_that_are_replaced_while_they_are_read_are_left_out(tmp_path, monkeypatch) -> None:
-    from probefusion.archives import mapping
+    from probefusion.archives.fusing import mapping
     from probefusion.errors import FileFormatError
 
     np.save(tmp_path / "template_ids.npy", np.arange(30))

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from probefusion.service.gate import Rates
+from probefusion.service.guards.gate import Rates
 from probefusion.service.settings import Limits
 
 ROOT = "/v1/collections/people"
