@@ -10,8 +10,8 @@ import sys
 import pytest
 import small_archive
 
-from probefusion.archives import erase as erasing
 from probefusion.archives import erase_from_archive, fuse_archive, open_archive
+from probefusion.archives.erasing import erase as erasing
 from probefusion.archives.partials.partials import open_partials
 from probefusion.archives.states.states import open_states
 from probefusion.errors import ConfigError, IntegrityError, MismatchError, OutputExistsError

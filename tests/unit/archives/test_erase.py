@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import small_archive
 
-from probefusion.archives import erase as module
 from probefusion.archives import erase_from_archive, fuse_archive, open_archive
+from probefusion.archives.erasing import erase as module
 from probefusion.archives.fusing import planning
 from probefusion.errors import (
     ConfigError,
