@@ -66,6 +66,8 @@ def test_rate_excess_and_shape_of_a_made_tail_are_found(shape) -> None:
     )
     sample = rng.choice(400_000, 20_000, replace=False)
     tail = fit_tail(terms[sample], np.full(20_000, 1 / 20_000), events)
-    assert tail.log_rate[:2] == pytest.approx([np.log(0.004), 1.0], abs=0.2)  # a ridge holds it back
+    assert tail.log_rate[:2] == pytest.approx(
+        [np.log(0.004), 1.0], abs=0.2
+    )  # a ridge holds it back
     assert tail.log_excess[:2] == pytest.approx([np.log(0.3), np.log(2)], abs=0.12)
     assert tail.shape == pytest.approx(shape, abs=0.07)
