@@ -15,7 +15,7 @@ from pathlib import Path
 
 def search_one_by_one() -> None:
     """Every search becomes a product of its own, as if nobody else had asked."""
-    from probefusion.service import joint_work
+    from probefusion.service.work import joint_work
 
     joint_work._MOST_SEARCHES = 1
 

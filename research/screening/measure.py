@@ -127,11 +127,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     without = frozenset(options.without.read_text().splitlines() if options.without else ())
     fuser = load_fuser(options.fuser, embedder=options.embedder, num_threads=1)
     view = View(fuser=fuser, expected=CAUTIOUS, is_calibrated=False)
-    name = fuser.fingerprint
+    key = fuser.fingerprint
     if options.norms is not None:
         usual = NORMS[options.norms]
         view = NormsView(fuser=fuser, expected=CAUTIOUS, is_calibrated=False, usual=usual)
-        name = f"norms of {options.norms}"
+        key = f"norms of {options.norms}"
     pools = [read_pool(path, fuser, view, without=without) for path in options.pool]
     others = [read_pool(path, fuser, view, without=without) for path in options.also]
     measured_on = " and ".join(pool.name for pool in pools)
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             found[pool.name] += judge(pool, expected, rng, 1 - half, options.sets)
     if options.constants:
         both = [first + second for first, second in zip(*fitting, strict=True)]
-        print(f"{name!r}: {fit_expectation(both, measured_on, options.sharpness)}", flush=True)
+        print(f"{key!r}: {fit_expectation(both, measured_on, options.sharpness)}", flush=True)
     if not options.sets:
         return
     rates = {name: table(items) for name, items in found.items()}
@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(name, *(f"{key}: {value:.3f}" for key, value in values.items()), sep="\n  ")
     if options.output is not None:
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        facts = {"view": name, "far": FAR, "sets": options.sets, "rates": rates}
+        facts = {"view": key, "far": FAR, "sets": options.sets, "rates": rates}
         text = json.dumps(facts, indent=2)
         options.output.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 

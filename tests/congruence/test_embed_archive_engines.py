@@ -14,8 +14,8 @@ from people_images import people_folder
 from s3_server import S3Server, s3_server
 from shards import write_shard
 
-from probefusion.archives import storage
 from probefusion.archives.engines.choose import choose_engine
+from probefusion.archives.files import storage
 from probefusion.errors import StorageError
 from probefusion.files import DRAFT_PREFIX
 from probefusion.pipeline.embed_archive import embed_archive

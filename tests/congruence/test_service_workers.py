@@ -25,8 +25,8 @@ pytest.importorskip("cryptography", reason="needs probefusion[gallery]")
 from probefusion.gallery import Gallery
 from probefusion.gallery.audit.trail_check import verify_chain
 from probefusion.gallery.keys.master_key import write_master_key
-from probefusion.service.access import new_key, read_keys, revoke_key
-from probefusion.service.access_log import read_access_log
+from probefusion.service.guards.access import new_key, read_keys, revoke_key
+from probefusion.service.guards.access_log import read_access_log
 
 ROOT = "/v1/collections/people"
 KILLS = 2

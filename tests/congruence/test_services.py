@@ -18,8 +18,8 @@ from probefusion.gallery import Gallery
 from probefusion.gallery.audit.trail_check import verify_chain
 from probefusion.gallery.keys.master_key import write_master_key
 from probefusion.service import ServiceSettings, create_app
-from probefusion.service.access import new_key, read_keys, revoke_key
-from probefusion.service.access_log import read_access_log
+from probefusion.service.guards.access import new_key, read_keys, revoke_key
+from probefusion.service.guards.access_log import read_access_log
 from probefusion.service.settings import Limits
 from probefusion.service.shared import postgres_answers
 

@@ -43,7 +43,9 @@ def test_measure(film, tmp_path, capsys) -> None:
         ]
     )
     assert "Expectation(" in capsys.readouterr().out
-    rates = json.loads((tmp_path / "report.json").read_text())["rates"]["film"]
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["view"] == "universal@1"
+    rates = report["rates"]["film"]
     assert rates["false alarms"] <= 0.2
     assert rates["found at 30%"] >= 0.5
     assert rates["TAR, 30%, without the stranger"] == 1

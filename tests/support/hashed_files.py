@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from probefusion.archives import fuse_archive, open_archive
-from probefusion.archives.states import open_states
+from probefusion.archives.states.states import open_states
 from probefusion.errors import ProbeFusionError
 from probefusion.files import bundled_folder
 from probefusion.files.records import read_record

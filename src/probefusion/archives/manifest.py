@@ -10,8 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from probefusion.archives.archive import ArchiveFile
-from probefusion.archives.storage import (
+from probefusion.archives.files.storage import (
     exists,
     is_folder,
     join,
@@ -22,6 +21,7 @@ from probefusion.archives.storage import (
     shown_place,
     write_bytes,
 )
+from probefusion.archives.rows.archive import ArchiveFile
 from probefusion.errors import MismatchError, OutputExistsError
 from probefusion.files.hashed_json import hashed_json, json_hash
 from probefusion.files.reading import in_one_line
@@ -55,7 +55,7 @@ class RunSettings:
 
     Args:
         by: Column that says which rows belong together.
-        id_kind: As for `probefusion.archives.archive.Archive`.
+        id_kind: As for `probefusion.archives.rows.archive.Archive`.
         fuser: Fingerprint of the fuser.
         embedder: Fingerprint of the embedder, or None when unknown.
         norms_known: Whether the lengths of the embeddings are the network's own.
@@ -101,7 +101,7 @@ class PlannedFile:
         tag: What changes when it is written anew.
         num_rows: Images.
         borders: Rows at which it is cut into chunks, from 0 to `num_rows`.
-        stamp: As `probefusion.archives.file_digest.file_stamp` gives it.
+        stamp: As `probefusion.archives.files.file_digest.file_stamp` gives it.
     """
 
     name: str

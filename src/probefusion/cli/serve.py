@@ -99,7 +99,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serves until interrupted."""
-    from probefusion.service.server import listening_socket, serve
+    from probefusion.service.processes.server import listening_socket, serve
     from probefusion.service.settings import Limits, ServiceSettings
 
     given = {

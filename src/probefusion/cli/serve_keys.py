@@ -41,7 +41,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Makes, revokes or lists."""
-    from probefusion.service.access import new_key, read_keys, revoke_key
+    from probefusion.service.guards.access import new_key, read_keys, revoke_key
 
     if options.add is not None:
         expires = None

@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Verifies; 1 if it is not whole."""
     from probefusion.gallery.audit.trail import Anchor
-    from probefusion.service.access_log import verify_access_log
+    from probefusion.service.guards.access_log import verify_access_log
 
     report = verify_access_log(
         options.file, anchors=[Anchor.parse(text) for text in options.anchor]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from probefusion.archives.files.storage import Place, join, list_files, shown_place
 from probefusion.archives.images import (
     SINGLE,
     Chunk,
@@ -24,7 +25,6 @@ from probefusion.archives.images import (
     read_used,
     with_later,
 )
-from probefusion.archives.storage import Place, join, list_files, shown_place
 from probefusion.errors import FileFormatError, OutputExistsError
 from probefusion.faces.listing import as_text
 from probefusion.files.reading import in_one_line, reason_of

@@ -12,6 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from probefusion.archives.engines.choose import choose_engine
+from probefusion.archives.files.locks import clean_drafts, locked
+from probefusion.archives.files.storage import (
+    Place,
+    absolute_place,
+    is_url,
+    remove,
+    shown_place,
+)
 from probefusion.archives.images import (
     ArchiveImage,
     Chunk,
@@ -23,14 +31,6 @@ from probefusion.archives.images import (
     SourceSettings,
     plan_images,
     write_manifest,
-)
-from probefusion.archives.locks import clean_drafts, locked
-from probefusion.archives.storage import (
-    Place,
-    absolute_place,
-    is_url,
-    remove,
-    shown_place,
 )
 from probefusion.errors import ConfigError
 from probefusion.faces import SkippedImage

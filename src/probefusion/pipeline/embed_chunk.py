@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.archives.engines.engine import Work
-from probefusion.archives.ids import LONGEST_ID
+from probefusion.archives.files.storage import exists
 from probefusion.archives.images import (
     SINGLE,
     ArchiveImage,
@@ -25,7 +25,7 @@ from probefusion.archives.images import (
     read_facts,
     write_chunk,
 )
-from probefusion.archives.storage import exists
+from probefusion.archives.rows.ids import LONGEST_ID
 from probefusion.embedders import CropQuality
 from probefusion.embedders.crop_batches import embed_crops
 from probefusion.embedders.embed_images import report_of

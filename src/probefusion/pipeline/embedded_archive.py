@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from probefusion.archives.files.storage import Place, shown_place
 from probefusion.archives.images import ChunkFacts, ImagePlan, Making
-from probefusion.archives.storage import Place, shown_place
 from probefusion.errors import EmptySetError
 from probefusion.faces import SkippedImage
 from probefusion.files.reading import in_one_line

@@ -43,7 +43,7 @@ def fuse_archive(
 
     Args:
         archive: As for `probefusion.archives.open_archive`.
-        output: As for `probefusion.archives.fuse_archive`, whose rules hold here.
+        output: As for `probefusion.archives.fusing.fuse_archive`, whose rules hold here.
         fuser: Name or folder of an exact fuser, or a fuser.
         by: Column that says which rows belong together.
         embedder: What made the embeddings, where the archive does not say it: a known name, an ONNX
@@ -63,7 +63,7 @@ def fuse_archive(
 
     Raises:
         ProbeFusionError: As for `probefusion.archives.open_archive`, `probefusion.zoo.load_fuser` and
-            `probefusion.archives.fuse_archive`.
+            `probefusion.archives.fusing.fuse_archive`.
     """
     # Images would be embedded here first, into a folder of Parquet files, which is then opened.
     rows = open_archive(archive, by=by, embedder=stated_fingerprint(embedder))

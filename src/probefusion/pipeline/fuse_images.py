@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from probefusion.archives import ArchiveReport
-from probefusion.archives.images.manifest import MANIFEST
-from probefusion.archives.outputs import check_apart
-from probefusion.archives.storage import (
+from probefusion.archives.files.storage import (
     Place,
     exists,
     is_url,
@@ -19,6 +17,8 @@ from probefusion.archives.storage import (
     remove_folder,
     shown_place,
 )
+from probefusion.archives.fusing.outputs import check_apart
+from probefusion.archives.images.manifest import MANIFEST
 from probefusion.errors import ConfigError, OutputExistsError, UnsupportedOperationError
 from probefusion.files import check_output_file
 from probefusion.files.reading import in_one_line

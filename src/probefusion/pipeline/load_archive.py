@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from probefusion.archives import Archive
-from probefusion.archives.archive import ArchiveRows
+from probefusion.archives.rows.archive import ArchiveRows
 from probefusion.errors import FileFormatError
 from probefusion.files.reading import in_one_line
 from probefusion.types import EmbeddingSet

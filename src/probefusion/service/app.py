@@ -15,14 +15,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from probefusion.service.figures import Figures, Measured
-from probefusion.service.gate import Gate
-from probefusion.service.headers import SafeHeaders
+from probefusion.service.guards.gate import Gate
+from probefusion.service.guards.headers import SafeHeaders
 from probefusion.service.hub import Hub
-from probefusion.service.joint_work import JointWork
 from probefusion.service.problems import handle_errors, problem
 from probefusion.service.repeats import Repeats
 from probefusion.service.routes import changes, contributions, fusing, health, people, searching
 from probefusion.service.settings import ServiceSettings
+from probefusion.service.work.joint_work import JointWork
 from probefusion.version import __version__
 
 __all__ = ["create_app"]

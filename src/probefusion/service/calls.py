@@ -14,8 +14,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from probefusion.errors import ProbeFusionError
 from probefusion.gallery import Gallery
-from probefusion.service.access import AccessKey, Role
-from probefusion.service.deadline import nobody_waits, wanting
+from probefusion.service.guards.access import AccessKey, Role
+from probefusion.service.guards.deadline import nobody_waits, wanting
 from probefusion.service.hub import Hub, owner_of
 from probefusion.service.problems import Refusal
 from probefusion.service.versions import IfMatch, check_unchanged

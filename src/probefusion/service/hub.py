@@ -18,11 +18,11 @@ from probefusion.pipeline import Fused, Pipeline
 from probefusion.pipeline.inputs import Picture
 from probefusion.screening import screen
 from probefusion.screening.verdict import LEAST_IMAGES
-from probefusion.service.access import AccessFile, AccessKey, Role
-from probefusion.service.access_log import AccessLog
 from probefusion.service.answers import skipped_facts
 from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
 from probefusion.service.decoding import ImageDecoder
+from probefusion.service.guards.access import AccessFile, AccessKey, Role
+from probefusion.service.guards.access_log import AccessLog
 from probefusion.service.problems import Refusal, refusal_at
 from probefusion.service.settings import ServiceSettings
 from probefusion.service.shared.opening import open_shared

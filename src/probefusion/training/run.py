@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from probefusion.archives.locks import clean_drafts
+from probefusion.archives.files.locks import clean_drafts
 from probefusion.errors import ConfigError
 from probefusion.faces.images import SkippedImage
 from probefusion.files import (

@@ -12,8 +12,8 @@ import small_archive
 
 from probefusion.archives import erase as erasing
 from probefusion.archives import erase_from_archive, fuse_archive, open_archive
-from probefusion.archives.partials import open_partials
-from probefusion.archives.states import open_states
+from probefusion.archives.partials.partials import open_partials
+from probefusion.archives.states.states import open_states
 from probefusion.errors import ConfigError, IntegrityError, MismatchError, OutputExistsError
 from probefusion.types import TemplateSet
 from probefusion.zoo import load_fuser
@@ -64,7 +64,7 @@ def test_states_that_are_damaged_are_made_anew(places) -> None:
 
 def test_an_interrupted_run_does_not_bring_back_who_was_erased(places, monkeypatch) -> None:
 
-    module = sys.modules["probefusion.archives.archive_run"]
+    module = sys.modules["probefusion.archives.fusing.archive_run"]
     _, archive, more, states, output = places
     fuse(archive, output, keep_states=states)
 
@@ -87,7 +87,7 @@ def test_an_interrupted_run_does_not_bring_back_who_was_erased(places, monkeypat
 
 def meanwhile(monkeypatch, act) -> None:
     """Does something when a run has added up everything and is about to change the states."""
-    module = sys.modules["probefusion.archives.archive_run"]
+    module = sys.modules["probefusion.archives.fusing.archive_run"]
     real = module.changing
 
     def changing(folder):
@@ -144,7 +144,7 @@ def test_who_is_erased_while_files_are_added_does_not_come_back(places, monkeypa
 
 
 def test_one_command_at_a_time_changes_states(places, monkeypatch) -> None:
-    module = sys.modules["probefusion.archives.archive_run"]
+    module = sys.modules["probefusion.archives.fusing.archive_run"]
     _, archive, more, states, output = places
     fuse(archive, output, keep_states=states)
     seen = []
@@ -168,7 +168,7 @@ def test_one_command_at_a_time_changes_states(places, monkeypatch) -> None:
 
 
 def test_a_second_run_with_the_same_output_is_refused(places, monkeypatch) -> None:
-    module = sys.modules["probefusion.archives.archive_run"]
+    module = sys.modules["probefusion.archives.fusing.archive_run"]
     _, archive, _, _, output = places
     real = module.finish
 
@@ -284,7 +284,7 @@ def test_hidden_files_are_of_no_archive(tmp_path) -> None:
 
 
 def test_what_a_run_writes_that_will_be_refused_stops_no_other(places, monkeypatch) -> None:
-    commits = sys.modules["probefusion.archives.state_commits"]
+    commits = sys.modules["probefusion.archives.states.state_commits"]
     _, archive, more, states, output = places
     fuse(archive, output, keep_states=states)
     left = states / ("0" * 20)

@@ -7,7 +7,8 @@ import pytest
 import small_archive
 
 from probefusion.archives import erase as module
-from probefusion.archives import erase_from_archive, fuse_archive, open_archive, planning
+from probefusion.archives import erase_from_archive, fuse_archive, open_archive
+from probefusion.archives.fusing import planning
 from probefusion.errors import (
     ConfigError,
     FileFormatError,
@@ -109,7 +110,7 @@ def test_a_person_is_erased_everywhere(tmp_path, fuser, fused) -> None:
     assert templates.read_bytes() == never_held(tmp_path / "other", columns, keeps, fuser)
     assert b"5" not in {str(name).encode() for name in TemplateSet.load(templates).ids}
     for bucket in states.glob("*/*.arrow"):
-        from probefusion.archives.partials import open_partials
+        from probefusion.archives.partials.partials import open_partials
 
         with open_partials(str(bucket)) as file:
             for index in range(file.num_batches):

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from probefusion.archives import fuse_archive, manifest, open_archive, planning
+from probefusion.archives import fuse_archive, manifest, open_archive
+from probefusion.archives.fusing import planning
 from probefusion.errors import (
     ConfigError,
     DtypeError,

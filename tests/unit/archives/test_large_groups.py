@@ -10,10 +10,11 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from probefusion.archives import erase_from_archive, fuse_archive, open_archive, parquet_archive
+from probefusion.archives import erase_from_archive, fuse_archive, open_archive
 from probefusion.archives import manifest as plan
 from probefusion.archives.engines.local import LocalEngine
-from probefusion.archives.ids import LONGEST_ID, among, as_stored
+from probefusion.archives.rows import parquet_archive
+from probefusion.archives.rows.ids import LONGEST_ID, among, as_stored
 from probefusion.errors import FileFormatError
 from probefusion.files.parquet import open_parquet_stream
 from probefusion.io import read_embeddings
@@ -139,7 +140,7 @@ def test_where_it_stopped_does_not_travel(tmp_path):
 
 
 def test_one_group_and_many_give_the_same_templates(tmp_path, monkeypatch):
-    monkeypatch.setattr("probefusion.archives.planning._MOST_ROWS", 1024)
+    monkeypatch.setattr("probefusion.archives.fusing.planning._MOST_ROWS", 1024)
     ids = np.random.default_rng(1).integers(0, 50, ROWS)
     found = []
     for name, group in (("one", ROWS), ("many", 1024)):

@@ -23,7 +23,7 @@ from probefusion.archives import (
     remote_files,
     storage,
 )
-from probefusion.archives.states import open_states
+from probefusion.archives.states.states import open_states
 from probefusion.errors import MismatchError, StorageError
 from probefusion.zoo import load_fuser
 
@@ -52,7 +52,7 @@ def test_one_at_a_time_and_then_the_next(tmp_path) -> None:
 
 def test_a_process_that_is_killed_holds_no_lock(tmp_path) -> None:
     code = (
-        "import sys\nfrom probefusion.archives.locks import locked\n"
+        "import sys\nfrom probefusion.archives.files.locks import locked\n"
         "with locked(sys.argv[1], 'held'):\n    print('held', flush=True)\n    sys.stdin.read()\n"
     )
     with subprocess.Popen(

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from probefusion.archives.partials import Partials, open_partials, writing_partials
+from probefusion.archives.partials.partials import Partials, open_partials, writing_partials
 from probefusion.errors import ProbeFusionError
 
 pytest.importorskip("pyarrow")

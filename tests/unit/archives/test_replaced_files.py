@@ -18,7 +18,7 @@ from probefusion.archives import (
     partial_batches,
     planning,
 )
-from probefusion.archives.states import open_states
+from probefusion.archives.states.states import open_states
 from probefusion.errors import MismatchError, MissingNormsError, OutputExistsError
 from probefusion.files.hashed_json import hashed_json
 from probefusion.types import TemplateSet
@@ -48,7 +48,7 @@ def interrupt(monkeypatch, archive, output, **options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["probefusion.archives.archive_run"], "finish", stop)
+        patch.setattr(sys.modules["probefusion.archives.fusing.archive_run"], "finish", stop)
         with pytest.raises(KeyboardInterrupt):
             fuse(archive, output, **options)
 
@@ -81,7 +81,7 @@ def test_a_file_of_the_same_size_and_time_is_read_again(tmp_path, monkeypatch, w
 def test_a_file_whose_permissions_change_while_it_is_read_is_the_same(
     tmp_path, monkeypatch
 ) -> None:
-    from probefusion.archives import mapping
+    from probefusion.archives.fusing import mapping
 
     path = small_archive.write(tmp_path / "a.parquet", small_archive.rows(0, 30, 3))
     real = mapping.chunk_partials
@@ -96,7 +96,7 @@ def test_a_file_whose_permissions_change_while_it_is_read_is_the_same(
 
 
 def test_arrays_that_are_replaced_while_they_are_read_are_left_out(tmp_path, monkeypatch) -> None:
-    from probefusion.archives import mapping
+    from probefusion.archives.fusing import mapping
     from probefusion.errors import FileFormatError
 
     np.save(tmp_path / "template_ids.npy", np.arange(30))
@@ -237,6 +237,22 @@ def test_who_is_erased_from_rows_leaves_no_name_in_what_is_told_of_images(tmp_pa
     assert told["examples"] == {"tiny": ["somebody/small.jpg"]}
     assert kept[b"embedder"] == b"net@1"
     assert name.encode() not in path.read_bytes()
+
+
+def test_who_is_erased_is_not_taken_for_others_whose_names_begin_alike(tmp_path) -> None:
+    columns = small_archive.rows(0, 30, 3, text=True)
+    path = small_archive.write(tmp_path / "chunk-0000000.parquet", columns)
+    name = str(columns[0][0])
+    his = [f"{name}/1.jpg", f"faces.zip/{name}/2.jpg", f"clips/{name}.mp4#t=1.000", f"{name}.png"]
+    others = [f"{name}0/1.jpg", f"x{name}/1.jpg", f"{name}.5/1.jpg", f"somebody/{name} and me.jpg"]
+    skipped = [{"source": source, "reason": "no face"} for source in [*his, *others]]
+    facts = {"number": 0, "tag": "t", "num_rows": 30, "skipped": skipped}
+    table = parquet.read_table(path)
+    metadata = {**table.schema.metadata, b"probefusion_chunk": json.dumps(facts).encode()}
+    parquet.write_table(table.replace_schema_metadata(metadata), path)
+    erase_from_archive(people=[name], archives=[path])
+    told = json.loads(parquet.read_schema(path).metadata[b"probefusion_chunk"])
+    assert [image["source"] for image in told["skipped"]] == others
 
 
 def test_templates_of_ids_of_another_kind_are_refused(tmp_path) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from planted_people import planted
 
-from probefusion.archives import fuse_archive, manifest, open_archive, planning
-from probefusion.archives.judging import judge
-from probefusion.archives.sampling import is_kept, taken
+from probefusion.archives import fuse_archive, manifest, open_archive
+from probefusion.archives.fusing import planning
+from probefusion.archives.fusing.judging import judge
+from probefusion.archives.partials.sampling import is_kept, taken
 from probefusion.fusion import MeanFuser
 from probefusion.screening import screen
 from probefusion.types import EmbeddingSet

@@ -19,9 +19,9 @@ from probefusion.archives import (
     planning,
     states,
 )
-from probefusion.archives.bucket_entries import stored_entries
-from probefusion.archives.partials import open_partials
-from probefusion.archives.states import open_states
+from probefusion.archives.partials.bucket_entries import stored_entries
+from probefusion.archives.partials.partials import open_partials
+from probefusion.archives.states.states import open_states
 from probefusion.errors import IntegrityError, MissingFileError
 from probefusion.types import TemplateSet
 from probefusion.zoo import load_fuser
@@ -178,7 +178,7 @@ def test_images_are_erased_from_layers_and_the_rest_is_as_if_never_held(
 
 
 def test_an_erasure_that_is_cut_off_between_layers_can_be_repeated(tmp_path, monkeypatch) -> None:
-    from probefusion.archives import erased_states
+    from probefusion.archives.erasing import erased_states
 
     columns = small_archive.rows()
     fuser, kept, output = load_fuser("mean"), tmp_path / "kept", tmp_path / "t.npz"
@@ -218,8 +218,8 @@ def test_an_addition_that_is_killed_is_repeated_and_gives_the_same(
     whole, folders = write_parts(tmp_path, columns)
     fuse_archive(open_archive(whole), fuser, tmp_path / "whole.npz")
     add_all(folders[:3], fuser, output, kept)
-    run = sys.modules["probefusion.archives.archive_run"]
-    reduce = sys.modules["probefusion.archives.reducing"]
+    run = sys.modules["probefusion.archives.fusing.archive_run"]
+    reduce = sys.modules["probefusion.archives.fusing.reducing"]
     real, calls = reduce.stored_entries, []
 
     def stop(*arguments, **options):
@@ -242,7 +242,7 @@ def test_an_addition_that_is_killed_is_repeated_and_gives_the_same(
 
 
 def test_two_ids_of_one_hash_stay_two_people_in_layers(tmp_path, monkeypatch) -> None:
-    from probefusion.archives import mapping
+    from probefusion.archives.fusing import mapping
 
     def same(ids):
         return np.full(len(ids), 1 << 40, np.uint64)
@@ -295,14 +295,16 @@ def test_who_is_not_wanted_is_not_read(tmp_path, monkeypatch) -> None:
                 seen.extend(part.ids.tolist())
             yield place, part
 
-    monkeypatch.setattr(sys.modules["probefusion.archives.reducing"], "read_again", read_again)
+    monkeypatch.setattr(
+        sys.modules["probefusion.archives.fusing.reducing"], "read_again", read_again
+    )
     small_archive.write(tmp_path / "one.parquet", columns, np.flatnonzero(columns[0] == 7)[:1])
     fuse_archive(open_archive(tmp_path / "one.parquet"), fuser, output, add_to=kept, force=True)
     assert seen == [7]
 
 
 def test_who_is_looked_at_by_the_same_rows_is_not_judged_again(tmp_path, monkeypatch) -> None:
-    reducing = sys.modules["probefusion.archives.reducing"]
+    reducing = sys.modules["probefusion.archives.fusing.reducing"]
     ids = np.repeat(np.arange(8), 60)
     columns = (ids, *small_archive.rows(num_images=480, num_people=8)[1:])
     fuser, kept, output = load_fuser("mean"), tmp_path / "kept", tmp_path / "t.npz"
@@ -346,7 +348,7 @@ def test_an_addition_that_is_killed_when_all_is_done_ends_when_it_is_repeated(
     options = {"add_to": kept, "force": True}
     for folder, again in ((folders[2], folders[2]), (folders[3], None)):
         with monkeypatch.context() as patch:
-            patch.setattr(sys.modules["probefusion.archives.archive_run"], "forget", stop)
+            patch.setattr(sys.modules["probefusion.archives.fusing.archive_run"], "forget", stop)
             with pytest.raises(KeyboardInterrupt):
                 fuse_archive(open_archive(folder), fuser, output, **options)
         (tmp_path / "t.npz.work" / "output.npz").write_bytes(b"a draft of templates")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import small_archive
 
-from probefusion.archives import fuse_archive, manifest, open_archive, planning
-from probefusion.archives.partials import open_partials
+from probefusion.archives import fuse_archive, manifest, open_archive
+from probefusion.archives.fusing import planning
+from probefusion.archives.partials.partials import open_partials
 from probefusion.errors import (
     ConfigError,
     EmbedderMismatchError,

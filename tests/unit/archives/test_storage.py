@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from s3_server import S3Server, s3_server
 
-from probefusion.archives import storage
+from probefusion.archives.files import storage
 from probefusion.errors import (
     FileFormatError,
     MissingExtraError,

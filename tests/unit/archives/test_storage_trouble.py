@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from s3_server import KEY, SECRET, BrokenWay, S3Server, forget_clients, s3_server
 
-from probefusion.archives import storage
+from probefusion.archives.files import storage
 from probefusion.errors import MissingFileError, StorageError
 
 LARGE = 101 << 20

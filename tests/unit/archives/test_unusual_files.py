@@ -10,9 +10,9 @@ import pytest
 import small_archive
 
 from probefusion.archives import fuse_archive, open_archive
+from probefusion.archives.files.storage import remove_folder
 from probefusion.archives.images import PersonRule, SourceSettings, plan, plan_images
 from probefusion.archives.images.reading import ImageReader
-from probefusion.archives.storage import remove_folder
 from probefusion.errors import DtypeError, FileFormatError, ShapeError
 from probefusion.pipeline.load_archive import load_archive, people_of_archive
 from probefusion.types import TemplateSet

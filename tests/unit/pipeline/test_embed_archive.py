@@ -13,8 +13,8 @@ from shards import write_shard
 
 from probefusion.archives import open_archive
 from probefusion.archives.engines.local import LocalEngine
+from probefusion.archives.files.locks import LOCK_NAME
 from probefusion.archives.images import skipped_images
-from probefusion.archives.locks import LOCK_NAME
 from probefusion.errors import (
     ConfigError,
     EmptySetError,

@@ -13,8 +13,8 @@ from probefusion.cli import main
 from probefusion.errors import ConfigError, FileFormatError, StoreError, UnknownNameError
 from probefusion.gallery.audit.trail_check import verify_chain
 from probefusion.service import ServiceSettings
-from probefusion.service.access import AccessFile, new_key, read_keys, revoke_key
-from probefusion.service.access_log import AccessLog, read_access_log
+from probefusion.service.guards.access import AccessFile, new_key, read_keys, revoke_key
+from probefusion.service.guards.access_log import AccessLog, read_access_log
 
 ROOT = "/v1/collections/people"
 

@@ -15,8 +15,8 @@ import pytest
 
 from probefusion.errors import ConfigError, StoreError
 from probefusion.service import ServiceSettings
-from probefusion.service.access import new_key
 from probefusion.service.client import AsyncClient, Client, ServiceError, query_of
+from probefusion.service.guards.access import new_key
 from probefusion.types import Template
 
 pytest.importorskip("uvicorn")
@@ -33,7 +33,7 @@ def serving(settings: ServiceSettings):
     import uvicorn
 
     from probefusion.service.app import create_app
-    from probefusion.service.server import listening_socket
+    from probefusion.service.processes.server import listening_socket
 
     listening = listening_socket(settings)
     config = uvicorn.Config(
@@ -229,7 +229,7 @@ def test_what_a_client_refuses(settings) -> None:
 
 
 def test_a_port_that_is_taken(settings) -> None:
-    from probefusion.service.server import listening_socket
+    from probefusion.service.processes.server import listening_socket
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from probefusion.service.bodies import Query
-from probefusion.service.deadline import CLIENT_GONE, Deadline, wanting
-from probefusion.service.joint_work import is_light
-from probefusion.service.lane import Lane
+from probefusion.service.guards.deadline import CLIENT_GONE, Deadline, wanting
 from probefusion.service.problems import Refusal
 from probefusion.service.settings import Limits
+from probefusion.service.work.joint_work import is_light
+from probefusion.service.work.lane import Lane
 
 SEARCH = "/v1/collections/people/search"
 PEOPLE = "/v1/collections/people/people"

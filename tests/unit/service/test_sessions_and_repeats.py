@@ -10,8 +10,8 @@ import pytest
 
 from probefusion.errors import ShapeError, StoreBusyError
 from probefusion.gallery import Gallery
-from probefusion.service.access import new_key, read_keys, revoke_key
 from probefusion.service.calls import Call
+from probefusion.service.guards.access import new_key, read_keys, revoke_key
 from probefusion.service.problems import Refusal
 from probefusion.service.sessions import MemorySessions
 from probefusion.service.settings import Limits

@@ -15,7 +15,7 @@ pytest.importorskip("uvicorn")
 import uvicorn
 
 from probefusion.service import ServiceSettings, create_app
-from probefusion.service.running import config_of
+from probefusion.service.processes.running import config_of
 from probefusion.service.settings import Limits
 
 LIMITS = Limits(head_seconds=0.4, body_seconds=0.4, send_seconds=0.4)
@@ -168,7 +168,7 @@ def test_what_is_no_http_is_refused_without_a_word_in_the_log(served, caplog):
 
 
 def test_more_connections_than_may_be_are_closed(served, monkeypatch):
-    monkeypatch.setattr("probefusion.service.running._MOST_CONNECTIONS", 2)
+    monkeypatch.setattr("probefusion.service.processes.running._MOST_CONNECTIONS", 2)
     address = served(None, replace(LIMITS, head_seconds=LONG))
     two = [socket.create_connection(address) for _ in range(2)]
     with socket.create_connection(address) as third:

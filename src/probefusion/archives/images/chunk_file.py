@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.archives.files.storage import Place, join, list_files, open_file, writing
 from probefusion.archives.images.chunks import ArchiveImage
 from probefusion.archives.images.known_images import (
     KnownImage,
@@ -25,7 +26,6 @@ from probefusion.archives.images.known_images import (
     known_text,
     name_digest,
 )
-from probefusion.archives.storage import Place, join, list_files, open_file, writing
 from probefusion.errors import FileFormatError, NonFiniteError
 from probefusion.extras import import_extra
 from probefusion.faces.listing import SkippedImage
@@ -130,7 +130,7 @@ def write_chunk(
 
     Raises:
         NonFiniteError: If a number is too large for half precision.
-        OSError, StorageError: As for `probefusion.archives.storage.writing`.
+        OSError, StorageError: As for `probefusion.archives.files.storage.writing`.
     """
     arrow = import_extra("pyarrow", extra="data", purpose=_PURPOSE)
     parquet = import_extra("pyarrow.parquet", extra="data", purpose=_PURPOSE)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from probefusion.archives.files.storage import is_url, open_file
 from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings
 from probefusion.archives.images.naming import LONGEST_SIDE, place_beside
-from probefusion.archives.storage import is_url, open_file
 from probefusion.errors import FileFormatError, MissingFileError
 from probefusion.faces.frames import VideoReader
 from probefusion.faces.listing import SkippedImage, as_text

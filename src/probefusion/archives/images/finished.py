@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from probefusion.archives.files.storage import Place, StoredFile, join, shown_place
 from probefusion.archives.images.manifest import MANIFEST, chunk_place, read_manifest
-from probefusion.archives.storage import Place, StoredFile, join, shown_place
 from probefusion.errors import FileFormatError
 from probefusion.files.reading import in_one_line
 

@@ -13,9 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from probefusion.archives.files.storage import (
+    Place,
+    exists,
+    join,
+    read_bytes,
+    shown_place,
+    write_bytes,
+)
 from probefusion.archives.images.chunk_file import RowFormat
 from probefusion.archives.images.chunks import Chunk, SourceSettings
-from probefusion.archives.storage import Place, exists, join, read_bytes, shown_place, write_bytes
 from probefusion.errors import ConfigError, FileFormatError
 from probefusion.files.hashed_json import check_json_hash, hashed_json
 from probefusion.files.reading import in_one_line
@@ -69,7 +76,7 @@ def write_manifest(output: Place, making: Making, chunks: Sequence[Chunk]) -> No
     """Writes the manifest; what stood there is replaced at once.
 
     Raises:
-        OSError, StorageError: As for `probefusion.archives.storage.writing`.
+        OSError, StorageError: As for `probefusion.archives.files.storage.writing`.
     """
     content = {
         "kind": _KIND,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from probefusion.archives.files.storage import Place, StoredFile, is_url, shown_place
 from probefusion.archives.images.chunks import Chunk, SourceSettings, mark_of, tag_of
 from probefusion.archives.images.row_groups import cut_parquet
 from probefusion.archives.images.source_files import Listing, SourceFile, list_source
-from probefusion.archives.storage import Place, StoredFile, is_url, shown_place
 from probefusion.errors import EmptySetError, FileFormatError, StorageError
 from probefusion.faces.listing import SkippedImage, as_text
 

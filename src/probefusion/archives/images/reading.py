@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import IO
 
+from probefusion.archives.files.storage import open_file, shown_place
 from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings, too_large
 from probefusion.archives.images.clips import read_clip
 from probefusion.archives.images.naming import LONGEST_SIDE, key_of, place_beside
 from probefusion.archives.images.plan import is_refused
 from probefusion.archives.images.row_groups import read_row_groups
 from probefusion.archives.images.tar_samples import read_samples
-from probefusion.archives.storage import open_file, shown_place
 from probefusion.errors import FileFormatError, MissingFileError, StorageError
 from probefusion.faces.images import MAX_FILE_BYTES
 from probefusion.faces.listing import SkippedImage, as_text, describe_error

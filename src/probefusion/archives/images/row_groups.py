@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from probefusion.archives.files.storage import StoredFile, open_file
 from probefusion.archives.images.chunks import (
     ArchiveImage,
     Chunk,
@@ -15,7 +16,6 @@ from probefusion.archives.images.chunks import (
     too_large,
 )
 from probefusion.archives.images.naming import text_of
-from probefusion.archives.storage import StoredFile, open_file
 from probefusion.errors import FileFormatError
 from probefusion.extras import import_extra
 from probefusion.faces.images import MAX_FILE_BYTES

@@ -12,6 +12,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from probefusion.archives.files.storage import (
+    Place,
+    StoredFile,
+    list_files,
+    open_file,
+    shown_place,
+    stored_file,
+)
 from probefusion.archives.images.chunks import SourceSettings
 from probefusion.archives.images.naming import (
     ODD_NAME,
@@ -19,14 +27,6 @@ from probefusion.archives.images.naming import (
     key_of,
     num_wrapping_folders,
     plain_name,
-)
-from probefusion.archives.storage import (
-    Place,
-    StoredFile,
-    list_files,
-    open_file,
-    shown_place,
-    stored_file,
 )
 from probefusion.errors import ConfigError
 from probefusion.faces.endings import IMAGE_SUFFIXES, VIDEO_SUFFIXES

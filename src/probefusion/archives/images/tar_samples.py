@@ -8,10 +8,10 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import IO
 
+from probefusion.archives.files.storage import open_file
 from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings, too_large
 from probefusion.archives.images.naming import LONGEST_SIDE, ODD_NAME, is_odd, key_of
 from probefusion.archives.images.tar_members import Damage, Member, walk_shard
-from probefusion.archives.storage import open_file
 from probefusion.faces.endings import IMAGE_SUFFIXES
 from probefusion.faces.images import MAX_FILE_BYTES
 from probefusion.faces.listing import SkippedImage, as_text, is_hidden, judge_file
@@ -28,7 +28,7 @@ def read_samples(chunk: Chunk, settings: SourceSettings) -> Iterator[ArchiveImag
     Damage is told once, by the chunk in whose part it begins.
 
     Raises:
-        MissingFileError, FileFormatError, StorageError: As for `probefusion.archives.storage.open_file`.
+        MissingFileError, FileFormatError, StorageError: As for `probefusion.archives.files.storage.open_file`.
     """
     (shard,), (place,) = chunk.names, chunk.places
     with open_file(place) as stream:

@@ -19,10 +19,10 @@ from probefusion.service.answers import (
 from probefusion.service.bodies import Comparison, SessionImages
 from probefusion.service.bodies import Query as Asked
 from probefusion.service.calls import Reader
-from probefusion.service.deadline import wanting
-from probefusion.service.joint_work import FuseJob, JointWork
+from probefusion.service.guards.deadline import wanting
 from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.problems import Refusal
+from probefusion.service.work.joint_work import FuseJob, JointWork
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_fuser
 

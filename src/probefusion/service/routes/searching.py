@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request, Response
 from probefusion.service.answers import Explained, Searched, Verified
 from probefusion.service.bodies import Query, Search, Verify
 from probefusion.service.calls import Reader
-from probefusion.service.deadline import wanting
-from probefusion.service.joint_work import JointWork, SearchJob
+from probefusion.service.guards.deadline import wanting
 from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.routes.people import PersonName
+from probefusion.service.work.joint_work import JointWork, SearchJob
 
 __all__ = ["router"]
 

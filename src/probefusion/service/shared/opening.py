@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from probefusion.errors import ProbeFusionError
 from probefusion.gallery import Gallery
 from probefusion.gallery.stores.opening import is_server
-from probefusion.service.gate import Rates
+from probefusion.service.guards.gate import Rates
 from probefusion.service.sessions import MemorySessions, Sessions
 from probefusion.service.settings import ServiceSettings
 from probefusion.service.shared.answers import Answers, MemoryAnswers

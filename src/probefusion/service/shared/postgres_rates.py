@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from probefusion.errors import ProbeFusionError
-from probefusion.service.gate import Rates
+from probefusion.service.guards.gate import Rates
 from probefusion.service.shared.database import ServiceDatabase
 
 __all__ = ["PostgresRates"]

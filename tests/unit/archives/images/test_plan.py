@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from shards import write_shard
 
-from probefusion.archives import storage
+from probefusion.archives.files import storage
 from probefusion.archives.images import PersonRule, SourceSettings, plan
 from probefusion.archives.images.plan import plan_images
 from probefusion.errors import ConfigError, EmptySetError, FileFormatError, MissingFileError

@@ -1,0 +1,1 @@
+"""People and images taken out of rows, stored states and templates."""

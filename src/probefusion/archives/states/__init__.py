@@ -1,0 +1,1 @@
+"""States that are kept, so that more images can be added without reading the old ones."""

@@ -1,0 +1,1 @@
+"""What stands before every request: keys, rates, limits, patience, headers, and the log of accesses."""

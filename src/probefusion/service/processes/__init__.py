@@ -1,0 +1,1 @@
+"""Processes of a service: one, or several that are begun anew when they die."""
