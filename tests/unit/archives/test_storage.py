@@ -210,7 +210,7 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch, url, library, com
 def test_paths_need_no_fsspec(tmp_path):
     code = (
         "import sys; sys.modules['fsspec'] = None\n"
-        "from probefusion.archives import storage\n"
+        "from probefusion.archives.files import storage\n"
         "from probefusion.errors import MissingExtraError\n"
         "storage.write_bytes(sys.argv[1] + '/a.bin', b'a')\n"
         "print([file.name for file in storage.list_files(sys.argv[1])])\n"
