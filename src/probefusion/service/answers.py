@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from probefusion.gallery.results import SearchResult, Verification
+from probefusion.gallery.results import Added, SearchResult, Verification
 from probefusion.gallery.verbs.explanation import MatchExplanation
 from probefusion.pipeline import Fused
 from probefusion.types import Template
@@ -24,6 +24,7 @@ __all__ = [
     "Page",
     "Searched",
     "SessionAnswer",
+    "Taken",
     "TemplateAnswer",
     "Verified",
     "fused_answer",
@@ -183,6 +184,13 @@ class Searched(SearchResult):
     """A search, and what became of the images that were sent."""
 
     skipped: tuple[Left, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken(Added):
+    """What was added to a person, and what there is to warn of in the images that were sent."""
+
     problems: tuple[str, ...] = ()
 
 

@@ -62,7 +62,7 @@ class Client(Connection):
     def enroll(
         self, name: str, *, source: str = "", keep_chips: bool = False, **query: Any
     ) -> Json:
-        """Enrols a new person, see `query_of` for the images; gives `probefusion.gallery.results.Added`."""
+        """Enrols a new person, see `query_of` for the images; gives `Added` of a gallery, and its problems."""
         body = {
             "name": name,
             "query": query_of(**query),

@@ -156,7 +156,7 @@ async function add(isNew) {
       ...(isNew ? { name } : {}), query: { session }, source: "page", keep_chips: byId("fuse-chips-kept").checked,
     }),
   );
-  const doubts = added.doubts.map((doubt) => doubt.reason).join("; ");
+  const doubts = [...added.doubts.map((doubt) => doubt.reason), ...added.problems].join("; ");
   const images = added.num_images === 1 ? "1 image" : `${added.num_images} images`;
   const what = added.is_held ? "held back, see People" : "added";
   say(`${added.name}: ${images} ${what}${doubts ? ` (${doubts})` : ""}.`);

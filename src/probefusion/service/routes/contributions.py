@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from probefusion.gallery.results import Added, ContributionView, Merged
-from probefusion.service.answers import Changed
+from probefusion.gallery.results import ContributionView, Merged
+from probefusion.service.answers import Changed, Taken
 from probefusion.service.bodies import Decide, Difference, Merge, Split, Visit
 from probefusion.service.calls import Reader, Writer
 from probefusion.service.json_bodies import JsonRoute
@@ -38,11 +38,11 @@ class Held:
 
 
 @router.post("/people/{person}/contributions", status_code=201, summary="Add images to a person")
-def update(collection: str, person: PersonName, body: Visit, call: Writer) -> Added:
+def update(collection: str, person: PersonName, body: Visit, call: Writer) -> Taken:
     what = call.hub.to_keep(body.query, call.owner, keep_chips=body.keep_chips)
     added = call.gallery.update(person, what, guard=body.guard, source=body.source)
     call.note_change("update", added.person_id, added.contribution_id)
-    return added
+    return Taken(**vars(added), problems=call.hub.warned_of(what))
 
 
 @router.post("/people/{person}/merge", summary="Put another person's images to a person")

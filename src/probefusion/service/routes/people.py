@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from probefusion.gallery.results import Added, PersonView, Stats
-from probefusion.service.answers import Changed, Named, Page
+from probefusion.gallery.results import PersonView, Stats
+from probefusion.service.answers import Changed, Named, Page, Taken
 from probefusion.service.bodies import Enrolment, PersonChange
 from probefusion.service.calls import Reader, Writer
 from probefusion.service.json_bodies import JsonRoute
@@ -69,11 +69,11 @@ def list_people(
 
 
 @router.post("/people", status_code=201, summary="Enrol a new person")
-def enroll(collection: str, body: Enrolment, call: Writer) -> Added:
+def enroll(collection: str, body: Enrolment, call: Writer) -> Taken:
     what = call.hub.to_keep(body.query, call.owner, keep_chips=body.keep_chips)
     added = call.gallery.enroll(body.name, what, source=body.source)
     call.note_change("enroll", added.person_id, added.contribution_id)
-    return added
+    return Taken(**vars(added), problems=call.hub.warned_of(what))
 
 
 @router.get(
