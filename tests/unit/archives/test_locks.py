@@ -14,15 +14,9 @@ import pytest
 import small_archive
 from s3_server import S3Server, s3_server
 
-from probefusion.archives import (
-    erase_from_archive,
-    fuse_archive,
-    locks,
-    open_archive,
-    planning,
-    remote_files,
-    storage,
-)
+from probefusion.archives import erase_from_archive, fuse_archive, open_archive
+from probefusion.archives.files import locks, remote_files, storage
+from probefusion.archives.fusing import planning
 from probefusion.archives.states.states import open_states
 from probefusion.errors import MismatchError, StorageError
 from probefusion.zoo import load_fuser

@@ -11,13 +11,9 @@ import numpy as np
 import pytest
 import small_archive
 
-from probefusion.archives import (
-    erase_from_archive,
-    fuse_archive,
-    open_archive,
-    partial_batches,
-    planning,
-)
+from probefusion.archives import erase_from_archive, fuse_archive, open_archive
+from probefusion.archives.fusing import planning
+from probefusion.archives.partials import partial_batches
 from probefusion.archives.states.states import open_states
 from probefusion.errors import MismatchError, MissingNormsError, OutputExistsError
 from probefusion.files.hashed_json import hashed_json

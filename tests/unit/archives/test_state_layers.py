@@ -10,17 +10,12 @@ import numpy as np
 import pytest
 import small_archive
 
-from probefusion.archives import (
-    bucket_entries,
-    encoding,
-    erase_from_archive,
-    fuse_archive,
-    open_archive,
-    planning,
-    states,
-)
+from probefusion.archives import erase_from_archive, fuse_archive, open_archive
+from probefusion.archives.fusing import planning
+from probefusion.archives.partials import bucket_entries, encoding
 from probefusion.archives.partials.bucket_entries import stored_entries
 from probefusion.archives.partials.partials import open_partials
+from probefusion.archives.states import states
 from probefusion.archives.states.states import open_states
 from probefusion.errors import IntegrityError, MissingFileError
 from probefusion.types import TemplateSet
