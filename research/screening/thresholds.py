@@ -20,8 +20,8 @@ import numpy as np
 from probefusion.evaluation.calibration_sets import read_faces
 from probefusion.evaluation.search_evidence import FPIRS, search_others
 from probefusion.evaluation.threshold_evidence import make_calibration
-from probefusion.fusion.decisions import asked_of_pairs, asked_of_searches
 from probefusion.fusion.fit_non_mated import Sets
+from probefusion.fusion.rate_basis import asked_of_pairs, asked_of_searches
 from probefusion.pipeline.calibration_data import FALSE_MATCH_RATES, fused_sets
 from probefusion.pipeline.kinship import Kinship
 from probefusion.zoo import load_embedder, load_fuser
