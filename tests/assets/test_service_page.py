@@ -146,6 +146,21 @@ def test_a_contribution_is_taken_out_and_put_back(page) -> None:
     facts.to_contain_text("6 images")
 
 
+def test_who_is_opened_while_the_rest_is_still_read_stays_open(phone) -> None:
+    waiting = []
+    phone.route("**/held*", lambda route: waiting.append(route))
+    phone.click("nav a[href='#people']")
+    phone.click("#people-list button:has-text('Jörg')")
+    expect(phone, "#person-facts").to_contain_text("6 images")
+    assert waiting
+    for route in waiting:
+        route.continue_()
+    phone.unroute("**/held*")
+    phone.wait_for_load_state("networkidle")
+    expect(phone, "#person").to_be_visible()
+    expect(phone, "#person-facts").to_contain_text("6 images")
+
+
 def test_two_sets_are_compared_and_changes_are_listed(page, folder) -> None:
     page.click("nav a[href='#compare']")
     people = folder / "people"

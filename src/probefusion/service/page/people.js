@@ -7,7 +7,7 @@ const FIRST = 100;
 const MOST = 1000;
 const PAUSE = 250;
 
-const state = { next: null, person: null, collection: null, ids: new Map(), names: new Map(), timer: 0, asked: 0 };
+const state = { next: null, person: null, collection: null, ids: new Map(), names: new Map(), timer: 0, asked: 0, opened: 0 };
 
 export function startPeople(collection) {
   state.collection = collection;
@@ -45,14 +45,16 @@ export async function fillNames() {
   byId("names").replaceChildren(...page.people.map(({ name }) => make("option", { value: name })));
 }
 
+/** The list, and of a person who is wanted what the person consists of, unless somebody else is opened meanwhile. */
 export async function showPeople(wanted) {
-  await list();
-  await showHeld();
-  if (wanted) await open(wanted);
-  else {
+  const turn = (state.opened += 1);
+  if (!wanted) {
     state.person = null;
     byId("person").hidden = true;
   }
+  await list();
+  await showHeld();
+  if (wanted && turn === state.opened) await open(wanted);
 }
 
 /** People whose names hold what is looked for; a list that is read again stays as long as it was. */
@@ -94,7 +96,9 @@ function markOpened() {
 }
 
 async function open(wanted, { isQuiet = false } = {}) {
+  const turn = (state.opened += 1);
   const person = await call("GET", path(`/people/${encodeURIComponent(wanted)}`));
+  if (turn !== state.opened) return; // somebody else was opened meanwhile
   state.person = person;
   byId("person").hidden = false;
   byId("person-name").textContent = person.name;
