@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from probefusion.fusion.non_mated import Floats, clipped_half
+from probefusion.fusion.non_mated import Floats, tail_terms
 from probefusion.metrics.tails import pareto_shape
 
 __all__ = ["Events", "Moments", "Sets", "Tail", "exceedances", "fit_tail"]
@@ -72,18 +72,8 @@ class Moments:
 
     def tail_terms(self, first: Floats, second: Floats, *, paired: bool = False) -> Floats:
         """What rate and excess of the tail depend on, (..., 5): t of `probefusion.fusion.non_mated`."""
-        numbers = first[:, -1], second[:, -1]
-        if paired:
-            location = np.einsum("ai,ij,aj->a", first, self.location, second)
-            wide = np.einsum("ai,ij,aj->a", first, self.log_variance, second)
-            added, product = numbers[0] + numbers[1], numbers[0] * numbers[1]
-        else:
-            location = first @ self.location @ second.T
-            wide = first @ self.log_variance @ second.T
-            added, product = np.add.outer(*numbers), np.multiply.outer(*numbers)
-        return np.stack(
-            [np.ones_like(added), added, product, location, clipped_half(wide)], axis=-1
-        )
+        terms = tail_terms(first, second, self.location, self.log_variance, paired=paired)
+        return np.stack(terms, axis=-1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

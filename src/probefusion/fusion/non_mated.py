@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from probefusion.errors import ConfigError
 
-__all__ = ["NonMatedModel", "clipped_half", "number_term"]
+__all__ = ["NonMatedModel", "clipped_half", "number_term", "tail_terms"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -48,6 +48,30 @@ def clipped_half(log_variance: Floats) -> Floats:
     """Logarithm of the scale, within what the model takes."""
     half: Floats = np.clip(log_variance, *_LOG_VARIANCE) / 2
     return half
+
+
+def tail_terms(
+    first: Floats, second: Floats, location: Floats, log_variance: Floats, *, paired: bool
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """What rate and excess of the tail depend on: the five terms t, of which the last two are location and log scale.
+
+    Args:
+        first: (A, k + 2) x of one side.
+        second: (B, k + 2) x of the other; B = A where they are paired.
+        location: (k + 2, k + 2) L.
+        log_variance: (k + 2, k + 2) V.
+        paired: Whether row by row, which gives (A,) each, or each with each, (A, B).
+    """
+    numbers = first[:, -1], second[:, -1]
+    if paired:
+        place = np.einsum("ai,ij,aj->a", first, location, second)
+        wide = np.einsum("ai,ij,aj->a", first, log_variance, second)
+        added, product = numbers[0] + numbers[1], numbers[0] * numbers[1]
+    else:
+        place = first @ location @ second.T
+        wide = first @ log_variance @ second.T
+        added, product = np.add.outer(*numbers), np.multiply.outer(*numbers)
+    return np.ones_like(added), added, product, place, clipped_half(wide)
 
 
 def number_term(num_images: npt.ArrayLike) -> Floats:
@@ -152,17 +176,8 @@ class NonMatedModel:
         self, first: Floats, second: Floats, paired: bool
     ) -> tuple[Floats, Floats, Floats, Floats]:
         """Location, scale, share above the level and mean excess, each (A, B) or (A,)."""
-        numbers = first[:, -1], second[:, -1]
-        if paired:
-            location = np.einsum("ai,ij,aj->a", first, self.location, second)
-            wide = np.einsum("ai,ij,aj->a", first, self.log_variance, second)
-            added, product = numbers[0] + numbers[1], numbers[0] * numbers[1]
-        else:
-            location = first @ self.location @ second.T
-            wide = first @ self.log_variance @ second.T
-            added, product = np.add.outer(*numbers), np.multiply.outer(*numbers)
-        half = clipped_half(wide)
-        tail = (np.ones_like(added), added, product, location, half)
+        tail = tail_terms(first, second, self.location, self.log_variance, paired=paired)
+        *_, location, half = tail
         share = np.exp(np.clip(_weighted(self.log_rate, tail), *_LOG_RATE))
         excess = np.exp(np.clip(_weighted(self.log_excess, tail), *_LOG_EXCESS))
         return location, np.exp(half), share, excess

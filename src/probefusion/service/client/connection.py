@@ -38,15 +38,7 @@ class ServiceError(ProbeFusionError):
 class Connection:
     """Sends requests to a service. For several threads; each has a connection of its own.
 
-    Args:
-        url: Where the service is, as "https://host:8470".
-        key: Key of `probefusion serve-keys`, or None.
-        collection: Collection that is meant.
-        timeout: Seconds to wait for an answer.
-        certificate: File of the certificate of who signed the service's, where the system does not know it.
-
-    Raises:
-        ConfigError: If the url is none.
+    Args and errors are those of `probefusion.service.client.Client`.
     """
 
     def __init__(
