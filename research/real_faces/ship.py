@@ -1,4 +1,4 @@
-r"""Writes a fuser folder with half of the correction of another one, or none, and perhaps weights learned again (refit).
+r"""Writes a fuser folder with half of the correction of another one or none, perhaps with weights learned again.
 
     python -m research.real_faces.ship --start FUSER_FOLDER [--state STATE | --no-correction] \
         --probes PROBES.npz -o FOLDER
