@@ -231,8 +231,8 @@ def _write_parquet(path: Path, columns: TemplateColumns, force: bool) -> None:
                 parts.append(arrow.array([state.to_bytes() for state in columns.states[part]]))
             if columns.usability is not None:
                 rows = columns.usability[part].T
-                known = [arrow.array(column, mask=np.isnan(column)) for column in rows]
-                parts.append(arrow.StructArray.from_arrays(known, NUMBERS))
+                fields_of = [arrow.array(column, mask=np.isnan(column)) for column in rows]
+                parts.append(arrow.StructArray.from_arrays(fields_of, NUMBERS))
             writer.write_batch(arrow.record_batch(parts, schema=schema))
 
 
