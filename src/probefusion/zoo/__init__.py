@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from probefusion.zoo.pull import Pulled, Verified, pull_model, verify_models
     from probefusion.zoo.quantize import Quantization, quantize_embedder
-    from probefusion.zoo.usability import find_usability, judge_usability
+    from probefusion.zoo.usability import find_usability, judge_template, judge_usability
 
 __all__ = [
     "ARCFACE_PREPROCESSING",
@@ -53,6 +53,7 @@ __all__ = [
     "forget_model",
     "fuser_choices",
     "has_fuser_for",
+    "judge_template",
     "judge_usability",
     "known_models",
     "load_detector",
@@ -88,7 +89,7 @@ _ROOMS = {
     ),
     "pull": ("Pulled", "Verified", "pull_model", "verify_models"),
     "quantize": ("Quantization", "quantize_embedder"),
-    "usability": ("find_usability", "judge_usability"),
+    "usability": ("find_usability", "judge_template", "judge_usability"),
 }  # fmt: skip
 _LAZY = {name: f"probefusion.zoo.{room}" for room, names in _ROOMS.items() for name in names}
 

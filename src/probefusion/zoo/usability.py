@@ -16,8 +16,15 @@ from probefusion.fusion.learned import LearnedFuser
 from probefusion.screening.usability import Usability, judge_state
 from probefusion.screening.usability_record import RECORD_NAME, UsabilityRecord, read_usability
 from probefusion.types.fusion_state import FusionState
+from probefusion.types.template import Template
 
-__all__ = ["find_usability", "judge_usability", "usability_beside", "usability_path"]
+__all__ = [
+    "find_usability",
+    "judge_template",
+    "judge_usability",
+    "usability_beside",
+    "usability_path",
+]
 
 _FOLDER = "usability"
 
@@ -131,3 +138,14 @@ def judge_usability(
             "measures it)"
         )
     return judge_state(state, record)
+
+
+def judge_template(template: Template) -> Usability:
+    """What can be expected of a template without its state: what was estimated when it was finished.
+
+    Args:
+        template: The template; without an estimate nothing is known.
+    """
+    if template.usability is not None:
+        return template.usability
+    return Usability.unknown("its template came without an estimate")

@@ -13,7 +13,8 @@ from probefusion.cli.gallery.options import gallery_command
 from probefusion.cli.gallery.times import moment
 
 if TYPE_CHECKING:
-    from probefusion.gallery.results import Added, ContributionView, Doubt, Likeness
+    from probefusion.gallery.results import Added, Doubt, Likeness
+    from probefusion.gallery.views import ContributionView
 
 __all__ = [
     "add_keeping_options",

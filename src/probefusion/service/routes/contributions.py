@@ -7,7 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from probefusion.gallery.results import ContributionView, Merged
+from probefusion.gallery.results import Merged
+from probefusion.gallery.views import ContributionView
 from probefusion.service.answers import Changed, Taken
 from probefusion.service.bodies import Decide, Difference, Merge, Split, Visit
 from probefusion.service.calls import Reader, Writer

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from probefusion.gallery.results import PersonView, Stats
+from probefusion.gallery.views import PersonView, Stats
 from probefusion.service.answers import Changed, Named, Page, Taken
 from probefusion.service.bodies import Enrolment, PersonChange
 from probefusion.service.calls import Reader, Writer
