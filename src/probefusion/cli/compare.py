@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,6 @@ from probefusion.cli.options import (
 from probefusion.cli.pipeline_options import (
     pipeline_of,
     report_skipped,
-    report_usability,
     usability_facts,
 )
 from probefusion.cli.strangers import (
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from probefusion.types import TemplateSet
 
 __all__ = ["add_parser", "run"]
+
+_LISTED = 5
+"""Templates that are named where many are not usable; all are in the result of --json."""
 
 
 def add_parser(commands: Any) -> None:
@@ -92,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
         among = None if is_same else sets[1]
         found = pipeline.compare_people(sets[0], among, false_match_rate=options.fmr)
         _print_people(found, sets[0], options)
-        return 0
+        return _warn_of_people(found)
     many = next((found for found in sets if found is not None), None)
     if many is not None:
         person = options.second if sets[0] is many else options.first
@@ -108,17 +111,46 @@ def run(options: argparse.Namespace) -> int:
             strangers=options.strangers,
         )
     _print_comparison(comparison, options)
-    return _warn_of(comparison, ("A: ", "B: "))
+    return _warn_of(comparison)
 
 
-def _warn_of(comparison: Comparison, sides: tuple[str, str]) -> int:
+def _warn_of(comparison: Comparison) -> int:
     """Says what is wrong with either side; gives the exit code."""
     report_problems(comparison.problems)
     report_skipped(comparison.skipped)
-    for name, usability in zip(sides, comparison.usability, strict=True):
-        report_usability(usability, side=name)
-    is_unusable = any(found is not None and found.is_not_usable for found in comparison.usability)
-    return 3 if is_unusable or comparison.problems or comparison.skipped else 0
+    return 3 if comparison.problems or comparison.skipped else 0
+
+
+def _warn_of_people(found: Sequence[Comparison]) -> int:
+    """Counts templates that are not usable or too poor for the threshold; gives the exit code."""
+    poor = False
+    for side, name in enumerate(("A", "B")):
+        known = {(item.ids or ("", ""))[side]: item.usability[side] for item in found}
+        bad = [each for each, usability in known.items() if usability.is_not_usable]
+        if bad:
+            poor = True
+            listed = ", ".join(bad[:_LISTED]) + (" ..." if len(bad) > _LISTED else "")
+            print(
+                f"warning: {name}: {len(bad)} of {len(known)} templates are not usable: {listed}",
+                file=sys.stderr,
+            )
+    told = (threshold_told for item in found if (threshold_told := _not_verified(item)))
+    counts = Counter(told)
+    for text, count in counts.items():
+        print(f"warning: {count} of {len(found)} decisions: {text}", file=sys.stderr)
+    return 3 if poor else 0
+
+
+def _not_verified(comparison: Comparison) -> str:
+    """Why the threshold of a decision may not hold, without names and numbers; "" where it does."""
+    if comparison.threshold is None:
+        return ""
+    verdicts = {usability.verdict for usability in comparison.usability}
+    if verdicts & {"doubtful", "not usable"}:
+        return "the threshold is not verified for faces this poor"
+    if "not known" in verdicts:
+        return "how poor the images are is not known, so nor is whether the threshold holds"
+    return ""
 
 
 def _tell_sides(comparison: Comparison, sides: tuple[str, str]) -> None:
@@ -159,7 +191,7 @@ def _search(
         if best[0].threshold is not None or options.fpir is not None:
             _print_basis(best[0])
         _tell_sides(best[0], ("the person: ", ""))
-    return _warn_of(best[0], ("the person: ", ""))
+    return _warn_of(best[0])
 
 
 _VERDICTS = {None: "", True: "  match", False: "  no match"}

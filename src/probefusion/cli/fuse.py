@@ -14,7 +14,6 @@ from probefusion.cli.options import add_embedding_options, add_fuser_option, add
 from probefusion.cli.pipeline_options import (
     pipeline_of,
     report_skipped,
-    report_usability,
     skipped_facts,
     usability_facts,
 )
@@ -104,11 +103,17 @@ def run(options: argparse.Namespace) -> int:
             fused.template.save(options.output, force=options.force)
     _tell(fused, options)
     _warn(fused)
-    report_usability(fused.usability)
+    report_problems(_told_of_poor(fused))
     if fused.was_stopped:
         return 130
-    must_be_looked_at = fused.usability is not None and fused.usability.is_not_usable
-    return 3 if fused.skipped or fused.problems or must_be_looked_at else 0
+    return 3 if fused.skipped or fused.problems or _told_of_poor(fused) else 0
+
+
+def _told_of_poor(fused: Fused) -> tuple[str, ...]:
+    from probefusion.screening.poor_faces import told_of_poor
+
+    usability = fused.usability
+    return () if usability is None else told_of_poor("the images", usability, decides=False)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from probefusion.errors import EmbedderMismatchError, FuserMismatchError
@@ -20,6 +21,7 @@ from probefusion.types.template import Template
 
 __all__ = [
     "find_usability",
+    "finish_judged",
     "judge_template",
     "judge_usability",
     "usability_beside",
@@ -138,6 +140,11 @@ def judge_usability(
             "measures it)"
         )
     return judge_state(state, record)
+
+
+def finish_judged(fuser: Fuser, state: FusionState) -> Template:
+    """The template of a state, with what can be expected of it; raises as `Fuser.finish` and `judge_usability`."""
+    return replace(fuser.finish(state), usability=judge_usability(fuser, state))
 
 
 def judge_template(template: Template) -> Usability:

@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         tell_added(added, options)
     code = tell_input(given, options)
-    return code or (3 if added.doubts else 0)
+    return code or (3 if added.doubts or added.warnings else 0)
 
 
 def _name_of(options: argparse.Namespace) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _BY = "template_id"
+_LISTED = 5
+"""People who are named where many are not usable; all are in the result of --json."""
 
 
 def add_parser(commands: Any) -> None:
@@ -83,7 +85,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Loads; 3 if somebody was passed over."""
+    """Loads; 3 if somebody was passed over, or is not usable."""
     from probefusion.archives import open_archive
     from probefusion.errors import ConfigError
     from probefusion.gallery.core import embedder_fingerprint
@@ -116,7 +118,14 @@ def run(options: argparse.Namespace) -> int:
             )
     for name in done.skipped:
         print(f"skipped: {name} is there already", file=sys.stderr)
-    return 3 if done.skipped else 0
+    if done.not_usable:
+        poor = ", ".join(done.not_usable[:_LISTED])
+        more = " ..." if len(done.not_usable) > _LISTED else ""
+        print(
+            f"warning: {len(done.not_usable)} of {done.num_people} people are not usable: {poor}{more}",
+            file=sys.stderr,
+        )
+    return 3 if done.skipped or done.not_usable else 0
 
 
 def _load(gallery: Gallery, options: argparse.Namespace, templates: Any, archive: Any) -> Loaded:

@@ -68,5 +68,5 @@ def run(options: argparse.Namespace) -> int:
             print(f"warning: {found.name}: {warning}", file=sys.stderr)
         if explanation is not None:
             tell_explanation(explanation)
-    is_measured = found.threshold is not None and found.false_match_rate is not None
-    return tell_input(given, options, decides=is_measured)
+    is_bad = any(usability.is_not_usable for usability in found.usability)
+    return tell_input(given, options) or (3 if is_bad else 0)

@@ -43,7 +43,7 @@ def update(collection: str, person: PersonName, body: Visit, call: Writer) -> Ta
     what = call.hub.to_keep(body.query, call.owner, keep_chips=body.keep_chips)
     added = call.gallery.update(person, what, guard=body.guard, source=body.source)
     call.note_change("update", added.person_id, added.contribution_id)
-    return Taken(**vars(added), problems=call.hub.warned_of(what))
+    return Taken(**vars(added), problems=call.hub.problems_of(what))
 
 
 @router.post("/people/{person}/merge", summary="Put another person's images to a person")

@@ -73,7 +73,7 @@ def enroll(collection: str, body: Enrolment, call: Writer) -> Taken:
     what = call.hub.to_keep(body.query, call.owner, keep_chips=body.keep_chips)
     added = call.gallery.enroll(body.name, what, source=body.source)
     call.note_change("enroll", added.person_id, added.contribution_id)
-    return Taken(**vars(added), problems=call.hub.warned_of(what))
+    return Taken(**vars(added), problems=call.hub.problems_of(what))
 
 
 @router.get(
