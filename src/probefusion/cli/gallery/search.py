@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     for warning in result.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     code = tell_input(given, options)
-    judged = (result.usability, *(person.usability for person in result.candidates))
+    judged = (result.usability, *(person.usability for person in result.candidates[:1]))
     is_bad = any(each is not None and each.is_not_usable for each in judged)
     return code or (3 if is_bad or result.num_damaged else 0)
 
