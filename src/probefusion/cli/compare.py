@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.effects import check_effects, refuse
 from probefusion.cli.options import (
     add_embedding_options,
     add_fuser_option,
@@ -27,12 +28,16 @@ from probefusion.cli.strangers import (
     screening_facts,
     tell_screening,
 )
+from probefusion.files.reading import in_one_line
 
 if TYPE_CHECKING:
     from probefusion.pipeline import Comparison, Pipeline
     from probefusion.types import TemplateSet
 
 __all__ = ["add_parser", "run"]
+
+_TOP = 10
+"""Templates listed for one person beside a file of many."""
 
 _LISTED = 5
 """Templates that are named where many are not usable; all are in the result of --json."""
@@ -72,7 +77,6 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--top",
         type=positive,
-        default=10,
         metavar="N",
         help="templates listed for one person beside a file of many (default 10)",
     )
@@ -87,10 +91,11 @@ def run(options: argparse.Namespace) -> int:
     """Compares and prints; 3 if images were skipped, or a side is not usable or seems to be of several people."""
     from probefusion.cli.phases import progress_by_unit
 
+    check_effects(options, (options.first, options.second))
     pipeline = pipeline_of(options)
     sets = [_many_templates(path) for path in (options.first, options.second)]
     if sets[0] is not None and sets[1] is not None:
-        _refuse_search_rate(options)
+        _refuse_search_options(options)
         is_same = Path(options.first).samefile(options.second)
         among = None if is_same else sets[1]
         found = pipeline.compare_people(sets[0], among, false_match_rate=options.fmr)
@@ -100,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     if many is not None:
         person = options.second if sets[0] is many else options.first
         return _search(pipeline, person, many, options)
-    _refuse_search_rate(options)
+    _refuse_search_options(options)
     titles = {f"images of {side}": f"embedding {side}" for side in "AB"}
     with progress_by_unit(titles, units=dict.fromkeys(titles, "images")) as progress:
         comparison = pipeline.compare(
@@ -177,7 +182,7 @@ def _search(
             progress=progress,
             strangers=options.strangers,
         )
-    best = found[: options.top]
+    best = found[: options.top or _TOP]
     if options.json:
         candidates = [{"id": _id(comparison), **_facts(comparison)} for comparison in best]
         made_by = {"fuser": best[0].fuser, "embedder": best[0].embedder}
@@ -247,7 +252,7 @@ def _print_basis(comparison: Comparison) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _refuse_search_rate(options: argparse.Namespace) -> None:
+def _refuse_search_options(options: argparse.Namespace) -> None:
     from probefusion.errors import ConfigError
 
     if options.fpir is not None:
@@ -255,6 +260,9 @@ def _refuse_search_rate(options: argparse.Namespace) -> None:
             "--fpir: a rate of searches is for one person beside a file of several templates. For two people, or "
             "two files, give --fmr."
         )
+    if options.top is not None:
+        given = f"two people, or two files ({in_one_line(options.first)} and 1 more)"
+        raise refuse("--top", given, "one person beside a file of many")
 
 
 def _print_people(

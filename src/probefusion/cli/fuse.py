@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options
+from probefusion.cli.effects import check_effects, check_people_effects
 from probefusion.cli.fused_inputs import fuse_inputs
 from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
 from probefusion.cli.pipeline_options import (
@@ -121,10 +122,13 @@ def _check(options: argparse.Namespace) -> None:
 
     if options.people:
         _check_people(options)
+        check_people_effects(options, options.paths[0])
     elif not (options.output or options.state or options.json or options.explain):
         raise ConfigError(
             "output: expected at least one of -o TEMPLATE.npz, --state FILE, --explain, --json; got none."
         )
+    else:
+        check_effects(options, options.paths)
     _check_outputs(options)
 
 

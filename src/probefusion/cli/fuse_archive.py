@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.effects import check_archive_effects
 from probefusion.cli.embed_archive import (
     add_source_options,
-    check_no_image_options,
     embedding_facts,
     tell_embedded,
 )
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
     """Fuses and writes; 3 if templates seem to be of several people, or files could not be read."""
     if options.aligned or options.detector is not None:
         return _run_images(options)
-    check_no_image_options(options)
+    check_archive_effects(options)
     from probefusion.cli.progress import progress_bar
     from probefusion.pipeline.fuse_archive import fuse_archive
 

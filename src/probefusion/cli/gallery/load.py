@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.effects import refuse
 from probefusion.cli.gallery.changes import print_json
 from probefusion.cli.gallery.options import (
     add_gallery_options,
@@ -87,7 +88,6 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Loads; 3 if somebody was passed over, or is not usable."""
     from probefusion.archives import open_archive
-    from probefusion.errors import ConfigError
     from probefusion.gallery.core import embedder_fingerprint
     from probefusion.pipeline.load_archive import check_readable
 
@@ -98,10 +98,7 @@ def run(options: argparse.Namespace) -> int:
         archive = open_archive(options.archive, by=options.by, embedder=embedder)
         check_readable(archive)  # before a gallery is made
     elif options.by != _BY:
-        raise ConfigError(
-            f"--by: expected with rows of embeddings only, got {options.by!r} with templates, each of which is a "
-            f"person. Leave it out."
-        )
+        raise refuse("--by", f"finished templates ({options.archive})", "rows of embeddings")
     with open_gallery(
         options, create=True, fuser=options.fuser, embedder=embedder, keep=options.keep
     ) as gallery:
