@@ -13,7 +13,14 @@ from typing import Any
 
 from probefusion.files.reading import in_one_line
 
-__all__ = ["NOT_GIVEN", "check_archive_effects", "check_effects", "check_people_effects", "refuse"]
+__all__ = [
+    "NOT_GIVEN",
+    "STRANGERS",
+    "check_archive_effects",
+    "check_effects",
+    "check_people_effects",
+    "refuse",
+]
 
 PEOPLE = "a folder of people"
 _IMAGES = frozenset({"image", "folder", "zip", PEOPLE})
@@ -98,12 +105,13 @@ NOT_GIVEN: Mapping[str, Any] = {
 }
 """What options are that were not given, where it is not None."""
 
-_STRANGERS = {
+STRANGERS = {
     "refuse": "--strict",
     "largest-person": "--largest-person",
     "drop-outliers": "--drop-outliers",
     "no-screening": "--no-screening",
 }
+"""Flags of what is to be done about strangers."""
 
 _OF_IMAGE_ARCHIVES: Mapping[str, Any] = {
     "rows": None,
@@ -117,12 +125,16 @@ _OF_IMAGE_ARCHIVES: Mapping[str, Any] = {
 """Options that say how the images of an archive are read and embedded, and what they are where they are not given."""
 
 
-def check_effects(options: argparse.Namespace, paths: Iterable[str]) -> None:
+def check_effects(
+    options: argparse.Namespace, paths: Iterable[str], *, takes_all: bool = True
+) -> None:
     """Refuses options that act on none of the inputs.
 
     Args:
         options: The command's.
         paths: Its inputs: files, folders, addresses of videos, `FILE#ID`.
+        takes_all: Whether the command takes all kinds; otherwise images alone, and it says itself of others that they
+            are none.
 
     Raises:
         ConfigError: If there is one; names the option, the inputs and what it is for.
@@ -130,7 +142,7 @@ def check_effects(options: argparse.Namespace, paths: Iterable[str]) -> None:
     """
     given = list(paths)
     kinds = {path: _kind(path) for path in given}
-    if "unknown" in kinds.values():
+    if "unknown" in kinds.values() or not (takes_all or _IMAGES.issuperset(kinds.values())):
         return  # reading it says what is wrong with it
     words = sorted({_WORDS[kind] for kind in kinds.values()})
     first = in_one_line(given[0])
@@ -185,7 +197,7 @@ def _check(options: argparse.Namespace, kinds: frozenset[str], given: str) -> No
 
 def _is_given(options: argparse.Namespace, name: str) -> bool:
     if name.startswith("--"):
-        return _STRANGERS.get(getattr(options, "strangers", "tell")) == name
+        return STRANGERS.get(getattr(options, "strangers", "tell")) == name
     usual = NOT_GIVEN.get(name)
     return bool(getattr(options, name, usual) != usual)
 

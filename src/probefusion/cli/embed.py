@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     check_not_input(options.output, options.paths)
     check_ending(options.output, ".npz")
     paths = [check_existing(path) for path in options.paths]
-    check_effects(options, options.paths)
+    check_effects(options, options.paths, takes_all=False)
     pipeline = pipeline_of(options)
     if not options.one_person:
         for path in paths:

@@ -104,7 +104,10 @@ def finish_side(
     if isinstance(given, Template) or fuser is None:
         template: Any = given  # where there is anything to be fused, a fuser was chosen
         absent = Screening.absent(template.num_images, "only a template")
-        return ComparedSide(template=template, screening=absent, usability=judge_template(template))
+        usability = judge_template(template)
+        if strangers == "refuse":
+            usability.refuse(name or "the person")
+        return ComparedSide(template=template, screening=absent, usability=usability)
     fused = fuse_gathered(models, given, fuser, strangers, name=name or "the person")
     before = f"{name}: " if name else ""
     return ComparedSide(

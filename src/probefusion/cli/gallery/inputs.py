@@ -62,8 +62,11 @@ def add_input_options(
 def read_person(options: argparse.Namespace) -> Fused | Template:
     """What the inputs hold: a template that was given, or all their images."""
     from probefusion.pipeline.sides import read_template
+    from probefusion.zoo import judge_template
 
     if len(options.paths) == 1 and (given := read_template(options.paths[0])) is not None:
+        if options.strangers == "refuse":
+            judge_template(given).refuse(options.paths[0])
         return given
     return fuse_inputs(options, ending="what was read is used")
 
