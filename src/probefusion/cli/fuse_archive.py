@@ -194,6 +194,7 @@ def _told(options: argparse.Namespace, report: ArchiveReport, more: dict[str, An
             print(f"passed over: {counted}, in {options.add_to} already")
         _tell(report, is_wanted=options.screening)
     problems = [*_failed(report, was_added=options.add_to is not None), *_mixed(report)]
+    problems += _poor(report)
     if problems:
         report_problems(problems)
     return 3 if problems else 0
@@ -209,6 +210,15 @@ def _mixed(report: ArchiveReport) -> Iterator[str]:
         more = f" and {len(mixed) - _LISTED} more (all in --json)" if len(mixed) > _LISTED else ""
         counted = "1 template falls" if len(mixed) == 1 else f"{len(mixed)} templates fall"
         yield f"{counted} apart, as if of several people; the lighter part of each: {listed}{more}"
+
+
+def _poor(report: ArchiveReport) -> Iterator[str]:
+    poor = report.not_usable
+    if poor:
+        listed = ", ".join(in_one_line(str(name)) for name in poor[:_LISTED])
+        more = f" and {len(poor) - _LISTED} more (all in --json)" if len(poor) > _LISTED else ""
+        counted = "1 template is" if len(poor) == 1 else f"{len(poor)} templates are"
+        yield f"{counted} not usable: {listed}{more}"
 
 
 def _failed(report: ArchiveReport, *, was_added: bool) -> Iterator[str]:
