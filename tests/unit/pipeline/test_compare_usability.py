@@ -34,7 +34,9 @@ def test_two_saved_templates(pipelines, tmp_path, verdict, doubts, problems) -> 
     pipeline = pipelines(verdict)
     paths = [saved(pipeline, person, tmp_path / f"{person}.npz") for person in (1, 2)]
     found = pipeline.compare(*paths)
-    assert [each.verdict for each in found.usability] == [verdict.replace("no face", "not usable")] * 2
+    assert [each.verdict for each in found.usability] == [
+        verdict.replace("no face", "not usable")
+    ] * 2
     assert sum(POOR in text for text in found.warnings) == doubts
     assert [text[:14] for text in found.problems] == ["A: not usable:", "B: not usable:"][:problems]
     assert found.usability == tuple(Template.load(path).usability for path in paths)
