@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.support.judged_fusers import COMPACT, judged_fuser, some_images
 
 from probefusion.gallery import Gallery
 from probefusion.types import Template, TemplateSet
-from tests.support.judged_fusers import COMPACT, judged_fuser, some_images
 
 POOR = "the threshold is not verified for faces this poor"
 
@@ -56,7 +56,7 @@ def library(root, fuser):
 
 def test_compare_of_saved_templates(command, templates, fuser) -> None:
     ann, bob, old = templates
-    code, out, err = command("compare", ann, bob, "--fuser", fuser)
+    code, _, err = command("compare", ann, bob, "--fuser", fuser)
     assert code == 3
     for side in "AB":
         assert err.count(f"warning: {side}: not usable: predicted similarity") == 1
@@ -102,7 +102,7 @@ def test_searches_say_the_same_of_embeddings_states_and_templates(
 
 
 def test_a_template_of_before_is_searched_with_a_word(command, templates, library) -> None:
-    code, _, err = command("search", library, templates[2])
+    _, _, err = command("search", library, templates[2])
     assert err.count("warning: the query: how poor its images are is not known (its template") == 1
     facts = json.loads(command("search", library, templates[2], "--json")[1])
     assert facts["usability"]["reason"] == "its template came without an estimate"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.support.judged_fusers import COMPACT, judged_fuser, some_images
 
 from probefusion.archives import erase_from_archive, fuse_archive, open_archive
 from probefusion.archives.fusing import reducing
 from probefusion.types import TemplateSet
 from probefusion.zoo import judge_usability, load_fuser
-from tests.support.judged_fusers import COMPACT, judged_fuser, some_images
 
 arrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.support.judged_fusers import COMPACT, judge_as, judged_fuser, some_images
 
 from probefusion.gallery import Gallery
 from probefusion.gallery.verbs.search_query import SearchQuery
 from probefusion.types import Template, TemplateSet
 from probefusion.zoo import judge_usability, load_fuser
-from tests.support.judged_fusers import COMPACT, judge_as, judged_fuser, some_images
 
 POOR = "the threshold is not verified for faces this poor"
 VERDICTS = ["usable", "doubtful", "not usable", "no face"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.support.judged_fusers import judged_fuser, some_images
 
 from probefusion.errors import NotUsableError
 from probefusion.pipeline import Pipeline
 from probefusion.types import Template, TemplateSet
-from tests.support.judged_fusers import judged_fuser, some_images
 
 POOR = "the threshold is not verified for faces this poor"
 UNKNOWN = "how poor its images are is not known (its template came without an estimate)"

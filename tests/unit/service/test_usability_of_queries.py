@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from tests.support.judged_fusers import COMPACT, judged_fuser, some_images
 
 from probefusion.pipeline import Pipeline
 from probefusion.service.client import query_of
-from tests.support.judged_fusers import COMPACT, judged_fuser, some_images
 
 PEOPLE = "/v1/collections/people/people"
 SEARCH = "/v1/collections/people/search"
