@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
@@ -15,6 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from probefusion.errors import ProbeFusionError
 from probefusion.gallery import Gallery
 from probefusion.service.guards.access import AccessKey, Role
+from probefusion.service.guards.access_log import as_subject
 from probefusion.service.guards.deadline import nobody_waits, wanting
 from probefusion.service.hub import Hub, owner_of
 from probefusion.service.problems import Refusal
@@ -134,7 +133,7 @@ class Call:
     ) -> tuple[str, str, tuple[str, ...]]:
         """What `note` writes: who, what, and whom."""
         named = collection or self._collection
-        where = () if named is None else (_as_subject(named),)
+        where = () if named is None else (as_subject("collection", named),)
         return self.owner, action, (*where, *subjects)
 
 
@@ -155,13 +154,6 @@ def note_all(hub: Hub, entries: Sequence[tuple[str, str, tuple[str, ...]]]) -> N
         raise Refusal(
             503, "the log of accesses cannot be written, so nothing is told.", code="access-log"
         ) from error
-
-
-def _as_subject(collection: str) -> str:
-    """A collection as entries can hold it: its name, or a hash where the name has other characters."""
-    if re.fullmatch(r"[0-9A-Za-z_.-]{1,64}", collection) is not None:
-        return f"collection:{collection}"
-    return f"collection-sha256:{hashlib.sha256(collection.encode()).hexdigest()[:32]}"
 
 
 def _needing(role: Role) -> Callable[..., Awaitable[Call]]:

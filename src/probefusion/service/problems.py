@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +34,7 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 
-__all__ = ["MEDIA_TYPE", "Refusal", "handle_errors", "no_key", "problem", "refusal_at"]
+__all__ = ["MEDIA_TYPE", "Refusal", "code_of", "handle_errors", "no_key", "problem", "refusal_at"]
 
 _log = logging.getLogger("probefusion.service")
 
@@ -135,6 +136,14 @@ def problem(
     return JSONResponse(
         content, status_code=status, media_type=MEDIA_TYPE, headers=dict(headers or {})
     )
+
+
+def code_of(body: bytes) -> str:
+    """The word for programs of problem details; "" for other answers."""
+    try:
+        return str(json.loads(body)["type"]).rpartition(":")[2]
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def no_key() -> JSONResponse:
