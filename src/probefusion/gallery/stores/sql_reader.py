@@ -262,9 +262,11 @@ class SqlReader(RowReading, Reader):
         about: Sequence[str] = (),
     ) -> Iterator[ChangeRow]:
         """Changes after a revision, see `Reader`."""
-        rest, values = "AND revision > ?", [after]
+        values: list[Any] = [after]
+        rest = "AND revision > ?"
         if before is not None:
-            rest, values = f"{rest} AND revision < ?", [after, before]
+            rest += " AND revision < ?"
+            values.append(before)
         if actions:
             rest += f" AND action IN ({', '.join('?' for _ in actions)})"
             values += actions
