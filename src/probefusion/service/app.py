@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -74,6 +75,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.hub, app.state.joint, app.state.figures = hub, joint, Figures(hub)
+    # Large bodies take turns: the event loop then shares the interpreter with one thread, not with many.
+    app.state.parsing = CapacityLimiter(1)
     for room in _ROOMS:
         app.include_router(room.router)
     page = Path(__file__).with_name("page")

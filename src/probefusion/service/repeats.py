@@ -86,13 +86,15 @@ class Repeats:
         """What is done now; or the answer; or None where the application answers (and refuses)."""
         authorization = dict(scope["headers"]).get(b"authorization", b"")
         caller = authorization.decode("latin-1")
-        revision = await _in_thread(lambda: self._changes.revision_of(caller, target))
+        revision, request = await _in_thread(
+            lambda: (self._changes.revision_of(caller, target), _hash_of(scope, body))
+        )
         if revision is None:
             return None
         asked = Asked(
             caller=authorization,
             key=key,
-            request=_hash_of(scope, body),
+            request=request,
             collection=target.collection,
             revision=revision,
         )
