@@ -30,49 +30,47 @@ class JsonRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers requests of this route."""
         answer = super().get_route_handler()
-        if self.body_field is None:
+        field = self.body_field
+        if field is None:
             return answer
+
+        def checked(body: bytes, is_wanted: Callable[[], bool]) -> tuple[Any, list[Any]]:
+            """The model of a body, which checks itself no second time; or None, and what is wrong."""
+            if not is_wanted():
+                raise nobody_waits()
+            found = field.validate(parse_json(body, in_pieces=True), {}, loc=("body",))
+            return (None, found[1]) if found[1] else found
 
         async def answer_parsed(request: Request) -> Response:
             body = await request.body()
             if body:
                 _check_kind(request.headers.get("content-type"))
                 if len(body) >= LARGE_BODY:
-                    return await self._answer_large(body, answer, request)
+                    return await _answer_large(request, answer, partial(checked, body))
                 request._json = parse_json(body)  # where the framework looks first
             return await answer(request)
 
         return answer_parsed
 
-    async def _answer_large(
-        self,
-        body: bytes,
-        answer: Callable[[Request], Coroutine[Any, Any, Response]],
-        request: Request,
-    ) -> Response:
-        """Parses and checks a body in a thread; the framework, which would do it in the event loop, finds it done.
 
-        What is wrong with it is told where the framework would tell it: after keys and roles were looked at.
-        """
-        is_wanted = wanting(request.scope)
-        checked, errors = await to_thread.run_sync(
-            partial(self._checked, body, is_wanted), limiter=request.app.state.parsing
-        )
-        request._json = checked
-        try:
-            return await answer(request)
-        except RequestValidationError as error:
-            others = [each for each in error.errors() if each["loc"][:1] != ("body",)]
-            raise RequestValidationError([*others, *errors]) from None
+async def _answer_large(
+    request: Request,
+    answer: Callable[[Request], Coroutine[Any, Any, Response]],
+    check: Callable[[Callable[[], bool]], tuple[Any, list[Any]]],
+) -> Response:
+    """Has a body parsed and checked in a thread; the framework, which would do it in the event loop, finds it done.
 
-    def _checked(self, body: bytes, is_wanted: Callable[[], bool]) -> tuple[Any, list[Any]]:
-        """The model of a body, which checks itself no second time; or None, and what is wrong."""
-        if not is_wanted():
-            raise nobody_waits()
-        found: tuple[Any, list[Any]] = self.body_field.validate(
-            parse_json(body, in_pieces=True), {}, loc=("body",)
-        )
-        return (None, found[1]) if found[1] else found
+    What is wrong with it is told where the framework would tell it: after keys and roles were looked at.
+    """
+    is_wanted = wanting(request.scope)
+    request._json, errors = await to_thread.run_sync(
+        check, is_wanted, limiter=request.app.state.parsing
+    )
+    try:
+        return await answer(request)
+    except RequestValidationError as error:
+        others = [each for each in error.errors() if each["loc"][:1] != ("body",)]
+        raise RequestValidationError([*others, *errors]) from None
 
 
 def _check_kind(content_type: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from json import decoder as _standard
 from typing import Any, NoReturn
 
@@ -64,10 +65,14 @@ def parse_json(body: bytes, *, in_pieces: bool = False) -> Any:
 class _InPieces(json.JSONDecoder):
     """The standard decoder, whose Python code goes through objects and lists, and whose C code reads short lists."""
 
+    scan_once: Callable[[str, int], tuple[Any, int]]
+
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         standard: Any = _standard
-        read, names, hook = self.scan_once, {}, self.object_pairs_hook
+        read: Callable[[str, int], tuple[Any, int]] = self.scan_once
+        hook = self.object_pairs_hook
+        names: dict[str, str] = {}
 
         def scan(text: str, at: int) -> tuple[Any, int]:
             first = text[at : at + 1]
