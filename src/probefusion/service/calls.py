@@ -16,7 +16,7 @@ from probefusion.service.guards.access import AccessKey, Role
 from probefusion.service.guards.access_log import as_subject
 from probefusion.service.guards.deadline import nobody_waits, wanting
 from probefusion.service.hub import Hub, owner_of
-from probefusion.service.problems import Refusal
+from probefusion.service.problems import Refusal, no_valid_key
 from probefusion.service.versions import IfMatch, check_unchanged
 
 __all__ = ["Admin", "Call", "Reader", "Writer", "note_all"]
@@ -167,13 +167,7 @@ def _needing(role: Role) -> Callable[..., Awaitable[Call]]:
         if hub.access is not None:
             key = hub.access.find(given.credentials) if given is not None else None
             if key is None:
-                raise Refusal(
-                    401,
-                    "expected a key that is valid: Authorization: Bearer pf_... Ask for one, or make it with "
-                    "probefusion serve-keys.",
-                    code="key",
-                    headers={"WWW-Authenticate": "Bearer"},
-                )
+                raise no_valid_key()
         host = request.client.host if request.client is not None else ""
         who = host if key is None else key.id
         wait = hub.rates.at_once(who)
