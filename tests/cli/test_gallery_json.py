@@ -111,7 +111,9 @@ def test_what_there_is_and_changes(told, library, tmp_path) -> None:
     told("gallery cannot-link", "eve", "bob")
     told("remove", "cid")
     told("gallery removed")
-    told("gallery history")
+    whole = told("gallery history")["changes"]
+    older = told("gallery history", "--before", whole[2]["revision"], "--limit", "2")["changes"]
+    assert older == whole[3:5]
     told("gallery check")
     told("gallery audit")
     with Gallery(library, embedder=EMBEDDER) as gallery:

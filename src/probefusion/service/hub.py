@@ -23,6 +23,7 @@ from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
 from probefusion.service.decoding import ImageDecoder
 from probefusion.service.guards.access import AccessFile, AccessKey, Role
 from probefusion.service.guards.access_log import AccessLog
+from probefusion.service.guards.refusals import UNKNOWN, Refusals
 from probefusion.service.problems import Refusal, refusal_at
 from probefusion.service.settings import ServiceSettings
 from probefusion.service.shared.opening import open_shared
@@ -49,6 +50,7 @@ class Hub(Changes):
         self.settings = settings
         self.access = None if settings.access_file is None else AccessFile(settings.access_file)
         self.log = AccessLog(settings.access_log)
+        self.refusals = Refusals(self.log)
         self.decoder = ImageDecoder(settings.limits)
         self.galleries = {
             name: Gallery(
@@ -81,6 +83,7 @@ class Hub(Changes):
     def close(self) -> None:
         """Lets go of everything."""
         self.decoder.close()
+        self.refusals.close()
         self.log.close()
         self.shared.close()
         for gallery in self.galleries.values():
@@ -89,6 +92,14 @@ class Hub(Changes):
     def is_known(self, authorization: str) -> bool:
         """Whether an Authorization header names a valid key; everybody is known where there are no keys."""
         return self.access is None or self._key_of(authorization) is not None
+
+    def caller_of(self, authorization: str) -> tuple[str, str | None]:
+        """Id of the valid key of a header, or "unknown"; and the id that a wrong one names, if there is such a key."""
+        key = self._key_of(authorization)
+        if key is not None:
+            return key.id, None
+        token = authorization.partition(" ")[2].strip()
+        return UNKNOWN, None if self.access is None else self.access.named(token)
 
     def may_repeat(self, authorization: str, target: Target, address: str) -> bool:
         """As `Changes.may_repeat`."""
