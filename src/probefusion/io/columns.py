@@ -33,7 +33,6 @@ from probefusion.types import EmbeddingSet
 __all__ = [
     "UNNAMED",
     "Columns",
-    "check_quality",
     "counts_rows",
     "numbered_columns",
     "refuse_other_things",
@@ -65,7 +64,6 @@ _OTHER_THINGS = re.compile(
 _ONE_VALUE = ("subject_id", "template_id")
 _NUMBERED = re.compile(r"(.*?)[_\-. ]?(\d{1,6})")
 _LONGEST_LIST = 12
-_MAX_QUALITY = 4.0
 _NORM_TOLERANCE = 1e-2
 
 
@@ -174,24 +172,6 @@ def counts_rows(values: npt.NDArray[Any]) -> bool:
     return bool((values == count).all() or (values == count + 1).all())
 
 
-def check_quality(quality: npt.NDArray[Any], *, origin: str) -> None:
-    """Refuses scores of images that are no logarithms of weights, such as percentages.
-
-    Args:
-        quality: (N,) numbers.
-        origin: The file's name, for messages.
-
-    Raises:
-        InvalidInputError: If one lies beyond 4, the most that `CropQuality` gives.
-    """
-    if not (np.abs(quality) <= _MAX_QUALITY).all():
-        raise InvalidInputError(
-            f"quality of {origin}: expected logarithms of weights, within {_MAX_QUALITY:g} of 0, as "
-            f"CropQuality judges crops, got {quality[np.argmax(np.abs(quality))]:g}. Scores of another kind "
-            f"are not used: leave the column out (--ignore-columns quality, ignore=['quality'])."
-        )
-
-
 def set_of_columns(values: dict[str, Any], *, embedder: str | None, origin: str) -> EmbeddingSet:
     """The set of what a table's columns hold.
 
@@ -222,13 +202,10 @@ def set_of_columns(values: dict[str, Any], *, embedder: str | None, origin: str)
     embeddings = values["embedding"]
     if "norm" in values:
         embeddings = _with_norms(embeddings, values["norm"], origin)
-    quality = values.get("quality")
-    if quality is not None:
-        check_quality(quality, origin=origin)
     return EmbeddingSet(
         embeddings=embeddings,
         style=style,
-        quality=quality,
+        quality=values.get("quality"),
         detector_scores=values.get("detector_score"),
         media_ids=values.get("media_id"),
         sources=values.get("source"),

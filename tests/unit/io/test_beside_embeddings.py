@@ -172,3 +172,28 @@ def test_arrays_of_other_kinds_are_refused_in_one_line(tmp_path, dtype) -> None:
             read_embeddings(tmp_path / name)
         assert name in str(refusal.value)
         assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("scores", [[50.0, 90, 70, 10, 30, 60], [0.1, 0.2, 0.1, 0.3, 0.2, -5.0]])
+def test_scores_that_are_no_logarithms_of_weights_are_refused_wherever_they_come_from(
+    tmp_path, rows, scores
+) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    from probefusion.pipeline.fuse_archive import fuse_archive
+    from probefusion.types import EmbeddingSet
+
+    np.savez(tmp_path / "a.npz", embeddings=rows, quality=np.array(scores))
+    columns = {"embedding": list(rows), "quality": scores}
+    parquet.write_table(arrow.table(columns), tmp_path / "a.parquet")
+    for name in ("a.npz", "a.parquet"):
+        with pytest.raises(InvalidInputError, match=rf"quality of {name}: expected logarithms"):
+            read_embeddings(tmp_path / name)
+    with pytest.raises(InvalidInputError, match="quality: expected logarithms of weights"):
+        EmbeddingSet(embeddings=rows, quality=np.array(scores))
+    (tmp_path / "archive").mkdir()
+    table = arrow.table({**columns, "template_id": list("aaabbb")})
+    parquet.write_table(table, tmp_path / "archive" / "0.parquet")
+    with pytest.raises(InvalidInputError, match=r"quality of 0\.parquet.*give the column another"):
+        fuse_archive(tmp_path / "archive", tmp_path / "o.parquet", fuser="universal")
