@@ -200,3 +200,27 @@ def test_options_without_effect_are_refused(tmp_path, command, given, told) -> N
     assert (code, out) == (1, "")
     assert told in err
     assert not output.exists()
+
+
+@pytest.mark.parametrize("kind", [(), ("--aligned",)])
+def test_threads_are_workers_by_an_older_name(tmp_path, command, monkeypatch, kind) -> None:
+    from probefusion.archives.engines import choose
+
+    asked = []
+    real = choose.choose_engine
+
+    def asking(name, *, num_workers, **options):
+        asked.append((name, num_workers))
+        return real(name, num_workers=num_workers, **options)
+
+    monkeypatch.setattr(choose, "choose_engine", asking)
+    arguments = ("fuse-archive", tmp_path / "none", "-o", tmp_path / "t.npz", "--fuser", "mean")
+    for name in ("--threads", "--workers"):
+        assert command(*arguments, *kind, name, "3")[0] == 1
+    assert asked == [("local", 3), ("local", 3)]
+    for more, told in ((("--engine", "dask"), "dask"), (("--workers", "2"), "--workers")):
+        code, _, err = command(*arguments, *kind, "--threads", "3", *more)
+        assert (code, err.count("\n")) == (1, 1)
+        assert "--threads" in err
+        assert told in err
+    assert len(asked) == 2

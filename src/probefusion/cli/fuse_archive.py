@@ -110,6 +110,7 @@ def _add_image_options(parser: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fuses and writes; 3 if templates seem to be of several people, or files could not be read."""
+    _take_threads_as_workers(options)
     if options.aligned or options.detector is not None:
         return _run_images(options)
     check_archive_effects(options)
@@ -129,7 +130,6 @@ def run(options: argparse.Namespace) -> int:
             embedder=options.embedder,
             memory=options.memory * _BYTES_PER_MB,
             device=options.device,
-            num_threads=options.threads,
             progress=progress,
             force=options.force,
             screening=options.screening,
@@ -138,6 +138,28 @@ def run(options: argparse.Namespace) -> int:
             add_to=options.add_to,
         )
     return _told(options, report, {})
+
+
+def _take_threads_as_workers(options: argparse.Namespace) -> None:
+    """Takes the older name of --workers for it.
+
+    Raises:
+        ConfigError: If another engine was chosen, or both names were given.
+    """
+    from probefusion.errors import ConfigError
+
+    if options.threads is None:
+        return
+    if options.engine != "local":
+        raise ConfigError(
+            f"--threads: expected with --engine local only, got {options.threads} with {options.engine}. Say --workers."
+        )
+    if options.workers is not None:
+        raise ConfigError(
+            f"--threads: expected without --workers, whose older name it is, got {options.threads} and "
+            f"{options.workers}. Leave it out."
+        )
+    options.workers = options.threads
 
 
 def _run_images(options: argparse.Namespace) -> int:
