@@ -14,7 +14,7 @@ from research.screening.pools import Pool
 
 __all__ = ["SHARPNESS", "SIZES", "fit_expectation", "sets_of_one"]
 
-SIZES = (4, 6, 8, 12, 16, 24, 32, 48)
+SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 FALSE_ALARMS = 0.01
 SHARPNESS = 2.0
 """With 1 many weak splits count most, which finds more at 30 % and less at 10 %; with more the worst."""

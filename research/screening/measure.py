@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--without", type=Path, help="sources that are left out, a line each")
     parser.add_argument("--sets", type=int, default=60, help="of each share, fold and pool")
-    parser.add_argument("--fit-sets", type=int, default=400, help="of one person, fold and pool")
+    parser.add_argument("--fit-sets", type=int, default=3200, help="of one person, of a pool")
     parser.add_argument("--of", help="the network, for a fuser that takes any embedder")
     parser.add_argument("--measured-on", help="what the pools are, in words")
     parser.add_argument(
@@ -163,7 +163,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measured_on = options.measured_on or " and ".join(pool.name for pool in pools)
     fitting = [
         [
-            sets_of_one(pool, np.random.default_rng(fold), pool.in_fold(fold), options.fit_sets)
+            sets_of_one(
+                pool,
+                np.random.default_rng(fold),
+                pool.in_fold(fold),
+                round(options.fit_sets * len(pool.in_fold(fold)) / len(pool.people)),
+            )
             for pool in pools
         ]
         for fold in range(FOLDS)

@@ -16,6 +16,7 @@ from probefusion.screening.known_images import (
     expectation_of_images,
     network_of,
 )
+from probefusion.screening.verdict import FEWEST_IMAGES, LEAST_IMAGES
 from probefusion.types import EmbeddingSet
 
 __all__ = ["NormsView", "View", "view_of"]
@@ -41,6 +42,12 @@ class View:
     fuser: Fuser
     expected: Expectation
     is_calibrated: bool
+
+    @property
+    def least_images(self) -> int:
+        """Smaller sets say nothing."""
+        is_measured = self.is_calibrated and self.expected is not CAUTIOUS
+        return FEWEST_IMAGES if is_measured else LEAST_IMAGES
 
     def look(self, images: EmbeddingSet) -> tuple[FloatRows, FloatRows]:
         """What is seen of images.

@@ -18,7 +18,7 @@ from probefusion.pipeline import Fused, Pipeline
 from probefusion.pipeline.inputs import Picture
 from probefusion.screening import screen
 from probefusion.screening.poor_faces import threshold_not_verified
-from probefusion.screening.verdict import LEAST_IMAGES
+from probefusion.screening.verdict import FEWEST_IMAGES
 from probefusion.service.answers import skipped_facts
 from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
 from probefusion.service.decoding import ImageDecoder
@@ -190,7 +190,7 @@ class Hub(Changes):
             doubt = threshold_not_verified("the images", what.usability) if decides else None
             told += [] if doubt is None else [doubt]
             return {"skipped": skipped_facts(what.skipped), "problems": tuple(told)}
-        if not isinstance(what, EmbeddingSet) or what.num_images < LEAST_IMAGES:
+        if not isinstance(what, EmbeddingSet) or what.num_images < FEWEST_IMAGES:
             return {}
         screening = screen(what, self._pipeline.choose_fuser([what]))
         return {"problems": (str(screening),) if screening.falls_apart else ()}
