@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from probefusion.fusion import Fuser
 from probefusion.screening.expectation import Expectation
@@ -32,9 +33,12 @@ from research.screening.pools import FOLDS, Planted, Pool, read_pool
 __all__ = ["judge", "main"]
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
+FUSED_SHARES = (0.0, 0.1, 0.2, 0.3)
+"""Of these sets templates are made and compared."""
 SIZES = (8, 12, 16, 24, 32)
 FAR = 1e-3
 LEAST = 3
+_AT_ONCE = 128
 _WAYS = ("plain", "outliers dropped", "larger part kept", "without the stranger")
 
 
@@ -47,7 +51,7 @@ def judge(
     related_by: str = "",
 ) -> list[dict[str, Any]]:
     """Sets of some people: score, what part of them is strange, similarities of their templates."""
-    found = []
+    drawn: dict[int, list[tuple[Planted, float]]] = {}
     possible = pool.sizes(people, SIZES)
     for share in (0.0, *SHARES):
         sizes = [size for size in possible if share * size >= 1 or not share]
@@ -55,39 +59,48 @@ def judge(
             size = int(rng.choice(sizes))
             strange = max(1, round(share * size)) if share else 0
             planted = pool.plant(rng, people, size, strange, related_by if share else "")
-            found.append(_judged(pool, planted, expected, share))
+            drawn.setdefault(size, []).append((planted, share))
+    found = []
+    for sets in drawn.values():
+        for start in range(0, len(sets), _AT_ONCE):
+            some = sets[start : start + _AT_ONCE]
+            split = judge_splits(pool.stack(np.stack([each.rows for each, _ in some])), expected)
+            for (planted, share), part, score in zip(some, split.parts, split.scores, strict=True):
+                found.append(_judged(pool, planted, expected, share, part, float(score)))
     return found
 
 
-def _judged(pool: Pool, planted: Planted, expected: Expectation, share: float) -> dict[str, Any]:
+def _judged(
+    pool: Pool,
+    planted: Planted,
+    expected: Expectation,
+    share: float,
+    part: npt.NDArray[np.bool_],
+    score: float,
+) -> dict[str, Any]:
     elements = pool.elements(planted.rows)
-    stack = pool.stack(planted.rows[None])
-    split = judge_splits(stack, expected)
-    part, score = split.parts[0], float(split.scores[0])
-    alarmed = score > expected.threshold
-    everything = np.ones(len(elements), dtype=bool)
-    kept = everything.copy()
-    kept[outlying(stack, expected, LEAST)] = False
-    larger = part if part.sum() > len(elements) / 2 else ~part
-    ways = [everything, kept, larger if alarmed else everything, ~planted.is_strange]
+    strange = planted.is_strange
     facts: dict[str, Any] = {
         "share": share,
         "person": planted.person,
         "score": score,
-        "is_found": alarmed,
+        "is_found": score > expected.threshold,
         "size": len(elements),
-        "is_heavy": elements.weights[planted.is_strange].sum() > 0.5 * planted.is_strange.mean(),
-        "right": max(
-            float((part == planted.is_strange).mean()),
-            float((part != planted.is_strange).mean()),
-        ),
+        "is_heavy": elements.weights[strange].sum() > 0.5 * strange.mean(),
+        "right": max(float((part == strange).mean()), float((part != strange).mean())),
     }
-    names = list(pool.references)
-    references = np.stack([pool.references[name] for name in names])
+    if share not in FUSED_SHARES:
+        return facts
+    everything = np.ones(len(elements), dtype=bool)
+    kept = everything.copy()
+    kept[outlying(pool.stack(planted.rows[None]), expected, LEAST)] = False
+    larger = part if part.sum() > len(elements) / 2 else ~part
+    ways = [everything, kept, larger if facts["is_found"] else everything, ~strange]
+    names, references = pool.reference_rows
     similarities = elements.templates(np.stack(ways)) @ references.T
     own = names.index(planted.person)
     facts |= {way: row[own] for way, row in zip(_WAYS, similarities, strict=True)}
-    facts["non_mated"] = np.delete(similarities[-1], own) if share <= 0.3 else np.empty(0)
+    facts["non_mated"] = np.delete(similarities[-1], own)
     return facts
 
 
@@ -105,8 +118,9 @@ def table(found: Sequence[dict[str, Any]]) -> dict[str, float]:
     rates["images named right where found"] = _mean(
         [item for item in found if item["is_found"] and item["share"] > 0], "right"
     )
-    threshold = np.quantile(np.concatenate([item["non_mated"] for item in found]), 1 - FAR)
-    for share in (0.0, 0.1, 0.2, 0.3):
+    non_mated = [item["non_mated"] for item in found if item["share"] in FUSED_SHARES]
+    threshold = np.quantile(np.concatenate(non_mated), 1 - FAR)
+    for share in FUSED_SHARES:
         chosen = [item for item in found if item["share"] == share]
         for way in _WAYS:
             is_mated = [item[way] >= threshold for item in chosen]

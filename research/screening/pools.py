@@ -6,6 +6,7 @@ import hashlib
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,11 @@ class Pool:
     masses: FloatRows
     people: dict[str, Rows]
     references: dict[str, FloatRows]
+
+    @cached_property
+    def reference_rows(self) -> tuple[list[str], FloatRows]:
+        """Names and templates of the references, a row each."""
+        return list(self.references), np.stack(list(self.references.values()))
 
     def elements(self, rows: Rows) -> Elements:
         """The images of a set."""
