@@ -17,7 +17,7 @@ from probefusion.gallery import Gallery
 from probefusion.pipeline import Fused, Pipeline
 from probefusion.pipeline.inputs import Picture
 from probefusion.screening import screen
-from probefusion.screening.verdict import LEAST_IMAGES
+from probefusion.screening.verdict import FEWEST_IMAGES
 from probefusion.service.answers import skipped_facts
 from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
 from probefusion.service.decoding import ImageDecoder
@@ -189,7 +189,7 @@ class Hub(Changes):
         """What there is to tell of a query beside the answer: images left out, and whether they are of one person."""
         if isinstance(what, Fused):
             return {"skipped": skipped_facts(what.skipped), "problems": what.problems}
-        if not isinstance(what, EmbeddingSet) or what.num_images < LEAST_IMAGES:
+        if not isinstance(what, EmbeddingSet) or what.num_images < FEWEST_IMAGES:
             return {}
         screening = screen(what, self._pipeline.choose_fuser([what]))
         return {"problems": (str(screening),) if screening.falls_apart else ()}
