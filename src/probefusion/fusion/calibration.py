@@ -39,7 +39,7 @@ __all__ = [
 CALIBRATION_NAME = "calibration.json"
 """Name of the file in a fuser folder."""
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 LOOKS = ("clear", "poor")
 """What a template may look like: more like those of clean sets, or more like those of degraded ones."""
@@ -72,14 +72,18 @@ class MeasuredRate:
     Args:
         stated: The rate that was asked for.
         achieved: The rate of all that were compared.
-        low: Lower end: the lowest of the 95 % intervals over people, of all and of each population.
+        low: Lower end: the lowest of the 95 % intervals over people, of all and of each population and kind of set.
         high: Upper end, likewise.
+        elsewhere: Below this the rate lies, once corrected, in 95 % of populations that were not measured, by how
+            much it differed when each that was measured was left out; None where fewer than three were measured, of
+            searches, and in files of versions before 3.
     """
 
     stated: float
     achieved: float
     low: float
     high: float
+    elsewhere: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

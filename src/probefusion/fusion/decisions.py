@@ -55,12 +55,14 @@ class MeasuredThreshold(Threshold):
     """A threshold for two given templates, with what its rate came to on people that were not fitted.
 
     Args:
-        low: Lower end of the 95 % interval over people of the rate that was reached.
+        low: Lower end of the 95 % intervals over people of the rate that was reached, of all kinds of people measured.
         high: Upper end.
         num_people: People among whom that was measured.
         looks: What the two templates look like: "clear" or "poor".
         gallery_size: Size of the gallery if the rate is that of a search (FPIR), or None.
         measured_size: Size of the galleries that was measured with, the nearest that was, or None.
+        elsewhere: Upper 95 % bound of the rate among people of a kind that was not measured, or None where too few
+            kinds were for one.
     """
 
     low: float
@@ -69,6 +71,7 @@ class MeasuredThreshold(Threshold):
     looks: tuple[str, str]
     gallery_size: int | None = None
     measured_size: int | None = None
+    elsewhere: float | None = None
 
     @property
     def rate_in_words(self) -> str:
@@ -83,8 +86,18 @@ class MeasuredThreshold(Threshold):
         where = "" if self.measured_size is None else f" in galleries of {self.measured_size:,}"
         what = "comparisons" if self.gallery_size is None else "searches"
         return (
-            f"measured{where}: {self.low:.2g} to {self.high:.2g}, {self.num_non_mated:,} {what} of "
-            f"{self.num_people:,} people not fitted"
+            f"measured{where}: {self.low:.2g} to {self.high:.2g} among people like those measured, "
+            f"{self.num_non_mated:,} {what} of {self.num_people:,} people not fitted"
+        )
+
+    @property
+    def elsewhere_in_words(self) -> str:
+        """What is known of people unlike those measured."""
+        if self.elsewhere is None:
+            return "among people unlike those measured: not known"
+        return (
+            f"among people unlike those measured: up to {self.elsewhere:.2g} in 95 of 100 such populations. "
+            "Calibrate on people like those you decide about"
         )
 
 
@@ -215,6 +228,7 @@ def decide(
             source=f"{record.sets}, {record.num_people} people",
             low=basis.measured.low,
             high=basis.measured.high,
+            elsewhere=basis.measured.elsewhere,
             num_people=basis.num_people,
             looks=pairs[place],
             gallery_size=None if false_positive_rate is None else size,

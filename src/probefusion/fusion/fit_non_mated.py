@@ -57,7 +57,7 @@ def fit_non_mated(sets: Sets, *, seed: int = 0) -> NonMatedModel:
     lowest, highest = cosines.min(axis=0), cosines.max(axis=0)
     terms = np.column_stack([np.ones(len(cosines)), cosines, number_term(sets.num_images)])
     first, second, weights = _chosen_pairs(sets, seed)
-    similarities = np.einsum("ij,ij->i", sets.vectors[first], sets.vectors[second])
+    similarities = _similarities(sets.vectors, first, second)
     one, other = terms[first], terms[second]
     solver = np.linalg.inv(_gram(one, other, weights) + _RIDGE * np.eye(_num_columns(one)))
     size = one.shape[1]
@@ -112,6 +112,17 @@ def _chosen_pairs(
         )
     together = np.concatenate(weights)
     return np.concatenate(first), np.concatenate(second), together / together.sum()
+
+
+def _similarities(
+    vectors: Floats, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
+) -> Floats:
+    """Cosines of rows with rows, a block at a time."""
+    found = np.empty(len(first))
+    for at in range(0, len(first), _BLOCK):
+        one, other = vectors[first[at : at + _BLOCK]], vectors[second[at : at + _BLOCK]]
+        found[at : at + _BLOCK] = np.einsum("ij,ij->i", one, other)
+    return found
 
 
 def _num_columns(terms: Floats) -> int:

@@ -169,7 +169,15 @@ def _checked(
             achieved=nearest.achieved * share,
             low=nearest.low * share,
             high=min(1.0, nearest.high * share),
+            elsewhere=_elsewhere(nearest, rate, share),
         ),
         num_trials=trials,
         num_people=people,
     )
+
+
+def _elsewhere(nearest: MeasuredRate, rate: float, share: float) -> float | None:
+    """Of people unlike those measured; no lower than of those."""
+    if nearest.elsewhere is None:
+        return None
+    return min(1.0, max(nearest.elsewhere * rate / nearest.stated, nearest.high * share))
