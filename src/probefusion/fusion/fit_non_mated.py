@@ -145,14 +145,20 @@ def _gram(first: Floats, second: Floats, weights: Floats) -> Floats:
 
 def _folded(first: Floats, second: Floats, answers: Floats) -> Floats:
     """Products of the symmetric columns with answers."""
-    whole = first.T @ (second * answers[:, None])
+    whole = np.zeros((first.shape[1], first.shape[1]))
+    for at in range(0, len(first), _BLOCK):
+        part = slice(at, at + _BLOCK)
+        whole += first[part].T @ (second[part] * answers[part, None])
     folded: Floats = (whole + whole.T)[np.triu_indices(first.shape[1])]
     return folded
 
 
 def _form(first: Floats, square: Floats, second: Floats) -> Floats:
     """x_a S x_b of each pair."""
-    found: Floats = np.einsum("ai,ai->a", first @ square, second)
+    found = np.empty(len(first))
+    for at in range(0, len(first), _BLOCK):
+        part = slice(at, at + _BLOCK)
+        found[part] = np.einsum("ai,ai->a", first[part] @ square, second[part])
     return found
 
 
