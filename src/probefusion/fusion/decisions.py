@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.errors import EmbedderMismatchError
 from probefusion.files import bundled_folder
 from probefusion.fusion.calibration import (
     CALIBRATION_NAME,
@@ -185,9 +186,19 @@ def decide(
         false_positive_rate: Rate wanted of the whole search for one person among all of `second`; then
             `false_match_rate` has no part.
         gallery_size: Among how many people the search was, if `second` holds its first candidates only.
+
+    Raises:
+        EmbedderMismatchError: If templates are of another number of dimensions than the calibration's.
     """
     model = record.model.model()
     sides = (first, second)
+    dim = model.directions.shape[1]
+    for side in sides:
+        if side.vectors.shape[1] != dim:
+            raise EmbedderMismatchError(
+                f"{side.name}: expected templates of {dim} numbers, as the calibration is of, got "
+                f"{side.vectors.shape[1]}. Calibrate again: probefusion calibrate FUSER --data DIR -o FILE"
+            )
     terms = [model.terms(side.vectors, side.num_images) for side in sides]
     size = len(second.num_images) if gallery_size is None else gallery_size
     looks = [
