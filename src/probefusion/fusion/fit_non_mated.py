@@ -23,6 +23,9 @@ _PAIRS_OF_KINDS = 8_000
 _FEW = 2_000
 """Two kinds of sets of fewer pairs count for less than others, as their pairs do."""
 
+_FEWEST_EVENTS = 2
+"""Pairs above the level without which there is no tail."""
+
 _BLOCK = 4_096
 """Pairs whose products are made at a time: few enough for a processor's cache."""
 
@@ -49,7 +52,7 @@ def fit_non_mated(sets: Sets, *, seed: int = 0) -> NonMatedModel:
         seed: Of the choice of pairs where there are many.
 
     Raises:
-        EmptySetError: If there is nobody to be mistaken for.
+        EmptySetError: If there is nobody to be mistaken for, or all are equally alike.
     """
     kinds = np.unique(sets.kinds)
     directions = np.stack([sets.vectors[sets.kinds == kind].mean(axis=0) for kind in kinds])
@@ -74,6 +77,12 @@ def fit_non_mated(sets: Sets, *, seed: int = 0) -> NonMatedModel:
     level = float(np.quantile(z, max(0.5, min(_LEVEL, 1 - _LEAST_ABOVE / len(z)))))
     sample = moments.tail_terms(one, other, paired=True)
     events = exceedances(sets, terms, moments, pairs_of(sets), level, few=_FEW)
+    if len(events.excesses) < _FEWEST_EVENTS:
+        raise EmptySetError(
+            f"data: expected pairs of different people that are more alike than most, got {len(events.excesses)} of "
+            f"{len(z):,}: nearly all pairs are equally alike, as of one picture under many names, or of black ones. "
+            f"Give faces of different people."
+        )
     tail = fit_tail(sample, weights, events)
     return NonMatedModel(
         directions=directions,

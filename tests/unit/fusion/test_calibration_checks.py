@@ -120,5 +120,5 @@ def test_rates_that_were_not_measured_are_not_given(read) -> None:
 
 def test_templates_of_other_dimensions_are_refused(read) -> None:
     record = read(("format_version",), 2)
-    with pytest.raises(EmbedderMismatchError, match="expected templates of 128 numbers, .* got 5"):
+    with pytest.raises(EmbedderMismatchError, match=r"expected templates of 128 numbers, .* got 5"):
         decide(record, side("A", dim=5), side("B", dim=5), false_match_rate=1e-3)
