@@ -247,6 +247,7 @@ def _print_basis(comparison: Comparison) -> None:
             print(f"at {threshold.rate_in_words} ({threshold.measured_on})")
         elif comparison.ids is not None:
             print(f"at {threshold.rate_in_words}, that of each comparison")
+        print(threshold.elsewhere_in_words)
         print(f"not covered: {NOT_COVERED}")
     for warning in comparison.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -299,6 +300,7 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
         "usability": [usability_facts(found) for found in comparison.usability],
         "why_no_decision": comparison.why_none,
         "measured_rate": None if measured is None else [measured.low, measured.high],
+        "rate_elsewhere": None if measured is None else measured.elsewhere,
         "measured_on": None if threshold is None else threshold.measured_on,
         "looks": None if measured is None else list(measured.looks),
         "gallery_size": None if measured is None else measured.gallery_size,
