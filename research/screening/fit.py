@@ -14,7 +14,7 @@ from research.screening.pools import Pool
 
 __all__ = ["SHARPNESS", "SIZES", "fit_expectation", "sets_of_one"]
 
-SIZES = (4, 6, 8, 12, 16, 24, 32, 48)
+SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 FALSE_ALARMS = 0.01
 SHARPNESS = 2.0
 """With 1 many weak splits count most, which finds more at 30 % and less at 10 %; with more the worst."""
@@ -26,10 +26,15 @@ Group = Sequence[tuple[Stack, Looked]]
 
 
 def sets_of_one(
-    pool: Pool, rng: np.random.Generator, half: int, count: int, sizes: Sequence[int] = SIZES
+    pool: Pool,
+    rng: np.random.Generator,
+    people: Sequence[str],
+    count: int,
+    sizes: Sequence[int] = SIZES,
 ) -> list[tuple[Stack, Looked]]:
     """Sets of one person each, of sizes drawn, and their splits; those of one size together."""
-    drawn = [pool.plant(rng, half, int(rng.choice(sizes)), 0).rows for _ in range(count)]
+    possible = pool.sizes(people, sizes)
+    drawn = [pool.plant(rng, people, int(rng.choice(possible)), 0).rows for _ in range(count)]
     found = []
     for size in sizes:
         rows = [item for item in drawn if len(item) == size]
@@ -42,10 +47,10 @@ def sets_of_one(
 def fit_expectation(
     groups: Sequence[Group], measured_on: str, sharpness: float = SHARPNESS
 ) -> Expectation:
-    """Fits mean and spread of the halves' cosine, and the threshold that 1 in 100 sets passes.
+    """Fits mean and spread of the halves' cosine, and the threshold that 1 in 100 sets of the worst kind passes.
 
     Args:
-        groups: Sets of one person each and their splits, of several kinds; each kind counts the same.
+        groups: Sets of one person each and their splits, a group of each kind; the kinds have about as many sets.
         measured_on: What they are, in words.
         sharpness: As of the expectation.
     """
@@ -77,11 +82,11 @@ def fit_expectation(
         measured_on=measured_on,
         sharpness=sharpness,
     )
-    threshold = _threshold(
-        [
+    threshold = max(
+        _threshold(
             np.concatenate([judge_splits(stack, fitted, looked).scores for stack, looked in sets])
-            for sets in groups
-        ]
+        )
+        for sets in groups
     )
     return Expectation(**{**vars(fitted), "threshold": round(threshold, 2)})
 
@@ -92,10 +97,6 @@ def _usable(looked: Looked) -> tuple[Halves, npt.NDArray[np.float64]]:
     return halves, looked.similarities[rows]
 
 
-def _threshold(groups: Sequence[npt.NDArray[np.float64]]) -> float:
-    """The score that 1 % of the sets pass, each group counting the same."""
-    scores = np.concatenate(groups)
-    counts = np.concatenate([np.full(len(group), 1 / len(group)) for group in groups])
-    order = np.argsort(-scores)
-    passed = np.cumsum(counts[order]) / len(groups)
-    return float(scores[order][np.searchsorted(passed, FALSE_ALARMS)])
+def _threshold(scores: npt.NDArray[np.float64]) -> float:
+    """The score that 1 % of the sets pass."""
+    return float(np.sort(scores)[::-1][int(FALSE_ALARMS * len(scores))])

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from probefusion.archives.images.naming import plain_name
+from probefusion.files.member_names import plain_name
 
 __all__ = ["Damage", "Member", "walk_shard"]
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.effects import check_effects
 from probefusion.cli.gallery.explained import explanation_facts, tell_explanation
 from probefusion.cli.gallery.inputs import add_input_options, input_facts, read_person, tell_input
 from probefusion.cli.gallery.options import (
@@ -18,6 +19,7 @@ from probefusion.cli.gallery.options import (
 )
 from probefusion.cli.gallery.rates import DECISIONS, add_rate_options, rates_of
 from probefusion.cli.options import positive
+from probefusion.cli.pipeline_options import usability_facts
 
 if TYPE_CHECKING:
     from probefusion.gallery.results import RankedPerson, SearchResult
@@ -57,6 +59,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Searches; 3 if images were left out or there is something to warn of."""
     rates = rates_of(options)  # before the images are embedded
+    check_effects(options, options.paths)
     with open_gallery(options) as gallery:
         given = read_person(options)
         result = gallery.search(given, top_k=options.top, model=options.model, **rates)
@@ -67,11 +70,12 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(_facts(result, explanation, options) | input_facts(given), indent=2))
     else:
         _tell(result, explanation)
-    is_measured = options.threshold is None and any(
-        person.threshold is not None for person in result.candidates
-    )
-    code = tell_input(given, options, decides=is_measured)
-    return code or (3 if result.warnings else 0)
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    code = tell_input(given, options)
+    judged = (result.usability, *(person.usability for person in result.candidates[:1]))
+    is_bad = any(each is not None and each.is_not_usable for each in judged)
+    return code or (3 if is_bad or result.num_damaged else 0)
 
 
 def ranked_facts(person: RankedPerson) -> dict[str, Any]:
@@ -93,7 +97,9 @@ def _facts(
         "false_match_rate": result.false_match_rate,
         "false_positive_rate": result.false_positive_rate,
         "why_none": result.why_none,
+        "usability": usability_facts(result.usability),
         "warnings": list(result.warnings),
+        "num_damaged": result.num_damaged,
         "candidates": [ranked_facts(person) for person in result.candidates],
         "explanation": explanation_facts(explanation),
     }
@@ -117,8 +123,6 @@ def _tell(result: SearchResult, explanation: MatchExplanation | None) -> None:
     for person in result.candidates[:1]:
         for warning in person.warnings:
             print(f"warning: {person.name}: {warning}", file=sys.stderr)
-    for warning in result.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
     if explanation is not None:
         tell_explanation(explanation)
 

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from probefusion.cli.effects import check_effects
 from probefusion.cli.gallery.changes import print_json
 from probefusion.cli.gallery.explained import explanation_facts, tell_explanation
 from probefusion.cli.gallery.inputs import add_input_options, input_facts, read_person, tell_input
@@ -40,6 +41,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Verifies; 3 if images were left out or there is something to warn of."""
     rates = rates_of(options)  # before the images are embedded
+    check_effects(options, options.paths)
     with open_gallery(options) as gallery:
         gallery.person(options.name)  # before the images are embedded
         given = read_person(options)
@@ -64,9 +66,9 @@ def run(options: argparse.Namespace) -> int:
         )
         if found.why_none is not None:
             print(f"no decision: {found.why_none}")
-        for warning in found.warnings:
-            print(f"warning: {found.name}: {warning}", file=sys.stderr)
         if explanation is not None:
             tell_explanation(explanation)
-    is_measured = found.threshold is not None and found.false_match_rate is not None
-    return tell_input(given, options, decides=is_measured)
+    for warning in found.warnings:
+        print(f"warning: {found.name}: {warning}", file=sys.stderr)
+    is_bad = any(usability.is_not_usable for usability in found.usability)
+    return tell_input(given, options) or (3 if is_bad else 0)
