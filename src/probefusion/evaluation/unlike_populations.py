@@ -89,17 +89,15 @@ def rates_elsewhere(left_out: Mapping[Key, Tally], others: Mapping[Key, Tally]) 
         left_out: What each population came to by a model of the others.
         others: What it and the others came to by models of all of them, of other people.
     """
-    seen: dict[Key, dict[int, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0, 0.0]))
+    seen: dict[Key, dict[int, Floats]] = defaultdict(lambda: defaultdict(lambda: np.zeros(2)))
     for (group, *stratum, rate), tally in left_out.items():
-        if group == ALL:
-            continue
-        errors, expected = seen[(*stratum, rate)][group[0]], _asked(others, group[0], stratum, rate)
-        errors[0] += tally.errors[0]
-        errors[1] += tally.trials[0] * expected
+        if group != ALL:
+            expected = tally.trials[0] * _asked(others, group[0], stratum, rate)
+            seen[(*stratum, rate)][group[0]] += (tally.errors[0], expected)
     together: dict[float, dict[int, Floats]] = defaultdict(lambda: defaultdict(lambda: np.zeros(2)))
     for (*_, rate), populations in seen.items():
-        for population, counts in populations.items():
-            together[rate][population] += counts
+        for population, own in populations.items():
+            together[rate][population] += own
     found = {}
     for key, populations in seen.items():
         whole = {
@@ -109,11 +107,12 @@ def rates_elsewhere(left_out: Mapping[Key, Tally], others: Mapping[Key, Tally]) 
         }
         if len(whole) < LEAST_POPULATIONS:
             continue
-        counts = [
-            own if (own := populations.get(each, [0.0, 0.0]))[1] >= _LEAST_ERRORS else whole[each]
-            for each in whole
-        ]
-        bound = bound_elsewhere([float(np.log((n + 0.5) / (m + 0.5))) for n, m in counts])
+        deviations = []
+        for population, counts in whole.items():
+            own = populations.get(population, counts)
+            errors, expected = own if own[1] >= _LEAST_ERRORS else counts
+            deviations.append(float(np.log((errors + 0.5) / (expected + 0.5))))
+        bound = bound_elsewhere(deviations)
         found[key] = float(min(1.0, key[-1] * np.exp(bound)))
     return found
 

@@ -62,7 +62,8 @@ def fit_non_mated(sets: Sets, *, seed: int = 0) -> NonMatedModel:
     first, second, weights = _chosen_pairs(sets, seed)
     similarities = _similarities(sets.vectors, first, second)
     one, other = terms[first], terms[second]
-    solver = np.linalg.inv(_gram(one, other, weights) + _RIDGE * np.eye(_num_columns(one)))
+    gram = _gram(one, other, weights)
+    solver = np.linalg.inv(gram + _RIDGE * np.eye(len(gram)))
     size = one.shape[1]
     moment = _square(solver @ _folded(one, other, weights * similarities), size)
     residual = similarities - _form(one, moment, other)
@@ -132,11 +133,6 @@ def _similarities(
         one, other = vectors[first[at : at + _BLOCK]], vectors[second[at : at + _BLOCK]]
         found[at : at + _BLOCK] = np.einsum("ij,ij->i", one, other)
     return found
-
-
-def _num_columns(terms: Floats) -> int:
-    size = terms.shape[1]
-    return size * (size + 1) // 2
 
 
 def _gram(first: Floats, second: Floats, weights: Floats) -> Floats:
