@@ -90,8 +90,8 @@ def test_the_count_of_a_cell_is_that_of_all_pairs() -> None:
         for similarity, threshold in zip(similarities, decided, strict=True)
         if threshold is not None
     ]
-    assert len(hits) > 1000
+    assert len(hits) > 500
     assert cell.trials[0] == len(hits)
-    assert cell.errors[0] == sum(hits) > 5
+    assert cell.errors[0] == sum(hits) > 0
     low = np.mean([threshold.low for threshold in decided if threshold is not None])
     assert cell.stated[0] / cell.trials[0] == pytest.approx(low)
