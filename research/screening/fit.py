@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,9 @@ import numpy.typing as npt
 from probefusion.screening.expectation import Expectation, Halves, terms_of
 from probefusion.screening.judging import Looked, judge_splits
 from probefusion.screening.stacks import Stack
-from research.screening.pools import Pool
+from research.screening.pools import Pool, Rows
 
-__all__ = ["SHARPNESS", "SIZES", "fit_expectation", "sets_of_one"]
+__all__ = ["SHARPNESS", "SIZES", "by_templates", "fit_expectation", "sets_of_one"]
 
 SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 FALSE_ALARMS = 0.01
@@ -31,17 +32,44 @@ def sets_of_one(
     people: Sequence[str],
     count: int,
     sizes: Sequence[int] = SIZES,
+    *,
+    are_templates: bool = False,
 ) -> list[tuple[Stack, Looked]]:
-    """Sets of one person each, of sizes drawn, and their splits; those of one size together."""
+    """Sets of one person each, of sizes drawn, and their splits; those of one size together.
+
+    Args:
+        pool: Where the images are.
+        rng: Draws.
+        people: Whose.
+        count: How many sets.
+        sizes: Of how many images.
+        are_templates: Whether halves are what the fuser makes of them, as a gallery has them, one set at a time.
+    """
     possible = pool.sizes(people, sizes)
     drawn = [pool.plant(rng, people, int(rng.choice(possible)), 0).rows for _ in range(count)]
     found = []
     for size in sizes:
         rows = [item for item in drawn if len(item) == size]
-        if rows:
+        for item in rows if are_templates else ():
+            one = pool.stack(item[None])
+            found.append((one, by_templates(pool, item, Looked.at(one))))
+        if rows and not are_templates:
             stack = pool.stack(np.stack(rows))
             found.append((stack, Looked.at(stack)))
     return found
+
+
+def by_templates(pool: Pool, rows: Rows, looked: Looked) -> Looked:
+    """The same splits of one set, with the cosines of what the fuser itself makes of the halves.
+
+    Args:
+        pool: Where the images are.
+        rows: (N,) the set.
+        looked: Its splits.
+    """
+    elements = pool.elements(rows)
+    products = elements.templates(looked.parts) * elements.templates(~looked.parts)
+    return replace(looked, similarities=products.sum(axis=1))
 
 
 def fit_expectation(

@@ -165,6 +165,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--related-by", default="", help="strangers are relatives: names alike up to it"
     )
+    parser.add_argument(
+        "--templates",
+        action="store_true",
+        help="fit halves as the fuser fuses them, for galleries; --sets 0",
+    )
     parser.add_argument("--constants", type=Path, help="a file to which what is fitted is added")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args(arguments)
@@ -172,6 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fuser = load_fuser(options.fuser, embedder=options.embedder, num_threads=1)
     view, key = _view(fuser, options.norms)
     key = f"{key} of {options.of}" if options.of else key
+    key = f"templates of {key}" if options.templates else key
     pools = [read_pool(path, fuser, view, without=without) for path in options.pool]
     others = [read_pool(path, fuser, view, without=without) for path in options.also]
     measured_on = options.measured_on or " and ".join(pool.name for pool in pools)
@@ -182,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 np.random.default_rng(fold),
                 pool.in_fold(fold),
                 round(options.fit_sets * len(pool.in_fold(fold)) / len(pool.people)),
+                are_templates=options.templates,
             )
             for pool in pools
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from probefusion.screening.expectation import Expectation
+from probefusion.screening.records import recorded
 
 __all__ = ["CAUTIOUS", "expectation_for"]
 
@@ -220,4 +221,4 @@ CAUTIOUS = _KNOWN["mean@1"]
 
 def expectation_for(fuser: str) -> Expectation | None:
     """What to expect of a fuser's halves, by its fingerprint; None where it was not measured."""
-    return _KNOWN.get(fuser)
+    return _KNOWN.get(fuser) or recorded(f"templates of {fuser}")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from importlib.resources import files
-from typing import Any
-
 from probefusion.screening.expectation import Expectation
 from probefusion.screening.known import CAUTIOUS as CAUTIOUS_OF_TEMPLATES
+from probefusion.screening.records import recorded
 
 __all__ = ["CAUTIOUS", "NORMS", "expectation_of_images", "network_of"]
 
@@ -25,8 +21,6 @@ _NETWORKS = {
     "opencv_sface": "opencv_sface",
 }
 """Beginnings of the names of embedders that were measured; SFace in 8 bits gives what SFace gives."""
-
-_FILE = "expectations.json"
 
 
 def network_of(embedder: str | None) -> str | None:
@@ -46,22 +40,4 @@ def expectation_of_images(view: str, network: str | None = None) -> Expectation 
     Returns:
         None if it was not measured.
     """
-    return _known().get(view if network is None else f"{view} of {network}")
-
-
-@cache
-def _known() -> dict[str, Expectation]:
-    text = (files("probefusion.screening") / _FILE).read_text(encoding="utf-8")
-    return {view: _expectation(facts) for view, facts in json.loads(text).items()}
-
-
-def _expectation(facts: dict[str, Any]) -> Expectation:
-    masses, counts = facts["limits"]
-    return Expectation(
-        cosine=tuple(facts["cosine"]),
-        log_spread=tuple(facts["log_spread"]),
-        limits=((masses[0], masses[1]), (counts[0], counts[1])),
-        threshold=facts["threshold"],
-        measured_on=facts["measured_on"],
-        sharpness=facts["sharpness"],
-    )
+    return recorded(view if network is None else f"{view} of {network}")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.effects import check_effects, check_people_effects
+from probefusion.cli.effects import check_people_effects
 from probefusion.cli.gallery.adding import (
     add_keeping_options,
     added_facts,
@@ -80,7 +80,6 @@ def run(options: argparse.Namespace) -> int:
             )
     name = _name_of(options)
     _check_one_person(options)
-    check_effects(options, options.paths)
     given = read_person(options) if is_new else None  # a gallery is made only for what can be read
     with open_gallery(options, create=True, keep=options.keep, fuser=options.fuser) as gallery:
         if given is None:

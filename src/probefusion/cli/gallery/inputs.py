@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options
+from probefusion.cli.effects import check_effects
 from probefusion.cli.fused_inputs import fuse_inputs
 from probefusion.cli.options import add_embedding_options, positive
 from probefusion.cli.pipeline_options import (
@@ -60,10 +61,16 @@ def add_input_options(
 
 
 def read_person(options: argparse.Namespace) -> Fused | Template:
-    """What the inputs hold: a template that was given, or all their images."""
+    """What the inputs hold: a template that was given, or all their images.
+
+    Raises:
+        ConfigError: If an option was given that acts on none of them.
+        NotUsableError: If the template is not usable, and that is to be refused.
+    """
     from probefusion.pipeline.sides import read_template
     from probefusion.zoo import judge_template
 
+    check_effects(options, options.paths)
     if len(options.paths) == 1 and (given := read_template(options.paths[0])) is not None:
         if options.strangers == "refuse":
             judge_template(given).refuse(options.paths[0])

@@ -8,7 +8,6 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.effects import check_effects
 from probefusion.cli.gallery.explained import explanation_facts, tell_explanation
 from probefusion.cli.gallery.inputs import add_input_options, input_facts, read_person, tell_input
 from probefusion.cli.gallery.options import (
@@ -59,7 +58,6 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Searches; 3 if images were left out or there is something to warn of."""
     rates = rates_of(options)  # before the images are embedded
-    check_effects(options, options.paths)
     with open_gallery(options) as gallery:
         given = read_person(options)
         result = gallery.search(given, top_k=options.top, model=options.model, **rates)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from probefusion.cli.effects import check_effects, check_people_effects
+from probefusion.cli.effects import check_people_effects
 from probefusion.cli.gallery.adding import (
     add_keeping_options,
     added_facts,
@@ -89,7 +89,6 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(
             "--enroll-new: goes with --people. For one new person: probefusion enroll."
         )
-    check_effects(options, options.paths)
     with open_gallery(options, keep=options.keep) as gallery:
         gallery.person(options.name)  # before the images are embedded
         given = read_person(options)

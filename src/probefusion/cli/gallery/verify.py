@@ -7,7 +7,6 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from probefusion.cli.effects import check_effects
 from probefusion.cli.gallery.changes import print_json
 from probefusion.cli.gallery.explained import explanation_facts, tell_explanation
 from probefusion.cli.gallery.inputs import add_input_options, input_facts, read_person, tell_input
@@ -41,7 +40,6 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Verifies; 3 if images were left out or there is something to warn of."""
     rates = rates_of(options)  # before the images are embedded
-    check_effects(options, options.paths)
     with open_gallery(options) as gallery:
         gallery.person(options.name)  # before the images are embedded
         given = read_person(options)
