@@ -299,6 +299,8 @@ def why_unsupported(rate: float, num_trials: int, what: str, num_people: int) ->
     """Why no figure is given for a rate that so few comparisons or searches cannot support."""
     needed = MIN_EXPECTED_ERRORS / rate
     words = f"{needed:,.0f}" if needed < _LONGEST_COUNT else f"{needed:.1e}"
+    if needed == float("inf"):
+        words = "more than countable"
     return (
         f"a rate of {rate:g} needs {words} {what} to expect "
         f"{MIN_EXPECTED_ERRORS} errors; the calibration has {num_trials:,} of {num_people:,} people"

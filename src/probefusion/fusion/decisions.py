@@ -19,6 +19,7 @@ from probefusion.fusion.calibration import (
     read_calibration,
 )
 from probefusion.fusion.rate_basis import (
+    RateBasis,
     basis_of_pairs,
     basis_of_searches,
 )
@@ -213,10 +214,10 @@ def decide(
             basis_of_pairs(record, pair, numbers, false_match_rate)
             for pair, numbers in zip(pairs, nearest, strict=True)
         ]
-        asked = np.array([basis.asked for basis in bases])
+        asked = np.array([_asked_of(basis) for basis in bases])
     else:
         bases = [basis_of_searches(record, size, false_positive_rate)] * len(second.num_images)
-        asked = np.full(len(bases), bases[0].asked)
+        asked = np.full(len(bases), _asked_of(bases[0]) if bases else 0.5)
     limits = model.thresholds(terms[0], terms[1], [asked], paired=True)[0]
     notes = [_outside(record, side, model.lowest, model.highest) for side in sides]
     found = []
@@ -247,6 +248,11 @@ def decide(
         )
         found.append(Decision(threshold=threshold, warnings=warnings))
     return found
+
+
+def _asked_of(basis: RateBasis) -> float:
+    """The rate asked of the model; any other where there is no decision, as one may be too small to be asked."""
+    return basis.asked if basis.measured is not None else 0.5
 
 
 def _own_file(fuser: Fuser | None, made_by: str, embedder: str | None) -> Path | None:

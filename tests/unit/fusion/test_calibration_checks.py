@@ -98,11 +98,12 @@ def test_rates_that_were_not_measured_are_not_given(read) -> None:
     record = read(("format_version",), 2)
     decisions = {
         rate: decide(record, side("A"), side("B"), false_match_rate=rate)[0]
-        for rate in (0.9, 0.11, 0.1, 1e-3, 1e-9)
+        for rate in (0.9, 0.11, 0.1, 1e-3, 1e-9, 1e-320)
     }
     assert {rate for rate, each in decisions.items() if each.threshold is not None} == {0.1, 1e-3}
     assert "a rate of 0.11 of comparisons was not measured" in (decisions[0.11].why_none or "")
     assert "needs 30,000,000,000 comparisons" in (decisions[1e-9].why_none or "")
+    assert "more than countable comparisons" in (decisions[1e-320].why_none or "")
     searches = {
         rate: decide(
             record,
@@ -112,7 +113,7 @@ def test_rates_that_were_not_measured_are_not_given(read) -> None:
             false_positive_rate=rate,
             gallery_size=100,
         )[0]
-        for rate in (0.9, 0.31, 0.3, 0.01, 1e-5)
+        for rate in (0.9, 0.31, 0.3, 0.01, 1e-5, 1e-320)
     }
     assert {rate for rate, each in searches.items() if each.threshold is not None} == {0.3, 0.01}
     assert "the largest that is given is 0.3" in (searches[0.31].why_none or "")
