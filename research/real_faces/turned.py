@@ -23,7 +23,8 @@ from probefusion.faces.align import landmark_residual
 from probefusion.faces.decoding import decode_image
 from probefusion.zoo import load_embedder, load_fuser
 
-_SIDE, _BORDER = 224, 80
+SIDE, BORDER = 224, 80
+"""Pixels of the crop in the photo, and around it on each side."""
 _RIGHT = 15.0
 _LEANS, _TURNS = (-30, 0, 30), (0, 90, 180, 270)
 
@@ -64,8 +65,8 @@ def first_crops(path: str, count: int) -> Iterator[np.ndarray]:
 
 def photo(crop: np.ndarray) -> np.ndarray:
     """A photo of 384 pixels with the crop in its middle."""
-    large = cv2.resize(crop, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
-    return cv2.copyMakeBorder(large, *[_BORDER] * 4, cv2.BORDER_REPLICATE)
+    large = cv2.resize(crop, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    return cv2.copyMakeBorder(large, *[BORDER] * 4, cv2.BORDER_REPLICATE)
 
 
 def row(
@@ -81,7 +82,7 @@ def row(
         if face is None:
             continue
         off = upright_points(face.landmarks, turned, len(image)) - places
-        right += bool(np.sqrt((off**2).sum(axis=1).mean()) * 112 / _SIDE < _RIGHT)
+        right += bool(np.sqrt((off**2).sum(axis=1).mean()) * 112 / SIDE < _RIGHT)
         crops.append(align_face(image, face.landmarks))
     matches = "" if lean else f"{false_matches(crops):.4f}"
     found = f"{len(crops) / len(photos):.3f} | {right / len(photos):.3f}"
@@ -93,7 +94,7 @@ def leaning(image: np.ndarray, degrees: int) -> tuple[np.ndarray, np.ndarray]:
     side = len(image)
     matrix = cv2.getRotationMatrix2D((side / 2, side / 2), degrees, 1.0)
     turned = cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
-    places = ARCFACE_LANDMARKS * (_SIDE / 112) + _BORDER
+    places = ARCFACE_LANDMARKS * (SIDE / 112) + BORDER
     return turned, places @ matrix[:, :2].T + matrix[:, 2]
 
 

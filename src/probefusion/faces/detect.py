@@ -12,6 +12,7 @@ from probefusion.errors import ConfigError, FileFormatError
 from probefusion.extras import import_cv2, quiet_cv2
 from probefusion.faces.face import Detector, Face, each_once, largest_face, overlap
 from probefusion.faces.searched import checked_image, largest_first
+from probefusion.faces.stance import StanceNetwork
 from probefusion.faces.upright import UprightLevels, find_in_turns, in_turned_photo
 from probefusion.files import check_file, sha256_of
 
@@ -67,6 +68,7 @@ class YuNetDetector:
         self._opened = (path.absolute(), score_threshold, max_side)
         self._cv2 = import_cv2("detecting faces")
         self._max_side = max_side
+        self._stance = StanceNetwork()
         self.fingerprint = f"yunet@{sha256_of(path)[:12]}/{score_threshold:g}/{max_side}"
         try:
             with quiet_cv2(self._cv2):
@@ -100,7 +102,13 @@ class YuNetDetector:
         """
         image = checked_image(image)
         return largest_first(
-            find_in_turns(image, self._search_all, levels=_LEVELS, search_small=self._search_small)
+            find_in_turns(
+                image,
+                self._search_all,
+                levels=_LEVELS,
+                search_small=self._search_small,
+                stands=self._stance.stands,
+            )
         )
 
     def detect_turned(self, image: npt.NDArray[np.uint8], turned: int) -> tuple[Face, ...]:

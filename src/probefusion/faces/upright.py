@@ -20,12 +20,15 @@ from probefusion.extras import import_cv2
 from probefusion.faces.align import ARCFACE_LANDMARKS, similarity_transform
 from probefusion.faces.face import Face, each_once
 
-__all__ = ["UNMEASURED", "Search", "UprightLevels", "find_in_turns", "in_turned_photo"]
+__all__ = ["UNMEASURED", "Search", "Stands", "UprightLevels", "find_in_turns", "in_turned_photo"]
 
 Image = npt.NDArray[np.uint8]
 
 Search = Callable[[Image], Sequence[Face]]
 """Finds upright faces in an image, or what the detector takes for such; in the image's pixels."""
+
+Stands = Callable[[Image, Sequence[Face]], npt.NDArray[np.bool_]]
+"""Says of faces of an image which of them certainly stand upright by their landmarks, (K,)."""
 
 _LOOKED_AT = 8
 """So many doubtful faces of a photo are looked at again, the largest."""
@@ -39,6 +42,9 @@ _WELL_PLACED = 5.0
 of faces that lean to the side."""
 _REFINED = 2
 """So often at most."""
+_UPRIGHT_ENOUGH = 20.0
+"""Faces that lean by more, in degrees, are looked at again even if they stand upright by their landmarks: these may
+be misplaced."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +72,12 @@ def find_in_turns(
     *,
     levels: UprightLevels = UNMEASURED,
     search_small: Search | None = None,
+    stands: Stands | None = None,
 ) -> list[Face]:
     """The faces of an image, upright or turned by about 90, 180 or 270 degrees.
 
-    The image is searched as it stands. Faces below the clear score are looked at again, each in a small
-    square, in four turns, and are what scores best. If the best of them is turned, the whole image is searched
+    The image is searched as it stands. Faces below the clear score that do not certainly stand upright are looked
+    at again, each in a small square, in four turns, and are what scores best. If the best of them is turned, the whole image is searched
     in that turn; if none is found or seen again, in all turns. A face that is not seen again is kept where
     nothing better is found.
 
@@ -79,19 +86,20 @@ def find_in_turns(
         search: Finds upright faces.
         levels: What the scores of this detector say; without any all faces are looked at again.
         search_small: The same for squares of 160 pixels; None for the same function.
+        stands: Which faces certainly stand upright; None knows it of none.
 
     Returns:
         The faces in any order, landmarks and boxes in the image's pixels.
     """
-    small = search_small or search
+    look = _Look(search=search, small=search_small or search, levels=levels, stands=stands)
     found = list(search(image))
-    judged = _judged(image, found, small, levels.clear)
+    judged = _judged(image, found, look)
     seen_again = [face for face in judged if face is not None]
     best = max(seen_again, key=lambda face: face.score, default=None)
     if best is None:
-        return _found_turned(image, search, small, levels) or found
+        return _found_turned(image, look) or found
     if best.turned:
-        turned = _judged(image, in_turned_photo(image, search, best.turned), small, levels.clear)
+        turned = _judged(image, in_turned_photo(image, search, best.turned), look)
         return each_once([*(face for face in turned if face is not None), *seen_again])
     kept = [new or old for new, old in zip(judged, found, strict=True)]
     return kept if all(map(operator.is_, kept, found)) else each_once(kept)
@@ -124,38 +132,67 @@ _QUARTERS = {
 """From x and y of an image to those of the image turned counter-clockwise so many times."""
 
 
-def _found_turned(image: Image, search: Search, small: Search, levels: UprightLevels) -> list[Face]:
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """How an image is searched, as `find_in_turns` is told."""
+
+    search: Search
+    small: Search
+    levels: UprightLevels
+    stands: Stands | None
+
+    def doubtful(self, image: Image, found: Sequence[Face]) -> list[Face]:
+        """The faces to be looked at again, the largest first."""
+        below = [face for face in found if face.score < self.levels.clear]
+        if below and self.stands is not None:
+            is_upright = self.stands(image, below)
+            below = [
+                face
+                for face, known in zip(below, is_upright, strict=True)
+                if not known or _lean(face) > _UPRIGHT_ENOUGH
+            ]
+        return sorted(below, key=lambda face: -face.area)[:_LOOKED_AT]
+
+    def knows(self, image: Image, face: Face) -> bool:
+        """Whether a face certainly stands upright by its landmarks."""
+        return self.stands is not None and bool(self.stands(image, [face])[0])
+
+
+def _found_turned(image: Image, look: _Look) -> list[Face]:
     """The faces of an image that as it stands shows none that is seen again."""
     seen = []
     for turned in (90, 180, 270):
-        found = in_turned_photo(image, search, turned)
-        seen += [face for face in _judged(image, found, small, levels.clear) if face is not None]
+        found = in_turned_photo(image, look.search, turned)
+        seen += [face for face in _judged(image, found, look) if face is not None]
     best = max(seen, key=lambda face: face.score, default=None)
-    if best is None or best.score < levels.least_turned:
+    if best is None or best.score < look.levels.least_turned:
         return []
     return each_once([face for face in seen if face.turned == best.turned])
 
 
-def _judged(image: Image, found: Sequence[Face], small: Search, clear: float) -> list[Face | None]:
+def _judged(image: Image, found: Sequence[Face], look: _Look) -> list[Face | None]:
     """Each face as it stands, or None where it is not seen again; of doubtful ones the largest are looked at."""
-    doubtful = sorted((face for face in found if face.score < clear), key=lambda face: -face.area)
-    looked_at = {id(face): _stood(image, face, small, clear) for face in doubtful[:_LOOKED_AT]}
+    looked_at = {
+        id(face): _stood(image, face, look)
+        for face in look.doubtful(image, found)
+    }
     return [looked_at.get(id(face), face) for face in found]
 
 
-def _stood(image: Image, face: Face, small: Search, clear: float) -> Face | None:
+def _stood(image: Image, face: Face, look: _Look) -> Face | None:
     """The face itself if it is upright, the turned face in its place, or None if none is seen again."""
     try:
         square, back = _square(image, face.landmarks)
     except InvalidInputError:
         return face  # landmarks in one place, which is told when it is aligned
+    small = look.small
     own, better, way = _central(small(square)), face, back
     for _ in range(_REFINED):
         if own is not None and _offset(own) > _WELL_PLACED:
             better = _moved(own, way[:, :2], way[:, 2])
             own, way = _look(image, better, small)
     best, score = (None, 0.0) if own is None else (better, own.score)
-    if score >= clear:
+    if score >= look.levels.clear or (best is not None and look.knows(image, best)):
         return best
     for turned in (90, 180, 270):
         seen = _central(in_turned_photo(square, small, turned))
@@ -181,6 +218,15 @@ def _square(image: Image, landmarks: npt.ArrayLike) -> tuple[Image, npt.NDArray[
         image, matrix, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return square, np.asarray(cv2.invertAffineTransform(matrix), np.float64)
+
+
+def _lean(face: Face) -> float:
+    """By how many degrees the landmarks lean, 0 to 180."""
+    try:
+        matrix = similarity_transform(face.landmarks, ARCFACE_LANDMARKS)
+    except InvalidInputError:
+        return 180.0
+    return abs(math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])))
 
 
 def _offset(face: Face) -> float:
