@@ -37,7 +37,9 @@ def main() -> None:
     detector = load_detector(options.detector)
     embedder = load_embedder(num_threads=1)
     crops = list(first_crops(options.crops, options.num_people))
-    print("| side | faces | photos | below clear | search, ms | with the look | throughput falls by | and embedding |")
+    print(
+        "| side | faces | photos | below clear | search, ms | with the look | throughput falls by | and embedding |"
+    )
     print("|---|---|---|---|---|---|---|---|")  # fmt: skip
     for side in _SIDES:
         for count in _ROWS:
@@ -77,9 +79,7 @@ def row(
     )
 
 
-def embed(
-    image: np.ndarray, faces: Sequence[object], run: Callable[[np.ndarray], object]
-) -> float:
+def embed(image: np.ndarray, faces: Sequence[object], run: Callable[[np.ndarray], object]) -> float:
     """Processor time of aligning and embedding the faces."""
     begin = time.process_time()
     if faces:

@@ -26,7 +26,7 @@ _SIDE = 32
 _REDUCED = 0.25
 _PLACES = ARCFACE_LANDMARKS * _REDUCED + (_SIDE - 112 * _REDUCED) / 2
 
-STANDS = 3.0
+STANDS = 4.0
 """Log-odds from which on a face is taken to stand upright."""
 
 
@@ -40,9 +40,7 @@ class StanceNetwork:
     def __init__(self) -> None:
         self._session: Any = None
 
-    def stands(
-        self, image: npt.NDArray[np.uint8], faces: Sequence[Face]
-    ) -> npt.NDArray[np.bool_]:
+    def stands(self, image: npt.NDArray[np.uint8], faces: Sequence[Face]) -> npt.NDArray[np.bool_]:
         """Which faces certainly stand upright: those whose log-odds reach `STANDS`.
 
         Args:

@@ -11,6 +11,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -55,10 +56,12 @@ class UprightLevels:
         clear: Score from which on a face is upright without a second look.
         least_turned: A face in a turned photo must score this much where no face of the photo as it stands is seen
             again.
+        likely: Score from which on a face is upright that also looks so (`Stands`). Infinity: never.
     """
 
     clear: float
     least_turned: float
+    likely: float = math.inf
 
 
 UNMEASURED = UprightLevels(clear=math.inf, least_turned=0.0)
@@ -98,7 +101,8 @@ def find_in_turns(
     best = max(seen_again, key=lambda face: face.score, default=None)
     if best is None:
         return _found_turned(image, look) or found
-    if best.turned:
+    is_clear = best.score >= levels.clear and any(map(partial(operator.is_, best), found))
+    if not is_clear and best.turned:
         turned = _judged(image, in_turned_photo(image, search, best.turned), look)
         return each_once([*(face for face in turned if face is not None), *seen_again])
     kept = [new or old for new, old in zip(judged, found, strict=True)]
@@ -144,18 +148,17 @@ class _Look:
     def doubtful(self, image: Image, found: Sequence[Face]) -> list[Face]:
         """The faces to be looked at again, the largest first."""
         below = [face for face in found if face.score < self.levels.clear]
-        if below and self.stands is not None:
-            is_upright = self.stands(image, below)
-            below = [
-                face
-                for face, known in zip(below, is_upright, strict=True)
-                if not known or _lean(face) > _UPRIGHT_ENOUGH
-            ]
-        return sorted(below, key=lambda face: -face.area)[:_LOOKED_AT]
+        likely = [face for face in below if _lean(face) <= _UPRIGHT_ENOUGH]
+        upright = set(map(id, self.standing(image, likely)))
+        rest = [face for face in below if id(face) not in upright]
+        return sorted(rest, key=lambda face: -face.area)[:_LOOKED_AT]
 
-    def knows(self, image: Image, face: Face) -> bool:
-        """Whether a face certainly stands upright by its landmarks."""
-        return self.stands is not None and bool(self.stands(image, [face])[0])
+    def standing(self, image: Image, faces: Sequence[Face]) -> list[Face]:
+        """Those of some faces that stand upright by their score, or by their score and their look."""
+        unclear = [face for face in faces if self.levels.likely <= face.score < self.levels.clear]
+        looks = self.stands(image, unclear) if self.stands is not None and unclear else ()
+        known = {id(face) for face, upright in zip(unclear, looks, strict=False) if upright}
+        return [face for face in faces if face.score >= self.levels.clear or id(face) in known]
 
 
 def _found_turned(image: Image, look: _Look) -> list[Face]:
@@ -172,10 +175,7 @@ def _found_turned(image: Image, look: _Look) -> list[Face]:
 
 def _judged(image: Image, found: Sequence[Face], look: _Look) -> list[Face | None]:
     """Each face as it stands, or None where it is not seen again; of doubtful ones the largest are looked at."""
-    looked_at = {
-        id(face): _stood(image, face, look)
-        for face in look.doubtful(image, found)
-    }
+    looked_at = {id(face): _stood(image, face, look) for face in look.doubtful(image, found)}
     return [looked_at.get(id(face), face) for face in found]
 
 
@@ -192,7 +192,7 @@ def _stood(image: Image, face: Face, look: _Look) -> Face | None:
             better = _moved(own, way[:, :2], way[:, 2])
             own, way = _look(image, better, small)
     best, score = (None, 0.0) if own is None else (better, own.score)
-    if score >= look.levels.clear or (best is not None and look.knows(image, best)):
+    if own is not None and look.standing(image, [_scored(better, own.score)]):
         return best
     for turned in (90, 180, 270):
         seen = _central(in_turned_photo(square, small, turned))
@@ -242,6 +242,11 @@ def _central(faces: Sequence[Face]) -> Face | None:
         if np.abs(face.box[:2] + face.box[2:] / 2 - _SIDE / 2).max() < _SIDE / 4
     ]
     return max(near, key=lambda face: face.score, default=None)
+
+
+def _scored(face: Face, score: float) -> Face:
+    """A face with the score of another look at it."""
+    return Face(box=face.box, landmarks=face.landmarks, score=score)
 
 
 def _moved(face: Face, linear: npt.NDArray[np.float64], shift: npt.NDArray[np.float64]) -> Face:
