@@ -2,9 +2,9 @@
 
     python -m research.real_faces.scrfd_agrees lfw112.zip scrfd.onnx --detector yunet_320.onnx
 
-Aligned crops are set into photos as `research.real_faces.turned` does, and leaned by -20, 0 and 20 degrees. Told are the distances
-of both detectors' landmarks from where they are, in pixels of a crop of 112 (root mean square), the intersection over
-union of the two boxes, and the similarity of the two aligned crops.
+Aligned crops are set into photos as `research.real_faces.turned` does, and leaned by -20, 0 and 20 degrees. Told are
+the distances of both detectors' landmarks from where they are, in pixels of a crop of 112 (root mean square), the
+intersection over union of the two boxes, and the similarity of the two aligned crops.
 """
 
 from __future__ import annotations

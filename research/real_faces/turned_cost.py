@@ -2,9 +2,9 @@
 
     python -m research.real_faces.turned_cost lfw112.zip --detector yunet_320.onnx
 
-Crops of people are set into grey photos of several sizes, one in each or six. Each photo is searched without and with the
-second look, in turn and in both orders, and processor time is added up. Stated is how much throughput falls: 1 - time
-without / time with it.
+Crops of people are set into plain photos of several sizes, one in each or six. Each photo is searched without and with
+the second look, in turn and in both orders, and processor time is added up. Stated is how much throughput falls:
+1 - time without / time with it.
 """
 
 from __future__ import annotations

@@ -79,10 +79,10 @@ def find_in_turns(
 ) -> list[Face]:
     """The faces of an image, upright or turned by about 90, 180 or 270 degrees.
 
-    The image is searched as it stands. Faces below the clear score that do not certainly stand upright are looked
-    at again, each in a small square, in four turns, and are what scores best. If the best of them is turned, the whole image is searched
-    in that turn; if none is found or seen again, in all turns. A face that is not seen again is kept where
-    nothing better is found.
+    The image is searched as it stands. Faces below the clear score are looked at again, each in a small
+    square, in four turns, and are what scores best; but not those that lean little and certainly stand upright. If the
+    best is turned, the whole image is searched in that turn; if none is found or seen again, in all turns. A face
+    that is not seen again is kept where nothing better is found.
 
     Args:
         image: (H, W, 3) uint8 RGB.
