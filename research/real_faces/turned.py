@@ -4,8 +4,9 @@
 
 Each aligned crop is set into a photo of its border's colours, leaned by -30, 0 and 30 degrees, and turned by 0, 90,
 180 and 270. A face is found rightly if its landmarks lie within 15 pixels (root mean square, of a crop of 112) of
-where they are; its turn is right if they lie within 20. False matches: all pairs of different people upright in the plane, at
-the threshold of the fuser for a false match rate of 0.001. What it costs is measured by `turned_cost`.
+where they are; its turn is right if they lie within 20. False matches: all pairs of different people upright in the
+plane, at the threshold of the fuser for a false match rate of 0.001, with an interval over people. What it costs is
+measured by `turned_cost`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from probefusion.files import bundled_folder, check_file
 from probefusion.sessions import run_outputs, start_session
 from probefusion.types import FloatArray
 
-__all__ = ["STANDS", "StanceNetwork"]
+__all__ = ["STANDS", "StanceNetwork", "grey_square"]
 
 _FILE = "stance.onnx"
 _SIDE = 32
@@ -71,7 +71,7 @@ class StanceNetwork:
             self._session = start_session(
                 check_file(bundled_folder() / _FILE, name="network"), num_threads=1
             )
-        squares = np.stack([_square(image, faces[place].landmarks) for place in spread])
+        squares = np.stack([grey_square(image, faces[place].landmarks) for place in spread])
         feed = {"squares": squares[:, None].astype(np.float32)}
         (rows,) = run_outputs(self._session, ["log_odds"], feed, where=f" of {_FILE}")
         said[spread] = rows
@@ -82,8 +82,16 @@ def _span_a_face(landmarks: FloatArray) -> bool:
     return bool(np.isfinite(landmarks).all() and np.ptp(landmarks, axis=0).any())
 
 
-def _square(image: npt.NDArray[np.uint8], landmarks: FloatArray) -> npt.NDArray[np.uint8]:
-    """(32, 32) uint8: the face in grey, put upright by its landmarks."""
+def grey_square(image: npt.NDArray[np.uint8], landmarks: FloatArray) -> npt.NDArray[np.uint8]:
+    """What the network sees of a face.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        landmarks: (5, 2) x and y, not all in one place.
+
+    Returns:
+        (32, 32) uint8: the face in grey, put upright by its landmarks, a quarter of a crop of 112 large.
+    """
     cv2 = import_cv2("detecting faces")
     matrix = similarity_transform(landmarks, _PLACES)
     colour = cv2.warpAffine(
