@@ -21,7 +21,7 @@ from probefusion.errors import (
 )
 from probefusion.faces import align_face
 from probefusion.files.paths import as_list
-from probefusion.io.detector_scores import detector_scores, read_entry, tell_low_scores
+from probefusion.io.detector_scores import detector_scores, read_entry, score_of, tell_low_scores
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["from_deepface", "from_face_recognition", "from_insightface", "from_uniface"]
@@ -268,7 +268,7 @@ def _aligned(rgb: Image, points: Any, size: int, what: str) -> Image:
 
 def _refuse_faceless(results: Sequence[Any]) -> None:
     """Refuses results of DeepFace that are embeddings of whole pictures."""
-    confidences = [read_entry(result, "face_confidence") for result in results]
+    confidences = [score_of(result, "face_confidence", "DeepFace") for result in results]
     faceless = [
         index
         for index, confidence in enumerate(confidences)
