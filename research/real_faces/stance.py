@@ -20,12 +20,14 @@ import numpy as np
 import torch
 
 from probefusion.faces.decoding import decode_image
-from probefusion.faces.stance import STANDS, grey_square
+from probefusion.faces.stance import grey_square
 from research.real_faces.stance_places import poorer
 
 _RIGHT, _WRONG = 12.0, 20.0
 """Landmarks are right below, wrong above, in pixels of 112; those between teach nothing."""
 _A_CROP, _BORDER = 8, 60
+_STANDS = 4.0
+"""As `probefusion.faces.upright` has it, and .8 and 20 degrees."""
 
 
 def main() -> None:
@@ -166,7 +168,7 @@ def banded(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 def tell(name: str, network: Stance, squares: np.ndarray, facts: np.ndarray) -> None:
     """Prints how many wrong places it believes, and how many right ones below .92 it does not."""
     with torch.no_grad():
-        stands = network(torch.tensor(squares)[:, None].float()).numpy() >= STANDS
+        stands = network(torch.tensor(squares)[:, None].float()).numpy() >= _STANDS
     off, score, _, lean, _ = facts.T
     is_likely = stands & (score >= 0.8) & (np.abs(lean) <= 20)
     wrong, doubtful = off >= 15, (off < 15) & (score < 0.92) & (np.abs(lean) <= 20)

@@ -39,8 +39,8 @@ class YuNetDetector:
     before, down to 320 pixels, and a face is taken from the smallest copy that shows it clearly.
 
     It knows upright faces only, and finds faces in turned photos where there are none. So a face whose
-    score leaves a doubt is looked at again in four turns, and the whole image where that says that it is
-    turned, or where no face is found as it stands.
+    score leaves a doubt, and which a small network does not take for upright, is looked at again in four turns,
+    and the whole image where that says that it is turned, or where no face is found as it stands.
 
     An instance holds OpenCV's network, which is set to the size of each image: use one per thread.
 
@@ -107,7 +107,7 @@ class YuNetDetector:
                 self._search_all,
                 levels=_LEVELS,
                 search_small=self._search_small,
-                stands=self._stance.stands,
+                log_odds=self._stance.log_odds,
             )
         )
 

@@ -19,15 +19,12 @@ from probefusion.files import bundled_folder, check_file
 from probefusion.sessions import run_outputs, start_session
 from probefusion.types import FloatArray
 
-__all__ = ["STANDS", "StanceNetwork", "grey_square"]
+__all__ = ["StanceNetwork", "grey_square"]
 
 _FILE = "stance.onnx"
 _SIDE = 32
 _REDUCED = 0.25
 _PLACES = ARCFACE_LANDMARKS * _REDUCED + (_SIDE - 112 * _REDUCED) / 2
-
-STANDS = 4.0
-"""Log-odds from which on a face is taken to stand upright."""
 
 
 class StanceNetwork:
@@ -39,18 +36,6 @@ class StanceNetwork:
 
     def __init__(self) -> None:
         self._session: Any = None
-
-    def stands(self, image: npt.NDArray[np.uint8], faces: Sequence[Face]) -> npt.NDArray[np.bool_]:
-        """Which faces certainly stand upright: those whose log-odds reach `STANDS`.
-
-        Args:
-            image: (H, W, 3) uint8 RGB.
-            faces: K faces of it.
-
-        Returns:
-            (K,) bool.
-        """
-        return self.log_odds(image, faces) >= STANDS
 
     def log_odds(self, image: npt.NDArray[np.uint8], faces: Sequence[Face]) -> FloatArray:
         """How surely each place shows an upright face.

@@ -20,16 +20,20 @@ from probefusion.errors import InvalidInputError
 from probefusion.extras import import_cv2
 from probefusion.faces.align import ARCFACE_LANDMARKS, similarity_transform
 from probefusion.faces.face import Face, each_once
+from probefusion.types import FloatArray
 
-__all__ = ["UNMEASURED", "Search", "Stands", "UprightLevels", "find_in_turns", "in_turned_photo"]
+__all__ = ["UNMEASURED", "LogOdds", "Search", "UprightLevels", "find_in_turns", "in_turned_photo"]
 
 Image = npt.NDArray[np.uint8]
 
 Search = Callable[[Image], Sequence[Face]]
 """Finds upright faces in an image, or what the detector takes for such; in the image's pixels."""
 
-Stands = Callable[[Image, Sequence[Face]], npt.NDArray[np.bool_]]
-"""Says of faces of an image which of them certainly stand upright by their landmarks, (K,)."""
+LogOdds = Callable[[Image, Sequence[Face]], FloatArray]
+"""Says of K faces of an image how surely each stands upright by its landmarks, (K,) log-odds."""
+
+_STANDS, _STANDS_AMONG_OTHERS = 4.0, 1.0
+"""Log-odds from which on a face is taken to stand upright: alone, and in a photo that shows one that certainly does."""
 
 _LOOKED_AT = 8
 """So many doubtful faces of a photo are looked at again, the largest."""
@@ -56,7 +60,7 @@ class UprightLevels:
         clear: Score from which on a face is upright without a second look.
         least_turned: A face in a turned photo must score this much where no face of the photo as it stands is seen
             again.
-        likely: Score from which on a face is upright that also looks so (`Stands`). Infinity: never.
+        likely: Score from which on a face is upright that also looks so (`LogOdds`). Infinity: never.
     """
 
     clear: float
@@ -75,7 +79,7 @@ def find_in_turns(
     *,
     levels: UprightLevels = UNMEASURED,
     search_small: Search | None = None,
-    stands: Stands | None = None,
+    log_odds: LogOdds | None = None,
 ) -> list[Face]:
     """The faces of an image, upright or turned by about 90, 180 or 270 degrees.
 
@@ -89,12 +93,12 @@ def find_in_turns(
         search: Finds upright faces.
         levels: What the scores of this detector say; without any all faces are looked at again.
         search_small: The same for squares of 160 pixels; None for the same function.
-        stands: Which faces certainly stand upright; None knows it of none.
+        log_odds: How surely faces stand upright; None knows it of none.
 
     Returns:
         The faces in any order, landmarks and boxes in the image's pixels.
     """
-    look = _Look(search=search, small=search_small or search, levels=levels, stands=stands)
+    look = _Look(search=search, small=search_small or search, levels=levels, log_odds=log_odds)
     found = list(search(image))
     judged = _judged(image, found, look)
     seen_again = [face for face in judged if face is not None]
@@ -143,22 +147,30 @@ class _Look:
     search: Search
     small: Search
     levels: UprightLevels
-    stands: Stands | None
+    log_odds: LogOdds | None
 
-    def doubtful(self, image: Image, found: Sequence[Face]) -> list[Face]:
-        """The faces to be looked at again, the largest first."""
+    def doubtful(self, image: Image, found: Sequence[Face]) -> tuple[list[Face], bool]:
+        """The faces to be looked at again, the largest first, and whether another stands upright for certain."""
         below = [face for face in found if face.score < self.levels.clear]
         likely = [face for face in below if _lean(face) <= _UPRIGHT_ENOUGH]
-        upright = set(map(id, self.standing(image, likely)))
-        rest = [face for face in below if id(face) not in upright]
-        return sorted(rest, key=lambda face: -face.area)[:_LOOKED_AT]
+        odds = self.odds(image, likely)
+        known = {id(face) for face in likely if self.is_sure(face.score, odds[id(face)])}
+        among_others = len(below) < len(found) or bool(known)
+        if among_others:
+            known |= {key for key, value in odds.items() if value >= _STANDS_AMONG_OTHERS}
+        rest = [face for face in below if id(face) not in known]
+        return sorted(rest, key=lambda face: -face.area)[:_LOOKED_AT], among_others
 
-    def standing(self, image: Image, faces: Sequence[Face]) -> list[Face]:
-        """Those of some faces that stand upright by their score, or by their score and their look."""
-        unclear = [face for face in faces if self.levels.likely <= face.score < self.levels.clear]
-        looks = self.stands(image, unclear) if self.stands is not None and unclear else ()
-        known = {id(face) for face, upright in zip(unclear, looks, strict=False) if upright}
-        return [face for face in faces if face.score >= self.levels.clear or id(face) in known]
+    def odds(self, image: Image, faces: Sequence[Face]) -> dict[int, float]:
+        """How surely faces stand upright, by `id`; minus infinity where nobody can say."""
+        if self.log_odds is None or math.isinf(self.levels.likely) or not faces:
+            return {id(face): -math.inf for face in faces}
+        said = self.log_odds(image, faces)
+        return {id(face): float(value) for face, value in zip(faces, said, strict=True)}
+
+    def is_sure(self, score: float, odds: float) -> bool:
+        """Whether a face stands upright, by its score and its look."""
+        return score >= self.levels.likely and odds >= _STANDS
 
 
 def _found_turned(image: Image, look: _Look) -> list[Face]:
@@ -175,12 +187,16 @@ def _found_turned(image: Image, look: _Look) -> list[Face]:
 
 def _judged(image: Image, found: Sequence[Face], look: _Look) -> list[Face | None]:
     """Each face as it stands, or None where it is not seen again; of doubtful ones the largest are looked at."""
-    looked_at = {id(face): _stood(image, face, look) for face in look.doubtful(image, found)}
+    doubtful, among_others = look.doubtful(image, found)
+    looked_at = {id(face): _stood(image, face, look, among_others) for face in doubtful}
     return [looked_at.get(id(face), face) for face in found]
 
 
-def _stood(image: Image, face: Face, look: _Look) -> Face | None:
-    """The face itself if it is upright, the turned face in its place, or None if none is seen again."""
+def _stood(image: Image, face: Face, look: _Look, among_others: bool) -> Face | None:
+    """The face itself if it is upright, the turned face in its place, or None if none is seen again.
+
+    Among others that stand upright, looking so is enough to be taken for upright.
+    """
     try:
         square, back = _square(image, face.landmarks)
     except InvalidInputError:
@@ -192,8 +208,14 @@ def _stood(image: Image, face: Face, look: _Look) -> Face | None:
             better = _moved(own, way[:, :2], way[:, 2])
             own, way = _look(image, better, small)
     best, score = (None, 0.0) if own is None else (better, own.score)
-    if own is not None and look.standing(image, [_scored(better, own.score)]):
-        return best
+    if best is not None:
+        (odds,) = look.odds(image, [best]).values()
+        if (
+            score >= look.levels.clear
+            or look.is_sure(score, odds)
+            or (among_others and odds >= _STANDS_AMONG_OTHERS)
+        ):
+            return best
     for turned in (90, 180, 270):
         seen = _central(in_turned_photo(square, small, turned))
         if seen is None:
@@ -221,12 +243,12 @@ def _square(image: Image, landmarks: npt.ArrayLike) -> tuple[Image, npt.NDArray[
 
 
 def _lean(face: Face) -> float:
-    """By how many degrees the landmarks lean, 0 to 180."""
+    """By how many degrees the landmarks lean from the nearest quarter turn, 0 to 45."""
     try:
         matrix = similarity_transform(face.landmarks, ARCFACE_LANDMARKS)
     except InvalidInputError:
-        return 180.0
-    return abs(math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])))
+        return 45.0
+    return abs((math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])) + 45) % 90 - 45)
 
 
 def _offset(face: Face) -> float:
@@ -242,11 +264,6 @@ def _central(faces: Sequence[Face]) -> Face | None:
         if np.abs(face.box[:2] + face.box[2:] / 2 - _SIDE / 2).max() < _SIDE / 4
     ]
     return max(near, key=lambda face: face.score, default=None)
-
-
-def _scored(face: Face, score: float) -> Face:
-    """A face with the score of another look at it."""
-    return Face(box=face.box, landmarks=face.landmarks, score=score)
 
 
 def _moved(face: Face, linear: npt.NDArray[np.float64], shift: npt.NDArray[np.float64]) -> Face:
