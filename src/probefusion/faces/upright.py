@@ -20,6 +20,7 @@ from probefusion.errors import InvalidInputError
 from probefusion.extras import import_cv2
 from probefusion.faces.align import ARCFACE_LANDMARKS, similarity_transform
 from probefusion.faces.face import Face, each_once
+from probefusion.faces.stance import turns_of
 from probefusion.types import FloatArray
 
 __all__ = ["UNMEASURED", "LogOdds", "Search", "UprightLevels", "find_in_turns", "in_turned_photo"]
@@ -152,7 +153,9 @@ class _Look:
     def doubtful(self, image: Image, found: Sequence[Face]) -> tuple[list[Face], bool]:
         """The faces to be looked at again, the largest first, and whether another stands upright for certain."""
         below = [face for face in found if face.score < self.levels.clear]
-        likely = [face for face in below if _lean(face) <= _UPRIGHT_ENOUGH]
+        likely = [
+            face for face, lean in zip(below, _leans(below), strict=True) if lean <= _UPRIGHT_ENOUGH
+        ]
         odds = self.odds(image, likely)
         known = {id(face) for face in likely if self.is_sure(face.score, odds[id(face)])}
         among_others = len(below) < len(found) or bool(known)
@@ -242,13 +245,10 @@ def _square(image: Image, landmarks: npt.ArrayLike) -> tuple[Image, npt.NDArray[
     return square, np.asarray(cv2.invertAffineTransform(matrix), np.float64)
 
 
-def _lean(face: Face) -> float:
-    """By how many degrees the landmarks lean from the nearest quarter turn, 0 to 45."""
-    try:
-        matrix = similarity_transform(face.landmarks, ARCFACE_LANDMARKS)
-    except InvalidInputError:
-        return 45.0
-    return abs((math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])) + 45) % 90 - 45)
+def _leans(faces: Sequence[Face]) -> FloatArray:
+    """(K,) by how many degrees landmarks lean from the nearest quarter turn, 0 to 45; NaN where they span no face."""
+    angles = np.degrees(np.angle(turns_of([face.landmarks for face in faces])))
+    return np.asarray(np.abs((angles + 45) % 90 - 45), np.float32)
 
 
 def _offset(face: Face) -> float:

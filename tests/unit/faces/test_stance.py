@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from probefusion.faces import ARCFACE_LANDMARKS, Face
+from probefusion.faces.align import similarity_transform
 from probefusion.faces.decoding import decode_image
-from probefusion.faces.stance import StanceNetwork
+from probefusion.faces.stance import StanceNetwork, turns_of
 from probefusion.faces.upright import UNMEASURED, UprightLevels, find_in_turns
 
 cv2 = pytest.importorskip("cv2")
@@ -71,6 +72,15 @@ def test_one_by_one_as_all_at_once() -> None:
     together = network.log_odds(photo, faces)
     assert np.allclose(together, [network.log_odds(photo, [one])[0] for one in faces], atol=1e-4)
     assert np.ptp(together) > 0.1
+
+
+def test_turns_are_those_of_the_alignment(rng) -> None:
+    points = rng.normal(0, 40, (20, 5, 2)) + ARCFACE_LANDMARKS
+    for turn, landmarks in zip(turns_of(points), points, strict=True):
+        matrix = similarity_transform(landmarks, ARCFACE_LANDMARKS / 4)
+        assert np.allclose([turn.real, turn.imag], matrix[:, 0], atol=1e-9)
+    assert not np.isfinite(turns_of([np.ones((5, 2))])).any()
+    assert turns_of([]).shape == (0,)
 
 
 def test_landmarks_that_span_no_face_do_not_stand() -> None:
