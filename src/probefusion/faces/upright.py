@@ -36,6 +36,10 @@ LogOdds = Callable[[Image, Sequence[Face]], FloatArray]
 _STANDS, _STANDS_AMONG_OTHERS = 4.0, 1.0
 """Log-odds from which on a face is taken to stand upright: alone, and in a photo that shows one that certainly does."""
 
+_WORTH_A_LOOK = 0.5
+"""In a photo that shows a face that certainly stands, smaller ones than this part of its area are kept as they were
+found: people in the background, and what is none."""
+
 _LOOKED_AT = 8
 """So many doubtful faces of a photo are looked at again, the largest."""
 
@@ -85,8 +89,8 @@ def find_in_turns(
     """The faces of an image, upright or turned by about 90, 180 or 270 degrees.
 
     The image is searched as it stands. Faces below the clear score are looked at again, each in a small
-    square, in four turns, and are what scores best; but not those that lean little and certainly stand upright. If the
-    best is turned, the whole image is searched in that turn; if none is found or seen again, in all turns. A face
+    square, in four turns, and are what scores best; but not those that lean little and certainly stand upright, nor
+    those less than half as large as one that does. If the best is turned, the whole image is searched in that turn; if none is found or seen again, in all turns. A face
     that is not seen again is kept where nothing better is found.
 
     Args:
@@ -157,12 +161,17 @@ class _Look:
             face for face, lean in zip(below, _leans(below), strict=True) if lean <= _UPRIGHT_ENOUGH
         ]
         odds = self.odds(image, likely)
-        known = {id(face) for face in likely if self.is_sure(face.score, odds[id(face)])}
-        among_others = len(below) < len(found) or bool(known)
-        if among_others:
-            known |= {key for key, value in odds.items() if value >= _STANDS_AMONG_OTHERS}
-        rest = [face for face in below if id(face) not in known]
-        return sorted(rest, key=lambda face: -face.area)[:_LOOKED_AT], among_others
+        sure = {id(face) for face in likely if self.is_sure(face.score, odds[id(face)])}
+        standing = [face for face in found if face.score >= self.levels.clear or id(face) in sure]
+        rest = [face for face in below if id(face) not in sure]
+        if standing:
+            least = _WORTH_A_LOOK * max(face.area for face in standing)
+            rest = [
+                face
+                for face in rest
+                if face.area >= least and not odds.get(id(face), -math.inf) >= _STANDS_AMONG_OTHERS
+            ]
+        return sorted(rest, key=lambda face: -face.area)[:_LOOKED_AT], bool(standing)
 
     def odds(self, image: Image, faces: Sequence[Face]) -> dict[int, float]:
         """How surely faces stand upright, by `id`; minus infinity where nobody can say."""

@@ -163,6 +163,15 @@ def test_beside_one_that_stands_looking_so_is_enough(odds, squares) -> None:
     assert search.squares == squares
 
 
+@pytest.mark.parametrize(("side", "squares"), [(50, 0), (60, 7)])
+def test_beside_one_that_stands_small_ones_are_kept_as_found(side, squares) -> None:
+    """Of an area of .39 and .56 of the other."""
+    search = Counting(beside(0.95), face(score=0.65, side=side))
+    found = search.find(odds=-9)
+    assert {id(one) for one in found} == {id(one) for one in search.found}
+    assert search.squares == squares
+
+
 def test_the_look_is_not_asked_where_no_score_is_likely() -> None:
     search = Counting(beside(0.99), face(score=0.97))
     search.find(odds=9, levels=UNMEASURED)
