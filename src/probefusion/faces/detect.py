@@ -49,6 +49,8 @@ class YuNetDetector:
         score_threshold: Faces below this score are left out, 0 to 1.
         max_side: Longest side of the largest copy that is searched, in pixels; larger images are
             scaled down to it. Landmarks are those of the image as it was given.
+        knows_stance: Whether a small network of the package, whose weights are for research only, says which doubtful
+            faces stand upright. Without it all of them are looked at again: slower, as sure.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -58,17 +60,22 @@ class YuNetDetector:
     """
 
     def __init__(
-        self, model_path: str | Path, *, score_threshold: float = 0.6, max_side: int = 1280
+        self,
+        model_path: str | Path,
+        *,
+        score_threshold: float = 0.6,
+        max_side: int = 1280,
+        knows_stance: bool = True,
     ) -> None:
         if not 0 <= score_threshold <= 1:
             raise ConfigError(f"score_threshold: expected 0 to 1, got {score_threshold}.")
         if max_side < 32:
             raise ConfigError(f"max_side: expected at least 32 pixels, got {max_side}.")
         path = check_file(model_path, name="detector")
-        self._opened = (path.absolute(), score_threshold, max_side)
+        self._opened = (path.absolute(), score_threshold, max_side, knows_stance)
         self._cv2 = import_cv2("detecting faces")
         self._max_side = max_side
-        self._stance = StanceNetwork()
+        self._log_odds = StanceNetwork().log_odds if knows_stance else None
         self.fingerprint = f"yunet@{sha256_of(path)[:12]}/{score_threshold:g}/{max_side}"
         try:
             with quiet_cv2(self._cv2):
@@ -107,7 +114,7 @@ class YuNetDetector:
                 self._search_all,
                 levels=_LEVELS,
                 search_small=self._search_small,
-                log_odds=self._stance.log_odds,
+                log_odds=self._log_odds,
             )
         )
 
@@ -170,5 +177,9 @@ class YuNetDetector:
         ]
 
 
-def _open_copy(path: Path, score_threshold: float, max_side: int) -> YuNetDetector:
-    return YuNetDetector(path, score_threshold=score_threshold, max_side=max_side)
+def _open_copy(
+    path: Path, score_threshold: float, max_side: int, knows_stance: bool
+) -> YuNetDetector:
+    return YuNetDetector(
+        path, score_threshold=score_threshold, max_side=max_side, knows_stance=knows_stance
+    )

@@ -53,6 +53,7 @@ class ScrfdDetector:
         max_side: Longest side of the copy that is searched, in pixels. Landmarks are those of the image as it
             was given.
         num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
+        knows_stance: As for `YuNetDetector`.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -68,13 +69,14 @@ class ScrfdDetector:
         score_threshold: float = 0.5,
         max_side: int = 640,
         num_threads: int | None = None,
+        knows_stance: bool = True,
     ) -> None:
         if not 0 <= score_threshold <= 1:
             raise ConfigError(f"score_threshold: expected 0 to 1, got {score_threshold}.")
         if max_side < COARSEST:
             raise ConfigError(f"max_side: expected at least {COARSEST} pixels, got {max_side}.")
         path = check_file(model_path, name="detector")
-        self._opened = (path.absolute(), score_threshold, max_side, num_threads)
+        self._opened = (path.absolute(), score_threshold, max_side, num_threads, knows_stance)
         self._where = f"detector {str(path)!r}"
         self._score_threshold, self._max_side = score_threshold, max_side
         self.fingerprint = f"scrfd@{sha256_of(path)[:12]}/{score_threshold:g}/{max_side}/turns"
@@ -84,7 +86,7 @@ class ScrfdDetector:
             raise FileFormatError(
                 f"{self._where}: expected an SCRFD .onnx model ({error})"
             ) from error
-        self._stance = StanceNetwork()
+        self._log_odds = StanceNetwork().log_odds if knows_stance else None
         self._read_input()
         self._outputs = [output.name for output in self._session.get_outputs()]
         height, width = self._size or (2 * COARSEST, 2 * COARSEST)
@@ -113,7 +115,7 @@ class ScrfdDetector:
         """
         return largest_first(
             find_in_turns(
-                checked_image(image), self._search, levels=_LEVELS, log_odds=self._stance.log_odds
+                checked_image(image), self._search, levels=_LEVELS, log_odds=self._log_odds
             )
         )
 
@@ -205,10 +207,14 @@ class ScrfdDetector:
 
 
 def _open_copy(
-    path: Path, score_threshold: float, max_side: int, num_threads: int | None
+    path: Path, score_threshold: float, max_side: int, num_threads: int | None, knows_stance: bool
 ) -> ScrfdDetector:
     return ScrfdDetector(
-        path, score_threshold=score_threshold, max_side=max_side, num_threads=num_threads
+        path,
+        score_threshold=score_threshold,
+        max_side=max_side,
+        num_threads=num_threads,
+        knows_stance=knows_stance,
     )
 
 

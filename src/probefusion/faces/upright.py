@@ -90,8 +90,8 @@ def find_in_turns(
 
     The image is searched as it stands. Faces below the clear score are looked at again, each in a small
     square, in four turns, and are what scores best; but not those that lean little and certainly stand upright, nor
-    those less than half as large as one that does. If the best is turned, the whole image is searched in that turn; if none is found or seen again, in all turns. A face
-    that is not seen again is kept where nothing better is found.
+    those less than half as large as one that does. If the best is turned, the whole image is searched in that turn;
+    if none is found or seen again, in all turns. A face that is not seen again is kept where nothing better is found.
 
     Args:
         image: (H, W, 3) uint8 RGB.
