@@ -33,12 +33,12 @@ Search = Callable[[Image], Sequence[Face]]
 LogOdds = Callable[[Image, Sequence[Face]], FloatArray]
 """Says of K faces of an image how surely each stands upright by its landmarks, (K,) log-odds."""
 
-_STANDS, _STANDS_AMONG_OTHERS = 4.0, 1.0
-"""Log-odds from which on a face is taken to stand upright: alone, and in a photo that shows one that certainly does."""
+_STANDS, _RATHER_STANDS = 4.0, 1.0
+"""Log-odds from which on a face is taken to stand upright: by itself, and where more speaks for it."""
 
 _WORTH_A_LOOK = 0.5
-"""In a photo that shows a face that certainly stands, smaller ones than this part of its area are kept as they were
-found: people in the background, and what is none."""
+"""In a photo that shows a face that certainly stands, or was looked at and does, smaller ones than this part of its
+area are kept as they were found: people in the background, and what is none."""
 
 _LOOKED_AT = 8
 """So many doubtful faces of a photo are looked at again, the largest."""
@@ -66,11 +66,14 @@ class UprightLevels:
         least_turned: A face in a turned photo must score this much where no face of the photo as it stands is seen
             again.
         likely: Score from which on a face is upright that also looks so (`LogOdds`). Infinity: never.
+        seen_again: Score of a second look, the face put upright by its landmarks, from which on it is upright if it
+            rather looks so. Infinity: never.
     """
 
     clear: float
     least_turned: float
     likely: float = math.inf
+    seen_again: float = math.inf
 
 
 UNMEASURED = UprightLevels(clear=math.inf, least_turned=0.0)
@@ -169,7 +172,7 @@ class _Look:
             rest = [
                 face
                 for face in rest
-                if face.area >= least and not odds.get(id(face), -math.inf) >= _STANDS_AMONG_OTHERS
+                if face.area >= least and not odds.get(id(face), -math.inf) >= _RATHER_STANDS
             ]
         return sorted(rest, key=lambda face: -face.area)[:_LOOKED_AT], bool(standing)
 
@@ -200,7 +203,14 @@ def _found_turned(image: Image, look: _Look) -> list[Face]:
 def _judged(image: Image, found: Sequence[Face], look: _Look) -> list[Face | None]:
     """Each face as it stands, or None where it is not seen again; of doubtful ones the largest are looked at."""
     doubtful, among_others = look.doubtful(image, found)
-    looked_at = {id(face): _stood(image, face, look, among_others) for face in doubtful}
+    looked_at: dict[int, Face | None] = {}
+    least = 0.0
+    for face in doubtful:
+        if face.area < least:
+            break
+        looked_at[id(face)] = _stood(image, face, look, among_others)
+        if looked_at[id(face)] is face and not face.turned:
+            least = max(least, _WORTH_A_LOOK * face.area)
     return [looked_at.get(id(face), face) for face in found]
 
 
@@ -225,7 +235,7 @@ def _stood(image: Image, face: Face, look: _Look, among_others: bool) -> Face | 
         if (
             score >= look.levels.clear
             or look.is_sure(score, odds)
-            or (among_others and odds >= _STANDS_AMONG_OTHERS)
+            or ((among_others or score >= look.levels.seen_again) and odds >= _RATHER_STANDS)
         ):
             return best
     for turned in (90, 180, 270):
