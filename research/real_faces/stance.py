@@ -3,9 +3,9 @@
     python -m research.real_faces.stance lfw112.zip --places fiw.npz imfdb.npz ytf.npz --judge 500 -o stance.onnx
 
 Right and wrong landmarks as `stance_places` saw them on other people's crops are set on crops of LFW, people that the
-tables of `turned` are measured on left out. A network of some 10,000 weights learns to tell them from the grey square, with
-bands of one grey at the sides so that it does not learn where photos end. Told is how it does on the squares of the
-places themselves.
+tables of `turned` are measured on left out. A network of some 10,000 weights learns to tell them from the grey square,
+with bands of one grey at the sides so that it does not learn where photos end. Told is how it does on the squares of
+the places themselves.
 """
 
 from __future__ import annotations

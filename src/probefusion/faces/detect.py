@@ -25,7 +25,8 @@ _SMALLEST_LEVEL = 320
 """Longest side of the smallest copy of an image that is searched, in pixels."""
 _LEVELS = UprightLevels(clear=0.92, least_turned=0.8, likely=0.8, seen_again=0.9)
 """In 9,000 views of 600 real faces (250 of LFW, 250 in films, 100 of families), leaning by up to 30 degrees and turned
-by 90, 180 or 270, one false face of YuNet reached the first."""
+by 90, 180 or 270, one false face of YuNet reached the first. Of 1,600 false faces one in a hundred was seen
+again with more than .893, one in a thousand with more than .907."""
 
 _CLEAR_FACE = 96
 """Faces at least this large, in pixels of a smaller copy, are taken from there."""

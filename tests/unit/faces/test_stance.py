@@ -15,7 +15,7 @@ from probefusion.faces.upright import UNMEASURED, UprightLevels, find_in_turns
 
 cv2 = pytest.importorskip("cv2")
 
-_LIKELY = UprightLevels(clear=0.92, least_turned=0.8, likely=0.8)
+_LIKELY = UprightLevels(clear=0.92, least_turned=0.8, likely=0.8, seen_again=0.9)
 _PLACE = ARCFACE_LANDMARKS + 64
 
 
@@ -148,6 +148,22 @@ def test_one_that_does_not_look_upright_is_looked_at_in_all_turns(odds) -> None:
     search = Counting(face(score=0.85))
     assert search.find(odds=odds) == search.found
     assert search.squares == 7  # itself, and twice in each of three turns
+
+
+@pytest.mark.parametrize(
+    ("seen", "odds", "squares"), [(0.91, 1.1, 1), (0.91, 0.9, 7), (0.89, 1.1, 7)]
+)
+def test_one_that_is_seen_again_well_needs_to_look_upright_less(seen, odds, squares) -> None:
+    search = Counting(face(score=0.85), seen=seen)
+    assert search.find(odds=odds) == search.found
+    assert search.squares == squares
+
+
+def test_beside_one_that_was_looked_at_and_stands_small_ones_are_kept_as_found() -> None:
+    search = Counting(beside(0.85), face(score=0.65, side=50))
+    found = search.find(odds=-9)
+    assert {id(one) for one in found} == {id(one) for one in search.found}
+    assert search.squares == 7
 
 
 def beside(score):
