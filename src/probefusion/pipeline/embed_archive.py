@@ -281,7 +281,8 @@ def _look_first(
         ConfigError: If none of them has a person, or they are said to be aligned and are not.
     """
     count = _LOOKED_AT_FOR_NAMES if is_trusted else _LOOKED_AT
-    chosen = spread(chunks, count)
+    first = [chunk for chunk in chunks if not chunk.first_row]  # others are read from there on
+    chosen = spread(first or chunks, count)
     each = -(-count // len(chosen))
     images: list[ArchiveImage] = []
     refused: list[SkippedImage] = []
