@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.effects import check_archive_effects
 from probefusion.cli.embed_archive import (
     add_source_options,
-    check_no_image_options,
     embedding_facts,
     tell_embedded,
 )
@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
     _take_threads_as_workers(options)
     if options.aligned or options.detector is not None:
         return _run_images(options)
-    check_no_image_options(options)
+    check_archive_effects(options)
     from probefusion.cli.progress import progress_bar
     from probefusion.pipeline.fuse_archive import fuse_archive
 
@@ -216,6 +216,7 @@ def _told(options: argparse.Namespace, report: ArchiveReport, more: dict[str, An
             print(f"passed over: {counted}, in {options.add_to} already")
         _tell(report, is_wanted=options.screening)
     problems = [*_failed(report, was_added=options.add_to is not None), *_mixed(report)]
+    problems += _poor(report)
     if problems:
         report_problems(problems)
     return 3 if problems else 0
@@ -231,6 +232,15 @@ def _mixed(report: ArchiveReport) -> Iterator[str]:
         more = f" and {len(mixed) - _LISTED} more (all in --json)" if len(mixed) > _LISTED else ""
         counted = "1 template falls" if len(mixed) == 1 else f"{len(mixed)} templates fall"
         yield f"{counted} apart, as if of several people; the lighter part of each: {listed}{more}"
+
+
+def _poor(report: ArchiveReport) -> Iterator[str]:
+    poor = report.not_usable
+    if poor:
+        listed = ", ".join(in_one_line(str(name)) for name in poor[:_LISTED])
+        more = f" and {len(poor) - _LISTED} more (all in --json)" if len(poor) > _LISTED else ""
+        counted = "1 template is" if len(poor) == 1 else f"{len(poor)} templates are"
+        yield f"{counted} not usable: {listed}{more}"
 
 
 def _failed(report: ArchiveReport, *, was_added: bool) -> Iterator[str]:
