@@ -14,7 +14,8 @@ from pydantic_core import PydanticCustomError
 
 from probefusion.errors import IntegrityError, InvalidInputError
 from probefusion.service.problems import Refusal, refusal_at
-from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
+from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template, Usability
+from probefusion.types.usability import checked_numbers
 
 __all__ = [
     "Comparison",
@@ -171,6 +172,28 @@ class Embeddings(_Body):
             )
 
 
+class Estimate(_Body):
+    """What can be expected of a template, as an answer gave it. What follows from the numbers is passed over."""
+
+    similarity: Number | None = None
+    interval: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = None
+    level: Number | None = None
+    false_match_rate: Number | None = None
+    verdict: Label | None = None
+    quality: Count | None = None
+    reason: str | None = Field(default=None, max_length=1024)
+
+    def to_usability(self) -> Usability | None:
+        """The estimate, None where nothing is known; raises Refusal if it cannot be one."""
+        if self.similarity is None:
+            return None
+        low, high = self.interval or (None, None)
+        numbers = (self.similarity, low, high, self.level, self.false_match_rate)
+        with self._errors_at(""):
+            (found,) = checked_numbers(np.array([numbers], np.float64), 1)
+            return Usability.of_numbers(found)
+
+
 class FinishedTemplate(_Body):
     """A finished template, to search or compare with."""
 
@@ -178,13 +201,20 @@ class FinishedTemplate(_Body):
     num_images: Count = Field(ge=1, le=10_000_000)
     fuser: str = Field(max_length=256)
     embedder: str | None = Field(default=None, max_length=256)
+    usability: Estimate | None = Field(
+        default=None, description="As the answer gave it that the template came with."
+    )
 
     def to_template(self) -> Template:
         """The template; raises Refusal if it is none."""
         vector = _floats(self.base64, 1, self._at("/base64")).reshape(-1)
         with self._errors_at(""):
             return Template(
-                vector=vector, num_images=self.num_images, fuser=self.fuser, embedder=self.embedder
+                vector=vector,
+                num_images=self.num_images,
+                fuser=self.fuser,
+                embedder=self.embedder,
+                usability=None if self.usability is None else self.usability.to_usability(),
             )
 
 

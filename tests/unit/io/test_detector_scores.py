@@ -118,6 +118,27 @@ def test_deepface(rows, caplog) -> None:
         from_deepface(deepface(rows, [0.9, 0, 0.8]))
 
 
+def test_deepface_without_confidence(rows) -> None:
+    """Older releases tell none: where no face was found the box begins at the picture's corner."""
+    whole = {"x": 0, "y": 0, "w": 640, "h": 480}
+    face = {"x": 12, "y": 0, "w": 90, "h": 90}
+    seen = {**whole, "left_eye": [30, 40], "right_eye": [60, 40]}
+    for key in ("facial_area", "region"):
+        given = [
+            {"embedding": row.tolist(), key: area}
+            for row, area in zip(rows, (face, seen, face), strict=True)
+        ]
+        assert from_deepface(given).num_images == 3
+        given[2] = {**given[2], key: {**whole, "left_eye": None}}
+        given[0] = {**given[0], "face_confidence": "0.93"}
+        with pytest.raises(FileFormatError, match=r"results 2 \(1 of 3\): DeepFace found no face"):
+            from_deepface(given)
+        assert from_deepface(given, are_crops=True).num_images == 3
+        given[0]["face_confidence"] = 0
+        with pytest.raises(FileFormatError, match=r"results 0, 2 \(2 of 3\)"):
+            from_deepface(given)
+
+
 def test_sure_faces_are_not_told(rows, caplog) -> None:
     with caplog.at_level(logging.WARNING, "probefusion"):
         from_deepface(deepface(rows, [0.5, 0.9, 1.0]))

@@ -10,10 +10,11 @@ from probefusion.gallery.argument_checks import check_count, check_flag
 from probefusion.gallery.contributions.models import serving
 from probefusion.gallery.contributions.sums import template_of
 from probefusion.gallery.core import GalleryCore, check_name
-from probefusion.gallery.results import ModelView, PersonView, Stats
 from probefusion.gallery.stores.records import ChangeRow, ModelRow, PersonRow
 from probefusion.gallery.stores.store import Reader
-from probefusion.gallery.verbs.enrolling import held_rows, view_of
+from probefusion.gallery.verbs.contribution_views import view_of
+from probefusion.gallery.verbs.enrolling import held_rows
+from probefusion.gallery.views import ModelView, PersonView, Stats
 
 __all__ = ["Looking"]
 

@@ -39,7 +39,7 @@ class Client(Connection):
         return list(self.call("GET", "/v1/collections")["names"])
 
     def stats(self) -> Json:
-        """How much the collection holds, see `probefusion.gallery.results.Stats`."""
+        """How much the collection holds, see `probefusion.gallery.views.Stats`."""
         return self._json("GET", self._at(""))
 
     def people(self) -> Iterator[str]:
@@ -54,7 +54,7 @@ class Client(Connection):
                 return
 
     def person(self, name: str) -> Json:
-        """What there is of a person, see `probefusion.gallery.results.PersonView`."""
+        """What there is of a person, see `probefusion.gallery.views.PersonView`."""
         return self._json("GET", self._person(name))
 
     def chip(self, image: str) -> bytes:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from probefusion.gallery.results import PersonView, Stats
+from probefusion.gallery.views import PersonView, Stats
 from probefusion.service.answers import Changed, Named, Page, Taken
 from probefusion.service.bodies import Enrolment, PersonChange
 from probefusion.service.calls import Reader, Writer
@@ -72,7 +72,7 @@ def enroll(collection: str, body: Enrolment, call: Writer) -> Taken:
     what = call.hub.to_keep(body.query, call.owner, keep_chips=body.keep_chips)
     added = call.gallery.enroll(body.name, what, source=body.source)
     call.note_change("enroll", added.person_id, added.contribution_id)
-    return Taken(**vars(added), problems=call.hub.warned_of(what))
+    return Taken(**vars(added), problems=call.hub.problems_of(what))
 
 
 @router.get(
