@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,9 +153,7 @@ def find_calibration(
         MissingFileError, FileFormatError, IntegrityError: If a file cannot be read.
     """
     if given is not None:
-        record = (
-            given if isinstance(given, CalibrationRecord) else read_calibration(os.fspath(given))
-        )
+        record = given if isinstance(given, CalibrationRecord) else _in_file(Path(os.fspath(given)))
         where = "calibration" if isinstance(given, CalibrationRecord) else os.fspath(given)
         record.check_made_for(made_by, embedder, where=where)
         return record
@@ -163,9 +162,25 @@ def find_calibration(
     path = _own_file(fuser, made_by, embedder)
     if path is None or not path.is_file():
         return None
-    record = read_calibration(path)
+    record = _in_file(path)
     is_its = record.fuser == made_by and embedder in (record.embedder, None)
     return record if is_its else None
+
+
+def _in_file(path: Path) -> CalibrationRecord:
+    """The calibration in a file; raises as `read_calibration`."""
+    try:
+        found = path.stat()
+    except OSError:
+        return read_calibration(path)  # says what is wrong
+    return _read_once(path, (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size))
+
+
+@functools.lru_cache(maxsize=64)
+def _read_once(path: Path, version: tuple[int, ...]) -> CalibrationRecord:
+    """The calibration in a file, read once for each version of the file (inode, times, size)."""
+    del version
+    return read_calibration(path)
 
 
 def decide(
