@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -105,6 +106,30 @@ def test_wrong_rows_are_named_by_file_and_row(tmp_path, command) -> None:
     code, _, err = command("fuse-archive", folder, "-o", tmp_path / "t.npz", "--fuser", "mean")
     assert code == 1
     assert "embedding 10 of part-01.parquet, counted from row 0 has an infinite value" in err
+
+
+def test_rows_of_nobody_are_no_person(tmp_path, command) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = np.random.default_rng(3).standard_normal((6, 16)).astype(np.float32)
+    (tmp_path / "archive").mkdir()
+    for ids, code in ((["ann", "", "ben", " ", "ben", "ann"], 1), (list("aabbba"), 0)):
+        table = arrow.table({"embedding": list(rows), "who": ids})
+        parquet.write_table(table, tmp_path / "archive" / "0.parquet")
+        found, _, err = command(
+            *("fuse-archive", tmp_path / "archive", "-o", tmp_path / "t.npz", "--by", "who"),
+            *("--fuser", "mean", "--force", "--no-screening"),
+        )
+        assert found == code, err
+        if code:
+            assert (
+                "row 1 of 0.parquet, counted from row 0: expected the name of a person in 'who'"
+                in err
+            )
+            assert "(2 such rows)" in err
+            for left in tmp_path.glob("t.npz.work*"):
+                shutil.rmtree(left)
 
 
 def test_workers_states_and_erasing(tmp_path, command) -> None:

@@ -100,6 +100,7 @@ class MapWork:
             fuser.check_fits(image_set(rows, slice(None), self._for(rows), origin))
             _check_widths(rows, self.settings, widths, origin)
             ids.append(as_stored(rows.ids, self.settings.id_kind, task.name))
+            _refuse_nobody(ids[-1], self.reader.by, origin)
             chunk = chunk or _room_for(rows, stop - start)
             _fill(chunk, rows, done, origin)
             done += len(rows.ids)
@@ -116,6 +117,22 @@ class MapWork:
         if self.fuser.needs_norms and settings.norms_seen and are_unit(rows.embeddings):
             return replace(settings, norms_known=False)
         return settings
+
+
+def _refuse_nobody(ids: npt.NDArray[Any], by: str, origin: str) -> None:
+    """Refuses rows of nobody, as missing values are refused: a text without a letter is no person.
+
+    Raises:
+        FileFormatError: If there are any.
+    """
+    if ids.dtype.kind != "U":
+        return
+    nobody = np.flatnonzero((ids == "") | np.strings.isspace(ids))
+    if nobody.size:
+        raise FileFormatError(
+            f"row {nobody[0]} of {origin}: expected the name of a person in {by!r}, got an empty text ({nobody.size} "
+            f"such rows). Leave out the rows of whom nobody knows, or name them."
+        )
 
 
 def _check_widths(
