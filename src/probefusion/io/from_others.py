@@ -21,7 +21,7 @@ from probefusion.errors import (
 )
 from probefusion.faces import align_face
 from probefusion.files.paths import as_list
-from probefusion.io.detector_scores import detector_scores, read_entry, tell_low_scores
+from probefusion.io.detector_scores import detector_scores, read_entry, score_of, tell_low_scores
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["from_deepface", "from_face_recognition", "from_insightface", "from_uniface"]
@@ -281,8 +281,8 @@ def _refuse_faceless(results: Sequence[Any]) -> None:
 
 def _is_faceless(result: Any) -> bool:
     """Whether DeepFace found no face; older releases of it tell that by the box alone."""
-    score = detector_scores([result], "face_confidence", "DeepFace")
-    return _is_whole(result) if score is None else bool(score[0] <= 0)
+    score = score_of(result, "face_confidence", "DeepFace")
+    return _is_whole(result) if score is None else score <= 0
 
 
 def _is_whole(result: Any) -> bool:

@@ -12,7 +12,7 @@ from probefusion.files.member_names import plain_name
 from probefusion.files.reading import in_one_line
 from probefusion.protocols.people import namesake_key
 
-__all__ = ["check_one_person", "check_people", "people_inside"]
+__all__ = ["check_one_person", "check_people", "people_inside", "tell_alike_names"]
 
 _log = logging.getLogger("probefusion")
 
@@ -96,17 +96,20 @@ def check_people(path: Path) -> tuple[dict[str, list[ImageSource]], list[Skipped
             f"{in_one_line(path)}: expected a folder or .zip archive with a folder of images for each of two or more "
             f"people, {_why_nobody(path)}"
         )
-    _tell_alike(people)
+    tell_alike_names(people)
     return people, skipped
 
 
-def _tell_alike(people: Iterable[str]) -> None:
+def tell_alike_names(people: Iterable[str]) -> None:
     """Notes in the log people whose names differ by case, underscores or the form of Unicode alone.
 
     File systems and packers change these; each still is a person of its own, as the names say.
+
+    Args:
+        people: Different names.
     """
     alike: dict[str, list[str]] = {}
-    for name in people:
+    for name in sorted(people):
         alike.setdefault(namesake_key(name), []).append(name)
     pairs = [names for names in alike.values() if len(names) > 1]
     if pairs:

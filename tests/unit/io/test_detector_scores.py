@@ -193,3 +193,37 @@ def test_landmarks_in_another_order_are_refused_by_the_face(read, points, entry,
     assert np.allclose(images.detector_scores, [0.9])
     with pytest.raises(InvalidInputError, match=r"face 0 of .*: landmarks"):
         read(faces(ARCFACE_LANDMARKS[order]), images=photo, network=network)
+
+
+@pytest.mark.parametrize("score", [95, 1.5, -1.0])
+@pytest.mark.parametrize(
+    ("read", "entry"), [(from_insightface, "det_score"), (from_uniface, "confidence")]
+)
+def test_scores_of_another_scale_are_no_scores(rows, read, entry, score, caplog) -> None:
+    """Percent, or votes of a cascade: as they stand they would pass any level."""
+    faces = [
+        SimpleNamespace(embedding=row, **{entry: one})
+        for row, one in zip(rows, [0.9, score, 0.8], strict=True)
+    ]
+    with caplog.at_level(logging.WARNING, "probefusion"):
+        images = read(faces)
+    assert images.detector_scores is None
+    assert np.allclose(images.embeddings, rows)
+    assert f"not of the scale 0 to 1 ({entry})" in caplog.text
+    assert f"{score:g}" in caplog.text
+
+
+def test_votes_of_deepface_are_no_scores(rows, caplog) -> None:
+    with caplog.at_level(logging.WARNING, "probefusion"):
+        assert from_deepface(deepface(rows, [0.9, 7.25, 3])).detector_scores is None
+    assert "DeepFace: scores of 0.9 to 7.25" in caplog.text
+
+
+def test_a_score_that_rounding_lifted_above_one_is_one_still(rows) -> None:
+    assert np.allclose(from_deepface(deepface(rows, [1.0002, 0.9, 0.8])).detector_scores[0], 1.0002)
+
+
+@pytest.mark.parametrize("none", ["0", "0.0", "-0", np.float32(0), np.array([0.0])])
+def test_confidence_0_is_refused_however_it_is_written(rows, none) -> None:
+    with pytest.raises(FileFormatError, match=r"results 1 \(1 of 3\): DeepFace found no face"):
+        from_deepface(deepface(rows, [0.9, none, 0.8]))

@@ -22,7 +22,11 @@ BY_QUALITY = UniversalFuser(num_threads=1)
 
 def good(*counts: int) -> EmbeddingSet:
     """Images of which it is known that they are good, so that a single one says much."""
-    return planted(*counts, quality=np.full(sum(counts), 3.0, dtype=np.float32))
+    return planted(
+        *counts,
+        quality=np.full(sum(counts), 3.0, dtype=np.float32),
+        embedder="edgeface_xs_512d@1",
+    )
 
 
 def test_one_person_holds_together() -> None:
@@ -89,7 +93,7 @@ def test_of_few_images_nothing_is_told(count: int, word: str) -> None:
 
 @pytest.mark.parametrize("counts", [(1, 1), (2, 1), (2,), (3,)])
 def test_of_two_good_images_it_is_told_where_that_was_measured(counts: tuple[int, ...]) -> None:
-    images = replace(good(*counts), embedder="edgeface_xs_512d@1")
+    images = good(*counts)
     told = screen(images, BY_QUALITY)
     assert told.is_calibrated
     assert told.falls_apart == (len(counts) == 2)

@@ -198,6 +198,24 @@ def test_every_refusal_is_counted_once_by_many_threads(tmp_path) -> None:
     assert verify_access_log(tmp_path / "log").is_whole
 
 
+def test_processes_of_a_service_write_one_chain(tmp_path) -> None:
+    path = tmp_path / "log"
+    logs = [AccessLog(path) for _ in range(3)]
+    several = [Refusals(log, seconds=3600) for log in logs]
+    for turn in range(30):
+        refusals, kind = several[turn % 3], kind_of(turn % 2)
+        if refusals.count(kind):
+            refusals.write(kind)
+        logs[turn % 3].note("0a1b", "search", ("collection:people",))
+    for refusals, log in zip(several, logs, strict=True):
+        refusals.close()
+        log.close()
+    assert verify_access_log(path).is_whole
+    told = [each.count for each in read_refusals(path)]
+    assert (sum(told), len(told)) == (30, 12)
+    assert verify_access_log(path).num_entries == 42
+
+
 def test_the_end_of_a_minute_is_noted_by_itself(tmp_path) -> None:
     log = AccessLog(tmp_path / "log")
     refusals = Refusals(log, seconds=0.01)

@@ -148,15 +148,21 @@ class RowGroupReader:
             columns = _columns(file.schema_arrow, name, self._settings)
             self._rows = _rows_of(file, name, index, columns)
             self._place, self._group, self._next_row = place, index, 0
-        rows, passed = self._rows, first - self._next_row
-        self._next_row = -1  # until the part is done: whoever breaks off begins anew
+        rows, passed = self._counted(), first - self._next_row
         try:
             next(islice(rows, passed, passed), None)
         except FileFormatError as error:
+            self.close()
             yield _lost(name, index, first, num_rows, error)
             return
-        if (yield from self._told(rows, name, index, first, num_rows)):
-            self._next_row = first + num_rows
+        if not (yield from self._told(rows, name, index, first, num_rows)):
+            self.close()
+
+    def _counted(self) -> Iterator[tuple[object, object]]:
+        """The rows of the open row group from where it is on; where somebody breaks off, the next part goes on."""
+        for row in self._rows:
+            self._next_row += 1
+            yield row
 
     def _told(
         self, rows: Iterator[tuple[object, object]], name: str, index: int, first: int, count: int

@@ -201,6 +201,10 @@ def test_a_row_group_gives_the_same_in_parts_and_whole(tmp_path, size, monkeypat
 
     assert len(parts) == 300
     assert told(parts) == told(whole)
+    opened.clear()
+    for chunk in chunks:  # where somebody looks at the first ones alone
+        assert told([next(reader.read(chunk))]) == told(parts)[chunk.first_row :][:1]
+    assert len(opened) <= 2
     for chunk in chunks[::-1]:  # in any order, and where somebody stopped in the middle
         right = told(parts)[chunk.first_row :][: chunk.num_rows]
         begun = reader.read(chunk)
