@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from planted_people import planted
 from probefusion.fusion import MeanFuser, NormWeightedFuser
 from probefusion.fusion.universal import UniversalFuser
 from probefusion.screening import screen
+from probefusion.screening.known import expectation_for
 from probefusion.screening.known_images import (
     CAUTIOUS,
     NORMS,
@@ -22,6 +24,7 @@ from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_fuser
 
 MEAN = MeanFuser(num_threads=1)
+WEIGHTS = Path(__file__).parents[3] / "weights"
 COMPACT = "compact_128d@e586df908cc6"
 
 
@@ -119,6 +122,24 @@ def test_what_was_measured_is_whole() -> None:
         assert len(expected.cosine) == len(expected.log_spread) == 10
         assert 0 < expected.threshold < 10
     assert expectation_of_images("exact-unit.somebody@123") is None
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "exact.mobilefacenet_128d-lfw112.r3",
+        "exact-fast.mobilefacenet_128d-lfw112.r3",
+        "exact.opencv_sface_int8bq-lfw112.r1",
+        "exact-fast.opencv_sface_int8bq-lfw112.r1",
+    ],
+)
+def test_the_fusers_of_the_repository_look_themselves(folder: str) -> None:
+    """A fuser that was trained anew has another fingerprint, and must be measured anew."""
+    fuser = load_fuser(str(WEIGHTS / folder))
+    assert expectation_of_images(fuser.fingerprint) is not None
+    assert (
+        expectation_for(fuser.fingerprint) is not None
+    )  # of its templates, for the guard of galleries
 
 
 def test_poor_images_by_their_lengths_are_no_strangers() -> None:
