@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("crops", help="zip of PERSON/IMAGE, aligned crops of 112x112")
     parser.add_argument("--detector", required=True)
     parser.add_argument("--num-people", type=int, default=240)
+    parser.add_argument("--sides", type=int, nargs="+", default=_SIDES)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -41,7 +42,7 @@ def main() -> None:
         "| side | faces | photos | below clear | search, ms | with the look | throughput falls by | and embedding |"
     )
     print("|---|---|---|---|---|---|---|---|")  # fmt: skip
-    for side in _SIDES:
+    for side in options.sides:
         for count in _ROWS:
             print(row(crops, detector, embedder, side, count, options.rounds), flush=True)
 
