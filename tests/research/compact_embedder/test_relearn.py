@@ -153,6 +153,7 @@ def test_a_training_goes_on_from_its_state(file, crops, tmp_path) -> None:
         relation_weight=0.1,
         views=6,
         every=1,
+        mild=0.5,
         seed=0,
     )
     train(options, CONFIG)
