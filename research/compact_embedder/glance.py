@@ -11,6 +11,7 @@ degraded), degraded-folder/v1 on fold 3 (four sets, TAR at FAR 1e-4) and films (
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,7 +34,7 @@ from probefusion.files import sha256_of
 from probefusion.metrics import ComparisonScores, compare_over_people
 from probefusion.protocols import DegradedFolderProtocol, read_people
 from probefusion.protocols.degraded_folder import fold_of, render
-from probefusion.types import EmbeddingSet
+from probefusion.types import EmbeddingSet, FloatArray
 from probefusion.zoo import load_embedder, load_fuser
 from research.compact_embedder.export import (
     MAP_NAMES,
@@ -91,12 +92,14 @@ def _looked_at(options: argparse.Namespace, embedder: Any) -> dict[str, Any]:
     row: dict[str, Any] = {"pairs": found}
     mixes: tuple[Mix, ...] = ("hard", "clean")
     probes = {mix: _Probes(options.images, mix, options.work).by(embedder) for mix in mixes}
+    quality = _KeptQuality(options.work / "films-quality.npz")
     films = Films(
         options.films,
-        JudgedEmbedder(embedder, CropQuality(num_threads=1)),
+        JudgedEmbedder(embedder, quality),
         leave_out=tuple(options.leave_out),
         cache=options.work / "films",
     )
+    quality.keep()
     for name in FUSERS:
         fuser = load_fuser(name, embedder=embedder.fingerprint)
         for mix, data in probes.items():
@@ -181,6 +184,34 @@ class _Probes:
             np.save(path, CropQuality(num_threads=1).judge(crops))
         images: EmbeddingSet = embedder.embed_set(np.asarray(crops))
         return replace(images, quality=np.load(path))
+
+
+class _KeptQuality(CropQuality):
+    """Judges each crop once; what it found is kept in a file by the hash of the pixels."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(num_threads=1)
+        self._path = path
+        self._found: dict[bytes, float] = {}
+        if path.exists():
+            with np.load(path) as kept:
+                self._found = dict(
+                    zip([bytes(key) for key in kept["keys"]], kept["values"].tolist(), strict=True)
+                )
+
+    def judge(self, crops: Crops) -> FloatArray:
+        """As `CropQuality.judge`."""
+        keys = [hashlib.sha256(crop.tobytes()).digest() for crop in crops]
+        new = [index for index, key in enumerate(keys) if key not in self._found]
+        if new:
+            judged = super().judge(crops[new]).tolist()
+            self._found.update(zip([keys[index] for index in new], judged, strict=True))
+        return np.array([self._found[key] for key in keys], np.float32)
+
+    def keep(self) -> None:
+        """Writes the file."""
+        keys = np.array([np.frombuffer(key, np.uint8) for key in self._found])
+        np.savez(self._path, keys=keys, values=np.array(list(self._found.values()), np.float32))
 
 
 def table(rows: dict[str, dict[str, Any]]) -> list[str]:
