@@ -3,10 +3,10 @@ r"""Blends a state of relearn.py with the embedder that it began with, for one o
     python -m research.compact_embedder.blend_with_start WORK/state.pt --start compact_128d.onnx --work WORK \
         --share .2 --share .5 -o WORK/blends
 
-Both see the second teacher's space: the start with its last layer fitted to it, as the training found it. Numbers are
-blended one by one (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022); after that BatchNorms take
-their means and variances anew from views of training crops. With `--refit` the last layer is fitted anew too, to the
-teacher's embeddings of the clean crops.
+With `--space teacher` both are in the second teacher's space: the start with its last layer fitted to it, as the
+training found it. With `--space start` the start stays as it is, and what the trained one gives is turned (no more
+than that) toward the start's space. Numbers are blended one by one (Wortsman et al., Robust fine-tuning of zero-shot
+models, CVPR 2022); after that BatchNorms take their means and variances anew from views of training crops.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from torch import nn
 from probefusion.errors import ConfigError, MismatchError
 from probefusion.files import replace_file
 from research.compact_embedder.network import CompactEmbedder, CompactEmbedderConfig
-from research.compact_embedder.relearn import PoorViews, as_pixels, begin, fit_last_layer
+from research.compact_embedder.relearn import PoorViews, as_pixels, begin
 from research.compact_embedder.states import read_state
+from research.compact_embedder.warm_start import open_compact_embedder
 
-__all__ = ["blend_networks", "measure_norms"]
+__all__ = ["blend_networks", "measure_norms", "turn_toward"]
 
-_STEPS = 40
-_FIT_STEPS = 100
+_STEPS = 20
+_FIT_CROPS, _START_CROPS = 2000, 512
 
 
 def blend_networks(
@@ -84,10 +85,26 @@ def measure_norms(network: CompactEmbedder, views: PoorViews, *, steps: int = _S
     network.eval()
 
 
-def _refit(network: CompactEmbedder, views: PoorViews, targets: torch.Tensor) -> None:
-    seen = list(itertools.islice(views, _FIT_STEPS))
-    rows = np.concatenate([part for _, part in seen])
-    fit_last_layer(network, as_pixels(np.concatenate([part for part, _ in seen])), targets[rows])
+def turn_toward(network: CompactEmbedder, other: CompactEmbedder, pixels: torch.Tensor) -> None:
+    """Turns what a network gives toward what another gives of the same faces (in place).
+
+    Args:
+        network: Its last layer is multiplied by the orthogonal matrix that fits best (Procrustes).
+        other: Not changed.
+        pixels: (N, 3, 112, 112) crops; some thousand.
+    """
+    network.eval()
+    other.eval()
+    with torch.no_grad():
+        gram = sum(
+            nn.functional.normalize(other(part)).double().T
+            @ nn.functional.normalize(network(part)).double()
+            for part in pixels.split(128)
+        )
+        left, _, right = torch.linalg.svd(torch.as_tensor(gram))
+        turn = (left @ right).float()
+        network.embedding.weight.copy_(turn @ network.embedding.weight)
+        network.embedding.bias.copy_(turn @ network.embedding.bias)
 
 
 def main() -> None:
@@ -96,7 +113,7 @@ def main() -> None:
     parser.add_argument("--start", required=True, metavar="ONNX")
     parser.add_argument("--work", required=True, type=Path, metavar="DIR")
     parser.add_argument("--share", required=True, type=float, action="append", metavar="SHARE")
-    parser.add_argument("--refit", action="store_true", help="fit the last layer anew")
+    parser.add_argument("--space", choices=("teacher", "start"), default="start")
     parser.add_argument("--mild", type=float, default=0.35, help="share of mild views")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     options = parser.parse_args()
@@ -108,7 +125,13 @@ def main() -> None:
     seed = int(saved["stages"][-1]["seed"])
     crops = np.load(options.work / "crops.npy", mmap_mode="r")
     targets = torch.from_numpy(np.load(options.work / "targets.npy"))
-    start = begin(options.start, crops, targets, seed=seed, config=config)
+    if options.space == "teacher":
+        start = begin(options.start, crops, targets, seed=seed, config=config)
+    else:
+        rows = np.sort(np.random.default_rng([seed, 13]).permutation(len(crops))[:_FIT_CROPS])
+        pixels = as_pixels(crops[rows])
+        start = open_compact_embedder(options.start, pixels[:_START_CROPS], config=config)
+        turn_toward(trained, start, pixels)
     options.output.mkdir(parents=True, exist_ok=True)
     for share in options.share:
         views = PoorViews(
@@ -120,9 +143,11 @@ def main() -> None:
         )
         network = blend_networks(start, trained, share)
         measure_norms(network, views)
-        if options.refit:
-            _refit(network, views, targets)
-        blended = {"file": Path(options.start).name, "share": round(1 - share, 6)}
+        blended = {
+            "file": Path(options.start).name,
+            "share": round(1 - share, 6),
+            "space": options.space,
+        }
         stage = {
             **saved["stages"][-1],
             "from_step": int(saved["step"]),
@@ -134,7 +159,7 @@ def main() -> None:
             "optimizer": {},
             "stages": [*saved["stages"], stage],
         }
-        name = f"{options.state.stem}-{share:g}{'-refit' if options.refit else ''}.pt"
+        name = f"{options.state.stem}-{options.space}-{share:g}.pt"
         with replace_file(options.output / name, force=True) as file:
             torch.save(state, file)
         print(f"wrote {options.output / name}", flush=True)
