@@ -74,6 +74,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=list(FOLDS))
     parser.add_argument("--num-sets", type=int, default=4, help="probe sets per person and size")
+    parser.add_argument(
+        "--first-people", type=int, metavar="K", help="train on the first K by name (default: all)"
+    )
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--jobs", type=int, default=1)
@@ -86,7 +89,14 @@ def main() -> None:
     work = options.work
     common = {"steps": options.steps, "batch_size": options.batch_size}
     if options.stage in ("embed", "all"):
-        embed(options.images, options.embedder, work, options.folds, options.num_sets)
+        embed(
+            options.images,
+            options.embedder,
+            work,
+            options.folds,
+            options.num_sets,
+            options.first_people,
+        )
     jobs = [
         (work, name, seed, fold, common)
         for name in options.only
@@ -102,16 +112,21 @@ def main() -> None:
         report(options, common)
 
 
-def embed(images: str, model: str, work: Path, folds: Sequence[int], num_sets: int = 4) -> None:
+def embed(
+    images: str,
+    model: str,
+    work: Path,
+    folds: Sequence[int],
+    num_sets: int = 4,
+    first_people: int | None = None,
+) -> None:
     """Variants of all images that somebody trains on, and the probes of the folds, hard and clean."""
     people = read_people(images)
     embedder = load_embedder(model)
+    # Nobody trains on those who are tested alone.
+    trained_on = sorted(name for name in people.images if set(folds) != {fold_of(name)})
     extract_variants(
-        {
-            name: images
-            for name, images in people.images.items()
-            if set(folds) != {fold_of(name)}  # nobody trains on those who are tested alone
-        },
+        {name: people.images[name] for name in trained_on[:first_people]},
         lambda source: read_crop(people.read(source), source=source),
         embedder,
         find_recipe(DEFAULT_RECIPE).draw,

@@ -39,6 +39,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=SHIPPED)
     parser.add_argument("--revision", type=int, default=2)
     parser.add_argument("--num-sets", type=int, default=4, help="probe sets of a person")
+    parser.add_argument(
+        "--first-people", type=int, metavar="K", help="of them alone were the variants, by name"
+    )
     parser.add_argument("--label", help="first part of the name (default: that of the fuser)")
     parser.add_argument("-o", "--output", required=True, type=Path)
     options = parser.parse_args()
@@ -63,8 +66,9 @@ def ship(options: argparse.Namespace, name: str, data: ProbeData) -> None:
     network.load_state_dict(load_file(trained))
     short = options.label or ("official" if known.architecture == "official" else name)
     label = f"{short}.{embedder.split('@')[0]}-lfw112.r{options.revision}"
+    people = f"the first {options.first_people} people of " if options.first_people else ""
     training = {
-        "data": "lfw112, folds 0, 1 and 2 of degraded-folder/v1",
+        "data": f"lfw112, {people}folds 0, 1 and 2 of degraded-folder/v1",
         "config": asdict(training_config(name, 0, common)),
     }
     export_measured(

@@ -8,6 +8,7 @@ channel 1, and so on (released: V = 16, D = 512, C = 384, thus 1,280 a row).
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -40,6 +41,8 @@ _IMAGE_STARTS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png"}
 _PADDING = 4
 """Bytes that the record of the totals may hold."""
 _ROWS_AT_ONCE = 4096
+_FIRST_UNSURE = 1 << 24
+"""From here on float32 holds every second whole number only."""
 
 Progress = Callable[[int, int], None]
 
@@ -203,7 +206,9 @@ def extract_images(
     """Writes the images of InsightFace-style image records into a folder per person, byte for byte.
 
     Record 0 of such a file has two labels: the number after the last image, and the number after the
-    last person; person records come behind the images. A file without it is taken for images only.
+    last person; person records come behind the images. A file without it is taken for images only. Numbers
+    of people are kept as float32, which tells whole numbers apart up to 16,777,215 only: where a file has larger ones,
+    a warning says so, as two people may lie in one folder.
 
     Args:
         record_path: The `.rec` file.
@@ -230,7 +235,7 @@ def extract_images(
 
 def _extract(record_path: str | Path, output: Path, progress: Progress | None) -> int:
     with RecordFile(record_path) as records:
-        count = 0
+        count, is_unsure = 0, False
         total = max(len(records.keys()) - 1, 0)
         for record in _images(records):
             suffix = next(
@@ -245,6 +250,14 @@ def _extract(record_path: str | Path, output: Path, progress: Progress | None) -
             if not label.is_integer() or label < 0:
                 raise FileFormatError(
                     f"{records.path.name}, byte {record.offset}: expected a person's number, got {label}."
+                )
+            if label >= _FIRST_UNSURE and not is_unsure:
+                is_unsure = True
+                warnings.warn(
+                    f"{records.path.name}, byte {record.offset}: the person's number {label:.0f} was rounded when the "
+                    f"file was written, if it is one of those from {_FIRST_UNSURE:,} on that float32 does not hold: "
+                    f"several people may lie in one folder. Pack the images again with small numbers.",
+                    stacklevel=2,
                 )
             person = output / f"{int(label):07d}"
             person.mkdir(parents=True, exist_ok=True)

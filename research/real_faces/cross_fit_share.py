@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from probefusion.embedders import CropQuality, Embedder
+from probefusion.embedders.quality import JudgedEmbedder
 from probefusion.fusion import Fuser
 from probefusion.fusion.learned import open_fuser
 from probefusion.metrics import ComparisonScores, compare_over_people, holm, tar_at_far
@@ -102,7 +104,9 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    embedder = load_embedder(options.embedder, num_threads=1)
+    embedder: Embedder = load_embedder(options.embedder, num_threads=1)
+    if "universal" in options.against:
+        embedder = JudgedEmbedder(embedder, CropQuality(num_threads=1))
     films = Films(options.data, embedder, leave_out=tuple(options.leave_out), cache=options.cache)
     half = np.array([fold_of(name) < 2 for name in films.subjects])
     references = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from probefusion.training.starting_point import StartingPoint, read_starting_poi
 from research.real_faces.sets import PersonSets, SetBatch
 from research.real_faces.variants import NUM_MILD, NUM_SEVERE, Variants
 
-__all__ = ["halved", "refit", "settings_of"]
+__all__ = ["halved", "refit", "settings_of", "without_correction"]
 
 CORRECTION_SHARE = 0.5
 PREFIXES = (1, 2, 4, 8, 16)
@@ -47,6 +48,17 @@ def halved(start: StartingPoint) -> ExactFuser:
     assert isinstance(network, ExactFuser)  # noqa: S101 - what --start is for
     start.load_into(network)
     learns_only(network, ("weight",))
+    return network.eval()
+
+
+def without_correction(start: StartingPoint) -> ExactFuser:
+    """The start's network with its weights and gains alone, which is what a share of nothing gives."""
+    settings = {**start.card.config, "corrects": False, "refines": False}
+    network = build_network(start.card.architecture, settings)
+    assert isinstance(network, ExactFuser)  # noqa: S101 - what --start is for
+    kept = network.state_dict().keys()
+    weights = {name: tensor for name, tensor in start.weights.items() if name in kept}
+    replace(start, weights=weights).load_into(network)
     return network.eval()
 
 

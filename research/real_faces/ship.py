@@ -1,6 +1,7 @@
-"""Writes a fuser folder with half of the correction of another one, and perhaps weights learned again (refit).
+r"""Writes a fuser folder with half of the correction of another one or none, perhaps with weights learned again.
 
-    python -m research.real_faces.ship --start FUSER_FOLDER [--state STATE] --probes PROBES.npz -o FOLDER
+    python -m research.real_faces.ship --start FUSER_FOLDER [--state STATE | --no-correction] \
+        --probes PROBES.npz -o FOLDER
 
 PROBES are those of fold 3, mix 'hard', that research.comparison.compare_fusers makes for the embedder; figures and
 thresholds in the card are measured on them.
@@ -18,7 +19,7 @@ from probefusion.evaluation.probe_data import ProbeData
 from probefusion.training.starting_point import read_starting_point
 from research.comparison.contenders import without_style
 from research.comparison.ship_fusers import LICENCE, export_measured
-from research.real_faces.refit import halved, settings_of
+from research.real_faces.refit import halved, settings_of, without_correction
 
 
 def main() -> None:
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument(
         "--state", type=Path, help="weights learned again (default: those of the start)"
     )
+    parser.add_argument("--no-correction", action="store_true", help="weights and gains alone")
     parser.add_argument(
         "--num-images", type=int, default=1735, help="images that refit learned from"
     )
@@ -34,9 +36,11 @@ def main() -> None:
     parser.add_argument("--num-sets", type=int, default=4, help="probe sets of a person in it")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="FOLDER")
     options = parser.parse_args()
+    if options.state and options.no_correction:
+        parser.error("--state: what refit learned goes with half of the correction")
     torch.set_num_threads(1)
     start = read_starting_point(options.start)
-    network = halved(start)
+    network = without_correction(start) if options.no_correction else halved(start)
     training = start.card.training
     if options.state:
         network.load_state_dict(load_file(options.state))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +11,11 @@ import numpy.typing as npt
 from probefusion.screening.expectation import Expectation, Halves, terms_of
 from probefusion.screening.judging import Looked, judge_splits
 from probefusion.screening.stacks import Stack
-from research.screening.pools import Pool
+from research.screening.pools import Pool, Rows
 
-__all__ = ["SHARPNESS", "SIZES", "fit_expectation", "sets_of_one"]
+__all__ = ["SHARPNESS", "SIZES", "by_templates", "fit_expectation", "sets_of_one"]
 
-SIZES = (4, 6, 8, 12, 16, 24, 32, 48)
+SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
 FALSE_ALARMS = 0.01
 SHARPNESS = 2.0
 """With 1 many weak splits count most, which finds more at 30 % and less at 10 %; with more the worst."""
@@ -26,26 +27,58 @@ Group = Sequence[tuple[Stack, Looked]]
 
 
 def sets_of_one(
-    pool: Pool, rng: np.random.Generator, half: int, count: int, sizes: Sequence[int] = SIZES
+    pool: Pool,
+    rng: np.random.Generator,
+    people: Sequence[str],
+    count: int,
+    sizes: Sequence[int] = SIZES,
+    *,
+    are_templates: bool = False,
 ) -> list[tuple[Stack, Looked]]:
-    """Sets of one person each, of sizes drawn, and their splits; those of one size together."""
-    drawn = [pool.plant(rng, half, int(rng.choice(sizes)), 0).rows for _ in range(count)]
+    """Sets of one person each, of sizes drawn, and their splits; those of one size together.
+
+    Args:
+        pool: Where the images are.
+        rng: Draws.
+        people: Whose.
+        count: How many sets.
+        sizes: Of how many images.
+        are_templates: Whether halves are what the fuser makes of them, as a gallery has them, one set at a time.
+    """
+    possible = pool.sizes(people, sizes)
+    drawn = [pool.plant(rng, people, int(rng.choice(possible)), 0).rows for _ in range(count)]
     found = []
     for size in sizes:
         rows = [item for item in drawn if len(item) == size]
-        if rows:
+        for item in rows if are_templates else ():
+            one = pool.stack(item[None])
+            found.append((one, by_templates(pool, item, Looked.at(one))))
+        if rows and not are_templates:
             stack = pool.stack(np.stack(rows))
             found.append((stack, Looked.at(stack)))
     return found
 
 
+def by_templates(pool: Pool, rows: Rows, looked: Looked) -> Looked:
+    """The same splits of one set, with the cosines of what the fuser itself makes of the halves.
+
+    Args:
+        pool: Where the images are.
+        rows: (N,) the set.
+        looked: Its splits.
+    """
+    elements = pool.elements(rows)
+    products = elements.templates(looked.parts) * elements.templates(~looked.parts)
+    return replace(looked, similarities=products.sum(axis=1))
+
+
 def fit_expectation(
     groups: Sequence[Group], measured_on: str, sharpness: float = SHARPNESS
 ) -> Expectation:
-    """Fits mean and spread of the halves' cosine, and the threshold that 1 in 100 sets passes.
+    """Fits mean and spread of the halves' cosine, and the threshold that 1 in 100 sets of the worst kind passes.
 
     Args:
-        groups: Sets of one person each and their splits, of several kinds; each kind counts the same.
+        groups: Sets of one person each and their splits, a group of each kind; the kinds have about as many sets.
         measured_on: What they are, in words.
         sharpness: As of the expectation.
     """
@@ -77,11 +110,11 @@ def fit_expectation(
         measured_on=measured_on,
         sharpness=sharpness,
     )
-    threshold = _threshold(
-        [
+    threshold = max(
+        _threshold(
             np.concatenate([judge_splits(stack, fitted, looked).scores for stack, looked in sets])
-            for sets in groups
-        ]
+        )
+        for sets in groups
     )
     return Expectation(**{**vars(fitted), "threshold": round(threshold, 2)})
 
@@ -92,10 +125,6 @@ def _usable(looked: Looked) -> tuple[Halves, npt.NDArray[np.float64]]:
     return halves, looked.similarities[rows]
 
 
-def _threshold(groups: Sequence[npt.NDArray[np.float64]]) -> float:
-    """The score that 1 % of the sets pass, each group counting the same."""
-    scores = np.concatenate(groups)
-    counts = np.concatenate([np.full(len(group), 1 / len(group)) for group in groups])
-    order = np.argsort(-scores)
-    passed = np.cumsum(counts[order]) / len(groups)
-    return float(scores[order][np.searchsorted(passed, FALSE_ALARMS)])
+def _threshold(scores: npt.NDArray[np.float64]) -> float:
+    """The score that 1 % of the sets pass."""
+    return float(np.sort(scores)[::-1][int(FALSE_ALARMS * len(scores))])

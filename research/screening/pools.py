@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +20,9 @@ from probefusion.screening.views import View
 from probefusion.types import EmbeddingSet
 from research.screening.elements import Elements
 
-__all__ = ["Planted", "Pool", "half_of", "read_pool"]
+__all__ = ["FOLDS", "Planted", "Pool", "fold_of", "read_pool"]
 
+FOLDS = 5
 _AT_ONCE = 4096
 _REFERENCE = 8
 
@@ -66,6 +69,11 @@ class Pool:
     people: dict[str, Rows]
     references: dict[str, FloatRows]
 
+    @cached_property
+    def reference_rows(self) -> tuple[list[str], FloatRows]:
+        """Names and templates of the references, a row each."""
+        return list(self.references), np.stack(list(self.references.values()))
+
     def elements(self, rows: Rows) -> Elements:
         """The images of a set."""
         return Elements.from_sums(
@@ -76,28 +84,61 @@ class Pool:
         """Sets of equally many images, (P, N), as they are judged."""
         return Stack(directions=self.directions[rows], masses=self.masses[rows])
 
+    def in_fold(self, fold: int) -> list[str]:
+        """Names of the people of a fold."""
+        return [name for name in sorted(self.people) if fold_of(name) == fold]
+
+    def sizes(self, people: Sequence[str], sizes: Sequence[int]) -> list[int]:
+        """The sizes of sets that at least half of some people have images for, or the smallest."""
+        counts = np.array([len(self.people[name]) for name in people])
+        return [size for size in sizes if np.mean(counts >= size) >= 0.5] or [min(sizes)]
+
     def plant(
-        self, rng: np.random.Generator, half: int, num_images: int, num_strange: int
+        self,
+        rng: np.random.Generator,
+        people: Sequence[str],
+        num_images: int,
+        num_strange: int,
+        related_by: str = "",
     ) -> Planted:
-        """A set of one person of a half, some of its images another person's of that half."""
-        names = [name for name in sorted(self.people) if half_of(name) == half]
+        """A set of one of some people, some of its images another's of them; who has as many images is drawn.
+
+        Args:
+            rng: Draws.
+            people: Their names.
+            num_images: Images of the set.
+            num_strange: How many of them are another's.
+            related_by: If given, that other is a relative: their names are the same up to it.
+        """
+        names = list(people)
+        own_count = num_images - num_strange
         while True:
             person, stranger = rng.choice(len(names), 2, replace=False)
+            if related_by:
+                family = [
+                    place
+                    for place, name in enumerate(names)
+                    if name.partition(related_by)[0] == names[person].partition(related_by)[0]
+                    and place != person
+                ]
+                if not family:
+                    continue
+                stranger = rng.choice(family)
             own, other = self.people[names[person]], self.people[names[stranger]]
-            if len(own) >= num_images - num_strange and len(other) >= num_strange:
+            if len(own) >= own_count and len(other) >= num_strange:
                 break
-        own = rng.choice(own, num_images - num_strange, replace=False)
+        own = rng.choice(own, own_count, replace=False)
         rows = np.concatenate([own, rng.choice(other, num_strange, replace=False)])
         return Planted(
             rows=rows,
-            is_strange=np.arange(num_images) >= num_images - num_strange,
+            is_strange=np.arange(num_images) >= own_count,
             person=names[person],
         )
 
 
-def half_of(name: str) -> int:
-    """0 or 1: people of one half set what people of the other are judged by."""
-    return int(hashlib.sha256(f"screening|{name}".encode()).hexdigest(), 16) % 2
+def fold_of(name: str) -> int:
+    """0 to 4: people of four folds set what people of the fifth are judged by."""
+    return int(hashlib.sha256(f"screening|{name}".encode()).hexdigest(), 16) % FOLDS
 
 
 def read_pool(

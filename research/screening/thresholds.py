@@ -17,9 +17,12 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
+from probefusion.embedders import Embedder
 from probefusion.evaluation.calibration_sets import read_faces
 from probefusion.evaluation.search_evidence import FPIRS, search_others
 from probefusion.evaluation.threshold_evidence import make_calibration
+from probefusion.fusion import Fuser
+from probefusion.fusion.calibration import CalibrationSource
 from probefusion.fusion.fit_non_mated import Sets
 from probefusion.fusion.rate_basis import asked_of_pairs, asked_of_searches
 from probefusion.pipeline.calibration_data import FALSE_MATCH_RATES, fused_sets
@@ -37,9 +40,9 @@ ONE_FAMILY = tuple(
 """Families of FIW that share people: pairs of people above .70 for EdgeFace-XS, looked at by eye in part."""
 
 
-def main() -> None:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def options_of(description: str) -> argparse.Namespace:
+    """What to calibrate, with which people."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("fuser")
     parser.add_argument("--embedder", required=True)
     parser.add_argument("--data", required=True)
@@ -50,7 +53,13 @@ def main() -> None:
     parser.add_argument("--folds", type=int, nargs="+", default=[3], help="of --data")
     parser.add_argument("--seed", type=int, default=1, help="of the halves")
     parser.add_argument("--threads", type=int)
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def sets_of(
+    options: argparse.Namespace,
+) -> tuple[Fuser, Embedder, Sets, list[CalibrationSource]]:
+    """Fuser, embedder, templates and people."""
     embedder = load_embedder(options.embedder, num_threads=options.threads)
     fuser = load_fuser(options.fuser, embedder=embedder.fingerprint, num_threads=options.threads)
     sets, sources = fused_sets(
@@ -68,6 +77,13 @@ def main() -> None:
         num_threads=options.threads,
         progress=None,
     )
+    return fuser, embedder, sets, sources
+
+
+def main() -> None:
+    """Measures and prints."""
+    options = options_of(__doc__)
+    fuser, embedder, sets, sources = sets_of(options)
     rng = np.random.default_rng(options.seed)
     people = np.unique(sets.people)
     first = np.isin(sets.people, rng.permutation(people)[: len(people) // 2])

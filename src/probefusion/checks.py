@@ -21,12 +21,14 @@ from probefusion.workers import MAX_THREADS
 
 __all__ = [
     "MAX_NORM",
+    "MAX_QUALITY",
     "MIN_NORM",
     "check_finite_rows",
     "check_float_array",
     "check_length",
     "check_nonzero_rows",
     "check_not_empty",
+    "check_quality",
     "check_threads",
     "read_only",
     "row_norms",
@@ -40,6 +42,9 @@ _ROWS_AT_ONCE = 512
 
 _LARGEST_SQUARE = 1e76
 """Square roots of less fit float32."""
+
+MAX_QUALITY = 4.0
+"""Logarithms of weights lie within this of 0: `CropQuality` gives no larger ones."""
 
 MAX_NORM = 1e6
 """Embeddings longer than this are refused: no network gives them, and float32 sums would suffer."""
@@ -140,6 +145,26 @@ def check_finite_rows(array: npt.NDArray[np.float32], *, name: str, where: str =
                 f"{name} {row}{where} has {what} at position {bad[0]} (first of {len(bad)} in this "
                 f"row). Remove that image from the set or embed it again."
             )
+
+
+def check_quality(quality: npt.NDArray[Any], *, where: str = "") -> None:
+    """Refuses scores of images that are no logarithms of weights, such as percentages.
+
+    Args:
+        quality: (N,) numbers.
+        where: " of probe.npz" or the like, for messages.
+
+    Raises:
+        InvalidInputError: If one lies beyond `MAX_QUALITY`, or is NaN.
+    """
+    sizes = np.abs(quality)
+    if not (sizes <= MAX_QUALITY).all():
+        worst = quality[int(np.argmax(np.where(np.isnan(sizes), np.inf, sizes)))]
+        raise InvalidInputError(
+            f"quality{where}: expected logarithms of weights, within {MAX_QUALITY:g} of 0, as CropQuality judges "
+            f"crops, got {worst:g}. Scores of another kind are not used: leave them out (--ignore-columns quality, "
+            f"ignore=['quality'] of a table; in an archive give the column another name)."
+        )
 
 
 def row_norms(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

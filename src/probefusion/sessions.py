@@ -31,6 +31,7 @@ def start_session(
     *,
     num_threads: int | None,
     device: str = "cpu",
+    unpacks_weights: bool = False,
     where: str = "",
 ) -> Any:
     """Starts ONNX Runtime on a model.
@@ -39,6 +40,8 @@ def start_session(
         model: The network, the bytes of its file, or its file.
         num_threads: Threads of one run; None leaves the choice to ONNX Runtime.
         device: "cpu", or "cuda" for the first NVIDIA GPU.
+        unpacks_weights: Whether weights that are kept in few bits become floats when the network is
+            loaded, and not in every run anew. Not for networks that compute in 8 bits.
         where: " of model.onnx" or the like, for messages; a file's own path by default.
 
     Returns:
@@ -54,6 +57,8 @@ def start_session(
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _FATAL_ONLY
+    if unpacks_weights:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     if num_threads is not None:
         options.intra_op_num_threads = num_threads
         options.inter_op_num_threads = 1

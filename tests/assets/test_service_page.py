@@ -10,6 +10,9 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
+from gallery_history import add_changes
+
+from probefusion.gallery import Gallery
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -278,6 +281,22 @@ def test_people_are_found_by_a_part_of_the_name(phone) -> None:
     phone.fill("#people-find", "nobody")
     expect(phone, "#people-list").to_have_text("Nobody has such a name.")
     check_accessible(phone)
+
+
+def test_older_changes_come_when_they_are_asked_for(phone, folder) -> None:
+    with Gallery(folder / "g.db") as gallery:
+        add_changes(gallery, 401 - gallery.revision, of=(gallery.person("C").id,))
+    phone.click("nav a[href='#changes']")
+    changes = phone.locator("#changes-list li")
+    expect(phone, "#changes-list li").to_have_count(200)
+    phone.click("#changes-more")
+    expect(phone, "#changes-list li").to_have_count(400)
+    check_accessible(phone)
+    phone.click("#changes-more")
+    expect(phone, "#changes-list li").to_have_count(401)
+    expect(phone, "#changes-more").to_be_hidden()
+    assert "enroll" in changes.last.inner_text()
+    assert "(revision 1)" in changes.last.inner_text()
 
 
 def test_operations_are_shown_offline(page, address) -> None:

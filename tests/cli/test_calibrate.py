@@ -33,6 +33,7 @@ def test_the_mean_is_calibrated_from_a_pile_and_compare_takes_it(
     assert code == 0, err
     assert f"written to {file}" in out
     assert "searches: too few people to state a rate for a gallery of any size" in out
+    assert "1 of 3 kinds of people that it takes to say how far a rate may be off" in out
     record = read_calibration(file)
     assert record.fuser == "mean@1"
     assert [source.num_people for source in record.sources] == [60]

@@ -181,11 +181,14 @@ def test_decisions_of_a_calibrated_fuser(tmp_path, command, rng) -> None:
         assert 0 < match["threshold"] < match["similarity"]
         assert match["false_match_rate"] == 0.001
         assert match["threshold_source"].startswith("calibration-sets/v1, ")
-        assert match["measured_rate"][0] < 0.001 < match["measured_rate"][1]
+        low, high = match["measured_rate"]
+        assert low < 0.001 < high < match["rate_elsewhere"] <= 1
     code, out, _ = command("compare", f"{tmp_path / 'a.npz'}#a", f"{tmp_path / 'b.npz'}#other")
     assert code == 0
     assert "no match: threshold" in out
     assert "people not fitted)" in out
+    assert "among people like those measured" in out
+    assert "among people unlike those measured: up to " in out
     assert "not covered: people filmed by one camera" in out
     code, out, _ = command("compare", tmp_path / "a.npz", tmp_path / "b.npz")
     assert all(line.endswith("  match") for line in out.splitlines())

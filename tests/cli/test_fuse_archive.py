@@ -184,13 +184,13 @@ def test_urls_are_places_too(tmp_path, command) -> None:
             "dask_address: expected with the engine 'dask' only",
         ),
         (("--gpus-per-worker", "0.5"), "gpus_per_worker: expected with the engine 'ray' only"),
-        (("--rows", "kept"), "--rows: expected with images only, got 'kept'"),
-        (("--person", "cls"), "--person: expected with images only, got 'cls'"),
-        (("--every", "3"), "--every: expected with images only, got 3"),
-        (("--image-column", "jpg"), "--image-column: expected with images only"),
-        (("--preprocessing", "arcface"), "--preprocessing: expected with images only"),
-        (("--norm-output", ""), "--norm-output: expected with images only"),
-        (("--trust-alignment",), "--trust-alignment: expected with images only"),
+        (("--rows", "kept"), "--rows: has no effect on rows of embeddings"),
+        (("--person", "cls"), "--person: has no effect on rows of embeddings"),
+        (("--every", "3"), "--every: has no effect on rows of embeddings"),
+        (("--image-column", "jpg"), "--image-column: has no effect on rows of embeddings"),
+        (("--preprocessing", "arcface"), "--preprocessing: has no effect on rows of embeddings"),
+        (("--norm-output", ""), "--norm-output: has no effect on rows of embeddings"),
+        (("--trust-alignment",), "--trust-alignment: has no effect on rows of embeddings"),
     ],
 )
 def test_options_without_effect_are_refused(tmp_path, command, given, told) -> None:
@@ -200,3 +200,27 @@ def test_options_without_effect_are_refused(tmp_path, command, given, told) -> N
     assert (code, out) == (1, "")
     assert told in err
     assert not output.exists()
+
+
+@pytest.mark.parametrize("kind", [(), ("--aligned",)])
+def test_threads_are_workers_by_an_older_name(tmp_path, command, monkeypatch, kind) -> None:
+    from probefusion.archives.engines import choose
+
+    asked = []
+    real = choose.choose_engine
+
+    def asking(name, *, num_workers, **options):
+        asked.append((name, num_workers))
+        return real(name, num_workers=num_workers, **options)
+
+    monkeypatch.setattr(choose, "choose_engine", asking)
+    arguments = ("fuse-archive", tmp_path / "none", "-o", tmp_path / "t.npz", "--fuser", "mean")
+    for name in ("--threads", "--workers"):
+        assert command(*arguments, *kind, name, "3")[0] == 1
+    assert asked == [("local", 3), ("local", 3)]
+    for more, told in ((("--engine", "dask"), "dask"), (("--workers", "2"), "--workers")):
+        code, _, err = command(*arguments, *kind, "--threads", "3", *more)
+        assert (code, err.count("\n")) == (1, 1)
+        assert "--threads" in err
+        assert told in err
+    assert len(asked) == 2

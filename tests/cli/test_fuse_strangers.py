@@ -94,7 +94,7 @@ def test_the_largest_person_is_kept(command, mixed, tmp_path) -> None:
 
 def test_outliers_are_dropped(command, tmp_path) -> None:
     quality = np.full(17, 3.0, dtype=np.float32)
-    images = planted(15, 1, 1, quality=quality)
+    images = planted(15, 1, 1, quality=quality, embedder="edgeface_xs_512d@1")
     images.save(tmp_path / "set.npz")
     code, out, err = command(
         *("fuse", tmp_path / "set.npz", "--fuser", "universal", "-o", tmp_path / "t.npz"),

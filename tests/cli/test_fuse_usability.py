@@ -40,7 +40,7 @@ def test_noise_is_written_and_must_be_looked_at(command, noise_set, tmp_path) ->
     assert (tmp_path / "t.npz").is_file()
     assert "not usable" not in out
     assert "predicted gain over the plain mean:" in out
-    assert err.count("warning: not usable") == 1
+    assert err.count("warning: the images: not usable") == 1
 
 
 def test_json_holds_the_verdict(command, noise_set) -> None:

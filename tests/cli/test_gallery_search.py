@@ -70,7 +70,7 @@ def test_facts_of_a_search(command, drawn) -> None:
     first, second = facts["candidates"]
     assert set(first) == {
         *("person_id", "name", "similarity", "num_images", "threshold", "is_match"),
-        *("is_ignored", "warnings"),
+        *("is_ignored", "warnings", "usability"),
     }
     assert first["similarity"] == pytest.approx(1, abs=1e-3)
     assert first["is_match"] is True

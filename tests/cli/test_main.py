@@ -85,3 +85,48 @@ def test_the_commands_on_galleries_are_told_in_groups_of_narrow_lines(command) -
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
     assert "arrange people:\n  rename            give a person another name\n" in out
+
+
+@pytest.mark.parametrize("words", [["fuse", "--help"], ["gallery", "show", "--help"]])
+def test_a_command_declares_itself_alone(words) -> None:
+    from probefusion.cli.main import build_parser
+
+    parser = build_parser(words)
+    for word in words[:-1]:
+        [commands] = [action for action in parser._actions if action.choices]
+        assert list(commands.choices) == [word]
+        parser = commands.choices[word]
+    with pytest.raises(SystemExit):
+        build_parser(words).parse_args(words)
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--help"], ["fus"], ["--nosuch", "fuse"], ["gallery"], ["gallery", "--help"]]
+)
+def test_where_no_command_is_named_all_are_declared(words) -> None:
+    from probefusion.cli.main import build_parser
+
+    [commands] = [action for action in build_parser(words)._actions if action.choices]
+    if words[:1] == ["gallery"]:
+        [commands] = [action for action in commands.choices["gallery"]._actions if action.choices]
+        assert {"list", "show", "export", "import", "new-key"} < set(commands.choices)
+    else:
+        assert {"fuse", "enroll", "gallery", "serve-keys"} < set(commands.choices)
+
+
+def test_each_command_is_the_same_alone_and_among_all() -> None:
+    from probefusion.cli.main import build_parser
+
+    def below(parser):
+        found = [action for action in parser._actions if hasattr(action, "_parser_class")]
+        return found[0].choices if found else {}
+
+    everything = build_parser()
+    for name, parser in below(everything).items():
+        alone = below(build_parser([name]))
+        assert list(alone) == [name]
+        assert alone[name].format_help() == parser.format_help()
+    for name, parser in below(below(everything)["gallery"]).items():
+        alone = below(below(build_parser(["gallery", name]))["gallery"])
+        assert list(alone) == [name]
+        assert alone[name].format_help() == parser.format_help()

@@ -123,7 +123,7 @@ def test_a_command_in_another_thread(person: Path) -> None:
 def test_ctrl_c_while_commands_are_imported(command, monkeypatch) -> None:
     from probefusion.cli import main as function
 
-    def interrupted() -> None:
+    def interrupted(words) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setitem(function.__globals__, "build_parser", interrupted)
@@ -133,7 +133,7 @@ def test_ctrl_c_while_commands_are_imported(command, monkeypatch) -> None:
 def test_memory_that_is_not_there(command, monkeypatch) -> None:
     from probefusion.cli import main as function
 
-    def greedy() -> None:
+    def greedy(words) -> None:
         raise MemoryError("Unable to allocate 9 TiB")
 
     monkeypatch.setitem(function.__globals__, "build_parser", greedy)

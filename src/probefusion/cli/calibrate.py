@@ -201,6 +201,16 @@ def _print(result: Calibration) -> None:
 
 def _print_record(record: CalibrationRecord) -> None:
     """What stated rates came to on people that were not fitted."""
+    from probefusion.evaluation.unlike_populations import LEAST_POPULATIONS
+
+    num_kinds = len(record.sources)
+    if num_kinds >= LEAST_POPULATIONS:
+        print(f"elsewhere: in 95 of 100 populations unlike these {num_kinds}, corrected")
+    else:
+        print(
+            f"{num_kinds} of {LEAST_POPULATIONS} kinds of people that it takes to say how far a rate may be off for "
+            "people unlike them (--also adds some)"
+        )
     for stratum in record.strata:
         first, second = (
             f"{look} N={size}" for look, size in zip(stratum.looks, stratum.num_images, strict=True)
@@ -220,7 +230,8 @@ def _print_record(record: CalibrationRecord) -> None:
 
 
 def _rate(measured: MeasuredRate) -> str:
+    unlike = "" if measured.elsewhere is None else f"; elsewhere up to {measured.elsewhere:.2g}"
     return (
         f"{measured.stated:g} came to {measured.achieved:.2g} "
-        f"({measured.low:.2g} to {measured.high:.2g})"
+        f"({measured.low:.2g} to {measured.high:.2g}{unlike})"
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.effects import check_effects, refuse
 from probefusion.cli.options import (
     add_embedding_options,
     add_fuser_option,
@@ -18,7 +20,6 @@ from probefusion.cli.options import (
 from probefusion.cli.pipeline_options import (
     pipeline_of,
     report_skipped,
-    report_usability,
     usability_facts,
 )
 from probefusion.cli.strangers import (
@@ -27,12 +28,19 @@ from probefusion.cli.strangers import (
     screening_facts,
     tell_screening,
 )
+from probefusion.files.reading import in_one_line
 
 if TYPE_CHECKING:
     from probefusion.pipeline import Comparison, Pipeline
     from probefusion.types import TemplateSet
 
 __all__ = ["add_parser", "run"]
+
+_TOP = 10
+"""Templates listed for one person beside a file of many."""
+
+_LISTED = 5
+"""Templates that are named where many are not usable; all are in the result of --json."""
 
 
 def add_parser(commands: Any) -> None:
@@ -69,7 +77,6 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--top",
         type=positive,
-        default=10,
         metavar="N",
         help="templates listed for one person beside a file of many (default 10)",
     )
@@ -84,20 +91,21 @@ def run(options: argparse.Namespace) -> int:
     """Compares and prints; 3 if images were skipped, or a side is not usable or seems to be of several people."""
     from probefusion.cli.phases import progress_by_unit
 
+    check_effects(options, (options.first, options.second))
     pipeline = pipeline_of(options)
     sets = [_many_templates(path) for path in (options.first, options.second)]
     if sets[0] is not None and sets[1] is not None:
-        _refuse_search_rate(options)
+        _refuse_search_options(options)
         is_same = Path(options.first).samefile(options.second)
         among = None if is_same else sets[1]
         found = pipeline.compare_people(sets[0], among, false_match_rate=options.fmr)
         _print_people(found, sets[0], options)
-        return 0
+        return _warn_of_people(found)
     many = next((found for found in sets if found is not None), None)
     if many is not None:
         person = options.second if sets[0] is many else options.first
         return _search(pipeline, person, many, options)
-    _refuse_search_rate(options)
+    _refuse_search_options(options)
     titles = {f"images of {side}": f"embedding {side}" for side in "AB"}
     with progress_by_unit(titles, units=dict.fromkeys(titles, "images")) as progress:
         comparison = pipeline.compare(
@@ -108,17 +116,46 @@ def run(options: argparse.Namespace) -> int:
             strangers=options.strangers,
         )
     _print_comparison(comparison, options)
-    return _warn_of(comparison, ("A: ", "B: "))
+    return _warn_of(comparison)
 
 
-def _warn_of(comparison: Comparison, sides: tuple[str, str]) -> int:
+def _warn_of(comparison: Comparison) -> int:
     """Says what is wrong with either side; gives the exit code."""
     report_problems(comparison.problems)
     report_skipped(comparison.skipped)
-    for name, usability in zip(sides, comparison.usability, strict=True):
-        report_usability(usability, side=name)
-    is_unusable = any(found is not None and found.is_not_usable for found in comparison.usability)
-    return 3 if is_unusable or comparison.problems or comparison.skipped else 0
+    return 3 if comparison.problems or comparison.skipped else 0
+
+
+def _warn_of_people(found: Sequence[Comparison]) -> int:
+    """Counts templates that are not usable or too poor for the threshold; gives the exit code."""
+    poor = False
+    for side, name in enumerate(("A", "B")):
+        known = {(item.ids or ("", ""))[side]: item.usability[side] for item in found}
+        bad = [each for each, usability in known.items() if usability.is_not_usable]
+        if bad:
+            poor = True
+            listed = ", ".join(bad[:_LISTED]) + (" ..." if len(bad) > _LISTED else "")
+            print(
+                f"warning: {name}: {len(bad)} of {len(known)} templates are not usable: {listed}",
+                file=sys.stderr,
+            )
+    told = (threshold_told for item in found if (threshold_told := _not_verified(item)))
+    counts = Counter(told)
+    for text, count in counts.items():
+        print(f"warning: {count} of {len(found)} decisions: {text}", file=sys.stderr)
+    return 3 if poor else 0
+
+
+def _not_verified(comparison: Comparison) -> str:
+    """Why the threshold of a decision may not hold, without names and numbers; "" where it does."""
+    if comparison.threshold is None:
+        return ""
+    verdicts = {usability.verdict for usability in comparison.usability}
+    if verdicts & {"doubtful", "not usable"}:
+        return "the threshold is not verified for faces this poor"
+    if "not known" in verdicts:
+        return "how poor the images are is not known, so nor is whether the threshold holds"
+    return ""
 
 
 def _tell_sides(comparison: Comparison, sides: tuple[str, str]) -> None:
@@ -145,7 +182,7 @@ def _search(
             progress=progress,
             strangers=options.strangers,
         )
-    best = found[: options.top]
+    best = found[: options.top or _TOP]
     if options.json:
         candidates = [{"id": _id(comparison), **_facts(comparison)} for comparison in best]
         made_by = {"fuser": best[0].fuser, "embedder": best[0].embedder}
@@ -159,7 +196,7 @@ def _search(
         if best[0].threshold is not None or options.fpir is not None:
             _print_basis(best[0])
         _tell_sides(best[0], ("the person: ", ""))
-    return _warn_of(best[0], ("the person: ", ""))
+    return _warn_of(best[0])
 
 
 _VERDICTS = {None: "", True: "  match", False: "  no match"}
@@ -210,12 +247,13 @@ def _print_basis(comparison: Comparison) -> None:
             print(f"at {threshold.rate_in_words} ({threshold.measured_on})")
         elif comparison.ids is not None:
             print(f"at {threshold.rate_in_words}, that of each comparison")
+        print(threshold.elsewhere_in_words)
         print(f"not covered: {NOT_COVERED}")
     for warning in comparison.warnings:
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _refuse_search_rate(options: argparse.Namespace) -> None:
+def _refuse_search_options(options: argparse.Namespace) -> None:
     from probefusion.errors import ConfigError
 
     if options.fpir is not None:
@@ -223,6 +261,9 @@ def _refuse_search_rate(options: argparse.Namespace) -> None:
             "--fpir: a rate of searches is for one person beside a file of several templates. For two people, or "
             "two files, give --fmr."
         )
+    if options.top is not None:
+        given = f"two people, or two files ({in_one_line(options.first)} and 1 more)"
+        raise refuse("--top", given, "one person beside a file of many")
 
 
 def _print_people(
@@ -259,6 +300,7 @@ def _facts(comparison: Comparison) -> dict[str, Any]:
         "usability": [usability_facts(found) for found in comparison.usability],
         "why_no_decision": comparison.why_none,
         "measured_rate": None if measured is None else [measured.low, measured.high],
+        "rate_elsewhere": None if measured is None else measured.elsewhere,
         "measured_on": None if threshold is None else threshold.measured_on,
         "looks": None if measured is None else list(measured.looks),
         "gallery_size": None if measured is None else measured.gallery_size,

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from probefusion.cli.effects import check_effects
 from probefusion.cli.options import add_embedding_options, add_output_options, positive
 from probefusion.cli.pipeline_options import pipeline_of, report_skipped, skipped_facts
 from probefusion.cli.strangers import (
@@ -48,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     check_not_input(options.output, options.paths)
     check_ending(options.output, ".npz")
     paths = [check_existing(path) for path in options.paths]
+    check_effects(options, options.paths, takes_all=False)
     pipeline = pipeline_of(options)
     if not options.one_person:
         for path in paths:

@@ -22,23 +22,12 @@ if TYPE_CHECKING:
 __all__ = [
     "add_parser",
     "add_source_options",
-    "check_no_image_options",
     "embedding_facts",
     "run",
     "tell_embedded",
 ]
 
 _LISTED = 20
-_OF_IMAGES = {
-    "rows": None,
-    "person": "folder",
-    "image_column": None,
-    "every": None,
-    "preprocessing": None,
-    "norm_output": None,
-    "trust_alignment": False,
-}
-"""Options that say how images are read and embedded, and what they are where they are not given."""
 _DOUBTS = {
     "turned": "turned, and put upright",
     "several faces": "of several faces of about one size, of which the largest was taken",
@@ -90,7 +79,7 @@ def add_source_options(parser: Any) -> None:
     """How the images of an archive, and the people in it, are found."""
     parser.add_argument(
         "--person",
-        default=_OF_IMAGES["person"],
+        default="folder",
         metavar="RULE",
         help="where the person of an image is named: folder (default: the outermost one, or the part of a shard's key "
         "before the first /), parent (the folder that it lies in), cls, txt or json:FIELD (the file of the same key "
@@ -98,34 +87,15 @@ def add_source_options(parser: Any) -> None:
     )
     parser.add_argument(
         "--image-column",
-        default=_OF_IMAGES["image_column"],
         metavar="NAME",
         help="column of Parquet files with the bytes of images (default image)",
     )
     parser.add_argument(
         "--every",
         type=positive,
-        default=_OF_IMAGES["every"],
         metavar="K",
         help="of clips take every K-th frame (default 10)",
     )
-
-
-def check_no_image_options(options: argparse.Namespace) -> None:
-    """Refuses options that have no effect on rows of embeddings.
-
-    Raises:
-        ConfigError: If one was given.
-    """
-    from probefusion.errors import ConfigError
-
-    for name, default in _OF_IMAGES.items():
-        value = getattr(options, name)
-        if value != default:
-            raise ConfigError(
-                f"--{name.replace('_', '-')}: expected with images only, got {value!r} without --aligned or "
-                f"--detector. Give one of these if the archive holds images, or leave it out."
-            )
 
 
 def run(options: argparse.Namespace) -> int:

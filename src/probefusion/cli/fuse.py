@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options
+from probefusion.cli.effects import check_effects, check_people_effects
 from probefusion.cli.fused_inputs import fuse_inputs
 from probefusion.cli.options import add_embedding_options, add_fuser_option, add_output_options
 from probefusion.cli.pipeline_options import (
     pipeline_of,
     report_skipped,
-    report_usability,
     skipped_facts,
     usability_facts,
 )
@@ -104,11 +104,17 @@ def run(options: argparse.Namespace) -> int:
             fused.template.save(options.output, force=options.force)
     _tell(fused, options)
     _warn(fused)
-    report_usability(fused.usability)
+    report_problems(_told_of_poor(fused))
     if fused.was_stopped:
         return 130
-    must_be_looked_at = fused.usability is not None and fused.usability.is_not_usable
-    return 3 if fused.skipped or fused.problems or must_be_looked_at else 0
+    return 3 if fused.skipped or fused.problems or _told_of_poor(fused) else 0
+
+
+def _told_of_poor(fused: Fused) -> tuple[str, ...]:
+    from probefusion.screening.poor_faces import told_of_poor
+
+    usability = fused.usability
+    return () if usability is None else told_of_poor("the images", usability, decides=False)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -116,10 +122,13 @@ def _check(options: argparse.Namespace) -> None:
 
     if options.people:
         _check_people(options)
+        check_people_effects(options, options.paths[0])
     elif not (options.output or options.state or options.json or options.explain):
         raise ConfigError(
             "output: expected at least one of -o TEMPLATE.npz, --state FILE, --explain, --json; got none."
         )
+    else:
+        check_effects(options, options.paths)
     _check_outputs(options)
 
 

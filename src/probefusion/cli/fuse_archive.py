@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.effects import check_archive_effects
 from probefusion.cli.embed_archive import (
     add_source_options,
-    check_no_image_options,
     embedding_facts,
     tell_embedded,
 )
@@ -110,9 +110,10 @@ def _add_image_options(parser: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Fuses and writes; 3 if templates seem to be of several people, or files could not be read."""
+    _take_threads_as_workers(options)
     if options.aligned or options.detector is not None:
         return _run_images(options)
-    check_no_image_options(options)
+    check_archive_effects(options)
     from probefusion.cli.progress import progress_bar
     from probefusion.pipeline.fuse_archive import fuse_archive
 
@@ -129,7 +130,6 @@ def run(options: argparse.Namespace) -> int:
             embedder=options.embedder,
             memory=options.memory * _BYTES_PER_MB,
             device=options.device,
-            num_threads=options.threads,
             progress=progress,
             force=options.force,
             screening=options.screening,
@@ -138,6 +138,28 @@ def run(options: argparse.Namespace) -> int:
             add_to=options.add_to,
         )
     return _told(options, report, {})
+
+
+def _take_threads_as_workers(options: argparse.Namespace) -> None:
+    """Takes the older name of --workers for it.
+
+    Raises:
+        ConfigError: If another engine was chosen, or both names were given.
+    """
+    from probefusion.errors import ConfigError
+
+    if options.threads is None:
+        return
+    if options.engine != "local":
+        raise ConfigError(
+            f"--threads: expected with --engine local only, got {options.threads} with {options.engine}. Say --workers."
+        )
+    if options.workers is not None:
+        raise ConfigError(
+            f"--threads: expected without --workers, whose older name it is, got {options.threads} and "
+            f"{options.workers}. Leave it out."
+        )
+    options.workers = options.threads
 
 
 def _run_images(options: argparse.Namespace) -> int:
@@ -194,6 +216,7 @@ def _told(options: argparse.Namespace, report: ArchiveReport, more: dict[str, An
             print(f"passed over: {counted}, in {options.add_to} already")
         _tell(report, is_wanted=options.screening)
     problems = [*_failed(report, was_added=options.add_to is not None), *_mixed(report)]
+    problems += _poor(report)
     if problems:
         report_problems(problems)
     return 3 if problems else 0
@@ -209,6 +232,15 @@ def _mixed(report: ArchiveReport) -> Iterator[str]:
         more = f" and {len(mixed) - _LISTED} more (all in --json)" if len(mixed) > _LISTED else ""
         counted = "1 template falls" if len(mixed) == 1 else f"{len(mixed)} templates fall"
         yield f"{counted} apart, as if of several people; the lighter part of each: {listed}{more}"
+
+
+def _poor(report: ArchiveReport) -> Iterator[str]:
+    poor = report.not_usable
+    if poor:
+        listed = ", ".join(in_one_line(str(name)) for name in poor[:_LISTED])
+        more = f" and {len(poor) - _LISTED} more (all in --json)" if len(poor) > _LISTED else ""
+        counted = "1 template is" if len(poor) == 1 else f"{len(poor)} templates are"
+        yield f"{counted} not usable: {listed}{more}"
 
 
 def _failed(report: ArchiveReport, *, was_added: bool) -> Iterator[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from probefusion.cli.streams import safe_streams
 from probefusion.errors import ProbeFusionError
@@ -17,6 +19,40 @@ EXIT_ERROR = 1
 EXIT_USAGE = 2
 EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130
+
+_COMPLETION = "_ARGCOMPLETE"
+"""Stands in the environment where the shell asks for completions."""
+_OF_GALLERIES = frozenset(
+    {"enroll", "update", "search", "verify", "merge", "split", "remove", "undo", "gallery"}
+)
+_COMMANDS = (
+    "embed",
+    "embed-archive",
+    "fuse",
+    "fuse-archive",
+    "archive",
+    "compare",
+    "video",
+    "enroll",
+    "update",
+    "search",
+    "verify",
+    "merge",
+    "split",
+    "remove",
+    "undo",
+    "gallery",
+    "serve",
+    "serve-keys",
+    "serve-log",
+    "train",
+    "evaluate",
+    "calibrate",
+    "models",
+    "doctor",
+    "demo",
+)
+"""In the order of the help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,10 +88,11 @@ def _fail(error: object) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    parser = build_parser()
+    words = sys.argv[1:] if arguments is None else arguments
+    parser = build_parser(() if _COMPLETION in os.environ else words)
     _complete(parser)
     try:
-        options = parser.parse_args(arguments)
+        options = parser.parse_args(words)
     except (
         SystemExit
     ) as stop:  # after --help and --version too, whose text may still wait to be written
@@ -73,40 +110,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     return result
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    # Not at the top: what is imported there cannot answer Ctrl-C.
-    from probefusion.cli import (
-        archive,
-        calibrate,
-        compare,
-        demo,
-        doctor,
-        embed,
-        embed_archive,
-        evaluate,
-        fuse,
-        fuse_archive,
-        models,
-        serve,
-        serve_keys,
-        serve_log,
-        train,
-        video,
-    )
-    from probefusion.cli.gallery import (
-        commands as gallery,
-    )
-    from probefusion.cli.gallery import (
-        enroll,
-        merge,
-        remove,
-        search,
-        split,
-        undo,
-        update,
-        verify,
-    )
+def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of a command.
+
+    Args:
+        words: What was given; where it begins with the name of a command, no other one is declared, so that
+            starting is quick. Without: the parser of all commands.
+    """
     from probefusion.cli.intermixed import IntermixedParser
 
     parser = argparse.ArgumentParser(
@@ -120,40 +130,25 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", parser_class=IntermixedParser
     )
-    for command in (
-        embed,
-        embed_archive,
-        fuse,
-        fuse_archive,
-        archive,
-        compare,
-        video,
-        enroll,
-        update,
-        search,
-        verify,
-        merge,
-        split,
-        remove,
-        undo,
-        gallery,
-        serve,
-        serve_keys,
-        serve_log,
-        train,
-        evaluate,
-        calibrate,
-        models,
-        doctor,
-        demo,
-    ):
-        command.add_parser(commands)
+    wanted = words[0] if words and words[0] in _COMMANDS else None
+    for name in _COMMANDS if wanted is None else [wanted]:
+        if name == "gallery":
+            _module(name).add_parser(commands, words[1] if len(words) > 1 else None)
+        else:
+            _module(name).add_parser(commands)
     return parser
+
+
+def _module(command: str) -> Any:
+    """The module that declares a command. Imported here: what is imported at the top cannot answer Ctrl-C."""
+    room = "probefusion.cli.gallery" if command in _OF_GALLERIES else "probefusion.cli"
+    module = "commands" if command == "gallery" else command.replace("-", "_")
+    return importlib.import_module(f"{room}.{module}")
 
 
 def _complete(parser: argparse.ArgumentParser) -> None:
     """Answers the shell's question for completions, where it asks one and argcomplete is installed."""
-    if "_ARGCOMPLETE" not in os.environ:
+    if _COMPLETION not in os.environ:
         return
     try:
         import argcomplete

@@ -7,12 +7,13 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
     from probefusion.pipeline import Extract, Pipeline
-    from probefusion.screening.usability import Usability
+    from probefusion.types import Usability
     from probefusion.video import VideoSettings
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "extract_of",
     "pipeline_of",
     "report_skipped",
-    "report_usability",
     "skipped_facts",
     "usability_facts",
     "video_settings",
@@ -114,25 +114,4 @@ def skipped_facts(skipped: Sequence[SkippedImage]) -> list[dict[str, str]]:
 
 def usability_facts(usability: Usability | None) -> dict[str, Any] | None:
     """What can be expected of a template, for JSON."""
-    if usability is None:
-        return None
-    interval = usability.interval
-    return {
-        "verdict": usability.verdict,
-        "quality": usability.quality,
-        "similarity": usability.similarity,
-        "interval": None if interval is None else list(interval),
-        "level": usability.level,
-        "reason": usability.reason,
-    }
-
-
-def report_usability(usability: Usability | None, side: str = "") -> None:
-    """Warns on standard error of a template that is not usable.
-
-    Args:
-        usability: What can be expected of it.
-        side: Which template, where there are several; ends with ": ".
-    """
-    if usability is not None and usability.is_not_usable:
-        print(f"warning: {side}{usability}", file=sys.stderr)
+    return None if usability is None else asdict(usability)

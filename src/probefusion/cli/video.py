@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options, open_reader
+from probefusion.cli.effects import STRANGERS, refuse
 from probefusion.cli.gallery.options import add_collection_options, open_gallery
 from probefusion.cli.gallery.rates import add_rate_options, rates_of
 from probefusion.cli.interrupt import interruption
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+_TIMEOUT = 30.0
+"""As --timeout is where it is not given."""
+_WITH_GALLERY = "a video beside --gallery"
 _DEFAULT_RATE = 1e-3
 """False match rate that is decided at where nothing is named."""
 
@@ -123,6 +127,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     from probefusion.errors import ConfigError
+    from probefusion.files.reading import in_one_line
     from probefusion.pipeline.video_gallery import gallery_address
 
     if options.output is None and not options.events:
@@ -142,6 +147,7 @@ def _check(options: argparse.Namespace) -> None:
                 ("--key-file", options.key_file is not None),
                 ("--fpir", options.fpir is not None),
                 ("--calibration", options.calibration is not None),
+                ("--timeout", options.timeout != _TIMEOUT),
             )
             if is_given
         ]
@@ -149,6 +155,17 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"{stray[0]}: expected a gallery with it, got none. Give --gallery GALLERY.db, or leave it out."
             )
+    for flag, is_idle in (
+        ("--fmr", options.gallery is None and options.fmr is not None),
+        ("--threshold", options.gallery is None and options.threshold is not None),
+    ):
+        if is_idle:
+            raise refuse(flag, f"a video alone ({in_one_line(options.video)})", _WITH_GALLERY)
+    is_kept = options.gallery is not None and gallery_address(options.gallery) is not None
+    if (is_kept or options.gallery is None) and options.strangers not in ("tell", "no-screening"):
+        beside = " beside a gallery that is kept" if is_kept else " alone"
+        given = f"a video{beside} ({in_one_line(options.video)})"
+        raise refuse(STRANGERS[options.strangers], given, "images of --gallery")
     value = options.merge_tracks
     if value is not None and not -1 <= value <= 1:
         raise ConfigError(f"--merge-tracks: expected a similarity from -1 to 1, got {value}.")

@@ -59,7 +59,14 @@ class SideBySide:
     ) -> None:
         num_threads = check_threads(num_threads)
         content = model if isinstance(model, bytes) else model.SerializeToString()
-        self.session = start_session(content, num_threads=num_threads, device=device, where=where)
+        self._unpacks = not isinstance(model, bytes) and _packs_weights_alone(model)
+        self.session = start_session(
+            content,
+            num_threads=num_threads,
+            device=device,
+            unpacks_weights=self._unpacks,
+            where=where,
+        )
         self._threads = num_threads or available_threads()
         self._is_split = device == "cpu" and self._threads > 1 and len(content) <= _MAX_BYTES
         self._content = content if self._is_split else b""
@@ -106,9 +113,20 @@ class SideBySide:
     def _single_threaded(self) -> Any:
         with self._lock:
             if self._single is None:
-                self._single = start_session(self._content, num_threads=1, where=self._where)
+                self._single = start_session(
+                    self._content,
+                    num_threads=1,
+                    unpacks_weights=self._unpacks,
+                    where=self._where,
+                )
                 self._content = b""
             return self._single
+
+
+def _packs_weights_alone(model: onnx.ModelProto) -> bool:
+    """Whether weights are kept in few bits and all else is computed in floats."""
+    operations = {node.op_type for node in model.graph.node}
+    return "DequantizeLinear" in operations and "QuantizeLinear" not in operations
 
 
 def _equal_size(count: int, num_threads: int, limit: int) -> int:

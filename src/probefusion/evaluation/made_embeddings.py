@@ -22,7 +22,6 @@ from probefusion.errors import (
 from probefusion.evaluation.licensed import EmbeddedRows
 from probefusion.files import check_existing, read_npz
 from probefusion.files.npy import read_npy
-from probefusion.io.columns import check_quality
 from probefusion.protocols.licensed import Benchmark
 from probefusion.types import EmbeddingSet
 
@@ -127,8 +126,6 @@ def read_made_embeddings(
         for name in ("style", "quality", "detector_scores")
         if name in arrays
     }
-    if "quality" in columns and columns["quality"].dtype.kind == "f":
-        check_quality(columns["quality"], origin=path.name)
     known = arrays.get("norms_known")
     images = EmbeddingSet(
         embeddings=embeddings if has_face.all() else embeddings[has_face],

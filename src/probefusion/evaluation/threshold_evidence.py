@@ -2,23 +2,29 @@
 
 Cross-fitting: the people are split in two; the model that was fitted to one half decides about the other,
 and the other way round. What is stored with the model, which is fitted to all, are the rates of those two. For
-searches they are split in four, and each part is searched by a model of the rest.
-Intervals: 95 % percentile intervals of 300 bootstrap replicates that draw people, not pairs: both sides of a
-comparison are weighted by how often their people were drawn.
+searches they are split in four, and each part is searched by a model of the rest. Intervals are those of
+`probefusion.evaluation.rate_tallies`, from the lowest to the highest of all populations and kinds of sets; what other
+populations may come to is bounded by `probefusion.evaluation.unlike_populations`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations_with_replacement
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import EmptySetError
+from probefusion.evaluation.rate_tallies import (
+    ALL,
+    Key,
+    Tally,
+    draw_people,
+    look_of,
+    tally_comparisons,
+)
 from probefusion.evaluation.search_evidence import (
     DRAWS,
     FPIRS,
@@ -27,6 +33,7 @@ from probefusion.evaluation.search_evidence import (
     find_correction,
     search_others,
 )
+from probefusion.evaluation.unlike_populations import rates_elsewhere, tally_left_out
 from probefusion.fusion.calibration import (
     LOOKS,
     CalibrationRecord,
@@ -36,10 +43,9 @@ from probefusion.fusion.calibration import (
     ModelRecord,
     SearchCorrection,
     Stratum,
-    poorness,
 )
 from probefusion.fusion.fit_non_mated import Sets, fit_non_mated
-from probefusion.fusion.non_mated import Floats, NonMatedModel
+from probefusion.fusion.non_mated import Floats
 from probefusion.metrics.tails import is_supported, rate_per_comparison
 
 __all__ = ["MIN_PEOPLE", "make_calibration"]
@@ -47,47 +53,12 @@ __all__ = ["MIN_PEOPLE", "make_calibration"]
 MIN_PEOPLE = 50
 """People of whom a calibration can be made; fewer say nothing of others."""
 
-_REPLICATES = 300
+_LEAST_OF_A_GROUP = 10
+"""Errors that must be expected of a population and kind of sets for its interval to count."""
 
 _PARTS = 4
 """Parts of the people, each searched among its own by a model of the others: nearly that which is stored. A model
 of half of the people errs more, and what it needed would correct the stored one by too much."""
-
-Whole: TypeAlias = npt.NDArray[np.int64]
-_Key: TypeAlias = tuple[Any, ...]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Look:
-    """How looks are told: which kinds are poor, and from where on a template looks so."""
-
-    are_poor: npt.NDArray[np.bool_]
-    border: float
-
-
-class _Tally:
-    """Errors and trials of one kind of comparison, with those of the bootstrap replicates."""
-
-    def __init__(self) -> None:
-        self.errors = np.zeros(1 + _REPLICATES)
-        self.trials = np.zeros(1 + _REPLICATES)
-        self.people: set[int] = set()
-
-    def add(self, errors: Floats, trials: Floats, people: Whole) -> None:
-        self.errors += errors
-        self.trials += trials
-        self.people.update(people.tolist())
-
-    @property
-    def num_trials(self) -> int:
-        return int(self.trials[0])
-
-    def rate(self) -> tuple[float, float, float]:
-        """Rate and its interval."""
-        drawn = self.errors[1:] / np.maximum(self.trials[1:], 1e-12)
-        low, high = np.quantile(drawn, [0.025, 0.975])
-        rate = float(self.errors[0] / self.trials[0])
-        return rate, min(float(low), rate), max(float(high), rate, 3 / self.num_trials)
 
 
 def make_calibration(
@@ -138,18 +109,14 @@ def make_calibration(
             "more people."
         )
     model = fit_non_mated(sets, seed=seed)
-    look = _Look(are_poor=poor, border=_border(model, sets, poor))
-    draws = np.concatenate(
-        [
-            np.ones((1, len(is_first))),
-            rng.multinomial(len(people), _chances(people, len(is_first)), size=_REPLICATES),
-        ]
-    )
-    comparisons: dict[_Key, _Tally] = defaultdict(_Tally)
-    searches: dict[_Key, _Tally] = defaultdict(_Tally)
+    look = look_of(model, sets, poor)
+    draws = draw_people(people, len(is_first), rng)
+    comparisons: dict[Key, Tally] = defaultdict(Tally)
+    searches: dict[Key, Tally] = defaultdict(Tally)
     for fitted, other in (halves, halves[::-1]):
-        half = fit_non_mated(sets.part(fitted), seed=seed)
-        _compare(half, look, sets.part(other), rates, draws, comparisons)
+        half, judged = fit_non_mated(sets.part(fitted), seed=seed), sets.part(other)
+        tally_comparisons(half, look, judged, poor[judged.kinds], rates, draws, comparisons)
+    elsewhere = rates_elsewhere(tally_left_out(sets, poor, rates, draws, seed=seed), comparisons)
     searched = [
         _searches_of(sets, part == number, poor, seed=seed, rng=rng) for number in range(_PARTS)
     ]
@@ -169,7 +136,7 @@ def make_calibration(
                 num_images=(n, m),
                 num_people=len(tally.people),
                 num_comparisons=tally.num_trials,
-                rates=_measured(comparisons, (a, n, b, m), rates),
+                rates=_measured(comparisons, (a, n, b, m), rates, elsewhere),
             )
             for (a, n, b, m), tally in _of_all(comparisons, rates)
         ),
@@ -178,7 +145,7 @@ def make_calibration(
                 gallery_size=size,
                 num_searches=tally.num_trials,
                 num_people=len(tally.people),
-                rates=_measured(searches, (size,), FPIRS),
+                rates=_measured(searches, (size,), FPIRS, {}),
             )
             for (size,), tally in _of_all(searches, FPIRS)
         ),
@@ -186,107 +153,48 @@ def make_calibration(
     )
 
 
-def _of_all(tallies: dict[_Key, _Tally], rates: Sequence[float]) -> list[tuple[Any, _Tally]]:
+def _of_all(tallies: dict[Key, Tally], rates: Sequence[float]) -> list[tuple[Any, Tally]]:
     """What was tallied of all populations together, in order; any rate gives the same trials."""
     return sorted(
         (key[1:-1], tally)
         for key, tally in tallies.items()
-        if key[0] == -1 and key[-1] == rates[0] and tally.num_trials
+        if key[0] == ALL and key[-1] == rates[0] and tally.num_trials
     )
 
 
 def _measured(
-    tallies: dict[_Key, _Tally], key: _Key, rates: Sequence[float]
+    tallies: Mapping[Key, Tally],
+    key: Key,
+    rates: Sequence[float],
+    elsewhere: Mapping[Key, float],
 ) -> tuple[MeasuredRate, ...]:
-    """The rates that all trials support; the interval spans those of the populations that support them."""
+    """The rates that all trials support.
+
+    The interval spans those of all together and of each group: a population, and which of its sides are degraded.
+    One of fewer than 10 expected errors has no part: its interval would say nothing but that it is small.
+    """
     found = []
     for rate in rates:
-        whole = tallies[(-1, *key, rate)]
+        whole = tallies[(ALL, *key, rate)]
         if not is_supported(rate, whole.num_trials):
             continue
         parts = [
             tally
             for other, tally in tallies.items()
-            if other[1:] == (*key, rate) and is_supported(rate, tally.num_trials)
+            if other[1:] == (*key, rate) and rate * tally.num_trials >= _LEAST_OF_A_GROUP
         ]
-        ranges = [tally.rate() for tally in parts]
+        ranges = [tally.rate() for tally in (whole, *parts)]
+        unlike = elsewhere.get((*key, rate))
         found.append(
             MeasuredRate(
                 stated=rate,
                 achieved=float(f"{whole.rate()[0]:.3g}"),
                 low=float(f"{min(low for _, low, _ in ranges):.3g}"),
                 high=float(f"{max(high for _, _, high in ranges):.3g}"),
+                elsewhere=None if unlike is None else float(f"{unlike:.3g}"),
             )
         )
     return tuple(found)
-
-
-def _chances(people: Whole, length: int) -> Floats:
-    chances = np.zeros(length)
-    chances[people] = 1 / len(people)
-    return chances
-
-
-def _border(model: NonMatedModel, sets: Sets, are_poor: npt.NDArray[np.bool_]) -> float:
-    found = poorness(sets.vectors @ model.directions.T, are_poor)
-    is_poor = are_poor[sets.kinds]
-    return float((found[is_poor].mean() + found[~is_poor].mean()) / 2)
-
-
-def _looks(model: NonMatedModel, look: _Look, sets: Sets) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = (
-        poorness(sets.vectors @ model.directions.T, look.are_poor) >= look.border
-    )
-    return found
-
-
-def _compare(
-    model: NonMatedModel,
-    look: _Look,
-    sets: Sets,
-    rates: Sequence[float],
-    draws: Floats,
-    tallies: dict[_Key, _Tally],
-) -> None:
-    """Tallies the comparisons of these people, population by population and stratum by stratum."""
-    looks = _looks(model, look, sets)
-    terms = model.terms(sets.vectors, sets.num_images)
-    for population in np.unique(sets.populations):
-        cells = {
-            (poor, int(size)): np.flatnonzero(
-                (sets.populations == population) & (looks == poor) & (sets.num_images == size)
-            )
-            for poor in (0, 1)
-            for size in np.unique(sets.num_images)
-        }
-        for (first, rows), (second, others) in combinations_with_replacement(cells.items(), 2):
-            if len(rows) == 0 or len(others) == 0:
-                continue
-            apart = sets.different(rows, others)
-            if first == second:
-                apart = np.triu(apart, 1)
-            trials = _weighted_count(sets, rows, others, apart, draws)
-            similarities = sets.vectors[rows] @ sets.vectors[others].T
-            people = np.union1d(sets.people[rows], sets.people[others])
-            limits = model.thresholds(terms[rows], terms[others], rates)
-            for rate, wanted in zip(rates, limits, strict=True):
-                a, b = np.nonzero((similarities >= wanted) & apart)
-                errors = np.einsum(
-                    "rm,rm->r",
-                    draws[:, sets.people[rows[a]]],
-                    draws[:, sets.people[others[b]]],
-                )
-                for whose in (int(population), -1):
-                    tallies[(whose, *first, *second, rate)].add(errors, trials, people)
-
-
-def _weighted_count(
-    sets: Sets, rows: Whole, others: Whole, apart: npt.NDArray[Any], draws: Floats
-) -> Floats:
-    """Comparisons in each replicate; those that are left out count by their share of all."""
-    pairs = draws[:, sets.people[rows]].sum(axis=1) * draws[:, sets.people[others]].sum(axis=1)
-    found: Floats = pairs * (np.count_nonzero(apart) / pairs[0])
-    return found
 
 
 def _searches_of(
@@ -309,12 +217,12 @@ def _tally_searches(
     searched: Sequence[Searches],
     correction: SearchCorrection | None,
     draws: Floats,
-    tallies: dict[_Key, _Tally],
+    tallies: dict[Key, Tally],
 ) -> None:
     """Tallies searches with the correction that was found on other people."""
     largest = max((each.gallery_size for each in searched if each.population >= 0), default=0)
     for each in searched:
-        whose = {each.population, -1} if each.gallery_size <= largest else {-1}
+        whose = {each.population, ALL} if each.gallery_size <= largest else {ALL}
         for rate in FPIRS:
             asked = (
                 rate_per_comparison(rate, each.gallery_size)

@@ -32,6 +32,9 @@ _NO_FACE = 17.0
 """From here on landmarks fit no face in any order. A face turned quite to the side stands at 15.8; the most of
 those 2,786 was 16.2."""
 
+_FEWEST_INSIDE = 2
+"""So many landmarks at least lie in the image: of a face cut in half two do."""
+
 _SWAPS = ((1, 0, 2, 4, 3), (1, 0, 2, 3, 4), (0, 1, 2, 4, 3))
 """Orders in which left and right are exchanged: of eyes and mouth, of the eyes alone, of the mouth alone."""
 
@@ -102,8 +105,8 @@ def align_face(
         image: (H, W, 3) uint8 RGB; not changed.
         landmarks: (5, 2) x and y in pixels, in the order of `ARCFACE_LANDMARKS`.
         size: Height and width of the crop in pixels; the standard places are scaled with it.
-        check_order: Whether landmarks that fit no face, or one only with left and right exchanged, are refused.
-            False for those of a benchmark, which are taken as they were published.
+        check_order: Whether landmarks that fit no face, or one only with left and right exchanged, or that lie outside
+            the image, are refused. False for those of a benchmark, which are taken as they were published.
 
     Returns:
         (size, size, 3) uint8 RGB, a new array. What lies outside the image is black.
@@ -113,7 +116,7 @@ def align_face(
         ShapeError: If the image is not (H, W, 3) or the landmarks not (5, 2).
         NonFiniteError: If a landmark is NaN or infinite.
         InvalidInputError: If the landmarks (nearly) coincide, fit no face, name left and right the other way
-            round (the person's instead of the image's), or if `size` is below 2.
+            round (the person's instead of the image's), lie outside the image but for one, or if `size` is below 2.
         MissingExtraError: If OpenCV is not installed.
     """
     image = np.asarray(image)
@@ -132,12 +135,26 @@ def align_face(
             f"landmarks: expected a face, got five points within {_MIN_SPREAD} pixels."
         )
     if check_order:
+        _refuse_outside(points, image.shape)
         _refuse_no_face(points)
     cv2 = import_cv2("aligning faces")
     crop: npt.NDArray[np.uint8] = cv2.warpAffine(
         image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderValue=0
     )
     return crop
+
+
+def _refuse_outside(points: npt.NDArray[np.float64], shape: tuple[int, ...]) -> None:
+    """Refuses landmarks of which at most one lies in the image: the crop would show next to nothing."""
+    height, width = shape[:2]
+    is_inside = ((points > -1) & (points < [width, height])).all(axis=1)
+    if is_inside.sum() < _FEWEST_INSIDE:
+        x, y = points.mean(axis=0)
+        raise InvalidInputError(
+            f"landmarks: expected a face in the image of {width}x{height} pixels, got {is_inside.sum()} of 5 points "
+            f"in it, their middle at x {x:.0f}, y {y:.0f}. Give x before y, in pixels of this very image, or leave "
+            f"the face out."
+        )
 
 
 def _refuse_no_face(points: npt.NDArray[np.float64]) -> None:

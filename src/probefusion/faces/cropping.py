@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import InvalidInputError
-from probefusion.faces.align import align_face
+from probefusion.faces.align import ARCFACE_LANDMARKS, align_face, similarity_transform
 from probefusion.faces.face import Detector, Face, largest_face
 
 __all__ = [
@@ -25,7 +25,12 @@ ABOUT_ONE_SIZE = 0.5
 """Faces of at least this part of the largest one's area are of about its size."""
 
 _MOST_OUTSIDE = 0.1
-"""A face is cut off if more than this part of its box's width or height lies outside the photo."""
+"""A face is cut off if more than this part of its box's width or height, or of its area, lies outside the photo."""
+
+_AREA = np.stack(np.meshgrid(np.linspace(26, 86, 13), np.linspace(34, 108, 13)), axis=-1).reshape(
+    -1, 2
+)
+"""(169, 2) places in a crop of 112x112 that cover a face from above the brows to the chin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +44,8 @@ class FaceFacts:
         num_alike: Those of about the size of the largest: at least half its area.
         turned: By how many degrees the face is turned counter-clockwise: 0, 90, 180 or 270. The crop is upright.
         face_px: Shorter side of its box in pixels.
-        is_cut_off: Whether more than a tenth of its box lies outside the photo.
+        is_cut_off: Whether more than a tenth lies outside the photo: of its box, or of the face by its landmarks, as
+            detectors draw boxes within the photo.
         is_common: Whether it was taken for being common to all photos of a person, not for being the largest.
     """
 
@@ -148,5 +154,16 @@ def _facts(face: Face, faces: Sequence[Face], shape: tuple[int, ...], *, source:
         num_alike=sum(other.area >= ABOUT_ONE_SIZE * largest for other in faces),
         turned=face.turned,
         face_px=float(face.box[2:].min()),
-        is_cut_off=bool((outside / size > _MOST_OUTSIDE).any()),
+        is_cut_off=bool((outside / size > _MOST_OUTSIDE).any())
+        or _area_outside(face, shape) > _MOST_OUTSIDE,
     )
+
+
+def _area_outside(face: Face, shape: tuple[int, ...]) -> float:
+    """The part of the face, from brows to chin, that lies outside the photo by its landmarks."""
+    places = (
+        similarity_transform(ARCFACE_LANDMARKS, face.landmarks)
+        @ np.column_stack([_AREA, np.ones(len(_AREA))]).T
+    )
+    height, width = shape
+    return float(((places < 0) | (places > [[width - 1], [height - 1]])).any(axis=0).mean())

@@ -13,6 +13,7 @@ from probefusion.faces.image_header import image_kind, pixel_size, png_damage, s
 from probefusion.faces.jpeg_damage import jpeg_damage
 from probefusion.faces.other_formats import OTHER_KINDS, decode_other
 from probefusion.faces.several_pictures import several_pictures
+from probefusion.faces.tiff_layout import has_alpha, is_negative, unread_layout
 from probefusion.files.paths import pointer_oid
 from probefusion.files.reading import in_one_line
 
@@ -23,6 +24,9 @@ MAX_PIXELS = 100_000_000
 
 _DARKEST_FULL_RANGE = 1 << 14
 """16-bit images whose values all lie below this may hold values of fewer bits."""
+
+_BINARY_PNM = (b"P5", b"P6")
+"""PNM files whose values the decoder leaves as they are, whatever the largest one is that they state."""
 
 Image = npt.NDArray[np.uint8]
 
@@ -44,7 +48,8 @@ def decode_image(data: bytes, *, source: str = "image") -> Image:
 
     Raises:
         FileFormatError: If it is no such image, is damaged or cut off, has more than `MAX_PIXELS`
-            pixels, holds several pictures or 16-bit values so small that they look like values of fewer bits.
+            pixels, holds several pictures or 16-bit values so small that they look like values of fewer bits; or
+            if it is a TIFF with transparency or a layout that would be read in wrong colours.
         MissingExtraError: If OpenCV or simplejpeg is not installed.
     """
     result = decode_or_reason(data)
@@ -84,16 +89,22 @@ def decode_or_reason(data: bytes) -> Image | str:
     several = several_pictures(data, kind)
     if several is not None:
         return several
+    unread = unread_layout(data) if kind == "TIFF" else None
+    if unread is not None:
+        return unread
     cv2 = import_cv2("reading images")
     try:
         with quiet_cv2(cv2):
-            pixels = cv2.imdecode(
-                np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-            )
+            raw = np.frombuffer(data, np.uint8)
+            pixels = cv2.imdecode(raw, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+            if kind == "TIFF" and has_alpha(data) and _is_see_through(cv2, raw):
+                return "a TIFF with transparency, which darkens its colours: save it as PNG, or without"
     except cv2.error as error:
         return f"could not be decoded ({' '.join(str(error).split())})"
     if pixels is None:
         return "damaged or of an unknown kind: could not be decoded"
+    if kind == "TIFF" and pixels.dtype == np.uint16 and is_negative(data):
+        pixels = 65535 - pixels  # of 8 bits the decoder has done it
     shallow = _eight_bits(pixels, data)
     if isinstance(shallow, str):
         return shallow
@@ -101,10 +112,22 @@ def decode_or_reason(data: bytes) -> Image | str:
     return image
 
 
+def _is_see_through(cv2: Any, raw: npt.NDArray[np.uint8]) -> bool:
+    """Whether a picture that can be transparent is so anywhere."""
+    pixels = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.ndim != 3 or pixels.shape[2] != 4:
+        return False
+    return bool(pixels[..., 3].min() < np.iinfo(pixels.dtype).max)
+
+
 def _eight_bits(pixels: npt.NDArray[Any], data: bytes) -> Image | str:
     """Pixels of 8 bits; those of 16 are scaled from the range that the file states, or from all 16 bits."""
     if pixels.dtype == np.uint8:
-        return pixels
+        most = stated_maximum(data) if data[:2] in _BINARY_PNM else None
+        if most is None or most >= 255 or int(pixels.max()) > most:
+            return pixels
+        brightened: Image = np.round(pixels * (255 / most)).astype(np.uint8)
+        return brightened
     if pixels.dtype != np.uint16:
         return f"pixels of the type {pixels.dtype}, expected 8 or 16 bits: convert it to 8 bits"
     largest = int(pixels.max())

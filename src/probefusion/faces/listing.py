@@ -19,6 +19,7 @@ from probefusion.faces.endings import (
 )
 from probefusion.faces.image_header import image_kind
 from probefusion.files import check_existing
+from probefusion.files.member_names import odd_zip_name, plain_name
 from probefusion.files.paths import pointer_oid
 from probefusion.files.reading import READ_ERRORS, in_one_line, open_zip, reason_of
 
@@ -78,11 +79,13 @@ def list_images(
 ) -> tuple[list[ImageSource], list[SkippedImage]]:
     """Finds the images in files, folders (with all folders inside) and zip archives.
 
-    A file that is named itself is taken for an image whatever its name. In folders and archives files
+    A file that is named itself is taken for an image whatever its name. Links are followed, but not around in
+    circles. In folders and archives files
     with an image's ending are images, and files of other or no endings whose first bytes are those of an
     image. Notes, tables and side files (`SIDE_SUFFIXES`, `SIDE_FILES`) and what is hidden (`.name`,
     `__MACOSX`) are passed over. Everything else is listed as skipped: videos, archives inside, raw files,
-    arrays, unknown files, and names that an archive holds twice. A path given twice counts twice.
+    arrays, unknown files, and members of an archive whose name comes twice or tells no folder. A path given
+    twice counts twice.
 
     Args:
         paths: One path or several; an image that was found before stays as it is.
@@ -181,11 +184,14 @@ def _sort_archive(path: Path, found: list[ImageSource], skipped: list[SkippedIma
     with archive:
         counts = Counter(entry.filename for entry in archive.infolist() if not entry.is_dir())
         for member in sorted(counts, key=lambda name: PurePosixPath(name).parts):
-            relative = PurePosixPath(member)
-            if any(is_hidden(part) for part in relative.parts):
+            relative = PurePosixPath(plain_name(member))
+            if any(is_hidden(part) for part in relative.parts if part != ".."):
                 continue
             verdict = judge_file(relative.name, partial(_member_head, archive, member))
-            if verdict is not False and counts[member] > 1:
+            odd = odd_zip_name(member)
+            if verdict is not False and odd is not None:
+                verdict = odd
+            elif verdict is not False and counts[member] > 1:
                 verdict = (
                     f"the archive holds {counts[member]} files of this name, of which one only could be "
                     f"read: pack it again"
@@ -222,11 +228,32 @@ def _member_head(archive: zipfile.ZipFile, member: str) -> bytes:
         return stream.read(_HEAD)
 
 
-def _files(folder: Path, skipped: list[SkippedImage]) -> Iterator[Path]:
-    """All files in a folder and the folders inside; notes folders that cannot be opened."""
+def _files(
+    folder: Path, skipped: list[SkippedImage], above: frozenset[tuple[int, int]] = frozenset()
+) -> Iterator[Path]:
+    """All files in a folder and the folders inside, those behind links too, but not around in circles.
 
-    def note(error: OSError) -> None:
-        skipped.append(SkippedImage(source=str(error.filename), reason=describe_error(error)))
+    Folders that cannot be opened are noted. `above` are the folders that were gone through to this one.
+    """
+    try:
+        found = folder.stat()
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        skipped.append(SkippedImage(source=as_text(folder), reason=describe_error(error)))
+        return
+    here = (found.st_dev, found.st_ino)
+    if here in above:
+        return
+    for entry in entries:
+        if _is_folder(entry):
+            yield from _files(folder / entry.name, skipped, above | {here})
+        else:
+            yield folder / entry.name
 
-    for inside, _, names in os.walk(folder, onerror=note):
-        yield from (Path(inside) / name for name in names)
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle: reading it says so
+        return False

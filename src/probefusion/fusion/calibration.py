@@ -19,6 +19,7 @@ from probefusion.errors import ConfigError, EmbedderMismatchError, FuserMismatch
 from probefusion.files import replace_file
 from probefusion.files.hashed_json import hashed_json
 from probefusion.files.records import read_record
+from probefusion.fusion.calibration_checks import check_calibration
 from probefusion.fusion.non_mated import Floats, NonMatedModel
 from probefusion.metrics.tails import MIN_EXPECTED_ERRORS, rate_per_comparison
 
@@ -39,12 +40,15 @@ __all__ = [
 CALIBRATION_NAME = "calibration.json"
 """Name of the file in a fuser folder."""
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 LOOKS = ("clear", "poor")
 """What a template may look like: more like those of clean sets, or more like those of degraded ones."""
 
 _DIGITS = 7
+
+_LONGEST_COUNT = 1e15
+"""More is written with a power of ten."""
 
 _SMALLER_GALLERY, _LARGER_GALLERY = 10, 4
 """By how much smaller and larger than those measured a gallery may be to which a rate is carried over."""
@@ -72,14 +76,18 @@ class MeasuredRate:
     Args:
         stated: The rate that was asked for.
         achieved: The rate of all that were compared.
-        low: Lower end: the lowest of the 95 % intervals over people, of all and of each population.
+        low: Lower end: the lowest of the 95 % intervals over people, of all and of each population and kind of set.
         high: Upper end, likewise.
+        elsewhere: Below this the rate lies, once corrected, in 95 % of populations that were not measured, by how
+            much it differed when each that was measured was left out; None where fewer than three were measured, of
+            searches, and in files of versions before 3.
     """
 
     stated: float
     achieved: float
     low: float
     high: float
+    elsewhere: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,10 +297,19 @@ def poorness(cosines: Floats, are_poor: npt.NDArray[np.bool_]) -> Floats:
 
 def why_unsupported(rate: float, num_trials: int, what: str, num_people: int) -> str:
     """Why no figure is given for a rate that so few comparisons or searches cannot support."""
+    needed = MIN_EXPECTED_ERRORS / rate
+    words = f"{needed:,.0f}" if needed < _LONGEST_COUNT else f"{needed:.1e}"
+    if needed == float("inf"):
+        words = "more than countable"
     return (
-        f"a rate of {rate:g} needs {MIN_EXPECTED_ERRORS / rate:,.0f} {what} to expect "
+        f"a rate of {rate:g} needs {words} {what} to expect "
         f"{MIN_EXPECTED_ERRORS} errors; the calibration has {num_trials:,} of {num_people:,} people"
     )
+
+
+def why_too_large(rate: float, largest: float, what: str) -> str:
+    """Why no figure is given for a rate so much larger than all that were measured."""
+    return f"a rate of {rate:g} of {what} was not measured, nor one near it; the largest that is given is {largest:g}"
 
 
 def write_calibration(record: CalibrationRecord, path: str | Path, *, force: bool = False) -> None:
@@ -310,13 +327,14 @@ def read_calibration(path: str | Path) -> CalibrationRecord:
 
     Raises:
         MissingFileError: If there is no such file.
-        FileFormatError: If it is no calibration, or one that cannot be.
+        FileFormatError: If it is no calibration, or one that cannot be, as `check_calibration` says.
+        ConfigError: If the sizes of the model do not fit.
         IntegrityError: If it is not what was written.
     """
     record = read_record(
         Path(path), CalibrationRecord, newest=FORMAT_VERSION, hashed_from=1, step=_STEP
     )
-    record.model.model()  # sizes
+    check_calibration(record, LOOKS, where=str(path), step=f"{_STEP}.")
     return record
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from probefusion.errors import EmbedderMismatchError
 from probefusion.files import bundled_folder
 from probefusion.fusion.calibration import (
     CALIBRATION_NAME,
@@ -18,6 +19,7 @@ from probefusion.fusion.calibration import (
     read_calibration,
 )
 from probefusion.fusion.rate_basis import (
+    RateBasis,
     basis_of_pairs,
     basis_of_searches,
 )
@@ -55,12 +57,14 @@ class MeasuredThreshold(Threshold):
     """A threshold for two given templates, with what its rate came to on people that were not fitted.
 
     Args:
-        low: Lower end of the 95 % interval over people of the rate that was reached.
+        low: Lower end of the 95 % intervals over people of the rate that was reached, of all kinds of people measured.
         high: Upper end.
         num_people: People among whom that was measured.
         looks: What the two templates look like: "clear" or "poor".
         gallery_size: Size of the gallery if the rate is that of a search (FPIR), or None.
         measured_size: Size of the galleries that was measured with, the nearest that was, or None.
+        elsewhere: Upper 95 % bound of the rate among people of a kind that was not measured, or None where too few
+            kinds were for one.
     """
 
     low: float
@@ -69,6 +73,7 @@ class MeasuredThreshold(Threshold):
     looks: tuple[str, str]
     gallery_size: int | None = None
     measured_size: int | None = None
+    elsewhere: float | None = None
 
     @property
     def rate_in_words(self) -> str:
@@ -83,8 +88,18 @@ class MeasuredThreshold(Threshold):
         where = "" if self.measured_size is None else f" in galleries of {self.measured_size:,}"
         what = "comparisons" if self.gallery_size is None else "searches"
         return (
-            f"measured{where}: {self.low:.2g} to {self.high:.2g}, {self.num_non_mated:,} {what} of "
-            f"{self.num_people:,} people not fitted"
+            f"measured{where}: {self.low:.2g} to {self.high:.2g} among people like those measured, "
+            f"{self.num_non_mated:,} {what} of {self.num_people:,} people not fitted"
+        )
+
+    @property
+    def elsewhere_in_words(self) -> str:
+        """What is known of people unlike those measured."""
+        if self.elsewhere is None:
+            return "among people unlike those measured: not known"
+        return (
+            f"among people unlike those measured: up to {self.elsewhere:.2g} in 95 of 100 such populations. "
+            "Calibrate on people like those you decide about"
         )
 
 
@@ -172,9 +187,19 @@ def decide(
         false_positive_rate: Rate wanted of the whole search for one person among all of `second`; then
             `false_match_rate` has no part.
         gallery_size: Among how many people the search was, if `second` holds its first candidates only.
+
+    Raises:
+        EmbedderMismatchError: If templates are of another number of dimensions than the calibration's.
     """
     model = record.model.model()
     sides = (first, second)
+    dim = model.directions.shape[1]
+    for side in sides:
+        if side.vectors.shape[1] != dim:
+            raise EmbedderMismatchError(
+                f"{side.name}: expected templates of {dim} numbers, as the calibration is of, got "
+                f"{side.vectors.shape[1]}. Calibrate again: probefusion calibrate FUSER --data DIR -o FILE"
+            )
     terms = [model.terms(side.vectors, side.num_images) for side in sides]
     size = len(second.num_images) if gallery_size is None else gallery_size
     looks = [
@@ -189,10 +214,10 @@ def decide(
             basis_of_pairs(record, pair, numbers, false_match_rate)
             for pair, numbers in zip(pairs, nearest, strict=True)
         ]
-        asked = np.array([basis.asked for basis in bases])
+        asked = np.array([_asked_of(basis) for basis in bases])
     else:
         bases = [basis_of_searches(record, size, false_positive_rate)] * len(second.num_images)
-        asked = np.full(len(bases), bases[0].asked)
+        asked = np.full(len(bases), _asked_of(bases[0]) if bases else 0.5)
     limits = model.thresholds(terms[0], terms[1], [asked], paired=True)[0]
     notes = [_outside(record, side, model.lowest, model.highest) for side in sides]
     found = []
@@ -215,6 +240,7 @@ def decide(
             source=f"{record.sets}, {record.num_people} people",
             low=basis.measured.low,
             high=basis.measured.high,
+            elsewhere=basis.measured.elsewhere,
             num_people=basis.num_people,
             looks=pairs[place],
             gallery_size=None if false_positive_rate is None else size,
@@ -222,6 +248,11 @@ def decide(
         )
         found.append(Decision(threshold=threshold, warnings=warnings))
     return found
+
+
+def _asked_of(basis: RateBasis) -> float:
+    """The rate asked of the model; any other where there is no decision, as one may be too small to be asked."""
+    return basis.asked if basis.measured is not None else 0.5
 
 
 def _own_file(fuser: Fuser | None, made_by: str, embedder: str | None) -> Path | None:

@@ -23,6 +23,12 @@ _PAIRS_OF_KINDS = 8_000
 _FEW = 2_000
 """Two kinds of sets of fewer pairs count for less than others, as their pairs do."""
 
+_FEWEST_EVENTS = 2
+"""Pairs above the level without which there is no tail."""
+
+_BLOCK = 4_096
+"""Pairs whose products are made at a time: few enough for a processor's cache."""
+
 _RIDGE = 1e-6
 _ROUNDS = 6
 
@@ -46,7 +52,7 @@ def fit_non_mated(sets: Sets, *, seed: int = 0) -> NonMatedModel:
         seed: Of the choice of pairs where there are many.
 
     Raises:
-        EmptySetError: If there is nobody to be mistaken for.
+        EmptySetError: If there is nobody to be mistaken for, or all are equally alike.
     """
     kinds = np.unique(sets.kinds)
     directions = np.stack([sets.vectors[sets.kinds == kind].mean(axis=0) for kind in kinds])
@@ -54,23 +60,30 @@ def fit_non_mated(sets: Sets, *, seed: int = 0) -> NonMatedModel:
     lowest, highest = cosines.min(axis=0), cosines.max(axis=0)
     terms = np.column_stack([np.ones(len(cosines)), cosines, number_term(sets.num_images)])
     first, second, weights = _chosen_pairs(sets, seed)
-    similarities = np.einsum("ij,ij->i", sets.vectors[first], sets.vectors[second])
-    columns = _symmetric_columns(terms[first], terms[second])
-    solver = np.linalg.inv(
-        (columns * weights[:, None]).T @ columns + _RIDGE * np.eye(columns.shape[1])
-    )
-    moment = solver @ (columns.T @ (weights * similarities))
-    residual = similarities - columns @ moment
-    spread = solver @ (columns.T @ (weights * np.log(np.maximum(residual**2, 1e-8))))
+    similarities = _similarities(sets.vectors, first, second)
+    one, other = terms[first], terms[second]
+    gram = _gram(one, other, weights)
+    solver = np.linalg.inv(gram + _RIDGE * np.eye(len(gram)))
+    size = one.shape[1]
+    moment = _square(solver @ _folded(one, other, weights * similarities), size)
+    residual = similarities - _form(one, moment, other)
+    logs = np.log(np.maximum(residual**2, 1e-8))
+    spread = _square(solver @ _folded(one, other, weights * logs), size)
     for _ in range(_ROUNDS):
-        variance = np.exp(np.clip(columns @ spread, -12, 2))
-        spread = spread + solver @ (columns.T @ (weights * (residual**2 / variance - 1)))
-    size = terms.shape[1]
-    moments = Moments(location=_square(moment, size), log_variance=_square(spread, size))
-    z = residual / np.exp(columns @ spread / 2)
+        variance = np.exp(np.clip(_form(one, spread, other), -12, 2))
+        wanted = _folded(one, other, weights * (residual**2 / variance - 1))
+        spread = spread + _square(solver @ wanted, size)
+    moments = Moments(location=moment, log_variance=spread)
+    z = residual / np.exp(_form(one, spread, other) / 2)
     level = float(np.quantile(z, max(0.5, min(_LEVEL, 1 - _LEAST_ABOVE / len(z)))))
-    sample = moments.tail_terms(terms[first], terms[second], paired=True)
+    sample = moments.tail_terms(one, other, paired=True)
     events = exceedances(sets, terms, moments, pairs_of(sets), level, few=_FEW)
+    if len(events.excesses) < _FEWEST_EVENTS:
+        raise EmptySetError(
+            f"data: expected pairs of different people that are more alike than most, got {len(events.excesses)} of "
+            f"{len(z):,}: nearly all pairs are equally alike, as of one picture under many names, or of black ones. "
+            f"Give faces of different people."
+        )
     tail = fit_tail(sample, weights, events)
     return NonMatedModel(
         directions=directions,
@@ -111,12 +124,47 @@ def _chosen_pairs(
     return np.concatenate(first), np.concatenate(second), together / together.sum()
 
 
-def _symmetric_columns(first: Floats, second: Floats) -> Floats:
-    """Products of the sides' terms, symmetric in them; one column for each place of half the square."""
+def _similarities(
+    vectors: Floats, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
+) -> Floats:
+    """Cosines of rows with rows, a block at a time."""
+    found = np.empty(len(first))
+    for at in range(0, len(first), _BLOCK):
+        one, other = vectors[first[at : at + _BLOCK]], vectors[second[at : at + _BLOCK]]
+        found[at : at + _BLOCK] = np.einsum("ij,ij->i", one, other)
+    return found
+
+
+def _gram(first: Floats, second: Floats, weights: Floats) -> Floats:
+    """Weighted products of the symmetric columns with each other: one for each place of half the square."""
     rows, columns = np.triu_indices(first.shape[1])
-    mixed = first[:, rows] * second[:, columns]
-    mixed += first[:, columns] * second[:, rows]
-    return mixed
+    found = np.zeros((len(rows), len(rows)))
+    for at in range(0, len(first), _BLOCK):
+        one, other = first[at : at + _BLOCK], second[at : at + _BLOCK]
+        mixed = one[:, rows] * other[:, columns]
+        mixed += one[:, columns] * other[:, rows]
+        mixed *= np.sqrt(weights[at : at + _BLOCK])[:, None]
+        found += mixed.T @ mixed
+    return found
+
+
+def _folded(first: Floats, second: Floats, answers: Floats) -> Floats:
+    """Products of the symmetric columns with answers."""
+    whole = np.zeros((first.shape[1], first.shape[1]))
+    for at in range(0, len(first), _BLOCK):
+        part = slice(at, at + _BLOCK)
+        whole += first[part].T @ (second[part] * answers[part, None])
+    folded: Floats = (whole + whole.T)[np.triu_indices(first.shape[1])]
+    return folded
+
+
+def _form(first: Floats, square: Floats, second: Floats) -> Floats:
+    """x_a S x_b of each pair."""
+    found = np.empty(len(first))
+    for at in range(0, len(first), _BLOCK):
+        part = slice(at, at + _BLOCK)
+        found[part] = np.einsum("ai,ai->a", first[part] @ square, second[part])
+    return found
 
 
 def _square(found: Floats, size: int) -> Floats:

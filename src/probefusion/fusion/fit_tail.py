@@ -131,12 +131,14 @@ def exceedances(
             apart = sets.different(some, others)
             if is_same:
                 apart &= np.arange(len(others)) > np.arange(at, at + len(some))[:, None]
-            tail = moments.tail_terms(terms[some], terms[others])
+            *numbers, place, half = tail_terms(
+                terms[some], terms[others], moments.location, moments.log_variance, paired=False
+            )
             similarities = sets.vectors[some] @ sets.vectors[others].T
-            above = (similarities - tail[..., 3]) / np.exp(tail[..., 4]) - level
+            above = (similarities - place) / np.exp(half) - level
             is_event = (above > 0) & apart
             count += int(np.count_nonzero(apart))
-            found.append(tail[is_event])
+            found.append(np.stack([part[is_event] for part in (*numbers, place, half)], axis=-1))
             excesses.append(above[is_event])
         share = count / max(count, few)
         total += share

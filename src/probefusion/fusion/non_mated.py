@@ -64,8 +64,8 @@ def tail_terms(
     """
     numbers = first[:, -1], second[:, -1]
     if paired:
-        place = np.einsum("ai,ij,aj->a", first, location, second)
-        wide = np.einsum("ai,ij,aj->a", first, log_variance, second)
+        place = np.einsum("ai,ai->a", first @ location, second)
+        wide = np.einsum("ai,ai->a", first @ log_variance, second)
         added, product = numbers[0] + numbers[1], numbers[0] * numbers[1]
     else:
         place = first @ location @ second.T

@@ -14,6 +14,7 @@ from probefusion.fusion.calibration import (
     MeasuredRate,
     MeasuredSearches,
     Stratum,
+    why_too_large,
     why_unsupported,
 )
 from probefusion.metrics.tails import is_supported, rate_per_comparison
@@ -28,6 +29,16 @@ __all__ = [
 
 _MOST_CORRECTED = 4.0
 """By how much at most a rate is corrected by what it came to."""
+
+_LARGER_RATE = 10.0
+"""By how much a rate of comparisons may be larger than those measured. The model is one of a tail: at 0.1 it still came
+to .6 to .9 of that, at 0.3 to half."""
+
+_LARGER_SEARCH_RATE = 3.0
+"""The same of searches: the correction is fitted up to 0.3."""
+
+_ROUNDED = 1 + 1e-9
+"""Three times 0.1 is no more than 0.3."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +128,10 @@ def basis_of_searches(record: CalibrationRecord, size: int, rate: float) -> Rate
             f"{record.searches[0].gallery_size:,} to {record.searches[-1].gallery_size:,}"
         )
         return RateBasis(asked=plain, why_none=why)
+    largest = max((each.stated for found in record.searches for each in found.rates), default=0.0)
+    if rate > _LARGER_SEARCH_RATE * largest * _ROUNDED:
+        why = why_too_large(rate, _LARGER_SEARCH_RATE * largest, "searches")
+        return RateBasis(asked=plain, why_none=why)
     nearest = min(
         (each for each in record.searches if _has_rate(each, rate)),
         key=lambda each: abs(np.log(each.gallery_size / size)),
@@ -159,6 +174,10 @@ def _checked(
 ) -> RateBasis:
     if not rates or not is_supported(rate, trials):
         return RateBasis(asked=rate, why_none=why_unsupported(rate, trials, what, people))
+    largest = max(each.stated for each in rates)
+    if rate > _LARGER_RATE * largest * _ROUNDED:
+        why = why_too_large(rate, _LARGER_RATE * largest, what)
+        return RateBasis(asked=rate, why_none=why)
     nearest = min(rates, key=lambda each: abs(np.log(each.stated / rate)))
     achieved = max(nearest.achieved, nearest.stated / _MOST_CORRECTED)
     share = rate / achieved
@@ -169,7 +188,15 @@ def _checked(
             achieved=nearest.achieved * share,
             low=nearest.low * share,
             high=min(1.0, nearest.high * share),
+            elsewhere=_elsewhere(nearest, rate, share),
         ),
         num_trials=trials,
         num_people=people,
     )
+
+
+def _elsewhere(nearest: MeasuredRate, rate: float, share: float) -> float | None:
+    """Of people unlike those measured; no lower than of those."""
+    if nearest.elsewhere is None:
+        return None
+    return min(1.0, max(nearest.elsewhere * rate / nearest.stated, nearest.high * share))

@@ -1,27 +1,22 @@
-"""What galleries answer: enrolments, searches, people, changes."""
+"""What galleries answer: enrolments, searches, verifications, changes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from probefusion.gallery.stores.records import ContributionKind, Keep, ModelStatus
+from probefusion.gallery.stores.records import Keep
+from probefusion.types import Usability
 
 __all__ = [
     "Added",
-    "ContributionView",
     "Doubt",
     "DoubtKind",
-    "ImageView",
     "Likeness",
     "Loaded",
     "Merged",
-    "ModelView",
-    "PersonView",
     "RankedPerson",
-    "RemovedPerson",
     "SearchResult",
-    "Stats",
     "Verification",
 ]
 
@@ -122,6 +117,8 @@ class Added:
         skipped: Images that the pipeline could not use, in words.
         likeness: Of what was held and is accepted now: how alike it and the person were; None otherwise, or if the
             person had no image that counts.
+        usability: What can be expected of a template of these images alone; None of what was held and is accepted now.
+        warnings: That the images are not usable.
     """
 
     person_id: str
@@ -135,12 +132,14 @@ class Added:
     doubts: tuple[Doubt, ...] = ()
     skipped: tuple[str, ...] = ()
     likeness: Likeness | None = None
+    usability: Usability | None = None
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """In a line."""
         images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
         what = "held back" if self.is_held else "added"
-        why = "".join(f"; {doubt}" for doubt in self.doubts)
+        why = "".join(f"; {doubt}" for doubt in (*self.doubts, *self.warnings))
         skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
         return f"{self.name}: {images} {what}{skipped}, {self.total_images} in all{why}"
 
@@ -155,6 +154,7 @@ class Loaded:
         num_images: Images of them.
         skipped: Names that were there already and were passed over.
         revisions: Of the changes, one a batch; what `undo` takes.
+        not_usable: Names of people who were added with a template that is not usable.
     """
 
     num_people: int
@@ -162,11 +162,13 @@ class Loaded:
     num_images: int
     skipped: tuple[str, ...] = ()
     revisions: tuple[int, ...] = ()
+    not_usable: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """In a line."""
         there = f", {len(self.skipped)} were there" if self.skipped else ""
-        return f"{self.num_people} people of {self.num_images} images added{there}"
+        poor = f", {len(self.not_usable)} of them are not usable" if self.not_usable else ""
+        return f"{self.num_people} people of {self.num_images} images added{poor}{there}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +182,9 @@ class RankedPerson:
         threshold: Similarity from which on it is a match, for these two; None where there is none.
         is_match: Whether it reaches the threshold; None where there is none.
         is_ignored: Whether matches with the person are not to be acted on.
-        warnings: Where the two lie outside what the calibration saw.
+        warnings: Where the two lie outside what the calibration saw, or the person's images are poorer than those that
+            the threshold was verified for.
+        usability: What can be expected of the person's template, of a match by a measured threshold; None of others.
     """
 
     person_id: str
@@ -191,6 +195,7 @@ class RankedPerson:
     is_match: bool | None = None
     is_ignored: bool = False
     warnings: tuple[str, ...] = ()
+    usability: Usability | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +210,10 @@ class SearchResult:
         why_none: Why there is no threshold, or None.
         model_id: Which model's templates were compared.
         revision: Revision of the collection that was searched.
-        warnings: Who could not be searched for, as a row was damaged.
+        warnings: That the query is not usable, or poorer than what the thresholds were verified for, or that this is
+            not known; who could not be searched for, as a row was damaged.
+        usability: What can be expected of the query's template.
+        num_damaged: People who could not be searched for.
     """
 
     candidates: tuple[RankedPerson, ...]
@@ -216,7 +224,9 @@ class SearchResult:
     why_none: str | None
     model_id: str | None
     revision: int
+    usability: Usability
     warnings: tuple[str, ...] = ()
+    num_damaged: int = 0
 
     @property
     def match(self) -> RankedPerson | None:
@@ -249,7 +259,9 @@ class Verification:
         false_match_rate: Rate that it was asked for, or None.
         is_match: Whether it is reached; None where there is none.
         why_none: Why there is none, or None.
-        warnings: As for `RankedPerson`.
+        warnings: As for `RankedPerson`, and that the query is not usable, or poorer than what the threshold was
+            verified for.
+        usability: What can be expected of the template of the query, and of the person.
     """
 
     person_id: str
@@ -259,142 +271,6 @@ class Verification:
     threshold: float | None
     false_match_rate: float | None
     is_match: bool | None
+    usability: tuple[Usability, Usability]
     why_none: str | None = None
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageView:
-    """An image of a contribution.
-
-    Args:
-        id: Its id; what `remove` takes.
-        source: What names it, or "".
-        media_id: The still or video it comes from, or "".
-        is_left_out: Whether it was taken out.
-        has_chip: Whether there is a small picture of the face, see `Gallery.chip`.
-    """
-
-    id: str
-    source: str
-    media_id: str
-    is_left_out: bool
-    has_chip: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContributionView:
-    """What was added to a person at one time.
-
-    Args:
-        id: Its id.
-        kind: Why it was added.
-        keep: What is kept of it.
-        time: UTC time, ISO 8601.
-        source: Where from, or "".
-        num_images: Images that went in, those left out since included.
-        images: Its images; () where the state alone is kept.
-        doubts: Of what is held back: why, as it was told then; () if nobody noted it.
-    """
-
-    id: str
-    kind: ContributionKind
-    keep: Keep
-    time: str
-    source: str
-    num_images: int
-    images: tuple[ImageView, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class PersonView:
-    """A person of the gallery.
-
-    Args:
-        id: Opaque, never given twice.
-        name: Name.
-        num_images: Images in the template; 0 if there is none.
-        is_ignored: Whether matches are not to be acted on.
-        created: UTC time, ISO 8601.
-        contributions: What the person has, by time.
-        different_from: Names of people who are known to be different.
-    """
-
-    id: str
-    name: str
-    num_images: int
-    is_ignored: bool
-    created: str
-    contributions: tuple[ContributionView, ...] = ()
-    different_from: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class RemovedPerson:
-    """Somebody who is not shown any more, of whom all is still kept.
-
-    Args:
-        id: Opaque id, as `forget` takes it.
-        name: Name.
-        created: UTC time, ISO 8601.
-        merged_into: Id of the person who has what this one had, or "" if it was not merged.
-    """
-
-    id: str
-    name: str
-    created: str
-    merged_into: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelView:
-    """An embedder and a fuser together.
-
-    Args:
-        id: Opaque.
-        embedder: Fingerprint, or None if nobody said it.
-        fuser: Fingerprint.
-        dim: D of the embeddings.
-        status: "serving", "building" or "kept".
-        num_people: People who have a template by it.
-        num_missing: Contributions of people who are shown that it cannot use yet.
-    """
-
-    id: str
-    embedder: str | None
-    fuser: str
-    dim: int
-    status: ModelStatus
-    num_people: int
-    num_missing: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stats:
-    """How much a collection holds.
-
-    Args:
-        collection: Its name.
-        revision: Its revision: how many changes were made.
-        num_people: People who are shown.
-        num_hidden: People who were removed or merged into others.
-        num_contributions, num_images: Contributions of anybody or nobody, and images of them.
-        num_held: Contributions that wait to be accepted or rejected.
-        num_bytes: Bytes of what contributions keep.
-        is_encrypted: Whether it is sealed by keys.
-        model: The model that serves, or None before the first enrolment.
-        damaged: Rows that were damaged, and whose they are, in words.
-    """
-
-    collection: str
-    revision: int
-    num_people: int
-    num_hidden: int
-    num_contributions: int
-    num_images: int
-    num_held: int
-    num_bytes: int
-    is_encrypted: bool
-    model: ModelView | None
-    damaged: tuple[str, ...] = ()

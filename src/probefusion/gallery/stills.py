@@ -26,7 +26,9 @@ from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser, MeanFuser
 from probefusion.gallery.results import SearchResult
 from probefusion.io import kind_of
+from probefusion.screening.poor_faces import told_of_poor
 from probefusion.types import EmbeddingSet, FloatArray, Template, TemplateSet
+from probefusion.zoo import judge_template
 
 __all__ = ["Candidate", "Match", "Stills", "read_stills", "search_stills"]
 
@@ -81,6 +83,8 @@ class Match:
             is the first who reaches the own one, else the first of all.
         result: What the `Gallery` answered: each candidate's threshold, who is ignored, why there is none;
             None for stills.
+        warnings: That the person of the video, or the match, is not usable, or poorer than what the threshold was
+            verified for, or that this is not known.
     """
 
     candidates: tuple[Candidate, ...]
@@ -89,6 +93,7 @@ class Match:
     is_match: bool | None
     place: int = 0
     result: SearchResult | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def best(self) -> Candidate | None:
@@ -163,8 +168,9 @@ def read_stills(
     )
     entries: dict[str, _Vectors] = {}
     unstated: list[Path] = []
+    poor: list[str] = []
     for file_name, path in sources:
-        for name, vectors in _read(file_name, path, models, skipped, unstated):
+        for name, vectors in _read(file_name, path, models, skipped, unstated, poor):
             if name in entries:
                 raise ConfigError(
                     f"gallery: two people are named {name!r} (the second in {in_one_line(path)}). Rename one, or put "
@@ -190,6 +196,7 @@ def read_stills(
         vectors=np.stack([vectors[0] for vectors in entries.values()]),
         mean_vectors=np.stack([vectors[1] for vectors in entries.values()]),
         skipped=tuple(skipped),
+        warnings=tuple(poor),
     )
 
 
@@ -218,6 +225,7 @@ def search_stills(
         found = fuser.threshold_for(false_match_rate, template.num_images)
         if found is not None:
             threshold, rate = float(found.similarity), float(found.false_match_rate)
+    usability = judge_template(template)
     return Match(
         candidates=tuple(
             Candidate(name=stills.names[place], similarity=float(similarities[place]))
@@ -226,6 +234,7 @@ def search_stills(
         threshold=threshold,
         false_match_rate=rate,
         is_match=None if threshold is None else bool(similarities[order[0]] >= threshold),
+        warnings=told_of_poor("the query", usability, decides=rate is not None),
     )
 
 
@@ -261,22 +270,25 @@ def _read(
     models: _Models,
     skipped: list[SkippedImage],
     unstated: list[Path],
+    poor: list[str],
 ) -> Iterator[tuple[str, _Vectors]]:
     """The people of one image, folder or file with their vectors; none where no image can be used.
 
-    Notes what was skipped, and files that do not say what made their embeddings.
+    Notes what was skipped, files that do not say what made their embeddings, and templates that are not usable.
     """
     kind = kind_of(path)
     if kind == "templates":
         people = TemplateSet.load(path)
         unstated += [path] if people.embedder is None else []
         for name in people:
+            poor += told_of_poor(name, judge_template(people[name]), decides=False)
             yield name, _template_vectors(people[name], path, models)
         return
     name = file_name if path.is_dir() else Path(file_name).stem
     if kind == "template":
         template = Template.load(path)
         unstated += [path] if template.embedder is None else []
+        poor += told_of_poor(name, judge_template(template), decides=False)
         yield name, _template_vectors(template, path, models)
         return
     if path.suffix.lower() == ".npz":

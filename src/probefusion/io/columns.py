@@ -33,9 +33,9 @@ from probefusion.types import EmbeddingSet
 __all__ = [
     "UNNAMED",
     "Columns",
-    "check_quality",
     "counts_rows",
     "numbered_columns",
+    "refuse_other_things",
     "set_of_columns",
 ]
 
@@ -56,10 +56,14 @@ _KNOWN = (
     "subject_id",
     "template_id",
 )
+_OTHER_THINGS = re.compile(
+    "ages?|area|attr|attributes?|bbox(es)?|box(es)?|class(es)?|eyes?|keypoints?|kps?|kpts?|labels?|landmarks?|lms?|"
+    "logits?|mouth|nose|pitch|pixels?|points?|pose|probs?|probability|rects?|roll|scores?|style|yaw"
+)
+"""Words of numbered columns that stand beside embeddings and are none."""
 _ONE_VALUE = ("subject_id", "template_id")
 _NUMBERED = re.compile(r"(.*?)[_\-. ]?(\d{1,6})")
 _LONGEST_LIST = 12
-_MAX_QUALITY = 4.0
 _NORM_TOLERANCE = 1e-2
 
 
@@ -71,11 +75,13 @@ class Columns:
         known: Position of each known column by its name here.
         numbered: Positions of the columns that make up the embedding, in order; () if it is one column.
         index: Position of pandas' index, or None.
+        are_nameless: Whether the names of the numbered columns are their numbers alone, which say nothing.
     """
 
     known: dict[str, int]
     numbered: tuple[int, ...]
     index: int | None
+    are_nameless: bool = False
 
     @staticmethod
     def of(names: Sequence[str], *, origin: str, ignore: Iterable[str] = ()) -> Columns:
@@ -106,10 +112,33 @@ class Columns:
         numbered: tuple[int, ...] = ()
         if len(runs) == 1 and "embedding" not in known:
             numbered = tuple(rest[place] for place in runs[0])
+            refuse_other_things(plain[numbered[0]], origin=origin)
         unknown = [names[place] for place in rest if place not in numbered]
         if unknown or not (numbered or "embedding" in known):
             raise FileFormatError(_refusal(names, unknown, has_runs=len(runs) > 1, origin=origin))
-        return Columns(known=known, numbered=numbered, index=index)
+        return Columns(
+            known=known,
+            numbered=numbered,
+            index=index,
+            are_nameless=bool(numbered) and plain[numbered[0]].isdigit(),
+        )
+
+
+def refuse_other_things(name: str, *, origin: str) -> None:
+    """Refuses what is to be taken for the embedding, but by its name is something else that faces have.
+
+    Args:
+        name: Of the first of numbered columns, or of a data set.
+        origin: The file's name, for messages.
+
+    Raises:
+        FileFormatError: If a word of it is one of these.
+    """
+    if any(_OTHER_THINGS.fullmatch(word) for word in re.split(r"[^a-z]+", name.lower())):
+        raise FileFormatError(
+            f"{in_one_line(origin)}: expected an embedding, got {in_one_line(name)!r} alone, which is something else. "
+            f"Add the embedding; if it is one, name it so: a column or data set 'embedding', or columns e0, e1, ..."
+        )
 
 
 def numbered_columns(names: Sequence[str]) -> list[tuple[int, ...]]:
@@ -143,24 +172,6 @@ def counts_rows(values: npt.NDArray[Any]) -> bool:
     return bool((values == count).all() or (values == count + 1).all())
 
 
-def check_quality(quality: npt.NDArray[Any], *, origin: str) -> None:
-    """Refuses scores of images that are no logarithms of weights, such as percentages.
-
-    Args:
-        quality: (N,) numbers.
-        origin: The file's name, for messages.
-
-    Raises:
-        InvalidInputError: If one lies beyond 4, the most that `CropQuality` gives.
-    """
-    if not (np.abs(quality) <= _MAX_QUALITY).all():
-        raise InvalidInputError(
-            f"quality of {origin}: expected logarithms of weights, within {_MAX_QUALITY:g} of 0, as "
-            f"CropQuality judges crops, got {quality[np.argmax(np.abs(quality))]:g}. Scores of another kind "
-            f"are not used: leave the column out (--ignore-columns quality, ignore=['quality'])."
-        )
-
-
 def set_of_columns(values: dict[str, Any], *, embedder: str | None, origin: str) -> EmbeddingSet:
     """The set of what a table's columns hold.
 
@@ -191,13 +202,10 @@ def set_of_columns(values: dict[str, Any], *, embedder: str | None, origin: str)
     embeddings = values["embedding"]
     if "norm" in values:
         embeddings = _with_norms(embeddings, values["norm"], origin)
-    quality = values.get("quality")
-    if quality is not None:
-        check_quality(quality, origin=origin)
     return EmbeddingSet(
         embeddings=embeddings,
         style=style,
-        quality=quality,
+        quality=values.get("quality"),
         detector_scores=values.get("detector_score"),
         media_ids=values.get("media_id"),
         sources=values.get("source"),
@@ -214,9 +222,10 @@ def _with_norms(
     where = f" of {origin}"
     rows = check_float_array(embeddings, name="embeddings", shape=(None, None), where=where)
     own = row_norms(rows)
-    agrees = np.abs(own - lengths) <= _NORM_TOLERANCE * np.abs(lengths)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        agrees = np.abs(own - lengths) <= _NORM_TOLERANCE * np.abs(lengths)
     is_unit = np.abs(own - 1) <= _NORM_TOLERANCE
-    wrong = ~((agrees | is_unit) & (lengths > 0))
+    wrong = ~((agrees | is_unit) & (lengths > 0) & np.isfinite(lengths))
     if wrong.any():
         row = int(np.argmax(wrong))
         raise InvalidInputError(

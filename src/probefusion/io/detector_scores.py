@@ -11,7 +11,7 @@ import numpy as np
 from probefusion.errors import DtypeError
 from probefusion.types import FloatArray
 
-__all__ = ["detector_scores", "read_entry", "tell_low_scores"]
+__all__ = ["detector_scores", "read_entry", "score_of", "tell_low_scores"]
 
 _log = logging.getLogger("probefusion")
 
@@ -19,6 +19,8 @@ _LOW = 0.5
 """Scores below this are told: detectors of these packages leave out what they are less sure of, unless asked for."""
 
 _SHOWN = 10
+_ROUNDED = 1e-3
+"""By so much a score may pass 1, as half precision rounds."""
 
 
 def detector_scores(faces: Sequence[Any], name: str, package: str) -> FloatArray | None:
@@ -30,17 +32,38 @@ def detector_scores(faces: Sequence[Any], name: str, package: str) -> FloatArray
         package: For messages.
 
     Returns:
-        (N,) float32, or None if not every face has one.
+        (N,) float32, 0 to 1, or None if not every face has one, or if they are of another scale, which is noted
+        in the log: percent, or votes of a cascade.
 
     Raises:
         DtypeError: If one is no finite number.
     """
-    scores = [_number(read_entry(face, name), name, package) for face in faces]
+    scores = [score_of(face, name, package) for face in faces]
     known = [score for score in scores if score is not None]
-    return np.array(known, np.float32) if known and len(known) == len(scores) else None
+    if not known or len(known) < len(scores):
+        return None
+    if min(known) < 0 or max(known) > 1 + _ROUNDED:
+        _log.warning(
+            "%s: scores of %g to %g are not of the scale 0 to 1 (%s) and are left out; the embeddings are kept. "
+            "Divide percent by 100.",
+            *(package, min(known), max(known), name),
+        )
+        return None
+    return np.array(known, np.float32)
 
 
-def _number(value: Any, name: str, package: str) -> float | None:
+def score_of(face: Any, name: str, package: str) -> float | None:
+    """The score of one face, or None if it has none.
+
+    Args:
+        face: A dictionary or an object.
+        name: The entry that holds the score.
+        package: For messages.
+
+    Raises:
+        DtypeError: If it is no finite number.
+    """
+    value = read_entry(face, name)
     if value is None:
         return None
     try:

@@ -45,7 +45,7 @@ def question_shape(array: npt.NDArray[Any], *, origin: str) -> None:
     """Refuses an array that is transposed, or no embeddings, by the look of its shape.
 
     That is one of fewer than 16 columns and at least 64 rows, or of as many rows as embeddings often have
-    numbers and of fewer columns, which are not a multiple of 16.
+    numbers and of columns that are neither so many nor a multiple of 16.
 
     Args:
         array: Supposed to be (N, D).
@@ -57,7 +57,7 @@ def question_shape(array: npt.NDArray[Any], *, origin: str) -> None:
     if array.ndim != 2:
         return
     rows, columns = array.shape
-    is_turned = rows in _COMMON_DIMS and columns < rows and columns % 16 != 0
+    is_turned = rows in _COMMON_DIMS and columns not in _COMMON_DIMS and columns % 16 != 0
     if is_turned:
         raise ShapeError(
             f"{in_one_line(origin)}: expected one row per image, (N, D), got {array.shape}, which looks like {columns} "
@@ -74,7 +74,8 @@ def question_columns(array: npt.NDArray[Any], *, origin: str) -> None:
     """Refuses a table without names whose first or last column looks like ids, labels, an index or scores.
 
     That is one of whole numbers, not all 0, where most other columns hold none; or one whose median magnitude
-    is more than 8 times that of every column between the two, where there are at least 4.
+    is more than 8 times that of every column between the two, where there are at least 4. Or there are one or two
+    columns more than embeddings often have numbers.
 
     Args:
         array: (N, D).
@@ -83,10 +84,13 @@ def question_columns(array: npt.NDArray[Any], *, origin: str) -> None:
     Raises:
         InvalidInputError: If it looks like that; names the column.
     """
-    if array.ndim != 2 or array.shape[1] < 3 or not len(array) or not np.isfinite(array).all():
+    if array.ndim != 2 or array.shape[1] < 3 or not len(array) or array.dtype.kind not in "fiu":
+        return
+    if not np.isfinite(array).all():
         return
     _question_whole_numbers(array, origin)
     _question_magnitudes(array, origin)
+    _question_number(array, origin)
 
 
 def _question_whole_numbers(array: npt.NDArray[Any], origin: str) -> None:
@@ -101,6 +105,16 @@ def _question_whole_numbers(array: npt.NDArray[Any], origin: str) -> None:
                 f"{in_one_line(origin)}: column {place + 1} of {array.shape[1]} holds whole numbers "
                 f"({_shown(values)}), unlike the others: an id, a label or an index? {_HOW_TO_LEAVE_OUT}"
             )
+
+
+def _question_number(array: npt.NDArray[Any], origin: str) -> None:
+    columns = array.shape[1]
+    more = next((more for more in (1, 2) if columns - more in _COMMON_DIMS), 0)
+    if more and columns not in _COMMON_DIMS:
+        raise InvalidInputError(
+            f"{in_one_line(origin)}: expected embeddings (N, D), got {array.shape}, which looks like embeddings of "
+            f"{columns - more} numbers and {more} of something else: an id, a label, a score? {_HOW_TO_LEAVE_OUT}"
+        )
 
 
 def _question_magnitudes(array: npt.NDArray[Any], origin: str) -> None:

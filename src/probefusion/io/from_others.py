@@ -21,7 +21,7 @@ from probefusion.errors import (
 )
 from probefusion.faces import align_face
 from probefusion.files.paths import as_list
-from probefusion.io.detector_scores import detector_scores, read_entry, tell_low_scores
+from probefusion.io.detector_scores import detector_scores, read_entry, score_of, tell_low_scores
 from probefusion.types import EmbeddingSet, FloatArray
 
 __all__ = ["from_deepface", "from_face_recognition", "from_insightface", "from_uniface"]
@@ -268,19 +268,30 @@ def _aligned(rgb: Image, points: Any, size: int, what: str) -> Image:
 
 def _refuse_faceless(results: Sequence[Any]) -> None:
     """Refuses results of DeepFace that are embeddings of whole pictures."""
-    confidences = [read_entry(result, "face_confidence") for result in results]
-    faceless = [
-        index
-        for index, confidence in enumerate(confidences)
-        if confidence is not None and not confidence > 0
-    ]
+    faceless = [index for index, result in enumerate(results) if _is_faceless(result)]
     if faceless:
         shown = ", ".join(map(str, faceless[:10])) + (", ..." if len(faceless) > 10 else "")
         raise FileFormatError(
-            f"results {shown} ({len(faceless)} of {len(results)}): DeepFace found no face (face_confidence 0) and "
-            f"embedded the whole picture. Leave them out: [r for r in results if r['face_confidence'] > 0]; of "
-            f"crops in which no face was searched (detector_backend='skip') say so: are_crops=True."
+            f"results {shown} ({len(faceless)} of {len(results)}): DeepFace found no face (face_confidence 0, or no "
+            f"confidence and a box from the picture's corner on) and embedded the whole picture. Leave them out: "
+            f"[r for r in results if r['face_confidence'] > 0]; of crops in which no face was searched "
+            f"(detector_backend='skip') say so: are_crops=True."
         )
+
+
+def _is_faceless(result: Any) -> bool:
+    """Whether DeepFace found no face; older releases of it tell that by the box alone."""
+    score = score_of(result, "face_confidence", "DeepFace")
+    return _is_whole(result) if score is None else score <= 0
+
+
+def _is_whole(result: Any) -> bool:
+    """Whether the box of a result begins at the corner of its picture and no eyes were found in it."""
+    area = read_entry(result, "facial_area") or read_entry(result, "region")
+    if not area:
+        return False
+    has_eyes = any(read_entry(area, eye) is not None for eye in ("left_eye", "right_eye"))
+    return read_entry(area, "x") == 0 and read_entry(area, "y") == 0 and not has_eyes
 
 
 def _check_same_network(

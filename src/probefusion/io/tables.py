@@ -157,7 +157,11 @@ def read_parquet(path: Path, *, ignore: Iterable[str] = ()) -> EmbeddingSet:
             _number_column(table.column(place), names[place], path.name)
             for place in columns.numbered
         ]
+        _refuse_whole_columns(table, columns, path.name)
         values["embedding"] = np.stack(parts, axis=1)
+        if columns.are_nameless:
+            question_shape(values["embedding"], origin=path.name)
+            question_columns(values["embedding"], origin=path.name)
     if columns.index is not None:
         place = columns.index
         _check_index(
@@ -190,6 +194,8 @@ def _of_named(
         values["embedding"] = np.asarray(
             [[_number(row[k], origin, number, k) for k in columns.numbered] for number, row in rows]
         )
+        if columns.are_nameless:
+            _question(values["embedding"], origin)
     if columns.index is not None:
         texts = [row[columns.index] for _, row in rows]
         are_numbers = all(is_number(text) for text in texts)
@@ -200,6 +206,21 @@ def _of_named(
         )
         _check_index(found, header[columns.index], origin, len(header))
     return set_of_columns(values, embedder=None, origin=origin)
+
+
+def _refuse_whole_columns(table: Any, columns: Columns, origin: str) -> None:
+    """Refuses columns of integers among those of an embedding, as arrays of integers are refused.
+
+    Raises:
+        DtypeError: If there are any.
+    """
+    for place in columns.numbered:
+        kind = table.column(place).type
+        if not any(word in str(kind) for word in ("float", "double")):
+            raise DtypeError(
+                f"{in_one_line(origin)}: column {table.column_names[place]!r}: expected floating-point numbers, got "
+                f"{kind}: an id, a label, a count? Leave it out (--ignore-columns), or save it as float."
+            )
 
 
 def _question(matrix: npt.NDArray[Any], origin: str) -> None:

@@ -154,7 +154,7 @@ def calibrate(
 
     Raises:
         ConfigError: If `fuser` has no folder and no `output` is given, names one of the package, whose
-            folder is not changed, or the images are not aligned crops.
+            folder is not changed, the images are not aligned crops, or many people are given twice.
         MissingFileError, FileFormatError: If `fuser` is no fuser folder.
         OutputExistsError: If there are thresholds or a calibration and `force` is False.
         EmbedderMismatchError: If it was made for another embedder.

@@ -85,11 +85,15 @@ def fused_sets(
     Returns:
         The templates, with kinds 3 p for sets as they are of population p, 3 p + 1 for one poor image of it and
         3 p + 2 for several; and what each population is.
+
+    Raises:
+        ConfigError: If many people are given twice, by the same picture files.
     """
     from probefusion.embedders import CropQuality, JudgedEmbedder
     from probefusion.evaluation.calibration_sets import draw_sets, embed_sets
     from probefusion.fusion.calibration import CalibrationSource
     from probefusion.fusion.fit_non_mated import Sets
+    from probefusion.pipeline.repeated_pictures import check_not_repeated, pictures_of
 
     sizes = checked_sizes(sizes)
     judged = JudgedEmbedder(embedder, CropQuality(num_threads=num_threads))
@@ -103,10 +107,19 @@ def fused_sets(
         (people, chosen_people(people, folds if place == 0 else None, num_people, leave_out))
         for place, people in enumerate(populations)
     ]
-    for place, (people, chosen) in enumerate(sorted(given, key=lambda each: _identity(*each))):
-        drawn = draw_sets(
-            people, subjects=chosen, sizes=sizes, num_poor=num_poor, medium_by=medium_by
-        )
+    ordered = sorted(given, key=lambda each: _identity(*each))
+    all_drawn = [
+        draw_sets(people, subjects=chosen, sizes=sizes, num_poor=num_poor, medium_by=medium_by)
+        for people, chosen in ordered
+    ]
+    check_not_repeated(
+        [
+            (_name(people), pictures_of(people, drawn))
+            for (people, _), drawn in zip(ordered, all_drawn, strict=True)
+        ],
+        kinship.family,
+    )
+    for place, ((people, chosen), drawn) in enumerate(zip(ordered, all_drawn, strict=True)):
         embedded = embed_sets(people, drawn, judged, cache=cache, progress=progress)
         vectors, counts, owners = embedded.templates(fuser, sizes)
         whose = [drawn[owner] for owner in owners]

@@ -19,15 +19,15 @@ from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.comparison import Comparison, Side
 from probefusion.pipeline.gathered import Gathered, UnitProgress
 from probefusion.pipeline.sides import (
-    ComparedSide,
     decided_side,
     finish_side,
     gather_side,
     read_template,
 )
 from probefusion.pipeline.strangers import check_strangers
-from probefusion.screening.poor_faces import threshold_not_verified
-from probefusion.types import Template, TemplateSet
+from probefusion.screening.poor_faces import threshold_not_verified, told_of_poor
+from probefusion.types import Template, TemplateSet, Usability
+from probefusion.zoo.usability import judge_template
 
 if TYPE_CHECKING:
     from probefusion.fusion import Fuser
@@ -79,11 +79,14 @@ def compare_two(
         fuser=one.fuser,
         embedder=one.embedder,
         skipped=(*sides[0].skipped, *sides[1].skipped),
-        usability=(sides[0].usability, sides[1].usability),
         screening=(sides[0].screening, sides[1].screening),
         face_choice=(sides[0].face_choice, sides[1].face_choice),
-        problems=(*sides[0].problems, *sides[1].problems),
-        **_decided(decision, ("A", sides[0]), ("B", sides[1])),
+        **_told(
+            decision,
+            ("A", sides[0].usability),
+            ("B", sides[1].usability),
+            (*sides[0].problems, *sides[1].problems),
+        ),
     )
 
 
@@ -135,11 +138,14 @@ def search_people(
             embedder=found.embedder,
             ids=(label, str(among.ids[place])),
             skipped=side.skipped,
-            usability=(side.usability, None),
             screening=(side.screening, None),
             face_choice=(side.face_choice, None),
-            problems=side.problems,
-            **_decided(decisions[place], ("the person", side)),
+            **_told(
+                decisions[place],
+                ("the person", side.usability),
+                ("its candidate", judge_template(among[str(among.ids[place])])),
+                side.problems,
+            ),
         )
         for place in np.argsort(-similarities, kind="stable").tolist()
     ]
@@ -180,19 +186,35 @@ def compare_many(
             fuser=first.fuser,
             embedder=first.embedder,
             ids=(name, str(among.ids[place])),
-            **vars(decisions[row]),
+            **_told(
+                decisions[row],
+                ("A", judge_template(first[name])),
+                ("B", judge_template(among[str(among.ids[place])])),
+            ),
         )
         found.append(comparison)
     return found
 
 
-def _decided(decision: Decision | CardDecision, *sides: tuple[str, ComparedSide]) -> dict[str, Any]:
-    """What was decided, with a warning where a side's images are poorer than those a threshold was verified for."""
+def _told(
+    decision: Decision | CardDecision,
+    first: tuple[str, Usability],
+    second: tuple[str, Usability],
+    problems: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What was decided, and what there is to tell of either side, by its name and what can be expected of it."""
+    sides = (first, second)
+    poor = [text for side in sides for text in told_of_poor(*side, decides=False)]
     doubts: list[str] = []
     if decision.threshold is not None:
-        told = (threshold_not_verified(name, side.usability) for name, side in sides)
+        told = (threshold_not_verified(*side) for side in sides)
         doubts = [doubt for doubt in told if doubt is not None]
-    return {**vars(decision), "warnings": (*decision.warnings, *doubts)}
+    return {
+        **vars(decision),
+        "warnings": (*decision.warnings, *doubts),
+        "problems": (*problems, *poor),
+        "usability": (first[1], second[1]),
+    }
 
 
 def _fuser_for(

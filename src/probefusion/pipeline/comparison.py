@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from probefusion.pipeline.inputs import Source
-from probefusion.types import Template
+from probefusion.types import Template, Usability
 
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
     from probefusion.fusion.threshold import Threshold
     from probefusion.pipeline.results import FaceChoice
     from probefusion.screening import Screening
-    from probefusion.screening.usability import Usability
 
 __all__ = ["Comparison", "Side"]
 
@@ -36,11 +35,10 @@ class Comparison:
         ids: Which templates of two sets were compared, or None. Of one person beside a set, that side's
             path, or "" where it is an object.
         skipped: Images that could not be used, with reasons.
-        usability: What can be expected of each side's template; None for one that was fused before, which
-            does not hold its state.
+        usability: What can be expected of each side's template: estimated from its state, or when it was finished.
         screening: Whether each side's images are of one person, or why nobody looked; None for templates of a set.
         face_choice: How each side's faces were chosen in photos of several; None where there were none.
-        problems: What there is to warn of, in words, with the side.
+        problems: What there is to warn of in either side, in words: images of somebody else, not usable.
         why_none: Why there is no threshold, or None.
         warnings: Where the two lie outside what the calibration saw, it does not tell them apart, or a side's images
             are poorer than those that the threshold was verified for.
@@ -51,9 +49,9 @@ class Comparison:
     fuser: str | None
     embedder: str | None
     threshold: Threshold | None
+    usability: tuple[Usability, Usability]
     ids: tuple[str, str] | None = None
     skipped: tuple[SkippedImage, ...] = ()
-    usability: tuple[Usability | None, Usability | None] = (None, None)
     screening: tuple[Screening | None, Screening | None] = (None, None)
     face_choice: tuple[FaceChoice | None, FaceChoice | None] = (None, None)
     problems: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from probefusion.archives.files.storage import (
     shown_place,
 )
 from probefusion.archives.images import (
+    SINGLE,
     ArchiveImage,
     Chunk,
     ImagePlan,
@@ -39,6 +40,7 @@ from probefusion.pipeline.alignment_check import check_data_aligned, spread
 from probefusion.pipeline.begun_archive import find_begun
 from probefusion.pipeline.embed_chunk import ChunkModels, EmbedChunks, making_rows, open_models
 from probefusion.pipeline.embedded_archive import EmbeddedArchive, Told
+from probefusion.pipeline.folders import tell_alike_names
 from probefusion.pipeline.given_models import check_models
 
 if TYPE_CHECKING:
@@ -144,6 +146,7 @@ def embed_archive(
     making = Making(**facts, rows=rows, source=settings)
     whole = plan_images(source, settings)
     _check_used(whole, image_column, every)
+    tell_alike_names(_people_in_names(whole, settings))
     begun = find_begun(output, making, whole, force=force)
     plan, done = begun.plan, begun.done
     new = plan.chunks if not done else plan.chunks[begun.num_planned :]
@@ -272,6 +275,17 @@ def _check_apart(source: Place, output: Place) -> None:
         )
 
 
+def _people_in_names(plan: ImagePlan, settings: SourceSettings) -> set[str]:
+    """The people that names of images and clips tell."""
+    if settings.person.kind not in ("folder", "parent"):
+        return set()
+    names = (each.file.name for each in plan.listing.files if each.kind in SINGLE)
+    folders = {name.rpartition("/")[0] for name in names}
+    wrapping = plan.listing.wrapping
+    found = (settings.person.of_name(f"{folder}/1", wrapping=wrapping) for folder in folders)
+    return {name for name in found if name is not None}
+
+
 def _look_first(
     chunks: Sequence[Chunk], settings: SourceSettings, *, is_trusted: bool, input_size: int
 ) -> None:
@@ -281,7 +295,8 @@ def _look_first(
         ConfigError: If none of them has a person, or they are said to be aligned and are not.
     """
     count = _LOOKED_AT_FOR_NAMES if is_trusted else _LOOKED_AT
-    chosen = spread(chunks, count)
+    first = [chunk for chunk in chunks if not chunk.first_row]  # others are read from there on
+    chosen = spread(first or chunks, count)
     each = -(-count // len(chosen))
     images: list[ArchiveImage] = []
     refused: list[SkippedImage] = []

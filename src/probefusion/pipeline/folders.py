@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from probefusion.errors import ConfigError, FileFormatError
 from probefusion.faces import ImageSource, SkippedImage, list_images
+from probefusion.files.member_names import plain_name
 from probefusion.files.reading import in_one_line
+from probefusion.protocols.people import namesake_key
 
-__all__ = ["check_one_person", "check_people", "people_inside"]
+__all__ = ["check_one_person", "check_people", "people_inside", "tell_alike_names"]
+
+_log = logging.getLogger("probefusion")
 
 _NAMES_SHOWN = 3
 
@@ -90,7 +96,29 @@ def check_people(path: Path) -> tuple[dict[str, list[ImageSource]], list[Skipped
             f"{in_one_line(path)}: expected a folder or .zip archive with a folder of images for each of two or more "
             f"people, {_why_nobody(path)}"
         )
+    tell_alike_names(people)
     return people, skipped
+
+
+def tell_alike_names(people: Iterable[str]) -> None:
+    """Notes in the log people whose names differ by case, underscores or the form of Unicode alone.
+
+    File systems and packers change these; each still is a person of its own, as the names say.
+
+    Args:
+        people: Different names.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in sorted(people):
+        alike.setdefault(namesake_key(name), []).append(name)
+    pairs = [names for names in alike.values() if len(names) > 1]
+    if pairs:
+        shown = "; ".join(" and ".join(map(ascii, names)) for names in pairs[:_NAMES_SHOWN])
+        _log.warning(
+            "%d names are written in several ways, of which each is taken for a person of its own: %s%s. If they are "
+            "one person, put the images into one folder.",
+            *(len(pairs), shown, "; ..." if len(pairs) > _NAMES_SHOWN else ""),
+        )
 
 
 def _why_nobody(path: Path) -> str:
@@ -122,5 +150,9 @@ def _is_hidden(name: str) -> bool:
 
 
 def _folders_above(source: ImageSource, root: Path) -> tuple[str, ...]:
-    inside = source.member or source.path.relative_to(root).as_posix()
+    inside = (
+        source.path.relative_to(root).as_posix()
+        if source.member is None
+        else plain_name(source.member)
+    )
     return PurePosixPath(inside).parts[:-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from probefusion.errors import (
@@ -77,7 +77,10 @@ def fuse_folders(
     return FusedPeople(
         faces=tuple(faces),
         templates=TemplateSet.of(
-            {name: merged.template for name, merged in fused.items()},
+            {
+                name: replace(merged.template, usability=usabilities[name])
+                for name, merged in fused.items()
+            },
             states=_states(fused) if keep_states else None,
         ),
         skipped=tuple(skipped),

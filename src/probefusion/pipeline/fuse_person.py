@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from probefusion.files.reading import in_one_line
@@ -100,7 +101,7 @@ def fuse_gathered(
     if strangers == "refuse":
         usability.refuse(name)
     return Fused(
-        template=merged.template,
+        template=replace(merged.template, usability=usability),
         state=merged.state,
         images=_all_images(gathered, screened.sets),
         sources=merged.sources,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from probefusion.errors import ConfigError, ProbeFusionError
 from probefusion.faces.listing import as_text, is_hidden
 from probefusion.files import check_existing
-from probefusion.gallery.results import ContributionView
+from probefusion.gallery.views import ContributionView
 from probefusion.pipeline.enroll_people import source_of_folder
 
 if TYPE_CHECKING:

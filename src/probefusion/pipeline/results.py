@@ -99,7 +99,8 @@ class Fused:
     """One person's images as one template, and what became of the inputs.
 
     Args:
-        template: The template, with the weight of each image unless a saved state was among the inputs.
+        template: The template, with the weight of each image unless a saved state was among the inputs, and with what
+            can be expected of it.
         state: The state, to which images can be added later; None if the fuser has none.
         images: The embeddings of the images that were used, as one set, which a gallery keeps; None if states
             are among the inputs, a video whose images were not all kept (more than 1,024 of a track, or a fuser that

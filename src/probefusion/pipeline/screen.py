@@ -36,7 +36,8 @@ def screen(
         embedder: As for `probefusion.fuse`.
 
     Returns:
-        The verdict. Of fewer than 4 images, or dimensions below 64, nothing can be told, and it says so.
+        The verdict. Of fewer than 2 images, of fewer than 4 where it was not measured what to expect, or of
+        dimensions below 64, nothing can be told, and it says so.
 
     Raises:
         InvalidInputError, MismatchError, UnknownNameError: As for `probefusion.fuse`.

@@ -45,7 +45,7 @@ def screened_stills(
     return replace(
         stills,
         skipped=(*stills.skipped, *gathered.skipped),
-        warnings=tuple(gathered.problems),
+        warnings=(*stills.warnings, *gathered.problems),
     )
 
 

@@ -20,11 +20,11 @@ from probefusion.pipeline.named_sets import join_named
 from probefusion.pipeline.results import FaceChoice
 from probefusion.pipeline.strangers import Strangers
 from probefusion.screening import Screening
-from probefusion.types import Template, TemplateSet
+from probefusion.types import Template, TemplateSet, Usability
+from probefusion.zoo.usability import judge_template
 
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
-    from probefusion.screening.usability import Usability
 
 __all__ = ["ComparedSide", "decided_side", "finish_side", "gather_side", "read_template"]
 
@@ -38,7 +38,7 @@ class ComparedSide:
     Args:
         template: Its template.
         screening: Whether its images are of one person, or why nobody looked.
-        usability: What can be expected of the template; None where only a template was given.
+        usability: What can be expected of the template.
         face_choice: How faces were chosen in photos of several; None if there were none.
         skipped: Images that were left out, with reasons.
         problems: What there is to warn of, in words.
@@ -46,7 +46,7 @@ class ComparedSide:
 
     template: Template
     screening: Screening
-    usability: Usability | None = None
+    usability: Usability
     face_choice: FaceChoice | None = None
     skipped: tuple[SkippedImage, ...] = ()
     problems: tuple[str, ...] = ()
@@ -104,13 +104,16 @@ def finish_side(
     if isinstance(given, Template) or fuser is None:
         template: Any = given  # where there is anything to be fused, a fuser was chosen
         absent = Screening.absent(template.num_images, "only a template")
-        return ComparedSide(template=template, screening=absent)
+        usability = judge_template(template)
+        if strangers == "refuse":
+            usability.refuse(name or "the person")
+        return ComparedSide(template=template, screening=absent, usability=usability)
     fused = fuse_gathered(models, given, fuser, strangers, name=name or "the person")
     before = f"{name}: " if name else ""
     return ComparedSide(
         template=fused.template,
         screening=fused.screening or Screening.absent(fused.num_images, "only a state"),
-        usability=fused.usability,
+        usability=fused.usability or judge_template(fused.template),
         face_choice=fused.face_choice,
         skipped=fused.skipped,
         problems=tuple(f"{before}{problem}" for problem in fused.problems),

@@ -30,8 +30,8 @@ Strangers: TypeAlias = Literal["tell", "refuse", "drop-outliers", "largest-perso
 usable with `NotUsableError`); "drop-outliers", which are unlike all other images; or keep the "largest-person", of
 whom there are more images. What is left out is skipped. With "no-screening" nobody looks, which saves time."""
 
-_ROUNDS = 4
-"""People taken out of one set, at most."""
+_ROUNDS = 12
+"""Parts of one set that are looked at, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -173,15 +173,38 @@ def _dropped(
         found = np.asarray(outliers(whole, fuser), dtype=np.intp)
         return found, "unlike all other images together (--drop-outliers)"
     rows = np.arange(len(whole))
-    if strangers == "largest-person":
-        for _ in range(_ROUNDS):
-            if not screening.falls_apart:
-                break
-            larger = max(screening.parts, key=lambda part: (len(part.rows), part.weight))
-            rows = rows[list(larger.rows)]
-            screening = screen(whole[rows], fuser)
+    if strangers == "largest-person" and screening.falls_apart:
+        rows = _largest_person(whole, fuser, screening)
     gone = np.setdiff1d(np.arange(len(whole)), rows)
     return gone, "of somebody else than most of the images (--largest-person)"
+
+
+def _largest_person(
+    whole: EmbeddingSet, fuser: Fuser, screening: Screening
+) -> npt.NDArray[np.intp]:
+    """Places of the images of whom there are most.
+
+    The larger part of two may be of several people, each of whom has fewer images than the person of the smaller part.
+    So of all parts the largest is looked at, and taken apart again, until the largest holds together.
+    """
+    everything = np.arange(len(whole))
+    parts = _parts_of(everything, 1.0, screening)
+    for _ in range(_ROUNDS):
+        place = max(range(len(parts)), key=lambda one: (len(parts[one][0]), parts[one][1]))
+        rows, weight = parts[place]
+        found = screen(whole[rows], fuser)
+        if not found.falls_apart:
+            break
+        parts[place : place + 1] = _parts_of(rows, weight, found)
+    rows, _ = max(parts, key=lambda part: (len(part[0]), part[1]))
+    return rows
+
+
+def _parts_of(
+    rows: npt.NDArray[np.intp], weight: float, screening: Screening
+) -> list[tuple[npt.NDArray[np.intp], float]]:
+    """Places of the images of each part, and its share of the weight of all."""
+    return [(rows[list(part.rows)], weight * part.weight) for part in screening.parts]
 
 
 def joined_sets(sets: Sequence[EmbeddingSet]) -> EmbeddingSet | None:

@@ -19,6 +19,7 @@ from probefusion.errors import (
 )
 from probefusion.faces.images import MAX_FILE_BYTES, SkippedImage, list_images
 from probefusion.files import check_existing
+from probefusion.files.member_names import odd_zip_name, plain_name
 from probefusion.files.reading import READ_ERRORS, in_one_line, open_zip, reason_of
 
 __all__ = [
@@ -179,6 +180,7 @@ def _listed(path: str | Path, layout: str) -> People:
             members = [entry.filename for entry in archive.infolist()]
         if len(set(members)) < len(members):
             raise FileFormatError(f"{str(path)!r} has a member more than once. Pack it again.")
+        members = [plain_name(name) for name in members if odd_zip_name(name) is None]
         folders = {
             PurePosixPath(name).parts[0]
             for name in members
@@ -190,7 +192,7 @@ def _listed(path: str | Path, layout: str) -> People:
     }
     for image in found:
         name = image.member or image.path.relative_to(path).as_posix()
-        parts = PurePosixPath(name).parts
+        parts = PurePosixPath(name if image.member is None else plain_name(name)).parts
         if len(parts) == layout.count("/") + 1:
             images[parts[0]].append(name)
         else:

@@ -16,6 +16,7 @@ for the corrected table knows videos that lie in another person's folder.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ PAIRS_PER_FOLD = 250
 """Mated pairs per fold; as many are non-mated."""
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+_PAIR = re.compile(rb"^\W*[\d.]+\W*[,;\t]|[,;\t]\W*[\d.]+\W*$")
+"""A line whose first or last field is a number is a pair, if a spoilt one; no header has one."""
 _COLUMNS = ("split", "pair", "first video", "second video", "same")
 
 
@@ -169,7 +172,7 @@ def _read_pairs(
     path: Path, videos: dict[str, int], folder: Path, allow_duplicates: bool
 ) -> VerificationPairs:
     _, top = next(read_lines(path))
-    has_header = not top.split(b",")[0].strip().isdigit()  # copies without one are in circulation
+    has_header = not _PAIR.search(top)  # copies without one are in circulation
     first: list[int] = []
     second: list[int] = []
     mated: list[bool] = []

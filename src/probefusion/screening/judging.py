@@ -75,9 +75,9 @@ class Looked:
 def judge_splits(stack: Stack, expected: Expectation, looked: Looked | None = None) -> Judged:
     """How much all candidates speak for two people, and the worst of them, its images put where each belongs.
 
-    The score is the root of the mean square of the candidates' odds (with a sharpness of 2), per image of the set, as a
-    logarithm: many splits that speak for two people weigh more than a single one, and among many images something is
-    unlike the rest by chance. With infinite sharpness it is the logarithm of the worst odds.
+    The score is the root of the summed squares of the candidates' odds (with a sharpness of 2), divided by the number
+    of images, as a logarithm: many splits that speak for two people weigh more than a single one, and among many
+    images something is unlike the rest by chance. With infinite sharpness it is the logarithm of the worst odds.
 
     Args:
         stack: Sets of at least two images.
@@ -146,4 +146,4 @@ def _together(sets: Places, odds: FloatRows, highest: FloatRows, sharpness: floa
 
 def _chances(count: int, sharpness: float) -> float:
     """What a score loses because there are `count` images any of which could be unlike the rest."""
-    return math.log(count) / sharpness
+    return math.log(count) if math.isfinite(sharpness) else 0.0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from probefusion.screening.expectation import Expectation
+from probefusion.screening.records import recorded
 
-__all__ = ["CAUTIOUS", "expectation_for", "is_measured"]
+__all__ = ["CAUTIOUS", "expectation_for"]
 
 _PEOPLE = "poor images of 166 people of LFW, and films of 56 actors"
 
@@ -217,14 +218,7 @@ _KNOWN: dict[str, Expectation] = {
 CAUTIOUS = _KNOWN["mean@1"]
 """For embedders and fusers that were not measured: no embedder that was had more false alarms by it."""
 
-_MEASURED = ("mobilefacenet_128d@", "compact_128d@", "edgeface")
-
 
 def expectation_for(fuser: str) -> Expectation | None:
     """What to expect of a fuser's halves, by its fingerprint; None where it was not measured."""
-    return _KNOWN.get(fuser)
-
-
-def is_measured(embedder: str | None) -> bool:
-    """Whether the fusers that take any embedder were measured with this one."""
-    return embedder is not None and embedder.lower().startswith(_MEASURED)
+    return _KNOWN.get(fuser) or recorded(f"templates of {fuser}")

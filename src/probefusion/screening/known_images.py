@@ -4,261 +4,40 @@ from __future__ import annotations
 
 from probefusion.screening.expectation import Expectation
 from probefusion.screening.known import CAUTIOUS as CAUTIOUS_OF_TEMPLATES
+from probefusion.screening.records import recorded
 
-__all__ = ["CAUTIOUS", "NORMS", "expectation_of_images"]
+__all__ = ["CAUTIOUS", "NORMS", "expectation_of_images", "network_of"]
 
 NORMS = {"mobilefacenet_128d": 13.4, "compact_128d": 0.77}
 """Usual length of an embedding, of embedders of which it says how good the image is."""
 
-_PEOPLE = "poor images of 166 people of LFW, and films of 56 actors"
-
-_KNOWN: dict[str, Expectation] = {
-    "exact-fast.compact_128d-lfw112.r3@edb1a81654cd": Expectation(
-        cosine=(
-            0.2598,
-            0.028954,
-            0.031652,
-            -0.0091196,
-            -0.0049183,
-            0.017655,
-            -0.059966,
-            -0.10372,
-            0.15836,
-            0.085305,
-        ),
-        log_spread=(
-            -1.6868,
-            0.084237,
-            -0.05287,
-            -0.014656,
-            -0.0026828,
-            -0.016291,
-            0.0033847,
-            0.021762,
-            -0.0075126,
-            -0.23367,
-        ),
-        limits=((-2.47, 5.661), (0.0, 3.871)),
-        threshold=4.69,
-        measured_on=_PEOPLE,
-        sharpness=2.0,
-    ),
-    "exact.compact_128d-lfw112.r3@b80051ccb93e": Expectation(
-        cosine=(
-            0.26119,
-            0.0041629,
-            0.024466,
-            -0.01157,
-            -0.0040081,
-            0.020121,
-            -0.045639,
-            -0.091219,
-            0.14573,
-            0.16524,
-        ),
-        log_spread=(
-            -1.5694,
-            0.091468,
-            -0.068825,
-            -0.013541,
-            0.0014332,
-            -0.011498,
-            -0.00020065,
-            0.029682,
-            -0.039048,
-            -0.26634,
-        ),
-        limits=((-2.676, 6.259), (0.0, 3.871)),
-        threshold=4.62,
-        measured_on=_PEOPLE,
-        sharpness=2.0,
-    ),
-    "norms of compact_128d": Expectation(
-        cosine=(
-            0.034928,
-            -0.054707,
-            0.26557,
-            -0.022027,
-            -0.027138,
-            0.047252,
-            -0.10194,
-            -0.032066,
-            0.0062891,
-            0.81987,
-        ),
-        log_spread=(
-            -2.2831,
-            -0.36343,
-            0.15518,
-            -0.050537,
-            -0.027886,
-            0.064381,
-            0.13359,
-            0.21099,
-            -0.2062,
-            1.1038,
-        ),
-        limits=((-1.761, 4.507), (0.0, 3.871)),
-        threshold=6.19,
-        measured_on=_PEOPLE,
-        sharpness=2.0,
-    ),
-    "exact-fast.mobilefacenet_128d-lfw112.r3@3eb979373e6a": Expectation(
-        cosine=(
-            0.39555,
-            0.13528,
-            -0.037158,
-            0.0049848,
-            -0.0013685,
-            -0.00058934,
-            -0.085883,
-            -0.10067,
-            0.17143,
-            -0.30138,
-        ),
-        log_spread=(
-            -1.8524,
-            -0.00046726,
-            -0.067944,
-            -0.019633,
-            -0.00036078,
-            -0.0054556,
-            0.020168,
-            0.051111,
-            -0.022594,
-            0.049085,
-        ),
-        limits=((-2.737, 5.346), (0.0, 3.871)),
-        threshold=5.26,
-        measured_on=_PEOPLE,
-        sharpness=2.0,
-    ),
-    "exact.mobilefacenet_128d-lfw112.r2@4880e740dca3": Expectation(
-        cosine=(
-            0.35059,
-            0.07214,
-            -0.018146,
-            -0.00539,
-            -0.00084057,
-            0.0093746,
-            -0.059549,
-            -0.084221,
-            0.14551,
-            -0.042429,
-        ),
-        log_spread=(
-            -1.935,
-            0.0074882,
-            0.012278,
-            -0.014908,
-            -0.0086642,
-            -0.00097581,
-            -0.013638,
-            0.010422,
-            0.00087922,
-            0.087918,
-        ),
-        limits=((-2.7, 6.104), (0.0, 3.871)),
-        threshold=4.5,
-        measured_on=_PEOPLE,
-        sharpness=2.0,
-    ),
-    "exact.mobilefacenet_128d-lfw112.r3@1bcb327b785c": Expectation(
-        cosine=(
-            0.33704,
-            0.076755,
-            -0.019905,
-            -0.005242,
-            -0.0013937,
-            0.009588,
-            -0.06612,
-            -0.086243,
-            0.15268,
-            -0.044976,
-        ),
-        log_spread=(
-            -1.9207,
-            0.022474,
-            -0.00028471,
-            -0.015589,
-            -0.0064504,
-            -0.0030835,
-            -0.0152,
-            0.0071354,
-            0.0027275,
-            0.077574,
-        ),
-        limits=((-2.7, 6.103), (0.0, 3.871)),
-        threshold=4.4,
-        measured_on=_PEOPLE,
-        sharpness=2.0,
-    ),
-    "norms of mobilefacenet_128d": Expectation(
-        cosine=(
-            0.30143,
-            0.093775,
-            0.0071211,
-            -0.00013446,
-            -0.0093872,
-            0.014939,
-            -0.12316,
-            -0.081611,
-            0.16995,
-            0.014205,
-        ),
-        log_spread=(
-            -2.1901,
-            -0.24917,
-            0.11093,
-            -0.04112,
-            -0.012474,
-            0.048522,
-            0.043244,
-            0.085315,
-            -0.11404,
-            0.94791,
-        ),
-        limits=((-2.424, 4.903), (0.0, 3.871)),
-        threshold=5.31,
-        measured_on=_PEOPLE,
-        sharpness=2.0,
-    ),
-    "universal@1": Expectation(
-        cosine=(
-            0.336,
-            0.044594,
-            -0.017149,
-            -0.0038174,
-            -0.0041731,
-            0.013904,
-            -0.070154,
-            -0.082771,
-            0.1677,
-            0.00031338,
-        ),
-        log_spread=(
-            -1.6865,
-            0.039767,
-            -0.062507,
-            -0.014914,
-            0.0011378,
-            -0.0071304,
-            -0.0052489,
-            0.027068,
-            -0.035603,
-            -0.057222,
-        ),
-        limits=((-2.576, 5.84), (0.0, 3.871)),
-        threshold=4.42,
-        measured_on=_PEOPLE,
-        sharpness=2.0,
-    ),
-}
-
 CAUTIOUS = CAUTIOUS_OF_TEMPLATES
 """For images of which nothing is known but their embeddings, by any embedder; clear cases count, so the worst split."""
 
+_NETWORKS = {
+    "mobilefacenet_128d@": "mobilefacenet_128d",
+    "compact_128d@": "compact_128d",
+    "edgeface_xs": "edgeface_xs",
+    "opencv_sface": "opencv_sface",
+}
+"""Beginnings of the names of embedders that were measured; SFace in 8 bits gives what SFace gives."""
 
-def expectation_of_images(view: str) -> Expectation | None:
-    """What to expect by a view: the fingerprint of a fuser, or "norms of" an embedder; None if it was not measured."""
-    return _KNOWN.get(view)
+
+def network_of(embedder: str | None) -> str | None:
+    """The measured network that an embedder is, by its fingerprint; None for any other."""
+    name = (embedder or "").lower()
+    found = [network for start, network in _NETWORKS.items() if name.startswith(start)]
+    return found[0] if found else None
+
+
+def expectation_of_images(view: str, network: str | None = None) -> Expectation | None:
+    """What to expect by a view.
+
+    Args:
+        view: The fingerprint of a fuser, or "norms of" an embedder.
+        network: For fusers that take any embedder: which network's images, as `network_of` gives it; None for any.
+
+    Returns:
+        None if it was not measured.
+    """
+    return recorded(view if network is None else f"{view} of {network}")

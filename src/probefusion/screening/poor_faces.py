@@ -1,13 +1,33 @@
-"""Whether the threshold of a decision holds for images as poor as a template's."""
+"""What is told of templates of poor images wherever one is made or decided about: by Python, commands and service."""
 
 from __future__ import annotations
 
 from probefusion.screening.usability import Usability
 
-__all__ = ["threshold_not_verified"]
+__all__ = ["threshold_not_verified", "told_of_poor"]
 
 
-def threshold_not_verified(name: str, usability: Usability | None) -> str | None:
+def told_of_poor(name: str, usability: Usability, *, decides: bool) -> tuple[str, ...]:
+    """What there is to warn of: that a template is not usable, and that a threshold was not verified for it.
+
+    Args:
+        name: Whose template it is, for the messages.
+        usability: What can be expected of it.
+        decides: Whether a measured threshold decides about it. That of the user was not measured with anything.
+
+    Example:
+        >>> poor = Usability.predicted(0.1, (0.0, 0.2), level=0.5, false_match_rate=0.001)
+        >>> len(told_of_poor("A", poor, decides=True)), len(told_of_poor("A", poor, decides=False))
+        (2, 1)
+        >>> told_of_poor("A", Usability.unknown("nobody measured it"), decides=False)
+        ()
+    """
+    told = [f"{name}: {usability}"] if usability.is_not_usable else []
+    doubt = threshold_not_verified(name, usability) if decides else None
+    return (*told, *(() if doubt is None else (doubt,)))
+
+
+def threshold_not_verified(name: str, usability: Usability) -> str | None:
     """Says that a threshold was not verified for images as poor as these, or None where there is no such doubt.
 
     Templates of poor images lie close together, and how close depends on what made them poor: calibrations hold for
@@ -16,9 +36,9 @@ def threshold_not_verified(name: str, usability: Usability | None) -> str | None
 
     Args:
         name: Whose template it is, for the message.
-        usability: What can be expected of it; None for a template whose images nobody can judge any more.
+        usability: What can be expected of it.
     """
-    if usability is None or usability.verdict == "usable":
+    if usability.verdict == "usable":
         return None
     if usability.similarity is None or usability.level is None:
         return (

@@ -30,8 +30,9 @@ def screen(images: EmbeddingSet, fuser: Fuser) -> Screening:
     Ways to part the set in two are looked at; the score says how much less alike their halves are than those of
     one person with halves of such a weight. Images are weighed by the fuser, if it was trained for their embedder and
     measured; else by the quality of their crops or the lengths of their embeddings, where these are known and say
-    something. Sets of fewer than 4 images, and embeddings shorter than 64, cannot be told. Duplicates count as
-    images. Cost: linear in N beyond a sample of 256 images.
+    something. Sets of fewer than 2 images, of fewer than 4 by a view that was not measured for their embedder, and
+    embeddings shorter than 64, cannot be told. Duplicates count as images. Cost: linear in N beyond a
+    sample of 256 images.
 
     Args:
         images: The set.
@@ -43,8 +44,9 @@ def screen(images: EmbeddingSet, fuser: Fuser) -> Screening:
     fuser.check_fits(images)
     count = len(images)
     sources = None if images.sources is None else tuple(images.sources.tolist())
-    reason = _why_not(images)
-    judged = None if reason else _Judged.of(images, fuser)
+    view = view_of(images, fuser)
+    reason = _why_not(images, view)
+    judged = None if reason else _Judged.of(images, view)
     if judged is None:
         return Screening(
             num_images=count,
@@ -88,7 +90,8 @@ def outliers(images: EmbeddingSet, fuser: Fuser) -> tuple[int, ...]:
         ProbeFusionError: If the set does not fit the fuser.
     """
     fuser.check_fits(images)
-    judged = None if _why_not(images) else _Judged.of(images, fuser)
+    view = view_of(images, fuser)
+    judged = None if _why_not(images, view) else _Judged.of(images, view)
     if judged is None:
         return ()
     found = outlying(judged.sample, judged.view.expected, LEAST_IMAGES - 1)
@@ -110,9 +113,8 @@ class _Judged:
     rows: npt.NDArray[np.intp]
 
     @staticmethod
-    def of(images: EmbeddingSet, fuser: Fuser) -> _Judged | None:
+    def of(images: EmbeddingSet, view: View) -> _Judged | None:
         """None where the images cannot be judged at all."""
-        view = view_of(images, fuser)
         count = len(images)
         rows = np.unique(np.linspace(0, count - 1, min(count, MOST_IMAGES)).round().astype(np.intp))
         try:
@@ -164,11 +166,11 @@ def _probabilities(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return probabilities
 
 
-def _why_not(images: EmbeddingSet) -> str:
+def _why_not(images: EmbeddingSet, view: View) -> str:
     count = len(images)
-    if count < LEAST_IMAGES:
+    if count < view.least_images:
         given = "1 image" if count == 1 else f"{count} images"
-        return f"{given}, and it takes {LEAST_IMAGES}"
+        return f"{given}, and it takes {view.least_images}"
     if images.dim < LEAST_DIM:
         return f"embeddings of {images.dim} dimensions, and it takes {LEAST_DIM}"
     return ""

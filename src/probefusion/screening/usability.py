@@ -11,7 +11,6 @@ image; `Usability.quality` puts it on the scale of 0 to 100 that the standard us
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +19,14 @@ from probefusion.errors import (
     EmbedderMismatchError,
     EmptySetError,
     FuserMismatchError,
-    NotUsableError,
     ShapeError,
 )
 from probefusion.fusion.contributions import Sums
-from probefusion.fusion.threshold import level_in_words, rate_in_words
 from probefusion.screening.usability_record import UsabilityRecord
 from probefusion.types.fusion_state import FusionState
+from probefusion.types.usability import NUMBERS, Usability, Verdict
 
-__all__ = ["StateFacts", "Usability", "Verdict", "judge_state", "judge_states"]
-
-Verdict = Literal["usable", "doubtful", "not usable", "not known"]
+__all__ = ["StateFacts", "Usability", "Verdict", "judge_state", "judge_states", "predict_states"]
 
 _Floats = npt.NDArray[np.float64]
 
@@ -47,74 +43,6 @@ TERMS = (
     "coherence*variety",
 )
 """The terms of the formulas for the median and the ends of the interval, in order."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Usability:
-    """What can be expected of a template.
-
-    Args:
-        similarity: Predicted cosine with one clean image of the person, fused alone; None where nothing is known.
-        interval: Lower and upper end for 90 of 100 sets; None where nothing is known.
-        level: The similarity below which a comparison would fail at the false match rate of the record.
-        verdict: "usable" if the prediction reaches the level, "doubtful" if only the upper end of the interval
-            does, "not usable" if not even that, or if the images are no faces; "not known".
-        reason: Why, in words; "" where the template is usable.
-
-    Raises:
-        NotUsableError: By `refuse`, if the template is not usable.
-    """
-
-    similarity: float | None
-    interval: tuple[float, float] | None
-    level: float | None
-    verdict: Verdict
-    reason: str = ""
-
-    @staticmethod
-    def unknown(reason: str) -> Usability:
-        """Nothing is known, because of what `reason` says."""
-        return Usability(
-            similarity=None, interval=None, level=None, verdict="not known", reason=reason
-        )
-
-    @property
-    def quality(self) -> int | None:
-        """The prediction on the scale of 0 to 100; 0 for what is no face, None where nothing is known."""
-        if self.similarity is None:
-            return None
-        return 0 if self.interval is None else round(100 * min(1.0, max(0.0, self.similarity)))
-
-    @property
-    def is_not_usable(self) -> bool:
-        """Whether the template must not be relied on."""
-        return self.verdict == "not usable"
-
-    def refuse(self, name: str = "images") -> None:
-        """Refuses a template that is not usable; for callers that want no such template at all.
-
-        Args:
-            name: Whose images they are, for the message.
-
-        Raises:
-            NotUsableError: If the verdict is "not usable".
-        """
-        if self.is_not_usable:
-            raise NotUsableError(
-                f"{name}: their template is not usable: {self.reason}. Give better images of the person."
-            )
-
-    def __str__(self) -> str:
-        """The verdict with its numbers, in a line."""
-        if self.similarity is None:
-            return f"usability not known: {self.reason}"
-        if self.interval is None:
-            return f"not usable: {self.reason}"
-        low, high = self.interval
-        numbers = (
-            f"predicted similarity to a clean image {self.similarity:.2f} ({low:.2f} to {high:.2f})"
-        )
-        return f"{self.verdict}: {numbers}" + (f"; {self.reason}" if self.reason else "")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -214,47 +142,31 @@ def judge_states(
     Raises:
         EmptySetError, ShapeError: As for `judge_state`.
     """
+    found = map(Usability.of_numbers, predict_states(states, num_images, record).tolist())
+    return [usability for usability in found if usability is not None]
+
+
+def predict_states(states: Sums, num_images: npt.ArrayLike, record: UsabilityRecord) -> _Floats:
+    """As `judge_states`, as the numbers that files keep: (B, 5), see `probefusion.types.usability.NUMBERS`.
+
+    Raises:
+        EmptySetError, ShapeError: As for `judge_state`.
+    """
     facts = StateFacts.of(states, num_images)
-    if facts.looks.shape[1] != len(record.appearance):
+    scores, formulas = record.matrices
+    if facts.looks.shape[1] != len(scores):
         raise ShapeError(
-            f"state: expected {len(record.appearance)} numbers of direction and style, as usability was "
+            f"state: expected {len(scores)} numbers of direction and style, as usability was "
             f"measured with, got {facts.looks.shape[1]}."
         )
-    likeness = facts.looks @ np.array(record.likeness) + record.likeness_offset
-    appearance = facts.looks @ np.array(record.appearance) + record.appearance_offset
-    terms = facts.terms(appearance)
-    low, middle, high = (
-        np.clip(terms @ np.array(constants), -1.0, 1.0)
-        for constants in (record.lower, record.median, record.upper)
-    )
-    return [
-        _usability(values, record)
-        for values in zip(
-            likeness.tolist(), low.tolist(), middle.tolist(), high.tolist(), strict=True
-        )
-    ]
-
-
-def _usability(values: tuple[float, float, float, float], record: UsabilityRecord) -> Usability:
-    likeness, low, middle, high = values
-    low, high = min(low, middle), max(high, middle)
-    if likeness < record.least_likeness:
-        return Usability(
-            similarity=0.0,
-            interval=None,
-            level=record.level,
-            verdict="not usable",
-            reason="the images do not look like faces to the embedder",
-        )
-    verdict: Verdict = "usable"
-    reason = ""
-    threshold = level_in_words(
-        record.level, rate_in_words(record.false_match_rate), "where usability was measured"
-    )
-    if high < record.level:
-        verdict, reason = "not usable", f"even the upper end is below the {threshold}"
-    elif middle < record.level:
-        verdict, reason = "doubtful", f"the prediction is below the {threshold}"
-    return Usability(
-        similarity=middle, interval=(low, high), level=record.level, verdict=verdict, reason=reason
-    )
+    likeness, appearance = (
+        facts.looks @ scores + (record.likeness_offset, record.appearance_offset)
+    ).T
+    low, middle, high = np.clip(facts.terms(appearance) @ formulas, -1.0, 1.0).T
+    found = np.empty((len(middle), len(NUMBERS)))
+    found[:, 0] = middle
+    found[:, 1] = np.minimum(low, middle)
+    found[:, 2] = np.maximum(high, middle)
+    found[:, 3:] = record.level, record.false_match_rate
+    found[likeness < record.least_likeness, :3] = 0.0, np.nan, np.nan
+    return found

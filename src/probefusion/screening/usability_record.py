@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from probefusion.errors import ConfigError
 from probefusion.files import replace_file
@@ -94,6 +98,13 @@ class UsabilityRecord:
         offsets = (self.appearance_offset, self.likeness_offset, self.least_likeness, self.level)
         if not all(map(math.isfinite, (*numbers, *offsets, *self.gain))):
             raise ConfigError("usability: expected finite constants, got NaN or infinity.")
+
+    @cached_property
+    def matrices(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Likeness and appearance as (D + S, 2), and lower, median and upper as (10, 3)."""
+        scores = np.array([self.likeness, self.appearance]).T
+        formulas = np.array([self.lower, self.median, self.upper]).T
+        return np.ascontiguousarray(scores), np.ascontiguousarray(formulas)
 
 
 def write_usability(record: UsabilityRecord, path: Path, *, force: bool = False) -> None:

@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 from probefusion.files.reading import in_one_line
 
-__all__ = ["LEAST_DIM", "LEAST_IMAGES", "Part", "Screening"]
+__all__ = ["FEWEST_IMAGES", "LEAST_DIM", "LEAST_IMAGES", "Part", "Screening"]
 
 LEAST_IMAGES = 4
-"""Smaller sets say nothing: two images of one person may well be as unlike as two people."""
+"""Smaller sets say nothing where it was not measured how alike images of one person are, and how good each is."""
+FEWEST_IMAGES = 2
+"""Smaller sets say nothing anywhere; of two or three images only good ones are told to be of two people."""
 LEAST_DIM = 64
 """Of shorter embeddings no face network is known."""
 

@@ -10,7 +10,13 @@ import numpy.typing as npt
 from probefusion.fusion import Fuser, MeanFuser
 from probefusion.fusion.universal import UniversalFuser
 from probefusion.screening.expectation import Expectation
-from probefusion.screening.known_images import CAUTIOUS, NORMS, expectation_of_images
+from probefusion.screening.known_images import (
+    CAUTIOUS,
+    NORMS,
+    expectation_of_images,
+    network_of,
+)
+from probefusion.screening.verdict import FEWEST_IMAGES, LEAST_IMAGES
 from probefusion.types import EmbeddingSet
 
 __all__ = ["NormsView", "View", "view_of"]
@@ -21,7 +27,6 @@ EXPONENT = 5.0
 """Power of an embedding's length as its weight; measured, of 2 to 9."""
 _FACTOR = 2.0
 """Medians of lengths differ from the usual one by less; of films and poor images they differ by .96 to 1.03."""
-_MEASURED = ("mobilefacenet_128d@", "compact_128d@", "edgeface")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,6 +42,12 @@ class View:
     fuser: Fuser
     expected: Expectation
     is_calibrated: bool
+
+    @property
+    def least_images(self) -> int:
+        """Smaller sets say nothing."""
+        is_measured = self.is_calibrated and self.expected is not CAUTIOUS
+        return FEWEST_IMAGES if is_measured else LEAST_IMAGES
 
     def look(self, images: EmbeddingSet) -> tuple[FloatRows, FloatRows]:
         """What is seen of images.
@@ -76,6 +87,8 @@ def view_of(images: EmbeddingSet, fuser: Fuser) -> View:
 
     That of the fuser, if it was trained for the embedder and measured; else by the quality of the crops; else by the
     lengths of the embeddings, if the embedder is one of which it was measured what they say; else all weigh the same.
+    What to expect by crops or of images that weigh the same was measured for some embedders; for any other it is the
+    most cautious.
 
     Args:
         images: The images.
@@ -84,19 +97,23 @@ def view_of(images: EmbeddingSet, fuser: Fuser) -> View:
     expected = expectation_of_images(fuser.fingerprint)
     if fuser.embedder is not None and expected is not None:
         return View(fuser=fuser, expected=expected, is_calibrated=True)
-    name = (images.embedder or "").lower()
-    is_calibrated = name.startswith(_MEASURED)
+    network = network_of(images.embedder)
     universal = UniversalFuser(num_threads=1)
-    expected = expectation_of_images(universal.fingerprint)
-    if images.quality is not None and expected is not None:
-        return View(fuser=universal, expected=expected, is_calibrated=is_calibrated)
+    if images.quality is not None:
+        return _any_view(universal, network)
     mean = MeanFuser(num_threads=1)
-    for embedder, usual in NORMS.items():
-        expected = expectation_of_images(f"norms of {embedder}")
-        is_by_it = images.norms_known and name.startswith(f"{embedder}@")
-        if is_by_it and expected is not None and _are_plausible(images, usual):
+    if network in NORMS and images.norms_known:
+        usual, expected = NORMS[network], expectation_of_images(f"norms of {network}")
+        if expected is not None and _are_plausible(images, usual):
             return NormsView(fuser=mean, expected=expected, is_calibrated=True, usual=usual)
-    return View(fuser=mean, expected=CAUTIOUS, is_calibrated=is_calibrated)
+    return _any_view(mean, network)
+
+
+def _any_view(fuser: Fuser, network: str | None) -> View:
+    """By a fuser that takes any embedder."""
+    own = None if network is None else expectation_of_images(fuser.fingerprint, network)
+    expected = own or expectation_of_images(fuser.fingerprint) or CAUTIOUS
+    return View(fuser=fuser, expected=expected, is_calibrated=network is not None)
 
 
 def _are_plausible(images: EmbeddingSet, usual: float) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from probefusion.gallery.results import Added, SearchResult, Verification
 from probefusion.gallery.verbs.explanation import MatchExplanation
 from probefusion.pipeline import Fused
-from probefusion.types import Template
+from probefusion.types import Template, Usability
 
 __all__ = [
     "Beside",
@@ -77,6 +77,7 @@ class TemplateAnswer:
         num_images: Images in it.
         fuser: Fingerprint.
         embedder: Fingerprint, or None.
+        usability: What can be expected of it, or None; send it along where you search or compare with the template.
     """
 
     base64: str
@@ -84,16 +85,7 @@ class TemplateAnswer:
     num_images: int
     fuser: str | None
     embedder: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class UsabilityAnswer:
-    """What can be expected of a template: a verdict, 0 to 100, and why."""
-
-    verdict: str
-    quality: int | None
-    similarity: float | None
-    reason: str
+    usability: Usability | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +99,8 @@ class Beside:
         threshold: From which on it is a match, or None.
         is_match: Whether it is; None without a threshold.
         mean_similarity: Of the plain means of both, or None where the gallery keeps no images.
+        usability: What can be expected of the person's template.
+        warnings: As for `Verification`.
     """
 
     person_id: str
@@ -115,6 +109,8 @@ class Beside:
     threshold: float | None
     is_match: bool | None
     mean_similarity: float | None
+    usability: Usability
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +134,7 @@ class FusedAnswer:
     skipped: tuple[Left, ...]
     problems: tuple[str, ...]
     screening: str | None
-    usability: UsabilityAnswer | None
+    usability: Usability | None
     beside: Beside | None = None
 
 
@@ -159,7 +155,7 @@ class SessionAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """Two sets side by side; as `Verification`."""
+    """Two sets side by side; as `Verification`. A set that is not usable is told in `problems`."""
 
     similarity: float
     num_images: tuple[int, int]
@@ -168,6 +164,7 @@ class Compared:
     why_none: str | None
     warnings: tuple[str, ...]
     problems: tuple[str, ...]
+    usability: tuple[Usability, Usability]
     skipped: tuple[Left, ...] = ()
 
 
@@ -234,13 +231,13 @@ def template_answer(template: Template) -> TemplateAnswer:
         num_images=template.num_images,
         fuser=template.fuser,
         embedder=template.embedder,
+        usability=template.usability,
     )
 
 
 def fused_answer(fused: Fused, *, with_state: bool, beside: Beside | None = None) -> FusedAnswer:
     """What was fused, for an answer."""
     knows_weights = fused.template.weights is not None and fused.similarities is not None
-    usability = fused.usability
     return FusedAnswer(
         template=template_answer(fused.template),
         state=base64.b64encode(fused.state.to_bytes()).decode()
@@ -253,14 +250,7 @@ def fused_answer(fused: Fused, *, with_state: bool, beside: Beside | None = None
         skipped=skipped_facts(fused.skipped),
         problems=fused.problems,
         screening=None if fused.screening is None else str(fused.screening),
-        usability=None
-        if usability is None
-        else UsabilityAnswer(
-            verdict=usability.verdict,
-            quality=usability.quality,
-            similarity=usability.similarity,
-            reason=usability.reason,
-        ),
+        usability=fused.usability,
         beside=beside,
     )
 

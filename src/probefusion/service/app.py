@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -19,6 +20,7 @@ from probefusion.service.guards.gate import Gate
 from probefusion.service.guards.headers import SafeHeaders
 from probefusion.service.hub import Hub
 from probefusion.service.problems import handle_errors, problem
+from probefusion.service.refused import NotesRefused
 from probefusion.service.repeats import Repeats
 from probefusion.service.routes import changes, contributions, fusing, health, people, searching
 from probefusion.service.settings import ServiceSettings
@@ -73,6 +75,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.hub, app.state.joint, app.state.figures = hub, joint, Figures(hub)
+    # Large bodies take turns: the event loop then shares the interpreter with one thread, not with many.
+    app.state.parsing = CapacityLimiter(1)
     for room in _ROOMS:
         app.include_router(room.router)
     page = Path(__file__).with_name("page")
@@ -84,17 +88,22 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.add_middleware(
         Gate, limits=settings.limits, is_known=hub.is_known, only_local=hub.access is None
     )
+    if settings.access_log is not None:
+        app.add_middleware(NotesRefused, hub=hub, routes=_operations())
     app.add_middleware(Measured)
     return app
+
+
+def _operations() -> list[APIRoute]:
+    return [route for room in _ROOMS for route in room.router.routes if isinstance(route, APIRoute)]
 
 
 async def _wrong_method(request: Request, error: Exception) -> JSONResponse:
     """Tells all methods of a path; the router knows those of the first route of that path alone."""
     allowed = {
         method
-        for room in _ROOMS
-        for route in room.router.routes
-        if isinstance(route, APIRoute) and route.path_regex.match(request.scope["path"])
+        for route in _operations()
+        if route.path_regex.match(request.scope["path"])
         for method in route.methods or ()
     }
     if not allowed and isinstance(error, HTTPException):  # a file

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from probefusion.errors import IntegrityError, InvalidInputError
 from probefusion.service.problems import Refusal, refusal_at
-from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template
+from probefusion.types import EmbeddingSet, FloatArray, FusionState, Template, Usability
+from probefusion.types.usability import checked_numbers
 
 __all__ = [
     "Comparison",
@@ -38,6 +39,13 @@ _MOST_DIM = 4096
 _MOST_ROWS = 10_000
 _MOST_UNKNOWN = 20
 
+
+def _as_row(numbers: list[float]) -> Any:
+    """An embedding as (D,) float32. Each row by itself: other threads get their turn between two."""
+    with np.errstate(over="ignore"):  # becomes infinite, which is refused once all are there
+        return np.array(numbers, np.float32)
+
+
 Name = Annotated[str, Field(min_length=1, max_length=1024, examples=["Ann"])]
 Id = Annotated[str, Field(min_length=1, max_length=128)]
 Label = Annotated[str, Field(max_length=256)]
@@ -46,7 +54,7 @@ Ids = Annotated[list[Id], Field(max_length=_MOST_ROWS, fail_fast=True)]
 Number = Annotated[float, Field(strict=True)]
 Count = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
-Row = Annotated[list[Number], Field(max_length=_MOST_DIM, fail_fast=True)]
+Row = Annotated[list[Number], Field(max_length=_MOST_DIM, fail_fast=True), AfterValidator(_as_row)]
 Rows = Annotated[list[Row], Field(max_length=_MOST_ROWS, fail_fast=True)]
 Base64 = Annotated[str, Field(max_length=64_000_000)]
 
@@ -76,16 +84,14 @@ class _Body(BaseModel):
 
     @model_validator(mode="after")
     def _knows_places(self) -> _Body:
-        for name, part in self:
-            if isinstance(part, _Body):
-                part._put(f"/{name}")
+        self._put("")  # as the body itself, until what it is a part of says more
         return self
 
     def _put(self, place: str) -> None:
-        self._place = place + self._place
-        for _, part in self:
+        self._place = place
+        for name, part in self:
             if isinstance(part, _Body):
-                part._put(place)
+                part._put(f"{place}/{name}")
 
     def _at(self, pointer: str) -> str:
         return f"{self._place}{pointer}"
@@ -142,8 +148,7 @@ class Embeddings(_Body):
         if self.rows is not None:
             if len({len(row) for row in self.rows}) != 1:
                 raise self._field("/rows", "expected at least one row, all of one length.")
-            with np.errstate(over="ignore"):  # becomes infinite, which is refused below
-                matrix = np.array(self.rows, np.float32).reshape(len(self.rows), -1)
+            matrix = np.array(self.rows, np.float32).reshape(len(self.rows), -1)
         else:
             if self.dim is None:
                 raise self._field("/dim", "expected D, which base64 needs.")
@@ -167,6 +172,28 @@ class Embeddings(_Body):
             )
 
 
+class Estimate(_Body):
+    """What can be expected of a template, as an answer gave it. What follows from the numbers is passed over."""
+
+    similarity: Number | None = None
+    interval: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = None
+    level: Number | None = None
+    false_match_rate: Number | None = None
+    verdict: Label | None = None
+    quality: Count | None = None
+    reason: str | None = Field(default=None, max_length=1024)
+
+    def to_usability(self) -> Usability | None:
+        """The estimate, None where nothing is known; raises Refusal if it cannot be one."""
+        if self.similarity is None:
+            return None
+        low, high = self.interval or (None, None)
+        numbers = (self.similarity, low, high, self.level, self.false_match_rate)
+        with self._errors_at(""):
+            (found,) = checked_numbers(np.array([numbers], np.float64), 1)
+            return Usability.of_numbers(found)
+
+
 class FinishedTemplate(_Body):
     """A finished template, to search or compare with."""
 
@@ -174,13 +201,20 @@ class FinishedTemplate(_Body):
     num_images: Count = Field(ge=1, le=10_000_000)
     fuser: str = Field(max_length=256)
     embedder: str | None = Field(default=None, max_length=256)
+    usability: Estimate | None = Field(
+        default=None, description="As the answer gave it that the template came with."
+    )
 
     def to_template(self) -> Template:
         """The template; raises Refusal if it is none."""
         vector = _floats(self.base64, 1, self._at("/base64")).reshape(-1)
         with self._errors_at(""):
             return Template(
-                vector=vector, num_images=self.num_images, fuser=self.fuser, embedder=self.embedder
+                vector=vector,
+                num_images=self.num_images,
+                fuser=self.fuser,
+                embedder=self.embedder,
+                usability=None if self.usability is None else self.usability.to_usability(),
             )
 
 

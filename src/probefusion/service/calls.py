@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
@@ -15,9 +13,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from probefusion.errors import ProbeFusionError
 from probefusion.gallery import Gallery
 from probefusion.service.guards.access import AccessKey, Role
+from probefusion.service.guards.access_log import as_subject
 from probefusion.service.guards.deadline import nobody_waits, wanting
 from probefusion.service.hub import Hub, owner_of
-from probefusion.service.problems import Refusal
+from probefusion.service.problems import Refusal, no_valid_key
 from probefusion.service.versions import IfMatch, check_unchanged
 
 __all__ = ["Admin", "Call", "Reader", "Writer", "note_all"]
@@ -134,7 +133,7 @@ class Call:
     ) -> tuple[str, str, tuple[str, ...]]:
         """What `note` writes: who, what, and whom."""
         named = collection or self._collection
-        where = () if named is None else (_as_subject(named),)
+        where = () if named is None else (as_subject("collection", named),)
         return self.owner, action, (*where, *subjects)
 
 
@@ -157,13 +156,6 @@ def note_all(hub: Hub, entries: Sequence[tuple[str, str, tuple[str, ...]]]) -> N
         ) from error
 
 
-def _as_subject(collection: str) -> str:
-    """A collection as entries can hold it: its name, or a hash where the name has other characters."""
-    if re.fullmatch(r"[0-9A-Za-z_.-]{1,64}", collection) is not None:
-        return f"collection:{collection}"
-    return f"collection-sha256:{hashlib.sha256(collection.encode()).hexdigest()[:32]}"
-
-
 def _needing(role: Role) -> Callable[..., Awaitable[Call]]:
     async def call(  # not in a thread: it only looks up the key
         request: Request,
@@ -175,13 +167,7 @@ def _needing(role: Role) -> Callable[..., Awaitable[Call]]:
         if hub.access is not None:
             key = hub.access.find(given.credentials) if given is not None else None
             if key is None:
-                raise Refusal(
-                    401,
-                    "expected a key that is valid: Authorization: Bearer pf_... Ask for one, or make it with "
-                    "probefusion serve-keys.",
-                    code="key",
-                    headers={"WWW-Authenticate": "Bearer"},
-                )
+                raise no_valid_key()
         host = request.client.host if request.client is not None else ""
         who = host if key is None else key.id
         wait = hub.rates.at_once(who)

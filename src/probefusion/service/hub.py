@@ -17,13 +17,13 @@ from probefusion.gallery import Gallery
 from probefusion.pipeline import Fused, Pipeline
 from probefusion.pipeline.inputs import Picture
 from probefusion.screening import screen
-from probefusion.screening.poor_faces import threshold_not_verified
-from probefusion.screening.verdict import LEAST_IMAGES
+from probefusion.screening.verdict import FEWEST_IMAGES
 from probefusion.service.answers import skipped_facts
 from probefusion.service.bodies import ImageFile, Query, SessionImages, decoded
 from probefusion.service.decoding import ImageDecoder
 from probefusion.service.guards.access import AccessFile, AccessKey, Role
 from probefusion.service.guards.access_log import AccessLog
+from probefusion.service.guards.refusals import UNKNOWN, Refusals
 from probefusion.service.problems import Refusal, refusal_at
 from probefusion.service.settings import ServiceSettings
 from probefusion.service.shared.opening import open_shared
@@ -50,6 +50,7 @@ class Hub(Changes):
         self.settings = settings
         self.access = None if settings.access_file is None else AccessFile(settings.access_file)
         self.log = AccessLog(settings.access_log)
+        self.refusals = Refusals(self.log)
         self.decoder = ImageDecoder(settings.limits)
         self.galleries = {
             name: Gallery(
@@ -82,6 +83,7 @@ class Hub(Changes):
     def close(self) -> None:
         """Lets go of everything."""
         self.decoder.close()
+        self.refusals.close()
         self.log.close()
         self.shared.close()
         for gallery in self.galleries.values():
@@ -90,6 +92,14 @@ class Hub(Changes):
     def is_known(self, authorization: str) -> bool:
         """Whether an Authorization header names a valid key; everybody is known where there are no keys."""
         return self.access is None or self._key_of(authorization) is not None
+
+    def caller_of(self, authorization: str) -> tuple[str, str | None]:
+        """Id of the valid key of a header, or "unknown"; and the id that a wrong one names, if there is such a key."""
+        key = self._key_of(authorization)
+        if key is not None:
+            return key.id, None
+        token = authorization.partition(" ")[2].strip()
+        return UNKNOWN, None if self.access is None else self.access.named(token)
 
     def may_repeat(self, authorization: str, target: Target, address: str) -> bool:
         """As `Changes.may_repeat`."""
@@ -175,34 +185,19 @@ class Hub(Changes):
             fused = self._pipeline.fuse(pictures)
         return replace(fused, skipped=(*skipped, *fused.skipped))
 
-    def told_of(self, what: Any, *, decides: bool = False) -> dict[str, Any]:
-        """What there is to tell of a query beside the answer.
-
-        Images left out; whether they are of one person; and of images whether their template is usable.
-
-        Args:
-            what: The query.
-            decides: Whether a measured threshold decides about it, which holds for no poorer images than it was
-                measured with.
-        """
+    def told_of(self, what: Any) -> dict[str, Any]:
+        """What there is to tell of a query beside the answer: images left out, and whether they are of one person."""
         if isinstance(what, Fused):
-            told = [*self.warned_of(what)]
-            doubt = threshold_not_verified("the images", what.usability) if decides else None
-            told += [] if doubt is None else [doubt]
-            return {"skipped": skipped_facts(what.skipped), "problems": tuple(told)}
-        if not isinstance(what, EmbeddingSet) or what.num_images < LEAST_IMAGES:
+            return {"skipped": skipped_facts(what.skipped), "problems": what.problems}
+        if not isinstance(what, EmbeddingSet) or what.num_images < FEWEST_IMAGES:
             return {}
         screening = screen(what, self._pipeline.choose_fuser([what]))
         return {"problems": (str(screening),) if screening.falls_apart else ()}
 
     @staticmethod
-    def warned_of(what: Any) -> tuple[str, ...]:
+    def problems_of(what: Any) -> tuple[str, ...]:
         """What there is to warn of in images that were fused; () for anything else, which the gallery looks at."""
-        if not isinstance(what, Fused):
-            return ()
-        if what.usability is None or not what.usability.is_not_usable:
-            return what.problems
-        return (*what.problems, f"the images: {what.usability}")
+        return what.problems if isinstance(what, Fused) else ()
 
     def to_keep(self, query: Query, owner: str, *, keep_chips: bool) -> Any:
         """What a query holds, for a gallery to keep: without small pictures of the faces unless they are asked for."""

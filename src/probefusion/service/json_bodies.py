@@ -1,24 +1,26 @@
-"""JSON bodies are looked over before they are parsed: what would take memory or time without end is refused at once."""
+"""Routes whose bodies are JSON: small ones are parsed at once, large ones where they hold up nobody."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
+from anyio import to_thread
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
+from probefusion.service.guards.deadline import nobody_waits, wanting
+from probefusion.service.json_parsing import parse_json
 from probefusion.service.problems import Refusal
 
-__all__ = ["JsonRoute", "parse_json"]
+__all__ = ["LARGE_BODY", "JsonRoute"]
 
-_MOST_VALUES = 1_000_000
-"""Values of a body; 512 embeddings of 512 numbers are a quarter of it."""
-_MOST_PARTS = 50_000
-"""Objects and arrays of a body."""
-_MOST_FIELDS = 100_000
-"""Fields of all objects of a body."""
+LARGE_BODY = 500_000
+"""Bytes from which on a body is parsed in a thread. Below, it takes less than the 5 ms for which the interpreter stays
+with a thread anyway, so a thread would hold up others no less (`benchmarks/service_bodies.py`)."""
+
 _SHOWN = 40
 
 
@@ -28,67 +30,47 @@ class JsonRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """What answers requests of this route."""
         answer = super().get_route_handler()
-        if self.body_field is None:
+        field = self.body_field
+        if field is None:
             return answer
+
+        def checked(body: bytes, is_wanted: Callable[[], bool]) -> tuple[Any, list[Any]]:
+            """The model of a body, which checks itself no second time; or None, and what is wrong."""
+            if not is_wanted():
+                raise nobody_waits()
+            found = field.validate(parse_json(body, in_pieces=True), {}, loc=("body",))
+            return (None, found[1]) if found[1] else found
 
         async def answer_parsed(request: Request) -> Response:
             body = await request.body()
             if body:
                 _check_kind(request.headers.get("content-type"))
+                if len(body) >= LARGE_BODY:
+                    return await _answer_large(request, answer, partial(checked, body))
                 request._json = parse_json(body)  # where the framework looks first
             return await answer(request)
 
         return answer_parsed
 
 
-def parse_json(body: bytes) -> Any:
-    """What a body holds.
+async def _answer_large(
+    request: Request,
+    answer: Callable[[Request], Coroutine[Any, Any, Response]],
+    check: Callable[[Callable[[], bool]], tuple[Any, list[Any]]],
+) -> Response:
+    """Has a body parsed and checked in a thread; the framework, which would do it in the event loop, finds it done.
 
-    Args:
-        body: JSON in UTF-8, UTF-16 or UTF-32.
-
-    Raises:
-        Refusal: If it is no JSON, holds too much, or names a field twice.
+    What is wrong with it is told where the framework would tell it: after keys and roles were looked at.
     """
-    values = body.count(b",") + 1
-    parts = body.count(b"{") + body.count(b"[")
-    fields = body.count(b":")
-    if values > _MOST_VALUES or parts > _MOST_PARTS or fields > _MOST_FIELDS:
-        raise Refusal(
-            413,
-            f"body: expected at most {_MOST_VALUES:,} values in {_MOST_PARTS:,} objects and lists with "
-            f"{_MOST_FIELDS:,} fields, got about {values:,} in {parts:,} with {fields:,}. Send embeddings as base64, "
-            f"or in parts to a session.",
-            code="too-large",
-        )
+    is_wanted = wanting(request.scope)
+    request._json, errors = await to_thread.run_sync(
+        check, is_wanted, limiter=request.app.state.parsing
+    )
     try:
-        return json.loads(body, object_pairs_hook=_each_once, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise _no_json(f"{error.msg[:1].lower()}{error.msg[1:]} ({where})") from None
-    except UnicodeDecodeError as error:
-        raise _no_json(f"byte {error.start} is not UTF-8") from None
-    except RecursionError:
-        raise _no_json("it is nested too deep") from None
-    except ValueError:  # of integers alone
-        raise _no_json("it has a whole number of too many digits") from None
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _no_json(f"an object names {twice[:_SHOWN]!r} twice")
-    return found
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise _no_json(f"{word} is no number of JSON")
-
-
-def _no_json(why: str) -> Refusal:
-    return Refusal(400, f"body: expected JSON (RFC 8259): {why}.", code="json", field="")
+        return await answer(request)
+    except RequestValidationError as error:
+        others = [each for each in error.errors() if each["loc"][:1] != ("body",)]
+        raise RequestValidationError([*others, *errors]) from None
 
 
 def _check_kind(content_type: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +34,16 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 
-__all__ = ["MEDIA_TYPE", "Refusal", "handle_errors", "no_key", "problem", "refusal_at"]
+__all__ = [
+    "MEDIA_TYPE",
+    "Refusal",
+    "code_of",
+    "handle_errors",
+    "no_key",
+    "no_valid_key",
+    "problem",
+    "refusal_at",
+]
 
 _log = logging.getLogger("probefusion.service")
 
@@ -107,6 +117,16 @@ class Refusal(Exception):  # noqa: N818 - not an error of the program
         self.headers = dict(headers or {})
 
 
+def no_valid_key() -> Refusal:
+    """The refusal of who has no valid key."""
+    return Refusal(
+        401,
+        "expected a key that is valid: Authorization: Bearer pf_... Ask for one, or make one: probefusion serve-keys.",
+        code="key",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
 def problem(
     status: int,
     detail: str,
@@ -137,14 +157,18 @@ def problem(
     )
 
 
+def code_of(body: bytes) -> str:
+    """The word for programs of problem details; "" for other answers."""
+    try:
+        return str(json.loads(body)["type"]).rpartition(":")[2]
+    except (ValueError, TypeError, KeyError):
+        return ""
+
+
 def no_key() -> JSONResponse:
     """The answer to who has no valid key."""
-    return problem(
-        401,
-        "expected a key that is valid: Authorization: Bearer pf_... Ask for one, or make it by probefusion serve-keys",
-        code="key",
-        headers={"WWW-Authenticate": "Bearer"},
-    )
+    told = no_valid_key()
+    return problem(told.status, told.detail, code=told.code, headers=told.headers)
 
 
 def refusal_at(error: ProbeFusionError, field: str) -> Refusal:

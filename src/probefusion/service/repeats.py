@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -12,7 +11,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from probefusion.errors import ProbeFusionError
-from probefusion.service.problems import problem
+from probefusion.service.problems import code_of, problem
 from probefusion.service.shared.answers import Answers, Asked, Found, KeptAnswer, State
 from probefusion.service.targets import Changes, Target, is_forgetting, target_of
 
@@ -87,13 +86,15 @@ class Repeats:
         """What is done now; or the answer; or None where the application answers (and refuses)."""
         authorization = dict(scope["headers"]).get(b"authorization", b"")
         caller = authorization.decode("latin-1")
-        revision = await _in_thread(lambda: self._changes.revision_of(caller, target))
+        revision, request = await _in_thread(
+            lambda: (self._changes.revision_of(caller, target), _hash_of(scope, body))
+        )
         if revision is None:
             return None
         asked = Asked(
             caller=authorization,
             key=key,
-            request=_hash_of(scope, body),
+            request=request,
             collection=target.collection,
             revision=revision,
         )
@@ -142,7 +143,7 @@ class Repeats:
     async def _keep(self, asked: Asked, messages: Sequence[Message]) -> bool:
         status = int(messages[0]["status"])
         body = b"".join(part.get("body", b"") for part in messages[1:])
-        if status >= 500 and _code_of(body) not in _NOT_BEGUN:
+        if status >= 500 and code_of(body) not in _NOT_BEGUN:
             return False
         if not 200 <= status < 300:
             return await self._try(lambda: self._answers.give_up(asked))
@@ -173,14 +174,6 @@ class Repeats:
 async def _in_thread(what: Callable[[], T]) -> T:
     """In a thread of its own: those of the application may all be at work."""
     return await to_thread.run_sync(what, limiter=CapacityLimiter(1))
-
-
-def _code_of(body: bytes) -> str:
-    """The word for programs of problem details; "" for other answers."""
-    try:
-        return str(json.loads(body)["type"]).rpartition(":")[2]
-    except (ValueError, TypeError, KeyError):
-        return ""
 
 
 def _hash_of(scope: Scope, body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The value types that travel between the stages: `EmbeddingSet`, `FusionState`, `Template`, `TemplateSet`.
+"""The value types that travel between the stages: embeddings, states, templates, and what can be expected of these.
 
 All are frozen, validated once when built, and can be saved, loaded and passed on alone.
 """
@@ -9,5 +9,14 @@ from probefusion.types.embedding_set import UNIT_TOLERANCE, EmbeddingSet, FloatA
 from probefusion.types.fusion_state import FusionState
 from probefusion.types.template import Template
 from probefusion.types.template_set import TemplateSet
+from probefusion.types.usability import Usability
 
-__all__ = ["UNIT_TOLERANCE", "EmbeddingSet", "FloatArray", "FusionState", "Template", "TemplateSet"]
+__all__ = [
+    "UNIT_TOLERANCE",
+    "EmbeddingSet",
+    "FloatArray",
+    "FusionState",
+    "Template",
+    "TemplateSet",
+    "Usability",
+]

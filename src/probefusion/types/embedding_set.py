@@ -16,6 +16,7 @@ from probefusion.checks import (
     check_length,
     check_nonzero_rows,
     check_not_empty,
+    check_quality,
     read_only,
     row_norms,
 )
@@ -62,7 +63,7 @@ class EmbeddingSet:
         style: (N, C, 2) floating point or None: per channel of the embedder's mid-level maps the
             mean and the unbiased standard deviation, stage 2 before stage 3.
         quality: (N,) floating point or None: logarithm of the weight that each image deserves by the
-            look of its crop (`probefusion.embedders.CropQuality`), whatever the embedder.
+            look of its crop (`probefusion.embedders.CropQuality`), whatever the embedder; within 4 of 0.
         detector_scores: (N,) floating point or None: how sure the face detector was of each image's face. No
             fuser weighs by it; scores of different detectors do not compare.
         media_ids: (N,) integers or text or None: which still or video an image comes from.
@@ -82,6 +83,7 @@ class EmbeddingSet:
         ShapeError: For a wrong number of axes or lengths that differ.
         DtypeError: For integers, booleans, objects or complex numbers.
         NonFiniteError: For NaN or infinity, naming the row.
+        InvalidInputError: For quality that is no logarithm of a weight, as percentages.
         ZeroLengthError: For an embedding shorter than `probefusion.checks.MIN_NORM`.
 
     Duplicate images are kept: each counts. The arrays are read-only views where no conversion was
@@ -126,6 +128,8 @@ class EmbeddingSet:
             check_length(column, len(embeddings), name=name, where=where)
             check_finite_rows(column.reshape(len(column), -1), name=name, where=where)
             self._set(name, read_only(column))
+        if self.quality is not None:
+            check_quality(self.quality, where=where)
         if self.media_ids is not None:
             self._set("media_ids", _labels(self.media_ids, len(embeddings), "media_ids", where))
         if self.sources is not None:

@@ -19,11 +19,13 @@ from probefusion.errors import (
 )
 from probefusion.files import optional_text, read_npz, write_npz
 from probefusion.types.embedding_set import UNIT_TOLERANCE, FloatArray
+from probefusion.types.usability import Usability, checked_numbers
 
 __all__ = ["Template", "check_comparable"]
 
 _REQUIRED = ("vector", "num_images")
 _KEYS = (*_REQUIRED, "fuser", "embedder", "weights")
+_USABILITY = "usability"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +38,7 @@ class Template:
         fuser: Fingerprint of the fuser, or None when unknown.
         embedder: Fingerprint of the embedder, or None when unknown.
         weights: (N,) share of each image in the result, >= 0 with sum 1, or None.
+        usability: What can be expected of it, as it was estimated when it was finished; None where nobody did.
 
     Raises:
         ShapeError, DtypeError, NonFiniteError: As for `EmbeddingSet`.
@@ -47,6 +50,7 @@ class Template:
     fuser: str | None = None
     embedder: str | None = None
     weights: FloatArray | None = None
+    usability: Usability | None = None
 
     def __post_init__(self) -> None:
         vector = check_float_array(self.vector, name="vector", shape=(None,))
@@ -77,6 +81,10 @@ class Template:
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
                 raise DtypeError(f"{name}: expected a text or None, got {value!r}.")
+        if not isinstance(self.usability, Usability | None):
+            raise DtypeError(
+                f"usability: expected a Usability or None, got {type(self.usability).__name__}."
+            )
 
     @staticmethod
     def unchecked(
@@ -86,6 +94,7 @@ class Template:
         fuser: str | None,
         embedder: str | None,
         weights: FloatArray | None,
+        usability: Usability | None = None,
     ) -> Template:
         """A template of arrays that are known to be right, as those a fuser has just made.
 
@@ -95,6 +104,7 @@ class Template:
             fuser: As for the class.
             embedder: As for the class.
             weights: (N,) float32 shares, or None.
+            usability: As for the class.
         """
         template: Template = object.__new__(Template)
         template.__dict__.update(
@@ -103,6 +113,7 @@ class Template:
             fuser=fuser,
             embedder=embedder,
             weights=None if weights is None else read_only(weights),
+            usability=usability,
         )
         return template
 
@@ -137,13 +148,17 @@ class Template:
         return max(-1.0, min(1.0, cosine))
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Writes the template as `.npz`.
+        """Writes the template as `.npz`, with what can be expected of it.
 
         Raises:
             OutputExistsError: If the file exists and `force` is False.
         """
         arrays = {name: getattr(self, name) for name in _KEYS}
-        write_npz(path, kind="template", version=1, force=force, arrays=arrays)
+        is_known = self.usability is not None and self.usability.similarity is not None
+        if self.usability is not None and is_known:
+            arrays[_USABILITY] = self.usability.numbers
+        version = 2 if is_known else 1  # which releases that know no usability read too
+        write_npz(path, kind="template", version=version, force=force, arrays=arrays)
 
     @staticmethod
     def load(path: str | Path) -> Template:
@@ -157,21 +172,27 @@ class Template:
         arrays = read_npz(
             path,
             kind="template",
-            version=1,
+            version=2,
             required=frozenset(_REQUIRED),
-            optional=frozenset(_KEYS).difference(_REQUIRED),
+            optional=frozenset({*_KEYS, _USABILITY}).difference(_REQUIRED),
         )
         count = arrays["num_images"]
         if count.shape != () or count.dtype.kind not in "iu":
             raise FileFormatError(
                 f"{Path(path).name}: num_images must be one integer, got {count!r}."
             )
+        usability = None
+        if _USABILITY in arrays:
+            where = f" of {Path(path).name}"
+            (numbers,) = checked_numbers(arrays[_USABILITY][None], 1, where)
+            usability = Usability.of_numbers(numbers)
         return Template(
             vector=arrays["vector"],
             num_images=int(count),
             fuser=optional_text(arrays, "fuser"),
             embedder=optional_text(arrays, "embedder"),
             weights=arrays.get("weights"),
+            usability=usability,
         )
 
 

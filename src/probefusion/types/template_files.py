@@ -5,14 +5,17 @@
         num_images    integer, how many images went in
         embedding     list of D numbers, the unit vector
         state         bytes of `FusionState.to_bytes`; optional
+        usability     struct of the doubles similarity, low, high, level, false_match_rate; optional, null where it
+                      is not known, low and high also for what is no face
         file metadata: fuser, embedder (fingerprints; each optional), probefusion.sha256 (of the columns;
                       files made by hand and by releases up to 0.1 have none)
-    FILE.npz          kind "templates", format_version 1
+    FILE.npz          kind "templates", format_version 1; 2 with usability
         template_ids  (T,) text, or integers
         num_images    (T,) integers
         embeddings    (T, D)
         mass (T, M), sums (T, M, D'), style_sums (T, M, S)   float64, the states; optional, all three
         fuser, embedder   text; each optional
+        usability     (T, 5) float64, NaN where it is not known; optional
 
 `fuse_archive` writes ids of the type that the archive has; a `TemplateSet` holds and writes text. Both
 files have room for either, so that an archive's integers stay integers for other readers.
@@ -41,6 +44,7 @@ from probefusion.files.content_hash import content_hash
 from probefusion.files.parquet import label_column, list_matrix, metadata_text, read_parquet_table
 from probefusion.files.reading import in_one_line
 from probefusion.types.fusion_state import FusionState
+from probefusion.types.usability import NUMBERS
 
 __all__ = [
     "TemplateColumns",
@@ -67,6 +71,7 @@ class TemplateColumns:
         fuser: Fingerprint of the fuser, or None when unknown.
         embedder: Fingerprint of the embedder, or None when unknown.
         states: T states, or None.
+        usability: (T, 5) float64, as `probefusion.types.usability.NUMBERS` says, or None.
     """
 
     ids: npt.NDArray[Any]
@@ -75,6 +80,7 @@ class TemplateColumns:
     fuser: str | None
     embedder: str | None
     states: Sequence[FusionState] | None = None
+    usability: npt.NDArray[Any] | None = None
 
 
 def check_template_path(path: str | Path) -> Path:
@@ -131,16 +137,19 @@ def _write_npz(path: Path, columns: TemplateColumns, force: bool) -> None:
     }
     for name in _STATE_ARRAYS if states is not None else ():
         arrays[name] = np.stack([getattr(state, name) for state in states or ()])
-    write_npz(path, kind="templates", version=1, arrays=arrays, force=force)
+    if columns.usability is not None:
+        arrays["usability"] = columns.usability
+    version = 1 if columns.usability is None else 2
+    write_npz(path, kind="templates", version=version, arrays=arrays, force=force)
 
 
 def _read_npz(path: Path) -> TemplateColumns:
     arrays = read_npz(
         path,
         kind="templates",
-        version=1,
+        version=2,
         required=_NPZ_REQUIRED,
-        optional=frozenset({"fuser", "embedder", *_STATE_ARRAYS}),
+        optional=frozenset({"fuser", "embedder", "usability", *_STATE_ARRAYS}),
     )
     fuser, embedder = optional_text(arrays, "fuser"), optional_text(arrays, "embedder")
     return TemplateColumns(
@@ -150,6 +159,7 @@ def _read_npz(path: Path) -> TemplateColumns:
         fuser=fuser,
         embedder=embedder,
         states=_states(path, arrays, fuser, embedder),
+        usability=arrays.get("usability"),
     )
 
 
@@ -201,6 +211,9 @@ def _write_parquet(path: Path, columns: TemplateColumns, force: bool) -> None:
     ]
     if columns.states is not None:
         fields.append(("state", arrow.binary()))
+    if columns.usability is not None:
+        numbers = arrow.struct([(name, arrow.float64()) for name in NUMBERS])
+        fields.append(("usability", numbers))
     facts = {"fuser": columns.fuser, "embedder": columns.embedder}
     known = {key: value for key, value in facts.items() if value is not None}
     known[_HASH_KEY] = _parquet_hash(columns)
@@ -216,6 +229,10 @@ def _write_parquet(path: Path, columns: TemplateColumns, force: bool) -> None:
             ]
             if columns.states is not None:
                 parts.append(arrow.array([state.to_bytes() for state in columns.states[part]]))
+            if columns.usability is not None:
+                rows = columns.usability[part].T
+                fields_of = [arrow.array(column, mask=np.isnan(column)) for column in rows]
+                parts.append(arrow.StructArray.from_arrays(fields_of, NUMBERS))
             writer.write_batch(arrow.record_batch(parts, schema=schema))
 
 
@@ -223,10 +240,10 @@ def _read_parquet(path: Path) -> TemplateColumns:
     table = read_parquet_table(path)
     names = set(table.column_names)
     missing = [name for name in _REQUIRED if name not in names]
-    unknown = sorted(names - {*_REQUIRED, "state"})
+    unknown = sorted(names - {*_REQUIRED, "state", "usability"})
     if missing or unknown:
         raise FileFormatError(
-            f"{path.name}: expected the columns {', '.join(_REQUIRED)} and optionally state; missing: "
+            f"{path.name}: expected the columns {', '.join(_REQUIRED)} and optionally state, usability; missing: "
             f"{', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}."
         )
     vectors = np.zeros((0, 1), np.float32)
@@ -245,6 +262,7 @@ def _read_parquet(path: Path) -> TemplateColumns:
         fuser=metadata_text(table.schema, "fuser"),
         embedder=metadata_text(table.schema, "embedder"),
         states=states,
+        usability=_usability_column(table, path.name) if "usability" in names else None,
     )
     found = metadata_text(table.schema, _HASH_KEY)
     if found is not None and found != _parquet_hash(columns):
@@ -267,10 +285,35 @@ def _parquet_hash(columns: TemplateColumns) -> str:
             "num_images": columns.num_images.astype(np.int64),
             "embedding": columns.vectors.astype(np.float32, copy=False),
             "states": "".join(_state_hash(state) for state in columns.states or ()),
+            "usability": _one_nan(columns.usability),
             "fuser": columns.fuser,
             "embedder": columns.embedder,
         }
     )
+
+
+def _one_nan(numbers: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+    """The numbers with the same bits for every NaN, which Parquet holds as null."""
+    return None if numbers is None else np.where(np.isnan(numbers), np.nan, numbers)
+
+
+def _usability_column(table: Any, name: str) -> npt.NDArray[np.float64]:
+    """The estimates as (T, 5); null becomes NaN.
+
+    Raises:
+        FileFormatError: If it is no such column.
+    """
+    arrow = import_extra("pyarrow", extra="data", purpose="reading Parquet files")
+    column = table.column("usability")
+    wanted = arrow.struct([(each, arrow.float64()) for each in NUMBERS])
+    if column.type != wanted:
+        raise FileFormatError(
+            f"{in_one_line(name)}: usability: expected {wanted}, got {column.type}. Leave the column out."
+        )
+    if not table.num_rows:
+        return np.zeros((0, len(NUMBERS)))
+    parts = column.combine_chunks().flatten()
+    return np.stack([part.to_numpy(zero_copy_only=False) for part in parts], axis=1)
 
 
 def _state_hash(state: FusionState) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,7 @@ from probefusion.types.template_files import (
     read_template_file,
     write_template_file,
 )
+from probefusion.types.usability import NUMBERS, Usability, checked_numbers, not_usable_rows
 
 __all__ = ["TemplateSet"]
 
@@ -50,6 +51,8 @@ class TemplateSet:
         embedder: Fingerprint of the embedder, or None when unknown.
         states: T states of that fuser, of which the templates were made, or None. With them images
             can be added later.
+        usability: (T, 5) floating point, what can be expected of each, as `probefusion.types.usability.NUMBERS` says;
+            rows of NaN where nobody knows; None for all. A template of the set has it as `Usability`.
 
     Raises:
         EmptySetError: For no templates.
@@ -80,6 +83,7 @@ class TemplateSet:
     fuser: str | None = None
     embedder: str | None = None
     states: tuple[FusionState, ...] | None = None
+    usability: npt.NDArray[np.float64] | None = None
     origin: str = field(default="", repr=False)
     """Where the set was read from, for messages; not saved."""
 
@@ -113,6 +117,8 @@ class TemplateSet:
                 embedder=self.embedder,
                 where=where,
             )
+        if self.usability is not None:
+            self._set("usability", checked_numbers(self.usability, len(ids), where))
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -157,6 +163,7 @@ class TemplateSet:
             fuser=first.fuser,
             embedder=first.embedder,
             states=None if states is None else tuple(states[name] for name in templates),
+            usability=_numbers_of(templates.values()),
         )
 
     @property
@@ -192,7 +199,17 @@ class TemplateSet:
             fuser=self.fuser,
             embedder=self.embedder,
             weights=None,
+            usability=None
+            if self.usability is None
+            else Usability.of_numbers(self.usability[place].tolist()),
         )
+
+    @property
+    def not_usable(self) -> tuple[str, ...]:
+        """Ids of templates that are known not to be usable, in order."""
+        if self.usability is None:
+            return ()
+        return tuple(self.ids[not_usable_rows(self.usability)].tolist())
 
     def __repr__(self) -> str:
         states = ", with states" if self.states is not None else ""
@@ -259,6 +276,7 @@ class TemplateSet:
             fuser=self.fuser,
             embedder=self.embedder,
             states=self.states,
+            usability=self.usability,
         )
         write_template_file(path, columns, force=force)
 
@@ -284,8 +302,17 @@ class TemplateSet:
             fuser=columns.fuser,
             embedder=columns.embedder,
             states=None if columns.states is None else tuple(columns.states),
+            usability=columns.usability,
             origin=path.name,
         )
+
+
+def _numbers_of(templates: Iterable[Template]) -> npt.NDArray[np.float64] | None:
+    """(T, 5) of what is known of templates, or None if nothing is."""
+    unknown = np.full(len(NUMBERS), np.nan)
+    known = [unknown if each.usability is None else each.usability.numbers for each in templates]
+    numbers = np.stack(known)
+    return None if np.isnan(numbers).all() else numbers
 
 
 def _cosines(first: FloatArray, second: FloatArray) -> FloatArray:

@@ -20,6 +20,7 @@ from probefusion.video.row_file import RowFile
 from probefusion.video.sighting import Segment
 from probefusion.video.thumbnails import Thumbnail
 from probefusion.video.track import Track
+from probefusion.zoo import finish_judged
 
 __all__ = ["Clip", "Counts", "Person"]
 
@@ -104,9 +105,9 @@ class Person:
 
     @property
     def template(self) -> Template:
-        """Its template, without the weights of single images (see `blocks`)."""
+        """Its template with what can be expected of it, without the weights of single images (see `blocks`)."""
         if self._template is None:
-            self._template = self._fuser.finish(self.state)
+            self._template = finish_judged(self._fuser, self.state)
         return self._template
 
     @property

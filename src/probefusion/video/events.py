@@ -10,6 +10,7 @@ from probefusion.fusion import Fuser
 from probefusion.gallery import Match
 from probefusion.types import FusionState, Template
 from probefusion.video.track import Track
+from probefusion.zoo import finish_judged
 
 __all__ = ["EventKind", "EventLog", "PersonSnapshot", "VideoEvent"]
 
@@ -25,7 +26,8 @@ class PersonSnapshot:
         first_time: Seconds since the start when it was first seen.
         last_time: Seconds since the start when it was last seen.
         num_images: How many images went into template and state.
-        template: The template of all its images so far, without the weights of single images.
+        template: The template of all its images so far, with what can be expected of it, without the weights of single
+            images.
         state: The state that it was made of; add it to others of the same person.
     """
 
@@ -100,7 +102,7 @@ class EventLog:
 
     def _add(self, kind: EventKind, track: Track, time: float) -> None:
         state = track.state_so_far()
-        template = self._fuser.finish(state)
+        template = finish_judged(self._fuser, state)
         person = PersonSnapshot(
             number=track.number,
             first_time=track.segments[0].first_time,

@@ -126,4 +126,5 @@ def _search_gallery(
         is_match=None if best is None else best.is_match,
         place=place,
         result=result,
+        warnings=(*result.warnings, *(ranked[place].warnings if ranked else ())),
     )

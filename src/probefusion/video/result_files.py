@@ -15,7 +15,7 @@ import numpy as np
 from probefusion.errors import MissingFileError, OutputExistsError
 from probefusion.files import check_name, replace_file, replace_folder_content, try_to_write
 from probefusion.gallery import Match
-from probefusion.types import TemplateSet
+from probefusion.types import TemplateSet, Usability
 from probefusion.video.clip import Clip, Person
 from probefusion.video.events import VideoEvent
 from probefusion.video.explanation import Explanation
@@ -163,6 +163,7 @@ def person_facts(explanation: Explanation) -> dict[str, Any]:
         "share_of_images_below": round(explanation.share_beaten, 6),
         "num_images_carrying_half": explanation.num_carrying_half,
         "screening": explanation.screening.facts(),
+        "usability": _usability_facts(person.template.usability),
         "growth": [_rounded(asdict(point)) for point in explanation.growth],
     }
 
@@ -172,7 +173,7 @@ def event_facts(event: VideoEvent) -> dict[str, Any]:
 
     The names are those of `VideoEvent` and `PersonSnapshot`, and stay: `kind`, `time`, `number`,
     `num_images`, `first_time`, `last_time` and `match`, which is null without a gallery and else holds
-    `name` (of the match, or null), `is_match`, `threshold`, `false_match_rate` and `candidates`, each
+    `name` (of the match, or null), `is_match`, `threshold`, `false_match_rate`, `warnings` and `candidates`, each
     with `name` and `similarity`. Of a `Gallery` also `false_positive_rate`, `revision`, `why_none` (why there is
     no threshold, or null) and for each candidate `person_id`, `threshold`, `is_match` and `is_ignored`. Names are
     only added.
@@ -199,6 +200,7 @@ def _match_facts(match: Match | None) -> dict[str, Any] | None:
         "threshold": match.threshold,
         "false_match_rate": match.false_match_rate,
         "candidates": candidates,
+        "warnings": list(match.warnings),
     }
     if match.result is None:
         return facts
@@ -213,6 +215,10 @@ def _match_facts(match: Match | None) -> dict[str, Any] | None:
         "revision": match.result.revision,
         "why_none": match.result.why_none,
     }
+
+
+def _usability_facts(usability: Usability | None) -> dict[str, Any] | None:
+    return None if usability is None else _rounded(asdict(usability))
 
 
 def _track_lines(explanation: Explanation) -> Iterator[str]:

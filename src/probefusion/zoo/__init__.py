@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     )
     from probefusion.zoo.pull import Pulled, Verified, pull_model, verify_models
     from probefusion.zoo.quantize import Quantization, quantize_embedder
-    from probefusion.zoo.usability import find_usability, judge_usability
+    from probefusion.zoo.usability import (
+        find_usability,
+        finish_judged,
+        judge_template,
+        judge_usability,
+    )
 
 __all__ = [
     "ARCFACE_PREPROCESSING",
@@ -50,9 +55,11 @@ __all__ = [
     "find_file",
     "find_fuser_folder",
     "find_usability",
+    "finish_judged",
     "forget_model",
     "fuser_choices",
     "has_fuser_for",
+    "judge_template",
     "judge_usability",
     "known_models",
     "load_detector",
@@ -88,7 +95,7 @@ _ROOMS = {
     ),
     "pull": ("Pulled", "Verified", "pull_model", "verify_models"),
     "quantize": ("Quantization", "quantize_embedder"),
-    "usability": ("find_usability", "judge_usability"),
+    "usability": ("find_usability", "finish_judged", "judge_template", "judge_usability"),
 }  # fmt: skip
 _LAZY = {name: f"probefusion.zoo.{room}" for room, names in _ROOMS.items() for name in names}
 

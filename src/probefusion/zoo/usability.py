@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import stat
+from dataclasses import replace
 from pathlib import Path
 
 from probefusion.errors import EmbedderMismatchError, FuserMismatchError
@@ -14,8 +17,16 @@ from probefusion.fusion.learned import LearnedFuser
 from probefusion.screening.usability import Usability, judge_state
 from probefusion.screening.usability_record import RECORD_NAME, UsabilityRecord, read_usability
 from probefusion.types.fusion_state import FusionState
+from probefusion.types.template import Template
 
-__all__ = ["find_usability", "judge_usability", "usability_beside", "usability_path"]
+__all__ = [
+    "find_usability",
+    "finish_judged",
+    "judge_template",
+    "judge_usability",
+    "usability_beside",
+    "usability_path",
+]
 
 _FOLDER = "usability"
 
@@ -63,14 +74,13 @@ def find_usability(
     """
     if embedder is None:
         return None
-    if calibration is not None and (beside := usability_beside(calibration)).is_file():
-        record = read_usability(beside)
-        if (record.fuser, record.embedder) == (fuser.fingerprint, embedder):
-            return record
+    beside = None if calibration is None else _record(usability_beside(calibration))
+    if beside is not None and (beside.fuser, beside.embedder) == (fuser.fingerprint, embedder):
+        return beside
     path = usability_path(fuser, embedder)
-    if not path.is_file():
+    record = _record(path)
+    if record is None:
         return None
-    record = read_usability(path)
     if not isinstance(fuser, LearnedFuser):
         is_right = (record.fuser, record.embedder) == (fuser.fingerprint, embedder)
         return record if is_right else None  # another model of the same name
@@ -85,6 +95,24 @@ def find_usability(
             f"embedder that made them."
         )
     return record
+
+
+def _record(path: Path) -> UsabilityRecord | None:
+    """The record in a file, or None if there is no such file; raises as `read_usability`."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return _record_of(path, (found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size))
+
+
+@functools.lru_cache(maxsize=64)
+def _record_of(path: Path, version: tuple[int, ...]) -> UsabilityRecord:
+    """The record in a file, read once for each version of the file (inode, times, size)."""
+    del version
+    return read_usability(path)
 
 
 def judge_usability(
@@ -112,3 +140,19 @@ def judge_usability(
             "measures it)"
         )
     return judge_state(state, record)
+
+
+def finish_judged(fuser: Fuser, state: FusionState) -> Template:
+    """The template of a state, with what can be expected of it; raises as `Fuser.finish` and `judge_usability`."""
+    return replace(fuser.finish(state), usability=judge_usability(fuser, state))
+
+
+def judge_template(template: Template) -> Usability:
+    """What can be expected of a template without its state: what was estimated when it was finished.
+
+    Args:
+        template: The template; without an estimate nothing is known.
+    """
+    if template.usability is not None:
+        return template.usability
+    return Usability.unknown("its template came without an estimate")

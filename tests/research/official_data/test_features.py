@@ -163,6 +163,17 @@ def test_the_totals_are_found_wherever_the_index_names_them(tmp_path, filler):
         assert sorted(path.name for path in output.iterdir()) == ["0000005", "0000006"]
 
 
+def test_numbers_of_people_that_float32_does_not_tell_apart_are_told(tmp_path):
+    jpeg = b"\xff\xd8\xff" + bytes(50)
+    sure = write_records(tmp_path / "sure", [(0, 16_777_214, jpeg), (1, 16_777_215, jpeg)])
+    assert extract_images(sure / "train.rec", tmp_path / "a") == 2
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["16777214", "16777215"]
+    unsure = write_records(tmp_path / "unsure", [(0, 16_777_216, jpeg), (1, 16_777_217, jpeg)])
+    with pytest.warns(UserWarning, match="byte 0: .*several people may lie in one folder"):
+        assert extract_images(unsure / "train.rec", tmp_path / "b") == 2
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["16777216"]
+
+
 def test_a_failed_run_leaves_no_folder_behind(tmp_path):
     jpeg = b"\xff\xd8\xff" + bytes(50)
     folder = write_records(tmp_path / "faces", [(0, 3, jpeg), (1, 3, jpeg), (2, 3, b"GIF89a")])

@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("cv2", reason="the variants need OpenCV")
 
-from research.real_faces.refit import halved, refit
+from research.real_faces.refit import halved, refit, without_correction
 from research.real_faces.sets import DEV_FOLD, PersonSets
 from research.real_faces.variants import NUM_MILD, NUM_SEVERE, Variants, draw_families
 
@@ -74,6 +74,14 @@ def test_it_begins_as_the_start_with_half_of_its_correction(start, variants) -> 
     expected = (fused(with_all, variants) + fused(without, variants)) / 2
     assert torch.allclose(fused(halved(start), variants), expected, atol=1e-5)
     assert not torch.allclose(fused(with_all, variants), expected, atol=1e-3)
+
+
+def test_without_correction_is_the_start_with_a_share_of_nothing(start, variants) -> None:
+    nothing = halved(start)
+    nothing.config = replace(nothing.config, correction_share=0.0)
+    network = without_correction(start)
+    assert torch.allclose(fused(network, variants), fused(nothing, variants), atol=1e-6)
+    assert not any(name.startswith(("correct", "refine")) for name in network.state_dict())
 
 
 def test_only_the_weights_are_learned_and_they_learn(start, variants) -> None:

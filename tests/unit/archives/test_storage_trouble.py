@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +36,23 @@ def way(s3, monkeypatch) -> Iterator[BrokenWay]:
     yield server
     server.shutdown()
     server.server_close()
+
+
+def test_clients_are_closed_however_busy_the_machine_is(s3, monkeypatch):
+    """Of a client that it collects s3fs waits a tenth of a second that it is closed; here, that is always too short."""
+    import s3fs.core
+    from fsspec.exceptions import FSTimeoutError
+
+    def too_late(*_, **__):
+        raise FSTimeoutError
+
+    storage.write_bytes(f"{s3.make_bucket('faces')}/a.bin", b"content")
+    monkeypatch.setattr(s3fs.core, "sync", too_late)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        forget_clients()
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
 
 
 def test_a_bucket_that_is_not_there_is_missing(s3):

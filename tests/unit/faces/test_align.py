@@ -211,3 +211,21 @@ def test_faces_turned_to_the_side_are_taken(degrees) -> None:
 def test_the_residual_of_landmarks_in_place_is_nothing() -> None:
     assert landmark_residual(ARCFACE_LANDMARKS * 3 + 8) == pytest.approx(0, abs=1e-6)
     assert landmark_residual(ARCFACE_LANDMARKS[[1, 0, 2, 4, 3]]) == pytest.approx(22.6, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("shift", "inside"), [([400, 400], 0), ([-150, -150], 0), ([-60, -80], 1), ([1e7, 0], 0)]
+)
+def test_landmarks_of_another_image_are_refused(shift, inside, rng) -> None:
+    """Of the photo before it was scaled down, say: the crop would be black."""
+    image = rng.integers(0, 256, (200, 200, 3), np.uint8)
+    with pytest.raises(InvalidInputError, match=rf"image of 200x200 pixels, got {inside} of 5"):
+        align_face(image, ARCFACE_LANDMARKS + shift)
+    assert align_face(image, ARCFACE_LANDMARKS + shift, check_order=False).shape == (112, 112, 3)
+
+
+def test_a_face_cut_in_half_is_aligned(rng) -> None:
+    image = rng.integers(0, 256, (200, 200, 3), np.uint8)
+    crop = align_face(image, ARCFACE_LANDMARKS - [50, 0])
+    assert crop[:, 51:].any()
+    assert not crop[:, :49].any()

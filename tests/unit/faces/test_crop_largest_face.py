@@ -87,3 +87,27 @@ def test_why_there_is_no_crop() -> None:
     assert crop_largest_face(photo, Finds(), size=112) == "no face found"
     points = face(1.0, landmarks=np.ones((5, 2)))
     assert "the face cannot be aligned" in crop_largest_face(photo, Finds(points), size=112)
+
+
+@pytest.mark.parametrize(
+    ("shift", "is_cut_off"),
+    [
+        ((0, 0), False),
+        ((-26, 0), False),  # to the edge of the face
+        ((-36, 0), True),
+        ((36, 0), True),
+        ((0, -46), True),  # brows and forehead
+        ((0, 20), True),  # chin
+        ((0, -34), False),
+    ],
+)
+def test_a_face_is_cut_off_by_its_landmarks_though_its_box_ends_with_the_photo(
+    shift, is_cut_off
+) -> None:
+    """As detectors draw them that were taught boxes within photos."""
+    photo = np.random.default_rng(2).integers(0, 256, (112, 112, 3), np.uint8)
+    points = ARCFACE_LANDMARKS.astype(np.float32) + np.float32(shift)
+    low = np.maximum(shift, 0)
+    box = np.array([*low, *np.minimum(np.add(shift, 112), 112) - low], np.float32)
+    one = Face(box=box, landmarks=points, score=0.9)
+    assert crop_largest_face(photo, Finds(one), size=112).facts.is_cut_off is is_cut_off

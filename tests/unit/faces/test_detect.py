@@ -192,3 +192,21 @@ def test_wrong_images_are_refused(detector):
         detector.detect(np.zeros((50, 50), np.uint8))
     with pytest.raises(ShapeError):
         detector.detect(np.zeros((0, 50, 3), np.uint8))
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("knows_stance", [True, False])
+def test_a_copy_looks_as_its_original_does(assets, knows_stance) -> None:
+    """A leaning face upside down: found upright by its landmarks with the small network and without."""
+    import pickle
+
+    detector = YuNetDetector(assets / "models" / "yunet_320.onnx", knows_stance=knows_stance)
+    image = decode_image((assets / "video" / "alex-lacamoire.png").read_bytes())
+    upright = largest_face(detector.detect(image))
+    upside_down = np.ascontiguousarray(np.rot90(image, 2))
+    for one in (detector, pickle.loads(pickle.dumps(detector))):
+        found = largest_face(one.detect(upside_down))
+        assert found.turned == 180
+        back = np.array(image.shape[1::-1]) - 1 - found.landmarks
+        assert np.abs(back - upright.landmarks).max() < 12
+        assert (one._log_odds is not None) is knows_stance

@@ -90,3 +90,38 @@ def test_the_endings_of_the_cases_are_all_read(assets):
         np.testing.assert_array_equal(image, images[0])
     found, skipped = list_images(assets / "cases" / "hostile" / "dup.zip")
     assert (len(found), len(skipped)) == (0, 1)
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path, data):
+    folder, elsewhere = tmp_path / "ann", tmp_path / "elsewhere"
+    for place, names in ((folder, "ab"), (elsewhere, "cd")):
+        place.mkdir()
+        for name in names:
+            (place / f"{name}.jpg").write_bytes(data)
+    (folder / "more").symlink_to(elsewhere, target_is_directory=True)
+    (folder / "round").symlink_to(folder, target_is_directory=True)
+    (elsewhere / "back").symlink_to(folder, target_is_directory=True)
+    (folder / "self").symlink_to("self")
+    (folder / "gone.jpg").symlink_to(tmp_path / "nothing")
+    found, skipped = list_images(folder)
+    names = [source.path.relative_to(folder).as_posix() for source in found]
+    assert names == ["a.jpg", "b.jpg", "gone.jpg", "more/c.jpg", "more/d.jpg"]
+    assert [item.source.rsplit("/", 1)[1] for item in skipped] == ["self"]
+    reasons = [image.reason for _, image in read_images(found) if not isinstance(image, np.ndarray)]
+    assert len(reasons) == 1
+    assert "No such file" in reasons[0]
+
+
+def test_names_of_members_that_tell_no_folder_are_told(tmp_path, data):
+    path = tmp_path / "odd.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("ann\\1.jpg", "../ben/1.jpg", "cem/../1.jpg", "/dan/1.jpg", "./eve/1.jpg"):
+            archive.writestr(name, data)
+        archive.writestr("..\\notes.txt", b"beside")
+        archive.writestr(".hidden/1.jpg", data)
+    found, skipped = list_images(path)
+    assert [source.member for source in found] == ["/dan/1.jpg", "./eve/1.jpg"]
+    reasons = {item.source.removeprefix(f"{path.as_posix()}/"): item.reason for item in skipped}
+    assert reasons.keys() == {"ann\\1.jpg", "../ben/1.jpg", "cem/../1.jpg"}
+    assert "backslash" in reasons["ann\\1.jpg"]
+    assert "leads out of the archive" in reasons["../ben/1.jpg"]

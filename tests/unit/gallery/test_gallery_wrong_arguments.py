@@ -127,7 +127,10 @@ VERBS = {
     "compact": ({}, {"name": [3, b"ann", ["ann"], ""], "before": TIMES}),
     "receipts": ({}, {"pending_only": FLAGS}),
     "person": ({}, {"name": TEXTS}),
-    "history": ({}, {"name": [3, b"ann", ["ann"], "", "nobody"], "limit": COUNTS}),
+    "history": (
+        {},
+        {"name": [3, b"ann", ["ann"], "", "nobody"], "limit": COUNTS, "before": COUNTS},
+    ),
     "stats": ({}, {"looks_for_damage": FLAGS}),
     "template": ({"name": "ann"}, {"name": TEXTS, "model": [*IDS, "m0"]}),
     "made_by": ({}, {"embedder": [3, b"x"]}),

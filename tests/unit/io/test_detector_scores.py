@@ -118,6 +118,27 @@ def test_deepface(rows, caplog) -> None:
         from_deepface(deepface(rows, [0.9, 0, 0.8]))
 
 
+def test_deepface_without_confidence(rows) -> None:
+    """Older releases tell none: where no face was found the box begins at the picture's corner."""
+    whole = {"x": 0, "y": 0, "w": 640, "h": 480}
+    face = {"x": 12, "y": 0, "w": 90, "h": 90}
+    seen = {**whole, "left_eye": [30, 40], "right_eye": [60, 40]}
+    for key in ("facial_area", "region"):
+        given = [
+            {"embedding": row.tolist(), key: area}
+            for row, area in zip(rows, (face, seen, face), strict=True)
+        ]
+        assert from_deepface(given).num_images == 3
+        given[2] = {**given[2], key: {**whole, "left_eye": None}}
+        given[0] = {**given[0], "face_confidence": "0.93"}
+        with pytest.raises(FileFormatError, match=r"results 2 \(1 of 3\): DeepFace found no face"):
+            from_deepface(given)
+        assert from_deepface(given, are_crops=True).num_images == 3
+        given[0]["face_confidence"] = 0
+        with pytest.raises(FileFormatError, match=r"results 0, 2 \(2 of 3\)"):
+            from_deepface(given)
+
+
 def test_sure_faces_are_not_told(rows, caplog) -> None:
     with caplog.at_level(logging.WARNING, "probefusion"):
         from_deepface(deepface(rows, [0.5, 0.9, 1.0]))
@@ -172,3 +193,37 @@ def test_landmarks_in_another_order_are_refused_by_the_face(read, points, entry,
     assert np.allclose(images.detector_scores, [0.9])
     with pytest.raises(InvalidInputError, match=r"face 0 of .*: landmarks"):
         read(faces(ARCFACE_LANDMARKS[order]), images=photo, network=network)
+
+
+@pytest.mark.parametrize("score", [95, 1.5, -1.0])
+@pytest.mark.parametrize(
+    ("read", "entry"), [(from_insightface, "det_score"), (from_uniface, "confidence")]
+)
+def test_scores_of_another_scale_are_no_scores(rows, read, entry, score, caplog) -> None:
+    """Percent, or votes of a cascade: as they stand they would pass any level."""
+    faces = [
+        SimpleNamespace(embedding=row, **{entry: one})
+        for row, one in zip(rows, [0.9, score, 0.8], strict=True)
+    ]
+    with caplog.at_level(logging.WARNING, "probefusion"):
+        images = read(faces)
+    assert images.detector_scores is None
+    assert np.allclose(images.embeddings, rows)
+    assert f"not of the scale 0 to 1 ({entry})" in caplog.text
+    assert f"{score:g}" in caplog.text
+
+
+def test_votes_of_deepface_are_no_scores(rows, caplog) -> None:
+    with caplog.at_level(logging.WARNING, "probefusion"):
+        assert from_deepface(deepface(rows, [0.9, 7.25, 3])).detector_scores is None
+    assert "DeepFace: scores of 0.9 to 7.25" in caplog.text
+
+
+def test_a_score_that_rounding_lifted_above_one_is_one_still(rows) -> None:
+    assert np.allclose(from_deepface(deepface(rows, [1.0002, 0.9, 0.8])).detector_scores[0], 1.0002)
+
+
+@pytest.mark.parametrize("none", ["0", "0.0", "-0", np.float32(0), np.array([0.0])])
+def test_confidence_0_is_refused_however_it_is_written(rows, none) -> None:
+    with pytest.raises(FileFormatError, match=r"results 1 \(1 of 3\): DeepFace found no face"):
+        from_deepface(deepface(rows, [0.9, none, 0.8]))

@@ -81,3 +81,43 @@ def test_nobody_can_be_used(embedder, tmp_path) -> None:
         (tmp_path / name / "0.jpg").write_bytes(b"no picture")
     with pytest.raises(EmptySetError, match="no image of 2 people could be used"):
         Pipeline(embedder, aligned=True).fuse_people(tmp_path)
+
+
+def test_people_behind_links_are_people(people, embedder, tmp_path) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for name in ("ann", "bob"):
+        (linked / name).symlink_to(people / name, target_is_directory=True)
+    pipeline = Pipeline(embedder, aligned=True, fuser="mean")
+    fused, right = pipeline.fuse_people(linked), pipeline.fuse_people(people)
+    assert list(fused.templates) == ["ann", "bob"]
+    assert fused.templates.num_images.tolist() == [2, 3]
+    assert np.array_equal(fused.templates.vectors, right.templates.vectors)
+
+
+def test_names_that_look_alike_are_told(write, embedder, tmp_path, caplog) -> None:
+    crop = np.full((112, 112, 3), 90, np.uint8) * np.array([2, 1, 1], np.uint8)
+    for name in ("jos\u00e9", "jose\u0301", "Ann_Lee", "ann lee", "bob"):
+        write(tmp_path / "people" / name / "0.png", crop)
+    pipeline = Pipeline(embedder, aligned=True, fuser="mean")
+    assert len(pipeline.fuse_people(tmp_path / "people").templates.ids) == 5
+    [told] = [record.getMessage() for record in caplog.records if "several ways" in record.msg]
+    assert told.startswith("2 names are written in several ways")
+    assert "'Ann_Lee' and 'ann lee'; 'jose\\u0301' and 'jos\\xe9'" in told
+
+
+def test_people_of_an_archive_with_odd_names(people, embedder, tmp_path) -> None:
+    archive = tmp_path / "odd.zip"
+    images = sorted((people / "ann").iterdir())
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name in ("/dan/0.png", "./eve/0.png", "../fay/0.png"):
+            packed.writestr(name, images[0].read_bytes())
+    fused = Pipeline(embedder, aligned=True, fuser="mean").fuse_people(archive)
+    assert list(fused.templates) == ["dan", "eve"]
+    assert [item.source.rsplit("zip/", 1)[1] for item in fused.skipped] == ["../fay/0.png"]
+    backslashes = tmp_path / "windows.zip"
+    with zipfile.ZipFile(backslashes, "w") as packed:
+        for name in ("ann", "ben"):
+            packed.writestr(f"{name}\\0.png", images[0].read_bytes())
+    with pytest.raises(EmptySetError, match="backslash"):
+        Pipeline(embedder, aligned=True, fuser="mean").fuse(backslashes)

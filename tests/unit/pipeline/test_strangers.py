@@ -52,6 +52,18 @@ def test_the_largest_person_of_each(people, pipeline) -> None:
     assert fused.problems == ()
 
 
+@pytest.mark.parametrize("counts", [(6, 4, 3), (3, 7, 6), (4, 4, 9, 5)])
+def test_the_largest_person_is_not_lost_to_several_others_together(pipeline, counts) -> None:
+    """A part of two others has more images than the person of most, and is taken apart too."""
+    images = planted(*counts)
+    fused = pipeline.fuse(images, strangers="largest-person")
+    assert images.sources is not None
+    largest = np.repeat(np.arange(len(counts)), counts) == int(np.argmax(counts))
+    gone = {item.source for item in fused.skipped}
+    assert gone == set(images.sources[~largest].tolist())
+    assert fused.problems == ()
+
+
 def test_images_of_several_inputs_are_screened_together(pipeline) -> None:
     images = planted(10, 6)
     fused = pipeline.fuse([images[:10], images[10:]], strangers="largest-person")

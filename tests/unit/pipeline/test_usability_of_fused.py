@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -50,12 +51,18 @@ def test_a_state_is_judged_and_its_gain_is_not_known(noise) -> None:
     assert again.gain() is None
 
 
-def test_a_comparison_knows_both_sides_and_a_saved_template_is_not_judged(noise) -> None:
+def test_a_comparison_knows_both_sides_also_of_a_finished_template(noise) -> None:
     pipeline = Pipeline(fuser="exact")
-    found = pipeline.compare(noise, pipeline.fuse(noise).template)
-    assert found.usability[0] is not None
-    assert found.usability[0].is_not_usable
-    assert found.usability[1] is None
+    template = pipeline.fuse(noise).template
+    found = pipeline.compare(noise, template)
+    assert found.usability[0] == found.usability[1] == template.usability
+    assert found.usability[1].is_not_usable
+    assert [text[:16] for text in found.problems] == ["A: not usable: t", "B: not usable: t"]
+    unknown = replace(template, usability=None)
+    found = pipeline.compare(noise, unknown)
+    assert found.usability[1].verdict == "not known"
+    assert found.usability[1].reason == "its template came without an estimate"
+    assert len(found.problems) == 1
 
 
 def test_people_whose_template_is_not_usable_are_told(tmp_path) -> None:

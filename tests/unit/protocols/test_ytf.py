@@ -133,6 +133,30 @@ def test_a_table_without_a_header_is_read(root: Path) -> None:
         read(root)
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("1.0, 1, Ann_Lee/0, Ann_Lee/2, 1\n", "split: expected a whole number"),
+        ('"1", "1", Ann_Lee/0, Ann_Lee/2, "1"\n', "split: expected a whole number"),
+        ("one, 1, Ann_Lee/0, Ann_Lee/2, 1\n", "split: expected a whole number"),
+        ("1; 1; Ann_Lee/0; Ann_Lee/2; 1\n", "expected at least 5 columns"),
+    ],
+)
+def test_a_spoilt_first_pair_is_no_header(root: Path, line: str, says: str) -> None:
+    write(root, line + "2, 1, Ann_Lee/10, Bo_Ek/1, 0\n", header="")
+    with pytest.raises(FileFormatError, match="line 1: ") as caught:
+        read(root)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "header", ["split,pair,a,b,same (0/1)\n", '"1st split","no.","first","second","is same"\n']
+)
+def test_headers_with_numbers_in_their_words(root: Path, header: str) -> None:
+    write(root, "1, 1, Ann_Lee/0, Ann_Lee/2, 1\n2, 1, Ann_Lee/10, Bo_Ek/1, 0\n", header=header)
+    assert read(root).pairs.mated.tolist() == [True, False]
+
+
 def test_an_empty_table_is_refused(root: Path) -> None:
     write(root, "no header, and no pair\n", header="")
     with pytest.raises(FileFormatError, match=r"header and nothing else"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from probefusion.screening.expectation import Expectation, Halves
-from probefusion.screening.known import CAUTIOUS, expectation_for, is_measured
+from probefusion.screening.known import CAUTIOUS, expectation_for
 
 FLAT = Expectation(
     cosine=(0.6, *[0.0] * 9),
@@ -60,6 +60,3 @@ def test_more_weight_lets_more_likeness_be_expected() -> None:
 def test_what_is_known() -> None:
     assert CAUTIOUS is expectation_for("mean@1")
     assert expectation_for("exact-unit.somebody@123") is None
-    assert is_measured("edgeface_xs_512d@abc")
-    assert not is_measured("arcface@abc")
-    assert not is_measured(None)

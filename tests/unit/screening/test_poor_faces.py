@@ -21,7 +21,6 @@ def usability(verdict, similarity=0.4, interval=(0.2, 0.5), reason=""):
 
 def test_only_a_usable_template_raises_no_doubt() -> None:
     assert threshold_not_verified("A", usability("usable", 0.6)) is None
-    assert threshold_not_verified("A", None) is None
     for verdict in ("doubtful", "not usable"):
         told = threshold_not_verified("A", usability(verdict))
         assert told.startswith("A: the threshold is not verified for faces this poor")
@@ -66,7 +65,12 @@ def test_compare_warns_of_each_side_that_is_too_poor(sides) -> None:
     ]
     among = probefusion.TemplateSet.of({"tiny": pipeline.fuse(sides["tiny"]).template})
     (candidate,) = pipeline.search(sides["noise"], among)
-    assert [text[:34] for text in candidate.warnings] == ["the person: the threshold is not v"]
+    assert [text[:37] for text in candidate.warnings] == [
+        "the person: the threshold is not veri",
+        "its candidate: the threshold is not v",
+    ]
+    (pair,) = pipeline.compare_people(among, among)
+    assert pair.usability[0] == candidate.usability[1]
 
 
 def test_a_decision_that_is_not_made_needs_no_warning(sides) -> None:
@@ -90,7 +94,7 @@ def test_verify_and_search_say_it_too(sides, tmp_path, capsys) -> None:
     for argv in (["verify", library, "ann"], ["search", library]):
         assert main([*argv, str(tmp_path / "noise.npz")]) == 3
         captured = capsys.readouterr()
-        told = "the images: the threshold is not verified for faces this poor"
+        told = "the query: the threshold is not verified for faces this poor"
         assert captured.err.count(told) == 1, captured
         assert main([*argv, str(tmp_path / "noise.npz"), "--threshold", "0.5"]) == 3
         assert told not in capsys.readouterr().err  # that one nobody measured

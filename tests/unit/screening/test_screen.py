@@ -22,7 +22,11 @@ BY_QUALITY = UniversalFuser(num_threads=1)
 
 def good(*counts: int) -> EmbeddingSet:
     """Images of which it is known that they are good, so that a single one says much."""
-    return planted(*counts, quality=np.full(sum(counts), 3.0, dtype=np.float32))
+    return planted(
+        *counts,
+        quality=np.full(sum(counts), 3.0, dtype=np.float32),
+        embedder="edgeface_xs_512d@1",
+    )
 
 
 def test_one_person_holds_together() -> None:
@@ -85,6 +89,21 @@ def test_of_few_images_nothing_is_told(count: int, word: str) -> None:
     assert word in str(told)
     assert told.facts()["score"] is None
     assert outliers(planted(count), FUSER) == ()
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (2, 1), (2,), (3,)])
+def test_of_two_good_images_it_is_told_where_that_was_measured(counts: tuple[int, ...]) -> None:
+    images = good(*counts)
+    told = screen(images, BY_QUALITY)
+    assert told.is_calibrated
+    assert told.falls_apart == (len(counts) == 2)
+    if len(counts) == 2:
+        assert sorted(len(part.rows) for part in told.parts) == sorted(counts)
+    poor = replace(images, quality=np.full(sum(counts), -1.0, np.float32))
+    assert not screen(
+        poor, BY_QUALITY
+    ).falls_apart  # two poor images of one person may be as unlike
+    assert screen(images[:1], BY_QUALITY).reason == "1 image, and it takes 2"
 
 
 def test_of_short_embeddings_nothing_is_told() -> None:

@@ -11,7 +11,12 @@ from planted_people import planted
 from probefusion.fusion import MeanFuser, NormWeightedFuser
 from probefusion.fusion.universal import UniversalFuser
 from probefusion.screening import screen
-from probefusion.screening.known_images import CAUTIOUS, NORMS, expectation_of_images
+from probefusion.screening.known_images import (
+    CAUTIOUS,
+    NORMS,
+    expectation_of_images,
+    network_of,
+)
 from probefusion.screening.views import EXPONENT, NormsView, view_of
 from probefusion.types import EmbeddingSet
 from probefusion.zoo import load_fuser
@@ -37,7 +42,45 @@ def test_crops_say_most_to_the_others(fuser) -> None:
     view = view_of(planted(8, quality=np.zeros(8, np.float32), embedder=COMPACT), fuser)
     assert isinstance(view.fuser, UniversalFuser)
     assert view.is_calibrated
-    assert not view_of(planted(8, quality=np.zeros(8, np.float32)), fuser).is_calibrated
+    assert view.expected is expectation_of_images("universal@1", "compact_128d")
+    unknown = view_of(planted(8, quality=np.zeros(8, np.float32)), fuser)
+    assert not unknown.is_calibrated
+    assert unknown.expected is expectation_of_images("universal@1")
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        ("edgeface_xs_512d@fd2b99c7f01d", "edgeface_xs"),
+        ("EdgeFace_XS_gamma_06@1", "edgeface_xs"),
+        ("edgeface_xxs@1", None),
+        ("opencv_sface_int8bq@732598e63104", "opencv_sface"),
+        ("mobilefacenet_128d_v2@1", None),
+        (None, None),
+    ],
+)
+def test_networks_are_known_by_their_names(name: str | None, network: str | None) -> None:
+    assert network_of(name) == network
+
+
+def test_images_of_a_measured_network_are_judged_by_its_own_expectation() -> None:
+    """Its embeddings of one person are more alike than those of others, so more strangers are found."""
+    images = planted(8, embedder="edgeface_xs_512d@1")
+    view = view_of(images, MEAN)
+    assert view.is_calibrated
+    assert view.expected is expectation_of_images("mean@1", "edgeface_xs")
+    assert view_of(replace(images, embedder="edgeface_xxs@1"), MEAN).expected is CAUTIOUS
+    crops = replace(images, quality=np.ones(8, np.float32))
+    assert view_of(crops, MEAN).expected is expectation_of_images("universal@1", "edgeface_xs")
+
+
+def test_unknown_networks_are_judged_with_the_most_caution() -> None:
+    anyone = expectation_of_images("universal@1")
+    assert anyone is not None
+    for network in ("mobilefacenet_128d", "compact_128d", "edgeface_xs"):
+        own = expectation_of_images("universal@1", network)
+        assert own is not None
+        assert own.threshold < anyone.threshold
 
 
 def test_lengths_say_something_where_that_was_measured() -> None:

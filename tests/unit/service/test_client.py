@@ -12,8 +12,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from gallery_history import add_changes
 
 from probefusion.errors import ConfigError, StoreError
+from probefusion.gallery import Gallery
 from probefusion.service import ServiceSettings
 from probefusion.service.client import AsyncClient, Client, ServiceError, query_of
 from probefusion.service.guards.access import new_key
@@ -136,6 +138,8 @@ def test_every_other_call(settings) -> None:
         assert client.held() == []
         actions = [change["action"] for change in client.changes(limit=3)]
         assert actions == ["reject", "hold", "cannot link"]
+        made = [change["revision"] for change in client.changes(limit=None)]
+        assert made == list(range(made[0], 0, -1))
         first, second = (query_of(embeddings=embeddings_of(0, 2, seed)) for seed in (7, 8))
         assert client.compare(first, second, threshold=0.5)["is_match"]
         told = client.explain("p2", embeddings=embeddings_of(2, 2, 7))
@@ -160,6 +164,29 @@ def test_every_other_call(settings) -> None:
         with pytest.raises(ServiceError, match="If-Match") as refused:
             client.call("POST", "/v1/collections/people/changes/1/undo", if_match='"1-dead"')
         assert refused.value.status == 412
+
+
+def test_all_changes_are_read_in_parts(settings) -> None:
+    with Gallery(settings.gallery, fuser="mean") as gallery:
+        gallery.enroll("p0", embeddings_of(0))
+        gallery.enroll("p1", embeddings_of(1))
+        add_changes(gallery, 2500, of=tuple(gallery.person(name).id for name in ("p0", "p1")))
+
+    def revisions(changes: list[dict]) -> list[int]:
+        return [change["revision"] for change in changes]
+
+    async def run(port: int) -> list[dict]:
+        async with AsyncClient(f"http://127.0.0.1:{port}") as client:
+            return await client.changes("p1", limit=None)
+
+    with serving(settings) as port, Client(f"http://127.0.0.1:{port}") as client:
+        assert revisions(client.changes(limit=None)) == list(range(2502, 0, -1))
+        assert revisions(client.changes(limit=2001)) == list(range(2502, 501, -1))
+        assert revisions(client.changes()) == list(range(2502, 2402, -1))
+        assert revisions(client.changes("p0", limit=1001)) == list(range(2501, 500, -2))
+        assert revisions(asyncio.run(run(port))) == [*range(2502, 2, -2), 2]
+        with pytest.raises(ServiceError, match="limit"):
+            client.changes(limit=0)
 
 
 def test_both_clients_have_the_same_calls() -> None:

@@ -83,7 +83,7 @@ def test_every_change_is_undone(filled) -> None:
         undone = filled.post(f"{ROOT}/changes/{made.json()['revision']}/undo")
         assert undone.status_code == 200, path
         assert filled.get(f"{ROOT}/people/p1").json() == before, path
-    newest = filled.get(f"{ROOT}/changes?limit=2").json()
+    newest = filled.get(f"{ROOT}/changes?limit=2").json()["changes"]
     assert [each["action"] for each in newest] == ["undo", "cannot link"]
     assert newest[0]["undoes"] == newest[1]["revision"]
 

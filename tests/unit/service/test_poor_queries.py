@@ -27,26 +27,33 @@ def _images(*shades: int) -> dict:
 
 @pytest.fixture(scope="module")
 def is_doubtful():
-    return lambda problem: "the threshold is not verified for faces this poor" in problem
+    return lambda text: "the threshold is not verified for faces this poor" in text
 
 
 def test_what_shows_no_face_is_told_by_all_that_decide(serve, is_doubtful) -> None:
     client = serve(fuser="exact")
     enrolled = client.post(PEOPLE, json={"name": "grey", "query": _images(90, 120)})
     assert enrolled.status_code == 201, enrolled.text
-    (problem,) = enrolled.json()["problems"]
-    assert problem.startswith("the images: not usable")
+    assert enrolled.json()["problems"] == []
+    (warning,) = enrolled.json()["warnings"]
+    assert warning.startswith("the images: not usable")
+    assert enrolled.json()["usability"]["verdict"] == "not usable"
     visit = {"query": _images(60), "guard": False}
     added = client.post(f"{PEOPLE}/grey/contributions", json=visit).json()
     assert added["total_images"] == 3
-    assert added["problems"][0].startswith("the images: not usable")
+    assert added["warnings"][0].startswith("the images: not usable")
     query = _images(20)
     found = client.post(SEARCH, json={"query": query}).json()
     assert found["false_match_rate"] == 1e-3
-    assert any(problem.startswith("the images: not usable") for problem in found["problems"])
-    assert any(is_doubtful(problem) for problem in found["problems"])
+    assert found["usability"]["verdict"] == "not usable"
+    assert [text[:22] for text in found["warnings"]] == [
+        "the query: not usable:",
+        "the query: the thresho",
+    ]
+    assert is_doubtful(found["warnings"][1])
     verified = client.post(f"{PEOPLE}/grey/verify", json={"query": query}).json()
-    assert any(is_doubtful(problem) for problem in verified["problems"])
+    assert any(is_doubtful(warning) for warning in verified["warnings"])
+    assert [each["verdict"] for each in verified["usability"]] == ["not usable"] * 2
 
 
 def test_a_threshold_of_ones_own_is_not_doubted_but_the_images_are(serve, is_doubtful) -> None:
@@ -57,5 +64,6 @@ def test_a_threshold_of_ones_own_is_not_doubted_but_the_images_are(serve, is_dou
         client.post(f"{PEOPLE}/grey/verify", json={"query": _images(20), "threshold": 0.5}).json(),
         client.post(f"{PEOPLE}/grey/explain", json=_images(20)).json(),
     ):
-        assert any(problem.startswith("the images: not usable") for problem in answer["problems"])
-        assert not any(is_doubtful(problem) for problem in answer["problems"])
+        warnings = answer["warnings"]
+        assert sum(text.startswith("the query: not usable") for text in warnings) == 1
+        assert not any(is_doubtful(text) for text in warnings)

@@ -262,7 +262,7 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, rng) -> None:
         ({"fuser": np.array("f"), **state, "mass": np.ones((3, 1))}, ShapeError, "each of 2"),
         ({"fuser": np.array("f"), **state, "mass": np.ones((2, 1), int)}, DtypeError, "states"),
         ({"kind": np.array("template")}, FileFormatError, "kind 'templates', got 'template'"),
-        ({"format_version": np.array(2)}, FileFormatError, "Upgrade"),
+        ({"format_version": np.array(3)}, FileFormatError, "Upgrade"),
     ]:
         np.savez(path, **good | change)
         with pytest.raises(error, match=words):

@@ -210,6 +210,7 @@ def test_the_best_is_the_first_who_reaches_the_own_threshold() -> None:
                 why_none=None,
                 model_id="m",
                 revision=7,
+                usability=pf.types.Usability.unknown("it was made up"),
             )
 
     fuser = load_fuser("mean")

@@ -8,12 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from probefusion.errors import EmbedderMismatchError, FuserMismatchError, IntegrityError
+from probefusion.errors import (
+    EmbedderMismatchError,
+    FileFormatError,
+    FuserMismatchError,
+    IntegrityError,
+)
 from probefusion.files import bundled_folder
 from probefusion.fusion import MeanFuser
 from probefusion.screening.non_faces import KINDS, draw_non_faces
+from probefusion.screening.usability import predict_states
 from probefusion.screening.usability_record import read_usability, write_usability
-from probefusion.types import EmbeddingSet
+from probefusion.types import EmbeddingSet, Usability
 from probefusion.zoo import load_embedder, load_fuser, trained_fusers
 from probefusion.zoo.usability import find_usability, judge_usability
 
@@ -112,3 +118,41 @@ def test_pictures_without_a_face_are_not_usable_alone_and_as_copies(name) -> Non
             judged = judge_usability(fuser, fuser.encode(seen[np.array(rows)]))
             assert judged.is_not_usable, (kind, rows)
             assert judged.quality == 0 or judged.interval is not None
+
+
+def test_a_record_is_read_once_while_the_file_is_the_same(folder, monkeypatch) -> None:
+    from probefusion.zoo import usability
+
+    read = []
+    monkeypatch.setattr(
+        usability, "read_usability", lambda path: read.append(path) or read_usability(path)
+    )
+    fuser = load_fuser(folder)
+    path = folder / "usability.json"
+    state = fuser.encode(images())
+    for _ in range(3):
+        before = judge_usability(fuser, state)
+    assert read == [path]
+    sound = read_usability(path)
+    write_usability(replace(sound, level=0.99), path, force=True)
+    assert judge_usability(fuser, state).level == 0.99 != before.level
+    path.write_text("{}")
+    for _ in range(2):  # what is damaged is not remembered as anything
+        with pytest.raises(FileFormatError, match=r"usability\.json"):
+            judge_usability(fuser, state)
+    path.unlink()
+    assert judge_usability(fuser, state).verdict == "not known"
+    write_usability(sound, path)
+    assert judge_usability(fuser, state) == before
+
+
+def test_many_states_are_judged_as_each_alone() -> None:
+    fuser = MeanFuser()
+    sets = [images(count) for count in (1, 3, 8)]
+    record = find_usability(fuser, COMPACT)
+    whole = EmbeddingSet.concatenate(sets)
+    found = predict_states(fuser.encode_many(whole, [0, 1, 4, 12]), [1, 3, 8], record)
+    for numbers, part in zip(found, sets, strict=True):
+        alone = judge_usability(fuser, fuser.encode(part))
+        assert Usability.of_numbers(numbers).verdict == alone.verdict
+        assert numbers == pytest.approx(alone.numbers, nan_ok=True, abs=1e-6)

@@ -365,6 +365,7 @@ def _from_templates(place: Place, wanted: set[int | str]) -> tuple[set[int | str
         fuser=columns.fuser,
         embedder=columns.embedder,
         states=None if columns.states is None else [columns.states[row] for row in kept],
+        usability=None if columns.usability is None else columns.usability[kept],
     )
     if not is_url(place):
         write_template_file(Path(place), left, force=True)

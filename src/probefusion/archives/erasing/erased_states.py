@@ -23,6 +23,7 @@ from probefusion.archives.rows.archive import Archive, ArchiveFile, ArchiveRows
 from probefusion.archives.rows.ids import among, as_stored, bucket_borders, fitting, hash_ids
 from probefusion.archives.states.states import StoredStates
 from probefusion.fusion import Fuser
+from probefusion.zoo import find_usability
 
 __all__ = ["ErasedStates", "Outcome"]
 
@@ -116,6 +117,7 @@ class ErasedStates:
                 sources=sources,
                 memory=_MEMORY,
                 keeps_states=True,
+                usability=find_usability(self._fuser, self._settings.embedder),
             )
             work.open()(ReduceTask(bucket=bucket, stored=(), output=output))
             fresh = _batches(output)

@@ -120,6 +120,7 @@ def open_file(url: str) -> IO[bytes]:
         system, path = _open_system(url)
         stream = system.open(path, "rb", block_size=_BLOCK)
         if getattr(stream, "details", {}).get("type") == "directory":
+            stream.close()
             raise IsADirectoryError
         if not stream.seekable():
             stream.close()

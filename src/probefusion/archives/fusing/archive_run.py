@@ -35,6 +35,7 @@ from probefusion.errors import FileFormatError, MismatchError, ProbeFusionError,
 from probefusion.files.hashed_json import json_hash
 from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
+from probefusion.zoo import find_usability
 
 __all__ = ["ArchiveRun", "Progress", "StatesOfRun"]
 
@@ -207,6 +208,7 @@ class ArchiveRun:
             sources=sources,
             memory=memory,
             keeps_states=states.folder is not None,
+            usability=find_usability(self.fuser, settings.embedder),
         )
         total = self.archive.num_images
         for count, _ in enumerate(engine.run(work, left), start=1 + len(tasks) - len(left)):

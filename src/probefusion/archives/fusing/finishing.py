@@ -22,6 +22,7 @@ from probefusion.archives.partials.partials import open_partials
 from probefusion.errors import EmptySetError, StorageError
 from probefusion.files import check_output_file
 from probefusion.types.template_files import TemplateColumns, write_template_file
+from probefusion.types.usability import NUMBERS, not_usable_rows
 
 __all__ = ["Finished", "finish"]
 
@@ -38,6 +39,7 @@ class Finished:
         num_screened: Templates of which it can be told whether their images are of one person.
         num_not_screened: Templates that were not looked at.
         several_people: Ids of templates that fall apart, each with the share of the weight of the lighter part.
+        not_usable: Ids of templates that are not usable.
     """
 
     num_images: int
@@ -45,6 +47,7 @@ class Finished:
     num_screened: int
     num_not_screened: int
     several_people: tuple[tuple[int | str, float], ...]
+    not_usable: tuple[int | str, ...]
 
 
 def finish(
@@ -72,7 +75,7 @@ def finish(
         StorageError: If there is no room for temporary files.
     """
     columns: dict[str, list[npt.NDArray[Any]]] = {
-        name: [] for name in ("ids", "first", "num_images", "verdict", "lighter")
+        name: [] for name in ("ids", "first", "num_images", "verdict", "lighter", "usability")
     }
     batches: list[_Batch] = []
     for bucket, layers in enumerate(buckets):
@@ -83,6 +86,8 @@ def finish(
             columns["num_images"].append(people.num_images)
             columns["verdict"].append(people.extra["verdict"])
             columns["lighter"].append(people.extra["lighter"])
+            unknown = np.full((len(people.ids), len(NUMBERS)), np.nan)  # as older states are
+            columns["usability"].append(people.extra.get("usability", unknown))
             batches.append(_Batch(entry.source.place, entry.batch, entry.picks, len(people.ids)))
     if not columns["ids"]:
         raise EmptySetError("no template is left: expected at least one image.")
@@ -100,6 +105,7 @@ def finish(
                     vectors[ranks[done:stop]] = found if batch.picks is None else found[batch.picks]
                     done = stop
         ids, verdicts = whole["ids"][order], whole["verdict"][order]
+        usability = whole["usability"][order]
         _write(
             TemplateColumns(
                 ids=ids,
@@ -107,6 +113,7 @@ def finish(
                 vectors=vectors,
                 fuser=settings.fuser,
                 embedder=settings.embedder,
+                usability=None if np.isnan(usability).all() else usability,
             ),
             output,
             force=force,
@@ -122,6 +129,7 @@ def finish(
         several_people=tuple(
             (ids[row].item(), round(float(lighter[row]), 4)) for row in mixed.tolist()
         ),
+        not_usable=tuple(ids[not_usable_rows(usability)].tolist()),
     )
 
 

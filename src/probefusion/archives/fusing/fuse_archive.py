@@ -59,6 +59,7 @@ class ArchiveReport:
         num_not_screened: Templates that were not looked at, as it was not wanted.
         several_people: Ids of templates that fall apart, as if of several people, each with the share of the weight
             of the lighter part.
+        not_usable: Ids of templates that are not usable.
         failed_files: Files that could not be read: name and reason of each.
         num_passed_over: Files that were in the states already.
     """
@@ -71,6 +72,7 @@ class ArchiveReport:
     num_screened: int = 0
     num_not_screened: int = 0
     several_people: tuple[tuple[int | str, float], ...] = ()
+    not_usable: tuple[int | str, ...] = ()
     failed_files: tuple[tuple[str, str], ...] = ()
     num_passed_over: int = 0
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from probefusion.fusion import Fuser
 from probefusion.screening.judging import judge_splits
 from probefusion.screening.stacks import Stack
-from probefusion.screening.verdict import LEAST_DIM, LEAST_IMAGES
+from probefusion.screening.verdict import LEAST_DIM
 from probefusion.screening.views import view_of
 from probefusion.types import EmbeddingSet
 
@@ -52,7 +52,7 @@ def judge(images: EmbeddingSet, borders: npt.NDArray[np.int64], fuser: Fuser) ->
     if images.dim < LEAST_DIM:
         return Verdicts(codes, lighter)
     view = view_of(images, fuser)
-    for places in _batches(counts):
+    for places in _batches(counts, view.least_images):
         size = int(counts[places[0]])
         rows = borders[places][:, None] + np.arange(size)
         directions, masses = view.look(images[rows.ravel()])
@@ -79,9 +79,9 @@ def _lighter_share(fuser: Fuser, images: EmbeddingSet, part: npt.NDArray[np.bool
     return min(share, 1 - share)
 
 
-def _batches(counts: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.intp]]:
+def _batches(counts: npt.NDArray[np.int64], least: int) -> Iterator[npt.NDArray[np.intp]]:
     """Places of sets of one size each, so many that their splits fit into little memory."""
-    for size in range(LEAST_IMAGES, int(counts.max(initial=0)) + 1):
+    for size in range(least, int(counts.max(initial=0)) + 1):
         places = np.flatnonzero(counts == size)
         most = max(1, _IMAGES_AT_ONCE // size)
         for start in range(0, len(places), most):

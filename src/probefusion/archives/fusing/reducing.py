@@ -26,12 +26,19 @@ from probefusion.archives.partials.bucket_entries import (
     read_again,
     stored_entries,
 )
-from probefusion.archives.partials.encoding import image_set, one_thread, states_of, templates_of
+from probefusion.archives.partials.encoding import (
+    image_set,
+    one_thread,
+    states_of,
+    templates_of,
+    usability_of,
+)
 from probefusion.archives.partials.partial_records import FEATURES
 from probefusion.archives.partials.partials import Partials, writing_partials
 from probefusion.archives.partials.sampling import MOST_LOOKED_AT, taken
 from probefusion.errors import ShapeError
 from probefusion.fusion import Fuser
+from probefusion.screening.usability_record import UsabilityRecord
 
 __all__ = ["ReduceTask", "ReduceWork", "Source", "bytes_a_person"]
 
@@ -65,6 +72,7 @@ class ReduceWork:
         sources: In the order in which they are added.
         memory: Bytes for the states and rows that are held at the same time.
         keeps_states: Whether states, and the rows that were looked at, stand in the result.
+        usability: What was measured of templates by this fuser; None where nothing was.
     """
 
     fuser: Fuser
@@ -72,6 +80,7 @@ class ReduceWork:
     sources: tuple[Source, ...]
     memory: int
     keeps_states: bool
+    usability: UsabilityRecord | None = None
 
     def open(self) -> Callable[[ReduceTask], None]:
         """Called once in each worker."""
@@ -230,6 +239,10 @@ class _Group:
             "verdict": self._codes,
             "lighter": self._lighter,
         }
+        if self._work.usability is not None:
+            extra["usability"] = usability_of(
+                self._states, kept.num_images, self._work.usability, settings
+            )
         if self._work.keeps_states:
             return replace(kept, extra=extra)
         return replace(

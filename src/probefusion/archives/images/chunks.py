@@ -61,6 +61,8 @@ class Chunk:
         wrapping: Folders to pass through to those of people.
         start: Of a shard: byte from which on samples begin; of a Parquet file: first row group.
         stop: Where the next chunk starts; None for the end.
+        first_row: Of a Parquet file's row group that is larger than a chunk: the row from which on it is read.
+        num_rows: How many rows of it are read; None for whole row groups.
         expected: Images that it holds, as far as is known without reading it: 0 where nothing is.
         tag: What changes when anything of this does.
         marks: Of single images and clips, 4 bytes for each that change when it does.
@@ -72,6 +74,8 @@ class Chunk:
     wrapping: int = 0
     start: int = 0
     stop: int | None = None
+    first_row: int = 0
+    num_rows: int | None = None
     expected: int = 0
     tag: str = ""
     marks: bytes = b""
@@ -79,6 +83,7 @@ class Chunk:
     @property
     def facts(self) -> dict[str, object]:
         """What a manifest says of it; not what single images are called, which may be erased later."""
+        rows = {} if self.num_rows is None else {"rows": [self.first_row, self.num_rows]}
         named = {"name": self.names[0]} if self.kind in ("tar", "parquet") else {}
         return {
             "kind": self.kind,
@@ -87,6 +92,7 @@ class Chunk:
             "wrapping": self.wrapping,
             "start": self.start,
             "stop": self.stop,
+            **rows,
             "tag": self.tag,
         }
 
@@ -94,6 +100,7 @@ class Chunk:
         if len(self.names) > 1:
             return f"{self.names[0]} to {self.names[-1]}"
         part = f" from {self.start}" if self.start or self.stop is not None else ""
+        part += f", row {self.first_row}" if self.num_rows is not None else ""
         return f"{self.names[0]}{part}"
 
 

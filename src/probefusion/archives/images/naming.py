@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from probefusion.errors import ConfigError
+from probefusion.files.member_names import plain_name
 
 __all__ = [
     "LONGEST_SIDE",
@@ -18,7 +18,6 @@ __all__ = [
     "key_of",
     "num_wrapping_folders",
     "place_beside",
-    "plain_name",
 ]
 
 _BY_NAME = ("folder", "parent")
@@ -26,7 +25,6 @@ _BY_FILE = ("cls", "txt")
 LONGEST_SIDE = 16 << 20
 """Bytes of a file beside an image that are read to learn whose it is; of a longer one it says nothing."""
 
-_TOP = re.compile(r"\A/*(\./+)*")
 ODD_NAME = "a name with '..' or a zero character, which leads out of the archive or to no file: pack it anew"
 """Why a member of an archive whose name `is_odd` is skipped."""
 
@@ -110,16 +108,6 @@ class PersonRule:
         if self.kind == "column":
             return f"whose is it? The column {self.field!r} says nothing"
         return "whose is it? It lies in no person's folder; say where persons are named: --person (person=)"
-
-
-def plain_name(name: str) -> str:
-    """A name without what says only that it begins at the top.
-
-    Example:
-        >>> plain_name("./anna/1.jpg"), plain_name("/anna/1.jpg")
-        ('anna/1.jpg', 'anna/1.jpg')
-    """
-    return _TOP.sub("", name)
 
 
 def is_odd(name: str) -> bool:

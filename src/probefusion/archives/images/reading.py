@@ -13,7 +13,7 @@ from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettin
 from probefusion.archives.images.clips import read_clip
 from probefusion.archives.images.naming import LONGEST_SIDE, key_of, place_beside
 from probefusion.archives.images.plan import is_refused
-from probefusion.archives.images.row_groups import read_row_groups
+from probefusion.archives.images.row_groups import RowGroupReader
 from probefusion.archives.images.tar_samples import read_samples
 from probefusion.errors import FileFormatError, MissingFileError, StorageError
 from probefusion.faces.images import MAX_FILE_BYTES
@@ -26,7 +26,8 @@ __all__ = ["ImageReader"]
 class ImageReader:
     """Reads chunks of one source; closed when it goes, or before.
 
-    A zip archive stays open from one chunk to the next, as its list of files is read whenever it is opened.
+    A zip archive stays open from one chunk to the next, as its list of files is read whenever it is opened; so does a
+    Parquet file of which a row group is cut.
 
     Args:
         settings: How the source is read.
@@ -36,7 +37,9 @@ class ImageReader:
         self._settings = settings
         self._opened = ExitStack()
         self._zip: tuple[str, zipfile.ZipFile] | None = None
-        weakref.finalize(self, self._opened.close)  # a worker is not told when its work ends
+        self._row_groups = RowGroupReader(settings)
+        for reader in (self._opened, self._row_groups):
+            weakref.finalize(self, reader.close)  # a worker is not told when its work ends
 
     def read(self, chunk: Chunk) -> Iterator[ArchiveImage | SkippedImage]:
         """The images of a chunk in order, and what of it cannot be read.
@@ -53,13 +56,15 @@ class ImageReader:
                 yield from _told(read_clip(chunk, place, self._settings), name)
         elif chunk.kind == "zip":
             yield from _told(self._members(chunk), chunk.places[0])
+        elif chunk.kind == "tar":
+            yield from _told(read_samples(chunk, self._settings), chunk.names[0])
         else:
-            read = read_samples if chunk.kind == "tar" else read_row_groups
-            yield from _told(read(chunk, self._settings), chunk.names[0])
+            yield from _told(self._row_groups.read(chunk), chunk.names[0])
 
     def close(self) -> None:
         """Lets go of the files."""
         self._opened.close()
+        self._row_groups.close()
         self._zip = None
 
     def _file(self, chunk: Chunk, place: int) -> ArchiveImage | SkippedImage:

@@ -21,16 +21,11 @@ from probefusion.archives.files.storage import (
     stored_file,
 )
 from probefusion.archives.images.chunks import SourceSettings
-from probefusion.archives.images.naming import (
-    ODD_NAME,
-    is_odd,
-    key_of,
-    num_wrapping_folders,
-    plain_name,
-)
+from probefusion.archives.images.naming import key_of, num_wrapping_folders
 from probefusion.errors import ConfigError
 from probefusion.faces.endings import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from probefusion.faces.listing import SkippedImage, as_text, is_hidden, judge_file
+from probefusion.files.member_names import odd_zip_name, plain_name
 from probefusion.files.reading import in_one_line, reading
 
 __all__ = ["Listing", "SourceFile", "list_source"]
@@ -156,8 +151,9 @@ def _judge_member(archive: zipfile.ZipFile, name: str, count: int) -> str | bool
             return stream.read(_HEAD)
 
     verdict = judge_file(name, head)
-    if verdict is True and is_odd(name):
-        return ODD_NAME
+    odd = odd_zip_name(name)
+    if verdict is not False and odd is not None:
+        return odd
     if verdict is not False and count > 1:
         return f"the archive holds {count} files of this name, of which one only could be read: pack it again"
     return verdict

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from probefusion.archives.images.naming import plain_name
+from probefusion.files.member_names import plain_name
 
 __all__ = ["Damage", "Member", "walk_shard"]
 
@@ -57,10 +57,11 @@ def walk_shard(stream: IO[bytes]) -> Iterator[Member | Damage]:
         stream: The shard, which can be moved about in.
 
     Yields:
-        Members, and places that are damaged.
+        Members, and places that are damaged, or hold a file of a name that came before.
     """
     size = stream.seek(0, io.SEEK_END)
     offset, damaged_from, has_end = 0, None, False
+    seen: set[str] = set()
     while offset < size:
         found = _member_at(stream, offset)
         if found is None:
@@ -81,6 +82,13 @@ def walk_shard(stream: IO[bytes]) -> Iterator[Member | Damage]:
                 reason=f"the shard is cut off inside of {member.name!r}: what follows is lost",
             )
             return
+        if member.is_file and member.name in seen:
+            yield Damage(
+                offset=member.offset,
+                reason=f"holds {member.name!r} a second time, which is left out: is it a newer one? Pack it again",
+            )
+            continue
+        seen.add(member.name)
         yield member
     if damaged_from is not None:
         yield _lost(damaged_from, size)

@@ -15,9 +15,20 @@ from probefusion.errors import InvalidInputError
 from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
 from probefusion.fusion.contributions import Sums
+from probefusion.screening.usability import predict_states
+from probefusion.screening.usability_record import UsabilityRecord
 from probefusion.types import UNIT_TOLERANCE, EmbeddingSet, FloatArray
+from probefusion.types.usability import NUMBERS
 
-__all__ = ["are_unit", "image_set", "one_thread", "states_of", "sums_of", "templates_of"]
+__all__ = [
+    "are_unit",
+    "image_set",
+    "one_thread",
+    "states_of",
+    "sums_of",
+    "templates_of",
+    "usability_of",
+]
 
 _ROWS_AT_ONCE = 8192
 """Rows widened to float32 at a time, unless one person has more."""
@@ -131,6 +142,31 @@ def templates_of(
             raise
         templates[start : start + _FINISHED_AT_ONCE] = fused[: len(fused) - short]
     return templates
+
+
+def usability_of(
+    states: States, num_images: Numbers, record: UsabilityRecord, settings: RunSettings
+) -> npt.NDArray[np.float64]:
+    """What can be expected of the templates of states, (P, 5); the bits of each depend on its own state alone.
+
+    Args:
+        states: (P, W).
+        num_images: (P,).
+        record: What was measured for the fuser and the embedder.
+        settings: Of the run.
+    """
+    found = np.empty((len(states), len(NUMBERS)))
+    for start in range(0, len(states), _FINISHED_AT_ONCE):
+        part = states[start : start + _FINISHED_AT_ONCE]
+        counts = num_images[start : start + _FINISHED_AT_ONCE]
+        short = _FINISHED_AT_ONCE - len(part)
+        if short:
+            part = np.concatenate([part, np.repeat(part[:1], short, axis=0)])
+            counts = np.concatenate([counts, np.repeat(counts[:1], short)])
+        sums = Sums(*(np.ascontiguousarray(array) for array in sums_of(part, settings)))
+        numbers = predict_states(sums, counts, record)
+        found[start : start + _FINISHED_AT_ONCE] = numbers[: len(numbers) - short]
+    return found
 
 
 def _name_the_wrong_one(sums: Sums, ids: npt.NDArray[np.generic], fuser: Fuser) -> None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from probefusion.cli.gallery.changes import tell_change
 from probefusion.cli.gallery.options import gallery_command
 from probefusion.cli.gallery.times import moment
+from probefusion.cli.pipeline_options import usability_facts
 
 if TYPE_CHECKING:
-    from probefusion.gallery.results import Added, ContributionView, Doubt, Likeness
+    from probefusion.gallery.results import Added, Doubt, Likeness
+    from probefusion.gallery.views import ContributionView
 
 __all__ = [
     "add_keeping_options",
@@ -73,6 +75,8 @@ def added_facts(added: Added) -> dict[str, Any]:
         "total_images": added.total_images,
         "is_held": added.is_held,
         "doubts": doubt_facts(added.doubts),
+        "usability": usability_facts(added.usability),
+        "warnings": list(added.warnings),
     }
 
 
@@ -92,12 +96,12 @@ def contribution_facts(view: ContributionView) -> dict[str, Any]:
 
 
 def tell_added(added: Added, options: argparse.Namespace) -> None:
-    """Prints what was added, and warns of doubts."""
+    """Prints what was added, and warns of doubts and of images that are not usable."""
     images = "1 image" if added.num_images == 1 else f"{added.num_images} images"
     what = f"held back as {added.contribution_id}" if added.is_held else "added"
     print(f"{added.name}: {images} {what}, {added.total_images} in all")
-    for doubt in added.doubts:
-        print(f"warning: {added.name}: {doubt}", file=sys.stderr)
+    for told in (*added.doubts, *added.warnings):
+        print(f"warning: {added.name}: {told}", file=sys.stderr)
     if added.is_held:
         for verb in ("accept", "reject"):
             line = gallery_command(options, f"gallery {verb}", added.contribution_id)

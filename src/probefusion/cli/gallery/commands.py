@@ -3,72 +3,44 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["add_parser"]
 
+_GROUPS = {
+    "look": ("list", "show", "history", "stats", "removed", "template", "chip", "wait"),
+    "arrange people": ("rename", "move", "ignore", "cannot-link"),
+    "decide about what was held back": ("held", "accept", "reject"),
+    "another embedder or fuser": (
+        "models",
+        "add-model",
+        "re-embed",
+        "missing",
+        "re-fuse",
+        "serve",
+        "rollback",
+        "drop-model",
+    ),
+    "erase, for good": ("forget", "compact", "receipts"),
+    "take out and in": ("export", "import", "load", "plain-templates"),
+    "keep safe": ("check", "audit", "new-key", "rotate-key"),
+}
+"""The commands, in the order of the help."""
+_OTHER_NAMES = {"list": "list_people", "export": "export_people", "import": "import_people"}
+"""Modules that are not named like their command, which is a word of Python."""
 _COLUMN = 18
 """Where what a command does stands in the help."""
 
 
-def add_parser(commands: Any) -> None:
-    """Declares the commands."""
-    from probefusion.cli.gallery import (
-        accept,
-        add_model,
-        audit,
-        cannot_link,
-        check,
-        chip,
-        compact,
-        drop_model,
-        export_people,
-        forget,
-        held,
-        history,
-        ignore,
-        import_people,
-        list_people,
-        load,
-        missing,
-        models,
-        move,
-        new_key,
-        plain_templates,
-        re_embed,
-        re_fuse,
-        receipts,
-        reject,
-        removed,
-        rename,
-        rollback,
-        rotate_key,
-        serve,
-        show,
-        stats,
-        template,
-        wait,
-    )
+def add_parser(commands: Any, wanted: str | None = None) -> None:
+    """Declares the commands.
 
-    groups = {
-        "look": (list_people, show, history, stats, removed, template, chip, wait),
-        "arrange people": (rename, move, ignore, cannot_link),
-        "decide about what was held back": (held, accept, reject),
-        "another embedder or fuser": (
-            models,
-            add_model,
-            re_embed,
-            missing,
-            re_fuse,
-            serve,
-            rollback,
-            drop_model,
-        ),
-        "erase, for good": (forget, compact, receipts),
-        "take out and in": (export_people, import_people, load, plain_templates),
-        "keep safe": (check, audit, new_key, rotate_key),
-    }
+    Args:
+        commands: Where they are declared.
+        wanted: The one that was given; where it is known, no other one is declared, so that starting is quick.
+    """
     parser = commands.add_parser(
         "gallery",
         help="look at a gallery, arrange it, keep it safe, forget people",
@@ -79,11 +51,20 @@ def add_parser(commands: Any) -> None:
     below = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True, help="one of these:"
     )
-    for title, modules in groups.items():
+    if any(wanted in names for names in _GROUPS.values()):
+        _module(str(wanted)).add_parser(below)
+        return
+    for title, names in _GROUPS.items():
         told = _Told(below)
-        for module in modules:
-            module.add_parser(told)
+        for name in names:
+            _module(name).add_parser(told)
         parser.add_argument_group(title, "\n".join(told.lines))
+
+
+def _module(command: str) -> Any:
+    """The module that declares a command."""
+    module = _OTHER_NAMES.get(command, command.replace("-", "_"))
+    return importlib.import_module(f"probefusion.cli.gallery.{module}")
 
 
 @dataclass

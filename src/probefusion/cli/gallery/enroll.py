@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.effects import check_people_effects
 from probefusion.cli.gallery.adding import (
     add_keeping_options,
     added_facts,
@@ -70,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
         _check_one_folder(options)
         (folder,) = options.paths
         check_people(options, folder, ("name", "source"))
+        check_people_effects(options, folder)
         if is_new:
             check_photos(options, folder)
         with open_gallery(options, create=True, keep=options.keep, fuser=options.fuser) as gallery:
@@ -89,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         tell_added(added, options)
     code = tell_input(given, options)
-    return code or (3 if added.doubts else 0)
+    return code or (3 if added.doubts or added.warnings else 0)
 
 
 def _name_of(options: argparse.Namespace) -> str:

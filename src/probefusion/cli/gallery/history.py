@@ -28,6 +28,12 @@ def add_parser(commands: Any) -> None:
     add_gallery_options(parser, changes=False)
     parser.add_argument("name", nargs="?", metavar="NAME", help="only what concerns this person")
     parser.add_argument("--limit", type=positive, metavar="N", help="so many at most")
+    parser.add_argument(
+        "--before",
+        type=positive,
+        metavar="REVISION",
+        help="only changes before this revision: the last one that was printed leads to older ones",
+    )
     add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -37,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from probefusion.cli.terminal_tables import print_table
 
     with open_gallery(options) as gallery:
-        rows = gallery.history(options.name, limit=options.limit)
+        rows = gallery.history(options.name, limit=options.limit, before=options.before)
     if options.json:
         print_json(options, changes=[_facts(row) for row in rows])
         return 0

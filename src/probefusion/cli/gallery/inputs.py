@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options
+from probefusion.cli.effects import check_effects
 from probefusion.cli.fused_inputs import fuse_inputs
 from probefusion.cli.options import add_embedding_options, positive
 from probefusion.cli.pipeline_options import (
     report_skipped,
-    report_usability,
     skipped_facts,
-    usability_facts,
 )
 from probefusion.cli.strangers import (
     add_strangers_options,
@@ -62,10 +61,19 @@ def add_input_options(
 
 
 def read_person(options: argparse.Namespace) -> Fused | Template:
-    """What the inputs hold: a template that was given, or all their images."""
-    from probefusion.pipeline.sides import read_template
+    """What the inputs hold: a template that was given, or all their images.
 
+    Raises:
+        ConfigError: If an option was given that acts on none of them.
+        NotUsableError: If the template is not usable, and that is to be refused.
+    """
+    from probefusion.pipeline.sides import read_template
+    from probefusion.zoo import judge_template
+
+    check_effects(options, options.paths)
     if len(options.paths) == 1 and (given := read_template(options.paths[0])) is not None:
+        if options.strangers == "refuse":
+            judge_template(given).refuse(options.paths[0])
         return given
     return fuse_inputs(options, ending="what was read is used")
 
@@ -79,18 +87,11 @@ def source_of(options: argparse.Namespace) -> str:
     return source_of_folder(Path(options.paths[0]).resolve())
 
 
-def tell_input(
-    given: Fused | Template, options: argparse.Namespace, *, decides: bool = False
-) -> int:
+def tell_input(given: Fused | Template, options: argparse.Namespace) -> int:
     """Tells what there is to say of the inputs; gives the exit code that they ask for.
 
-    Args:
-        given: What the inputs hold.
-        options: The command's.
-        decides: Whether a measured threshold decided about them, which holds for no poorer images than it was
-            measured with.
+    What can be expected of them is told with what the gallery answers.
     """
-    from probefusion.screening.poor_faces import threshold_not_verified
     from probefusion.types import Template
 
     if isinstance(given, Template):
@@ -99,14 +100,10 @@ def tell_input(
         tell_screening(given.screening, given.face_choice)
     report_problems(given.problems)
     report_skipped(given.skipped)
-    report_usability(given.usability)
-    doubt = threshold_not_verified("the images", given.usability) if decides else None
-    report_problems([] if doubt is None else [doubt])
     if given.was_stopped:
         print("probefusion: interrupted; what was read before was used", file=sys.stderr)
         return 130
-    is_bad = given.usability is not None and given.usability.is_not_usable
-    return 3 if given.skipped or given.problems or is_bad else 0
+    return 3 if given.skipped or given.problems else 0
 
 
 def input_facts(given: Fused | Template) -> dict[str, Any]:
@@ -114,10 +111,9 @@ def input_facts(given: Fused | Template) -> dict[str, Any]:
     from probefusion.types import Template
 
     if isinstance(given, Template):
-        return {"skipped": [], "problems": [], "usability": None, **screening_facts(None, None)}
+        return {"skipped": [], "problems": [], **screening_facts(None, None)}
     return {
         "skipped": skipped_facts(given.skipped),
         "problems": list(given.problems),
-        "usability": usability_facts(given.usability),
         **screening_facts(given.screening, given.face_choice),
     }

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.effects import refuse
 from probefusion.cli.gallery.changes import print_json
 from probefusion.cli.gallery.options import (
     add_gallery_options,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _BY = "template_id"
+_LISTED = 5
+"""People who are named where many are not usable; all are in the result of --json."""
 
 
 def add_parser(commands: Any) -> None:
@@ -83,9 +86,8 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Loads; 3 if somebody was passed over."""
+    """Loads; 3 if somebody was passed over, or is not usable."""
     from probefusion.archives import open_archive
-    from probefusion.errors import ConfigError
     from probefusion.gallery.core import embedder_fingerprint
     from probefusion.pipeline.load_archive import check_readable
 
@@ -96,10 +98,7 @@ def run(options: argparse.Namespace) -> int:
         archive = open_archive(options.archive, by=options.by, embedder=embedder)
         check_readable(archive)  # before a gallery is made
     elif options.by != _BY:
-        raise ConfigError(
-            f"--by: expected with rows of embeddings only, got {options.by!r} with templates, each of which is a "
-            f"person. Leave it out."
-        )
+        raise refuse("--by", f"finished templates ({options.archive})", "rows of embeddings")
     with open_gallery(
         options, create=True, fuser=options.fuser, embedder=embedder, keep=options.keep
     ) as gallery:
@@ -116,7 +115,14 @@ def run(options: argparse.Namespace) -> int:
             )
     for name in done.skipped:
         print(f"skipped: {name} is there already", file=sys.stderr)
-    return 3 if done.skipped else 0
+    if done.not_usable:
+        poor = ", ".join(done.not_usable[:_LISTED])
+        more = " ..." if len(done.not_usable) > _LISTED else ""
+        print(
+            f"warning: {len(done.not_usable)} of {done.num_people} people are not usable: {poor}{more}",
+            file=sys.stderr,
+        )
+    return 3 if done.skipped or done.not_usable else 0
 
 
 def _load(gallery: Gallery, options: argparse.Namespace, templates: Any, archive: Any) -> Loaded:

@@ -145,7 +145,7 @@ class _Found:
                     **added_facts(person.added),
                     **input_facts(person.fused),
                 }
-            notes = [str(doubt) for doubt in person.added.doubts] + list(person.fused.problems)
+            notes = [*map(str, person.added.doubts), *person.added.warnings, *person.fused.problems]
             if person.fused.skipped:
                 notes.append(f"{len(person.fused.skipped)} images skipped")
             self.notes += [f"{person.name}: {note}" for note in notes]

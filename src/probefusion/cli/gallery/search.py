@@ -18,6 +18,7 @@ from probefusion.cli.gallery.options import (
 )
 from probefusion.cli.gallery.rates import DECISIONS, add_rate_options, rates_of
 from probefusion.cli.options import positive
+from probefusion.cli.pipeline_options import usability_facts
 
 if TYPE_CHECKING:
     from probefusion.gallery.results import RankedPerson, SearchResult
@@ -67,11 +68,12 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(_facts(result, explanation, options) | input_facts(given), indent=2))
     else:
         _tell(result, explanation)
-    is_measured = options.threshold is None and any(
-        person.threshold is not None for person in result.candidates
-    )
-    code = tell_input(given, options, decides=is_measured)
-    return code or (3 if result.warnings else 0)
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    code = tell_input(given, options)
+    judged = (result.usability, *(person.usability for person in result.candidates[:1]))
+    is_bad = any(each is not None and each.is_not_usable for each in judged)
+    return code or (3 if is_bad or result.num_damaged else 0)
 
 
 def ranked_facts(person: RankedPerson) -> dict[str, Any]:
@@ -93,7 +95,9 @@ def _facts(
         "false_match_rate": result.false_match_rate,
         "false_positive_rate": result.false_positive_rate,
         "why_none": result.why_none,
+        "usability": usability_facts(result.usability),
         "warnings": list(result.warnings),
+        "num_damaged": result.num_damaged,
         "candidates": [ranked_facts(person) for person in result.candidates],
         "explanation": explanation_facts(explanation),
     }
@@ -117,8 +121,6 @@ def _tell(result: SearchResult, explanation: MatchExplanation | None) -> None:
     for person in result.candidates[:1]:
         for warning in person.warnings:
             print(f"warning: {person.name}: {warning}", file=sys.stderr)
-    for warning in result.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
     if explanation is not None:
         tell_explanation(explanation)
 

@@ -35,8 +35,8 @@ def run(options: argparse.Namespace) -> int:
     """Undoes."""
     with open_gallery(options) as gallery:
         revision = gallery.undo(options.revision)
-        change = next(row for row in gallery.history() if row.revision == revision)
-        undone = next(row for row in gallery.history() if row.revision == change.undoes)
+        (change,) = gallery.history(before=revision + 1, limit=1)
+        (undone,) = gallery.history(before=(change.undoes or 0) + 1, limit=1)
     report_change(
         options,
         "undo",

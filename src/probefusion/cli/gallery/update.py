@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from probefusion.cli.effects import check_people_effects
 from probefusion.cli.gallery.adding import (
     add_keeping_options,
     added_facts,
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
                 f"--people: expected one folder, got {1 + len(options.paths)}: {options.name!r} and more."
             )
         check_people(options, options.name, ("source",))
+        check_people_effects(options, options.name)
         with open_gallery(options, keep=options.keep) as gallery:
             return add_people(
                 gallery,
@@ -98,4 +100,4 @@ def run(options: argparse.Namespace) -> int:
     else:
         tell_added(added, options)
     code = tell_input(given, options)
-    return code or (3 if added.doubts else 0)
+    return code or (3 if added.doubts or added.warnings else 0)

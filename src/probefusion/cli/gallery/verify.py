@@ -64,9 +64,9 @@ def run(options: argparse.Namespace) -> int:
         )
         if found.why_none is not None:
             print(f"no decision: {found.why_none}")
-        for warning in found.warnings:
-            print(f"warning: {found.name}: {warning}", file=sys.stderr)
         if explanation is not None:
             tell_explanation(explanation)
-    is_measured = found.threshold is not None and found.false_match_rate is not None
-    return tell_input(given, options, decides=is_measured)
+    for warning in found.warnings:
+        print(f"warning: {found.name}: {warning}", file=sys.stderr)
+    is_bad = any(usability.is_not_usable for usability in found.usability)
+    return tell_input(given, options) or (3 if is_bad else 0)

@@ -11,7 +11,7 @@ from probefusion.gallery.changes.ids import new_id
 from probefusion.gallery.contributions.chips import sealed_chips
 from probefusion.gallery.contributions.contribution_rows import image_rows
 from probefusion.gallery.contributions.features import Kept, from_bytes, to_bytes
-from probefusion.gallery.contributions.sums import Part, digest_of, part_of, template_of
+from probefusion.gallery.contributions.sums import Part, add_up, digest_of, part_of
 from probefusion.gallery.keys.encryption import DataKey
 from probefusion.gallery.keys.sealing import Sealer
 from probefusion.gallery.stores.records import (
@@ -23,7 +23,7 @@ from probefusion.gallery.stores.records import (
     PersonRow,
     VectorRow,
 )
-from probefusion.types import EmbeddingSet
+from probefusion.types import EmbeddingSet, FusionState
 
 __all__ = ["BulkRows", "NewPart", "NewPerson", "rows_of"]
 
@@ -70,12 +70,14 @@ class BulkRows:
         people: The people.
         contributions: What they have.
         vectors: Their templates by the one model.
+        states: What these were made of, one for each person; None where no image counts.
         edits: What undoes it.
     """
 
     people: tuple[PersonRow, ...]
     contributions: tuple[NewContribution, ...]
     vectors: tuple[VectorRow, ...]
+    states: tuple[FusionState | None, ...]
     edits: tuple[Edit, ...]
 
 
@@ -104,6 +106,7 @@ def rows_of(
     rows: list[PersonRow] = []
     added: list[NewContribution] = []
     vectors: list[VectorRow] = []
+    states: list[FusionState | None] = []
     edits: list[Edit] = []
     for person in people:
         (key,) = sealer.new_keys(1)
@@ -122,11 +125,13 @@ def rows_of(
             parts.append(part)
             added.append(new)
             edits.append(Edit(kind="placement", id=new.row.id, before=None, after=row.id))
-        vectors.append(_vector(parts, row, key, model, fuser, sealer, revision))
+        states.append(add_up(parts))
+        vectors.append(_vector(states[-1], row, key, model, fuser, sealer, revision))
     return BulkRows(
         people=tuple(rows),
         contributions=tuple(added),
         vectors=tuple(vectors),
+        states=tuple(states),
         edits=tuple(edits),
     )
 
@@ -166,7 +171,7 @@ def _marked(image: ImageRow, left_out: bool) -> ImageRow:
 
 
 def _vector(
-    parts: Sequence[Part],
+    state: FusionState | None,
     person: PersonRow,
     key: DataKey | None,
     model: ModelRow,
@@ -174,7 +179,7 @@ def _vector(
     sealer: Sealer,
     revision: int,
 ) -> VectorRow:
-    template = template_of(parts, fuser)
+    template = None if state is None else fuser.finish(state)
     sealed = (
         None if template is None else sealer.seal_vector(template.vector, person.id, model.id, key)
     )

@@ -15,6 +15,7 @@ from probefusion.errors import (
 from probefusion.fusion import Fuser
 from probefusion.gallery.contributions.chips import chips_of
 from probefusion.gallery.contributions.features import Kept, from_bytes
+from probefusion.gallery.contributions.judged_people import JudgedPeople
 from probefusion.gallery.contributions.sums import Part, StateCache, digest_of, part_of
 from probefusion.gallery.keys.sealing import Sealer
 from probefusion.gallery.stores.records import ContributionRow, ImageRow, ModelRow
@@ -54,10 +55,14 @@ class KeptParts:
     Args:
         sealer: Of the collection.
         cache: Remembers states.
+
+    Attributes:
+        judged: Remembers what can be expected of templates.
     """
 
     def __init__(self, sealer: Sealer, cache: StateCache) -> None:
         self._sealer, self.cache = sealer, cache
+        self.judged = JudgedPeople()
 
     def of_person(
         self, reader: Reader, person_id: str, model: ModelRow, fuser: Fuser

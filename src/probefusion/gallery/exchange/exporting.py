@@ -11,8 +11,8 @@ from probefusion.gallery.contributions.models import embedder_name, serving
 from probefusion.gallery.core import check_name
 from probefusion.gallery.exchange.export_files import check_export_path, read_table, write_table
 from probefusion.gallery.exchange.export_table import people_of, table_of
-from probefusion.gallery.results import Stats
 from probefusion.gallery.verbs.plain_people import PlainPerson
+from probefusion.gallery.views import Stats
 
 if TYPE_CHECKING:
     from probefusion.gallery.gallery import Gallery

@@ -256,14 +256,20 @@ class SqlReader(RowReading, Reader):
         self,
         *,
         after: int = 0,
+        before: int | None = None,
         newest_first: bool = False,
         actions: Sequence[str] = (),
         about: Sequence[str] = (),
     ) -> Iterator[ChangeRow]:
         """Changes after a revision, see `Reader`."""
-        rest, values = "AND revision > ?", [after, *actions]
+        values: list[Any] = [after]
+        rest = "AND revision > ?"
+        if before is not None:
+            rest += " AND revision < ?"
+            values.append(before)
         if actions:
             rest += f" AND action IN ({', '.join('?' for _ in actions)})"
+            values += actions
         if 0 < len(about) <= _MOST_ABOUT:
             rest += f" AND ({' OR '.join(_MENTIONS for _ in about)})"
             values += [json.dumps(item)[1:-1] for item in about]

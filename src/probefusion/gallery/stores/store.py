@@ -126,6 +126,7 @@ class Reader(ABC):
         self,
         *,
         after: int = 0,
+        before: int | None = None,
         newest_first: bool = False,
         actions: Sequence[str] = (),
         about: Sequence[str] = (),
@@ -134,6 +135,7 @@ class Reader(ABC):
 
         Args:
             after: The revision.
+            before: Only changes before this revision; None for all.
             newest_first: Whether they come in the other order.
             actions: Only such actions; () for all.
             about: Only changes whose edits hold one of these ids, and perhaps some more; () for all.

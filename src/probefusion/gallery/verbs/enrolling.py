@@ -24,12 +24,13 @@ from probefusion.gallery.contributions.features import Kept, as_kept
 from probefusion.gallery.contributions.material import Material
 from probefusion.gallery.contributions.models import check_fits_model, model_to_add_to, serving
 from probefusion.gallery.contributions.sums import add_up
-from probefusion.gallery.core import GalleryCore, check_new_name, utc
+from probefusion.gallery.core import check_new_name, utc
 from probefusion.gallery.index.people_index import Found
-from probefusion.gallery.results import Added, ContributionView, Doubt, ImageView, Likeness
+from probefusion.gallery.results import Added, Doubt, Likeness
 from probefusion.gallery.stores.records import ContributionRow, ModelRow, PersonRow
 from probefusion.gallery.stores.store import Reader
 from probefusion.gallery.verbs.chips import with_chips
+from probefusion.gallery.verbs.contribution_views import view_of
 from probefusion.gallery.verbs.guard import (
     doubt_not_compared,
     doubt_of_new,
@@ -38,14 +39,17 @@ from probefusion.gallery.verbs.guard import (
     doubts_within,
 )
 from probefusion.gallery.verbs.held_reasons import doubts_noted, noted_reasons
+from probefusion.gallery.verbs.judging import Judging
 from probefusion.gallery.verbs.likeness import likeness_of
+from probefusion.gallery.views import ContributionView
 from probefusion.screening.known import expectation_for
+from probefusion.screening.poor_faces import told_of_poor
 from probefusion.types import EmbeddingSet, FusionState
 
 __all__ = ["Enrolling"]
 
 
-class Enrolling(GalleryCore):
+class Enrolling(Judging):
     """The part of `Gallery` that adds."""
 
     def enroll(
@@ -101,7 +105,13 @@ class Enrolling(GalleryCore):
             doubts = doubts_within(kept, fuser) + known
             revision = change.revision
         return self._told(
-            added, name, added.num_images, revision, doubts=doubts, skipped=material.skipped
+            added,
+            name,
+            added.num_images,
+            revision,
+            doubts=doubts,
+            skipped=material.skipped,
+            **self._expected(kept, fuser),
         )
 
     def update(
@@ -165,6 +175,7 @@ class Enrolling(GalleryCore):
             doubts=doubts,
             is_held=is_held,
             skipped=material.skipped,
+            **self._expected(kept, fuser),
         )
 
     def held(self) -> tuple[tuple[str, ContributionView], ...]:
@@ -306,6 +317,12 @@ class Enrolling(GalleryCore):
         with self._reading() as reader:
             return add_up(self._parts.of_person(reader, found.person.id, model, fuser).parts)
 
+    def _expected(self, kept: Kept, fuser: Fuser) -> dict[str, Any]:
+        """What there is to tell of the usability of images that were added."""
+        usability = self._judge(kept, fuser)
+        told = told_of_poor("the images", usability, decides=False)
+        return {"usability": usability, "warnings": told}
+
     def _held_row(self, reader: Reader, contribution: str) -> ContributionRow:
         check_id(contribution, "contribution")
         rows = {row.id: row for row in held_rows(reader)}
@@ -363,29 +380,6 @@ def _owner(reader: Reader, row: ContributionRow) -> PersonRow | None:
         seen.add(person.id)
         person = reader.person(known[person.id].into)
     return person
-
-
-def view_of(reader: Reader, row: ContributionRow) -> ContributionView:
-    """A contribution as users see it."""
-    with_picture = reader.with_chips(row.id)
-    return ContributionView(
-        id=row.id,
-        kind=row.kind,
-        keep=row.keep,
-        time=row.time,
-        source=row.source,
-        num_images=row.num_images,
-        images=tuple(
-            ImageView(
-                id=image.id,
-                source=image.source,
-                media_id=image.media_id,
-                is_left_out=image.left_out,
-                has_chip=image.id in with_picture,
-            )
-            for image in reader.images(row.id)
-        ),
-    )
 
 
 def _total_images(reader: Reader, person_id: str) -> int:

@@ -13,11 +13,13 @@ from probefusion.gallery.contributions.features import Kept
 from probefusion.gallery.contributions.kept_parts import left_out_of
 from probefusion.gallery.contributions.models import choose_model
 from probefusion.gallery.contributions.sums import Part, add_up, template_of, without
-from probefusion.gallery.core import GalleryCore
 from probefusion.gallery.stores.records import ContributionRow, ImageRow
 from probefusion.gallery.stores.store import Reader
+from probefusion.gallery.verbs.judging import Judging
 from probefusion.gallery.verbs.searching import fuse_material
-from probefusion.types import EmbeddingSet, FloatArray, FusionState
+from probefusion.screening.poor_faces import told_of_poor
+from probefusion.types import EmbeddingSet, FloatArray, FusionState, Usability
+from probefusion.zoo import judge_template
 
 __all__ = ["CarriedContribution", "CarriedImage", "Explaining", "MatchExplanation"]
 
@@ -74,13 +76,17 @@ class MatchExplanation:
         similarity: Cosine between the two templates.
         contributions: What the person has, the largest weight first.
         query: Images of the query, the largest weight first; () for a state or template.
+        usability: What can be expected of the template of the query, and of the person.
+        warnings: That one of them is not usable.
     """
 
     person_id: str
     name: str
     similarity: float
     contributions: tuple[CarriedContribution, ...]
+    usability: tuple[Usability, Usability]
     query: tuple[CarriedImage, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """The match in a line, and a line for each contribution."""
@@ -98,7 +104,7 @@ class MatchExplanation:
         return "\n".join(lines)
 
 
-class Explaining(GalleryCore):
+class Explaining(Judging):
     """The part of `Gallery` that says why."""
 
     def explain(self, what: Any, name: str) -> MatchExplanation:
@@ -138,6 +144,10 @@ class Explaining(GalleryCore):
                     _carried(row, part, parts, fuser, total, whole, query.vector, images)
                 )
         kept = material.kept
+        usability = (
+            judge_template(query) if kept is None else self._judge(kept, fuser),
+            self._judge(total, fuser),
+        )
         return MatchExplanation(
             person_id=person.id,
             name=person.name,
@@ -146,6 +156,11 @@ class Explaining(GalleryCore):
             query=_query_images(kept, query.weights, fuser, template.vector)
             if isinstance(kept, EmbeddingSet)
             else (),
+            usability=usability,
+            warnings=(
+                *told_of_poor("the query", usability[0], decides=False),
+                *told_of_poor("the person", usability[1], decides=False),
+            ),
         )
 
 

@@ -24,10 +24,10 @@ from probefusion.gallery.changes.ids import new_id
 from probefusion.gallery.changes.lineage import Merged, merged_into, merges
 from probefusion.gallery.contributions.models import serving
 from probefusion.gallery.core import GalleryCore, check_name, utc
-from probefusion.gallery.results import RemovedPerson
 from probefusion.gallery.stores.records import PersonRow, ReceiptRow
 from probefusion.gallery.stores.store import Reader, Writer
 from probefusion.gallery.verbs.named_rows import contribution_of, image_of
+from probefusion.gallery.views import RemovedPerson
 
 __all__ = ["Forgetting"]
 

@@ -17,10 +17,11 @@ from probefusion.gallery.contributions.features import Kept
 from probefusion.gallery.contributions.material import Material
 from probefusion.gallery.contributions.models import model_to_add_to, serving
 from probefusion.gallery.contributions.sums import without
-from probefusion.gallery.core import GalleryCore, check_name, check_new_name
+from probefusion.gallery.core import check_name, check_new_name
 from probefusion.gallery.results import Loaded
 from probefusion.gallery.stores.records import ModelRow
 from probefusion.gallery.verbs.chips import with_chips
+from probefusion.gallery.verbs.judging import Judging
 from probefusion.gallery.verbs.plain_people import PlainContribution, PlainPerson
 from probefusion.types import EmbeddingSet, TemplateSet
 
@@ -42,9 +43,10 @@ class _Batch:
     num_images: int
     skipped: tuple[str, ...]
     revision: int | None
+    not_usable: tuple[str, ...] = ()
 
 
-class Loading(GalleryCore):
+class Loading(Judging):
     """The part of `Gallery` that takes many people in."""
 
     def load(
@@ -100,6 +102,7 @@ class Loading(GalleryCore):
             num_images=sum(batch.num_images for batch in batches),
             skipped=tuple(name for batch in batches for name in batch.skipped),
             revisions=tuple(revisions),
+            not_usable=tuple(name for batch in batches for name in batch.not_usable),
         )
 
     def take_people(self, people: Iterable[PlainPerson]) -> int:
@@ -175,7 +178,7 @@ class Loading(GalleryCore):
         with self._changing("import", num_keys=len(new) + parts) as change:
             for name in change.writer.names_there([check_name(person.name) for person in new]):
                 raise self._is_there(name, before)  # another process was faster
-            self._take(change, new)
+            not_usable = self._take(change, new)
             revision = change.revision
         return _Batch(
             num_people=len(new),
@@ -183,6 +186,7 @@ class Loading(GalleryCore):
             num_images=sum(part.kept.num_images for who in new for part in who.contributions),
             skipped=known,
             revision=revision,
+            not_usable=not_usable,
         )
 
     def _is_there(self, name: str, before: int) -> OutputExistsError:
@@ -191,7 +195,8 @@ class Loading(GalleryCore):
             f"there (skip_existing=True), or rename or remove one of the two."
         )
 
-    def _take(self, change: Changing, people: list[PlainPerson]) -> None:
+    def _take(self, change: Changing, people: list[PlainPerson]) -> tuple[str, ...]:
+        """Adds them; gives the names of those whose templates are not usable."""
         first = next((part.kept for who in people for part in who.contributions), None)
         if first is not None and serving(change.writer.models()) is None:
             change.new_model(first)
@@ -212,20 +217,24 @@ class Loading(GalleryCore):
             )
             name = check_new_name(person.name)
             new.append(NewPerson(name=name, is_ignored=person.is_ignored, parts=parts))
-        self._add_new(change, rows, new)
+        not_usable = self._add_new(change, rows, new)
         self._link(change, people)
+        return not_usable
 
-    def _add_new(self, change: Changing, rows: Sequence[ModelRow], people: list[NewPerson]) -> None:
+    def _add_new(
+        self, change: Changing, rows: Sequence[ModelRow], people: list[NewPerson]
+    ) -> tuple[str, ...]:
         first = serving(rows)
         if first is None:  # people without any image, in a gallery without any
             for person in people:
                 added = change.new_person(person.name)
                 change.put_person(replace(added, ignored=person.is_ignored))
-            return
+            return ()
+        fuser = self._fusers.of(first)
         bulk = rows_of(
             people,
             model=first,
-            fuser=self._fusers.of(first),
+            fuser=fuser,
             sealer=change.sealer,
             created=change.time,
             revision=change.revision,
@@ -234,6 +243,11 @@ class Loading(GalleryCore):
         for row in rows:
             if row.id != first.id:
                 change.renew_templates(row, [person.id for person in bulk.people])
+        return tuple(
+            person.name
+            for person, state in zip(bulk.people, bulk.states, strict=True)
+            if state is not None and self._judge(state, fuser).is_not_usable
+        )
 
     def _link(self, change: Changing, people: list[PlainPerson]) -> None:
         """Notes who is different from whom, where both are there."""

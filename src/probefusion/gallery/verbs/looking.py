@@ -10,10 +10,11 @@ from probefusion.gallery.argument_checks import check_count, check_flag
 from probefusion.gallery.contributions.models import serving
 from probefusion.gallery.contributions.sums import template_of
 from probefusion.gallery.core import GalleryCore, check_name
-from probefusion.gallery.results import ModelView, PersonView, Stats
 from probefusion.gallery.stores.records import ChangeRow, ModelRow, PersonRow
 from probefusion.gallery.stores.store import Reader
-from probefusion.gallery.verbs.enrolling import held_rows, view_of
+from probefusion.gallery.verbs.contribution_views import view_of
+from probefusion.gallery.verbs.enrolling import held_rows
+from probefusion.gallery.views import ModelView, PersonView, Stats
 
 __all__ = ["Looking"]
 
@@ -72,22 +73,25 @@ class Looking(GalleryCore):
             )
 
     def history(
-        self, name: str | None = None, *, limit: int | None = None
+        self, name: str | None = None, *, limit: int | None = None, before: int | None = None
     ) -> tuple[ChangeRow, ...]:
         """Changes, the newest first.
 
         Args:
             name: Of a person, to see only what concerns that person.
             limit: How many at most.
+            before: Only changes before this revision. The revision of the last change that was given leads to those
+                that follow it, whatever is changed meanwhile.
 
         Raises:
-            DtypeError, ConfigError: If the limit is no whole number of 0 or more.
+            DtypeError, ConfigError: If the limit or the revision is no whole number of 0 or more.
             UnknownNameError: If there is nobody of that name.
         """
         limit = None if limit is None else check_count(limit, "limit")
+        before = None if before is None else check_count(before, "before")
         with self._reading() as reader:
             wanted = None if name is None else self._person(reader, name).id
-            rows = reader.changes(newest_first=True)
+            rows = reader.changes(before=before, newest_first=True)
             found = (row for row in rows if wanted is None or wanted in row.subjects)
             return tuple(islice(found, limit))
 

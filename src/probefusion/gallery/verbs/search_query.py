@@ -59,6 +59,11 @@ class Rates:
     fpir: float | None
     threshold: float | None
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether a calibration decides, and not the user's own threshold."""
+        return self.threshold is None
+
 
 def checked_rates(fmr: float | None, fpir: float | None, threshold: float | None) -> Rates:
     """Rates that were asked for.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,12 +15,12 @@ from probefusion.fusion.decisions import Decision
 from probefusion.fusion.decisions import Side as DecidedSide
 from probefusion.gallery.contributions.material import Material
 from probefusion.gallery.contributions.models import choose_model, serving
-from probefusion.gallery.core import GalleryCore
 from probefusion.gallery.index.index_checks import DEFAULT_TOP_K
 from probefusion.gallery.index.people_index import Found, Look, PeopleIndex
 from probefusion.gallery.index.rounded_products import rounded_products
 from probefusion.gallery.results import RankedPerson, SearchResult, Verification
 from probefusion.gallery.stores.records import ModelRow
+from probefusion.gallery.verbs.judging import Judging
 from probefusion.gallery.verbs.named_rows import model_of
 from probefusion.gallery.verbs.search_query import (
     Rates,
@@ -28,12 +28,14 @@ from probefusion.gallery.verbs.search_query import (
     checked_queries,
     checked_rates,
 )
-from probefusion.types import EmbeddingSet, FloatArray, Template
+from probefusion.screening.poor_faces import told_of_poor
+from probefusion.types import EmbeddingSet, FloatArray, Template, Usability
+from probefusion.zoo import judge_template
 
 __all__ = ["Searching"]
 
 
-class Searching(GalleryCore):
+class Searching(Judging):
     """The part of `Gallery` that finds."""
 
     def search(
@@ -110,7 +112,9 @@ class Searching(GalleryCore):
                     by_model.setdefault(ready.row.id, []).append((place, ready))
         for model_id, group in by_model.items():
             index = self._index(model_id)
-            looks = index.looks([(ready.query.vector, ready.asked.top_k) for _, ready in group])
+            looks = index.looks(
+                [(ready.query.template.vector, ready.asked.top_k) for _, ready in group]
+            )
             for (place, ready), look in zip(group, looks, strict=True):
                 answers[place] = self._answer(ready, look, index)
         return tuple(answer for answer in answers if answer is not None)
@@ -137,30 +141,50 @@ class Searching(GalleryCore):
             rows if asked.model is None else _only(rows, asked.model), asked.material
         )
         fuser = self._fusers.of(row)
-        return _Ready(asked=asked, row=row, fuser=fuser, query=fuse_material(asked.material, fuser))
+        return _Ready(asked=asked, row=row, fuser=fuser, query=self._fused(asked.material, fuser))
+
+    def _fused(self, material: Material, fuser: Fuser) -> _Query:
+        """The template of a query, and what can be expected of it.
+
+        Raises:
+            ProbeFusionError: If the fuser cannot fuse it.
+        """
+        if material.template is not None:
+            return _Query(material.template, judge_template(material.template))
+        kept = material.to_keep()
+        if isinstance(kept, EmbeddingSet):
+            fuser.check_fits(kept)
+            kept = fuser.encode(kept)
+        return _Query(fuser.finish(kept), self._judge(kept, fuser))
 
     def _answer(
         self, ready: _Ready, look: Look, index: PeopleIndex
     ) -> SearchResult | ProbeFusionError:
-        rates = ready.asked.rates
+        rates, query = ready.asked.rates, ready.query
         try:
             candidates, why = (
-                self._ranked(ready.query, look.found, look.vectors, ready.fuser, look.size, rates)
+                self._ranked(query.template, look, ready.row, ready.fuser, rates)
                 if look.found
                 else ((), None)
             )
         except ProbeFusionError as error:
             return error
+        is_measured = rates.is_measured and any(each.threshold is not None for each in candidates)
         return SearchResult(
             candidates=candidates,
-            num_images=ready.query.num_images,
+            num_images=query.template.num_images,
             gallery_size=look.size,
             false_match_rate=rates.fmr if rates.fpir is None and rates.threshold is None else None,
             false_positive_rate=rates.fpir,
             why_none=why,
             model_id=ready.row.id,
             revision=index.revision,
-            warnings=tuple(f"{row}; not searched" for row in index.damaged),
+            usability=query.usability,
+            warnings=(
+                *told_of_poor("the query", query.usability, decides=is_measured),
+                *(f"{row}; not searched" for row in index.damaged),
+            ),
+            num_damaged=len(index.damaged),
         )
 
     def verify(
@@ -190,70 +214,92 @@ class Searching(GalleryCore):
                 f"{person.name!r} has no images that could be compared. Add some: update."
             )
         fuser = self._fusers.of(row)
-        query = fuse_material(material, fuser)
+        query = self._fused(material, fuser)
         vector = self._sealer.open_vector(
             stored.vector, person.id, row.id, self._sealer.key(person.key_id)
         )
-        similarity = float(rounded_products(vector[None], query.vector)[0])
-        found = [Found(person=person, num_images=stored.num_images, similarity=similarity)]
-        (ranked,), why = self._ranked(query, found, vector[None], fuser, 1, rates)
+        similarity = float(rounded_products(vector[None], query.template.vector)[0])
+        found = Found(person=person, num_images=stored.num_images, similarity=similarity)
+        look = Look(found=(found,), vectors=vector[None], size=1)
+        (ranked,), why = self._ranked(query.template, look, row, fuser, rates)
+        is_measured = rates.is_measured and ranked.threshold is not None
+        whose = ranked.usability or self._usability_of(found, vector, row, fuser)
         return Verification(
             person_id=person.id,
             name=person.name,
             similarity=similarity,
-            num_images=(query.num_images, stored.num_images),
+            num_images=(query.template.num_images, stored.num_images),
+            usability=(query.usability, whose),
             threshold=ranked.threshold,
             false_match_rate=None if rates.threshold is not None else rates.fmr,
             is_match=ranked.is_match,
             why_none=why,
-            warnings=ranked.warnings,
+            warnings=(
+                *ranked.warnings,
+                *(() if ranked.usability else told_of_poor("the person", whose, decides=False)),
+                *told_of_poor("the query", query.usability, decides=is_measured),
+            ),
         )
 
     def _ranked(
         self,
         query: Template,
-        found: Sequence[Found],
-        vectors: FloatArray,
+        look: Look,
+        row: ModelRow,
         fuser: Fuser,
-        size: int,
         rates: Rates,
     ) -> tuple[tuple[RankedPerson, ...], str | None]:
+        found = look.found
         if rates.threshold is not None:
             limits: list[float | None] = [rates.threshold] * len(found)
             notes: list[tuple[str, ...]] = [()] * len(found)
             why = None
         else:
-            decisions = self._decisions(query, found, vectors, fuser, size, rates)
+            decisions = self._decisions(query, look, fuser, rates)
             limits = [
                 None if each.threshold is None else each.threshold.similarity for each in decisions
             ]
             notes = [each.warnings for each in decisions]
             why = next((each.why_none for each in decisions if each.why_none is not None), None)
-        ranked = tuple(
-            RankedPerson(
-                person_id=each.person.id,
-                name=each.person.name,
-                similarity=each.similarity,
-                num_images=each.num_images,
-                threshold=limit,
-                is_match=None if limit is None else each.similarity >= limit,
-                is_ignored=each.person.ignored,
-                warnings=warnings,
+        ranked = []
+        for place, (each, limit, warnings) in enumerate(zip(found, limits, notes, strict=True)):
+            is_match = None if limit is None else each.similarity >= limit
+            usability = None
+            if is_match and rates.is_measured:
+                usability = self._usability_of(each, look.vectors[place], row, fuser)
+                warnings += told_of_poor("the person", usability, decides=True)
+            ranked.append(
+                RankedPerson(
+                    person_id=each.person.id,
+                    name=each.person.name,
+                    similarity=each.similarity,
+                    num_images=each.num_images,
+                    threshold=limit,
+                    is_match=is_match,
+                    is_ignored=each.person.ignored,
+                    warnings=warnings,
+                    usability=usability,
+                )
             )
-            for each, limit, warnings in zip(found, limits, notes, strict=True)
-        )
-        return ranked, why
+        return tuple(ranked), why
+
+    def _usability_of(
+        self, found: Found, vector: FloatArray, row: ModelRow, fuser: Fuser
+    ) -> Usability:
+        known = self._parts.judged.find(row.id, vector, found.num_images)
+        if known is not None:
+            return known
+        with self._reading() as reader:
+            return self._judge_person(reader, found.person.id, vector, found.num_images, row, fuser)
 
     def _decisions(
         self,
         query: Template,
-        found: Sequence[Found],
-        vectors: FloatArray,
+        look: Look,
         fuser: Fuser,
-        size: int,
         rates: Rates,
     ) -> list[Decision] | list[CardDecision]:
-        count = len(found)
+        count = len(look.found)
         first = DecidedSide(
             name="the query",
             vectors=np.repeat(query.vector[None], count, axis=0),
@@ -261,11 +307,18 @@ class Searching(GalleryCore):
         )
         second = DecidedSide(
             name="the person",
-            vectors=vectors,
-            num_images=np.array([each.num_images for each in found]),
+            vectors=look.vectors,
+            num_images=np.array([each.num_images for each in look.found]),
         )
         return decisions_of(
-            self._calibration, fuser, first, second, query, rates.fmr, rates.fpir, gallery_size=size
+            self._calibration,
+            fuser,
+            first,
+            second,
+            query,
+            rates.fmr,
+            rates.fpir,
+            gallery_size=look.size,
         )
 
 
@@ -286,7 +339,14 @@ class _Ready:
     asked: _Asked
     row: ModelRow
     fuser: Fuser
-    query: Template
+    query: _Query
+
+
+class _Query(NamedTuple):
+    """A query, fused, and what can be expected of it."""
+
+    template: Template
+    usability: Usability
 
 
 def fuse_material(material: Material, fuser: Fuser) -> Template:
@@ -318,4 +378,5 @@ def _empty(num_images: int, revision: int) -> SearchResult:
         why_none="nobody is enrolled",
         model_id=None,
         revision=revision,
+        usability=Usability.unknown("nobody is enrolled to compare it with"),
     )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from probefusion.errors import FuserMismatchError
 from probefusion.gallery.argument_checks import check_id
 from probefusion.gallery.contributions.models import choose_model, serving
-from probefusion.gallery.core import GalleryCore
+from probefusion.gallery.stores.records import ModelRow
+from probefusion.gallery.stores.store import Reader
+from probefusion.gallery.verbs.judging import Judging
 from probefusion.gallery.verbs.named_rows import model_or_serving
-from probefusion.types import Template
+from probefusion.types import FloatArray, Template, Usability
 
 __all__ = ["Templates"]
 
 
-class Templates(GalleryCore):
+class Templates(Judging):
     """The part of `Gallery` that gives templates out and readies a search."""
 
     def template(self, name: str, *, model: str | None = None) -> Template | None:
@@ -24,7 +27,7 @@ class Templates(GalleryCore):
             model: Id of the model that it is by; None takes the one that serves.
 
         Returns:
-            The template, or None if no image of the person counts.
+            The template with what can be expected of it, or None if no image of the person counts.
 
         Raises:
             UnknownNameError: If there is nobody of that name, or no such model.
@@ -38,12 +41,23 @@ class Templates(GalleryCore):
             if row is None or stored is None or stored.vector is None:
                 return None
             key = self._sealer.key(person.key_id)
+            vector = self._sealer.open_vector(stored.vector, person.id, row.id, key)
             return Template(
-                vector=self._sealer.open_vector(stored.vector, person.id, row.id, key),
+                vector=vector,
                 num_images=stored.num_images,
                 fuser=row.fuser,
                 embedder=row.embedder,
+                usability=self._expected_of(reader, person.id, vector, stored.num_images, row),
             )
+
+    def _expected_of(
+        self, reader: Reader, person_id: str, vector: FloatArray, num_images: int, row: ModelRow
+    ) -> Usability:
+        try:
+            fuser = self._fusers.of(row)
+        except FuserMismatchError as error:  # its templates are readable all the same
+            return Usability.unknown(str(error))
+        return self._judge_person(reader, person_id, vector, num_images, row, fuser)
 
     def made_by(self, embedder: str | None) -> str | None:
         """Fingerprint of the fuser of the templates that images of an embedder are searched among.

@@ -127,7 +127,7 @@ class AsyncClient:
         """As `Client.decide`."""
         return await self._run(self._client.decide, contribution, accept=accept)
 
-    async def changes(self, person: str | None = None, *, limit: int = 100) -> list[Json]:
+    async def changes(self, person: str | None = None, *, limit: int | None = 100) -> list[Json]:
         """As `Client.changes`."""
         return await self._run(self._client.changes, person, limit=limit)
 

@@ -15,6 +15,8 @@ from probefusion.service.client.queries import Json, query_of
 
 __all__ = ["Client"]
 
+_MOST_AT_ONCE = 1000
+
 
 class Client(Connection):
     """Calls a service. For several threads; each has a connection of its own.
@@ -37,14 +39,14 @@ class Client(Connection):
         return list(self.call("GET", "/v1/collections")["names"])
 
     def stats(self) -> Json:
-        """How much the collection holds, see `probefusion.gallery.results.Stats`."""
+        """How much the collection holds, see `probefusion.gallery.views.Stats`."""
         return self._json("GET", self._at(""))
 
     def people(self) -> Iterator[str]:
         """Names of all people, in order."""
         cursor = None
         while True:
-            query = {"limit": "1000"} | ({} if cursor is None else {"cursor": cursor})
+            query = {"limit": str(_MOST_AT_ONCE)} | ({} if cursor is None else {"cursor": cursor})
             page = self.call("GET", self._at(f"/people?{urlencode(query)}"))
             yield from (person["name"] for person in page["people"])
             cursor = page["next"]
@@ -52,7 +54,7 @@ class Client(Connection):
                 return
 
     def person(self, name: str) -> Json:
-        """What there is of a person, see `probefusion.gallery.results.PersonView`."""
+        """What there is of a person, see `probefusion.gallery.views.PersonView`."""
         return self._json("GET", self._person(name))
 
     def chip(self, image: str) -> bytes:
@@ -139,10 +141,24 @@ class Client(Connection):
         body = {"decision": "accept" if accept else "reject"}
         return self._revision("POST", self._at(f"/held/{_quoted(contribution)}"), body)
 
-    def changes(self, person: str | None = None, *, limit: int = 100) -> list[Json]:
-        """The newest changes first, of all or of a person."""
-        query = {"limit": str(limit)} | ({} if person is None else {"person": person})
-        return list(self.call("GET", self._at(f"/changes?{urlencode(query)}")))
+    def changes(self, person: str | None = None, *, limit: int | None = 100) -> list[Json]:
+        """The newest changes first, of all or of a person.
+
+        Args:
+            person: Name or id, or None for all.
+            limit: How many at most; None is every change that was ever made, a thousand with each request.
+        """
+        whose = {} if person is None else {"person": person}
+        found: list[Json] = []
+        where: Json = {}
+        while True:
+            some = _MOST_AT_ONCE if limit is None else min(limit - len(found), _MOST_AT_ONCE)
+            query = urlencode({"limit": some, **whose, **where})
+            page = self.call("GET", self._at(f"/changes?{query}"))
+            found += page["changes"]
+            if page["next"] is None or len(found) == limit:
+                return found
+            where = {"cursor": page["next"]}
 
     def undo(self, revision: int) -> int:
         """Takes a change back; gives the new revision."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -41,7 +42,7 @@ def query_of(
         sources: A name for each embedding.
         media_ids: Still or clip of each embedding.
         state: As `FusionState.to_bytes` gives it.
-        template: A finished template; it can be searched for and compared.
+        template: A finished template, sent with what can be expected of it; it can be searched for and compared.
         session: Id of a session.
 
     Raises:
@@ -75,12 +76,14 @@ def query_of(
     if template is not None:
         if template.fuser is None:
             raise ConfigError("template: expected one that says which fuser made it.")
+        usability = template.usability
         return {
             "template": {
                 "base64": _base64(np.asarray(template.vector, "<f4").tobytes()),
                 "num_images": template.num_images,
                 "fuser": template.fuser,
                 "embedder": template.embedder,
+                "usability": None if usability is None else asdict(usability),
             }
         }
     matrix = np.atleast_2d(np.asarray(embeddings, "<f4"))

@@ -114,6 +114,11 @@ class AccessFile:
             return None
         return key
 
+    def named(self, token: str) -> str | None:
+        """The id that a token names, if the file has such a key; whether the token is valid `find` tells."""
+        key_id = token.partition("_")[2].partition("_")[0]
+        return key_id if key_id in self._keys else None
+
     def _refresh(self) -> None:
         stat = self._path.stat() if self._path.exists() else None
         stamp = None if stat is None else (stat.st_mtime_ns, stat.st_ino)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ from probefusion.files.paths import check_file
 from probefusion.gallery.audit.trail import Anchor, AuditEntry, append_entry
 from probefusion.gallery.audit.trail_check import AuditReport, verify_chain
 
-__all__ = ["AccessLog", "read_access_log", "verify_access_log"]
+__all__ = ["AccessLog", "as_subject", "read_access_log", "verify_access_log"]
 
 _CHAIN = "accesses"
 _LONGEST_LINE = 1 << 16
@@ -127,6 +129,13 @@ class AccessLog:
                 f"{self._path.name}: the last line is cut off. Keep the file, and begin another one."
             )
         return tail[:-1].rpartition(b"\n")[2]
+
+
+def as_subject(kind: str, name: str) -> str:
+    """What an entry names beside ids, as "collection:people"; a hash where the name has other characters."""
+    if re.fullmatch(r"[0-9A-Za-z_.:-]{1,64}", name) is not None:
+        return f"{kind}:{name}"
+    return f"{kind}-sha256:{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def read_access_log(path: Path) -> Iterator[bytes]:

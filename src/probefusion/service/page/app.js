@@ -1,6 +1,6 @@
 // The page: which view is shown, which collection, and the key.
 import { call, useKey } from "./api.js";
-import { showChanges } from "./changes.js";
+import { showChanges, startChanges } from "./changes.js";
 import { startCompare } from "./compare.js";
 import { startFuse } from "./fuse.js";
 import { fillNames, showPeople, startPeople } from "./people.js";
@@ -65,6 +65,7 @@ window.addEventListener("hashchange", () => {
 startFuse(collection);
 startPeople(collection);
 startCompare();
+startChanges();
 await trying(null, show);
 await trying(null, begin);
 document.body.dataset.ready = "yes";

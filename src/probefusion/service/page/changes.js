@@ -1,15 +1,34 @@
 // What was changed, the newest first.
 import { call, inCollection } from "./api.js";
 import { nameOf } from "./people.js";
-import { byId, make, say, trying, when } from "./ui.js";
+import { byId, make, on, say, trying, when } from "./ui.js";
 
 const SHOWN = 200;
+const state = { next: null, collection: null, asked: 0 };
 
+export function startChanges() {
+  on("changes-more", () => list({ isMore: true }));
+}
+
+/** The newest changes of a collection; older ones come when they are asked for. */
 export async function showChanges(collection) {
-  const changes = await call("GET", inCollection(collection, `/changes?limit=${SHOWN}`));
-  byId("changes-list").replaceChildren(...changes.map((change) => line(change, collection)));
-  if (!changes.length) byId("changes-list").append(make("li", { text: "Nothing was changed yet." }));
-  byId("changes-more").textContent = changes.length === SHOWN ? `Older changes than these ${SHOWN} are told by the API and the command.` : "";
+  state.collection = collection;
+  await list();
+}
+
+async function list({ isMore = false } = {}) {
+  const asked = (state.asked += 1);
+  const { collection } = state;
+  const query = new URLSearchParams({ limit: SHOWN });
+  if (isMore && state.next) query.set("cursor", state.next);
+  const page = await call("GET", inCollection(collection, `/changes?${query}`));
+  if (asked !== state.asked) return; // another list was asked for meanwhile
+  const place = byId("changes-list");
+  if (!isMore) place.replaceChildren();
+  state.next = page.next;
+  byId("changes-more").hidden = !page.next;
+  place.append(...page.changes.map((change) => line(change, collection)));
+  if (!isMore && !page.changes.length) place.append(make("li", { text: "Nothing was changed yet." }));
 }
 
 /** The people of a change: links with their names, or the id of who is not shown any more. */

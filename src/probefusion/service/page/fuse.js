@@ -81,7 +81,7 @@ async function show() {
     fused = await read("");
   }
   const { beside, problems, usability } = fused;
-  const warnings = [...problems];
+  const warnings = [...problems, ...(beside ? beside.warnings : [])];
   if (usability && usability.verdict !== "usable") warnings.push(`${usability.verdict}: ${usability.reason}`);
   showList(byId("fuse-warnings"), warnings);
   const quality = usability?.quality;
@@ -124,7 +124,7 @@ async function search() {
       {},
       make("td", { className: "number", text: person.similarity.toFixed(3) }),
       make("td", { className: "number", text: person.threshold === null ? "none" : person.threshold.toFixed(3) }),
-      make("td", { text: decision(person, found.problems.length > 0) }),
+      make("td", { text: decision(person, found.problems.length > 0 || found.usability.verdict === "not usable") }),
       make("td", { className: "long" }, make("a", { href: `#people/${encodeURIComponent(person.person_id)}`, text: person.name, title: person.name, className: "clamp", dir: "auto" })),
     ),
   );
@@ -156,7 +156,7 @@ async function add(isNew) {
       ...(isNew ? { name } : {}), query: { session }, source: "page", keep_chips: byId("fuse-chips-kept").checked,
     }),
   );
-  const doubts = [...added.doubts.map((doubt) => doubt.reason), ...added.problems].join("; ");
+  const doubts = [...added.doubts.map((doubt) => doubt.reason), ...added.problems, ...added.warnings].join("; ");
   const images = added.num_images === 1 ? "1 image" : `${added.num_images} images`;
   const what = added.is_held ? "held back, see People" : "added";
   say(`${added.name}: ${images} ${what}${doubts ? ` (${doubts})` : ""}.`);

@@ -7,9 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from probefusion.gallery.stores.records import ChangeRow
 from probefusion.service.answers import Changed
 from probefusion.service.bodies import Forgetting
 from probefusion.service.calls import Admin, Reader, Writer
+from probefusion.service.cursors import Cursor, cursor_at, number_at
 from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.problems import Refusal
 
@@ -32,6 +34,19 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChangePage:
+    """Changes, the newest first, and where to go on.
+
+    Args:
+        changes: What was changed.
+        next: The cursor of the changes before these, or None at the end. Changes that come meanwhile do not move it.
+    """
+
+    changes: tuple[Change, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Receipt:
     """What became of a request to forget; "pending" while bytes may still lie somewhere."""
 
@@ -49,21 +64,16 @@ def changes(
     call: Reader,
     person: Annotated[str | None, Query(max_length=1024)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> tuple[Change, ...]:
+    cursor: Cursor = None,
+) -> ChangePage:
+    before = None if cursor is None else number_at(cursor)
     whom = () if person is None else (call.id_of(person),)
-    rows = call.gallery.history(person, limit=limit)
+    rows = call.gallery.history(person, limit=limit + 1, before=before)
     call.note("history", *whom)
-    return tuple(
-        Change(
-            revision=row.revision,
-            time=row.time,
-            actor=row.actor,
-            action=row.action,
-            subjects=row.subjects,
-            undoes=row.undoes,
-            undone_by=row.undone_by,
-        )
-        for row in rows
+    shown = rows[:limit]
+    return ChangePage(
+        changes=tuple(_change(row) for row in shown),
+        next=cursor_at(str(shown[-1].revision)) if len(rows) > limit else None,
     )
 
 
@@ -96,6 +106,11 @@ def receipts(collection: str, call: Admin, pending_only: bool = False) -> tuple[
     gallery.finish_forgetting()
     call.note("receipts")
     return tuple(_receipt(row) for row in gallery.receipts(pending_only=pending_only))
+
+
+def _change(row: ChangeRow) -> Change:
+    names = ("revision", "time", "actor", "action", "subjects", "undoes", "undone_by")
+    return Change(**{name: getattr(row, name) for name in names})
 
 
 def _receipt(row: object) -> Receipt:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from probefusion.gallery.results import ContributionView, Merged
+from probefusion.gallery.results import Merged
+from probefusion.gallery.views import ContributionView
 from probefusion.service.answers import Changed, Taken
 from probefusion.service.bodies import Decide, Difference, Merge, Split, Visit
 from probefusion.service.calls import Reader, Writer
@@ -42,7 +43,7 @@ def update(collection: str, person: PersonName, body: Visit, call: Writer) -> Ta
     what = call.hub.to_keep(body.query, call.owner, keep_chips=body.keep_chips)
     added = call.gallery.update(person, what, guard=body.guard, source=body.source)
     call.note_change("update", added.person_id, added.contribution_id)
-    return Taken(**vars(added), problems=call.hub.warned_of(what))
+    return Taken(**vars(added), problems=call.hub.problems_of(what))
 
 
 @router.post("/people/{person}/merge", summary="Put another person's images to a person")

@@ -58,8 +58,9 @@ def compare(body: Comparison, call: Reader) -> Compared:
         threshold=threshold,
         is_match=None if threshold is None else found.similarity >= threshold,
         why_none=None if threshold is not None else found.why_none,
-        warnings=found.warnings,
+        warnings=found.warnings if body.threshold is None else (),
         problems=found.problems,
+        usability=found.usability,
         skipped=tuple(left for what in given for left in call.hub.told_of(what).get("skipped", ())),
     )
 
@@ -134,4 +135,6 @@ def _beside(gallery: Gallery, person: str, images: EmbeddingSet) -> Beside:
         threshold=found.threshold,
         is_match=found.is_match,
         mean_similarity=mean,
+        usability=found.usability[1],
+        warnings=found.warnings,
     )

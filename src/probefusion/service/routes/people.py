@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import unicodedata
 from bisect import bisect_right
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from probefusion.gallery.results import PersonView, Stats
+from probefusion.gallery.views import PersonView, Stats
 from probefusion.service.answers import Changed, Named, Page, Taken
 from probefusion.service.bodies import Enrolment, PersonChange
 from probefusion.service.calls import Reader, Writer
+from probefusion.service.cursors import Cursor, cursor_at, text_at
 from probefusion.service.json_bodies import JsonRoute
 from probefusion.service.problems import Refusal
 from probefusion.service.versions import IfNoneMatch, tagged
@@ -36,7 +35,7 @@ def list_people(
     call: Reader,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=2048)] = None,
+    cursor: Cursor = None,
     name: Annotated[
         str | None, Query(max_length=1024, description="Only who has this name.")
     ] = None,
@@ -57,13 +56,13 @@ def list_people(
     wanted = None if name is None else unicodedata.normalize("NFC", name)
     part_of_name = _folded(contains or "")
     names = [each for each in ids if wanted in (None, each) and part_of_name in _folded(each)]
-    begin = 0 if cursor is None else bisect_right(names, _name_of(cursor))
+    begin = 0 if cursor is None else bisect_right(names, text_at(cursor))
     part = names[begin : begin + limit]
     more = begin + limit < len(names)
     call.note("list")
     return Page(
         people=tuple(Named(id=ids[each], name=each) for each in part),
-        next=_cursor(part[-1]) if more else None,
+        next=cursor_at(part[-1]) if more else None,
         total=len(names),
     )
 
@@ -73,7 +72,7 @@ def enroll(collection: str, body: Enrolment, call: Writer) -> Taken:
     what = call.hub.to_keep(body.query, call.owner, keep_chips=body.keep_chips)
     added = call.gallery.enroll(body.name, what, source=body.source)
     call.note_change("enroll", added.person_id, added.contribution_id)
-    return Taken(**vars(added), problems=call.hub.warned_of(what))
+    return Taken(**vars(added), problems=call.hub.problems_of(what))
 
 
 @router.get(
@@ -126,21 +125,3 @@ def remove_person(collection: str, person: PersonName, call: Writer) -> Changed:
 def _folded(name: str) -> str:
     """As names are looked for: without regard to capitals."""
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _cursor(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode("utf-8", "surrogatepass")).decode()
-
-
-def _name_of(cursor: str) -> str:
-    try:
-        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode(
-            "utf-8", "surrogatepass"
-        )
-    except (binascii.Error, ValueError):
-        raise Refusal(
-            422,
-            "cursor: expected what an earlier answer gave as next.",
-            code="field",
-            field="cursor",
-        ) from None

@@ -30,8 +30,7 @@ def verify(collection: str, person: PersonName, body: Verify, call: Reader) -> V
     what = call.hub.material(body.query, call.owner)
     result = call.gallery.verify(person, what, fmr=body.fmr, threshold=body.threshold)
     call.note("verify", result.person_id)
-    decides = result.false_match_rate is not None
-    return Verified(**vars(result), **call.hub.told_of(what, decides=decides))
+    return Verified(**vars(result), **call.hub.told_of(what))
 
 
 @router.post("/people/{person}/explain", summary="What carries a match")

@@ -180,9 +180,7 @@ def _told(
     if isinstance(result, ProbeFusionError):
         return result
     try:
-        decides = result.false_match_rate is not None or result.false_positive_rate is not None
-        told = job.call.hub.told_of(what, decides=decides)
-        return _searched.dump_json(Searched(**vars(result), **told))
+        return _searched.dump_json(Searched(**vars(result), **job.call.hub.told_of(what)))
     except Exception as error:  # noqa: BLE001 - rises in the request
         return error
 

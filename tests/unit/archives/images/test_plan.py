@@ -145,6 +145,41 @@ def test_parquet_files_by_row_groups(tmp_path):
         plan_images(tmp_path / "0.parquet", _settings())
 
 
+def test_large_row_groups_are_cut(tmp_path):
+    for name, size in (("0", 25), ("1", 4)):
+        table = arrow.table({"image": [b"x"] * 25, "label": list(range(25))})
+        parquet.write_table(table, tmp_path / f"{name}.parquet", row_group_size=size)
+    whole = arrow.table({"image": [b"x"] * 20, "label": list(range(20))})
+    with parquet.ParquetWriter(tmp_path / "2.parquet", whole.schema) as writer:
+        for start, count in ((0, 3), (0, 20), (3, 2)):
+            writer.write_table(whole.slice(start, count), row_group_size=100)
+    chunks = plan_images(tmp_path, _settings("column:label", chunk_size=6)).chunks
+    found = [
+        (
+            chunk.names[0][0],
+            chunk.start,
+            chunk.stop,
+            chunk.first_row,
+            chunk.num_rows,
+            chunk.expected,
+        )
+        for chunk in chunks
+    ]
+    assert found == [
+        *[("0", 0, 1, first, 6, 6) for first in (0, 6, 12, 18)],
+        ("0", 0, 1, 24, 1, 1),
+        *[("1", start, start + 1, 0, None, 4) for start in range(5)],
+        ("1", 5, 7, 0, None, 5),
+        ("2", 0, 1, 0, None, 3),
+        *[("2", 1, 2, first, 6, 6) for first in (0, 6, 12)],
+        ("2", 1, 2, 18, 2, 2),
+        ("2", 2, 3, 0, None, 2),
+    ]
+    parts = [chunk for chunk in chunks if chunk.num_rows is not None]
+    assert len({chunk.tag for chunk in parts}) == len(parts)
+    assert len({str(chunk.facts) for chunk in parts}) == len(parts)
+
+
 def test_a_column_names_nobody_in_files(tmp_path):
     _fill(tmp_path, ["a/1.jpg"])
     with pytest.raises(ConfigError, match=r"expected no column, got 'column:label': a/1.jpg is no"):

@@ -8,7 +8,14 @@ import zipfile
 import pytest
 from shards import write_shard
 
-from probefusion.archives.images import ImageReader, PersonRule, SourceSettings, plan, reading
+from probefusion.archives.images import (
+    ImageReader,
+    PersonRule,
+    SourceSettings,
+    plan,
+    reading,
+    row_groups,
+)
 from probefusion.archives.images.plan import plan_images
 from probefusion.errors import StorageError
 from probefusion.faces import SkippedImage
@@ -170,6 +177,58 @@ def test_a_row_group_that_cannot_be_read_is_told_once(tmp_path):
     assert len([image for image in found if not isinstance(image, SkippedImage)]) == 20
     assert len(_told(found)) == 1
     assert "row group 1: 10 of its rows" in _told(found)["0.parquet#1.0"]
+
+
+@pytest.mark.parametrize("size", [7, 64, 65, 100, 400])
+def test_a_row_group_gives_the_same_in_parts_and_whole(tmp_path, size, monkeypatch):
+    rows = [b"%040d" % k if k % 11 else None for k in range(300)]
+    table = arrow.table({"image": arrow.array(rows, arrow.binary()), "who": list(range(300))})
+    parquet.write_table(table, tmp_path / "0.parquet")
+    opened = []
+    real = row_groups.open_file
+    whole = _read(tmp_path, "column:who")
+    monkeypatch.setattr(row_groups, "open_file", lambda place: opened.append(place) or real(place))
+    settings = SourceSettings(person=PersonRule.parse("column:who"), chunk_size=size)
+    chunks = plan_images(tmp_path, settings).chunks
+    assert len(chunks) == (1 if size > 140 else -(-300 // size))
+    opened.clear()
+    reader = ImageReader(settings)
+    parts = [image for chunk in chunks for image in reader.read(chunk)]
+    assert len(opened) == 1  # it goes on where it ended
+
+    def told(found):
+        return [(item.source, getattr(item, "data", None)) for item in found]
+
+    assert len(parts) == 300
+    assert told(parts) == told(whole)
+    opened.clear()
+    for chunk in chunks:  # where somebody looks at the first ones alone
+        assert told([next(reader.read(chunk))]) == told(parts)[chunk.first_row :][:1]
+    assert len(opened) <= 2
+    for chunk in chunks[::-1]:  # in any order, and where somebody stopped in the middle
+        right = told(parts)[chunk.first_row :][: chunk.num_rows]
+        begun = reader.read(chunk)
+        next(begun)
+        assert told(reader.read(chunk)) == right
+    reader.close()
+
+
+def test_each_part_of_a_row_group_tells_what_it_lost(tmp_path):
+    table = arrow.table({"image": [b"%050d" % k for k in range(40)], "who": [1] * 40})
+    path = tmp_path / "0.parquet"
+    parquet.write_table(table, path, use_dictionary=False, compression="none", data_page_size=600)
+    content = path.read_bytes()
+    place = content.index(b"%050d" % 25)
+    path.write_bytes(content[: place - 4] + b"\xee" * 40 + content[place + 36 :])
+    for size in (10, 40):
+        found = _read(tmp_path, "column:who", chunk_size=size)
+        good = [image for image in found if not isinstance(image, SkippedImage)]
+        lost = [
+            int(reason.split()[3]) for reason in _told(found).values() if "of its rows" in reason
+        ]
+        assert len(good) + sum(lost) == 40
+        assert [image.data for image in good] == [b"%050d" % k for k in range(len(good))]
+        assert len(lost) >= 1
 
 
 def test_frames_of_clips(tmp_path, videos):

@@ -188,3 +188,20 @@ def test_links_have_no_image(tmp_path):
     (found,) = _read(tmp_path / "0.tar")
     assert isinstance(found, SkippedImage)
     assert "a link, device or sparse file" in found.reason
+
+
+def test_a_name_that_comes_twice_is_told_and_counts_once(tmp_path):
+    members = [("ann/1.jpg", b"old"), ("ann/2.jpg", b"2"), ("ben/1.jpg", b"3")]
+    path = write_shard(tmp_path / "0.tar", [*members, ("./ann/1.jpg", b"newer")])
+    second = _walk(path)[-1]
+    for stop, told in ((None, 1), (second.offset, 0)):
+        found = _read(path, stop=stop)
+        images = [image for image in found if not isinstance(image, SkippedImage)]
+        assert [(image.source, image.data) for image in images] == [
+            (f"0.tar/{name}", data) for name, data in members
+        ]
+        reasons = [image.reason for image in found if isinstance(image, SkippedImage)]
+        assert len(reasons) == told
+        assert all("holds 'ann/1.jpg' a second time" in reason for reason in reasons)
+    [told] = _read(path, start=second.offset)
+    assert isinstance(told, SkippedImage)

@@ -1,0 +1,66 @@
+"""What can be expected of templates that are made, stored or decided about."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from probefusion.errors import ProbeFusionError
+from probefusion.fusion import Fuser
+from probefusion.gallery.contributions.features import Kept
+from probefusion.gallery.contributions.sums import add_up
+from probefusion.gallery.core import GalleryCore
+from probefusion.gallery.stores.records import ModelRow
+from probefusion.gallery.stores.store import Reader
+from probefusion.types import EmbeddingSet, FloatArray, FusionState, Usability
+from probefusion.zoo import judge_usability
+
+__all__ = ["Judging"]
+
+
+class Judging(GalleryCore):
+    """The part of `Gallery` that estimates usability, beside the decision and from the state."""
+
+    def _judge(self, kept: Kept | None, fuser: Fuser) -> Usability:
+        """What can be expected of the template of images or of a state; why nothing is known, where nothing is."""
+        given = self._calibration
+        file = Path(given) if isinstance(given, str | os.PathLike) else None
+        try:
+            state = fuser.encode(kept) if isinstance(kept, EmbeddingSet) else kept
+            if isinstance(state, FusionState) and not state.num_images:
+                return Usability.unknown("no image of it counts")
+            return judge_usability(fuser, state, calibration=file)
+        except ProbeFusionError as error:  # a record that was damaged ends no search
+            return Usability.unknown(str(error))
+
+    def _judge_person(
+        self,
+        reader: Reader,
+        person_id: str,
+        vector: FloatArray,
+        num_images: int,
+        row: ModelRow,
+        fuser: Fuser,
+    ) -> Usability:
+        """What can be expected of a person's template.
+
+        Args:
+            reader: Of the collection.
+            person_id: Who.
+            vector: (D,) the person's template.
+            num_images: Images in it.
+            row: The model that it is by.
+            fuser: Of the model.
+        """
+        known = self._parts.judged.find(row.id, vector, num_images)
+        if known is not None:
+            return known
+        try:
+            state = add_up(self._parts.of_person(reader, person_id, row, fuser).parts)
+        except ProbeFusionError as error:  # damaged, or forgotten since
+            return Usability.unknown(str(error))
+        if state is None or state.num_images != num_images:
+            return Usability.unknown("it was changed since")
+        found = self._judge(state, fuser)
+        self._parts.judged.keep(row.id, vector, num_images, found)
+        return found
