@@ -5,7 +5,8 @@
 WORK holds what research/compact_embedder/targets.py made: crops.npy, targets.npy and centres.npy. The
 teacher has seen each crop once, clean, so a step costs the pupil alone. The pupil sees crops mildly
 changed, watched from afar (`degrade`) or broadcast (`broadcast`), and is to give the teacher's embedding of
-the clean crop. Writes WORK/state.pt every so often and a line of WORK/log.jsonl; run the same command again
+the clean crop. `--mild` is the share of mild views; the others are watched from afar and broadcast as seven to
+six. Writes WORK/state.pt every so often and a line of WORK/log.jsonl; run the same command again
 to go on, with more steps to train longer.
 """
 
@@ -38,7 +39,10 @@ from research.compact_embedder.warm_start import open_compact_embedder
 __all__ = ["PoorViews", "fit_last_layer", "losses"]
 
 _TEMPERATURE = 0.05
-_MILD, _WATCHED = 0.35, 0.35
+_MILD = 0.35
+_WATCHED = 7 / 13
+"""Of the views that are not mild."""
+
 _FRAMED = 0.25
 _SHIFT, _DEGREES, _OCTAVES = 2.0, 4.0, 0.06
 _START_CROPS = 512
@@ -47,7 +51,7 @@ _RIDGE = 1e-5
 
 
 class PoorViews(IterableDataset[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]]):
-    """Views of training crops, a third mild, a third watched from afar, the rest broadcast.
+    """Views of training crops: some mild, the others watched from afar or broadcast.
 
     Each step's draws depend on seed and step alone.
 
@@ -56,15 +60,23 @@ class PoorViews(IterableDataset[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int6
         views_per_step: Views in a step.
         seed: Of the draws.
         first_step: Step to start at.
+        mild: Share of mild views, 0 to 1.
     """
 
     def __init__(
-        self, crops: str | Path, *, views_per_step: int, seed: int, first_step: int
+        self,
+        crops: str | Path,
+        *,
+        views_per_step: int,
+        seed: int,
+        first_step: int,
+        mild: float = _MILD,
     ) -> None:
         self._crops = crops
         self._count = views_per_step
         self._seed = seed
         self._first = first_step
+        self._mild = mild
 
     def __iter__(self) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]]:
         """Views (V, 112, 112, 3) and the crop of each, without end."""
@@ -72,10 +84,10 @@ class PoorViews(IterableDataset[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int6
         for step in itertools.count(self._first):
             rng = np.random.default_rng([self._seed, 12, step])
             rows = rng.integers(len(crops), size=self._count)
-            yield np.stack([_view(crops[row], rng) for row in rows]), rows
+            yield np.stack([_view(crops[row], rng, self._mild) for row in rows]), rows
 
 
-def _view(crop: Image, rng: np.random.Generator) -> Image:
+def _view(crop: Image, rng: np.random.Generator, mild: float) -> Image:
     face = np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)
     face = warp_image(
         face,
@@ -85,9 +97,9 @@ def _view(crop: Image, rng: np.random.Generator) -> Image:
         extends_edges=True,
     )
     kind = rng.random()
-    if kind < _MILD:
+    if kind < mild:
         face = jitter_photometric(face, rng) if rng.random() < 0.5 else face
-    elif kind < _MILD + _WATCHED:
+    elif kind < mild + (1 - mild) * _WATCHED:
         face = degrade(face, float(rng.random()), rng)
     else:
         return broadcast(face, float(rng.random()), rng)
@@ -169,8 +181,11 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=64, help="views in a step")
     parser.add_argument("--every", type=int, default=100, help="steps between saves")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--mild", type=float, default=_MILD, help="share of mild views")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if not 0 <= options.mild <= 1:
+        parser.error(f"--mild: expected from 0 to 1, got {options.mild}")
     torch.set_num_threads(options.threads)
     train(options)
 
@@ -180,7 +195,7 @@ def train(options: argparse.Namespace, config: CompactEmbedderConfig | None = No
     settings = DistillationSettings(
         steps=options.steps,
         faces_per_step=options.views,
-        poor_share=1 - _MILD,
+        poor_share=round(1 - options.mild, 6),
         learning_rate=options.learning_rate,
         cooldown=options.cooldown,
         chimera_share=0.0,
@@ -208,7 +223,13 @@ def train(options: argparse.Namespace, config: CompactEmbedderConfig | None = No
         optimizer.load_state_dict(saved["optimizer"])
     stages.append({"from_step": done, **asdict(settings)})
     first = done
-    views = PoorViews(crops_path, views_per_step=options.views, seed=options.seed, first_step=done)
+    views = PoorViews(
+        crops_path,
+        views_per_step=options.views,
+        seed=options.seed,
+        first_step=done,
+        mild=options.mild,
+    )
     loader = DataLoader(
         views,
         batch_size=None,

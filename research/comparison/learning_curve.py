@@ -6,9 +6,10 @@ r"""How accurate fusers become with more people to train on.
     python -m research.comparison.learning_curve report --work WORK --embedder MODEL --films imfdb112.zip \
         --leave-out NAME -o REPORTS
 
-The first 50, 100, 250, 500, 1,000 and 2,000 of the people of folds 0, 1 and 2 by the hash of their name, and all of
-them, train each fuser, always with the same number of steps and of people a step. Tested on fold 3
-(degraded-folder/v1, mix 'hard') and on films. Everything is kept in WORK; a stopped run goes on from there.
+The first 50, 100, 250, 500, 1,000 and 2,000 (or `--people`) of the embedded people of folds 0, 1 and 2 by the hash of
+their name, and all of them, train each fuser (or those named by `--fuser`), always with the same number of steps and of
+people a step. Tested on fold 3 (degraded-folder/v1, mix 'hard') and on films. Everything is kept in WORK; a stopped run
+goes on from there.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from research.comparison.contenders import training_config
 from research.comparison.ship_fusers import FOLD, LICENCE
 from research.real_faces.film_scores import Column, Films
 
-PEOPLE = (50, 100, 250, 500, 1000, 2000, None)
+PEOPLE = (50, 100, 250, 500, 1000, 2000)
 FUSERS = {
     "exact-fast": "exact-fast",
     "its weights alone": "exact-weights",
@@ -61,6 +62,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="of the films' embeddings")
     parser.add_argument("--leave-out", action="append", default=[], metavar="PERSON")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR")
+    parser.add_argument(
+        "--people", type=int, nargs="+", default=PEOPLE, metavar="K", help="beside all of them"
+    )
+    parser.add_argument("--fuser", action="append", choices=tuple(FUSERS), help="default: all")
+    parser.add_argument("--num-sets", type=int, default=NUM_SETS, help="probe sets of a person")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.stage == "train":
@@ -71,31 +77,37 @@ def main() -> None:
         report(options)
 
 
+def planned(options: argparse.Namespace) -> list[tuple[str, int | None]]:
+    """Fusers and numbers of people, None for all."""
+    titles = options.fuser or list(FUSERS)
+    return [(title, count) for title in titles for count in (*options.people, None)]
+
+
 def train(options: argparse.Namespace) -> None:
     """Embeds variants and trains every fuser on every number of people, unless that is done."""
     store = _store(options.work)
     (options.work / "curve").mkdir(exist_ok=True)
-    for title, contender in FUSERS.items():
-        for count in reversed(PEOPLE):
-            folder = _folder(options.work, title, count)
-            if folder.exists():
-                continue
-            started = time.perf_counter()
-            config = training_config(contender, 0, {"steps": STEPS, "batch_size": BATCH})
-            people = in_order(store.subject_ids)[:count]
-            result = train_network(store.of_people(people), config)
-            export_fuser(
-                result.network,
-                folder,
-                name=folder.name,
-                architecture=config.architecture,
-                embedder=store.embedder,
-                licence=LICENCE,
-                training={"people": len(people), "steps": STEPS, "people_a_step": BATCH},
-                needs_norms=True,
-            )
-            minutes = (time.perf_counter() - started) / 60
-            print(f"{folder.name}: {minutes:.1f} min, {len(people)} people", flush=True)
+    for title, count in planned(options):
+        contender = FUSERS[title]
+        folder = _folder(options.work, title, count)
+        if folder.exists():
+            continue
+        started = time.perf_counter()
+        config = training_config(contender, 0, {"steps": STEPS, "batch_size": BATCH})
+        people = in_order(store.subject_ids)[:count]
+        result = train_network(store.of_people(people), config)
+        export_fuser(
+            result.network,
+            folder,
+            name=folder.name,
+            architecture=config.architecture,
+            embedder=store.embedder,
+            licence=LICENCE,
+            training={"people": len(people), "steps": STEPS, "people_a_step": BATCH},
+            needs_norms=True,
+        )
+        minutes = (time.perf_counter() - started) / 60
+        print(f"{folder.name}: {minutes:.1f} min, {len(people)} people", flush=True)
 
 
 def in_order(people: list[str] | tuple[str, ...]) -> list[str]:
@@ -115,21 +127,20 @@ def _folder(work: Path, title: str, count: int | None) -> Path:
 def report(options: argparse.Namespace) -> None:
     """Scores all trained fusers and the mean, and writes the page."""
     embedder = load_embedder(options.embedder)
-    hard = ProbeData.load(probes_path(options.work, "hard", FOLD, NUM_SETS))
+    hard = ProbeData.load(probes_path(options.work, "hard", FOLD, options.num_sets))
     films = Films(options.films, embedder, leave_out=tuple(options.leave_out), cache=options.cache)
     rows: list[dict[str, Any]] = []
     scored: dict[tuple[str, int | None], dict[str, ComparisonScores]] = {
         ("mean", None): _scores(MeanFuser(), hard, films)
     }
-    for title in FUSERS:
-        for count in PEOPLE:
-            folder = _folder(options.work, title, count)
-            if not folder.exists():
-                print(f"{folder.name} is not trained", flush=True)
-                continue
-            fuser = open_fuser(folder, num_threads=1)
-            scored[title, count] = _scores(fuser, hard, films)
-            print(f"scored {title} {count}", flush=True)
+    for title, count in planned(options):
+        folder = _folder(options.work, title, count)
+        if not folder.exists():
+            print(f"{folder.name} is not trained", flush=True)
+            continue
+        fuser = open_fuser(folder, num_threads=1)
+        scored[title, count] = _scores(fuser, hard, films)
+        print(f"scored {title} {count}", flush=True)
     for (title, count), found in scored.items():
         whole, official = scored[title, None], scored.get(("official", count))
         row: dict[str, Any] = {"fuser": title, "people": count, "tar": {}, "tests": {}}
@@ -150,7 +161,8 @@ def report(options: argparse.Namespace) -> None:
         "embedder": embedder.fingerprint,
         "steps": STEPS,
         "people_a_step": BATCH,
-        "num_sets": NUM_SETS,
+        "num_sets": options.num_sets,
+        "all_people": len(_store(options.work).subject_ids),
         "rows": rows,
     }
     options.output.mkdir(parents=True, exist_ok=True)
@@ -205,6 +217,7 @@ def _adjust(rows: list[dict[str, Any]]) -> None:
 
 
 def _page(content: dict[str, Any]) -> list[str]:
+    everybody = f"all {content['all_people']:,}"
     lines = [
         f"# More people to train on: {content['embedder'].split('@')[0]}",
         "",
@@ -221,7 +234,7 @@ def _page(content: dict[str, Any]) -> list[str]:
         for row in content["rows"]:
             cells = [f"{row['tar'][c]:.3f}" + _signs(row, c) for c in columns]
             lines.append(
-                f"| {row['fuser']} | {row['people'] or 'all'} | " + " | ".join(cells) + " |"
+                f"| {row['fuser']} | {row['people'] or everybody} | " + " | ".join(cells) + " |"
             )
     return lines
 

@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("cv2")
 
+from research.compact_embedder.blend_with_start import blend_networks, measure_norms  # noqa: E402
 from research.compact_embedder.export import export_compact_embedder  # noqa: E402
 from research.compact_embedder.network import (  # noqa: E402
     CompactEmbedder,
@@ -27,7 +28,7 @@ from research.compact_embedder.relearn import (  # noqa: E402
 from research.compact_embedder.targets import make_targets  # noqa: E402
 from research.compact_embedder.warm_start import open_compact_embedder  # noqa: E402
 
-from probefusion.errors import MismatchError, MissingFileError  # noqa: E402
+from probefusion.errors import ConfigError, MismatchError, MissingFileError  # noqa: E402
 from probefusion.protocols.degraded_folder import fold_of  # noqa: E402
 from probefusion.zoo import load_embedder  # noqa: E402
 from research.compact_embedder import read_state  # noqa: E402
@@ -137,6 +138,43 @@ def test_views_depend_on_seed_and_step_alone(crops, tmp_path) -> None:
     assert not np.array_equal(views, other)
 
 
+def test_the_share_of_mild_views_decides_how_many_keep_their_detail(crops, tmp_path) -> None:
+    rng = np.random.default_rng(3)
+    path = tmp_path / "crops.npy"
+    np.save(path, rng.integers(0, 256, (4, 112, 112, 3)).astype(np.uint8))
+
+    def detail(mild: float) -> float:
+        made = iter(PoorViews(path, views_per_step=40, seed=0, first_step=0, mild=mild))
+        views, _ = next(made)
+        return float(np.abs(np.diff(views.astype(np.float32), axis=2)).mean())
+
+    assert detail(0.0) < detail(0.5) < detail(1.0)
+
+
+def test_a_blend_stands_between_two_networks_and_its_norms_fit_what_comes_in(
+    crops, network, tmp_path
+) -> None:
+    other = CompactEmbedder(CONFIG, rng=np.random.default_rng(2)).eval()
+    blended = blend_networks(network, other, 0.25)
+    for name, value in blended.named_parameters():
+        first, second = network.get_parameter(name), other.get_parameter(name)
+        assert torch.allclose(value, 0.75 * first + 0.25 * second, atol=1e-6), name
+    path = tmp_path / "crops.npy"
+    np.save(path, crops)
+    views = PoorViews(path, views_per_step=16, seed=0, first_step=0)
+    measure_norms(blended, views, steps=3)
+    drawn = iter(views)
+    pixels = torch.cat([as_pixels(next(drawn)[0]) for _ in range(3)])
+    entering = blended.stem[0](pixels)
+    assert torch.allclose(blended.stem[1].running_mean, entering.mean(dim=(0, 2, 3)), atol=1e-3)
+    assert blended.stem[1].momentum == 0.1
+    assert not blended.training
+    with pytest.raises(ConfigError, match="share"):
+        blend_networks(network, other, 1.5)
+    with pytest.raises(MismatchError, match="trained"):
+        blend_networks(network, CompactEmbedder(replace(CONFIG, head=14)), 0.5)
+
+
 def test_a_training_goes_on_from_its_state(file, crops, tmp_path) -> None:
     rng = np.random.default_rng(5)
     targets = rng.standard_normal((len(crops), 8)).astype(np.float32)
@@ -153,6 +191,7 @@ def test_a_training_goes_on_from_its_state(file, crops, tmp_path) -> None:
         relation_weight=0.1,
         views=6,
         every=1,
+        mild=0.5,
         seed=0,
     )
     train(options, CONFIG)
