@@ -11,7 +11,6 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +112,7 @@ def find_in_turns(
     best = max(seen_again, key=lambda face: face.score, default=None)
     if best is None:
         return _found_turned(image, look) or found
-    is_clear = best.score >= levels.clear and any(map(partial(operator.is_, best), found))
+    is_clear = best.score >= levels.clear and any(face is best for face in found)
     if not is_clear and best.turned:
         turned = _judged(image, in_turned_photo(image, search, best.turned), look)
         return each_once([*(face for face in turned if face is not None), *seen_again])
@@ -228,7 +227,7 @@ def _stood(image: Image, face: Face, look: _Look, among_others: bool) -> Face | 
     for _ in range(_REFINED):
         if own is not None and _offset(own) > _WELL_PLACED:
             better = _moved(own, way[:, :2], way[:, 2])
-            own, way = _look(image, better, small)
+            own, way = _put_upright(image, better, small)
     best, score = (None, 0.0) if own is None else (better, own.score)
     if best is not None:
         (odds,) = look.odds(image, [best]).values()
@@ -242,13 +241,15 @@ def _stood(image: Image, face: Face, look: _Look, among_others: bool) -> Face | 
         seen = _central(in_turned_photo(square, small, turned))
         if seen is None:
             continue
-        confirmed, way = _look(image, _moved(seen, back[:, :2], back[:, 2]), small)
+        confirmed, way = _put_upright(image, _moved(seen, back[:, :2], back[:, 2]), small)
         if confirmed is not None and confirmed.score > score:
             best, score = _moved(confirmed, way[:, :2], way[:, 2]), confirmed.score
     return best
 
 
-def _look(image: Image, face: Face, small: Search) -> tuple[Face | None, npt.NDArray[np.float64]]:
+def _put_upright(
+    image: Image, face: Face, small: Search
+) -> tuple[Face | None, npt.NDArray[np.float64]]:
     """The face as it is seen once it is put upright by its landmarks, and the way back to the image."""
     square, back = _square(image, face.landmarks)
     return _central(small(square)), back
