@@ -58,7 +58,9 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     hub, joint = Hub(settings), JointWork()
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(started: FastAPI) -> AsyncIterator[None]:
+        # Large bodies take turns: the event loop then shares the interpreter with one thread, not with many.
+        started.state.parsing = CapacityLimiter(1)
         try:
             yield
         finally:
@@ -75,8 +77,6 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.hub, app.state.joint, app.state.figures = hub, joint, Figures(hub)
-    # Large bodies take turns: the event loop then shares the interpreter with one thread, not with many.
-    app.state.parsing = CapacityLimiter(1)
     for room in _ROOMS:
         app.include_router(room.router)
     page = Path(__file__).with_name("page")

@@ -127,7 +127,7 @@ def _refuse_nobody(ids: npt.NDArray[Any], by: str, origin: str) -> None:
     """
     if ids.dtype.kind != "U":
         return
-    nobody = np.flatnonzero((ids == "") | np.strings.isspace(ids))
+    nobody = np.flatnonzero((ids == "") | np.char.isspace(ids))
     if nobody.size:
         raise FileFormatError(
             f"row {nobody[0]} of {origin}: expected the name of a person in {by!r}, got an empty text ({nobody.size} "

@@ -63,7 +63,7 @@ def _narrow(ids: Ids, name: str) -> Ids:
     room = ids.dtype.itemsize // _BYTES_OF_A_CHARACTER
     if room <= _SMALL_ROOM:
         return ids
-    longest = int(np.strings.str_len(ids).max(initial=1))
+    longest = int(np.char.str_len(ids).max(initial=1))
     if longest > LONGEST_ID:
         raise FileFormatError(
             f"ids of {in_one_line(name)}: expected texts of at most {LONGEST_ID} characters, got one of {longest:,}. "
