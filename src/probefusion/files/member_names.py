@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["odd_zip_name", "plain_name"]
+__all__ = ["odd_name", "odd_zip_name", "plain_name"]
 
 _TOP = re.compile(r"\A/*(\./+)*")
 
@@ -17,6 +17,20 @@ def plain_name(name: str) -> str:
         ('anna/1.jpg', 'anna/1.jpg')
     """
     return _TOP.sub("", name)
+
+
+def odd_name(name: str) -> str | None:
+    """Why a member of an archive is not read: no file can have its name where it is unpacked, or it leads out of there.
+
+    Args:
+        name: The name as the archive spells it.
+
+    Returns:
+        The reason, or None.
+    """
+    if ".." in name.split("/") or "\0" in name:
+        return "a name with '..' or a zero character, which leads out of the archive or to no file: pack it anew"
+    return None
 
 
 def odd_zip_name(name: str) -> str | None:
@@ -37,6 +51,4 @@ def odd_zip_name(name: str) -> str | None:
             "a name with a backslash, by which some packers of Windows mean a folder, against the rules of zip "
             "archives: pack it anew"
         )
-    if ".." in name.split("/") or "\0" in name:
-        return "a name with '..' or a zero character, which leads out of the archive or to no file: pack it anew"
-    return None
+    return odd_name(name)

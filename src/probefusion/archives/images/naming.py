@@ -12,9 +12,7 @@ from probefusion.files.member_names import plain_name
 
 __all__ = [
     "LONGEST_SIDE",
-    "ODD_NAME",
     "PersonRule",
-    "is_odd",
     "key_of",
     "num_wrapping_folders",
     "place_beside",
@@ -24,9 +22,6 @@ _BY_NAME = ("folder", "parent")
 _BY_FILE = ("cls", "txt")
 LONGEST_SIDE = 16 << 20
 """Bytes of a file beside an image that are read to learn whose it is; of a longer one it says nothing."""
-
-ODD_NAME = "a name with '..' or a zero character, which leads out of the archive or to no file: pack it anew"
-"""Why a member of an archive whose name `is_odd` is skipped."""
 
 _EXPECTED = "folder, parent, cls, txt, json:FIELD or column:NAME"
 
@@ -108,11 +103,6 @@ class PersonRule:
         if self.kind == "column":
             return f"whose is it? The column {self.field!r} says nothing"
         return "whose is it? It lies in no person's folder; say where persons are named: --person (person=)"
-
-
-def is_odd(name: str) -> bool:
-    """Whether a member of an archive has a name that no file can have where it is unpacked, or one outside of there."""
-    return ".." in name.split("/") or "\0" in name
 
 
 def text_of(value: object) -> str | None:

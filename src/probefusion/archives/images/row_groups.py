@@ -18,7 +18,7 @@ from probefusion.archives.images.chunks import (
     too_large,
 )
 from probefusion.archives.images.naming import text_of
-from probefusion.errors import FileFormatError
+from probefusion.errors import FileFormatError, StorageError
 from probefusion.extras import import_extra
 from probefusion.faces.images import MAX_FILE_BYTES
 from probefusion.faces.listing import SkippedImage, as_text
@@ -139,6 +139,15 @@ class RowGroupReader:
         self._opened.close()
 
     def _part(
+        self, chunk: Chunk, name: str, place: str, num_rows: int
+    ) -> Iterator[ArchiveImage | SkippedImage]:
+        try:
+            yield from self._rows_from(chunk, name, place, num_rows)
+        except StorageError:
+            self.close()  # who reads this chunk again begins with the file
+            raise
+
+    def _rows_from(
         self, chunk: Chunk, name: str, place: str, num_rows: int
     ) -> Iterator[ArchiveImage | SkippedImage]:
         first, index = chunk.first_row, chunk.start

@@ -10,11 +10,12 @@ from typing import IO
 
 from probefusion.archives.files.storage import open_file
 from probefusion.archives.images.chunks import ArchiveImage, Chunk, SourceSettings, too_large
-from probefusion.archives.images.naming import LONGEST_SIDE, ODD_NAME, is_odd, key_of
+from probefusion.archives.images.naming import LONGEST_SIDE, key_of
 from probefusion.archives.images.tar_members import Damage, Member, walk_shard
 from probefusion.faces.endings import IMAGE_SUFFIXES
 from probefusion.faces.images import MAX_FILE_BYTES
 from probefusion.faces.listing import SkippedImage, as_text, is_hidden, judge_file
+from probefusion.files.member_names import odd_name
 
 __all__ = ["read_samples"]
 
@@ -76,8 +77,9 @@ def _images_of(
             person = rule.of_files({rule.ending: _content(stream, side)})
     for member in images:
         source = as_text(f"{shard}/{member.name}")
-        if is_odd(member.name):
-            yield SkippedImage(source=source, reason=ODD_NAME)
+        odd = odd_name(member.name)
+        if odd is not None:
+            yield SkippedImage(source=source, reason=odd)
         elif person is None:
             yield SkippedImage(source=source, reason=rule.why_none(member.name))
         elif not member.is_file:

@@ -213,6 +213,26 @@ def test_a_row_group_gives_the_same_in_parts_and_whole(tmp_path, size, monkeypat
     reader.close()
 
 
+def test_a_part_that_a_store_did_not_give_is_read_again_in_full(tmp_path, monkeypatch):
+    table = arrow.table({"image": [b"%050d" % k for k in range(40)], "who": [1] * 40})
+    parquet.write_table(table, tmp_path / "0.parquet")
+    settings = SourceSettings(person=PersonRule.parse("column:who"), chunk_size=10)
+    first = plan_images(tmp_path, settings).chunks[0]
+    real = row_groups._rows_of
+
+    def away(*_):
+        raise StorageError("away for a moment")
+        yield
+
+    reader = ImageReader(settings)
+    monkeypatch.setattr(row_groups, "_rows_of", away)
+    with pytest.raises(StorageError):
+        list(reader.read(first))
+    monkeypatch.setattr(row_groups, "_rows_of", real)
+    assert [image.data for image in reader.read(first)] == [b"%050d" % k for k in range(10)]
+    reader.close()
+
+
 def test_each_part_of_a_row_group_tells_what_it_lost(tmp_path):
     table = arrow.table({"image": [b"%050d" % k for k in range(40)], "who": [1] * 40})
     path = tmp_path / "0.parquet"
