@@ -18,6 +18,7 @@ import numpy.typing as npt
 from probefusion.evaluation.rate_tallies import ALL, Key, Tally, look_of, tally_comparisons
 from probefusion.fusion.fit_non_mated import Sets, fit_non_mated
 from probefusion.fusion.non_mated import Floats
+from probefusion.fusion.rate_basis import MOST_CORRECTED
 from probefusion.metrics.tails import is_supported
 
 __all__ = ["LEAST_POPULATIONS", "bound_elsewhere", "rates_elsewhere", "tally_left_out"]
@@ -27,9 +28,6 @@ LEAST_POPULATIONS = 3
 
 _LEAST_ERRORS = 10
 """A population of fewer expected errors in a stratum counts there as it does in all strata together."""
-
-_MOST_CORRECTED = 4.0
-"""As in `probefusion.fusion.rate_basis`."""
 
 _T95 = (6.314, 2.920, 2.353, 2.132, 2.015, 1.943, 1.895, 1.860, 1.833, 1.812)
 """The 95 % quantiles of Student's t of 1 to 10 degrees of freedom."""
@@ -130,4 +128,4 @@ def _asked(
                 trials += float(tally.trials[0])
     if not is_supported(rate, int(trials)):
         return rate
-    return float(np.clip(errors / trials, rate / _MOST_CORRECTED, rate * _MOST_CORRECTED))
+    return float(np.clip(errors / trials, rate / MOST_CORRECTED, rate * MOST_CORRECTED))

@@ -20,6 +20,7 @@ from probefusion.fusion.calibration import (
 from probefusion.metrics.tails import is_supported, rate_per_comparison
 
 __all__ = [
+    "MOST_CORRECTED",
     "RateBasis",
     "asked_of_pairs",
     "asked_of_searches",
@@ -27,7 +28,7 @@ __all__ = [
     "basis_of_searches",
 ]
 
-_MOST_CORRECTED = 4.0
+MOST_CORRECTED = 4.0
 """By how much at most a rate is corrected by what it came to."""
 
 _LARGER_RATE = 10.0
@@ -179,10 +180,10 @@ def _checked(
         why = why_too_large(rate, _LARGER_RATE * largest, what)
         return RateBasis(asked=rate, why_none=why)
     nearest = min(rates, key=lambda each: abs(np.log(each.stated / rate)))
-    achieved = max(nearest.achieved, nearest.stated / _MOST_CORRECTED)
+    achieved = max(nearest.achieved, nearest.stated / MOST_CORRECTED)
     share = rate / achieved
     return RateBasis(
-        asked=min(0.5, rate * min(_MOST_CORRECTED, nearest.stated / achieved)),
+        asked=min(0.5, rate * min(MOST_CORRECTED, nearest.stated / achieved)),
         measured=MeasuredRate(
             stated=rate,
             achieved=nearest.achieved * share,
