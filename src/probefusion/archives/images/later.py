@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from probefusion.archives.images.chunks import Chunk, SourceSettings
+from probefusion.archives.images.chunks import Chunk, SourceSettings, tag_of
 from probefusion.archives.images.known_images import KnownImage, name_digest
 from probefusion.archives.images.plan import SINGLE, ImagePlan, chunk_of, mark_of_file, most_of
 from probefusion.archives.images.source_files import SourceFile
@@ -68,7 +68,7 @@ def with_later(
     }
     for number, old in enumerate(before):
         if old["kind"] not in SINGLE:
-            found = whole.pop(_whole_key(old), None)
+            found = whole.pop(_whole_key(old), None) or _uncut(old, whole)
             if found is None:
                 told = f"chunk {number} ({in_one_line(str(old.get('name', 'a file')))})"
                 raise _changed(output, f"{told} was changed, or is not there any more")
@@ -92,6 +92,25 @@ def with_later(
 
 def _whole_key(facts: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(facts[key] for key in ("kind", "start", "stop", "tag"))
+
+
+def _uncut(old: Mapping[str, Any], whole: dict[tuple[Any, ...], Chunk]) -> Chunk | None:
+    """The row group that an earlier release took for one chunk, of its parts, which are taken out of `whole`."""
+    parts = {
+        key: chunk
+        for key, chunk in whole.items()
+        if chunk.num_rows is not None
+        and (chunk.names[0], chunk.start, chunk.stop)
+        == (old.get("name"), old["start"], old["stop"])
+        and chunk.tag == tag_of([(old["tag"], chunk.start, chunk.first_row, chunk.num_rows)])
+    }
+    if not parts:
+        return None
+    for key in parts:
+        del whole[key]
+    first = next(iter(parts.values()))
+    expected = sum(chunk.expected for chunk in parts.values())
+    return replace(first, first_row=0, num_rows=None, expected=expected, tag=old["tag"])
 
 
 def _as_before(

@@ -9,7 +9,7 @@ import pytest
 from shards import write_shard
 
 from probefusion.archives.files import storage
-from probefusion.archives.images import PersonRule, SourceSettings, plan
+from probefusion.archives.images import DoneChunk, PersonRule, SourceSettings, plan, with_later
 from probefusion.archives.images.plan import plan_images
 from probefusion.errors import ConfigError, EmptySetError, FileFormatError, MissingFileError
 
@@ -191,3 +191,23 @@ def test_nothing_to_embed(tmp_path):
         plan_images(tmp_path, _settings())
     with pytest.raises(MissingFileError):
         plan_images(tmp_path / "none", _settings())
+
+
+def test_a_run_that_took_a_whole_row_group_for_one_chunk_goes_on(tmp_path):
+    table = arrow.table({"image": [b"%d" % k for k in range(25)], "who": [1] * 25})
+    parquet.write_table(table, tmp_path / "0.parquet")
+    settings = _settings("column:who", chunk_size=10)
+    uncut = plan_images(tmp_path, _settings("column:who", chunk_size=25)).chunks[0]
+    now = plan_images(tmp_path, settings)
+    assert [chunk.num_rows for chunk in now.chunks] == [10, 10, 5]
+    parquet.write_table(table.slice(0, 3), tmp_path / "1.parquet")
+    later = plan_images(tmp_path, settings)
+    found = with_later(later, [uncut.facts], {0: DoneChunk()}, settings, output="out")
+    assert [(chunk.names, chunk.expected) for chunk in found.chunks] == [
+        (("0.parquet",), 25),
+        (("1.parquet",), 3),
+    ]
+    assert found.chunks[0].facts == uncut.facts
+    changed = {**uncut.facts, "tag": "0" * 64}
+    with pytest.raises(ConfigError, match=r"chunk 0 \(0.parquet\) was changed"):
+        with_later(later, [changed], {0: DoneChunk()}, settings, output="out")
