@@ -44,10 +44,12 @@ class Damage:
     Args:
         offset: Byte at which it begins.
         reason: What is wrong.
+        name: Of a file that is there a second time; "" where no name could be read.
     """
 
     offset: int
     reason: str
+    name: str = ""
 
 
 def walk_shard(stream: IO[bytes]) -> Iterator[Member | Damage]:
@@ -86,6 +88,7 @@ def walk_shard(stream: IO[bytes]) -> Iterator[Member | Damage]:
             yield Damage(
                 offset=member.offset,
                 reason=f"holds {member.name!r} a second time, which is left out: is it a newer one? Pack it again",
+                name=member.name,
             )
             continue
         seen.add(member.name)

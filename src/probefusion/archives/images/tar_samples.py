@@ -39,19 +39,18 @@ def read_samples(chunk: Chunk, settings: SourceSettings) -> Iterator[ArchiveImag
                 return
             if found[0].offset < chunk.start:
                 continue
-            if isinstance(found[0], Damage):
-                yield from (
-                    SkippedImage(source=as_text(shard), reason=damage.reason)
-                    for damage in found
-                    if isinstance(damage, Damage)
-                )
-            else:
-                members = [member for member in found if isinstance(member, Member)]
+            yield from (
+                SkippedImage(source=as_text(shard), reason=damage.reason)
+                for damage in found
+                if isinstance(damage, Damage)
+            )
+            members = [member for member in found if isinstance(member, Member)]
+            if members:
                 yield from _images_of(stream, shard, members, settings)
 
 
 def _sample_of(found: Member | Damage) -> str | int:
-    return key_of(found.name)[0] if isinstance(found, Member) else found.offset
+    return key_of(found.name)[0] if found.name else found.offset
 
 
 def _images_of(

@@ -205,3 +205,10 @@ def test_a_name_that_comes_twice_is_told_and_counts_once(tmp_path):
         assert all("holds 'ann/1.jpg' a second time" in reason for reason in reasons)
     [told] = _read(path, start=second.offset)
     assert isinstance(told, SkippedImage)
+
+
+def test_a_second_copy_takes_no_side_file_from_its_sample(tmp_path):
+    members = [("1.jpg", b"old"), ("1.jpg", b"newer"), ("1.cls", b"ann")]
+    told, image = _read(write_shard(tmp_path / "0.tar", members), kind="cls")
+    assert "holds '1.jpg' a second time" in told.reason
+    assert (image.subject_id, image.data) == ("ann", b"old")
