@@ -1,8 +1,8 @@
 """A calibration: which similarity decides, for any two templates of one fuser and embedder.
 
-Its file is written and read by `probefusion.fusion.calibration_files`. It holds the model of similarities of different people
-(`probefusion.fusion.non_mated`) and what was measured with it on people that were not fitted: the rates
-that were reached, by number of images and look of both sides, and of searches in galleries.
+Its file is written and read by `probefusion.fusion.calibration_files`. It holds the model of similarities of different
+people (`probefusion.fusion.non_mated`) and what was measured with it on people that were not fitted: the rates that
+were reached, by number of images and look of both sides, and of searches in galleries.
 """
 
 from __future__ import annotations
