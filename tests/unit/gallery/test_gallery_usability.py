@@ -247,6 +247,25 @@ def test_a_record_that_was_damaged_ends_no_search(own_folder, tmp_path) -> None:
         assert gallery.search(some_images(1)).usability.verdict == "usable"
 
 
+def test_people_are_judged_by_the_record_that_holds_now(own_folder, tmp_path) -> None:
+    file = own_folder / "usability.json"
+    with Gallery(tmp_path / "people.db", fuser=own_folder) as gallery:
+        gallery.enroll("ann", some_images(1))
+
+        def verdicts() -> set[str]:
+            return {each.verdict for each in gallery.verify("ann", some_images(1)).usability}
+
+        assert verdicts() == {"usable"}
+        judge_as(own_folder, "doubtful")
+        assert verdicts() == {"doubtful"}
+        content = file.read_bytes()
+        for damage in (lambda: file.write_text('{"level": 0.9}'), file.unlink):
+            damage()
+            assert verdicts() == {"not known"}
+            file.write_bytes(content)
+            assert verdicts() == {"doubtful"}
+
+
 def test_nobody_said_what_made_the_embeddings(tmp_path) -> None:
     with Gallery(tmp_path / "people.db", fuser="mean") as gallery:
         added = gallery.enroll("ann", some_images(1, embedder=None).embeddings)

@@ -1,4 +1,4 @@
-"""What can be expected of people's templates, remembered while the template is the same. For several threads."""
+"""What can be expected of people's templates, remembered while template and record are the same; for several threads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 
+from probefusion.screening.usability_record import UsabilityRecord
 from probefusion.types import FloatArray, Usability
 
 __all__ = ["JudgedPeople"]
@@ -19,30 +20,40 @@ class JudgedPeople:
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
-        self._found: OrderedDict[bytes, Usability] = OrderedDict()
+        self._found: OrderedDict[bytes, tuple[UsabilityRecord | None, Usability]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, model_id: str, vector: FloatArray, num_images: int) -> Usability | None:
+    def find(
+        self, model_id: str, vector: FloatArray, num_images: int, record: UsabilityRecord | None
+    ) -> Usability | None:
         """What was told of a template, if it is remembered.
 
         Args:
             model_id: Of the model that it is by.
             vector: (D,) float32, the template.
             num_images: Images in it.
+            record: By which it is estimated now, None where nothing was measured. What was estimated by another
+                object is not given.
         """
         key = _key(model_id, vector, num_images)
         with self._lock:
             found = self._found.get(key)
-            if found is not None:
-                self._found.move_to_end(key)
-            return found
+            if found is None or found[0] is not record:
+                return None
+            self._found.move_to_end(key)
+            return found[1]
 
     def keep(
-        self, model_id: str, vector: FloatArray, num_images: int, usability: Usability
+        self,
+        model_id: str,
+        vector: FloatArray,
+        num_images: int,
+        record: UsabilityRecord | None,
+        usability: Usability,
     ) -> None:
         """Remembers it; arguments as for `find`."""
         with self._lock:
-            self._found[_key(model_id, vector, num_images)] = usability
+            self._found[_key(model_id, vector, num_images)] = record, usability
             while len(self._found) > self._most:
                 self._found.popitem(last=False)
 

@@ -12,8 +12,9 @@ from probefusion.gallery.contributions.sums import add_up
 from probefusion.gallery.core import GalleryCore
 from probefusion.gallery.stores.records import ModelRow
 from probefusion.gallery.stores.store import Reader
+from probefusion.screening.usability_record import UsabilityRecord
 from probefusion.types import EmbeddingSet, FloatArray, FusionState, Usability
-from probefusion.zoo import judge_usability
+from probefusion.zoo import find_usability, judge_usability
 
 __all__ = ["Judging"]
 
@@ -21,17 +22,33 @@ __all__ = ["Judging"]
 class Judging(GalleryCore):
     """The part of `Gallery` that estimates usability, beside the decision and from the state."""
 
+    @property
+    def _calibration_file(self) -> Path | None:
+        given = self._calibration
+        return Path(given) if isinstance(given, str | os.PathLike) else None
+
     def _judge(self, kept: Kept | None, fuser: Fuser) -> Usability:
         """What can be expected of the template of images or of a state; why nothing is known, where nothing is."""
-        given = self._calibration
-        file = Path(given) if isinstance(given, str | os.PathLike) else None
         try:
             state = fuser.encode(kept) if isinstance(kept, EmbeddingSet) else kept
             if isinstance(state, FusionState) and not state.num_images:
                 return Usability.unknown("no image of it counts")
-            return judge_usability(fuser, state, calibration=file)
+            return judge_usability(fuser, state, calibration=self._calibration_file)
         except ProbeFusionError as error:  # a record that was damaged ends no search
             return Usability.unknown(str(error))
+
+    def _judged_before(
+        self, vector: FloatArray, num_images: int, row: ModelRow, fuser: Fuser
+    ) -> Usability | None:
+        """What is remembered of a person's template, by the record that holds now; arguments as for `_judge_person`."""
+        try:
+            record = self._record_of(row, fuser)
+        except ProbeFusionError as error:  # damaged
+            return Usability.unknown(str(error))
+        return self._parts.judged.find(row.id, vector, num_images, record)
+
+    def _record_of(self, row: ModelRow, fuser: Fuser) -> UsabilityRecord | None:
+        return find_usability(fuser, row.embedder, calibration=self._calibration_file)
 
     def _judge_person(
         self,
@@ -52,15 +69,16 @@ class Judging(GalleryCore):
             row: The model that it is by.
             fuser: Of the model.
         """
-        known = self._parts.judged.find(row.id, vector, num_images)
+        known = self._judged_before(vector, num_images, row, fuser)
         if known is not None:
             return known
         try:
+            record = self._record_of(row, fuser)
             state = add_up(self._parts.of_person(reader, person_id, row, fuser).parts)
         except ProbeFusionError as error:  # damaged, or forgotten since
             return Usability.unknown(str(error))
         if state is None or state.num_images != num_images:
             return Usability.unknown("it was changed since")
         found = self._judge(state, fuser)
-        self._parts.judged.keep(row.id, vector, num_images, found)
+        self._parts.judged.keep(row.id, vector, num_images, record, found)
         return found

@@ -286,7 +286,7 @@ class Searching(Judging):
     def _usability_of(
         self, found: Found, vector: FloatArray, row: ModelRow, fuser: Fuser
     ) -> Usability:
-        known = self._parts.judged.find(row.id, vector, found.num_images)
+        known = self._judged_before(vector, found.num_images, row, fuser)
         if known is not None:
             return known
         with self._reading() as reader:
