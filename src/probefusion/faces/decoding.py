@@ -49,7 +49,7 @@ def decode_image(data: bytes, *, source: str = "image") -> Image:
     Raises:
         FileFormatError: If it is no such image, is damaged or cut off, has more than `MAX_PIXELS`
             pixels, holds several pictures or 16-bit values so small that they look like values of fewer bits; or
-            if it is a TIFF with transparency or a layout that would be read in wrong colours.
+            if it is a TIFF that is transparent anywhere, or of a layout that would be read in wrong colours.
         MissingExtraError: If OpenCV or simplejpeg is not installed.
     """
     result = decode_or_reason(data)

@@ -1,4 +1,4 @@
-"""What can be expected of people's templates, remembered while template and record are the same; for several threads."""
+"""What can be expected of people's templates, remembered while template and record are the same. Thread-safe."""
 
 from __future__ import annotations
 
