@@ -292,7 +292,7 @@ class Models:
             return fuser
         name = _only({suggest_fuser(images) for images in sets}) or "mean"
         if (name, embedder) not in self._fusers:
-            _log.info("fuser: %s (choose with --fuser)%s", name, better_than(name, embedder))
+            _log.info("fuser: %s (choose with --fuser)%s", name, better_than(name, sets))
         return self._load_fuser(name, embedder)
 
     def fuser_to_screen(self, sets: Sequence[EmbeddingSet]) -> Fuser:
