@@ -277,7 +277,7 @@ class Models:
         """
         from probefusion.zoo import suggest_fuser
 
-        embedder = _only({images.embedder for images in sets})
+        embedder = _only({given.embedder for given in (*sets, *states)})
         if self._fuser != "auto":
             return self._load_fuser(self._fuser, embedder)
         if states or made_by is not None:
@@ -315,6 +315,10 @@ class Models:
 
     def fuser_that_made(self, fingerprint: str, embedder: str | None = None) -> Fuser | None:
         """The fuser; for "auto" that of the package whose name a fingerprint has, None if there is none.
+
+        Args:
+            fingerprint: That of the fuser which made templates.
+            embedder: That of their images, so that "exact" means the fuser made for it.
 
         Raises:
             ProbeFusionError: As for `load_fuser`.
