@@ -48,3 +48,11 @@ def test_templates_are_decided_about_by_its_threshold(fuser, images) -> None:
     for pipeline in (named, left_out):
         (found,) = pipeline.compare_people(first, kept)
         assert found.threshold == left_out.compare(one, other).threshold
+
+
+def test_a_calibration_measures_the_fuser_made_for_its_embedder(fuser, tmp_path) -> None:
+    from probefusion.pipeline.calibrate import _open
+
+    output = tmp_path / "calibration.json"
+    opened, folder = _open("exact", output, EMBEDDER, num_threads=1, device="cpu")
+    assert (opened.fingerprint, folder) == (fuser.fingerprint, None)
