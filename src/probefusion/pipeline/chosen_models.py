@@ -277,7 +277,9 @@ class Models:
         """
         from probefusion.zoo import suggest_fuser
 
-        embedder = _only({given.embedder for given in (*sets, *states)})
+        embedder = _only(
+            {images.embedder for images in sets} | {state.embedder for state in states}
+        )
         if self._fuser != "auto":
             return self._load_fuser(self._fuser, embedder)
         if states or made_by is not None:
