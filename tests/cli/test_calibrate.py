@@ -9,7 +9,7 @@ import pytest
 
 from probefusion.evaluation.drawn_people import draw_crop
 from probefusion.fusion import MeanFuser
-from probefusion.fusion.calibration import read_calibration
+from probefusion.fusion.calibration_files import read_calibration
 from probefusion.types import EmbeddingSet, TemplateSet
 
 cv2 = pytest.importorskip("cv2")

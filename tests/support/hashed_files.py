@@ -27,9 +27,8 @@ from probefusion.fusion.calibration import (
     MeasuredRate,
     ModelRecord,
     Stratum,
-    read_calibration,
-    write_calibration,
 )
+from probefusion.fusion.calibration_files import read_calibration, write_calibration
 from probefusion.screening.usability_record import read_usability
 from probefusion.types import EmbeddingSet, TemplateSet
 from probefusion.zoo import cache, manifest

@@ -1,25 +1,19 @@
-"""A calibration on disk: which similarity decides, for any two templates of one fuser and embedder.
+"""A calibration: which similarity decides, for any two templates of one fuser and embedder.
 
-One JSON file with its own hash: beside the card of a trained fuser as `calibration.json`, or wherever
-`probefusion calibrate -o FILE` wrote it. It holds the model of similarities of different people
-(`probefusion.fusion.non_mated`) and what was measured with it on people that were not fitted: the rates
-that were reached, by number of images and look of both sides, and of searches in galleries.
+Its file is written and read by `probefusion.fusion.calibration_files`. It holds the model of similarities of different
+people (`probefusion.fusion.non_mated`) and what was measured with it on people that were not fitted: the rates that
+were reached, by number of images and look of both sides, and of searches in galleries.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from probefusion.errors import ConfigError, EmbedderMismatchError, FuserMismatchError
-from probefusion.files import replace_file
-from probefusion.files.hashed_json import hashed_json
-from probefusion.files.records import read_record
-from probefusion.fusion.calibration_checks import check_calibration
 from probefusion.fusion.non_mated import Floats, NonMatedModel
 from probefusion.metrics.tails import MIN_EXPECTED_ERRORS, rate_per_comparison
 
@@ -33,14 +27,13 @@ __all__ = [
     "ModelRecord",
     "SearchCorrection",
     "Stratum",
-    "read_calibration",
-    "write_calibration",
 ]
 
 CALIBRATION_NAME = "calibration.json"
 """Name of the file in a fuser folder."""
 
 FORMAT_VERSION = 3
+"""Newest version of the file."""
 
 LOOKS = ("clear", "poor")
 """What a template may look like: more like those of clean sets, or more like those of degraded ones."""
@@ -310,35 +303,6 @@ def why_unsupported(rate: float, num_trials: int, what: str, num_people: int) ->
 def why_too_large(rate: float, largest: float, what: str) -> str:
     """Why no figure is given for a rate so much larger than all that were measured."""
     return f"a rate of {rate:g} of {what} was not measured, nor one near it; the largest that is given is {largest:g}"
-
-
-def write_calibration(record: CalibrationRecord, path: str | Path, *, force: bool = False) -> None:
-    """Writes a calibration, atomically and with its hash.
-
-    Raises:
-        OutputExistsError: If there is one and `force` is False.
-    """
-    with replace_file(path, force=force) as stream:
-        stream.write(hashed_json(asdict(record)))
-
-
-def read_calibration(path: str | Path) -> CalibrationRecord:
-    """Reads what `write_calibration` wrote.
-
-    Raises:
-        MissingFileError: If there is no such file.
-        FileFormatError: If it is no calibration, or one that cannot be, as `check_calibration` says.
-        ConfigError: If the sizes of the model do not fit.
-        IntegrityError: If it is not what was written.
-    """
-    record = read_record(
-        Path(path), CalibrationRecord, newest=FORMAT_VERSION, hashed_from=1, step=_STEP
-    )
-    check_calibration(record, LOOKS, where=str(path), step=f"{_STEP}.")
-    return record
-
-
-_STEP = "Calibrate again: probefusion calibrate FUSER --data DIR -o FILE"
 
 
 def _plain(value: Any) -> Any:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from probefusion.errors import FileFormatError
-
-if TYPE_CHECKING:
-    from probefusion.fusion.calibration import CalibrationRecord, MeasuredRate, ModelRecord
+from probefusion.fusion.calibration import CalibrationRecord, MeasuredRate, ModelRecord
 
 __all__ = ["check_calibration"]
 

@@ -17,8 +17,8 @@ from probefusion.fusion.calibration import (
     CALIBRATION_NAME,
     LOOKS,
     CalibrationRecord,
-    read_calibration,
 )
+from probefusion.fusion.calibration_files import read_calibration
 from probefusion.fusion.rate_basis import (
     RateBasis,
     basis_of_pairs,

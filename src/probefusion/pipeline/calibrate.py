@@ -16,7 +16,8 @@ from probefusion.errors import (
 )
 from probefusion.files import check_output
 from probefusion.files.reading import in_one_line
-from probefusion.fusion.calibration import CALIBRATION_NAME, CalibrationRecord, write_calibration
+from probefusion.fusion.calibration import CALIBRATION_NAME, CalibrationRecord
+from probefusion.fusion.calibration_files import write_calibration
 from probefusion.pipeline.calibration_data import FALSE_MATCH_RATES, check_num_people, measure
 from probefusion.pipeline.chosen_embedder import open_embedder
 from probefusion.pipeline.folder_people import (

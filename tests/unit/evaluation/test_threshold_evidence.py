@@ -17,7 +17,8 @@ from probefusion.errors import (
 )
 from probefusion.evaluation.search_evidence import Searches, find_correction
 from probefusion.evaluation.threshold_evidence import make_calibration
-from probefusion.fusion.calibration import CalibrationSource, read_calibration, write_calibration
+from probefusion.fusion.calibration import CalibrationSource
+from probefusion.fusion.calibration_files import read_calibration, write_calibration
 from probefusion.fusion.decisions import Side, decide, find_calibration
 from probefusion.fusion.fit_non_mated import Sets
 

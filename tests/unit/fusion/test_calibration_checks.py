@@ -9,7 +9,7 @@ import pytest
 
 from probefusion.errors import EmbedderMismatchError, FileFormatError
 from probefusion.files import bundled_folder, renew_hash
-from probefusion.fusion.calibration import read_calibration
+from probefusion.fusion.calibration_files import read_calibration
 from probefusion.fusion.decisions import Side, decide
 
 SHIPPED = "mean-1.compact_128d-e586df908cc6.json"
