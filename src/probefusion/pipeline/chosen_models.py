@@ -316,11 +316,7 @@ class Models:
         return self._load_fuser(name, embedder)
 
     def fuser_that_made(self, fingerprint: str, embedder: str | None = None) -> Fuser | None:
-        """The fuser; for "auto" that of the package whose name a fingerprint has, None if there is none.
-
-        Args:
-            fingerprint: That of the fuser which made templates.
-            embedder: That of their images, so that "exact" means the fuser made for it.
+        """The fuser, "exact" being the one for `embedder`; for "auto" the one that a fingerprint names, or None.
 
         Raises:
             ProbeFusionError: As for `load_fuser`.
