@@ -156,6 +156,31 @@ def test_workers_states_and_erasing(tmp_path, command) -> None:
     assert (code, "nowhere found: 3, 1-4.jpg" in err) == (3, True)
 
 
+def test_images_are_erased_by_the_fuser_made_for_the_embedder_of_the_states(tmp_path, command, rng):
+    """ "exact" alone, where no embedder is known, is that of the package, for another embedder."""
+    pytest.importorskip("pyarrow")
+    columns = (
+        np.array([1, 1, 1, 2, 2, 2]),
+        rng.standard_normal((6, 128)).astype(np.float32),
+        rng.random((6, 768, 2)).astype(np.float32),
+        np.array([f"{name}.jpg" for name in "abcdef"]),
+    )
+    archive = tmp_path / "sface.parquet"
+    small_archive.write(archive, columns, embedder="opencv_sface_int8bq@732598e63104")
+    states = tmp_path / "states"
+    code, _, err = command(
+        *("fuse-archive", archive, "--fuser", "exact", "-o", tmp_path / "t.parquet"),
+        *("--keep-states", states, "--no-screening", "--workers", "1"),
+    )
+    assert code in (0, 3), err  # of random numbers: not usable
+    code, out, err = command(
+        *("archive", "erase", archive, "--states", states, "--image", "a.jpg"),
+        *("--fuser", "exact", "--yes", "--json"),
+    )
+    assert code == 0, err
+    assert json.loads(out)["images"] == ["a.jpg"]
+
+
 def test_urls_are_places_too(tmp_path, command) -> None:
     pytest.importorskip("pyarrow")
     fsspec = pytest.importorskip("fsspec")

@@ -20,7 +20,9 @@ def rows(seed: int = 0, num_images: int = 400, num_people: int = 23, *, text: bo
     return ids, embeddings.astype(np.float16), style.astype(np.float16), names
 
 
-def write(path: Path, columns, chosen=slice(None), *, group_rows: int = 40) -> Path:
+def write(
+    path: Path, columns, chosen=slice(None), *, group_rows: int = 40, embedder: str = "net@1"
+) -> Path:
     """Writes some of the rows as a Parquet file."""
     import pyarrow
     from pyarrow import parquet
@@ -38,7 +40,7 @@ def write(path: Path, columns, chosen=slice(None), *, group_rows: int = 40) -> P
             "style": lists(style),
             "source": names,
         }
-    ).replace_schema_metadata({"embedder": "net@1"})
+    ).replace_schema_metadata({"embedder": embedder})
     path.parent.mkdir(exist_ok=True)
     parquet.write_table(table, path, row_group_size=group_rows)
     return path

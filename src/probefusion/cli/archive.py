@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.strangers import report_problems
 from probefusion.errors import ConfigError, in_one_line
+
+if TYPE_CHECKING:
+    from probefusion.fusion import Fuser
 
 __all__ = ["add_parser"]
 
@@ -49,9 +52,19 @@ def add_parser(commands: Any) -> None:
     erase.set_defaults(run=_erase)
 
 
+def _fuser_of(name: str | None, states: str | None) -> Fuser | None:
+    """The fuser that was named; "exact" means the one made for the embedder of the states."""
+    from probefusion.archives.states.states import open_states
+    from probefusion.zoo import load_fuser
+
+    if name is None:
+        return None
+    embedder = None if states is None else open_states(states).settings.embedder
+    return load_fuser(name, num_threads=1, embedder=embedder)
+
+
 def _erase(options: argparse.Namespace) -> int:
     from probefusion.archives import erase_from_archive
-    from probefusion.zoo import load_fuser
 
     if not options.yes:
         raise ConfigError("--yes: expected, as erasing cannot be undone; got none.")
@@ -62,7 +75,7 @@ def _erase(options: argparse.Namespace) -> int:
         by=options.by,
         states=options.states,
         templates=options.templates,
-        fuser=None if options.fuser is None else load_fuser(options.fuser, num_threads=1),
+        fuser=_fuser_of(options.fuser, options.states),
     )
     if options.json:
         print(json.dumps(asdict(receipt), indent=2))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from probefusion.cli.streams import safe_streams
-from probefusion.errors import ProbeFusionError
+from probefusion.errors import ProbeFusionError, in_one_line
 from probefusion.version import __version__
 
 __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_SKIPPED", "EXIT_USAGE", "main"]
@@ -91,6 +91,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     parser = build_parser(() if _COMPLETION in os.environ else words)
     _complete(parser)
+    if words and not words[0].startswith("-") and words[0] not in _COMMANDS:
+        print(f"probefusion: error: {_unknown(words[0])}", file=sys.stderr)
+        return EXIT_USAGE
     try:
         options = parser.parse_args(words)
     except (
@@ -108,6 +111,15 @@ def _run(arguments: Sequence[str] | None) -> int:
         result: int = options.run(options)
         sys.stdout.flush()
     return result
+
+
+def _unknown(word: str) -> str:
+    """What to say of a word that is no command."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word.lower(), _COMMANDS, n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    return f"there is no command {in_one_line(word)!r}. {hint}All commands: probefusion --help"
 
 
 def build_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:

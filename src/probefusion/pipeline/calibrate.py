@@ -168,7 +168,16 @@ def calibrate(
     from probefusion.protocols import DegradedFolderProtocol
 
     kinship = Kinship(related_by=related_by, related=tuple(related))
-    opened, folder = _open(fuser, output, num_threads=num_threads, device=device)
+    network = open_embedder(
+        embedder,
+        preprocessing=preprocessing,
+        norm_output=norm_output,
+        num_threads=num_threads,
+        device=device,
+    )
+    opened, folder = _open(
+        fuser, output, network.fingerprint, num_threads=num_threads, device=device
+    )
     fills_card = folder is not None and not keep_card
     if folder is not None and fills_card:
         _check_card(opened, folder, force=force)
@@ -189,13 +198,6 @@ def calibrate(
             num_sets=num_sets,
         )
         check_measurable(protocol)
-    network = open_embedder(
-        embedder,
-        preprocessing=preprocessing,
-        norm_output=norm_output,
-        num_threads=num_threads,
-        device=device,
-    )
     if opened.embedder not in (None, network.fingerprint):
         raise EmbedderMismatchError(
             f"--embedder: fuser {opened.name!r} was trained for {opened.embedder}, got "
@@ -268,7 +270,12 @@ def calibrate(
 
 
 def _open(
-    fuser: StrPath | Fuser, output: StrPath | None, *, num_threads: int | None, device: str
+    fuser: StrPath | Fuser,
+    output: StrPath | None,
+    embedder: str,
+    *,
+    num_threads: int | None,
+    device: str,
 ) -> tuple[Fuser, Path | None]:
     """The fuser, and its folder if the calibration goes there."""
     from probefusion.fusion import Fuser as AnyFuser
@@ -277,7 +284,8 @@ def _open(
     from probefusion.zoo.fusers import POOLING_NAMES, trained_fusers
 
     if output is not None:
-        return load_fuser(fuser, num_threads=num_threads, device=device), None
+        opened = load_fuser(fuser, num_threads=num_threads, embedder=embedder, device=device)
+        return opened, None
     name = fuser.name if isinstance(fuser, AnyFuser) else os.fspath(fuser)
     if isinstance(fuser, AnyFuser) or (name in POOLING_NAMES and not Path(name).is_dir()):
         raise ConfigError(

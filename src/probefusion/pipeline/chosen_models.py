@@ -277,7 +277,9 @@ class Models:
         """
         from probefusion.zoo import suggest_fuser
 
-        embedder = _only({images.embedder for images in sets})
+        embedder = _only(
+            {images.embedder for images in sets} | {state.embedder for state in states}
+        )
         if self._fuser != "auto":
             return self._load_fuser(self._fuser, embedder)
         if states or made_by is not None:
@@ -292,7 +294,7 @@ class Models:
             return fuser
         name = _only({suggest_fuser(images) for images in sets}) or "mean"
         if (name, embedder) not in self._fusers:
-            _log.info("fuser: %s (choose with --fuser)%s", name, better_than(name, embedder))
+            _log.info("fuser: %s (choose with --fuser)%s", name, better_than(name, sets))
         return self._load_fuser(name, embedder)
 
     def fuser_to_screen(self, sets: Sequence[EmbeddingSet]) -> Fuser:
@@ -314,7 +316,7 @@ class Models:
         return self._load_fuser(name, embedder)
 
     def fuser_that_made(self, fingerprint: str, embedder: str | None = None) -> Fuser | None:
-        """The fuser; for "auto" that of the package whose name a fingerprint has, None if there is none.
+        """The fuser, "exact" being the one for `embedder`; for "auto" the one that a fingerprint names, or None.
 
         Raises:
             ProbeFusionError: As for `load_fuser`.

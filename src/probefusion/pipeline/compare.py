@@ -122,7 +122,7 @@ def search_people(
     )
     decisions = decisions_of(
         calibration,
-        None if found.fuser is None else models.fuser_that_made(found.fuser),
+        None if found.fuser is None else models.fuser_that_made(found.fuser, found.embedder),
         repeated,
         decided_side("its candidate", among),
         found,
@@ -167,7 +167,7 @@ def compare_many(
     places, similarities = first.nearest(second)
     among = first if second is None else second
     _note_unknown(("A", first, True), ("B", among, True))
-    fuser = None if first.fuser is None else models.fuser_that_made(first.fuser)
+    fuser = None if first.fuser is None else models.fuser_that_made(first.fuser, first.embedder)
     decisions = decisions_of(
         calibration,
         fuser,
@@ -223,7 +223,9 @@ def _fuser_for(
     """The fuser of all sides that must be fused; that of the templates, for its threshold alone, where none must."""
     gathered = [person for person in given if isinstance(person, Gathered)]
     if not gathered:
-        return None if made_by is None else models.fuser_that_made(made_by)
+        known = {one.embedder for one in given if isinstance(one, Template) and one.embedder}
+        embedder = known.pop() if len(known) == 1 else None
+        return None if made_by is None else models.fuser_that_made(made_by, embedder)
     sets = [images for person in gathered for images in person.sets]
     states = [state for person in gathered for state in person.states]
     return models.choose_fuser(sets, states, made_by=made_by)

@@ -117,7 +117,9 @@ def _tell(result: SearchResult, explanation: MatchExplanation | None) -> None:
             right=("SIMILARITY", "THRESHOLD", "IMAGES"),
         )
     if result.why_none is not None and result.candidates:
-        print(f"no decision: {result.why_none}")
+        open_ones = sum(person.is_match is None for person in result.candidates)
+        about = "" if open_ones == len(result.candidates) else f" about {open_ones} of them"
+        print(f"no decision{about}: {result.why_none}")
     for person in result.candidates[:1]:
         for warning in person.warnings:
             print(f"warning: {person.name}: {warning}", file=sys.stderr)

@@ -86,6 +86,11 @@ def query_of(
                 "usability": None if usability is None else asdict(usability),
             }
         }
+    if hasattr(embeddings, "embeddings"):
+        raise ConfigError(
+            "embeddings: expected an array, got an embedding set. Give its parts: "
+            "embeddings=images.embeddings, style=images.style, embedder=images.embedder."
+        )
     matrix = np.atleast_2d(np.asarray(embeddings, "<f4"))
     found: Json = {
         "base64": _base64(matrix.tobytes()),
