@@ -162,7 +162,8 @@ def test_rows_of_an_archive_keep_it(command, fuser, tmp_path, ending) -> None:
     output = tmp_path / f"templates.{ending}"
     code, out, err = command("fuse-archive", folder, "--fuser", fuser, "-o", output, "--json")
     assert code == 3
-    assert err.count("warning: 2 templates are not usable: 7, 9\n") == 1
+    told = "2 templates are not usable, of too few or too poor images (look at them): 7, 9"
+    assert err.count(f"warning: {told}\n") == 1
     assert json.loads(out)["not_usable"] == [7, 9]
     found = TemplateSet.load(output)
     assert found.not_usable == ("7", "9")

@@ -240,7 +240,7 @@ def _poor(report: ArchiveReport) -> Iterator[str]:
         listed = ", ".join(in_one_line(str(name)) for name in poor[:_LISTED])
         more = f" and {len(poor) - _LISTED} more (all in --json)" if len(poor) > _LISTED else ""
         counted = "1 template is" if len(poor) == 1 else f"{len(poor)} templates are"
-        yield f"{counted} not usable: {listed}{more}"
+        yield f"{counted} not usable, of too few or too poor images (look at them): {listed}{more}"
 
 
 def _failed(report: ArchiveReport, *, was_added: bool) -> Iterator[str]:
