@@ -41,11 +41,24 @@ def test_a_set_is_not_fused_without_it(command, template, tmp_path, rng):
     assert "probefusion models pull exact.mobilefacenet_128d-lfw112.r3" in err
 
 
-def test_a_set_whose_fuser_is_not_here_is_told_of_it(command, template, tmp_path, rng):
+@pytest.mark.parametrize(
+    ("channels", "advised"),
+    [
+        (None, "exact-embedding.mobilefacenet_128d-lfw112.r2"),
+        (192, "exact.mobilefacenet_128d-lfw112.r3"),
+    ],
+)
+def test_a_set_whose_fuser_is_not_here_is_told_of_it(
+    command, template, tmp_path, rng, channels, advised
+):
+    """That which would be taken for it: `exact` needs style."""
     images = tmp_path / "set.npz"
-    EmbeddingSet(embeddings=rng.standard_normal((4, 128)), embedder=EMBEDDER).save(images)
+    style = None if channels is None else rng.random((4, channels, 2))
+    EmbeddingSet(embeddings=rng.standard_normal((4, 128)), style=style, embedder=EMBEDDER).save(
+        images
+    )
     code, _, err = command("fuse", images, "-o", tmp_path / "fused.npz")
     assert code == 0
     assert "fuser: mean" in err
-    assert "probefusion models pull exact.mobilefacenet_128d-lfw112.r3" in err
+    assert f"probefusion models pull {advised}\n" in err
     assert Template.load(tmp_path / "fused.npz").fuser.startswith("mean")
