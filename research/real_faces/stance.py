@@ -22,6 +22,7 @@ import torch
 from probefusion.faces.decoding import decode_image
 from probefusion.faces.stance import grey_square
 from research.real_faces.stance_places import poorer
+from research.real_faces.turned import first_names, spread_places
 
 _RIGHT, _WRONG = 12.0, 20.0
 """Landmarks are right below, wrong above, in pixels of 112; those between teach nothing."""
@@ -86,19 +87,11 @@ class Stance(torch.nn.Module):
 def other_crops(path: str, judged: list[int]) -> Iterator[np.ndarray]:
     """A crop of each person of an archive whom `first_crops` of none of these counts takes."""
     with zipfile.ZipFile(path) as archive:
-        first: dict[str, str] = {}
-        for name in sorted(archive.namelist()):
-            if name.endswith((".jpg", ".png")):
-                first.setdefault(name.rsplit("/", 2)[-2], name)
-        people = sorted(first)
-        left_out = {
-            int(place)
-            for count in judged
-            for place in np.linspace(0, len(people) - 1, count).round()
-        }
-        for place, person in enumerate(people):
+        names = first_names(archive)
+        left_out = {place for count in judged for place in spread_places(len(names), count)}
+        for place, name in enumerate(names):
             if place not in left_out:
-                yield decode_image(archive.read(first[person]))
+                yield decode_image(archive.read(name))
 
 
 def drawn(

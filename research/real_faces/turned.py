@@ -65,13 +65,23 @@ def main() -> None:
 def first_crops(path: str, count: int) -> Iterator[np.ndarray]:
     """The first crop of so many people, spread evenly over all."""
     with zipfile.ZipFile(path) as archive:
-        first: dict[str, str] = {}
-        for name in sorted(archive.namelist()):
-            if name.endswith((".jpg", ".png")):
-                first.setdefault(name.rsplit("/", 2)[-2], name)
-        people = sorted(first)
-        for place in np.unique(np.linspace(0, len(people) - 1, count).round().astype(int)):
-            yield decode_image(archive.read(first[people[place]]))
+        names = first_names(archive)
+        for place in spread_places(len(names), count):
+            yield decode_image(archive.read(names[place]))
+
+
+def first_names(archive: zipfile.ZipFile) -> list[str]:
+    """The name of the first crop of each person, by the person's name."""
+    first: dict[str, str] = {}
+    for name in sorted(archive.namelist()):
+        if name.endswith((".jpg", ".png")):
+            first.setdefault(name.rsplit("/", 2)[-2], name)
+    return [first[person] for person in sorted(first)]
+
+
+def spread_places(total: int, count: int) -> list[int]:
+    """So many places of `total`, spread evenly."""
+    return [int(place) for place in np.unique(np.linspace(0, total - 1, count).round())]
 
 
 def photo(crop: np.ndarray) -> np.ndarray:
