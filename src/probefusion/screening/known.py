@@ -216,7 +216,7 @@ _KNOWN: dict[str, Expectation] = {
 }
 
 CAUTIOUS = _KNOWN["mean@1"]
-"""For embedders and fusers that were not measured: of four embedders tried none had more than 2 false alarms in 100 sets."""
+"""For embedders and fusers that were not measured: none of four tried had more than 2 false alarms in 100 sets."""
 
 
 def expectation_for(fuser: str) -> Expectation | None:
