@@ -107,6 +107,9 @@ class EmbeddingSet:
     chips: npt.NDArray[np.object_] | Sequence[bytes | None] | None = field(default=None, repr=False)
     origin: str = field(default="", repr=False)
     """Where the set was read from, for messages; not saved."""
+    was_stored: bool = field(default=False, repr=False)
+    """Whether a gallery or a session kept it: it was checked by the release that took it, of which some took any
+    finite quality, and stays usable as it is. Parts and unions of such sets are such sets. Not saved."""
     norms: FloatArray = field(init=False, repr=False)
     """(N,) float32, length of each embedding."""
 
@@ -128,7 +131,7 @@ class EmbeddingSet:
             check_length(column, len(embeddings), name=name, where=where)
             check_finite_rows(column.reshape(len(column), -1), name=name, where=where)
             self._set(name, read_only(column))
-        if self.quality is not None:
+        if self.quality is not None and not self.was_stored:
             check_quality(self.quality, where=where)
         if self.media_ids is not None:
             self._set("media_ids", _labels(self.media_ids, len(embeddings), "media_ids", where))
@@ -207,7 +210,7 @@ class EmbeddingSet:
             part._set(
                 name, None if array is None else read_only(np.ascontiguousarray(array[index]))
             )
-        for name in ("embedder", "norms_known", "origin"):
+        for name in ("embedder", "norms_known", "origin", "was_stored"):
             part._set(name, getattr(self, name))
         return part
 
@@ -270,6 +273,7 @@ class EmbeddingSet:
             embeddings=np.concatenate([part.embeddings for part in parts]),
             embedder=parts[0].embedder,
             norms_known=all(part.norms_known for part in parts),
+            was_stored=any(part.was_stored for part in parts),
             **columns,
         )
 

@@ -215,6 +215,7 @@ def _joined(parts: Sequence[ArchiveRows]) -> ArchiveRows:
         embeddings=column("embeddings"),
         style=column("style"),
         quality=column("quality"),
+        were_fused=True,
     )
 
 
