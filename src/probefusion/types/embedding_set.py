@@ -307,9 +307,10 @@ class EmbeddingSet:
             raise FileFormatError(
                 f"{Path(path).name}: norms_known must be one boolean, got {known!r}."
             )
+        columns: dict[str, Any] = {name: arrays.get(name) for name in _COLUMNS}
         return EmbeddingSet(
             embeddings=arrays["embeddings"],
-            **{name: arrays.get(name) for name in _COLUMNS},
+            **columns,
             embedder=optional_text(arrays, "embedder"),
             norms_known=None if known is None else bool(known),
             origin=Path(path).name,
