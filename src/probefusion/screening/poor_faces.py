@@ -11,7 +11,7 @@ _OFTEN = "false matches may be many times as frequent as stated"
 
 
 def told_of_poor(name: str, usability: Usability, *, decides: bool) -> tuple[str, ...]:
-    """What there is to warn of, in one line: that a template is not usable, or that a threshold was not verified for it.
+    """What there is to warn of, in one line: that a template is not usable, or a threshold not verified for it.
 
     Args:
         name: Whose template it is, for the messages.
