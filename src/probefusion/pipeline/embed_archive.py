@@ -135,7 +135,7 @@ def embed_archive(
     settings = _settings(person, image_column, every, chunk_size, dtype)
     if trust_alignment and not aligned:
         raise ConfigError(
-            "--trust-alignment (trust_alignment=): has no effect on photos, which are aligned by their faces: it is for "
+            "--trust-alignment (trust_alignment=): has no effect on photos, aligned by their faces: it is for "
             "crops (--aligned). Leave it out."
         )
     _check_apart(source, output)
