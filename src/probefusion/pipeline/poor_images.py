@@ -58,7 +58,9 @@ def _verdicts(
 
 
 def told_of_poor_images(rows: Sequence[ImageWeight], usability: Usability | None = None) -> str:
-    """Says which images would not be usable alone, and how much they count; "" where none or all would not be.
+    """Says which images among good ones would not be usable alone, and how much they count.
+
+    "" where that is none, or half of them or more: then what is told of all together says it.
 
     Args:
         rows: What each image counts.
@@ -72,7 +74,8 @@ def told_of_poor_images(rows: Sequence[ImageWeight], usability: Usability | None
         'c.jpg alone would not be usable; it counts 5.0 %, the least of 3 images (an even share is 33.3 %)'
     """
     poor = [row for row in rows if row.verdict == "not usable"]
-    if (usability is not None and usability.is_not_usable) or not poor or len(poor) == len(rows):
+    is_bad = usability is not None and usability.is_not_usable
+    if is_bad or not poor or 2 * len(poor) >= len(rows):
         return ""
     share = 100 * sum(row.weight for row in poor)
     even = f"an even share is {100 * len(poor) / len(rows):.1f} %"

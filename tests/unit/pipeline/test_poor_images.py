@@ -93,12 +93,14 @@ def test_what_is_told() -> None:
     assert told_of_poor_images(one, GOOD) == (
         "2.jpg alone would not be usable; it counts 10.0 %, the least of 3 images (an even share is 33.3 %)"
     )
-    two = rows_of((0.6, "usable"), (0.3, "not usable"), (0.1, "not usable"))
+    two = rows_of(*[(0.2, "usable")] * 3, (0.3, "not usable"), (0.1, "not usable"))
     assert told_of_poor_images(two, GOOD) == (
-        "2 of 3 images alone would not be usable; together they count 40.0 % (an even share is 66.7 %): 1.jpg, 2.jpg"
+        "2 of 5 images alone would not be usable; together they count 40.0 % (an even share is 40.0 %): 3.jpg, 4.jpg"
     )
-    many = rows_of((0.3, "usable"), *[(0.1, "not usable")] * 7)
-    assert told_of_poor_images(many, GOOD).endswith(": 1.jpg, 2.jpg, 3.jpg, 4.jpg, 5.jpg, ...")
+    half = rows_of((0.6, "usable"), (0.2, "usable"), (0.1, "not usable"), (0.1, "not usable"))
+    assert told_of_poor_images(half, GOOD) == ""
+    many = rows_of(*[(0.05, "not usable")] * 7, *[(0.05, "usable")] * 13)
+    assert told_of_poor_images(many, GOOD).endswith(": 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, ...")
     assert told_of_poor_images(one, BAD) == ""  # which is told of the set
     assert told_of_poor_images(rows_of((1.0, "not usable")), GOOD) == ""
     assert told_of_poor_images(rows_of((0.5, "usable"), (0.5, "usable")), GOOD) == ""
