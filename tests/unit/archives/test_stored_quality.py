@@ -52,7 +52,7 @@ def test_files_are_added_to_states_of_before(tmp_path, before) -> None:
         units = rows / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
         weights = np.exp(np.resize(quality, 60)) * (ids == 3)
         total += weights @ units
-    assert found[3].vector == pytest.approx(total / np.linalg.norm(total), abs=1e-4)
+    assert found["3"].vector == pytest.approx(total / np.linalg.norm(total), abs=1e-4)
 
 
 def test_images_are_erased_from_states_of_before(tmp_path, before) -> None:
