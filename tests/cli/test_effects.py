@@ -27,6 +27,7 @@ VIDEO_OPTIONS = {
 }
 PHOTO_OPTIONS = {
     "--detector": "yunet",
+    "--no-stance": None,
     "--preprocessing": "arcface",
     "--norm-output": "norm",
 }
@@ -268,6 +269,40 @@ def test_what_is_for_the_card_of_a_fuser(command, options, flag, told) -> None:
     assert err.endswith(" card. Leave it out.\n") or err.endswith("fuser folder. Leave it out.\n")
 
 
+@pytest.mark.parametrize(
+    "name", ["fuse", "embed", "doctor", "embed-archive", "fuse-archive", "enroll"]
+)
+def test_a_detector_can_do_without_the_small_network(
+    command, inputs, library, tmp_path, monkeypatch, name
+) -> None:
+    opened = []
+
+    class Seen(Exception):
+        pass
+
+    def load(model, *, knows_stance=True):
+        opened.append((model, knows_stance))
+        raise Seen
+
+    people, crop = inputs / "people", inputs / "crop.png"
+    arguments = {
+        "fuse": (crop, "--json"),
+        "embed": (crop, "-o", tmp_path / "e.npz"),
+        "doctor": ("compact_128d", crop),
+        "embed-archive": (people, "-o", tmp_path / "rows"),
+        "fuse-archive": (people, "-o", tmp_path / "t.parquet", "--fuser", "mean"),
+        "enroll": (library, crop, "--name", "new"),
+    }[name]
+    aligned = ("--aligned",) if name != "doctor" else ()
+    code, out, err = command(name, *arguments, *aligned, "--no-stance")
+    assert (code, out) == (1, "")
+    assert "--no-stance: has no effect on crops, in which no faces are looked for" in err
+    monkeypatch.setattr("probefusion.zoo.load_detector", load)
+    with pytest.raises(Seen):
+        command(name, *arguments, "--detector", "yunet_2023mar", "--no-stance")
+    assert opened == [("yunet_2023mar", False)]
+
+
 def test_crops_alone_are_trusted_to_be_aligned(command, inputs, tmp_path) -> None:
     for name, output in (("embed-archive", "rows"), ("fuse-archive", "t.parquet")):
         more = ("--fuser", "mean") if name == "fuse-archive" else ()
@@ -303,6 +338,7 @@ def test_rows_of_embeddings_have_no_images(command, inputs, tmp_path) -> None:
         ("--preprocessing", "arcface"),
         ("--norm-output", "n"),
         ("--trust-alignment",),
+        ("--no-stance",),
     ):
         arguments = ("fuse-archive", path, "--fuser", "mean", "-o", tmp_path / "t.parquet")
         code, _, err = command(*arguments, *option)

@@ -7,7 +7,12 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from probefusion.cli.options import add_embedder_option, thread_count
+from probefusion.cli.options import (
+    add_embedder_option,
+    add_stance_option,
+    detector_of,
+    thread_count,
+)
 from probefusion.cli.pipeline_options import report_skipped, skipped_facts
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ def add_parser(commands: Any) -> None:
     )
     add_embedder_option(parser)
     parser.add_argument("--detector", metavar="MODEL", help="face detector, if IMAGES are photos")
+    add_stance_option(parser)
     parser.add_argument(
         "--aligned",
         action="store_true",
@@ -59,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     found = diagnose(
         options.images,
         options.embedder,
-        detector=options.detector,
+        detector=detector_of(options),
         store=options.store,
         preprocessing=options.preprocessing,
         norm_output=options.norm_output,

@@ -75,6 +75,7 @@ _EFFECTS: Mapping[str, _Effect] = {
     "preprocessing": _CROPS,
     "norm_output": _CROPS,
     "detector": _CROPS,
+    "no_stance": _CROPS,
     "keep_chips": _PHOTOS,
     "ignore_columns": _Effect(kinds=frozenset({"table"}), words="tables of embeddings"),
     "one_person": _Effect(kinds=frozenset({"folder", "zip"}), words="folders and .zip archives"),
@@ -95,6 +96,7 @@ _EFFECTS: Mapping[str, _Effect] = {
 """Options by their name in the namespace; of `strangers` by the flag that was given."""
 
 NOT_GIVEN: Mapping[str, Any] = {
+    "no_stance": False,
     "keep_chips": False,
     "ignore_columns": (),
     "one_person": False,
@@ -122,6 +124,7 @@ _OF_IMAGE_ARCHIVES: Mapping[str, Any] = {
     "preprocessing": None,
     "norm_output": None,
     "trust_alignment": False,
+    "no_stance": False,
 }
 """Options that say how the images of an archive are read and embedded, and what they are where they are not given."""
 

@@ -13,6 +13,7 @@ from probefusion.cli.options import (
     add_embedding_options,
     add_output_options,
     add_trust_option,
+    detector_of,
     positive,
 )
 
@@ -109,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
             options.output,
             engine=engine,
             embedder=options.embedder,
-            detector=options.detector,
+            detector=detector_of(options),
             aligned=options.aligned,
             trust_alignment=options.trust_alignment,
             preprocessing=options.preprocessing,

@@ -11,7 +11,9 @@ from probefusion.cli.options import (
     add_device_option,
     add_embedder_option,
     add_output_options,
+    add_stance_option,
     add_trust_option,
+    detector_of,
     name_list,
     number_list,
     positive,
@@ -113,6 +115,7 @@ def _add_licensed_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--images", metavar="DIR", help="face crops of ijbs")
     group.add_argument("--detector", metavar="MODEL", help="YuNet or SCRFD, for tinyface and ytf")
+    add_stance_option(group)
     group.add_argument(
         "--any-counts",
         action="store_true",
@@ -214,7 +217,7 @@ def run(options: argparse.Namespace) -> int:
             flipped=options.flipped,
             chunks=options.chunks,
             images=options.images,
-            detector=options.detector,
+            detector=detector_of(options),
             check_counts=not options.any_counts,
             mix=options.mix,
             folds=options.folds,

@@ -20,7 +20,9 @@ from probefusion.cli.options import (
     add_device_option,
     add_output_options,
     add_preprocessing_option,
+    add_stance_option,
     add_trust_option,
+    detector_of,
     positive,
 )
 from probefusion.cli.strangers import NO_SCREENING, add_screening_option, report_problems
@@ -98,6 +100,7 @@ def _add_image_options(parser: Any) -> None:
     parser.add_argument(
         "--detector", metavar="MODEL", help="face detector for the photos of ARCHIVE, as for embed"
     )
+    add_stance_option(parser)
     parser.add_argument(
         "--rows",
         metavar="FOLDER|URL",
@@ -169,7 +172,6 @@ def _run_images(options: argparse.Namespace) -> int:
 
     embedding = (
         "aligned",
-        "detector",
         "trust_alignment",
         "preprocessing",
         "norm_output",
@@ -188,7 +190,10 @@ def _run_images(options: argparse.Namespace) -> int:
             rows=options.rows,
             device=options.device,
             force=options.force,
-            embedding={name: getattr(options, name) for name in embedding},
+            embedding={
+                "detector": detector_of(options),
+                **{name: getattr(options, name) for name in embedding},
+            },
             embedding_progress=stack.enter_context(progress_bar("embedding", unit="images")),
             by=options.by,
             memory=options.memory * _BYTES_PER_MB,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from probefusion.workers import MAX_THREADS
 from probefusion.zoo.fuser_names import fuser_choices
+
+if TYPE_CHECKING:
+    from probefusion.faces import Detector
 
 __all__ = [
     "add_device_option",
@@ -15,7 +18,9 @@ __all__ = [
     "add_fuser_option",
     "add_output_options",
     "add_preprocessing_option",
+    "add_stance_option",
     "add_trust_option",
+    "detector_of",
     "name_list",
     "number_list",
     "positive",
@@ -72,6 +77,7 @@ def add_embedding_options(parser: argparse.ArgumentParser, *, labels: bool = Fal
         help="face detector for images that are not aligned: name or ONNX file of YuNet (yunet_2023mar) or of SCRFD "
         "(buffalo_l: non-commercial research only)",
     )
+    add_stance_option(group)
     if labels:
         parser.add_argument(
             "--ignore-columns",
@@ -81,6 +87,37 @@ def add_embedding_options(parser: argparse.ArgumentParser, *, labels: bool = Fal
             help="columns of embedding tables that are no part of the embedding and are passed over",
         )
     add_device_option(group)
+
+
+def add_stance_option(parser: Any) -> None:
+    """What does without the small network that says which faces stand upright."""
+    parser.add_argument(
+        "--no-stance",
+        action="store_true",
+        help="look at every doubtful face in four turns, without the package's small network (for research only) that "
+        "says which stand upright: slower, as sure",
+    )
+
+
+def detector_of(options: argparse.Namespace) -> str | Detector | None:
+    """The face detector that the options name: opened where it is to be without the small network.
+
+    Raises:
+        ConfigError: If that is said, and there is no detector.
+        ProbeFusionError: As for `load_detector`.
+    """
+    name: str | None = options.detector
+    if not getattr(options, "no_stance", False):
+        return name
+    if name is None:
+        from probefusion.cli.effects import refuse
+
+        raise refuse(
+            "--no-stance", "crops, in which no faces are looked for", "photos (--detector)"
+        )
+    from probefusion.zoo import load_detector
+
+    return load_detector(name, knows_stance=False)
 
 
 def add_device_option(parser: Any) -> None:

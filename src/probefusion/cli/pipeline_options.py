@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.options import detector_of
+
 if TYPE_CHECKING:
     from probefusion.faces import SkippedImage
     from probefusion.pipeline import Extract, Pipeline
@@ -44,7 +46,6 @@ def pipeline_of(options: argparse.Namespace, **changes: Any) -> Pipeline:
 
     names = {
         "embedder": "embedder",
-        "detector": "detector",
         "fuser": "fuser",
         "aligned": "aligned",
         "preprocessing": "preprocessing",
@@ -58,6 +59,8 @@ def pipeline_of(options: argparse.Namespace, **changes: Any) -> Pipeline:
     }
     given = vars(options)
     settings = {name: given[option] for name, option in names.items() if option in given}
+    if "detector" in given:
+        settings["detector"] = detector_of(options)
     return Pipeline(**{**settings, **changes})
 
 

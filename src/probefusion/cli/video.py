@@ -19,6 +19,7 @@ from probefusion.cli.options import (
     add_embedder_option,
     add_fuser_option,
     add_output_options,
+    add_stance_option,
 )
 from probefusion.cli.pipeline_options import pipeline_of, report_skipped, video_settings
 from probefusion.cli.strangers import add_strangers_options, report_problems
@@ -75,6 +76,7 @@ def add_parser(commands: Any) -> None:
         metavar="MODEL",
         help="name or ONNX file of YuNet or SCRFD, as yunet_2023mar (probefusion models pull yunet_2023mar)",
     )
+    add_stance_option(parser)
     parser.add_argument(
         "--gallery",
         nargs="+",
