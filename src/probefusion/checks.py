@@ -163,7 +163,7 @@ def check_quality(quality: npt.NDArray[Any], *, where: str = "") -> None:
         raise InvalidInputError(
             f"quality{where}: expected logarithms of weights, within {MAX_QUALITY:g} of 0, as CropQuality judges "
             f"crops, got {worst:g}. Scores of another kind are not used: leave them out (--ignore-columns quality, "
-            f"ignore=['quality'] of a table; in an archive give the column another name)."
+            f"ignore=['quality'] of a table; save an .npz without the key; in an archive give the column another name)."
         )
 
 

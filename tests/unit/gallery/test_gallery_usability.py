@@ -230,7 +230,7 @@ def test_people_are_judged_once_while_their_template_is_the_same(gallery_of, mon
     assert len(read) == 1
 
 
-def test_a_record_that_was_damaged_ends_no_search(own_folder, tmp_path) -> None:
+def test_a_record_that_was_damaged_ends_no_search(own_folder, tmp_path, caplog) -> None:
     with Gallery(tmp_path / "people.db", fuser=own_folder) as gallery:
         gallery.enroll("ann", some_images(1))
         (own_folder / "usability.json").write_text('{"level": 0.9}')
@@ -238,6 +238,9 @@ def test_a_record_that_was_damaged_ends_no_search(own_folder, tmp_path) -> None:
         assert found.name == "ann"
         assert found.usability.verdict == "not known"
         assert "usability.json" in found.usability.reason
+        gallery.verify("ann", some_images(1))
+        told = [text for text in caplog.messages if text.startswith("usability is not known: ")]
+        assert told == [f"usability is not known: {found.usability.reason}"]  # once
         judge_as_before = judged_fuser(tmp_path / "again", "doubtful") / "usability.json"
         (own_folder / "usability.json").write_bytes(judge_as_before.read_bytes())
         assert gallery.search(some_images(1)).usability.verdict == "doubtful"
