@@ -16,6 +16,7 @@ import numpy.typing as npt
 from probefusion.errors import ConfigError, EmbedderMismatchError, FuserMismatchError
 from probefusion.fusion.non_mated import Floats, NonMatedModel
 from probefusion.metrics.tails import MIN_EXPECTED_ERRORS, rate_per_comparison
+from probefusion.types.revisions import name_to_load
 
 __all__ = [
     "CALIBRATION_NAME",
@@ -260,7 +261,7 @@ class CalibrationRecord:
             raise EmbedderMismatchError(
                 f"{where}: made for embeddings of {self.embedder}, got those of "
                 f"{embedder or 'an embedder not named'}. If they are its, say so: --embedder "
-                f"{self.embedder.partition('@')[0]} (its name or its file); else calibrate for the other."
+                f"{name_to_load(self.embedder)} (its name or its file); else calibrate for the other."
             )
 
     def stratum(self, looks: tuple[str, str], sizes: tuple[int, int]) -> Stratum | None:
