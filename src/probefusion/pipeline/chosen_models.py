@@ -354,10 +354,9 @@ class Models:
         """Fingerprint and dimension of the embedder that was named, where nothing says otherwise."""
         fingerprint, dim = self._named_embedder()
         if said not in (None, fingerprint):
-            step = "Leave --embedder out, or name the model that made them."
             raise EmbedderMismatchError(
                 f"--embedder: {what} say that they are of {said}, got {fingerprint}. "
-                f"{remedy(said, fingerprint, step)}"
+                f"{remedy(said, fingerprint, 'Leave --embedder out, or name the model that made them.')}"
             )
         return fingerprint, dim
 

@@ -13,6 +13,7 @@ from probefusion.faces.listing import as_text, is_hidden
 from probefusion.files import check_existing
 from probefusion.gallery.views import ContributionView
 from probefusion.pipeline.enroll_people import source_of_folder
+from probefusion.types.revisions import remedy
 
 if TYPE_CHECKING:
     from probefusion.gallery import Gallery
@@ -76,8 +77,10 @@ def re_embed_people(
     lacking = frozenset(gallery.missing(model))
     row = next(each for each in gallery.models() if each.id == model)
     if pipeline.embedder.fingerprint != row.embedder:
+        anew = "add a model of the other: add_model"
         raise ConfigError(
-            f"embedder: expected {row.embedder}, which model {model} is of, got {pipeline.embedder.fingerprint}."
+            f"embedder: expected {row.embedder}, which model {model} is of, got {pipeline.embedder.fingerprint}. "
+            f"{remedy(row.embedder, pipeline.embedder.fingerprint, 'Name that one: --embedder.', anew=anew)}"
         )
     wanted = [
         (name, part)

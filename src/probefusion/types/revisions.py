@@ -31,21 +31,30 @@ def are_revisions(first: str | None, second: str | None) -> bool:
     return first.partition("@")[0] == second.partition("@")[0]
 
 
-def remedy(made_by: str | None, now: str | None, otherwise: str) -> str:
+def remedy(
+    made_by: str | None, now: str | None, otherwise: str, *, anew: str = "embed the images anew"
+) -> str:
     """What to do where something that is kept is of another embedder than what it meets.
 
     Args:
         made_by: Fingerprint of the embedder of what is kept.
         now: That of what it meets: the embedder that is loaded, or the fuser's.
         otherwise: What to do where the two are not revisions of one embedder.
+        anew: What else can be done where they are.
+
+    Example:
+        >>> remedy("net@1", "other@2", "Embed anew.")
+        'Embed anew.'
+        >>> remedy("net@1", "net@2", "Embed anew.").partition(": ")[0]
+        'They are revisions of net and do not mix'
     """
     if made_by is None or now is None or not are_revisions(made_by, now):
         return otherwise
     name = name_to_load(made_by)
     told = f"They are revisions of {made_by.partition('@')[0]} and do not mix: "
     if name == name_to_load(now):
-        return f"{told}give the file of the one that made it (--embedder FILE.onnx), or embed the images anew."
-    return f"{told}go on with --embedder {name} (embedder={name!r}{_got_with(made_by)}), or embed the images anew."
+        return f"{told}give the file of the one that made it (--embedder FILE.onnx), or {anew}."
+    return f"{told}go on with --embedder {name} (embedder={name!r}{_got_with(made_by)}), or {anew}."
 
 
 def remedy_for_pair(first: str | None, second: str | None, otherwise: str) -> str:
