@@ -79,12 +79,11 @@ def find_usability(
         return beside
     path = usability_path(fuser, embedder)
     if not isinstance(fuser, LearnedFuser):
-        by_name = path.with_name(f"{fuser.name}.{embedder.partition('@')[0]}.json")  # as before
-        for record in (_record(path), _record(by_name)):
-            if record is not None and (record.fuser, record.embedder) == (
-                fuser.fingerprint,
-                embedder,
-            ):
+        by_name = path.with_name(f"{fuser.name}.{embedder.partition('@')[0]}.json")
+        for place in (path, by_name):  # the second holds those of the embedders of today
+            record = _record(place)
+            wanted = (fuser.fingerprint, embedder)
+            if record is not None and (record.fuser, record.embedder) == wanted:
                 return record
         return None  # or another model of the same name
     record = _record(path)
