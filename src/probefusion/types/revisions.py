@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 __all__ = ["FORMER", "are_revisions", "name_to_load", "remedy", "remedy_for_pair"]
 
-FORMER: Mapping[str, str] = MappingProxyType({"compact_128d@e586df908cc6": "compact_128d.r3"})
+FORMER: Mapping[str, str] = MappingProxyType({})
 """Former revisions of the embedder inside the package: by fingerprint the name that loads them."""
 
 
@@ -18,8 +18,8 @@ def name_to_load(fingerprint: str) -> str:
         fingerprint: Its fingerprint.
 
     Example:
-        >>> name_to_load("compact_128d@e586df908cc6"), name_to_load("my_net@3900346931a7")
-        ('compact_128d.r3', 'my_net')
+        >>> name_to_load("my_net@3900346931a7")
+        'my_net'
     """
     return FORMER.get(fingerprint, fingerprint.partition("@")[0])
 

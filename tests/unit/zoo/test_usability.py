@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bundled_models import COMPACT, bundled_fuser
 
 from probefusion.errors import (
     EmbedderMismatchError,
@@ -14,7 +15,6 @@ from probefusion.errors import (
     FuserMismatchError,
     IntegrityError,
 )
-from probefusion.files import bundled_folder
 from probefusion.fusion import MeanFuser
 from probefusion.screening.non_faces import KINDS, draw_non_faces
 from probefusion.screening.usability import predict_states
@@ -22,8 +22,6 @@ from probefusion.screening.usability_record import read_usability, write_usabili
 from probefusion.types import EmbeddingSet, Usability
 from probefusion.zoo import load_embedder, load_fuser, trained_fusers
 from probefusion.zoo.usability import find_usability, judge_usability
-
-COMPACT = "compact_128d@e586df908cc6"
 
 
 def images(count: int = 3, embedder: str | None = COMPACT) -> EmbeddingSet:
@@ -72,7 +70,7 @@ def test_what_was_not_measured_is_said() -> None:
 
 @pytest.fixture
 def folder(tmp_path):
-    source = bundled_folder() / "exact-fast.compact_128d-lfw112.r3"
+    source = bundled_fuser("exact-fast")
     return shutil.copytree(source, tmp_path / source.name)
 
 
