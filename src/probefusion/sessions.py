@@ -16,10 +16,7 @@ from probefusion.errors import ConfigError, FileFormatError
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["DEVICES", "run_outputs", "start_session"]
-
-DEVICES = ("cpu", "cuda")
-"""Where networks can run."""
+__all__ = ["run_outputs", "start_session"]
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _FATAL_ONLY = 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from probefusion.cli.effects import NOT_GIVEN, check_effects
 from probefusion.cli.main import build_parser
 from probefusion.evaluation.drawn_people import draw_crop
 from probefusion.fusion import MeanFuser
-from probefusion.types import EmbeddingSet, Template, TemplateSet
+from probefusion.types import EmbeddingSet, Template, TemplateSet, Usability
 
 VIDEO_OPTIONS = {
     "--every": "2",
@@ -26,7 +27,6 @@ VIDEO_OPTIONS = {
 }
 PHOTO_OPTIONS = {
     "--detector": "yunet",
-    "--aligned": None,
     "--preprocessing": "arcface",
     "--norm-output": "norm",
 }
@@ -53,6 +53,8 @@ def inputs(tmp_path_factory):
     state.save(root / "state.safetensors")
     template = MeanFuser().finish(state)
     template.save(root / "template.npz")
+    good = Usability.predicted(0.7, (0.6, 0.8), level=0.5, false_match_rate=0.001)
+    replace(template, usability=good).save(root / "judged.npz")
     TemplateSet.of({"ann": template, "bob": template}).save(root / "many.npz")
     (root / "people" / "ann").mkdir(parents=True)
     for place in range(2):
@@ -184,7 +186,9 @@ def test_the_number_of_candidates_is_for_one_person_beside_many(command, inputs)
 
 def test_one_input_that_it_acts_on_is_enough(command, inputs) -> None:
     crop, images = inputs / "crop.png", inputs / "set.npz"
-    code, _, err = command("fuse", images, crop, "--aligned", "--json")
+    code, _, err = command(
+        "fuse", images, crop, "--aligned", "--preprocessing", "arcface", "--json"
+    )
     assert "has no effect" not in err  # embedders differ, which is another error
     code, _, err = command("fuse", images, crop, "--aligned", "--every", "2", "--json")
     assert code == 1
@@ -194,13 +198,87 @@ def test_one_input_that_it_acts_on_is_enough(command, inputs) -> None:
 def test_what_has_an_effect_is_taken(command, inputs, library) -> None:
     for arguments in (
         ("fuse", inputs / "table.csv", "--ignore-columns", "nothing", "--json"),
-        ("compare", inputs / "template.npz", inputs / "template.npz", "--strict"),
-        ("search", library, inputs / "template.npz", "--strict", "--threads", "1"),
+        ("compare", inputs / "template.npz", inputs / "judged.npz", "--strict"),
+        ("search", library, inputs / "judged.npz", "--strict", "--threads", "1"),
         ("fuse", inputs / "set.npz", "--every", "1", "--start", "0", "--device", "cpu", "--json"),
     ):
         code, _, err = command(*arguments)
         assert code in (0, 3) or "ignore" in err, err
         assert "has no effect" not in err
+
+
+def test_what_images_are_may_be_said_of_anything(command, inputs, library) -> None:
+    """A loop over images and embeddings says --aligned of all; the results are those without it."""
+    for arguments in (
+        *(
+            ("fuse", inputs / file, "--json")
+            for file in ("set.npz", "array.npy", "table.csv", "state.safetensors")
+        ),
+        ("compare", inputs / "template.npz", inputs / "many.npz", "--json"),
+        ("search", library, inputs / "template.npz", "--json", "--threshold", "0.5"),
+    ):
+        plain = command(*arguments)
+        assert plain[0] == 0, plain
+        assert command(*arguments, "--aligned") == plain
+    np.save(inputs / "crops.npy", np.zeros((2, 112, 112, 3), np.uint8))
+    code, out, _ = command("fuse", inputs / "crops.npy", "--aligned", "--json")
+    assert (code, out) == (1, "")  # an array of crops is no embeddings, and is not taken for any
+
+
+@pytest.mark.parametrize("name", ["compare", "search", "verify"])
+def test_strict_refuses_templates_of_which_nothing_was_estimated(
+    command, inputs, library, name
+) -> None:
+    old = inputs / "template.npz"
+    arguments = {
+        "compare": (old, f"{inputs / 'many.npz'}#ann"),
+        "search": (library, old),
+        "verify": (library, "ann", old),
+    }[name]
+    more = " and 1 more" if name == "compare" else ""
+    code, out, err = command(name, *arguments, "--strict")
+    assert (code, out) == (1, "")
+    assert err == (
+        f"probefusion: error: --strict: has no effect on a finished template without an estimate of its usability "
+        f"({old}{more}): it is for what is fused, and templates that keep one. Fuse its images anew, or leave it out.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "flag", "told"),
+    [
+        ((option, "-o", "c.json"), option[0], "a calibration that is kept in a file (-o c.json)")
+        for option in (
+            ("--keep-card",),
+            ("--mix", "clean"),
+            ("--sizes", "1,2"),
+            ("--num-sets", "3"),
+        )
+    ]
+    + [
+        ((option, "--keep-card"), option[0], "a card that stays as it is (--keep-card)")
+        for option in (("--mix", "clean"), ("--sizes", "1,2"), ("--num-sets", "3"))
+    ],
+)
+def test_what_is_for_the_card_of_a_fuser(command, options, flag, told) -> None:
+    (option, *more) = options
+    code, out, err = command("calibrate", "mean", "--data", "people", *option, *more)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"probefusion: error: {flag}: has no effect on {told}: it is for ")
+    assert err.endswith(" card. Leave it out.\n") or err.endswith("fuser folder. Leave it out.\n")
+
+
+def test_crops_alone_are_trusted_to_be_aligned(command, inputs, tmp_path) -> None:
+    for name, output in (("embed-archive", "rows"), ("fuse-archive", "t.parquet")):
+        more = ("--fuser", "mean") if name == "fuse-archive" else ()
+        code, out, err = command(
+            name, inputs / "people", "-o", tmp_path / output, *more,
+            "--detector", "yunet", "--trust-alignment",
+        )  # fmt: skip
+        assert (code, out) == (1, "")
+        assert err.startswith(
+            "probefusion: error: --trust-alignment (trust_alignment=): has no effect on photos"
+        )
 
 
 def test_a_file_that_is_not_there_is_told_first(command, inputs) -> None:

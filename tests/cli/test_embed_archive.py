@@ -165,11 +165,11 @@ def test_options_of_which_nothing_makes_use_are_refused(
     tmp_path, embed, command, people_folder
 ) -> None:
     for option, value, told in (
-        ("--every", "3", "--every (every=): expected where the source holds clips, got 3"),
+        ("--every", "3", "--every (every=): has no effect on a source without clips, got 3"),
         (
             "--image-column",
             "jpg",
-            "--image-column (image_column=): expected where the source holds Parq",
+            "--image-column (image_column=): has no effect on a source without Parq",
         ),
     ):
         code, _, err = embed(people_folder, option, value)
@@ -178,7 +178,7 @@ def test_options_of_which_nothing_makes_use_are_refused(
     photos = ("--detector", "yunet_2023mar", "--trust-alignment")
     code, _, err = command("embed-archive", people_folder, "-o", tmp_path / "rows", *photos)
     assert code == 1
-    assert "--trust-alignment (trust_alignment=): expected with --aligned only" in err
+    assert "--trust-alignment (trust_alignment=): has no effect on photos" in err
     assert not (tmp_path / "rows").exists()
 
 

@@ -60,7 +60,8 @@ def test_compare_of_saved_templates(command, templates, fuser) -> None:
     assert code == 3
     for side in "AB":
         assert err.count(f"warning: {side}: not usable: predicted similarity") == 1
-        assert err.count(f"warning: {side}: {POOR}") == 1
+        assert err.count(f"warning: {side}: ") == 1
+    assert err.count(POOR) == 2
     facts = json.loads(command("compare", ann, old, "--fuser", fuser, "--json")[1])
     assert [side["verdict"] for side in facts["usability"]] == ["not usable", "not known"]
     assert facts["usability"][0] == {
@@ -94,7 +95,9 @@ def test_searches_say_the_same_of_embeddings_states_and_templates(
         code, _, err = command(name, library, *whom, root / what, *threshold)
         assert code == 3
         assert err.count("the query: not usable: predicted similarity") == 1
-        assert err.count(f"the query: {POOR}") == (0 if threshold else 1)
+        assert err.count("the query: ") == 1
+        (line,) = [row for row in err.splitlines() if "the query: " in row]
+        assert (POOR in line) is not bool(threshold)
         code, out, _ = command(name, library, *whom, root / what, *threshold, "--json")
         facts = json.loads(out)
         told = facts["usability"] if name == "search" else facts["usability"][0]

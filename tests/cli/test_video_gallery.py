@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from drawn_gallery import drawn_crops
 from drawn_video import SquareDetector, two_people
+from tests.support.judged_fusers import record_beside
 
+from probefusion.fusion import MeanFuser
 from probefusion.gallery import Gallery, write_master_key
 from probefusion.pipeline import Pipeline
 
@@ -150,3 +152,27 @@ def test_a_gallery_on_a_server_whose_password_stays_hidden(
     for file in (tmp_path / "out").rglob("*.*"):
         assert address.encode() not in file.read_bytes()
     assert address not in out + err
+
+
+def test_a_calibration_judges_people_of_a_video_alone(command, clip, options, images, tmp_path):
+    record_beside(tmp_path / "own.json", MeanFuser().encode(images), 0.8)
+    watched = ["video", clip, "--events", "--fuser", "mean", *options, "--calibration"]
+    code, out, err = command(*watched, tmp_path / "own.json")
+    assert (code, out) == (1, "")
+    assert "own.json is no file. Name one that probefusion calibrate -o wrote." in err
+    (tmp_path / "own.json").write_text("{}")
+    code, out, err = command(*watched, tmp_path / "own.json")
+    assert code == 0, err
+    code, out, err = command(
+        "video", clip, "-o", tmp_path / "out", "--fuser", "mean", *options,
+        "--calibration", tmp_path / "own.json",
+    )  # fmt: skip
+    assert code == 0, err
+    tracks = json.loads((tmp_path / "out" / "tracks.json").read_text())["tracks"]
+    assert {track["usability"]["verdict"] for track in tracks} == {"not usable"}
+    images.save(tmp_path / "ann.npz")
+    code, out, err = command(
+        *watched, tmp_path / "own.json", "--gallery", tmp_path / "ann.npz", "--threshold", "0.5"
+    )
+    assert (code, out) == (1, "")
+    assert "--calibration: has no effect on stills" in err

@@ -9,8 +9,12 @@ from pathlib import Path
 import numpy as np
 from bundled_models import COMPACT, bundled_fuser
 
-from probefusion.screening.usability_record import read_usability, write_usability
-from probefusion.types import EmbeddingSet
+from probefusion.screening.usability_record import (
+    UsabilityRecord,
+    read_usability,
+    write_usability,
+)
+from probefusion.types import EmbeddingSet, FusionState
 
 _CONSTANT = (0.0,) * 9
 
@@ -53,3 +57,32 @@ def some_images(person: int, count: int = 4, embedder: str | None = COMPACT) -> 
     return EmbeddingSet(
         embeddings=rows.astype(np.float32), style=style.astype(np.float32), embedder=embedder
     )
+
+
+def record_beside(calibration: Path, state: FusionState, level: float = 0.4) -> Path:
+    """What calibrate would have measured with a calibration: .5 is predicted, from .3 to .7, for every set.
+
+    Args:
+        calibration: File of the calibration.
+        state: A state of the fuser and embedder that it is of.
+        level: From which a template is usable.
+    """
+    width = state.sums.shape[1] + state.style_sums.shape[1]
+    path = calibration.with_name(f"{calibration.stem}.usability.json")
+    record = UsabilityRecord(
+        fuser=state.fuser,
+        embedder=state.embedder or "",
+        appearance=(0.0,) * width,
+        appearance_offset=0.0,
+        likeness=(0.0,) * width,
+        likeness_offset=0.0,
+        least_likeness=-1e6,
+        lower=(0.3, *_CONSTANT),
+        median=(0.5, *_CONSTANT),
+        upper=(0.7, *_CONSTANT),
+        level=level,
+        false_match_rate=0.001,
+        coverage=0.9,
+    )
+    write_usability(record, path, force=True)
+    return path

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from probefusion.cli.effects import check_calibration_effects
 from probefusion.cli.options import (
     add_device_option,
     add_embedder_option,
@@ -118,6 +119,7 @@ def run(options: argparse.Namespace) -> int:
     from probefusion.cli.progress import progress_bar
     from probefusion.pipeline.calibrate import calibrate
 
+    check_calibration_effects(options)
     with progress_bar("embedding", unit="images") as embedding:
         result = calibrate(
             options.fuser,

@@ -1,7 +1,9 @@
 """Options that cannot have an effect on what a command was given are refused: one rule, in one place, for all commands.
 
 Options that change no result (`--threads`, `--device`, `--json`) are taken with anything, and so are those of which the
-command itself says more: `--fuser`, which finds thresholds too, and `--calibration`.
+command itself says more: `--fuser`, which finds thresholds too, and `--calibration`. `--aligned` is taken with anything
+too, so that one command fits a loop over images and embeddings: it says what images are and asks for nothing,
+so where there are no images nobody can be misled. `--detector` asks for faces to be looked for, and is refused.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ __all__ = [
     "NOT_GIVEN",
     "STRANGERS",
     "check_archive_effects",
+    "check_calibration_effects",
     "check_effects",
     "check_people_effects",
     "refuse",
@@ -71,7 +74,6 @@ _EFFECTS: Mapping[str, _Effect] = {
     "embedder": _NOT_FINISHED,
     "preprocessing": _CROPS,
     "norm_output": _CROPS,
-    "aligned": _CROPS,
     "detector": _CROPS,
     "keep_chips": _PHOTOS,
     "ignore_columns": _Effect(kinds=frozenset({"table"}), words="tables of embeddings"),
@@ -93,7 +95,6 @@ _EFFECTS: Mapping[str, _Effect] = {
 """Options by their name in the namespace; of `strangers` by the flag that was given."""
 
 NOT_GIVEN: Mapping[str, Any] = {
-    "aligned": False,
     "keep_chips": False,
     "ignore_columns": (),
     "one_person": False,
@@ -125,6 +126,15 @@ _OF_IMAGE_ARCHIVES: Mapping[str, Any] = {
 """Options that say how the images of an archive are read and embedded, and what they are where they are not given."""
 
 
+_OF_CARDS: Mapping[str, Any] = {
+    "keep_card": False,
+    "mix": "hard",
+    "sizes": (1, 2, 4, 8, 16, 32),
+    "num_sets": 4,
+}
+"""Options of `calibrate` that are about the card of a fuser folder, and what they are where they are not given."""
+
+
 def check_effects(
     options: argparse.Namespace, paths: Iterable[str], *, takes_all: bool = True
 ) -> None:
@@ -148,6 +158,23 @@ def check_effects(
     first = in_one_line(given[0])
     named = first if len(given) == 1 else f"{first} and {len(given) - 1} more"
     _check(options, frozenset(kinds.values()), f"{' and '.join(words)} ({named})")
+    if set(kinds.values()) == {"template"} and _is_given(options, "--strict"):
+        _check_estimates(kinds, named)
+
+
+def _check_estimates(paths: Iterable[str], named: str) -> None:
+    """Refuses --strict where all inputs are templates that came without an estimate, so that it can refuse none."""
+    from probefusion.io import read_templates
+    from probefusion.types import Template
+
+    found = [read_templates(path) for path in paths]
+    if all(isinstance(given, Template) and given.usability is None for given in found):
+        raise refuse(
+            STRANGERS["refuse"],
+            f"a finished template without an estimate of its usability ({named})",
+            "what is fused, and templates that keep one",
+            "Fuse its images anew, or leave it out",
+        )
 
 
 def check_people_effects(options: argparse.Namespace, folder: str) -> None:
@@ -173,6 +200,22 @@ def check_archive_effects(options: argparse.Namespace) -> None:
                 "archives of images",
                 "Give --aligned or --detector too if the archive holds images, or leave it out",
             )
+
+
+def check_calibration_effects(options: argparse.Namespace) -> None:
+    """The same for what `calibrate` puts into the card of a fuser folder.
+
+    Raises:
+        ConfigError: As for `check_effects`.
+    """
+    for name, usual in _OF_CARDS.items():
+        if getattr(options, name) == usual:
+            continue
+        if options.output is not None:
+            kept = f"a calibration that is kept in a file (-o {in_one_line(options.output)})"
+            raise refuse(_flag(name), kept, "the card of a fuser folder")
+        if options.keep_card and name != "keep_card":
+            raise refuse(_flag(name), "a card that stays as it is (--keep-card)", "a new card")
 
 
 def refuse(flag: str, given: str, words: str, step: str = "Leave it out") -> Exception:

@@ -13,11 +13,10 @@ from probefusion.cli.streams import safe_streams
 from probefusion.errors import ProbeFusionError, in_one_line
 from probefusion.version import __version__
 
-__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_SKIPPED", "EXIT_USAGE", "main"]
+__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "EXIT_USAGE", "main"]
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
-EXIT_SKIPPED = 3
 EXIT_INTERRUPTED = 130
 
 _COMPLETION = "_ARGCOMPLETE"

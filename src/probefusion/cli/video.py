@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from probefusion.cli.clips import add_video_options, open_reader
-from probefusion.cli.effects import STRANGERS, refuse
 from probefusion.cli.gallery.options import add_collection_options, open_gallery
-from probefusion.cli.gallery.rates import add_rate_options, rates_of
+from probefusion.cli.gallery.rates import add_rate_options
 from probefusion.cli.interrupt import interruption
 from probefusion.cli.options import (
     add_device_option,
@@ -23,6 +22,7 @@ from probefusion.cli.options import (
 )
 from probefusion.cli.pipeline_options import pipeline_of, report_skipped, video_settings
 from probefusion.cli.strangers import add_strangers_options, report_problems
+from probefusion.cli.video_checks import check_options
 
 if TYPE_CHECKING:
     from probefusion.cli.interrupt import Interruption
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-_TIMEOUT = 30.0
-"""As --timeout is where it is not given."""
-_WITH_GALLERY = "a video beside --gallery"
 _DEFAULT_RATE = 1e-3
 """False match rate that is decided at where nothing is named."""
 
@@ -108,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     from probefusion.errors import ConfigError
     from probefusion.files.reading import in_one_line
 
-    _check(options)
+    check_options(options)
     with (
         interruption("what was read is finished", is_patient=False) as stop,
         open_reader(options.video, options) as reader,
@@ -123,52 +120,6 @@ def run(options: argparse.Namespace) -> int:
     if stop():
         return 130
     return 3 if reader.problems or mixed or skipped else 0
-
-
-def _check(options: argparse.Namespace) -> None:
-    from probefusion.errors import ConfigError
-    from probefusion.files.reading import in_one_line
-    from probefusion.pipeline.video_gallery import gallery_address
-
-    if options.output is None and not options.events:
-        raise ConfigError("-o, --events: expected at least one of -o DIR, --events; got none.")
-    if options.events and options.json:
-        raise ConfigError("--events, --json: expected one of the two, got both.")
-    if options.output is None and (options.annotate or options.merge_tracks is not None):
-        flag = "--annotate" if options.annotate else "--merge-tracks"
-        raise ConfigError(f"{flag}: needs a folder for the results. Give -o DIR, or leave it out.")
-    rates_of(options)
-    if options.gallery is None or gallery_address(options.gallery) is None:
-        stray = [
-            flag
-            for flag, is_given in (
-                ("--collection", options.collection != "people"),
-                ("--keys", options.keys is not None),
-                ("--key-file", options.key_file is not None),
-                ("--fpir", options.fpir is not None),
-                ("--calibration", options.calibration is not None),
-                ("--timeout", options.timeout != _TIMEOUT),
-            )
-            if is_given
-        ]
-        if stray:
-            raise ConfigError(
-                f"{stray[0]}: expected a gallery with it, got none. Give --gallery GALLERY.db, or leave it out."
-            )
-    for flag, is_idle in (
-        ("--fmr", options.gallery is None and options.fmr is not None),
-        ("--threshold", options.gallery is None and options.threshold is not None),
-    ):
-        if is_idle:
-            raise refuse(flag, f"a video alone ({in_one_line(options.video)})", _WITH_GALLERY)
-    is_kept = options.gallery is not None and gallery_address(options.gallery) is not None
-    if (is_kept or options.gallery is None) and options.strangers not in ("tell", "no-screening"):
-        beside = " beside a gallery that is kept" if is_kept else " alone"
-        given = f"a video{beside} ({in_one_line(options.video)})"
-        raise refuse(STRANGERS[options.strangers], given, "images of --gallery")
-    value = options.merge_tracks
-    if value is not None and not -1 <= value <= 1:
-        raise ConfigError(f"--merge-tracks: expected a similarity from -1 to 1, got {value}.")
 
 
 def _watch(

@@ -13,7 +13,6 @@ __all__ = [
     "EMBEDDING_DIM",
     "IMAGE_SIZE",
     "STAGE_WIDTHS",
-    "STYLE_CHANNELS",
     "BackboneOutput",
     "check_images",
     "style_of_taps",
@@ -23,7 +22,6 @@ __all__ = [
 EMBEDDING_DIM = 512
 IMAGE_SIZE = 112
 STAGE_WIDTHS = (64, 128, 256, 512)
-STYLE_CHANNELS = STAGE_WIDTHS[1] + STAGE_WIDTHS[2]
 
 
 class BackboneOutput(NamedTuple):

@@ -25,7 +25,7 @@ from probefusion.pipeline.sides import (
     read_template,
 )
 from probefusion.pipeline.strangers import check_strangers
-from probefusion.screening.poor_faces import threshold_not_verified, told_of_poor
+from probefusion.screening.poor_faces import told_of_poor
 from probefusion.types import Template, TemplateSet, Usability
 from probefusion.zoo.usability import judge_template
 
@@ -204,11 +204,11 @@ def _told(
 ) -> dict[str, Any]:
     """What was decided, and what there is to tell of either side, by its name and what can be expected of it."""
     sides = (first, second)
-    poor = [text for side in sides for text in told_of_poor(*side, decides=False)]
+    poor: list[str] = []
     doubts: list[str] = []
-    if decision.threshold is not None:
-        told = (threshold_not_verified(*side) for side in sides)
-        doubts = [doubt for doubt in told if doubt is not None]
+    for side in sides:
+        into = poor if side[1].is_not_usable else doubts
+        into += told_of_poor(*side, decides=decision.threshold is not None)
     return {
         **vars(decision),
         "warnings": (*decision.warnings, *doubts),

@@ -135,8 +135,8 @@ def embed_archive(
     settings = _settings(person, image_column, every, chunk_size, dtype)
     if trust_alignment and not aligned:
         raise ConfigError(
-            "--trust-alignment (trust_alignment=): expected with --aligned only: photos are aligned by their faces. "
-            "Leave it out."
+            "--trust-alignment (trust_alignment=): has no effect on photos, aligned by their faces: it is for "
+            "crops (--aligned). Leave it out."
         )
     _check_apart(source, output)
     models = _models(embedder, detector, aligned, quality, preprocessing, norm_output, device)
@@ -212,7 +212,7 @@ def _check_used(plan: ImagePlan, image_column: str | None, every: int | None) ->
     ):
         if value is not None and kind not in kinds:
             raise ConfigError(
-                f"{option}: expected where the source holds {what}, got {value!r} and none of these. Leave it out."
+                f"{option}: has no effect on a source without {what}, got {value!r}: it is for {what}. Leave it out."
             )
 
 

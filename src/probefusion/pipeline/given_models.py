@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from probefusion.errors import DtypeError
+from probefusion.errors import DtypeError, MissingFileError
 from probefusion.files.paths import brief
+from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
 
-__all__ = ["check_embedder", "check_models"]
+__all__ = ["check_calibration", "check_embedder", "check_models"]
+
+
+def check_calibration(calibration: object) -> None:
+    """Refuses the path of a calibration that is not there, before anything is read.
+
+    Raises:
+        MissingFileError: If it is a path and there is no such file.
+    """
+    if isinstance(calibration, str | os.PathLike) and not Path(calibration).is_file():
+        raise MissingFileError(
+            f"calibration: {in_one_line(calibration)} is no file. Name one that probefusion calibrate -o wrote."
+        )
 
 
 def check_models(embedder: object, detector: object, fuser: object) -> None:

@@ -13,6 +13,7 @@ from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.comparing_pipeline import ComparingPipeline
 from probefusion.pipeline.fuse_person import fuse_person
 from probefusion.pipeline.gathered import UnitProgress
+from probefusion.pipeline.given_models import check_calibration
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.person_sets import EmbeddedPerson, PersonSets
 from probefusion.pipeline.read_person import embed_person, read_sets
@@ -56,6 +57,7 @@ class Pipeline(ComparingPipeline, VideoPipeline):
 
     Raises:
         ConfigError, DtypeError: If settings contradict each other, or a model is no name, path or model.
+        MissingFileError: If the file of the calibration is not there.
 
     Example:
         >>> import numpy as np
@@ -80,6 +82,7 @@ class Pipeline(ComparingPipeline, VideoPipeline):
         calibration: Calibrated = None,
         keep_chips: bool = False,
     ) -> None:
+        check_calibration(calibration)
         self._calibration = calibration
         self._models = Models(
             embedder=embedder,

@@ -12,7 +12,7 @@ from probefusion.fusion import Fuser, MeanFuser
 from probefusion.screening.gain import gain_terms, predict_gain
 from probefusion.screening.usability import StateFacts
 from probefusion.types import EmbeddingSet, Template
-from probefusion.zoo.usability import find_usability
+from probefusion.zoo.usability import usability_or_why
 
 __all__ = ["gain_of"]
 
@@ -45,7 +45,7 @@ def _gain(
 ) -> float | None:
     if not sets or template.weights is None:
         return None
-    record = find_usability(fuser, template.embedder, calibration=calibration)
+    record, _ = usability_or_why(fuser, template.embedder, calibration=calibration)
     if record is None:
         return None
     images = sets[0] if len(sets) == 1 else EmbeddingSet.concatenate(sets)

@@ -66,6 +66,7 @@ def read_video(
             settings or _default_settings(models),
             stills=known,
             quality=models.judge(kept=False, made_by=None if fuser is None else fuser.fingerprint),
+            calibration=models.calibration_file,
             progress=progress,
             should_stop=should_stop,
             **(options or {}),
@@ -97,6 +98,7 @@ def watch_source(
             settings or _default_settings(models),
             stills=known,
             quality=models.judge(kept=False),
+            calibration=models.calibration_file,
             should_stop=should_stop,
             **options,
         )

@@ -21,10 +21,7 @@ from probefusion.extras import import_extra
 from probefusion.protocols.templates import Int32Array
 from probefusion.protocols.text_tables import MAX_INTEGER, list_files, require_paths
 
-__all__ = ["NUM_DISTRACTORS", "TINYFACE_RANKS", "TinyFace", "read_tinyface"]
-
-TINYFACE_RANKS = (1, 5, 20)
-"""The ranks that published TinyFace tables give."""
+__all__ = ["NUM_DISTRACTORS", "TinyFace", "read_tinyface"]
 
 NUM_DISTRACTORS = 153_428
 """Distractors in a complete copy."""

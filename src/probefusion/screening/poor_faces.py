@@ -6,9 +6,12 @@ from probefusion.screening.usability import Usability
 
 __all__ = ["threshold_not_verified", "told_of_poor"]
 
+_NOT_VERIFIED = "the threshold is not verified for faces this poor"
+_OFTEN = "false matches may be many times as frequent as stated"
+
 
 def told_of_poor(name: str, usability: Usability, *, decides: bool) -> tuple[str, ...]:
-    """What there is to warn of: that a template is not usable, and that a threshold was not verified for it.
+    """What there is to warn of, in one line: that a template is not usable, or a threshold not verified for it.
 
     Args:
         name: Whose template it is, for the messages.
@@ -18,13 +21,14 @@ def told_of_poor(name: str, usability: Usability, *, decides: bool) -> tuple[str
     Example:
         >>> poor = Usability.predicted(0.1, (0.0, 0.2), level=0.5, false_match_rate=0.001)
         >>> len(told_of_poor("A", poor, decides=True)), len(told_of_poor("A", poor, decides=False))
-        (2, 1)
+        (1, 1)
         >>> told_of_poor("A", Usability.unknown("nobody measured it"), decides=False)
         ()
     """
-    told = [f"{name}: {usability}"] if usability.is_not_usable else []
+    if usability.is_not_usable:
+        return (f"{name}: {usability}{f'; {_NOT_VERIFIED}: {_OFTEN}' if decides else ''}",)
     doubt = threshold_not_verified(name, usability) if decides else None
-    return (*told, *(() if doubt is None else (doubt,)))
+    return () if doubt is None else (doubt,)
 
 
 def threshold_not_verified(name: str, usability: Usability) -> str | None:
@@ -50,7 +54,4 @@ def threshold_not_verified(name: str, usability: Usability) -> str | None:
         if usability.interval is None
         else f"predicted similarity to a clean image {usability.similarity:.2f}, below {usability.level:.2f}"
     )
-    return (
-        f"{name}: the threshold is not verified for faces this poor ({why}): false matches may be many times as "
-        f"frequent as stated"
-    )
+    return f"{name}: {_NOT_VERIFIED} ({why}): {_OFTEN}"

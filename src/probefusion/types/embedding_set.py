@@ -108,6 +108,9 @@ class EmbeddingSet:
     chips: npt.NDArray[np.object_] | Sequence[bytes | None] | None = field(default=None, repr=False)
     origin: str = field(default="", repr=False)
     """Where the set was read from, for messages; not saved."""
+    was_stored: bool = field(default=False, repr=False)
+    """Whether a gallery or a session kept it: it was checked by the release that took it, of which some took any
+    finite quality, and stays usable as it is. Parts and unions of such sets are such sets. Not saved."""
     norms: FloatArray = field(init=False, repr=False)
     """(N,) float32, length of each embedding."""
 
@@ -129,7 +132,7 @@ class EmbeddingSet:
             check_length(column, len(embeddings), name=name, where=where)
             check_finite_rows(column.reshape(len(column), -1), name=name, where=where)
             self._set(name, read_only(column))
-        if self.quality is not None:
+        if self.quality is not None and not self.was_stored:
             check_quality(self.quality, where=where)
         if self.media_ids is not None:
             self._set("media_ids", _labels(self.media_ids, len(embeddings), "media_ids", where))
@@ -208,7 +211,7 @@ class EmbeddingSet:
             part._set(
                 name, None if array is None else read_only(np.ascontiguousarray(array[index]))
             )
-        for name in ("embedder", "norms_known", "origin"):
+        for name in ("embedder", "norms_known", "origin", "was_stored"):
             part._set(name, getattr(self, name))
         return part
 
@@ -272,6 +275,7 @@ class EmbeddingSet:
             embeddings=np.concatenate([part.embeddings for part in parts]),
             embedder=parts[0].embedder,
             norms_known=all(part.norms_known for part in parts),
+            was_stored=any(part.was_stored for part in parts),
             **columns,
         )
 
@@ -305,9 +309,10 @@ class EmbeddingSet:
             raise FileFormatError(
                 f"{Path(path).name}: norms_known must be one boolean, got {known!r}."
             )
+        columns: dict[str, Any] = {name: arrays.get(name) for name in _COLUMNS}
         return EmbeddingSet(
             embeddings=arrays["embeddings"],
-            **{name: arrays.get(name) for name in _COLUMNS},
+            **columns,
             embedder=optional_text(arrays, "embedder"),
             norms_known=None if known is None else bool(known),
             origin=Path(path).name,

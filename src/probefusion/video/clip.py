@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,16 +64,26 @@ class Person:
         tracks: The tracks, at least one.
         fuser: The fuser that made their states.
         source: Name of the video.
+        calibration: File of a calibration, beside which stands what can be expected of templates; None takes what
+            was measured for the fuser.
 
     Attributes:
         source: Name of the video.
+        calibration: As it was given.
         match: What the search for it among known people gave; None where none were given, and for people who
             were merged afterwards.
     """
 
-    def __init__(self, tracks: Sequence[Track], fuser: Fuser, source: str = "") -> None:
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        fuser: Fuser,
+        source: str = "",
+        *,
+        calibration: Path | None = None,
+    ) -> None:
         self.tracks = tuple(sorted(tracks, key=lambda track: track.segments[0].first_frame))
-        self.source = source
+        self.source, self.calibration = source, calibration
         self.match: Match | None = None
         self._fuser = fuser
         self._state: FusionState | None = None
@@ -107,7 +118,7 @@ class Person:
     def template(self) -> Template:
         """Its template with what can be expected of it, without the weights of single images (see `blocks`)."""
         if self._template is None:
-            self._template = finish_judged(self._fuser, self.state)
+            self._template = finish_judged(self._fuser, self.state, calibration=self.calibration)
         return self._template
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from probefusion.fusion import Fuser
@@ -63,12 +64,20 @@ class EventLog:
         fuser: The fuser of the tracks.
         min_images: Tracks cause events once they have this many images.
         search: Searches a gallery for a template, or None.
+        calibration: File of a calibration, beside which stands what can be expected of templates; None takes what
+            was measured for the fuser.
     """
 
     def __init__(
-        self, fuser: Fuser, min_images: int, search: Callable[[Template], Match] | None = None
+        self,
+        fuser: Fuser,
+        min_images: int,
+        search: Callable[[Template], Match] | None = None,
+        *,
+        calibration: Path | None = None,
     ) -> None:
         self._fuser, self._min_images, self._search = fuser, min_images, search
+        self._calibration = calibration
         self._in_sight: dict[Track, int] = {}
         self._events: list[VideoEvent] = []
 
@@ -102,7 +111,7 @@ class EventLog:
 
     def _add(self, kind: EventKind, track: Track, time: float) -> None:
         state = track.state_so_far()
-        template = finish_judged(self._fuser, state)
+        template = finish_judged(self._fuser, state, calibration=self._calibration)
         person = PersonSnapshot(
             number=track.number,
             first_time=track.segments[0].first_time,

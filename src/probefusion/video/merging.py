@@ -72,7 +72,7 @@ def merge_people(
             )
         )
         tracks = [*left[kept].tracks, *left[gone].tracks]
-        merged = Person(tracks, fuser, left[kept].source)
+        merged = Person(tracks, fuser, left[kept].source, calibration=left[kept].calibration)
         left[kept] = merged
         vectors[kept] = merged.template.vector
         apart[kept] |= apart[gone]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,7 @@ def watch_video(
     false_positive_rate: float | None = None,
     threshold: float | None = None,
     quality: CropQuality | None = None,
+    calibration: Path | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Generator[VideoEvent, None, None]:
@@ -89,6 +91,7 @@ def watch_video(
             a match (`fpir` of `Gallery.search`), or None.
         threshold: A similarity to decide at instead, or None.
         quality: As for `process_video`.
+        calibration: As for `process_video`.
         progress: Called with the number of frames read, and in all where that is known.
         should_stop: Asked after each frame; when it says so, the people in sight leave and the events end.
 
@@ -103,7 +106,8 @@ def watch_video(
     """
     check_known(stills, embedder, fuser)
     search = _search(stills, fuser, false_match_rate, false_positive_rate, threshold)
-    log = EventLog(fuser, (settings or VideoSettings()).min_images, search)
+    num_images = (settings or VideoSettings()).min_images
+    log = EventLog(fuser, num_images, search, calibration=calibration)
     run = _Run(reader, embedder, fuser, settings, quality=quality, log=log)
     return run.events(detector, progress, should_stop)
 
@@ -116,6 +120,7 @@ def process_video(
     settings: VideoSettings | None = None,
     *,
     quality: CropQuality | None = None,
+    calibration: Path | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     on_event: Callable[[VideoEvent], None] | None = None,
@@ -137,6 +142,9 @@ def process_video(
             sum of the states of its parts.
         settings: How; None takes the defaults.
         quality: Judges the crops where the fuser needs it; None takes the network inside the package.
+        calibration: File of a calibration that `probefusion calibrate` wrote: what was measured with it about the
+            usability of templates, and stands beside it, comes before that of the fuser. What decides about stills
+            is the fuser's, about a `Gallery` the gallery's.
         progress: Called with the number of frames read, and in all where that is known.
         should_stop: Asked after each frame; when it says so, what was read is finished and given.
         on_event: Called with each event as `watch_video` gives it, while the video runs, or None.
@@ -162,14 +170,14 @@ def process_video(
     begin = time.monotonic()
     log = None
     if on_event is not None:
-        log = EventLog(fuser, settings.min_images, search)
+        log = EventLog(fuser, settings.min_images, search, calibration=calibration)
     row_file = RowFile()
     try:
         run = _Run(reader, embedder, fuser, settings, quality=quality, log=log, row_file=row_file)
         for event in run.events(detector, progress, should_stop):
             if on_event is not None:
                 on_event(event)
-        people = run.people()
+        people = run.people(calibration)
         for person in people:
             person.match = None if search is None else search(person.template)
     except BaseException:
@@ -275,15 +283,15 @@ class _Run:
         tell_turned(self._reader, self.counts)
         yield from self._told()
 
-    def people(self) -> list[Person]:
+    def people(self, calibration: Path | None) -> list[Person]:
         """The people with enough images, most images first; to be asked at the end."""
-        people = []
+        source, people = self._reader.facts.source, []
         for track in self.assigner.tracks:
             if track.num_images < self._settings.min_images:
                 self.counts.tracks_too_short += 1
                 self.counts.images_in_short_tracks += track.num_images
             else:
-                people.append(Person([track], self._fuser, self._reader.facts.source))
+                people.append(Person([track], self._fuser, source, calibration=calibration))
         return sorted(people, key=lambda person: (-person.num_images, person.number))
 
     def _told(self) -> Iterable[VideoEvent]:

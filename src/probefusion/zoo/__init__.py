@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         finish_judged,
         judge_template,
         judge_usability,
+        usability_or_why,
     )
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "search_file",
     "suggest_fuser",
     "trained_fusers",
+    "usability_or_why",
     "verify_models",
 ]
 
@@ -95,7 +97,13 @@ _ROOMS = {
     ),
     "pull": ("Pulled", "Verified", "pull_model", "verify_models"),
     "quantize": ("Quantization", "quantize_embedder"),
-    "usability": ("find_usability", "finish_judged", "judge_template", "judge_usability"),
+    "usability": (
+        "find_usability",
+        "finish_judged",
+        "judge_template",
+        "judge_usability",
+        "usability_or_why",
+    ),
 }  # fmt: skip
 _LAZY = {name: f"probefusion.zoo.{room}" for room, names in _ROOMS.items() for name in names}
 

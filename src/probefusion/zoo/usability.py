@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import functools
+import logging
 import stat
 from dataclasses import replace
 from pathlib import Path
 
-from probefusion.errors import EmbedderMismatchError, FuserMismatchError
+from probefusion.errors import (
+    EmbedderMismatchError,
+    FuserMismatchError,
+    ProbeFusionError,
+    ShapeError,
+)
 from probefusion.files import bundled_folder
 from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
@@ -26,8 +32,11 @@ __all__ = [
     "judge_template",
     "judge_usability",
     "usability_beside",
+    "usability_or_why",
     "usability_path",
 ]
+
+_log = logging.getLogger("probefusion")
 
 _FOLDER = "usability"
 
@@ -102,6 +111,40 @@ def find_usability(
     return record
 
 
+def usability_or_why(
+    fuser: Fuser, embedder: str | None, *, calibration: Path | None = None
+) -> tuple[UsabilityRecord | None, str]:
+    """What was measured for a fuser and an embedder, or None and why nothing is known, in words.
+
+    An estimate stands beside a template and changes nothing of it. So a damaged record, or one of another fuser, costs
+    nobody a template, a search, or the hours that a video or an archive took: then usability is not known. Nor is it
+    passed over: the reason names the file, and a warning in the log says so once.
+
+    Args:
+        fuser: As for `find_usability`.
+        embedder: As for `find_usability`.
+        calibration: As for `find_usability`.
+    """
+    if embedder is None:
+        return None, "nobody said which embedder made the embeddings"
+    try:
+        record = find_usability(fuser, embedder, calibration=calibration)
+    except ProbeFusionError as error:
+        _tell(str(error))
+        return None, str(error)
+    if record is None:
+        return None, (
+            f"it was not measured for the fuser {fuser.name} with {embedder} (probefusion calibrate measures it)"
+        )
+    return record, ""
+
+
+@functools.lru_cache(maxsize=64)
+def _tell(why: str) -> None:
+    """Says once of a record that it cannot be used."""
+    _log.warning("usability is not known: %s", why)
+
+
 def _record(path: Path) -> UsabilityRecord | None:
     """The record in a file, or None if there is no such file; raises as `read_usability`."""
     try:
@@ -128,28 +171,40 @@ def judge_usability(
     Args:
         fuser: The fuser that made it.
         state: The state, or None for a fuser that keeps none.
-        calibration: As for `find_usability`.
+        calibration: As for `find_usability`. A record that cannot be used is no error, see `usability_or_why`.
 
     Raises:
-        FileFormatError, IntegrityError, FuserMismatchError, EmbedderMismatchError: As for `find_usability`.
         EmptySetError: If the state holds no images.
     """
     if state is None:
         return Usability.unknown(f"the fuser {fuser.name} keeps no state to judge")
-    if state.embedder is None:
-        return Usability.unknown("nobody said which embedder made the embeddings")
-    record = find_usability(fuser, state.embedder, calibration=calibration)
+    record, why = usability_or_why(fuser, state.embedder, calibration=calibration)
     if record is None:
-        return Usability.unknown(
-            f"it was not measured for the fuser {fuser.name} with {state.embedder} (probefusion calibrate "
-            "measures it)"
-        )
-    return judge_state(state, record)
+        return Usability.unknown(why)
+    try:
+        return judge_state(state, record)
+    except ShapeError as error:  # a record whose numbers are not those of its fuser
+        path = usability_path(fuser, record.embedder)
+        if calibration is not None and _record(usability_beside(calibration)) is record:
+            path = usability_beside(calibration)
+        why = f"{in_one_line(path)}: {error} Copy it again, or measure it: probefusion calibrate."
+        _tell(why)
+        return Usability.unknown(why)
 
 
-def finish_judged(fuser: Fuser, state: FusionState) -> Template:
-    """The template of a state, with what can be expected of it; raises as `Fuser.finish` and `judge_usability`."""
-    return replace(fuser.finish(state), usability=judge_usability(fuser, state))
+def finish_judged(fuser: Fuser, state: FusionState, *, calibration: Path | None = None) -> Template:
+    """The template of a state, with what can be expected of it.
+
+    Args:
+        fuser: The fuser that made it.
+        state: The state.
+        calibration: As for `judge_usability`.
+
+    Raises:
+        ProbeFusionError: As for `Fuser.finish`.
+    """
+    usability = judge_usability(fuser, state, calibration=calibration)
+    return replace(fuser.finish(state), usability=usability)
 
 
 def judge_template(template: Template) -> Usability:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 from tests.support.judged_fusers import COMPACT, judged_fuser, some_images
@@ -94,7 +96,7 @@ def test_states_of_before_are_unknown_until_something_is_added(rows, fuser, monk
     with monkeypatch.context() as before:
         before.setattr(reducing.ReduceWork, "usability", None, raising=False)
         before.setattr(
-            "probefusion.archives.fusing.archive_run.find_usability", lambda *given: None
+            "probefusion.archives.fusing.archive_run.usability_or_why", lambda *given: (None, "")
         )
         fuse_archive(open_archive(rows / "old"), fuser, rows / "t.npz", keep_states=rows / "states")
         assert TemplateSet.load(rows / "t.npz").usability is None
@@ -104,6 +106,20 @@ def test_states_of_before_are_unknown_until_something_is_added(rows, fuser, monk
     found = TemplateSet.load(rows / "t.npz")
     assert found["bob"].usability is not None
     assert {"bob", "cat", "dan"} <= set(report.not_usable)
+
+
+def test_a_damaged_record_costs_no_archive_and_is_told(rows, tmp_path, caplog) -> None:
+    folder = judged_fuser(tmp_path)
+    (folder / "usability.json").write_text('{"level": 0.9}')
+    own = load_fuser(folder, num_threads=1)
+    with caplog.at_level(logging.WARNING, logger="probefusion"):
+        report = fuse_archive(open_archive(rows / "whole"), own, rows / "t.npz")
+    assert (report.num_images, report.not_usable) == (11, ())
+    found = TemplateSet.load(rows / "t.npz")
+    assert (len(found.ids), found.usability) == (4, None)
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert warning.startswith("usability is not known: ")
+    assert "usability.json" in warning
 
 
 def test_erasing_somebody_keeps_that_of_the_others(rows, fuser) -> None:

@@ -72,10 +72,11 @@ def test_a_search_carries_what_can_be_expected_of_the_query(
     told = {
         "usable": [],
         "doubtful": ["the query: the threshold is not"],
-        "not usable": ["the query: not usable: predicte", "the query: the threshold is not"],
-        "no face": ["the query: not usable: the imag", "the query: the threshold is not"],
+        "not usable": ["the query: not usable: predicte"],
+        "no face": ["the query: not usable: the imag"],
     }[verdict]
     assert [text[:31] for text in found.warnings] == told
+    assert sum(POOR in text for text in found.warnings) == len(told)
     assert found.num_damaged == 0
 
 
@@ -129,9 +130,7 @@ def test_a_verification_tells_both_sides(gallery_of, folder_of) -> None:
     assert [each.verdict for each in same.usability] == ["not usable", "not usable"]
     assert [text[:25] for text in same.warnings if "usable" in text or POOR in text] == [
         "the person: not usable: p",
-        "the person: the threshold",
         "the query: not usable: pr",
-        "the query: the threshold ",
     ]
     other = gallery.verify("ann", some_images(2))
     assert not other.is_match
@@ -139,7 +138,6 @@ def test_a_verification_tells_both_sides(gallery_of, folder_of) -> None:
     assert [text[:25] for text in other.warnings if "usable" in text or POOR in text] == [
         "the person: not usable: p",
         "the query: not usable: pr",
-        "the query: the threshold ",
     ]
 
 

@@ -59,15 +59,19 @@ def test_compare_warns_of_each_side_that_is_too_poor(sides) -> None:
     pipeline = probefusion.Pipeline(fuser="exact")
     found = pipeline.compare(sides["noise"], sides["tiny"])
     assert found.threshold is not None
-    assert [text[:39] for text in found.warnings] == [
-        "A: the threshold is not verified for fa",
-        "B: the threshold is not verified for fa",
+    told = [*found.problems, *found.warnings]
+    assert [told[0][:14], told[1][:3]] == ["A: not usable:", "B: "]
+    assert [text.count("the threshold is not verified for faces this poor") for text in told] == [
+        1,
+        1,
     ]
     among = probefusion.TemplateSet.of({"tiny": pipeline.fuse(sides["tiny"]).template})
     (candidate,) = pipeline.search(sides["noise"], among)
-    assert [text[:37] for text in candidate.warnings] == [
-        "the person: the threshold is not veri",
-        "its candidate: the threshold is not v",
+    told = [*candidate.problems, *candidate.warnings]
+    assert [text.partition(":")[0] for text in told] == ["the person", "its candidate"]
+    assert [text.count("the threshold is not verified for faces this poor") for text in told] == [
+        1,
+        1,
     ]
     (pair,) = pipeline.compare_people(among, among)
     assert pair.usability[0] == candidate.usability[1]
@@ -94,7 +98,9 @@ def test_verify_and_search_say_it_too(sides, tmp_path, capsys) -> None:
     for argv in (["verify", library, "ann"], ["search", library]):
         assert main([*argv, str(tmp_path / "noise.npz")]) == 3
         captured = capsys.readouterr()
-        told = "the query: the threshold is not verified for faces this poor"
-        assert captured.err.count(told) == 1, captured
+        told = "; the threshold is not verified for faces this poor"
+        (line,) = [row for row in captured.err.splitlines() if "the query: " in row]
+        assert "the query: not usable: " in line
+        assert line.count(told) == 1
         assert main([*argv, str(tmp_path / "noise.npz"), "--threshold", "0.5"]) == 3
         assert told not in capsys.readouterr().err  # that one nobody measured

@@ -46,11 +46,9 @@ def test_what_shows_no_face_is_told_by_all_that_decide(serve, is_doubtful) -> No
     found = client.post(SEARCH, json={"query": query}).json()
     assert found["false_match_rate"] == 1e-3
     assert found["usability"]["verdict"] == "not usable"
-    assert [text[:22] for text in found["warnings"]] == [
-        "the query: not usable:",
-        "the query: the thresho",
-    ]
-    assert is_doubtful(found["warnings"][1])
+    (warning,) = found["warnings"]
+    assert warning.startswith("the query: not usable:")
+    assert is_doubtful(warning)
     verified = client.post(f"{PEOPLE}/grey/verify", json={"query": query}).json()
     assert any(is_doubtful(warning) for warning in verified["warnings"])
     assert [each["verdict"] for each in verified["usability"]] == ["not usable"] * 2

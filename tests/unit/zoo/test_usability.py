@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from dataclasses import replace
 
@@ -21,7 +22,12 @@ from probefusion.screening.usability import predict_states
 from probefusion.screening.usability_record import read_usability, write_usability
 from probefusion.types import EmbeddingSet, Usability
 from probefusion.zoo import load_embedder, load_fuser, trained_fusers
-from probefusion.zoo.usability import find_usability, judge_usability
+from probefusion.zoo.usability import (
+    find_usability,
+    finish_judged,
+    judge_usability,
+    usability_or_why,
+)
 
 
 def images(count: int = 3, embedder: str | None = COMPACT) -> EmbeddingSet:
@@ -137,7 +143,8 @@ def test_a_record_is_read_once_while_the_file_is_the_same(folder, monkeypatch) -
     path.write_text("{}")
     for _ in range(2):  # what is damaged is not remembered as anything
         with pytest.raises(FileFormatError, match=r"usability\.json"):
-            judge_usability(fuser, state)
+            find_usability(fuser, COMPACT)
+        assert "usability.json" in judge_usability(fuser, state).reason
     path.unlink()
     assert judge_usability(fuser, state).verdict == "not known"
     write_usability(sound, path)
@@ -154,3 +161,31 @@ def test_many_states_are_judged_as_each_alone() -> None:
         alone = judge_usability(fuser, fuser.encode(part))
         assert Usability.of_numbers(numbers).verdict == alone.verdict
         assert numbers == pytest.approx(alone.numbers, nan_ok=True, abs=1e-6)
+
+
+def test_a_record_that_cannot_be_used_is_told_once_and_costs_no_template(folder, caplog) -> None:
+    path, sound = folder / "usability.json", read_usability(folder / "usability.json")
+    fuser = load_fuser(folder)
+    state = fuser.encode(images())
+    assert usability_or_why(fuser, COMPACT) == (sound, "")
+    assert usability_or_why(fuser, None) == (
+        None,
+        "nobody said which embedder made the embeddings",
+    )
+    short = replace(sound, appearance=sound.appearance[:-1], likeness=sound.likeness[:-1])
+    for damage in (
+        lambda: path.write_text('{"level": 0.9}'),
+        lambda: path.write_text("no JSON"),
+        lambda: write_usability(replace(sound, fuser="exact-fast@1"), path, force=True),
+        lambda: write_usability(replace(sound, embedder="net@1"), path, force=True),
+        lambda: write_usability(short, path, force=True),
+    ):
+        damage()
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, logger="probefusion"):
+            found = [finish_judged(fuser, state).usability for _ in range(3)]
+        assert {each.verdict for each in found} == {"not known"}
+        (record,) = caplog.records
+        assert record.getMessage() == f"usability is not known: {found[0].reason}"
+        assert "usability.json: " in record.getMessage()
+    assert fuser.finish(state).num_images == 3

@@ -23,7 +23,7 @@ from probefusion.archives.rows.archive import Archive, ArchiveFile, ArchiveRows
 from probefusion.archives.rows.ids import among, as_stored, bucket_borders, fitting, hash_ids
 from probefusion.archives.states.states import StoredStates
 from probefusion.fusion import Fuser
-from probefusion.zoo import find_usability
+from probefusion.zoo import usability_or_why
 
 __all__ = ["ErasedStates", "Outcome"]
 
@@ -117,7 +117,7 @@ class ErasedStates:
                 sources=sources,
                 memory=_MEMORY,
                 keeps_states=True,
-                usability=find_usability(self._fuser, self._settings.embedder),
+                usability=usability_or_why(self._fuser, self._settings.embedder)[0],
             )
             work.open()(ReduceTask(bucket=bucket, stored=(), output=output))
             fresh = _batches(output)
@@ -215,6 +215,7 @@ def _joined(parts: Sequence[ArchiveRows]) -> ArchiveRows:
         embeddings=column("embeddings"),
         style=column("style"),
         quality=column("quality"),
+        were_fused=True,
     )
 
 

@@ -35,7 +35,7 @@ from probefusion.errors import FileFormatError, MismatchError, ProbeFusionError,
 from probefusion.files.hashed_json import json_hash
 from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
-from probefusion.zoo import find_usability
+from probefusion.zoo import usability_or_why
 
 __all__ = ["ArchiveRun", "Progress", "StatesOfRun"]
 
@@ -85,6 +85,7 @@ class ArchiveRun:
         """
         folder, present = self.states.folder, self.states.present
         generation = ""
+        usability_or_why(self.fuser, self.manifest.settings.embedder)  # a damaged one is told first
         try:
             tasks = list(
                 tasks_of(
@@ -208,7 +209,7 @@ class ArchiveRun:
             sources=sources,
             memory=memory,
             keeps_states=states.folder is not None,
-            usability=find_usability(self.fuser, settings.embedder),
+            usability=usability_or_why(self.fuser, settings.embedder)[0],
         )
         total = self.archive.num_images
         for count, _ in enumerate(engine.run(work, left), start=1 + len(tasks) - len(left)):

@@ -74,6 +74,7 @@ def image_set(
         embedder=settings.embedder,
         norms_known=settings.norms_known,
         origin=origin,
+        was_stored=isinstance(rows, Partials) or rows.were_fused,
     )
 
 

@@ -51,6 +51,7 @@ class ArchiveRows:
         style: (n, C, 2) as stored, or None.
         quality: (n,) as stored, or None.
         sources: (n,) text, or None where it was not asked for.
+        were_fused: Whether they were fused before, and so checked by the release that did it.
     """
 
     start: int
@@ -59,6 +60,7 @@ class ArchiveRows:
     style: npt.NDArray[np.floating] | None
     quality: npt.NDArray[np.floating] | None = None
     sources: npt.NDArray[Any] | None = None
+    were_fused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

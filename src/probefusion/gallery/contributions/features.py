@@ -178,6 +178,7 @@ def _read_set(header: dict[str, Any], body: _Body) -> EmbeddingSet:
         detector_scores=body.take("<f4", count) if header["scores"] else None,
         embedder=header["embedder"],
         norms_known=header["norms_known"],
+        was_stored=True,
     )
 
 

@@ -249,6 +249,7 @@ class _Rows:
             media_ids=own("media_ids"),
             embedder=facts["embedder"],
             norms_known=facts["norms_known"],
+            was_stored=True,
         )
         return images, tuple(np.flatnonzero(own("left_out")).tolist())
 

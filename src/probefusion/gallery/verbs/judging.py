@@ -14,7 +14,7 @@ from probefusion.gallery.stores.records import ModelRow
 from probefusion.gallery.stores.store import Reader
 from probefusion.screening.usability_record import UsabilityRecord
 from probefusion.types import EmbeddingSet, FloatArray, FusionState, Usability
-from probefusion.zoo import find_usability, judge_usability
+from probefusion.zoo import judge_usability, usability_or_why
 
 __all__ = ["Judging"]
 
@@ -34,21 +34,18 @@ class Judging(GalleryCore):
             if isinstance(state, FusionState) and not state.num_images:
                 return Usability.unknown("no image of it counts")
             return judge_usability(fuser, state, calibration=self._calibration_file)
-        except ProbeFusionError as error:  # a record that was damaged ends no search
+        except ProbeFusionError as error:  # ends no search
             return Usability.unknown(str(error))
 
     def _judged_before(
         self, vector: FloatArray, num_images: int, row: ModelRow, fuser: Fuser
     ) -> Usability | None:
         """What is remembered of a person's template, by the record that holds now; arguments as for `_judge_person`."""
-        try:
-            record = self._record_of(row, fuser)
-        except ProbeFusionError as error:  # damaged
-            return Usability.unknown(str(error))
+        record = self._record_of(row, fuser)
         return self._parts.judged.find(row.id, vector, num_images, record)
 
     def _record_of(self, row: ModelRow, fuser: Fuser) -> UsabilityRecord | None:
-        return find_usability(fuser, row.embedder, calibration=self._calibration_file)
+        return usability_or_why(fuser, row.embedder, calibration=self._calibration_file)[0]
 
     def _judge_person(
         self,
@@ -72,8 +69,8 @@ class Judging(GalleryCore):
         known = self._judged_before(vector, num_images, row, fuser)
         if known is not None:
             return known
+        record = self._record_of(row, fuser)
         try:
-            record = self._record_of(row, fuser)
             state = add_up(self._parts.of_person(reader, person_id, row, fuser).parts)
         except ProbeFusionError as error:  # damaged, or forgotten since
             return Usability.unknown(str(error))

@@ -123,4 +123,5 @@ def _unpacked(plain: bytes) -> EmbeddingSet:
         embedder=str(arrays["embedder"]) if "embedder" in arrays else None,
         norms_known=bool(arrays["norms_known"]),
         chips=chips,
+        was_stored=True,
     )
