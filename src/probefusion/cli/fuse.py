@@ -182,6 +182,8 @@ def _save_state(fused: Fused, options: argparse.Namespace) -> None:
 
 
 def _tell(fused: Fused, options: argparse.Namespace) -> None:
+    from probefusion.pipeline.poor_images import told_of_poor_images
+
     rows = fused.explain() if options.explain else None
     if options.json:
         print(json.dumps(_facts(fused, rows, options), indent=2))
@@ -197,6 +199,8 @@ def _tell(fused: Fused, options: argparse.Namespace) -> None:
         gain = None if fused.gain is None else fused.gain()
         if gain is not None:
             print(f"predicted gain over the plain mean: {gain:+.3f} in similarity to a clean image")
+        if told := told_of_poor_images(rows, fused.usability):
+            print(told)
     tell_screening(fused.screening, fused.face_choice)
     usability = fused.usability
     if usability is None or usability.is_not_usable:  # which is a warning
@@ -243,7 +247,12 @@ def _facts(
     if rows is not None:
         facts["predicted_gain"] = None if fused.gain is None else fused.gain()
         facts["images"] = [
-            {"source": row.source, "weight": row.weight, "similarity": row.similarity}
+            {
+                "source": row.source,
+                "weight": row.weight,
+                "similarity": row.similarity,
+                "verdict": row.verdict,
+            }
             for row in rows
         ]
     return facts

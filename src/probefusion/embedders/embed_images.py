@@ -75,7 +75,8 @@ def embed_images(
     each face is in `EmbeddingReport.faces`, and the detector's scores are in the set.
 
     Args:
-        paths: Images, folders and zip archives, see `list_images`.
+        paths: Images, folders and zip archives, see `list_images`. A file that lies in a folder under several names,
+            by links, counts once; a path that is given twice counts twice.
         embedder: The embedder.
         detector: Finds the faces in photos.
         aligned: Whether the images are aligned crops already, of the embedder's size, of 112 pixels, a size
@@ -100,7 +101,7 @@ def embed_images(
             "detector, aligned: expected a detector (for photos) or aligned=True (for aligned "
             f"square face crops), got {'neither' if detector is None else 'both'}."
         )
-    sources, skipped = list_images(paths)
+    sources, skipped = list_images(paths, each_once=True)
     collected = _Collector(embedder, quality, keep_chips=keep_chips)
     size = embedder.spec.input_size
     images = read_images(

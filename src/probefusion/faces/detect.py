@@ -76,8 +76,10 @@ class YuNetDetector:
         self._opened = (path.absolute(), score_threshold, max_side, knows_stance)
         self._cv2 = import_cv2("detecting faces")
         self._max_side = max_side
-        self._log_odds = StanceNetwork().log_odds if knows_stance else None
-        self.fingerprint = f"yunet@{sha256_of(path)[:12]}/{score_threshold:g}/{max_side}"
+        stance = StanceNetwork() if knows_stance else None
+        self._log_odds = None if stance is None else stance.log_odds
+        mark = "" if stance is None else stance.mark
+        self.fingerprint = f"yunet@{sha256_of(path)[:12]}/{score_threshold:g}/{max_side}{mark}"
         try:
             with quiet_cv2(self._cv2):
                 self._network: Any = self._cv2.FaceDetectorYN.create(

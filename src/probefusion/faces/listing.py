@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -18,6 +18,7 @@ from probefusion.faces.endings import (
     VIDEO_SUFFIXES,
 )
 from probefusion.faces.image_header import image_kind
+from probefusion.faces.linked_files import each_file_once
 from probefusion.files import check_existing
 from probefusion.files.member_names import odd_zip_name, plain_name
 from probefusion.files.paths import pointer_oid
@@ -32,6 +33,7 @@ __all__ = [
     "judge_file",
     "list_images",
     "read_head",
+    "without_links",
 ]
 
 _HEAD = 64
@@ -76,6 +78,8 @@ class ImageSource:
 
 def list_images(
     paths: str | Path | ImageSource | Iterable[str | Path | ImageSource],
+    *,
+    each_once: bool = False,
 ) -> tuple[list[ImageSource], list[SkippedImage]]:
     """Finds the images in files, folders (with all folders inside) and zip archives.
 
@@ -89,6 +93,8 @@ def list_images(
 
     Args:
         paths: One path or several; an image that was found before stays as it is.
+        each_once: Whether folders are of one person, so that a file which lies in one of them under several names,
+            by links, counts once; the other names are listed as skipped.
 
     Returns:
         The images, those of each path sorted by name, in the order of the paths; and what was
@@ -111,12 +117,22 @@ def list_images(
         if isinstance(path, ImageSource):
             found.append(path)
         elif path.is_dir():
-            _sort_folder(path, found, skipped)
+            inside: list[ImageSource] = []
+            _sort_folder(path, inside, skipped)
+            found += without_links(inside, skipped) if each_once else inside
         elif path.suffix.lower() == ".zip":
             _sort_archive(path, found, skipped)
         else:
             found.append(ImageSource(path=path))
     return found, skipped
+
+
+def without_links(sources: Sequence[ImageSource], skipped: list[SkippedImage]) -> list[ImageSource]:
+    """The images of a person without names of files that count already; these are added to `skipped`."""
+    pairs = [(source, source.path if source.member is None else None) for source in sources]
+    found = each_file_once(pairs)
+    skipped += [SkippedImage(source=source.name, reason=reason) for source, reason in found.others]
+    return list(found.kept)
 
 
 def judge_file(name: str, read_head: Callable[[], bytes]) -> str | bool:

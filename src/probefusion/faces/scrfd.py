@@ -79,14 +79,18 @@ class ScrfdDetector:
         self._opened = (path.absolute(), score_threshold, max_side, num_threads, knows_stance)
         self._where = f"detector {str(path)!r}"
         self._score_threshold, self._max_side = score_threshold, max_side
-        self.fingerprint = f"scrfd@{sha256_of(path)[:12]}/{score_threshold:g}/{max_side}/turns"
+        stance = StanceNetwork() if knows_stance else None
+        self._log_odds = None if stance is None else stance.log_odds
+        mark = "" if stance is None else stance.mark
+        self.fingerprint = (
+            f"scrfd@{sha256_of(path)[:12]}/{score_threshold:g}/{max_side}/turns{mark}"
+        )
         try:
             self._session = start_session(path, num_threads=num_threads)
         except FileFormatError as error:
             raise FileFormatError(
                 f"{self._where}: expected an SCRFD .onnx model ({error})"
             ) from error
-        self._log_odds = StanceNetwork().log_odds if knows_stance else None
         self._read_input()
         self._outputs = [output.name for output in self._session.get_outputs()]
         height, width = self._size or (2 * COARSEST, 2 * COARSEST)

@@ -15,11 +15,16 @@ import numpy.typing as npt
 from probefusion.extras import import_cv2
 from probefusion.faces.align import ARCFACE_LANDMARKS
 from probefusion.faces.face import Face
-from probefusion.files import bundled_folder, check_file
+from probefusion.files import bundled_folder, check_file, sha256_of
 from probefusion.sessions import run_outputs, start_session
 from probefusion.types import FloatArray
 
-__all__ = ["StanceNetwork", "grey_square", "turns_of"]
+__all__ = ["STANCE_MARK", "StanceNetwork", "grey_square", "turns_of"]
+
+STANCE_MARK = "/stance@"
+"""Stands in a detector's fingerprint before the hash of the small network that says which faces stand upright.
+
+Where it is absent all doubtful faces are looked at again, or a release made it that did not say what it asked."""
 
 _FILE = "stance.onnx"
 _SIDE = 32
@@ -39,6 +44,9 @@ class StanceNetwork:
 
     def __init__(self) -> None:
         self._session: Any = None
+        path = check_file(bundled_folder() / _FILE, name="network")
+        self.mark = f"{STANCE_MARK}{sha256_of(path)[:12]}"
+        """What the fingerprint of a detector ends with that asks it: other weights may find other faces."""
 
     def log_odds(self, image: npt.NDArray[np.uint8], faces: Sequence[Face]) -> FloatArray:
         """How surely each place shows an upright face.

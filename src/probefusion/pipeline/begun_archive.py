@@ -40,12 +40,14 @@ class BegunArchive:
 
     Args:
         plan: All chunks; the first are those of an earlier run.
+        making: What the manifest is to say of how rows are made.
         stale: Files that are in the way.
         done: What became of the chunks that an earlier run did.
         num_planned: Chunks of the earlier run, done or not.
     """
 
     plan: ImagePlan
+    making: Making
     stale: tuple[str, ...] = ()
     done: dict[int, ChunkFacts] = field(default_factory=dict)
     num_planned: int = 0
@@ -70,8 +72,8 @@ def find_begun(output: Place, making: Making, plan: ImagePlan, *, force: bool) -
                 f"output {in_one_line(shown_place(output))}: holds {in_one_line(others[0])}, which is not of a run "
                 f"that could be gone on with. Name another folder."
             )
-        return BegunArchive(plan=plan, stale=tuple(ours.values()))
-    check_making(content, output, making)
+        return BegunArchive(plan=plan, making=making, stale=tuple(ours.values()))
+    noted = check_making(content, output, making)
     before = content["chunks"]
     done = _done(output, before, found)
     if not begins_with(plan.chunks, before):
@@ -82,7 +84,7 @@ def find_begun(output: Place, making: Making, plan: ImagePlan, *, force: bool) -
         done = {
             number: _still_skipped(facts, plan.chunks[number]) for number, facts in done.items()
         }
-    return BegunArchive(plan=plan, done=done, num_planned=len(before))
+    return BegunArchive(plan=plan, making=noted, done=done, num_planned=len(before))
 
 
 def _done_chunk(output: Place, old: Mapping[str, Any], facts: ChunkFacts) -> DoneChunk:

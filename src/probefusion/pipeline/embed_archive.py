@@ -164,16 +164,29 @@ def embed_archive(
             clean_drafts(output, unchanged_for=_DRAFT_SECONDS)
         for place in begun.stale:
             remove(place)
-        write_manifest(output, making, plan.chunks)
+        write_manifest(output, begun.making, plan.chunks)
         told = Told(plan, progress)
         for before in done.values():
             told.take(before)
         left = [task for task in enumerate(plan.chunks) if task[0] not in done]
+        if left and done and begun.making != making:
+            _tell_stance(output, begun.making.detector)
         work = EmbedChunks(models=models, making=making, output=os.fspath(output))
         running = stack.enter_context(choose_engine()) if engine is None else engine
         for _, after in running.run(work, left):
             told.take(after)
-    return told.report(source, making, num_before=len(done))
+    return told.report(source, begun.making, num_before=len(done))
+
+
+def _tell_stance(output: Place, detector: str) -> None:
+    """Says that images which come now may be cropped otherwise than those of before."""
+    _log.warning(
+        "output %s: was begun with detector %s, which does not say how it looked at turned faces: by a former release, "
+        "or with knows_stance=False. It is gone on with; images that come now may be cropped otherwise where a face is "
+        "turned or doubtful. To have all alike, begin anew with --force (force=True)",
+        in_one_line(shown_place(output)),
+        detector,
+    )
 
 
 def _taken(output: Place) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from probefusion.errors import ConfigError, FileFormatError
 from probefusion.faces import ImageSource, SkippedImage, list_images
+from probefusion.faces.listing import without_links
 from probefusion.files.member_names import plain_name
 from probefusion.files.reading import in_one_line
 from probefusion.protocols.people import namesake_key
@@ -30,7 +31,8 @@ def people_inside(path: Path) -> tuple[dict[str, list[ImageSource]], list[Skippe
 
     Returns:
         Images by name of the sub-folder, in order of the names, [] for a sub-folder without any; {} if
-        images lie outside of sub-folders, or in fewer than two of them. And what was skipped.
+        images lie outside of sub-folders, or in fewer than two of them. And what was skipped: also further names of
+        a file, by links, within a person.
 
     Raises:
         MissingFileError: If there is nothing at `path`.
@@ -50,7 +52,7 @@ def people_inside(path: Path) -> tuple[dict[str, list[ImageSource]], list[Skippe
     people: dict[str, list[ImageSource]] = {name: [] for name in _folders_of(path, placed, depth)}
     for folders, source in placed:
         people.setdefault(folders[depth], []).append(source)
-    return dict(sorted(people.items())), skipped
+    return {name: without_links(people[name], skipped) for name in sorted(people)}, skipped
 
 
 def check_one_person(path: Path, *, command: str = "fuse", output: str = "TEMPLATE.npz") -> None:

@@ -13,6 +13,7 @@ from probefusion.pipeline.face_notes import tell_notes
 from probefusion.pipeline.gathered import Gathered, UnitProgress, counting, gather
 from probefusion.pipeline.inputs import Source
 from probefusion.pipeline.merge import fuse_parts
+from probefusion.pipeline.poor_images import verdicts_of
 from probefusion.pipeline.predicted_gain import gain_of
 from probefusion.pipeline.results import Fused
 from probefusion.pipeline.strangers import Strangers, check_strangers, joined_sets, screen_parts
@@ -118,6 +119,12 @@ def fuse_gathered(
         gain=gain_of(
             fuser,
             merged.template,
+            screened.sets,
+            is_whole=not (gathered.states or gathered.people),
+            calibration=models.calibration_file,
+        ),
+        verdicts=verdicts_of(
+            fuser,
             screened.sets,
             is_whole=not (gathered.states or gathered.people),
             calibration=models.calibration_file,

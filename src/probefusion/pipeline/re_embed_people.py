@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from probefusion.errors import ConfigError, ProbeFusionError
+from probefusion.faces.linked_files import SAME_FILE
 from probefusion.faces.listing import as_text, is_hidden
 from probefusion.files import check_existing
 from probefusion.gallery.views import ContributionView
@@ -80,8 +81,9 @@ def re_embed_people(
 
     def embed(part: ContributionView) -> EmbeddingSet:
         found = pipeline.embed(images.of(part), strangers="no-screening")
-        if found.skipped:
-            raise ConfigError(f"{len(found.skipped)} images skipped, as {found.skipped[0]}")
+        lost = [image for image in found.skipped if not image.reason.startswith(SAME_FILE)]
+        if lost:
+            raise ConfigError(f"{len(lost)} images skipped, as {lost[0]}")
         return found.embedding_set
 
     yield from embedded_anew(gallery, wanted, embed, progress=progress)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from probefusion.screening import Screening
     from probefusion.screening.usability import Usability
     from probefusion.types import TemplateSet
+    from probefusion.types.usability import Verdict
 
 __all__ = ["FaceChoice", "FoundFace", "Fused", "FusedPeople", "ImageWeight"]
 
@@ -87,11 +88,13 @@ class ImageWeight:
         source: Its name.
         weight: Its share of the template, 0 to 1; those of all images sum to 1.
         similarity: Cosine between the template of this image alone and that of all.
+        verdict: Whether the template of this image alone would be usable; None where that is not known.
     """
 
     source: str
     weight: float
     similarity: float
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -137,6 +140,8 @@ class Fused:
     usability: Usability | None = None
     gain: Callable[[], float | None] | None = field(default=None, repr=False)
     """Works out the gain when asked."""
+    verdicts: Callable[[], tuple[Verdict, ...] | None] | None = field(default=None, repr=False)
+    """Works out what can be expected of each image alone; see `explain`."""
 
     @property
     def num_images(self) -> int:
@@ -163,9 +168,13 @@ class Fused:
             )
         names = self.sources or [f"image {row}" for row in range(len(weights))]
         similarities = self.similarities()
+        verdicts = (None if self.verdicts is None else self.verdicts()) or (None,) * len(weights)
         return [
             ImageWeight(
-                source=names[row], weight=float(weights[row]), similarity=float(similarities[row])
+                source=names[row],
+                weight=float(weights[row]),
+                similarity=float(similarities[row]),
+                verdict=verdicts[row],
             )
             for row in np.argsort(-weights, kind="stable")
         ]

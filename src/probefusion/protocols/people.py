@@ -18,6 +18,7 @@ from probefusion.errors import (
     UnsupportedOperationError,
 )
 from probefusion.faces.images import MAX_FILE_BYTES, SkippedImage, list_images
+from probefusion.faces.linked_files import each_file_once
 from probefusion.files import check_existing
 from probefusion.files.member_names import odd_zip_name, plain_name
 from probefusion.files.reading import READ_ERRORS, in_one_line, open_zip, reason_of
@@ -198,6 +199,14 @@ def _listed(path: str | Path, layout: str) -> People:
         else:
             reason = f"expected {layout}, got {len(parts) - 1} folders above the file"
             skipped.append(SkippedImage(source=image.name, reason=reason))
+    if path.is_dir():
+        for person, names in images.items():
+            once = each_file_once([(name, path / name) for name in names])
+            images[person] = list(once.kept)
+            skipped += [
+                SkippedImage(source=(path / name).as_posix(), reason=reason)
+                for name, reason in once.others
+            ]
     empty = sorted(name for name, names in images.items() if not names)
     if empty or not images:
         problem = (

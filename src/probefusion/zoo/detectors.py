@@ -41,7 +41,11 @@ def resolve_detector(model: str | Path) -> Path:
 
 
 def load_detector(
-    model: str | Path, *, score_threshold: float | None = None, max_side: int | None = None
+    model: str | Path,
+    *,
+    score_threshold: float | None = None,
+    max_side: int | None = None,
+    knows_stance: bool = True,
 ) -> YuNetDetector | ScrfdDetector:
     """Finds a face detector by name or path and makes it ready to run.
 
@@ -51,6 +55,7 @@ def load_detector(
         model: As for `resolve_detector`.
         score_threshold: As for `YuNetDetector` and `ScrfdDetector`; None for their own.
         max_side: As for `YuNetDetector` and `ScrfdDetector`; None for their own.
+        knows_stance: As for `YuNetDetector`.
 
     Raises:
         FileFormatError: If it is neither a YuNet nor an SCRFD model.
@@ -61,8 +66,8 @@ def load_detector(
     settings: dict[str, Any] = {"score_threshold": score_threshold, "max_side": max_side}
     settings = {name: value for name, value in settings.items() if value is not None}
     if (family or _family_of(path)) == "yunet":
-        return YuNetDetector(path, **settings)
-    return ScrfdDetector(path, **settings)
+        return YuNetDetector(path, knows_stance=knows_stance, **settings)
+    return ScrfdDetector(path, knows_stance=knows_stance, **settings)
 
 
 def _resolve(model: str | Path) -> tuple[Path, str | None]:

@@ -1,6 +1,7 @@
 """Nothing in a folder or archive vanishes without a word."""
 
 import os
+import shutil
 import zipfile
 
 import cv2
@@ -90,6 +91,38 @@ def test_the_endings_of_the_cases_are_all_read(assets):
         np.testing.assert_array_equal(image, images[0])
     found, skipped = list_images(assets / "cases" / "hostile" / "dup.zip")
     assert (len(found), len(skipped)) == (0, 1)
+
+
+def test_a_file_with_several_names_counts_once_where_asked(tmp_path, data):
+    folder = tmp_path / "ann"
+    (folder / "more").mkdir(parents=True)
+    for name in ("b.jpg", "c.jpg", "more/d.jpg"):
+        (folder / name).write_bytes(data)
+    (folder / "a.jpg").symlink_to(folder / "b.jpg")  # comes first, and is no file of its own
+    os.link(folder / "c.jpg", folder / "hard.jpg")
+    (folder / "same").symlink_to(folder / "more", target_is_directory=True)
+    shutil.copy(folder / "b.jpg", folder / "copy.jpg")
+    (folder / "gone.jpg").symlink_to(tmp_path / "nothing")
+    found, skipped = list_images(folder)
+    assert (len(found), skipped) == (8, [])
+    found, skipped = list_images(folder, each_once=True)
+    names = [source.path.relative_to(folder).as_posix() for source in found]
+    assert names == ["b.jpg", "c.jpg", "copy.jpg", "gone.jpg", "more/d.jpg"]
+    assert [str(item).removeprefix(f"{folder}/") for item in skipped] == [
+        "a.jpg: the same file as 'b.jpg', by a link: its picture counts once",
+        "hard.jpg: the same file as 'c.jpg', by a link: its picture counts once",
+        "same/d.jpg: the same file as 'd.jpg', by a link: its picture counts once",
+    ]
+    twice, skipped = list_images([folder / "a.jpg", folder / "b.jpg", folder], each_once=True)
+    assert (len(twice), len(skipped)) == (7, 3)  # a path that is given counts as given
+
+
+def test_files_that_share_a_number_and_no_link_all_count(tmp_path, data, monkeypatch):
+    for name in "ab":
+        (tmp_path / f"{name}.jpg").write_bytes(data)
+    monkeypatch.setattr("probefusion.faces.linked_files._identity", lambda path: (1, 1))
+    found, skipped = list_images(tmp_path, each_once=True)
+    assert (len(found), skipped) == (2, [])
 
 
 def test_links_to_folders_are_followed_but_not_in_circles(tmp_path, data):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from probefusion.archives.engines.local import LocalEngine
-from probefusion.errors import NonFiniteError
+from probefusion.errors import ConfigError, NonFiniteError
 from probefusion.pipeline import Pipeline
 from probefusion.pipeline.embed_archive import embed_archive
 
@@ -48,6 +48,38 @@ def test_faces_are_found_in_photos(run, tmp_path, draw, write, detector, embedde
     assert [row["subject_id"] for row in rows] == ["ann", "ann", "ben"]
     assert "style" not in rows[0]
     assert np.argmax(rows[1]["embedding"]) == 0  # the larger face is the red one
+
+
+def test_an_archive_whose_detector_did_not_speak_of_stance_goes_on_with_a_word(
+    run, tmp_path, draw, write, detector, embedder, monkeypatch, caplog
+):
+    source = tmp_path / "photos"
+    options = {"embedder": embedder, "detector": detector, "aligned": False}
+    monkeypatch.setattr(type(detector), "fingerprint", "yunet@1/0.6/1280", raising=False)
+    write(source / "ann" / "1.png", draw(red=60))
+    before, folder = run(source, **options)
+    first = _rows(folder)
+    monkeypatch.setattr(type(detector), "fingerprint", "yunet@1/0.6/1280/stance@aaaaaaaaaaaa")
+    report, _ = run(source, **options)
+    assert report.detector == before.detector == "yunet@1/0.6/1280"
+    assert not [text for text in caplog.messages if "turned" in text]  # nothing new was made
+    write(source / "ben" / "1.png", draw(red=60, blue=58))
+    for name in ("cat", "dan"):  # each run that makes something says it
+        caplog.clear()
+        report, _ = run(source, **options)
+        (told,) = [text for text in caplog.messages if "turned" in text]
+        assert told.startswith(f"output {folder}: was begun with detector yunet@1/0.6/1280, which")
+        assert told.endswith("To have all alike, begin anew with --force (force=True)")
+        assert report.detector == "yunet@1/0.6/1280"
+        write(source / name / "1.png", draw(red=60))
+    assert _rows(folder)[: len(first)] == first
+    fresh, other = run(source, "fresh", **options)
+    assert fresh.detector == "yunet@1/0.6/1280/stance@aaaaaaaaaaaa"
+    for changed in ("yunet@1/0.6/1280/stance@bbbbbbbbbbbb", "yunet@1/0.6/1280", "yunet@2/0.6/1280"):
+        monkeypatch.setattr(type(detector), "fingerprint", changed)
+        with pytest.raises(ConfigError, match=r"was begun with detector .*aaaaaaaaaaaa', got "):
+            run(source, "fresh", **options)
+    assert len(_rows(other)) == fresh.num_rows
 
 
 def test_clips_become_a_row_for_each_frame(run, tmp_path, draw, videos, detector, embedder):

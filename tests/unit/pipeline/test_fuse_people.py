@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 
 import numpy as np
@@ -93,6 +94,25 @@ def test_people_behind_links_are_people(people, embedder, tmp_path) -> None:
     assert list(fused.templates) == ["ann", "bob"]
     assert fused.templates.num_images.tolist() == [2, 3]
     assert np.array_equal(fused.templates.vectors, right.templates.vectors)
+
+
+def test_links_within_a_person_count_once_and_across_people_stay(people, embedder, tmp_path):
+    pipeline = Pipeline(embedder, aligned=True, fuser="mean")
+    right = pipeline.fuse_people(people)
+    linked = tmp_path / "linked"
+    shutil.copytree(people, linked)
+    (first, *_) = sorted((linked / "ann").iterdir())
+    (linked / "ann" / f"00{first.suffix}").symlink_to(first)
+    fused = pipeline.fuse_people(linked)
+    assert fused.templates.num_images.tolist() == right.templates.num_images.tolist()
+    assert np.array_equal(fused.templates.vectors, right.templates.vectors)
+    (told,) = [item for item in fused.skipped if "link" in item.reason]
+    assert told.reason == f"the same file as {first.name!r}, by a link: its picture counts once"
+    alone = pipeline.fuse(linked / "ann")
+    assert (alone.num_images, len(alone.skipped)) == (2, 1)
+    assert np.array_equal(alone.template.vector, right.templates["ann"].vector)
+    (linked / "bob" / f"00{first.suffix}").symlink_to(first)
+    assert pipeline.fuse_people(linked).templates.num_images.tolist() == [2, 4]
 
 
 def test_names_that_look_alike_are_told(write, embedder, tmp_path, caplog) -> None:

@@ -181,3 +181,15 @@ def test_people_by_name_are_checked_and_sorted():
         People(images={"a": ("a/1", "a/1")})
     with pytest.raises(InvalidInputError, match="person names in Unicode"):
         People(images={"Zo\udceb": ("1",)})  # a Latin-1 folder name as Linux gives it
+
+
+def test_a_file_of_a_person_counts_once_whatever_its_links(tree: Path):
+    right = read_people(tree)
+    name, files = next((name, files) for name, files in right.images.items() if len(files) > 1)
+    link = tree / name / f"zz{Path(files[0]).suffix}"
+    link.symlink_to(tree / files[0])
+    found = read_people(tree)
+    assert found.images == right.images
+    (told,) = found.skipped
+    assert told.source == link.as_posix()
+    assert told.reason.startswith(f"the same file as {Path(files[0]).name!r}, by a link")

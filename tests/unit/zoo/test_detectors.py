@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 
 import numpy as np
@@ -41,9 +42,11 @@ def test_an_scrfd_file_of_any_name_is_told_by_its_outputs(tmp_path):
     path = write_seeing(tmp_path / "yunet.onnx")
     detector = load_detector(path)
     assert isinstance(detector, ScrfdDetector)
-    assert detector.fingerprint.endswith("/0.5/640/turns")
+    assert re.search(r"/0\.5/640/turns/stance@[0-9a-f]{12}$", detector.fingerprint)
+    plain = load_detector(path, knows_stance=False)
+    assert plain.fingerprint == detector.fingerprint.partition("/stance@")[0]
     other = load_detector(path, score_threshold=0.7, max_side=1280)
-    assert other.fingerprint.endswith("/0.7/1280/turns")
+    assert "/0.7/1280/turns/" in other.fingerprint
     assert other.detect(np.zeros((50, 60, 3), np.uint8)) is not None
 
 
@@ -83,7 +86,8 @@ def test_a_yunet_file_of_any_content_is_told_by_its_outputs(assets, tmp_path, mo
     monkeypatch.setattr("probefusion.zoo.detectors.find_by_sha256", lambda _: None)
     detector = load_detector(path)
     assert isinstance(detector, YuNetDetector)
-    assert detector.fingerprint.endswith("/0.6/1280")
+    assert re.search(r"/0\.6/1280/stance@[0-9a-f]{12}$", detector.fingerprint)
+    assert load_detector(path, knows_stance=False).fingerprint.endswith("/0.6/1280")
 
 
 @pytest.mark.assets

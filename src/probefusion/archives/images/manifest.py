@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from probefusion.archives.files.storage import (
@@ -24,6 +24,7 @@ from probefusion.archives.files.storage import (
 from probefusion.archives.images.chunk_file import RowFormat
 from probefusion.archives.images.chunks import Chunk, SourceSettings
 from probefusion.errors import ConfigError, FileFormatError
+from probefusion.faces.stance import STANCE_MARK
 from probefusion.files.hashed_json import check_json_hash, hashed_json
 from probefusion.files.reading import in_one_line
 from probefusion.types.revisions import remedy
@@ -114,15 +115,24 @@ def read_manifest(output: Place) -> dict[str, Any] | None:
     return content
 
 
-def check_making(content: Mapping[str, Any], output: Place, making: Making) -> None:
+def check_making(content: Mapping[str, Any], output: Place, making: Making) -> Making:
     """Refuses to go on with rows that were made otherwise.
+
+    An archive whose detector does not say whether it asked the small network about turned faces (`STANCE_MARK`), as
+    those of releases before, is gone on with by one that does; its manifest keeps what it says.
+
+    Returns:
+        What the manifest is to say from now on.
 
     Raises:
         ConfigError: If models or settings are not what they were.
     """
     shown = in_one_line(shown_place(output))
     step = "Name another output folder, or begin anew with --force (force=True)."
-    was, now = content["making"], making.facts()
+    was = content["making"]
+    if was.get("detector") == making.detector.partition(STANCE_MARK)[0]:
+        making = replace(making, detector=was["detector"])
+    now = making.facts()
     for name in dict.fromkeys([*now, *was]):
         if was.get(name) != now.get(name):
             if name == "model":
@@ -130,6 +140,7 @@ def check_making(content: Mapping[str, Any], output: Place, making: Making) -> N
             raise ConfigError(
                 f"{shown}: was begun with {name} {was.get(name)!r}, got {now.get(name)!r}. {step}"
             )
+    return making
 
 
 def begins_with(chunks: Sequence[Chunk], before: Sequence[Mapping[str, Any]]) -> bool:
