@@ -1,1 +1,1 @@
-"""Can the fuser for every embedder be made better on real poor faces? Its rule with more constants, refitted and judged."""
+"""The fuser for every embedder with more constants, refitted on real poor faces and judged on other people."""

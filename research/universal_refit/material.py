@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -18,21 +18,22 @@ from probefusion.protocols.media_protocol import MediaFolderProtocol
 from research.real_faces.film_scores import Column, Films, FilmScores
 from research.universal_refit.rules import Images, Rule, templates
 
-__all__ = ["ClipSets", "FilmSets", "TemplatesOf", "score_rule"]
+__all__ = ["ClipSets", "FilmSets", "score_rule"]
 
-TemplatesOf = Callable[["FilmSets", Column], npt.NDArray[np.floating]]
-"""Unit templates (S, D) of all probe sets of a column."""
+Indices = npt.NDArray[np.int64]
 
 
 class FilmSets(Films):
-    """Films whose probe sets are fused by rules; the gallery is of single images, which every rule leaves as they are."""
+    """Films whose probe sets are fused by rules; gallery entries are single images, which rules leave as they are."""
 
     @cached_property
     def images(self) -> Images:
         """The images that are used, as a rule sees them."""
         found = self._rows.images
         if found.quality is None:
-            raise ValueError("embedder: expected one that also judges crops, got none of them judged.")
+            raise ValueError(
+                "embedder: expected one that also judges crops, got none of them judged."
+            )
         return Images.of(found.embeddings, found.quality)
 
     @cached_property
@@ -46,13 +47,36 @@ class FilmSets(Films):
         return [self.protocol.images.media[source] for source in self._sources]
 
     @property
+    def embedder_name(self) -> str:
+        """The embedder without its hash."""
+        return str(self._rows.images.embedder).split("@")[0]
+
+    @property
+    def has_style(self) -> bool:
+        """Whether the embedder gives style."""
+        return self._rows.images.style is not None
+
+    @property
+    def style(self) -> npt.NDArray[np.floating]:
+        """(I, 2 C) style, flat."""
+        style = np.asarray(self._rows.images.style, np.float64)
+        return style.reshape(len(style), -1)
+
+    @property
+    def log_widths(self) -> npt.NDArray[np.floating]:
+        """(I,) logarithm of the face's width in the original; the median where it is not known."""
+        widths = np.array(
+            [self.protocol.images.face_px.get(source, np.nan) for source in self._sources]
+        )
+        known = np.isfinite(widths)
+        return np.log(np.where(known, widths, np.median(widths[known])))
+
+    @property
     def _sources(self) -> list[str]:
         return [self.protocol.sources[row] for row in rows_used(self.protocol)]
 
-    def members(
-        self, column: Column
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Places of the images of all probe sets, where sets begin and end, and the place of each one's own gallery image."""
+    def members(self, column: Column) -> tuple[Indices, Indices, Indices]:
+        """Places of the images of all probe sets, where sets begin and end, and each one's own gallery image."""
         if column not in self._members:
             rows, sizes, answers = [], [], []
             gallery = self.protocol.split.gallery
@@ -65,7 +89,7 @@ class FilmSets(Films):
         return self._members[column]
 
     @cached_property
-    def _members(self) -> dict[Column, tuple[npt.NDArray[np.int64], ...]]:
+    def _members(self) -> dict[Column, tuple[Indices, Indices, Indices]]:
         return {}
 
     def scores_of(self, column: Column, found: npt.NDArray[np.floating]) -> FilmScores:

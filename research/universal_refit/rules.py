@@ -8,9 +8,11 @@ D x D numbers for a set; the others hold a few vectors of D.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 __all__ = ["Images", "Rule", "State", "read_out", "state_of", "templates"]
 
@@ -113,13 +115,11 @@ class State:
 
     def plus(self, other: State, sign: float = 1.0) -> State:
         """Both together, or without the other one with sign -1."""
-        mine = [getattr(self, field.name) for field in fields(self)]
-        theirs = [getattr(other, field.name) for field in fields(self)]
-        both = [
-            None if one is None else one + sign * two
-            for one, two in zip(mine, theirs, strict=True)
-        ]
-        return State(**dict(zip([field.name for field in fields(self)], both, strict=True)))
+        both: dict[str, Any] = {}
+        for field in fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            both[field.name] = None if mine is None else mine + sign * theirs
+        return State(**both)
 
 
 def state_of(rule: Rule, images: Images, offsets: Indices, *, squares: bool = True) -> State:
@@ -154,7 +154,7 @@ def state_of(rule: Rule, images: Images, offsets: Indices, *, squares: bool = Tr
     return State(
         numbers=np.add.reduceat(numbers, starts, axis=0),
         masses=masses,
-        plain=np.add.reduceat(units, starts, axis=0),
+        plain=_by_bundle(units, one, np.zeros_like(bundles), 1, starts)[1][:, 0],
         weighted=weighted,
         lengthened=lengthened,
         squares=kept,
@@ -179,21 +179,19 @@ def read_out(rule: Rule, state: State, step: Floats | None = None) -> Floats:
         mean = state.plain / count[:, None]
         size = np.log(mass**2 / square / _USUAL_SIZE)
         coherence = np.linalg.norm(mean, axis=1) - _USUAL_COHERENCE
-        share = rule.share * np.exp(
-            rule.share_by_coherence * coherence + rule.share_by_size * size
-        )
+        share = rule.share * np.exp(rule.share_by_coherence * coherence + rule.share_by_size * size)
         fused = fused + share[:, None] * mean
     if rule.second:
-        if step is None and state.squares is None:
-            raise ValueError("step: expected the product with the sum of squares, got none.")
         if step is None:
+            if state.squares is None:
+                raise ValueError("step: expected the product with the sum of squares, got none.")
             step = np.einsum("bde,be->bd", state.squares, _unit(fused))
         fused = fused + rule.second * step / mass[:, None]
     return _unit(fused).astype(np.float32)
 
 
 def templates(rule: Rule, images: Images, offsets: Indices) -> Floats:
-    """(B, D) unit templates of sets; the product with the sum of squares is formed from the images, which is the same."""
+    """(B, D) unit templates of sets; the product with the sum of squares comes from the images, which is the same."""
     state = state_of(rule, images, offsets, squares=False)
     if not rule.second:
         return read_out(rule, state)
@@ -201,8 +199,7 @@ def templates(rule: Rule, images: Images, offsets: Indices) -> Floats:
     owners = np.repeat(np.arange(len(first)), np.diff(offsets))
     weights = np.exp(rule.power * np.minimum(images.quality, rule.ceiling))
     cosines = np.einsum("nd,nd->n", images.units, first[owners])
-    found = images.units * (weights * cosines).astype(np.float32)[:, None]
-    return read_out(rule, state, np.add.reduceat(found, offsets[:-1], axis=0))
+    return read_out(rule, state, _sums(images.units, weights * cosines, owners, len(first)))
 
 
 def _bundles(units: Floats) -> Indices:
@@ -216,12 +213,19 @@ def _by_bundle(
     units: Floats, weights: Floats, bundles: Indices, count: int, starts: Indices
 ) -> tuple[Floats, Floats]:
     """Masses (B, M) and sums (B, M, D)."""
-    masses, sums = [], []
-    for bundle in range(count):
-        mine = np.where(bundles == bundle, weights, 0.0)
-        masses.append(np.add.reduceat(mine, starts))
-        sums.append(np.add.reduceat(units * mine.astype(np.float32)[:, None], starts, axis=0))
-    return np.stack(masses, axis=1), np.stack(sums, axis=1)
+    sizes = np.diff([*starts.tolist(), len(units)])
+    places = np.repeat(np.arange(len(starts)), sizes) * count + bundles
+    total = len(starts) * count
+    masses = np.bincount(places, weights=weights, minlength=total)
+    sums = _sums(units, weights, places, total)
+    return np.reshape(masses, (-1, count)), np.reshape(sums, (len(starts), count, -1))
+
+
+def _sums(units: Floats, weights: Floats, places: Indices, count: int) -> Floats:
+    """(count, D) sums of weighted directions by place."""
+    entries = (weights.astype(np.float32), (places, np.arange(len(units))))
+    found: Floats = csr_array(entries, shape=(count, len(units))) @ units
+    return found
 
 
 def _mean_of_bundles(rule: Rule, masses: Floats, sums: Floats) -> Floats:
