@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 
 from research.real_faces.film_scores import Column, FilmScores
 from research.universal_refit.material import FilmSets
-from research.universal_refit.rules import Images, Rule
+from research.universal_refit.rules import OPEN_CEILING, Images, Rule
 
 __all__ = ["BOUNDS", "bound_scores", "predicted", "usefulness"]
 
@@ -20,8 +20,8 @@ BOUNDS = (
     "the answer c, weights exp(8 c)",
     "the answer c, weights exp(16 c)",
     "the answer, weights >= 0 nearest to it",
-    "her other films c, weights exp(8 c)",
-    "her other films as the other embedders see them",
+    "the person's other films c, weights exp(8 c)",
+    "the person's other films as the other embedders see them",
 )
 """The answer is the gallery image that a set is compared with."""
 
@@ -78,12 +78,13 @@ def bound_scores(
         own: The embedder.
         columns: Which ones.
     """
+    open_rule = Rule(ceiling=OPEN_CEILING)
     if name == BOUNDS[3]:
-        return films.rule_scores(Rule(), columns, quality=8 * useful[own])
+        return films.rule_scores(open_rule, columns, quality=8 * useful[own])
     if name == BOUNDS[4]:
         others = np.mean([useful[key] for key in useful if key != own], axis=0)
         quality = 4 * others + films.images.quality / 2
-        return films.rule_scores(Rule(), columns, quality=quality)
+        return films.rule_scores(open_rule, columns, quality=quality)
     found = {}
     for column in columns:
         rows, offsets, answers = films.members(column)

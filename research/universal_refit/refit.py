@@ -34,7 +34,7 @@ from research.universal_refit.bounds import BOUNDS, bound_scores, predicted, use
 from research.universal_refit.fit import GRIDS, RATES, Accuracy, crossed, fitted, rates
 from research.universal_refit.material import FilmSets
 from research.universal_refit.pages import refit_page
-from research.universal_refit.rules import Rule
+from research.universal_refit.rules import OPEN_CEILING, Rule
 
 SIZES = (2, 4, 8, 16, 32)
 COLUMNS: tuple[Column, ...] = (*(("all", size) for size in SIZES), ("all", MEDIUM))
@@ -236,7 +236,7 @@ def bounds(films: Films, options: argparse.Namespace, half: Kept) -> dict[str, A
                 target = np.mean([_scaled(useful[k]) for k in films if k != key], axis=0)
                 seen = predicted(features, target, of_first)
                 quality = (1.5 - share) * seen + share * one.images.quality
-                scores[key] = one.rule_scores(Rule(), COLUMNS, quality=quality)
+                scores[key] = one.rule_scores(Rule(ceiling=OPEN_CEILING), COLUMNS, quality=quality)
             found[f"learned from {evidence}, {share:g} of the present quality"] = tables(scores)
     return found
 

@@ -14,13 +14,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
-__all__ = ["Images", "Rule", "State", "read_out", "state_of", "templates"]
+__all__ = ["OPEN_CEILING", "Images", "Rule", "State", "read_out", "state_of", "templates"]
 
 Floats = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.int64]
 
 BUNDLE_BITS = 3
 """Fixed random planes that sort images into bundles; those of one bundle look alike."""
+
+OPEN_CEILING = float("inf")
+"""For qualities that are not those of the crops, which stay within 4."""
 
 _USUAL_COHERENCE, _USUAL_SIZE = 0.5, 8.0
 
