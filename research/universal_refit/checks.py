@@ -35,7 +35,7 @@ from research.universal_refit.rules import Rule
 SIZES = (2, 4, 8, 16, 32)
 CLIP_COLUMNS: tuple[Column, ...] = (("all", 2), ("all", 4), ("all", 8), ("all", MEDIUM))
 RATE_OF_LFW, RATE_OF_CLIPS = 1e-4, 1e-3
-NUM_SETS, REPLICATES = 2, 6000
+NUM_SETS, REPLICATES = 2, 15000
 
 Found = dict[str, dict[str, ComparisonScores]]
 """By rule and column."""

@@ -35,7 +35,18 @@ def refit_page(facts: dict[str, Any]) -> list[str]:
         "",
         "## Judged",
         "",
+        "Mean gain over universal of N = 2 to 32 and films, both TARs and rank 1. First with each half alone in the "
+        "gallery and a threshold of its own (first half, second half):",
+        "",
+        "| rule chosen for | " + " | ".join(facts["embedders"]) + " |",
+        "|---|" + "---|" * len(facts["embedders"]),
     ]
+    for name, found in facts["within_halves"].items():
+        cells = " | ".join(
+            f"{found[key][0]:+.4f}, {found[key][1]:+.4f}" for key in facts["embedders"]
+        )
+        lines.append(f"| {name} | {cells} |")
+    lines += ["", "Then both halves together, with one threshold:", ""]
     names = [name for name in facts["tables"] if name not in ("mean", "universal")]
     for name in names:
         lines += [f"{name}: {verdict(facts, name)}", ""]

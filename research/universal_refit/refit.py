@@ -86,6 +86,9 @@ def main() -> None:
         for name, rules in chosen.items()
     }
     facts["random_halves"] = firmness(films, half)
+    facts["within_halves"] = {
+        name: within_halves(accuracy, rules, films) for name, rules in chosen.items()
+    }
     print("chosen", facts["chosen"], facts["random_halves"], flush=True)
     judged = {
         "refitted": {name: cross(films[name], half, chosen["all embedders"]) for name in films},
@@ -142,6 +145,20 @@ def choices(accuracy: Accuracy, films: Films) -> dict[str, dict[str, Rule]]:
         others = [other for other in films if other != name]
         found[f"without {name}"] = {part: choose(others, part) for part in parts}
     return found
+
+
+def within_halves(
+    accuracy: Accuracy, rules: dict[str, Rule], films: Films
+) -> dict[str, list[float]]:
+    """Gain of the first and of the second half by the other one's rule, each alone in the gallery, by embedder."""
+    pairs = (("first", rules["second"]), ("second", rules["first"]))
+    return {
+        name: [
+            round(accuracy.of(rule, part, [name]) - accuracy.of(Rule(), part, [name]), 4)
+            for part, rule in pairs
+        ]
+        for name in films
+    }
 
 
 def firmness(films: Films, half: Kept) -> dict[str, Any]:
