@@ -24,7 +24,7 @@ from torch import nn
 from probefusion.errors import ConfigError, MismatchError
 from probefusion.files import replace_file
 from research.compact_embedder.network import CompactEmbedder, CompactEmbedderConfig
-from research.compact_embedder.relearn import PoorViews, as_pixels, begin
+from research.compact_embedder.relearn import KINDS, PoorViews, as_pixels, begin
 from research.compact_embedder.states import read_state
 from research.compact_embedder.warm_start import open_compact_embedder
 
@@ -139,7 +139,7 @@ def main() -> None:
             views_per_step=64,
             seed=seed + 1,
             first_step=0,
-            mild=options.mild,
+            mild=dict.fromkeys(KINDS, options.mild),
         )
         network = blend_networks(start, trained, share)
         measure_norms(network, views)

@@ -42,6 +42,7 @@ from research.compact_embedder.export import (
     read_compact_embedder,
 )
 from research.compact_embedder.ship import rates
+from research.compact_embedder.targets import FILM_FOLDS
 from research.compact_embedder.verification_pairs import VerificationPairs, draw_pairs
 from research.real_faces.film_scores import Column, Films
 
@@ -61,6 +62,9 @@ def main() -> None:
     parser.add_argument("--images", required=True, metavar="DIR|ZIP", help="lfw112")
     parser.add_argument("--films", required=True, type=Path, metavar="DIR|ZIP")
     parser.add_argument("--leave-out", action="append", default=[], metavar="PERSON")
+    parser.add_argument(
+        "--unseen-actors", action="store_true", help="only those no embedder here was trained on"
+    )
     parser.add_argument("--work", required=True, type=Path, metavar="DIR")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="JSON")
     options = parser.parse_args()
@@ -71,6 +75,16 @@ def main() -> None:
         options.output.write_text(json.dumps(rows, indent=1) + "\n")
         print(f"{text}: {json.dumps(rows[text])}", flush=True)
     print("\n".join(table(rows)))
+
+
+def left_out(options: argparse.Namespace) -> tuple[str, ...]:
+    """Who is left out of the films: those of `--leave-out`, and, if asked for, those learned from."""
+    learned: list[str] = []
+    if options.unseen_actors:
+        learned = [
+            name for name in read_people(options.films).images if fold_of(name) in FILM_FOLDS
+        ]
+    return (*options.leave_out, *learned)
 
 
 def _opened(text: str, work: Path) -> Any:
@@ -96,7 +110,7 @@ def _looked_at(options: argparse.Namespace, embedder: Any) -> dict[str, Any]:
     films = Films(
         options.films,
         JudgedEmbedder(embedder, quality),
-        leave_out=tuple(options.leave_out),
+        leave_out=left_out(options),
         cache=options.work / "films",
     )
     quality.keep()

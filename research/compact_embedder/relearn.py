@@ -1,13 +1,16 @@
-"""Teaches a compact embedder the space of another teacher; stops and goes on at any time.
+r"""Teaches a compact embedder the space of another teacher; stops and goes on at any time.
 
-    python -m research.compact_embedder.relearn --work WORK --start compact_128d.onnx --steps 6000
+    python -m research.compact_embedder.relearn --work WORK --start compact_128d.onnx --steps 6000 \
+        --share photo=.55 --share film=.27 --share chimera=.18 --mild .75 --mild film=.9
 
-WORK holds what research/compact_embedder/targets.py made: crops.npy, targets.npy and centres.npy. The
+WORK holds what research/compact_embedder/targets.py made: crops.npy, kinds.npy, targets.npy and centres.npy. The
 teacher has seen each crop once, clean, so a step costs the pupil alone. The pupil sees crops mildly
 changed, watched from afar (`degrade`) or broadcast (`broadcast`), and is to give the teacher's embedding of
-the clean crop. `--mild` is the share of mild views; the others are watched from afar and broadcast as seven to
-six. Writes WORK/state.pt every so often and a line of WORK/log.jsonl; run the same command again
-to go on, with more steps to train longer.
+the clean crop. `--mild` is the share of mild views, of all kinds of crops or of one; the others are watched from
+afar and broadcast as seven to six. `--share` is how many of the views are of a kind of crops; without it each
+crop is drawn alike. Writes WORK/state.pt every so often and a line of WORK/log.jsonl; run the same command again
+to go on, with more steps to train longer. A training begins with an ONNX file, whose last layer is fitted to
+the teacher, or with a state, which is taken as it is.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ import argparse
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +35,16 @@ from probefusion.degradations.augment import Image, jitter_photometric, warp_ima
 from probefusion.degradations.broadcast import broadcast, frame
 from probefusion.degradations.degrade import degrade
 from probefusion.files import replace_file
+from research.compact_embedder.export import read_compact_embedder
 from research.compact_embedder.network import CompactEmbedder, CompactEmbedderConfig
 from research.compact_embedder.settings import DistillationSettings
 from research.compact_embedder.states import read_state
 from research.compact_embedder.warm_start import open_compact_embedder
 
-__all__ = ["PoorViews", "fit_last_layer", "losses"]
+__all__ = ["KINDS", "PoorViews", "fit_last_layer", "losses"]
+
+KINDS = ("photo", "film", "chimera")
+"""Kinds of training crops, in the order of the numbers in kinds.npy."""
 
 _TEMPERATURE = 0.05
 _MILD = 0.35
@@ -60,7 +68,10 @@ class PoorViews(IterableDataset[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int6
         views_per_step: Views in a step.
         seed: Of the draws.
         first_step: Step to start at.
-        mild: Share of mild views, 0 to 1.
+        mild: Share of mild views, 0 to 1, for each kind of crops.
+        kinds: (I,) the kind of each crop, as its place in `KINDS`; None: all are photos.
+        shares: Share of the views that are of a kind; kinds that are not named are not drawn. None: each crop
+            alike.
     """
 
     def __init__(
@@ -70,21 +81,41 @@ class PoorViews(IterableDataset[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int6
         views_per_step: int,
         seed: int,
         first_step: int,
-        mild: float = _MILD,
+        mild: Mapping[str, float] | None = None,
+        kinds: npt.NDArray[np.uint8] | None = None,
+        shares: Mapping[str, float] | None = None,
     ) -> None:
         self._crops = crops
         self._count = views_per_step
         self._seed = seed
         self._first = first_step
-        self._mild = mild
+        self._mild = dict.fromkeys(KINDS, _MILD) | dict(mild or {})
+        self._kinds = kinds
+        self._shares = dict(shares or {})
 
     def __iter__(self) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]]:
         """Views (V, 112, 112, 3) and the crop of each, without end."""
         crops = np.load(self._crops, mmap_mode="r")
         for step in itertools.count(self._first):
             rng = np.random.default_rng([self._seed, 12, step])
-            rows = rng.integers(len(crops), size=self._count)
-            yield np.stack([_view(crops[row], rng, self._mild) for row in rows]), rows
+            rows = self._drawn(len(crops), rng)
+            yield np.stack([_view(crops[row], rng, self._mild_of(row)) for row in rows]), rows
+
+    def _drawn(self, num_crops: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        if not self._shares:
+            return rng.integers(num_crops, size=self._count)
+        names = list(self._shares)
+        weights = np.array([self._shares[name] for name in names], float)
+        drawn = rng.choice(len(names), size=self._count, p=weights / weights.sum())
+        return np.array([rng.choice(self._of_kind[names[kind]]) for kind in drawn], np.int64)
+
+    @cached_property
+    def _of_kind(self) -> dict[str, npt.NDArray[np.int64]]:
+        kinds = np.zeros(0, np.uint8) if self._kinds is None else self._kinds
+        return {kind: np.flatnonzero(kinds == place) for place, kind in enumerate(KINDS)}
+
+    def _mild_of(self, row: int) -> float:
+        return self._mild["photo" if self._kinds is None else KINDS[self._kinds[row]]]
 
 
 def _view(crop: Image, rng: np.random.Generator, mild: float) -> Image:
@@ -161,7 +192,9 @@ def begin(
     seed: int,
     config: CompactEmbedderConfig | None = None,
 ) -> CompactEmbedder:
-    """The network of a file, its last layer fitted to the targets."""
+    """The network of a file, its last layer fitted to the targets, or of a state as it is."""
+    if start.endswith(".pt"):
+        return read_compact_embedder(start).network
     rows = np.random.default_rng([seed, 13]).permutation(len(crops))[:_FIT_CROPS]
     pixels = as_pixels(crops[np.sort(rows[:_START_CROPS])])
     network = open_compact_embedder(start, pixels, config=config)
@@ -173,7 +206,7 @@ def begin(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--start", metavar="ONNX", help="compact embedder to begin with")
+    parser.add_argument("--start", metavar="ONNX|STATE", help="compact embedder to begin with")
     parser.add_argument("--steps", type=int, required=True, help="steps in all")
     parser.add_argument("--cooldown", type=float, default=0.3)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
@@ -181,13 +214,43 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=64, help="views in a step")
     parser.add_argument("--every", type=int, default=100, help="steps between saves")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--mild", type=float, default=_MILD, help="share of mild views")
+    parser.add_argument(
+        "--mild", action="append", default=[], metavar="[KIND=]SHARE", help="share of mild views"
+    )
+    parser.add_argument(
+        "--share",
+        action="append",
+        default=[],
+        metavar="KIND=SHARE",
+        help="views of a kind of crops",
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    if not 0 <= options.mild <= 1:
-        parser.error(f"--mild: expected from 0 to 1, got {options.mild}")
+    try:
+        options.mild = dict.fromkeys(KINDS, _MILD) | shares_of(options.mild)
+        options.share = shares_of(options.share)
+    except ValueError as error:
+        parser.error(str(error))
     torch.set_num_threads(options.threads)
     train(options)
+
+
+def shares_of(texts: list[str]) -> dict[str, float]:
+    """What `KIND=SHARE` and a lone `SHARE`, for all kinds, say; later texts count over earlier ones.
+
+    Raises:
+        ValueError: If a kind is not known or a share is not in [0, 1].
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        kind, _, number = text.rpartition("=")
+        if kind and kind not in KINDS:
+            raise ValueError(f"expected a kind of {', '.join(KINDS)}, got {text!r}")
+        share = float(number)
+        if not 0 <= share <= 1:
+            raise ValueError(f"expected a share from 0 to 1, got {text!r}")
+        found.update(dict.fromkeys((kind,) if kind else KINDS, share))
+    return found
 
 
 def train(options: argparse.Namespace, config: CompactEmbedderConfig | None = None) -> None:
@@ -195,7 +258,7 @@ def train(options: argparse.Namespace, config: CompactEmbedderConfig | None = No
     settings = DistillationSettings(
         steps=options.steps,
         faces_per_step=options.views,
-        poor_share=round(1 - options.mild, 6),
+        poor_share=round(1 - options.mild["photo"], 6),
         learning_rate=options.learning_rate,
         cooldown=options.cooldown,
         chimera_share=0.0,
@@ -221,7 +284,9 @@ def train(options: argparse.Namespace, config: CompactEmbedderConfig | None = No
     )
     if saved is not None and saved["optimizer"]:
         optimizer.load_state_dict(saved["optimizer"])
-    stages.append({"from_step": done, **asdict(settings)})
+    stages.append(
+        {"from_step": done, **asdict(settings), "mild": options.mild, "shares": options.share}
+    )
     first = done
     views = PoorViews(
         crops_path,
@@ -229,6 +294,8 @@ def train(options: argparse.Namespace, config: CompactEmbedderConfig | None = No
         seed=options.seed,
         first_step=done,
         mild=options.mild,
+        kinds=np.load(options.work / "kinds.npy") if options.share else None,
+        shares=options.share,
     )
     loader = DataLoader(
         views,

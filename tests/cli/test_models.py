@@ -7,12 +7,11 @@ import shutil
 
 import numpy as np
 import pytest
+from bundled_models import bundled_fuser
 
 INSIDE = {
     "compact_128d",
-    "exact.compact_128d-lfw112.r3",
-    "exact-fast.compact_128d-lfw112.r3",
-    "exact-embedding.compact_128d-lfw112.r3",
+    *(bundled_fuser(name).name for name in ("exact", "exact-fast", "exact-embedding")),
 }
 
 

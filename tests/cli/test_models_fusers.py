@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from bundled_models import COMPACT, bundled_fuser
 
 from probefusion.cli.models import COLUMNS, table_rows
 from probefusion.cli.terminal_tables import table_text
+from probefusion.types.revisions import name_to_load
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def home(tmp_path, monkeypatch):
 
 
 NAME = "official.mobilefacenet_128d-lfw112.r2"
-INSIDE = "exact.compact_128d-lfw112.r3"
+INSIDE = bundled_fuser("exact").name
 
 
 def test_list_shows_fusers(command, home):
@@ -27,7 +29,7 @@ def test_list_shows_fusers(command, home):
     assert code == 0
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
     assert rows["NAME"] == ["KIND", "D", "HERE", "USE", "NOTE"]
-    assert rows[INSIDE] == ["fuser", "128", "package", "research", "for", "compact_128d"]
+    assert rows[INSIDE] == ["fuser", "128", "package", "research", "for", name_to_load(COMPACT)]
     assert rows[NAME] == ["fuser", "128", "research", "for", "mobilefacenet_128d"]
 
 

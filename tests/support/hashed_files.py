@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from bundled_models import EMBEDDER_FOLDER, bundled_fuser
 
 from probefusion.archives import fuse_archive, open_archive
 from probefusion.archives.states.states import open_states
 from probefusion.errors import ProbeFusionError
-from probefusion.files import bundled_folder
 from probefusion.files.records import read_record
 from probefusion.fusion import MeanFuser
 from probefusion.fusion import folder as fuser_folder
@@ -121,12 +121,10 @@ def make_values(folder: Path) -> dict[str, HashedFile]:
 
 def make_cards(folder: Path) -> dict[str, HashedFile]:
     """Cards of fusers and embedders."""
-    fuser = Path(
-        shutil.copytree(bundled_folder() / "exact-fast.compact_128d-lfw112.r3", folder / "fuser")
-    )
+    fuser = Path(shutil.copytree(bundled_fuser("exact-fast"), folder / "fuser"))
     usability = fuser / "usability.json"
     embedder = folder / "embedder.json"
-    shutil.copy(bundled_folder() / "compact_128d.lfw112.r3" / "embedder.json", embedder)
+    shutil.copy(EMBEDDER_FOLDER / "embedder.json", embedder)
 
     calibration = folder / "calibration.json"
     write_calibration(_small_calibration(), calibration)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from bundled_models import COMPACT, bundled_fuser
 
-from probefusion.files import bundled_folder
 from probefusion.screening.usability_record import (
     UsabilityRecord,
     read_usability,
@@ -16,8 +16,6 @@ from probefusion.screening.usability_record import (
 )
 from probefusion.types import EmbeddingSet, FusionState
 
-COMPACT = "compact_128d@e586df908cc6"
-_SOURCE = "exact-fast.compact_128d-lfw112.r3"
 _CONSTANT = (0.0,) * 9
 
 
@@ -30,7 +28,7 @@ def judged_fuser(root: Path, verdict: str = "usable") -> Path:
     """
     folder = root / verdict.replace(" ", "_")
     if not folder.exists():
-        shutil.copytree(bundled_folder() / _SOURCE, folder)
+        shutil.copytree(bundled_fuser("exact-fast"), folder)
         judge_as(folder, verdict)
     return folder
 

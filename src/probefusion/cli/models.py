@@ -121,8 +121,10 @@ def table_rows(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
 def _note(row: dict[str, Any]) -> str:
     """What an embedder reached when it was published, or which embedder a fuser is made for."""
     if row["kind"] == "fuser":
+        from probefusion.types.revisions import name_to_load
+
         made_for = row["settings"].get("embedder")
-        return "" if made_for is None else f"for {made_for.split('@')[0]}"
+        return "" if made_for is None else f"for {name_to_load(made_for)}"
     best = row["accuracy"][-1] if row["accuracy"] else None
     return "" if best is None else f"{best['benchmark']} {best['value']:.4f}"
 

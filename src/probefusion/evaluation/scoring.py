@@ -18,6 +18,7 @@ from probefusion.evaluation.probe_data import ProbeData
 from probefusion.fusion import Fuser
 from probefusion.metrics import ComparisonScores, TarAtFar, tar_at_far
 from probefusion.types import FloatArray
+from probefusion.types.revisions import name_to_load
 
 __all__ = [
     "ProbeScores",
@@ -246,7 +247,7 @@ def check_fusers(
             raise EmbedderMismatchError(
                 f"fuser {fuser.name!r} was trained for the embedder {fuser.embedder}, got {embedder}. "
                 f"Leave it out, or evaluate with that embedder: --embedder "
-                f"{str(fuser.embedder).partition('@')[0]} (its name or its file)"
+                f"{name_to_load(str(fuser.embedder))} (its name or its file)"
             )
         if fuser.needs_norms and not norms_known:
             raise MissingNormsError(

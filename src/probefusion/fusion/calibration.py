@@ -16,6 +16,7 @@ import numpy.typing as npt
 from probefusion.errors import ConfigError, EmbedderMismatchError, FuserMismatchError
 from probefusion.fusion.non_mated import Floats, NonMatedModel
 from probefusion.metrics.tails import MIN_EXPECTED_ERRORS, rate_per_comparison
+from probefusion.types.revisions import name_to_load, remedy
 
 __all__ = [
     "CALIBRATION_NAME",
@@ -257,10 +258,14 @@ class CalibrationRecord:
                 f"Fuse with that one, or calibrate: probefusion calibrate FUSER --data DIR -o FILE"
             )
         if embedder != self.embedder:
+            step = (
+                f"If they are its, say so: --embedder {name_to_load(self.embedder)} (its name or its file); else "
+                f"calibrate for the other."
+            )
             raise EmbedderMismatchError(
                 f"{where}: made for embeddings of {self.embedder}, got those of "
-                f"{embedder or 'an embedder not named'}. If they are its, say so: --embedder "
-                f"{self.embedder.partition('@')[0]} (its name or its file); else calibrate for the other."
+                f"{embedder or 'an embedder not named'}. "
+                f"{remedy(self.embedder, embedder, step, anew='calibrate for the other')}"
             )
 
     def stratum(self, looks: tuple[str, str], sizes: tuple[int, int]) -> Stratum | None:

@@ -19,6 +19,7 @@ from probefusion.errors import (
 )
 from probefusion.types import UNIT_TOLERANCE, EmbeddingSet
 from probefusion.types.fusion_state import FusionState
+from probefusion.types.revisions import name_to_load, remedy
 from probefusion.types.state_checks import check_possible
 
 __all__ = [
@@ -105,11 +106,14 @@ def check_fits(fuser: Needs, images: EmbeddingSet) -> None:
     """
     where = f" of {images.origin}" if images.origin else ""
     if None not in (fuser.embedder, images.embedder) and fuser.embedder != images.embedder:
+        step = (
+            f"Embed with that model: --embedder {name_to_load(str(fuser.embedder))} (its name or its file), or "
+            f"train a fuser for yours: probefusion train --images DIR --embedder MODEL -o FUSER_DIR"
+        )
+        step = remedy(fuser.embedder, images.embedder, step, anew="take a fuser made for the other")
         raise EmbedderMismatchError(
             f"embeddings{where} come from the embedder {images.embedder}, but fuser {fuser.name!r} "
-            f"was trained for {fuser.embedder}. Embed with that model: --embedder "
-            f"{str(fuser.embedder).partition('@')[0]} (its name or its file), or train a fuser for yours: "
-            f"probefusion train --images DIR --embedder MODEL -o FUSER_DIR"
+            f"was trained for {fuser.embedder}. {step}"
         )
     if fuser.dim is not None and images.dim != fuser.dim:
         raise ShapeError(
@@ -117,7 +121,7 @@ def check_fits(fuser: Needs, images: EmbeddingSet) -> None:
             f"Use a fuser trained for this embedder, or one that takes any: {_takers_of_any(images)}."
         )
     if fuser.embedder is not None and images.embedder is None:
-        name = fuser.embedder.partition("@")[0]
+        name = name_to_load(fuser.embedder)
         raise EmbedderMismatchError(
             f"embeddings{where}: nothing says which network made them, and fuser {fuser.name!r} is right "
             f"only for those of {fuser.embedder}. If that made them, say so: --embedder {name} "

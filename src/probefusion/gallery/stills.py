@@ -28,6 +28,7 @@ from probefusion.gallery.results import SearchResult
 from probefusion.io import kind_of
 from probefusion.screening.poor_faces import told_of_poor
 from probefusion.types import EmbeddingSet, FloatArray, Template, TemplateSet
+from probefusion.types.revisions import remedy
 from probefusion.zoo import judge_template
 
 __all__ = ["Candidate", "Match", "Stills", "read_stills", "search_stills"]
@@ -296,8 +297,8 @@ def _read(
         unstated += [path] if images.embedder is None else []
         if images.embedder not in (None, models.embedder.fingerprint):
             raise EmbedderMismatchError(
-                f"{in_one_line(path)}: embeddings of {images.embedder}, expected {models.embedder.fingerprint}. Make "
-                f"them with the embedder of the video."
+                f"{in_one_line(path)}: embeddings of {images.embedder}, expected {models.embedder.fingerprint}. "
+                f"{remedy(images.embedder, models.embedder.fingerprint, 'Make them with the embedder of the video.')}"
             )
         if models.read_person is not None:
             images = models.read_person(name, images)
@@ -339,7 +340,7 @@ def _template_vectors(template: Template, path: Path, models: _Models) -> _Vecto
     if template.embedder not in (None, embedder):
         raise EmbedderMismatchError(
             f"{in_one_line(path)}: template of the embedder {template.embedder}, expected {embedder}. "
-            f"Make it with the embedder of the video."
+            f"{remedy(template.embedder, embedder, 'Make it with the embedder of the video.')}"
         )
     if template.fuser not in (None, fuser):
         raise FuserMismatchError(

@@ -19,6 +19,7 @@ from probefusion.io.foreign_files import advice_for
 from probefusion.io.hdf5 import read_hdf5
 from probefusion.io.tables import read_csv, read_parquet, read_text
 from probefusion.types import EmbeddingSet
+from probefusion.types.revisions import remedy
 
 __all__ = ["has_columns", "read_embeddings", "readable_suffixes"]
 
@@ -120,6 +121,6 @@ def _stated(images: EmbeddingSet, embedder: str) -> EmbeddingSet:
     if images.embedder not in (None, embedder):
         raise EmbedderMismatchError(
             f"embedder: {images.origin} says that its embeddings are of {images.embedder}, got {embedder}. "
-            f"Leave embedder out, or name the one that made them."
+            f"{remedy(images.embedder, embedder, 'Leave embedder out, or name the one that made them.')}"
         )
     return replace(images, embedder=embedder)

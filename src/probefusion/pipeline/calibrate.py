@@ -26,6 +26,7 @@ from probefusion.pipeline.folder_people import (
     embed_folder,
 )
 from probefusion.pipeline.kinship import Kinship
+from probefusion.types.revisions import name_to_load
 from probefusion.zoo.usability import usability_beside
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def calibrate(
         raise EmbedderMismatchError(
             f"--embedder: fuser {opened.name!r} was trained for {opened.embedder}, got "
             f"{network.fingerprint}. Calibrate with that model: --embedder "
-            f"{opened.embedder.partition('@')[0]} (its name or its file)"
+            f"{name_to_load(opened.embedder)} (its name or its file)"
         )
     populations = [people, *(read_faces(other) for other in also)]
     for given in populations:

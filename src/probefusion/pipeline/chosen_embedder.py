@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from probefusion.errors import ConfigError, UnknownNameError
 from probefusion.pipeline.given_models import check_embedder
+from probefusion.types.revisions import name_to_load
 
 if TYPE_CHECKING:
     from probefusion.embedders import Embedder
@@ -59,7 +60,7 @@ def open_embedder(
     if is_fingerprint(os.fspath(embedder)):
         raise ConfigError(
             f"--embedder: {os.fspath(embedder)!r} is a fingerprint, which says what made embeddings but "
-            f"cannot embed images. Give the model's name or its ONNX file."
+            f"cannot embed images. Give the model's name ({name_to_load(os.fspath(embedder))}) or its ONNX file."
         )
     return load_embedder(
         os.fspath(embedder),

@@ -30,6 +30,7 @@ from probefusion.pipeline.fuser_advice import better_than, how_to_get
 from probefusion.pipeline.given_models import check_models
 from probefusion.pipeline.image_files import refuse_embeddings
 from probefusion.types import EmbeddingSet, FusionState
+from probefusion.types.revisions import remedy
 
 if TYPE_CHECKING:
     from probefusion.embedders import CropQuality, Embedder, EmbeddingReport
@@ -355,7 +356,7 @@ class Models:
         if said not in (None, fingerprint):
             raise EmbedderMismatchError(
                 f"--embedder: {what} say that they are of {said}, got {fingerprint}. "
-                f"Leave --embedder out, or name the model that made them."
+                f"{remedy(said, fingerprint, 'Leave --embedder out, or name the model that made them.')}"
             )
         return fingerprint, dim
 

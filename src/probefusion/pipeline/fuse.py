@@ -14,6 +14,7 @@ from probefusion.fusion import Fuser
 from probefusion.io.doubts import question_shape
 from probefusion.pipeline.chosen_embedder import stated_fingerprint
 from probefusion.types import EmbeddingSet, FloatArray
+from probefusion.types.revisions import remedy
 from probefusion.zoo import load_fuser, suggest_fuser
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ def prepared(
     if (stated := stated_fingerprint(embedder)) is not None:
         if images.embedder not in (None, stated):
             raise EmbedderMismatchError(
-                f"embedder: the set says that it is of {images.embedder}, got {stated}. Leave embedder out, "
-                f"or name the one that made it."
+                f"embedder: the set says that it is of {images.embedder}, got {stated}. "
+                f"{remedy(images.embedder, stated, 'Leave embedder out, or name the one that made it.')}"
             )
         images = replace(images, embedder=stated)
     if fuser == "auto":

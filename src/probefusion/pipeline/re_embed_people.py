@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -14,12 +14,14 @@ from probefusion.faces.listing import as_text, is_hidden
 from probefusion.files import check_existing
 from probefusion.gallery.views import ContributionView
 from probefusion.pipeline.enroll_people import source_of_folder
+from probefusion.types.revisions import remedy
 
 if TYPE_CHECKING:
     from probefusion.gallery import Gallery
     from probefusion.pipeline.pipeline import Pipeline
+    from probefusion.types import EmbeddingSet
 
-__all__ = ["ReEmbedded", "re_embed_people"]
+__all__ = ["ReEmbedded", "contributions_lacking", "embedded_anew", "re_embed_people"]
 
 _DIGEST = " sha256:"
 """What stands between name and digest in the source that `source_of_folder` gives."""
@@ -74,11 +76,40 @@ def re_embed_people(
     root = check_existing(os.fspath(folder), name="folder of people")
     if not root.is_dir():
         raise ConfigError(f"folder of people: expected a folder, got the file {root}.")
+    wanted = contributions_lacking(gallery, pipeline, model)
+    images = _Images(root)
+
+    def embed(part: ContributionView) -> EmbeddingSet:
+        found = pipeline.embed(images.of(part), strangers="no-screening")
+        lost = [image for image in found.skipped if not image.reason.startswith(SAME_FILE)]
+        if lost:
+            raise ConfigError(f"{len(lost)} images skipped, as {lost[0]}")
+        return found.embedding_set
+
+    yield from embedded_anew(gallery, wanted, embed, progress=progress)
+
+
+def contributions_lacking(
+    gallery: Gallery, pipeline: Pipeline, model: str
+) -> list[tuple[str, ContributionView]]:
+    """Name of the person and contribution for each that a model lacks, and for each that is held.
+
+    Args:
+        gallery: The gallery.
+        pipeline: With the embedder of the model.
+        model: Id of the model.
+
+    Raises:
+        UnknownNameError: If there is no such model.
+        ConfigError: If the model is of another embedder than the pipeline.
+    """
     lacking = frozenset(gallery.missing(model))
     row = next(each for each in gallery.models() if each.id == model)
     if pipeline.embedder.fingerprint != row.embedder:
+        anew = "add a model of the other: add_model"
         raise ConfigError(
-            f"embedder: expected {row.embedder}, which model {model} is of, got {pipeline.embedder.fingerprint}."
+            f"embedder: expected {row.embedder}, which model {model} is of, got {pipeline.embedder.fingerprint}. "
+            f"{remedy(row.embedder, pipeline.embedder.fingerprint, 'Name that one: --embedder.', anew=anew)}"
         )
     wanted = [
         (name, part)
@@ -86,19 +117,33 @@ def re_embed_people(
         for part in gallery.person(name).contributions
         if part.id in lacking
     ]
-    wanted += gallery.held()
-    images = _Images(root)
+    return [*wanted, *gallery.held()]
+
+
+def embedded_anew(
+    gallery: Gallery,
+    wanted: Sequence[tuple[str, ContributionView]],
+    embed: Callable[[ContributionView], EmbeddingSet],
+    *,
+    progress: Callable[[str, int, int | None], None] | None = None,
+) -> Iterator[ReEmbedded]:
+    """Adds to contributions what their images give, each as one change.
+
+    Args:
+        gallery: The gallery.
+        wanted: As `contributions_lacking` gives them.
+        embed: Gives the set of a contribution; a `ProbeFusionError` leaves it out.
+        progress: As for `re_embed_people`.
+
+    Yields:
+        What became of each.
+    """
     for place, (name, part) in enumerate(wanted):
         if progress is not None:
             progress("contributions", place, len(wanted))
         reason = ""
         try:
-            paths = images.of(part)
-            found = pipeline.embed(paths, strangers="no-screening")
-            lost = [image for image in found.skipped if not image.reason.startswith(SAME_FILE)]
-            if lost:
-                raise ConfigError(f"{len(lost)} images skipped, as {lost[0]}")
-            gallery.re_embed({part.id: found.embedding_set})
+            gallery.re_embed({part.id: embed(part)})
         except ProbeFusionError as error:
             reason = str(error)
         yield ReEmbedded(

@@ -7,6 +7,7 @@ from probefusion.embedders.guess import MIN_FACES, Feeding
 from probefusion.embedders.network_faults import NetworkCheck
 from probefusion.reports.findings import Finding, unseen
 from probefusion.screening.store_rows import StoreCheck
+from probefusion.types.revisions import remedy
 
 __all__ = ["feeding_findings", "network_findings", "store_finding"]
 
@@ -194,7 +195,11 @@ def store_finding(check: StoreCheck, *, made_by: str | None, embedder: str) -> F
         check.shows_same_images or check.cosine is None or bool(said)
     )
     fix = (
-        "Another embedder made it: name that one with --embedder, or embed the images again"
+        remedy(
+            made_by,
+            embedder,
+            "Another embedder made it: name that one with --embedder, or embed the images again",
+        )
         if is_of_another
         else "Its rows are of other images, or in another order: compare the names"
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from probefusion.screening.expectation import Expectation
 from probefusion.screening.known import CAUTIOUS as CAUTIOUS_OF_TEMPLATES
 from probefusion.screening.records import recorded
+from probefusion.types.revisions import FORMER
 
 __all__ = ["CAUTIOUS", "NORMS", "expectation_of_images", "network_of"]
 
-NORMS = {"mobilefacenet_128d": 13.4, "compact_128d": 0.77}
+NORMS = {"mobilefacenet_128d": 13.4, "compact_128d": 0.77, "compact_128d.r3": 0.77}
 """Usual length of an embedding, of embedders of which it says how good the image is."""
 
 CAUTIOUS = CAUTIOUS_OF_TEMPLATES
@@ -24,8 +25,13 @@ _NETWORKS = {
 
 
 def network_of(embedder: str | None) -> str | None:
-    """The measured network that an embedder is, by its fingerprint; None for any other."""
+    """The measured network that an embedder is, by its fingerprint; None for any other.
+
+    A former revision of an embedder is a network of its own, under the name that loads it.
+    """
     name = (embedder or "").lower()
+    if name in FORMER:
+        return FORMER[name]
     found = [network for start, network in _NETWORKS.items() if name.startswith(start)]
     return found[0] if found else None
 

@@ -11,7 +11,8 @@ from probefusion.screening.expectation import Expectation
 
 __all__ = ["recorded"]
 
-_FILE = "expectations.json"
+_FILES = ("expectations.json", "former_expectations.json")
+"""What was measured of the embedders of today, and of former revisions and their fusers."""
 
 
 def recorded(name: str) -> Expectation | None:
@@ -21,8 +22,8 @@ def recorded(name: str) -> Expectation | None:
 
 @cache
 def _all() -> dict[str, Expectation]:
-    text = (files("probefusion.screening") / _FILE).read_text(encoding="utf-8")
-    return {name: _expectation(facts) for name, facts in json.loads(text).items()}
+    texts = [(files("probefusion.screening") / name).read_text(encoding="utf-8") for name in _FILES]
+    return {name: _expectation(facts) for text in texts for name, facts in json.loads(text).items()}
 
 
 def _expectation(facts: dict[str, Any]) -> Expectation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -15,6 +16,7 @@ from probefusion.faces import SkippedImage
 from probefusion.faces.image_header import pixel_size
 from probefusion.gallery import Gallery
 from probefusion.pipeline import Fused, Pipeline
+from probefusion.pipeline.chosen_embedder import stated_fingerprint
 from probefusion.pipeline.inputs import Picture
 from probefusion.screening import screen
 from probefusion.screening.verdict import FEWEST_IMAGES
@@ -29,8 +31,12 @@ from probefusion.service.settings import ServiceSettings
 from probefusion.service.shared.opening import open_shared
 from probefusion.service.targets import Changes, Target
 from probefusion.types import EmbeddingSet
+from probefusion.types.revisions import remedy
+from probefusion.zoo import DEFAULT_EMBEDDER
 
 __all__ = ["Hub", "owner_of"]
+
+_log = logging.getLogger("probefusion.service")
 
 _REASONS = 3
 _REVISIONS = 10
@@ -76,9 +82,23 @@ class Hub(Changes):
             _ = self._pipeline.embedder  # what was named and cannot be loaded shows now
         if settings.detector is not None:
             _ = self._pipeline.detector
+        self._tell_other_embedders()
         self._decoding, self._fusing = threading.Lock(), threading.Lock()
         self.shared = open_shared(settings, next(iter(self.galleries.values())))
         self.sessions, self.rates = self.shared.sessions, self.shared.rates
+
+    def _tell_other_embedders(self) -> None:
+        """Warns of galleries of another embedder than that for images, which will all be refused."""
+        now = stated_fingerprint(self.settings.embedder or DEFAULT_EMBEDDER)
+        for name, gallery in self.galleries.items():
+            models = gallery.models()
+            made_by = next((each.embedder for each in models if each.status == "serving"), None)
+            if made_by is not None and now not in {each.embedder for each in models}:
+                step = remedy(made_by, now, f"Name {made_by}: --embedder.")
+                _log.warning(
+                    "collection %s is of %s, images that come are embedded by %s and refused, embeddings are taken. %s",
+                    name, made_by, now, step,
+                )  # fmt: skip
 
     def close(self) -> None:
         """Lets go of everything."""

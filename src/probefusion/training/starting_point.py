@@ -23,6 +23,7 @@ from probefusion.files import sha256_of
 from probefusion.files.reading import in_one_line
 from probefusion.fusion.folder import FuserCard, read_card
 from probefusion.nn.architectures import ARCHITECTURES, Network, build_network
+from probefusion.types.revisions import name_to_load
 
 __all__ = ["WEIGHTS_NAME", "StartingPoint", "read_starting_point"]
 
@@ -111,7 +112,8 @@ class StartingPoint:
         if self.card.embedder is not None and self.card.embedder != fingerprint:
             raise EmbedderMismatchError(
                 f"start_from: {self.card.name!r} was made for embeddings of {self.card.embedder}, got the "
-                f"embedder {fingerprint}. Give that embedder, or train a fuser of its own for this one."
+                f"embedder {fingerprint}. Give that embedder (--embedder {name_to_load(self.card.embedder)}), or "
+                f"train a fuser of its own for this one."
             )
 
 

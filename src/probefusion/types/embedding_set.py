@@ -29,6 +29,7 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.files import optional_text, read_npz, write_npz
+from probefusion.types.revisions import remedy_for_pair
 
 __all__ = ["MOST_CHIP_BYTES", "UNIT_TOLERANCE", "EmbeddingSet", "FloatArray"]
 
@@ -242,9 +243,10 @@ class EmbeddingSet:
         check_not_empty(len(parts), name="sets")
         fingerprints = {part.embedder for part in parts}
         if len(fingerprints) > 1:
+            names = sorted(map(str, fingerprints))
             raise EmbedderMismatchError(
-                f"sets: expected embeddings of one embedder, got {sorted(map(str, fingerprints))}. "
-                f"Embed all images with the same model."
+                f"sets: expected embeddings of one embedder, got {names}. "
+                f"{remedy_for_pair(names[0], names[1], 'Embed all images with the same model.')}"
             )
         dims = {part.dim for part in parts}
         if len(dims) > 1:

@@ -19,6 +19,7 @@ from probefusion.errors import (
 )
 from probefusion.files import replace_file
 from probefusion.files.reading import in_one_line, read_bytes
+from probefusion.types.revisions import remedy_for_pair
 from probefusion.types.state_checks import check_possible, checked_count, checked_sums
 from probefusion.types.state_files import MAX_STATE_BYTES, read_state_bytes, state_bytes
 
@@ -174,7 +175,8 @@ class FusionState:
                 )
             raise EmbedderMismatchError(
                 f"states of different embedders cannot be combined: {self.embedder} and "
-                f"{other.embedder}. Embed all images with one model."
+                f"{other.embedder}. "
+                f"{remedy_for_pair(self.embedder, other.embedder, 'Embed all images with one model.')}"
             )
         if self.sums.shape != other.sums.shape or self.style_sums.shape != other.style_sums.shape:
             raise ShapeError(

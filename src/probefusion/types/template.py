@@ -19,6 +19,7 @@ from probefusion.errors import (
 )
 from probefusion.files import optional_text, read_npz, write_npz
 from probefusion.types.embedding_set import UNIT_TOLERANCE, FloatArray
+from probefusion.types.revisions import remedy_for_pair
 from probefusion.types.usability import Usability, checked_numbers
 
 __all__ = ["Template", "check_comparable"]
@@ -218,7 +219,8 @@ def check_comparable(first: _Comparable, second: _Comparable) -> None:
     if None not in (first.embedder, second.embedder) and first.embedder != second.embedder:
         raise EmbedderMismatchError(
             f"templates of different embedders cannot be compared: {first.embedder} and "
-            f"{second.embedder}. Make both with the same embedder."
+            f"{second.embedder}. "
+            f"{remedy_for_pair(first.embedder, second.embedder, 'Make both with the same embedder.')}"
         )
     if None not in (first.fuser, second.fuser) and first.fuser != second.fuser:
         raise FuserMismatchError(

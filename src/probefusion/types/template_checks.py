@@ -19,6 +19,7 @@ from probefusion.errors import (
     ShapeError,
 )
 from probefusion.types.fusion_state import FusionState
+from probefusion.types.revisions import remedy_for_pair
 
 __all__ = ["check_count", "check_states", "checked_counts", "checked_ids"]
 
@@ -139,7 +140,7 @@ def check_states(
         if state.embedder not in (None, embedder):
             raise EmbedderMismatchError(
                 f"{what}: of the embedder {state.embedder}, expected {embedder}, that of the "
-                f"templates. Embed all images with one model."
+                f"templates. {remedy_for_pair(state.embedder, embedder, 'Embed all images with one model.')}"
             )
         if state.num_images != count:
             raise MismatchError(

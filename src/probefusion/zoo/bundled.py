@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -73,7 +74,7 @@ def is_bundled(file: str) -> bool:
 
 def _embedders() -> dict[str, dict[str, Any]]:
     entries: dict[str, dict[str, Any]] = {}
-    for path in sorted(bundled_folder().glob(f"*/{CARD_NAME}")):
+    for path in sorted(bundled_folder().glob(f"*/{CARD_NAME}"), key=_revision):
         card = read_record(
             path, EmbedderCard, newest=FORMAT_VERSION, step="Install probefusion again."
         )
@@ -83,6 +84,12 @@ def _embedders() -> dict[str, dict[str, Any]]:
             **{key: value for key, value in card.items() if key in _OF_AN_EMBEDDER},
         }
     return entries
+
+
+def _revision(card: Path) -> tuple[int, str]:
+    """What orders the folders of embedders: the number of the revision that ends the name, then the name."""
+    number = re.search(r"\.r(\d+)$", card.parent.name)
+    return (0 if number is None else int(number[1]), card.parent.name)
 
 
 def _fusers() -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from probefusion.files import check_existing, home_path, lfs_oid, replace_file, 
 from probefusion.files.hashed_json import HASH_KEY, hashed_json
 from probefusion.files.paths import as_path
 from probefusion.files.records import read_record
+from probefusion.types.revisions import FORMER
 from probefusion.zoo.bundled import is_bundled
 from probefusion.zoo.fuser_folders import find_wrong_file, folder_sha256, fuser_roots
 from probefusion.zoo.manifest import KnownModel, find_by_sha256, known_models, models_folder
@@ -74,7 +75,8 @@ def find_entry(name: str, *, kind: str | None = None) -> KnownModel:
     models = known_models()
     if name not in models:
         of_kind = [key for key in models if kind in (None, models[key].kind)]
-        raise UnknownNameError(kind or "model", name, of_kind)
+        step = f"It is the fingerprint of {FORMER[name]}: give that name." if name in FORMER else ""
+        raise UnknownNameError(kind or "model", name, () if step else of_kind, step=step)
     entry = models[name]
     if entry.kind == "pack" and kind not in (None, "pack"):
         for part in models.values():

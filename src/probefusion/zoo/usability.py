@@ -23,6 +23,7 @@ from probefusion.fusion.learned import LearnedFuser
 from probefusion.screening.usability import Usability, judge_state
 from probefusion.screening.usability_record import RECORD_NAME, UsabilityRecord, read_usability
 from probefusion.types.fusion_state import FusionState
+from probefusion.types.revisions import remedy
 from probefusion.types.template import Template
 
 __all__ = [
@@ -43,7 +44,7 @@ _FOLDER = "usability"
 def usability_path(fuser: Fuser, embedder: str) -> Path:
     """Where the record of a fuser and an embedder belongs.
 
-    Beside the card of a trained fuser; for others in the package, by their names.
+    Beside the card of a trained fuser; for others in the package, by their names and the embedder's fingerprint.
 
     Args:
         fuser: The fuser.
@@ -51,8 +52,7 @@ def usability_path(fuser: Fuser, embedder: str) -> Path:
     """
     if isinstance(fuser, LearnedFuser):
         return fuser.folder / RECORD_NAME
-    name = embedder.partition("@")[0]
-    return bundled_folder() / _FOLDER / f"{fuser.name}.{name}.json"
+    return bundled_folder() / _FOLDER / f"{fuser.name}.{embedder.replace('@', '-')}.json"
 
 
 def usability_beside(calibration: Path) -> Path:
@@ -87,12 +87,17 @@ def find_usability(
     if beside is not None and (beside.fuser, beside.embedder) == (fuser.fingerprint, embedder):
         return beside
     path = usability_path(fuser, embedder)
+    if not isinstance(fuser, LearnedFuser):
+        by_name = path.with_name(f"{fuser.name}.{embedder.partition('@')[0]}.json")
+        for place in (path, by_name):  # the second holds those of the embedders of today
+            record = _record(place)
+            wanted = (fuser.fingerprint, embedder)
+            if record is not None and (record.fuser, record.embedder) == wanted:
+                return record
+        return None  # or another model of the same name
     record = _record(path)
     if record is None:
         return None
-    if not isinstance(fuser, LearnedFuser):
-        is_right = (record.fuser, record.embedder) == (fuser.fingerprint, embedder)
-        return record if is_right else None  # another model of the same name
     if record.fuser != fuser.fingerprint:
         raise FuserMismatchError(
             f"{in_one_line(path)}: expected what was measured for {fuser.fingerprint}, got that for "
@@ -100,8 +105,8 @@ def find_usability(
         )
     if record.embedder != embedder:
         raise EmbedderMismatchError(
-            f"{in_one_line(path)}: was measured with {record.embedder}, the images are of {embedder}. Name the "
-            f"embedder that made them."
+            f"{in_one_line(path)}: was measured with {record.embedder}, the images are of {embedder}. "
+            f"{remedy(embedder, record.embedder, 'Name the embedder that made them.')}"
         )
     return record
 

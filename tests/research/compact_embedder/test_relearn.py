@@ -19,13 +19,17 @@ from research.compact_embedder.network import (  # noqa: E402
     CompactEmbedderConfig,
 )
 from research.compact_embedder.relearn import (  # noqa: E402
+    KINDS,
     PoorViews,
     as_pixels,
+    begin,
     fit_last_layer,
     losses,
+    save,
+    shares_of,
     train,
 )
-from research.compact_embedder.targets import make_targets  # noqa: E402
+from research.compact_embedder.targets import FILM_FOLDS, make_targets  # noqa: E402
 from research.compact_embedder.warm_start import open_compact_embedder  # noqa: E402
 
 from probefusion.errors import ConfigError, MismatchError, MissingFileError  # noqa: E402
@@ -144,11 +148,51 @@ def test_the_share_of_mild_views_decides_how_many_keep_their_detail(crops, tmp_p
     np.save(path, rng.integers(0, 256, (4, 112, 112, 3)).astype(np.uint8))
 
     def detail(mild: float) -> float:
-        made = iter(PoorViews(path, views_per_step=40, seed=0, first_step=0, mild=mild))
+        shares = {"photo": mild}
+        made = iter(PoorViews(path, views_per_step=40, seed=0, first_step=0, mild=shares))
         views, _ = next(made)
         return float(np.abs(np.diff(views.astype(np.float32), axis=2)).mean())
 
     assert detail(0.0) < detail(0.5) < detail(1.0)
+
+
+def test_views_are_of_the_kinds_and_in_the_shares_that_are_asked_for(crops, tmp_path) -> None:
+    path = tmp_path / "crops.npy"
+    np.save(path, crops)
+    kinds = np.repeat(np.arange(3, dtype=np.uint8), [20, 2, 2])
+    shares = {"photo": 0.25, "film": 0.75}
+    views = PoorViews(
+        path,
+        views_per_step=200,
+        seed=0,
+        first_step=0,
+        mild={"photo": 1.0, "film": 1.0},
+        kinds=kinds,
+        shares=shares,
+    )
+    _, rows = next(iter(views))
+    films = (kinds[rows] == KINDS.index("film")).mean()
+    assert 0.65 < films < 0.85  # 2 crops of 24: 3 standard errors about three quarters
+    assert not (kinds[rows] == KINDS.index("chimera")).any()
+
+
+def test_shares_are_read_for_all_kinds_and_for_one() -> None:
+    assert shares_of([".75", "film=.9"]) == {"photo": 0.75, "film": 0.9, "chimera": 0.75}
+    assert shares_of(["film=.9"]) == {"film": 0.9}
+    with pytest.raises(ValueError, match="kind of photo, film, chimera, got 'clip=1'"):
+        shares_of(["clip=1"])
+    with pytest.raises(ValueError, match="from 0 to 1, got 'film=2'"):
+        shares_of(["film=2"])
+
+
+def test_a_training_can_begin_with_a_state(file, crops, tmp_path) -> None:
+    targets = torch.nn.functional.normalize(torch.randn(len(crops), 8), dim=1)
+    network = begin(str(file), crops, targets, seed=0, config=CONFIG)
+    state = tmp_path / "start.pt"
+    save(state, network, torch.optim.AdamW(network.parameters()), 7, [])
+    taken = begin(str(state), crops, targets, seed=0)
+    for name, value in network.state_dict().items():
+        assert torch.equal(taken.state_dict()[name], value), name
 
 
 def test_a_blend_stands_between_two_networks_and_its_norms_fit_what_comes_in(
@@ -191,7 +235,8 @@ def test_a_training_goes_on_from_its_state(file, crops, tmp_path) -> None:
         relation_weight=0.1,
         views=6,
         every=1,
-        mild=0.5,
+        mild={"photo": 0.5},
+        share={},
         seed=0,
     )
     train(options, CONFIG)
@@ -228,3 +273,49 @@ def test_targets_are_the_teachers_and_leave_the_test_fold_out(
     alone = teacher.embed(stored[:1])[0][0]
     assert np.allclose(targets[0], alone / np.linalg.norm(alone), atol=1e-5)
     assert np.allclose(np.linalg.norm(np.load(work / "centres.npy"), axis=1), 1, atol=1e-5)
+
+
+def test_films_are_learned_from_by_half_of_the_actors_and_chimeras_are_seen_as_they_are(
+    tiny_embedder, crops, tmp_path
+) -> None:
+    import cv2
+
+    work = tmp_path / "work"
+    work.mkdir()
+    names = [f"actor{number}" for number in range(12)]
+    for kind in ("photos", "films"):
+        for number, name in enumerate(names):
+            folder = tmp_path / kind / name
+            folder.mkdir(parents=True)
+            cv2.imwrite(str(folder / "0.png"), crops[(number + len(kind)) % len(crops)])
+    teacher = load_embedder(tiny_embedder)
+    taken = [name for name in names if fold_of(name) in FILM_FOLDS]
+    left = taken[0]
+    targets, centres = make_targets(
+        [str(tmp_path / "photos")],
+        teacher,
+        work,
+        films=[str(tmp_path / "films")],
+        leave_out=(left,),
+        num_chimeras=6,
+        mirrored=True,
+    )
+    photos = sum(fold_of(name) != 3 for name in names)
+    kinds, stored = np.load(work / "kinds.npy"), np.load(work / "crops.npy")
+    assert np.bincount(kinds).tolist() == [photos, len(taken) - 1, 6]
+    assert len(centres) == photos + len(taken) - 1
+    seen, turned, whole = (
+        part / np.linalg.norm(part, axis=1, keepdims=True)
+        for part in (
+            teacher.embed(stored)[0],
+            teacher.embed(np.ascontiguousarray(stored[:, :, ::-1]))[0],
+            targets,
+        )
+    )
+    both = seen + turned
+    both /= np.linalg.norm(both, axis=1, keepdims=True)
+    alone = kinds == KINDS.index("chimera")
+    assert np.allclose(whole[~alone], both[~alone], atol=1e-4)
+    assert np.allclose(whole[alone], seen[alone], atol=1e-4)
+    made = [not any(np.array_equal(one, crop) for crop in stored[:-6]) for one in stored[-6:]]
+    assert sum(made) >= 3  # now and then a face is put together with itself

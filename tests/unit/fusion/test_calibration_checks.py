@@ -6,13 +6,14 @@ import json
 
 import numpy as np
 import pytest
+from bundled_models import COMPACT
 
 from probefusion.errors import EmbedderMismatchError, FileFormatError
 from probefusion.files import bundled_folder, renew_hash
 from probefusion.fusion.calibration_files import read_calibration
 from probefusion.fusion.decisions import Side, decide
 
-SHIPPED = "mean-1.compact_128d-e586df908cc6.json"
+SHIPPED = f"mean-1.{COMPACT.replace('@', '-')}.json"
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,12 @@ import os
 import shutil
 
 import pytest
+from bundled_models import COMPACT
 
 from probefusion.errors import FileFormatError, MissingFileError
 from probefusion.fusion import decisions
 from probefusion.fusion.decisions import find_calibration
 from probefusion.zoo import load_fuser
-
-COMPACT = "compact_128d@e586df908cc6"
 
 
 def test_it_is_read_once(tmp_path, monkeypatch) -> None:

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from bundled_models import COMPACT
 
 from gallery_people import MadeUp, stored_bits
 from probefusion.errors import (
@@ -68,7 +69,7 @@ def test_a_dimension_that_cannot_be_is_refused(gallery, dim, error):
 
 
 def test_templates_that_another_process_took_away_are_asked_for(tmp_path):
-    people = MadeUp(dim=128, embedder="compact_128d@e586df908cc6")
+    people = MadeUp(dim=128, embedder=COMPACT)
     name = next(name for name in trained_fusers() if "compact" in name)
     folder = tmp_path / "fuser"
     shutil.copytree(trained_fusers()[name], folder)

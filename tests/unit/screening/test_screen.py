@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bundled_models import COMPACT
 from planted_people import planted
 
 from probefusion import Screening
@@ -141,7 +142,7 @@ def test_large_sets_are_judged_by_a_sample_and_all_images_named() -> None:
 def test_what_was_not_measured_is_said() -> None:
     assert not screen(planted(12), FUSER).is_calibrated
     assert "not calibrated" in str(screen(planted(12), FUSER))
-    known = planted(12, embedder="compact_128d@e586df908cc6")
+    known = planted(12, embedder=COMPACT)
     assert screen(known, FUSER).is_calibrated
 
 

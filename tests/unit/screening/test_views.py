@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundled_models import COMPACT
 from planted_people import planted
 
 from probefusion.fusion import MeanFuser, NormWeightedFuser
@@ -25,7 +26,8 @@ from probefusion.zoo import load_fuser
 
 MEAN = MeanFuser(num_threads=1)
 WEIGHTS = Path(__file__).parents[3] / "weights"
-COMPACT = "compact_128d@e586df908cc6"
+NETWORK = network_of(COMPACT)
+USUAL = NORMS[NETWORK]
 
 
 def scaled(images: EmbeddingSet, lengths, embedder: str = COMPACT) -> EmbeddingSet:
@@ -45,7 +47,7 @@ def test_crops_say_most_to_the_others(fuser) -> None:
     view = view_of(planted(8, quality=np.zeros(8, np.float32), embedder=COMPACT), fuser)
     assert isinstance(view.fuser, UniversalFuser)
     assert view.is_calibrated
-    assert view.expected is expectation_of_images("universal@1", "compact_128d")
+    assert view.expected is expectation_of_images("universal@1", NETWORK)
     unknown = view_of(planted(8, quality=np.zeros(8, np.float32)), fuser)
     assert not unknown.is_calibrated
     assert unknown.expected is expectation_of_images("universal@1")
@@ -80,21 +82,21 @@ def test_images_of_a_measured_network_are_judged_by_its_own_expectation() -> Non
 def test_unknown_networks_are_judged_with_the_most_caution() -> None:
     anyone = expectation_of_images("universal@1")
     assert anyone is not None
-    for network in ("mobilefacenet_128d", "compact_128d", "edgeface_xs"):
+    for network in ("mobilefacenet_128d", NETWORK, "compact_128d.r3", "edgeface_xs"):
         own = expectation_of_images("universal@1", network)
         assert own is not None
         assert own.threshold < anyone.threshold
 
 
 def test_lengths_say_something_where_that_was_measured() -> None:
-    images = scaled(planted(4), [0.77, 0.77, 1.54, 0.5])
+    images = scaled(planted(4), np.array([1, 1, 2, 0.65]) * USUAL)
     view = view_of(images, MEAN)
     assert isinstance(view, NormsView)
     assert view.is_calibrated
-    assert view.expected is expectation_of_images("norms of compact_128d")
+    assert view.expected is expectation_of_images(f"norms of {NETWORK}")
     directions, weights = view.look(images)
     assert np.linalg.norm(directions, axis=1) == pytest.approx(np.ones(4), abs=1e-6)
-    assert weights == pytest.approx([1, 1, 2**EXPONENT, (0.5 / 0.77) ** EXPONENT], rel=1e-5)
+    assert weights == pytest.approx([1, 1, 2**EXPONENT, 0.65**EXPONENT], rel=1e-5)
 
 
 @pytest.mark.parametrize("embedder", ["arcface@abc", "compact_128d_v2@abc", None])
@@ -109,10 +111,10 @@ def test_lost_lengths_say_nothing() -> None:
     assert view_of(images, MEAN).expected is CAUTIOUS
 
 
-@pytest.mark.parametrize("length", [0.3, 1.6, 30.0])
+@pytest.mark.parametrize("length", [0.39, 2.08, 39.0])
 def test_lengths_that_the_network_does_not_give_say_nothing(length: float) -> None:
-    assert view_of(scaled(planted(4), np.full(4, length)), MEAN).expected is CAUTIOUS
-    assert isinstance(view_of(scaled(planted(4), np.full(4, 0.5)), MEAN), NormsView)
+    assert view_of(scaled(planted(4), np.full(4, length * USUAL)), MEAN).expected is CAUTIOUS
+    assert isinstance(view_of(scaled(planted(4), np.full(4, 0.65 * USUAL)), MEAN), NormsView)
 
 
 def test_what_was_measured_is_whole() -> None:

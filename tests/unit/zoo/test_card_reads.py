@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundled_models import COMPACT
 
 from probefusion.files import records
 from probefusion.files.hashed_json import renew_hash
@@ -36,7 +37,7 @@ def reads(monkeypatch):
 
 
 def test_choosing_and_loading_a_fuser_reads_each_card_once(reads) -> None:
-    embedder = "compact_128d@e586df908cc6"
+    embedder = COMPACT
     rng = np.random.default_rng(0)
     images = EmbeddingSet(
         embeddings=20 * rng.standard_normal((6, 128)),

@@ -45,7 +45,7 @@ def test_entries_are_complete_and_consistent():
         if entry.sha256:
             assert find_by_sha256(entry.sha256) is entry
         if entry.kind == "embedder" and entry.format == "onnx":
-            spec = EmbedderSpec(name=name, sha256=entry.sha256, **entry.settings)
+            spec = EmbedderSpec(**{"name": name, "sha256": entry.sha256, **entry.settings})
             assert len(spec.style_taps) in (0, 2)
         if entry.kind == "detector":
             assert entry.settings["family"] in ("yunet", "scrfd")

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bundled_models import COMPACT, bundled_fuser
 
 from probefusion.errors import (
     EmbedderMismatchError,
@@ -15,7 +16,6 @@ from probefusion.errors import (
     FuserMismatchError,
     IntegrityError,
 )
-from probefusion.files import bundled_folder
 from probefusion.fusion import MeanFuser
 from probefusion.screening.non_faces import KINDS, draw_non_faces
 from probefusion.screening.usability import predict_states
@@ -28,8 +28,6 @@ from probefusion.zoo.usability import (
     judge_usability,
     usability_or_why,
 )
-
-COMPACT = "compact_128d@e586df908cc6"
 
 
 def images(count: int = 3, embedder: str | None = COMPACT) -> EmbeddingSet:
@@ -78,7 +76,7 @@ def test_what_was_not_measured_is_said() -> None:
 
 @pytest.fixture
 def folder(tmp_path):
-    source = bundled_folder() / "exact-fast.compact_128d-lfw112.r3"
+    source = bundled_fuser("exact-fast")
     return shutil.copytree(source, tmp_path / source.name)
 
 

@@ -27,6 +27,7 @@ from probefusion.errors import ConfigError, FileFormatError
 from probefusion.faces.stance import STANCE_MARK
 from probefusion.files.hashed_json import check_json_hash, hashed_json
 from probefusion.files.reading import in_one_line
+from probefusion.types.revisions import remedy
 
 __all__ = [
     "MANIFEST",
@@ -134,6 +135,8 @@ def check_making(content: Mapping[str, Any], output: Place, making: Making) -> M
     now = making.facts()
     for name in dict.fromkeys([*now, *was]):
         if was.get(name) != now.get(name):
+            if name == "model":
+                step = f"{remedy(was.get(name), now.get(name), '')} {step}".lstrip()
             raise ConfigError(
                 f"{shown}: was begun with {name} {was.get(name)!r}, got {now.get(name)!r}. {step}"
             )

@@ -21,6 +21,7 @@ from probefusion.archives.rows.memmap_archive import open_npy_archive
 from probefusion.archives.rows.parquet_archive import open_parquet_archive
 from probefusion.errors import EmbedderMismatchError, FileFormatError, MissingFileError
 from probefusion.files import check_existing
+from probefusion.types.revisions import remedy
 
 __all__ = ["open_archive"]
 
@@ -79,8 +80,9 @@ def _stated(archive: Archive, embedder: str | None) -> Archive:
     if embedder is None:
         return archive
     if archive.embedder not in (None, embedder):
+        step = "Leave --embedder (embedder=) out, or name the model that made them."
         raise EmbedderMismatchError(
             f"archive {archive.name!r}: says that its embeddings are of {archive.embedder}, got {embedder}. "
-            f"Leave --embedder (embedder=) out, or name the model that made them."
+            f"{remedy(archive.embedder, embedder, step)}"
         )
     return replace(archive, embedder=embedder)

@@ -32,6 +32,7 @@ from probefusion.files.parquet import (
     open_parquet_stream,
 )
 from probefusion.files.reading import in_one_line, reason_of
+from probefusion.types.revisions import remedy_for_pair
 
 __all__ = ["ParquetReader", "open_parquet_archive", "open_stored_parquet"]
 
@@ -217,9 +218,11 @@ def open_parquet_archive(files: Sequence[StoredFile], *, by: str, name: str, pla
         told = ", ".join(
             f"with {column} in {count} of {len(found)}" for column, count in counts.items()
         )
+        names = sorted(map(str, embedders))
+        step = f" {remedy_for_pair(names[0], names[1], '')}" if len(names) > 1 else ""
         raise FileFormatError(
             f"{name}: expected files of one embedder, all with style and quality or all without, got "
-            f"{sorted(map(str, embedders))}, {told}."
+            f"{names}, {told}.{step.rstrip()}"
         )
     _check_same_types(types, name)
     return Archive(

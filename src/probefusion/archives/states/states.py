@@ -37,6 +37,7 @@ from probefusion.errors import (
 from probefusion.files.hashed_json import json_hash
 from probefusion.files.reading import in_one_line
 from probefusion.files.records import decode_record
+from probefusion.types.revisions import remedy
 
 __all__ = ["STATES_CARD", "FusedFile", "StoredStates", "bucket_place", "open_states"]
 
@@ -199,9 +200,11 @@ class StoredStates:
         old, new = asdict(self.settings), asdict(settings)
         for key, error in (("fuser", FuserMismatchError), ("embedder", EmbedderMismatchError)):
             if old[key] != new[key]:
+                step = "Use the same, or fuse all files anew: --keep-states."
+                if key == "embedder":
+                    step = remedy(old[key], new[key], step)
                 raise error(
-                    f"states {where!r}: made with the {key} {old[key]}, got {new[key]}. Use the same, or fuse all "
-                    f"files anew: --keep-states."
+                    f"states {where!r}: made with the {key} {old[key]}, got {new[key]}. {step}"
                 )
         keys = ("by", "id_kind", "screening", "num_clusters", "dim", "style_width")
         told = [f"{key} {old[key]!r}, got {new[key]!r}" for key in keys if old[key] != new[key]]

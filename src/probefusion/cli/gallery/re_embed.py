@@ -32,13 +32,21 @@ def add_parser(commands: Any) -> None:
         help="embed the images again, for a model of another embedder",
         description="Embeds the images of all contributions that a MODEL lacks again, from the folder that they came "
         "from. A folder that enroll was given is found by its name, and its files must be the same; other images are "
-        "found by the end of their names. Can be stopped and given again. Then: gallery re-fuse. Exit code 3 if the "
-        "model still lacks some.",
+        "found by the end of their names. With --chips, from the small pictures of faces that the gallery keeps. "
+        "Can be stopped and given again. Then: gallery re-fuse. Exit code 3 if the model still lacks some.",
     )
     add_gallery_options(parser)
     parser.add_argument("model", metavar="MODEL", help="its id, as gallery models lists it")
     parser.add_argument(
-        "folder", metavar="FOLDER", help="where the images lie, with a folder for each person"
+        "folder",
+        nargs="?",
+        metavar="FOLDER",
+        help="where the images lie, with a folder for each person",
+    )
+    parser.add_argument(
+        "--chips",
+        action="store_true",
+        help="take the small pictures that were kept with --keep-chips; no photo is needed",
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="threads to use")
     add_json_option(parser)
@@ -50,15 +58,29 @@ def run(options: argparse.Namespace) -> int:
     """Embeds anew; 3 if the model still lacks something."""
     from probefusion.cli.phases import progress_by_unit
     from probefusion.cli.pipeline_options import pipeline_of
+    from probefusion.errors import ConfigError
+    from probefusion.pipeline.re_embed_chips import re_embed_chips
     from probefusion.pipeline.re_embed_people import re_embed_people
 
+    if options.chips == (options.folder is not None):
+        raise ConfigError(
+            f"FOLDER, --chips: expected one of the two, got {'both' if options.chips else 'neither'}. Give the folder "
+            f"with the photos, or --chips for the small pictures in the gallery."
+        )
+    if options.chips and options.detector is not None:
+        raise ConfigError("--detector: --chips are aligned crops already. Leave it out.")
     done: list[ReEmbedded] = []
     with open_gallery(options) as gallery:
+        pipeline = pipeline_of(options)
         with progress_by_unit({"contributions": "embedding"}) as progress:
-            for each in re_embed_people(
-                gallery, pipeline_of(options), options.folder, options.model, progress=progress
-            ):
-                done.append(each)
+            anew = (
+                re_embed_chips(gallery, pipeline, options.model, progress=progress)
+                if options.chips
+                else re_embed_people(
+                    gallery, pipeline, options.folder, options.model, progress=progress
+                )
+            )
+            done.extend(anew)
         missing = gallery.missing(options.model)
         revision = gallery.revision
     left_out = [each for each in done if each.reason]

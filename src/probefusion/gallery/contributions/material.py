@@ -12,6 +12,7 @@ import numpy as np
 from probefusion.errors import ConfigError, DtypeError, EmbedderMismatchError, EmptySetError
 from probefusion.gallery.contributions.features import Kept
 from probefusion.types import EmbeddingSet, FusionState, Template
+from probefusion.types.revisions import remedy_for_pair
 
 __all__ = ["Material", "read_material"]
 
@@ -88,9 +89,10 @@ def read_material(what: Any, *, embedder: str | None = None) -> Material:
     if embedder is None or found.embedder == embedder:
         return found
     if found.embedder is not None:
+        step = f"Embed the images with {embedder}, or open the gallery without embedder=."
         raise EmbedderMismatchError(
-            f"what: the gallery was opened for embeddings of {embedder}, got some of {found.embedder}. Embed the "
-            f"images with {embedder}, or open the gallery without embedder=."
+            f"what: the gallery was opened for embeddings of {embedder}, got some of {found.embedder}. "
+            f"{remedy_for_pair(embedder, found.embedder, step)}"
         )
     if found.kept is not None:
         return replace(found, kept=replace(found.kept, embedder=embedder))

@@ -20,6 +20,7 @@ from probefusion.gallery.contributions.features import Kept
 from probefusion.gallery.contributions.material import Material
 from probefusion.gallery.stores.records import ModelRow
 from probefusion.types import EmbeddingSet, FusionState
+from probefusion.types.revisions import remedy
 from probefusion.zoo import load_fuser, suggest_fuser, trained_fusers
 
 __all__ = [
@@ -203,9 +204,11 @@ def _mismatch(row: ModelRow, material: Material) -> Exception | None:
                 f"what: the gallery is of {row.embedder}, and of these embeddings nobody said what made them. If it "
                 f"was the same, say so: --embedder, or Gallery(..., embedder={row.embedder!r})."
             )
+        step = "Embed the images with the gallery's embedder; or move the gallery: add_model, re_embed, serve."
+        also = remedy(row.embedder, material.embedder, "")
         return EmbedderMismatchError(
-            f"what: the gallery is of {embedder_name(row.embedder)}, got embeddings of {material.embedder}. Embed the "
-            f"images with the gallery's embedder; or move the gallery: add_model, re_embed, serve."
+            f"what: the gallery is of {embedder_name(row.embedder)}, got embeddings of {material.embedder}. "
+            f"{f'{also} To move the gallery: add_model, re_embed, re_fuse, serve.' if also else step}"
         )
     made_by = _maker(material)
     if made_by is not None and made_by != row.fuser:

@@ -13,6 +13,7 @@ from probefusion.gallery.exchange.export_files import check_export_path, read_ta
 from probefusion.gallery.exchange.export_table import people_of, table_of
 from probefusion.gallery.verbs.plain_people import PlainPerson
 from probefusion.gallery.views import Stats
+from probefusion.types.revisions import remedy_for_pair
 
 if TYPE_CHECKING:
     from probefusion.gallery.gallery import Gallery
@@ -201,7 +202,8 @@ def import_people(
     if model is not None and export.people and model.embedder != export.embedder:
         raise EmbedderMismatchError(
             f"export: the gallery is of {embedder_name(model.embedder)}, the export of "
-            f"{embedder_name(export.embedder)}. Import it into another gallery or --collection."
+            f"{embedder_name(export.embedder)}. Import it into another gallery or --collection. "
+            f"{remedy_for_pair(model.embedder, export.embedder, '')}".rstrip()
         )
     _check_states(export, None if model is None else model.fuser)
     known = sorted(name for name in names if name in there)
