@@ -42,7 +42,6 @@ from research.compact_embedder.export import (
     read_compact_embedder,
 )
 from research.compact_embedder.ship import rates
-from research.compact_embedder.targets import FILM_FOLDS
 from research.compact_embedder.verification_pairs import VerificationPairs, draw_pairs
 from research.real_faces.film_scores import Column, Films
 
@@ -63,7 +62,7 @@ def main() -> None:
     parser.add_argument("--films", required=True, type=Path, metavar="DIR|ZIP")
     parser.add_argument("--leave-out", action="append", default=[], metavar="PERSON")
     parser.add_argument(
-        "--unseen-actors", action="store_true", help="only those no embedder here was trained on"
+        "--film-folds", nargs="+", type=int, metavar="FOLD", help="actors of these folds alone"
     )
     parser.add_argument("--work", required=True, type=Path, metavar="DIR")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="JSON")
@@ -77,14 +76,12 @@ def main() -> None:
     print("\n".join(table(rows)))
 
 
-def left_out(options: argparse.Namespace) -> tuple[str, ...]:
-    """Who is left out of the films: those of `--leave-out`, and, if asked for, those learned from."""
-    learned: list[str] = []
-    if options.unseen_actors:
-        learned = [
-            name for name in read_people(options.films).images if fold_of(name) in FILM_FOLDS
-        ]
-    return (*options.leave_out, *learned)
+def _left_out(options: argparse.Namespace) -> tuple[str, ...]:
+    """Actors of `--leave-out` and of other folds than those asked for."""
+    if options.film_folds is None:
+        return tuple(options.leave_out)
+    names = read_people(options.films).images
+    return (*options.leave_out, *(n for n in names if fold_of(n) not in options.film_folds))
 
 
 def _opened(text: str, work: Path) -> Any:
@@ -110,7 +107,7 @@ def _looked_at(options: argparse.Namespace, embedder: Any) -> dict[str, Any]:
     films = Films(
         options.films,
         JudgedEmbedder(embedder, quality),
-        leave_out=left_out(options),
+        leave_out=_left_out(options),
         cache=options.work / "films",
     )
     quality.keep()

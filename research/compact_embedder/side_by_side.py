@@ -25,7 +25,6 @@ from probefusion.evaluation.scoring import pool_scores, score_probes
 from probefusion.metrics import ComparisonScores, compare_over_people, holm
 from probefusion.protocols import DegradedFolderProtocol, read_people
 from probefusion.zoo import load_embedder, load_fuser
-from research.compact_embedder.glance import left_out
 from research.comparison.compare_fusers import probes_path
 from research.real_faces.film_scores import Films
 
@@ -44,9 +43,6 @@ def main() -> None:
     parser.add_argument("--films", required=True, type=Path, metavar="DIR|ZIP")
     parser.add_argument("--images", required=True, metavar="DIR|ZIP", help="lfw112")
     parser.add_argument("--leave-out", action="append", default=[], metavar="PERSON")
-    parser.add_argument(
-        "--unseen-actors", action="store_true", help="only those no embedder here was trained on"
-    )
     parser.add_argument("--system", required=True, action="append", metavar="LABEL=EMBEDDER,FUSER")
     parser.add_argument("--against", required=True, metavar="LABEL")
     parser.add_argument(
@@ -112,7 +108,7 @@ class _Material:
         work = options.work / embedder.fingerprint.replace("@", "-")
         work.mkdir(parents=True, exist_ok=True)
         self._films = Films(
-            options.films, embedder, leave_out=left_out(options), cache=work / "films"
+            options.films, embedder, leave_out=tuple(options.leave_out), cache=work / "films"
         )
         mixes: tuple[Mix, ...] = () if model in options.only_films else ("hard", "clean")
         self._probes = {mix: _probes(options.images, mix, embedder, work) for mix in mixes}
