@@ -135,10 +135,22 @@ def _num_people(training: dict[str, Any]) -> int:
 
 def _more_data(training: dict[str, Any]) -> str:
     return "".join(
-        f"- **More data:** {data['num_images']:,} aligned images of {data['num_people']:,} people of {data['data']}, "
-        f"the same folds.\n"
+        f"- **More data:** {data['num_images']:,} aligned images of {data['num_people']:,} people of "
+        f"{_KNOWN_DATA.get(data['data'], data['data'])}, {_folds(data)}.\n"
         for data in training.get("more_data", [])
     )
+
+
+_KNOWN_DATA = {
+    "fiw112": "Families in the Wild (fiw112; research, non-commercial)",
+    "imfdb112_dev": "the Indian Movie Face Database (imfdb112_dev, stills of films; research)",
+}
+
+
+def _folds(data: dict[str, Any]) -> str:
+    if "folds" not in data:
+        return "the same folds"
+    return f"folds {' and '.join(map(str, data['folds']))}"
 
 
 def _begun(training: dict[str, Any]) -> str:
