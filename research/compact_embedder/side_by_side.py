@@ -16,6 +16,8 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from probefusion.embedders import CropQuality, Embedder
 from probefusion.embedders.quality import JudgedEmbedder
 from probefusion.evaluation.embed_protocol import embed_protocol
@@ -24,6 +26,7 @@ from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.scoring import pool_scores, score_probes
 from probefusion.metrics import ComparisonScores, compare_over_people, holm
 from probefusion.protocols import DegradedFolderProtocol, read_people
+from probefusion.protocols.degraded_folder import fold_of
 from probefusion.zoo import load_embedder, load_fuser
 from research.comparison.compare_fusers import probes_path
 from research.real_faces.film_scores import Films
@@ -49,6 +52,13 @@ def main() -> None:
         "--judged", action="append", metavar="LABEL", help="systems that are tested (default: all)"
     )
     parser.add_argument("--only-films", action="append", default=[], metavar="EMBEDDER")
+    parser.add_argument(
+        "--film-folds",
+        nargs="+",
+        type=int,
+        metavar="FOLD",
+        help="judge on films by actors of these folds alone, in gallery and probes (default: by all)",
+    )
     parser.add_argument("--replicates", type=int, default=8000)
     parser.add_argument("--work", required=True, type=Path, metavar="DIR")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
@@ -110,6 +120,10 @@ class _Material:
         self._films = Films(
             options.films, embedder, leave_out=tuple(options.leave_out), cache=work / "films"
         )
+        folds = options.film_folds
+        self._actors = np.array(
+            [folds is None or fold_of(name) in folds for name in self._films.subjects]
+        )
         mixes: tuple[Mix, ...] = () if model in options.only_films else ("hard", "clean")
         self._probes = {mix: _probes(options.images, mix, embedder, work) for mix in mixes}
 
@@ -120,7 +134,7 @@ class _Material:
         for (text, size), scores in self._films.scores(fuser).items():
             kind = {"all": "films", "..60": "films ..60"}.get(text)
             if kind is not None and (kind == "films" or size in (1, 2, 4, 8, MEDIUM)):
-                found[kind, str(size)] = scores.whole
+                found[kind, str(size)] = scores.among(self._actors)
         for mix, data in self._probes.items():
             if fuser.needs_quality and data.probes.quality is None:
                 continue  # probes embedded by another command, which judged no crop

@@ -6,6 +6,7 @@ r"""How much of a correction should count, judged on actors whom the embedder ha
 An embedder that was trained on some actors knows them, so gallery and probes are of the people of these folds alone.
 Each start is tried with several shares of its correction beside fusers that were trained on nothing. TAR at FAR 1e-3
 and 1e-2, people count alike; differences to each of those fusers and to no correction, with intervals over people.
+With `--probes hard=PROBES.npz`, as research.comparison.compare_fusers makes them, also TAR at FAR 1e-4 on these.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ import torch
 
 from probefusion.embedders import CropQuality, Embedder
 from probefusion.embedders.quality import JudgedEmbedder
-from probefusion.metrics import compare_over_people, holm
+from probefusion.evaluation.probe_data import ProbeData
+from probefusion.evaluation.scoring import pool_scores, score_probes
+from probefusion.fusion import Fuser
+from probefusion.metrics import compare_over_people, holm, tar_at_far
 from probefusion.protocols.degraded_folder import fold_of
 from probefusion.zoo import load_embedder, load_fuser
 from research.real_faces.cross_fit_share import Scores, sharing
@@ -32,6 +36,8 @@ __all__ = ["average_rate", "differences", "page"]
 
 SHARES = (0.0, 0.25, 0.5, 1.0)
 RATES = (1e-3, 1e-2)
+PROBE_RATE = 1e-4
+SIZES = (1, 2, 4, 8, 16, 32)
 
 People = npt.NDArray[np.bool_]
 
@@ -74,6 +80,23 @@ def _text(column: tuple[str, Any]) -> str:
     return f"{column[0]}, {column[1]}"
 
 
+def rates_on(probes: dict[str, ProbeData], fuser: Fuser) -> dict[str, float]:
+    """TAR at FAR 1e-4 of a fuser on probe sets by name and number of images, where the fuser can see them."""
+    found = {}
+    for name, data in probes.items():
+        if fuser.needs_quality and data.probes.quality is None:
+            continue
+        for size, scores in score_probes(data, fuser, SIZES).items():
+            pooled = pool_scores([scores])
+            (rate,) = tar_at_far(pooled.mated, pooled.non_mated, [PROBE_RATE])
+            found[f"{name}, {size}"] = rate.tar
+    return found
+
+
+def _split(texts: list[str]) -> list[tuple[str, str, str]]:
+    return [text.partition("=") for text in texts]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, type=Path)
@@ -88,6 +111,7 @@ def main() -> None:
         metavar="FUSER",
         help="beside them (default: mean and universal)",
     )
+    parser.add_argument("--probes", action="append", default=[], metavar="NAME=PROBES.npz")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--replicates", type=int, default=2000)
     parser.add_argument("-o", "--output", required=True, type=Path)
@@ -103,6 +127,11 @@ def main() -> None:
         name: films.scores(load_fuser(name, embedder=embedder.fingerprint, num_threads=1))
         for name in others
     }
+    probes = {name: ProbeData.load(Path(path)) for name, _, path in _split(options.probes)}
+    on_probes: dict[str, dict[str, float]] = {}
+    for name in others:
+        fuser = load_fuser(name, embedder=embedder.fingerprint, num_threads=1)
+        on_probes[name] = rates_on(probes, fuser)
     pairs: list[tuple[str, str]] = []
     for text in options.start:
         name, _, start = text.partition("=")
@@ -110,6 +139,7 @@ def main() -> None:
             for share in options.shares:
                 fuser = sharing(Path(start), share, Path(work) / f"share-{share:g}")
                 scores[f"{name} {share:g}"] = films.scores(fuser)
+                on_probes[f"{name} {share:g}"] = rates_on(probes, fuser)
         tried = [f"{name} {share:g}" for share in options.shares]
         pairs += [(label, other) for label in tried for other in others]
         pairs += [(label, tried[0]) for label in tried[1:]]
@@ -121,6 +151,7 @@ def main() -> None:
             f"{rate:g}": {label: average_rate(found, kept, rate) for label, found in scores.items()}
             for rate in RATES
         },
+        "probes": on_probes if probes else {},
         "differences": differences(scores, pairs, kept, options.replicates) if pairs else [],
     }
     options.output.mkdir(parents=True, exist_ok=True)
@@ -136,8 +167,8 @@ def page(facts: dict[str, Any]) -> list[str]:
     lines = [
         "# Actors the embedder has not seen",
         "",
-        f"{facts['embedder']}, {facts['num_people']} people of the folds {folds}, in gallery and probes alone. The number "
-        "beside a name is the share of its correction that counts. *mean*: of the columns of all faces.",
+        f"{facts['embedder']}, {facts['num_people']} people of the folds {folds}, in gallery and probes alone. The "
+        "number beside a name is the share of its correction that counts. *mean*: of the columns of all faces.",
     ]
     for rate, table in facts["tar"].items():
         columns = list(next(iter(table.values())))
