@@ -95,14 +95,7 @@ def main() -> None:
     if options.stage in ("variants", "embed", "all"):
         embed_variants(options.images, options.embedder, work, options.folds, options.first_people)
     if options.stage in ("probes", "embed", "all"):
-        embed_probes(
-            options.images,
-            options.embedder,
-            work,
-            options.folds,
-            options.num_sets,
-            judged=options.judged,
-        )
+        embed_probes(options)
     jobs = [
         (work, name, seed, fold, common)
         for name in options.only
@@ -136,33 +129,22 @@ def embed_variants(
     )
 
 
-def embed_probes(
-    images: str,
-    model: str,
-    work: Path,
-    folds: Sequence[int],
-    num_sets: int = 4,
-    *,
-    judged: bool = False,
-) -> None:
+def embed_probes(options: argparse.Namespace) -> None:
     """The probes of the folds, hard and clean."""
-    people = read_people(images)
-    embedder: Embedder = load_embedder(model)
-    if judged:
+    people, work = read_people(options.images), options.work
+    embedder: Embedder = load_embedder(options.embedder)
+    if options.judged:
         embedder = JudgedEmbedder(embedder, CropQuality())
     for mix in ("hard", "clean"):
-        for fold in folds:
-            path = probes_path(work, mix, fold, num_sets)
+        for fold in options.folds:
+            path = probes_path(work, mix, fold, options.num_sets)
             if not path.exists():
                 protocol = DegradedFolderProtocol(
-                    people=people, folds=(fold,), mix=mix, num_sets=num_sets
+                    people=people, folds=(fold,), mix=mix, num_sets=options.num_sets
                 )
+                told = _told(f"{mix} {fold}")
                 data = embed_protocol(
-                    protocol,
-                    embedder,
-                    num_images=32,
-                    cache=work / "cache",
-                    progress=_told(f"{mix} {fold}"),
+                    protocol, embedder, num_images=32, cache=work / "cache", progress=told
                 )
                 data.save(path)
 
