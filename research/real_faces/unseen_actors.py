@@ -43,10 +43,13 @@ People = npt.NDArray[np.bool_]
 
 
 def average_rate(scores: Scores, kept: People, rate: float) -> dict[str, float]:
-    """TAR at a rate among some people by column, people count alike, and the mean of the columns of all faces."""
+    """TAR at a rate among some people by column, people count alike, and the mean of the columns of all faces.
+
+    NaN where there are too few comparisons for the rate; such columns are not in the mean.
+    """
     found = {_text(column): _tar(of, of, kept, rate, 100).first for column, of in scores.items()}
     everything = [value for name, value in found.items() if name.startswith("all")]
-    return {**found, "mean": float(np.mean(everything))}
+    return {**found, "mean": float(np.nanmean(everything))}
 
 
 def differences(
@@ -57,6 +60,8 @@ def differences(
     for first, second in pairs:
         for column, mine in scores[first].items():
             found = _tar(mine, scores[second][column], kept, RATES[0], replicates)
+            if np.isnan(found.p_value):
+                continue  # too few comparisons for the rate
             row = {k: getattr(found, k) for k in ("difference", "low", "high", "p_value")}
             rows.append({"first": first, "second": second, "column": _text(column), **row})
     adjusted = holm([row["p_value"] for row in rows]).adjusted
@@ -176,6 +181,13 @@ def page(facts: dict[str, Any]) -> list[str]:
         lines += ["|---|" + "---|" * len(columns)]
         for label, row in table.items():
             lines.append(f"| {label} | " + " | ".join(f"{row[c]:.3f}" for c in columns) + " |")
+    if facts["probes"]:
+        columns = list(dict.fromkeys(name for row in facts["probes"].values() for name in row))
+        lines += ["", f"TAR at FAR {PROBE_RATE:g} on probe sets:", ""]
+        lines += [f"| fuser | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+        for label, row in facts["probes"].items():
+            cells = [f"{row[c]:.3f}" if c in row else "" for c in columns]
+            lines.append(f"| {label} | " + " | ".join(cells) + " |")
     if facts["differences"]:
         lines += [
             "",
