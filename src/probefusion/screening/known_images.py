@@ -8,22 +8,19 @@ from probefusion.screening.records import recorded
 
 __all__ = ["CAUTIOUS", "NORMS", "expectation_of_images", "network_of"]
 
-NORMS = {"mobilefacenet_128d": 13.4, "compact_128d": 0.66, "compact_128d.r3": 0.77}
-"""Usual length of an embedding, of embedders of which it says how good the image is: between the medians of poor images
-and of films."""
+NORMS = {"mobilefacenet_128d": 13.4, "compact_128d": 0.77}
+"""Usual length of an embedding, of embedders of which it says how good the image is."""
 
 CAUTIOUS = CAUTIOUS_OF_TEMPLATES
 """For images of which nothing is known but their embeddings, by any embedder; clear cases count, so the worst split."""
 
 _NETWORKS = {
     "mobilefacenet_128d@": "mobilefacenet_128d",
-    "compact_128d@e586df908cc6": "compact_128d.r3",
     "compact_128d@": "compact_128d",
     "edgeface_xs": "edgeface_xs",
     "opencv_sface": "opencv_sface",
 }
-"""Beginnings of the names of embedders that were measured, the first that fits counts; SFace in 8 bits gives what SFace
-gives, and the former embedder of the package had lengths of its own."""
+"""Beginnings of the names of embedders that were measured; SFace in 8 bits gives what SFace gives."""
 
 
 def network_of(embedder: str | None) -> str | None:
