@@ -122,7 +122,7 @@ def model_card(card: Card) -> str:
         "## Licence",
         f"{card['licence']}. The teacher's weights are under {teacher['licence']}. No warranty.",
         "All figures are from `embedder.json`. Both files are made by\n\n"
-        "    python -m research.compact_embedder.ship STATE --images lfw112.zip --teacher "
+        f"    python -m research.compact_embedder.ship STATE --images lfw112.zip{_given(training)} --teacher "
         f"{teacher['name']}.onnx \\\n        -o src/probefusion/zoo/weights/{card['folder']}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -139,6 +139,16 @@ def _more_data(training: dict[str, Any]) -> str:
         f"{_KNOWN_DATA.get(data['data'], data['data'])}, {_folds(data)}.\n"
         for data in training.get("more_data", [])
     )
+
+
+def _given(training: dict[str, Any]) -> str:
+    """The options that name other data and the start, as research/compact_embedder/ship.py takes them."""
+    more = ""
+    for data in training.get("more_data", []):
+        folds = f"={','.join(map(str, data['folds']))}" if "folds" in data else ""
+        more += f" --more-images {data['data']}.zip{folds}"
+        more += "".join(f" --leave-out {name}" for name in data.get("left_out", []))
+    return f"{more} --start {training['start']['folder']}" if "start" in training else more
 
 
 _KNOWN_DATA = {
