@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-cv2 = pytest.importorskip("cv2")
+pytest.importorskip("cv2")
 
-from probefusion.protocols.degraded_folder import fold_of
 from research.compact_embedder.pages import _given, _more_data
 from research.compact_embedder.ship import learned_from, licence, more_facts
+
+from probefusion.protocols.degraded_folder import fold_of
 
 NAMES = [f"person_{number}" for number in range(24)]
 
 
 @pytest.fixture
 def films(tmp_path):
+    import cv2
+
     for name in NAMES:
         (tmp_path / "films" / name).mkdir(parents=True)
         for image in range(2):
