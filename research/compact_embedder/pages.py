@@ -166,11 +166,16 @@ def _folds(data: dict[str, Any]) -> str:
 def _begun(training: dict[str, Any]) -> str:
     if "start" not in training:
         return ""
-    start = training["start"]
-    return (
-        f"- **Begun with** `{start['folder']}` ({start['fingerprint']}), the pupil of "
-        f"{start['training']['teacher']['name']}, after {start['training']['steps']:,} steps.\n"
-    )
+    lines = ""
+    while "start" in training:
+        start = training["start"]
+        training = start["training"]
+        begun = "Which began" if lines else "Begun"
+        lines += (
+            f"- **{begun} with** `{start['folder']}` ({start['fingerprint']}), the pupil of "
+            f"{training['teacher']['name']}, after {training['steps']:,} steps.\n"
+        )
+    return lines
 
 
 def _maps(training: dict[str, Any]) -> str:
@@ -193,10 +198,29 @@ def _stage(stage: dict[str, Any]) -> str:
         )
     return (
         f"From step {stage['from_step']:,}: {stage['faces_per_step']} faces a step, "
-        f"{stage['chimera_share']:.0%} of them put together from two people, {stage['poor_share']:.0%} degraded "
+        f"{_chimeras(stage):.0%} of them put together from two people, {stage['poor_share']:.0%} degraded "
         f"too{_AIMS[stage.get('poor_target', 'clean')]}; rate {stage['learning_rate']:g}, "
         f"falling in the last {stage['cooldown']:.0%} of {stage['steps']:,} steps; seed {stage['seed']}."
+        f"{_kinds(stage)}"
     )
+
+
+_KINDS = {"photo": "photographs", "film": "stills of films", "chimera": "faces put together"}
+
+
+def _kinds(stage: dict[str, Any]) -> str:
+    """What share of the views each kind of images had, and of these the mild ones."""
+    if "shares" not in stage:
+        return ""
+    parts = [
+        f"{share:.0%} {_KINDS.get(kind, kind)} ({stage['mild'][kind]:.0%} of them mildly changed)"
+        for kind, share in stage["shares"].items()
+    ]
+    return f" Views: {', '.join(parts)}."
+
+
+def _chimeras(stage: dict[str, Any]) -> float:
+    return float(stage.get("shares", {}).get("chimera", stage["chimera_share"]))
 
 
 def _rates(found: dict[str, float]) -> str:
