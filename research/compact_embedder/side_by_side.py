@@ -51,6 +51,13 @@ def main() -> None:
     parser.add_argument(
         "--judged", action="append", metavar="LABEL", help="systems that are tested (default: all)"
     )
+    parser.add_argument(
+        "--pair",
+        action="append",
+        default=[],
+        metavar="LABEL=LABEL",
+        help="a system and what it is compared with instead of --against",
+    )
     parser.add_argument("--only-films", action="append", default=[], metavar="EMBEDDER")
     parser.add_argument(
         "--film-folds",
@@ -64,8 +71,10 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     options = parser.parse_args()
     systems = dict(text.split("=", 1) for text in options.system)
-    if options.against not in systems:
-        parser.error(f"--against: expected one of {list(systems)}, got {options.against!r}")
+    pairs = dict(text.split("=", 1) for text in options.pair)
+    for label in (options.against, *pairs, *pairs.values()):
+        if label not in systems:
+            parser.error(f"--against, --pair: expected some of {list(systems)}, got {label!r}")
     scores: dict[str, Scores] = {}
     opened: dict[str, _Material] = {}
     for label, text in systems.items():
@@ -80,11 +89,12 @@ def main() -> None:
     for label, found in scores.items():
         row: dict[str, Any] = {"system": label, "cells": {}}
         for key, mine in found.items():
-            theirs = scores[options.against].get(key)
+            against = pairs.get(label, options.against)
+            theirs = scores[against].get(key)
             cell = _cell(mine, mine if theirs is None else theirs, key[0], options.replicates)
             row["cells"][f"{key[0]}, {key[1]}"] = cell
             is_judged = label in (options.judged or systems)
-            if is_judged and label != options.against and theirs is not None:
+            if is_judged and label != against and theirs is not None:
                 tests.append(cell)
         rows.append(row)
     if 2 * len(tests) / (options.replicates + 1) > 0.05:
@@ -96,6 +106,7 @@ def main() -> None:
     content = {
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         "against": options.against,
+        "pairs": pairs,
         "judged": options.judged or [name for name in systems if name != options.against],
         "replicates": options.replicates,
         "rows": rows,
@@ -115,7 +126,7 @@ class _Material:
         if judged:
             embedder = JudgedEmbedder(embedder, CropQuality())
         self._fingerprint = embedder.fingerprint
-        work = options.work / embedder.fingerprint.replace("@", "-")
+        work = options.work / embedder.own_fingerprint.replace("@", "-")
         work.mkdir(parents=True, exist_ok=True)
         self._films = Films(
             options.films, embedder, leave_out=tuple(options.leave_out), cache=work / "films"
@@ -175,14 +186,14 @@ def page(content: dict[str, Any]) -> list[str]:
     lines = [
         "# Embedders with their fusers, side by side",
         "",
-        f"Differences to {content['against']}: 95 % intervals over people; * certain (Holm over all of "
+        f"Differences to {_reference(content)}: 95 % intervals over people; * certain (Holm over all of "
         f"{', '.join(content['judged'])}); "
         "= not worse by .01 on films and .005 on fold 3 (lower end, uncorrected). Films: TAR at FAR 1e-3; hard and "
         f"clean: fold 3, {NUM_SETS} probe sets each, TAR at FAR 1e-4. {content['date']}.",
     ]
     for kind in RATES:
         columns = [c for c in content["rows"][0]["cells"] if c.rpartition(", ")[0] == kind]
-        for what in ("TAR", f"minus {content['against']}"):
+        for what in ("TAR", f"minus {_reference(content)}"):
             lines += ["", f"## {kind.capitalize()}, {what}", ""]
             lines += ["| system | " + " | ".join(c.rpartition(", ")[2] for c in columns) + " |"]
             lines += ["|---|" + "---|" * len(columns)]
@@ -193,6 +204,11 @@ def page(content: dict[str, Any]) -> list[str]:
                     cells = [_shown(row["cells"][c], what) for c in columns]
                     lines.append(f"| {row['system']} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _reference(content: dict[str, Any]) -> str:
+    own = [f"of {label} to {other}" for label, other in content.get("pairs", {}).items()]
+    return ", ".join([str(content["against"]), *own])
 
 
 def _shown(cell: dict[str, Any], what: str) -> str:
