@@ -193,7 +193,8 @@ def page(content: dict[str, Any]) -> list[str]:
     ]
     for kind in RATES:
         columns = [c for c in content["rows"][0]["cells"] if c.rpartition(", ")[0] == kind]
-        for what in ("TAR", f"minus {_reference(content)}"):
+        other = "the other of its pair" if content.get("pairs") else content["against"]
+        for what in ("TAR", f"minus {other}"):
             lines += ["", f"## {kind.capitalize()}, {what}", ""]
             lines += ["| system | " + " | ".join(c.rpartition(", ")[2] for c in columns) + " |"]
             lines += ["|---|" + "---|" * len(columns)]
