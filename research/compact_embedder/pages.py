@@ -122,7 +122,7 @@ def model_card(card: Card) -> str:
         "## Licence",
         f"{card['licence']}. The teacher's weights are under {teacher['licence']}. No warranty.",
         "All figures are from `embedder.json`. Both files are made by\n\n"
-        "    python -m research.compact_embedder.ship STATE --images lfw112.zip --teacher "
+        f"    python -m research.compact_embedder.ship STATE --images lfw112.zip{_given(training)} --teacher "
         f"{teacher['name']}.onnx \\\n        -o src/probefusion/zoo/weights/{card['folder']}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -135,20 +135,47 @@ def _num_people(training: dict[str, Any]) -> int:
 
 def _more_data(training: dict[str, Any]) -> str:
     return "".join(
-        f"- **More data:** {data['num_images']:,} aligned images of {data['num_people']:,} people of {data['data']}, "
-        f"the same folds.\n"
+        f"- **More data:** {data['num_images']:,} aligned images of {data['num_people']:,} people of "
+        f"{_KNOWN_DATA.get(data['data'], data['data'])}, {_folds(data)}.\n"
         for data in training.get("more_data", [])
     )
+
+
+def _given(training: dict[str, Any]) -> str:
+    """The options that name other data and the start, as research/compact_embedder/ship.py takes them."""
+    more = ""
+    for data in training.get("more_data", []):
+        folds = f"={','.join(map(str, data['folds']))}" if "folds" in data else ""
+        more += f" --more-images {data['data']}.zip{folds}"
+        more += "".join(f" --leave-out {name}" for name in data.get("left_out", []))
+    return f"{more} --start {training['start']['folder']}" if "start" in training else more
+
+
+_KNOWN_DATA = {
+    "fiw112": "Families in the Wild (fiw112; research, non-commercial)",
+    "imfdb112_dev": "the Indian Movie Face Database (imfdb112_dev, stills of films; research)",
+}
+
+
+def _folds(data: dict[str, Any]) -> str:
+    if "folds" not in data:
+        return "the same folds"
+    return f"folds {' and '.join(map(str, data['folds']))}"
 
 
 def _begun(training: dict[str, Any]) -> str:
     if "start" not in training:
         return ""
-    start = training["start"]
-    return (
-        f"- **Begun with** `{start['folder']}` ({start['fingerprint']}), the pupil of "
-        f"{start['training']['teacher']['name']}, after {start['training']['steps']:,} steps.\n"
-    )
+    lines = ""
+    while "start" in training:
+        start = training["start"]
+        training = start["training"]
+        begun = "Which began" if lines else "Begun"
+        lines += (
+            f"- **{begun} with** `{start['folder']}` ({start['fingerprint']}), the pupil of "
+            f"{training['teacher']['name']}, after {training['steps']:,} steps.\n"
+        )
+    return lines
 
 
 def _maps(training: dict[str, Any]) -> str:
@@ -171,10 +198,29 @@ def _stage(stage: dict[str, Any]) -> str:
         )
     return (
         f"From step {stage['from_step']:,}: {stage['faces_per_step']} faces a step, "
-        f"{stage['chimera_share']:.0%} of them put together from two people, {stage['poor_share']:.0%} degraded "
+        f"{_chimeras(stage):.0%} of them put together from two people, {stage['poor_share']:.0%} degraded "
         f"too{_AIMS[stage.get('poor_target', 'clean')]}; rate {stage['learning_rate']:g}, "
         f"falling in the last {stage['cooldown']:.0%} of {stage['steps']:,} steps; seed {stage['seed']}."
+        f"{_kinds(stage)}"
     )
+
+
+_KINDS = {"photo": "photographs", "film": "stills of films", "chimera": "faces put together"}
+
+
+def _kinds(stage: dict[str, Any]) -> str:
+    """What share of the views each kind of images had, and of these the mild ones."""
+    if "shares" not in stage:
+        return ""
+    parts = [
+        f"{share:.0%} {_KINDS.get(kind, kind)} ({stage['mild'][kind]:.0%} of them mildly changed)"
+        for kind, share in stage["shares"].items()
+    ]
+    return f" Views: {', '.join(parts)}."
+
+
+def _chimeras(stage: dict[str, Any]) -> float:
+    return float(stage.get("shares", {}).get("chimera", stage["chimera_share"]))
 
 
 def _rates(found: dict[str, float]) -> str:

@@ -16,6 +16,7 @@ import math
 import platform
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ from research.compact_embedder.verification_pairs import (
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TEST_FOLD = 3
+LEARNED_FOLDS = (0, 1, 2)
 NUM_FOLDS = 10
 BAD = 0.5
 """Severity from which a degraded copy's embedding is expected to be shorter."""
@@ -55,7 +57,8 @@ BAD = 0.5
 NORM_SAYS_QUALITY, NORM_SAYS_NOTHING = 0.85, 0.75
 """As in `probefusion models inspect`."""
 
-LICENCE = "research use only: trained on LFW images, see LICENSE-WEIGHTS.md"
+DATA = {"fiw112": "Families in the Wild", "imfdb112_dev": "IMFDB"}
+"""Usual names of data sets that a package's embedder learned from beside LFW."""
 INTENDED = [
     "trying out this package without fetching anything",
     "tests, teaching and research on the fusion of templates",
@@ -90,8 +93,15 @@ def main() -> None:
         "--more-images",
         action="append",
         default=[],
-        metavar="DIR|ZIP",
-        help="other data that it learned from",
+        metavar="DIR|ZIP[=FOLDS]",
+        help="other data that it learned from, and of which folds of people (films.zip=0,1; default: all but 3)",
+    )
+    parser.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="PERSON",
+        help="whom it did not learn from",
     )
     parser.add_argument(
         "--start", type=Path, metavar="FOLDER", help="embedder that the training began with"
@@ -134,7 +144,7 @@ def main() -> None:
         "sha256": spec.sha256,
         "fingerprint": spec.fingerprint,
         "size": path.stat().st_size,
-        "licence": LICENCE,
+        "licence": licence(learned),
         "non_commercial": True,
         "stand_in": options.stand_in,
         "origin": "made with probefusion, part of the package",
@@ -161,6 +171,13 @@ def main() -> None:
     changed = [] if options.keep_pages else refresh_pages(card, REPOSITORY)
     print(json.dumps({**measured, "speed": card["speed"]}, indent=2))
     print(f"{options.output}: {spec.fingerprint}; pages changed: {', '.join(changed) or 'none'}")
+
+
+def licence(learned: dict[str, Any]) -> str:
+    """Which use the images allow that it learned from."""
+    more = [DATA.get(data["data"], data["data"]) for data in learned.get("more_data", [])]
+    images = " and ".join(filter(None, [", ".join(["LFW", *more[:-1]]), *more[-1:]]))
+    return f"research use only: trained on images of {images}, see LICENSE-WEIGHTS.md"
 
 
 def norm_is_quality(falls: float) -> bool | None:
@@ -233,11 +250,7 @@ def training_facts(options: argparse.Namespace) -> dict[str, Any]:
     seen = learned_from(options.images)
     entry = find_by_sha256(sha256_of(options.teacher))
     weights = onnx.load(options.teacher).graph.initializer
-    more = [
-        {"data": Path(place).stem, "num_people": len(found), "num_images": _num_images(found)}
-        for place in options.more_images
-        for found in [learned_from(place)]
-    ]
+    more = [more_facts(text, options.leave_out) for text in options.more_images]
     started = {}
     if options.start:
         card = json.loads((options.start / CARD_NAME).read_text())
@@ -258,10 +271,31 @@ def training_facts(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def learned_from(place: str) -> dict[str, tuple[str, ...]]:
-    """Images of the people of a data set who are not of the test fold."""
+def more_facts(text: str, leave_out: Sequence[str]) -> dict[str, Any]:
+    """Name, folds and numbers of other data, which is given as PLACE or PLACE=FOLDS."""
+    place, _, chosen = text.partition("=")
+    folds = tuple(map(int, chosen.split(","))) if chosen else LEARNED_FOLDS
+    found = learned_from(place, folds, leave_out)
+    left_out = sorted(set(leave_out) & set(read_people(place).images))
+    return {
+        "data": Path(place).stem,
+        **({"folds": list(folds)} if folds != LEARNED_FOLDS else {}),
+        "num_people": len(found),
+        "num_images": _num_images(found),
+        **({"left_out": left_out} if left_out else {}),
+    }
+
+
+def learned_from(
+    place: str, folds: Sequence[int] = LEARNED_FOLDS, leave_out: Sequence[str] = ()
+) -> dict[str, tuple[str, ...]]:
+    """Images of the people of a data set who are of these folds."""
     people = read_people(place).images
-    return {name: tuple(files) for name, files in people.items() if fold_of(name) != TEST_FOLD}
+    return {
+        name: tuple(files)
+        for name, files in people.items()
+        if fold_of(name) in folds and name not in leave_out
+    }
 
 
 def _num_images(people: dict[str, tuple[str, ...]]) -> int:

@@ -16,6 +16,8 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from probefusion.embedders import CropQuality, Embedder
 from probefusion.embedders.quality import JudgedEmbedder
 from probefusion.evaluation.embed_protocol import embed_protocol
@@ -24,6 +26,7 @@ from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.scoring import pool_scores, score_probes
 from probefusion.metrics import ComparisonScores, compare_over_people, holm
 from probefusion.protocols import DegradedFolderProtocol, read_people
+from probefusion.protocols.degraded_folder import fold_of
 from probefusion.zoo import load_embedder, load_fuser
 from research.comparison.compare_fusers import probes_path
 from research.real_faces.film_scores import Films
@@ -48,14 +51,30 @@ def main() -> None:
     parser.add_argument(
         "--judged", action="append", metavar="LABEL", help="systems that are tested (default: all)"
     )
+    parser.add_argument(
+        "--pair",
+        action="append",
+        default=[],
+        metavar="LABEL=LABEL",
+        help="a system and what it is compared with instead of --against",
+    )
     parser.add_argument("--only-films", action="append", default=[], metavar="EMBEDDER")
+    parser.add_argument(
+        "--film-folds",
+        nargs="+",
+        type=int,
+        metavar="FOLD",
+        help="judge on films by actors of these folds alone, in gallery and probes (default: by all)",
+    )
     parser.add_argument("--replicates", type=int, default=8000)
     parser.add_argument("--work", required=True, type=Path, metavar="DIR")
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="DIR")
     options = parser.parse_args()
     systems = dict(text.split("=", 1) for text in options.system)
-    if options.against not in systems:
-        parser.error(f"--against: expected one of {list(systems)}, got {options.against!r}")
+    pairs = dict(text.split("=", 1) for text in options.pair)
+    for label in (options.against, *pairs, *pairs.values()):
+        if label not in systems:
+            parser.error(f"--against, --pair: expected some of {list(systems)}, got {label!r}")
     scores: dict[str, Scores] = {}
     opened: dict[str, _Material] = {}
     for label, text in systems.items():
@@ -70,11 +89,12 @@ def main() -> None:
     for label, found in scores.items():
         row: dict[str, Any] = {"system": label, "cells": {}}
         for key, mine in found.items():
-            theirs = scores[options.against].get(key)
+            against = pairs.get(label, options.against)
+            theirs = scores[against].get(key)
             cell = _cell(mine, mine if theirs is None else theirs, key[0], options.replicates)
             row["cells"][f"{key[0]}, {key[1]}"] = cell
             is_judged = label in (options.judged or systems)
-            if is_judged and label != options.against and theirs is not None:
+            if is_judged and label != against and theirs is not None:
                 tests.append(cell)
         rows.append(row)
     if 2 * len(tests) / (options.replicates + 1) > 0.05:
@@ -86,6 +106,7 @@ def main() -> None:
     content = {
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
         "against": options.against,
+        "pairs": pairs,
         "judged": options.judged or [name for name in systems if name != options.against],
         "replicates": options.replicates,
         "rows": rows,
@@ -105,10 +126,14 @@ class _Material:
         if judged:
             embedder = JudgedEmbedder(embedder, CropQuality())
         self._fingerprint = embedder.fingerprint
-        work = options.work / embedder.fingerprint.replace("@", "-")
+        work = options.work / embedder.own_fingerprint.replace("@", "-")
         work.mkdir(parents=True, exist_ok=True)
         self._films = Films(
             options.films, embedder, leave_out=tuple(options.leave_out), cache=work / "films"
+        )
+        folds = options.film_folds
+        self._actors = np.array(
+            [folds is None or fold_of(name) in folds for name in self._films.subjects]
         )
         mixes: tuple[Mix, ...] = () if model in options.only_films else ("hard", "clean")
         self._probes = {mix: _probes(options.images, mix, embedder, work) for mix in mixes}
@@ -120,7 +145,7 @@ class _Material:
         for (text, size), scores in self._films.scores(fuser).items():
             kind = {"all": "films", "..60": "films ..60"}.get(text)
             if kind is not None and (kind == "films" or size in (1, 2, 4, 8, MEDIUM)):
-                found[kind, str(size)] = scores.whole
+                found[kind, str(size)] = scores.among(self._actors)
         for mix, data in self._probes.items():
             if fuser.needs_quality and data.probes.quality is None:
                 continue  # probes embedded by another command, which judged no crop
@@ -161,14 +186,15 @@ def page(content: dict[str, Any]) -> list[str]:
     lines = [
         "# Embedders with their fusers, side by side",
         "",
-        f"Differences to {content['against']}: 95 % intervals over people; * certain (Holm over all of "
+        f"Differences to {_reference(content)}: 95 % intervals over people; * certain (Holm over all of "
         f"{', '.join(content['judged'])}); "
         "= not worse by .01 on films and .005 on fold 3 (lower end, uncorrected). Films: TAR at FAR 1e-3; hard and "
         f"clean: fold 3, {NUM_SETS} probe sets each, TAR at FAR 1e-4. {content['date']}.",
     ]
     for kind in RATES:
         columns = [c for c in content["rows"][0]["cells"] if c.rpartition(", ")[0] == kind]
-        for what in ("TAR", f"minus {content['against']}"):
+        other = "the other of its pair" if content.get("pairs") else content["against"]
+        for what in ("TAR", f"minus {other}"):
             lines += ["", f"## {kind.capitalize()}, {what}", ""]
             lines += ["| system | " + " | ".join(c.rpartition(", ")[2] for c in columns) + " |"]
             lines += ["|---|" + "---|" * len(columns)]
@@ -179,6 +205,11 @@ def page(content: dict[str, Any]) -> list[str]:
                     cells = [_shown(row["cells"][c], what) for c in columns]
                     lines.append(f"| {row['system']} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _reference(content: dict[str, Any]) -> str:
+    own = [f"of {label} to {other}" for label, other in content.get("pairs", {}).items()]
+    return ", ".join([str(content["against"]), *own])
 
 
 def _shown(cell: dict[str, Any], what: str) -> str:

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from probefusion.embedders import CropQuality, Embedder, JudgedEmbedder
 from probefusion.evaluation.embed_protocol import embed_protocol
 from probefusion.evaluation.probe_data import ProbeData
 from probefusion.evaluation.scoring import ProbeScores, pool_scores, score_probes
@@ -79,8 +80,11 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--judged", action="store_true", help="probes with quality, for universal")
+    parser.add_argument("--first-seed", action="store_true", help="train each with its first seed")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--stage", choices=("embed", "train", "report", "all"), default="all")
+    stages = ("variants", "probes", "embed", "train", "report", "all")
+    parser.add_argument("--stage", choices=stages, default="all", help="embed: variants and probes")
     options = parser.parse_args()
     if options.stage in ("report", "all") and OURS not in options.only:
         parser.error(
@@ -88,19 +92,14 @@ def main() -> None:
         )
     work = options.work
     common = {"steps": options.steps, "batch_size": options.batch_size}
-    if options.stage in ("embed", "all"):
-        embed(
-            options.images,
-            options.embedder,
-            work,
-            options.folds,
-            options.num_sets,
-            options.first_people,
-        )
+    if options.stage in ("variants", "embed", "all"):
+        embed_variants(options.images, options.embedder, work, options.folds, options.first_people)
+    if options.stage in ("probes", "embed", "all"):
+        embed_probes(options)
     jobs = [
         (work, name, seed, fold, common)
         for name in options.only
-        for seed in CONTENDERS[name].seeds
+        for seed in CONTENDERS[name].seeds[: 1 if options.first_seed else None]
         for fold in options.folds
     ]
     if options.stage in ("train", "all"):
@@ -112,41 +111,40 @@ def main() -> None:
         report(options, common)
 
 
-def embed(
-    images: str,
-    model: str,
-    work: Path,
-    folds: Sequence[int],
-    num_sets: int = 4,
-    first_people: int | None = None,
+def embed_variants(
+    images: str, model: str, work: Path, folds: Sequence[int], first_people: int | None = None
 ) -> None:
-    """Variants of all images that somebody trains on, and the probes of the folds, hard and clean."""
+    """Variants of all images that somebody trains on."""
     people = read_people(images)
-    embedder = load_embedder(model)
     # Nobody trains on those who are tested alone.
     trained_on = sorted(name for name in people.images if set(folds) != {fold_of(name)})
     extract_variants(
         {name: people.images[name] for name in trained_on[:first_people]},
         lambda source: read_crop(people.read(source), source=source),
-        embedder,
+        load_embedder(model),
         find_recipe(DEFAULT_RECIPE).draw,
         work / "variants",
         recipe=DEFAULT_RECIPE,
         progress=_told("variants"),
     )
+
+
+def embed_probes(options: argparse.Namespace) -> None:
+    """The probes of the folds, hard and clean."""
+    people, work = read_people(options.images), options.work
+    embedder: Embedder = load_embedder(options.embedder)
+    if options.judged:
+        embedder = JudgedEmbedder(embedder, CropQuality())
     for mix in ("hard", "clean"):
-        for fold in folds:
-            path = probes_path(work, mix, fold, num_sets)
+        for fold in options.folds:
+            path = probes_path(work, mix, fold, options.num_sets)
             if not path.exists():
                 protocol = DegradedFolderProtocol(
-                    people=people, folds=(fold,), mix=mix, num_sets=num_sets
+                    people=people, folds=(fold,), mix=mix, num_sets=options.num_sets
                 )
+                told = _told(f"{mix} {fold}")
                 data = embed_protocol(
-                    protocol,
-                    embedder,
-                    num_images=32,
-                    cache=work / "cache",
-                    progress=_told(f"{mix} {fold}"),
+                    protocol, embedder, num_images=32, cache=work / "cache", progress=told
                 )
                 data.save(path)
 

@@ -31,7 +31,7 @@ from probefusion.training.starting_point import StartingPoint, read_starting_poi
 from research.real_faces.sets import PersonSets, SetBatch
 from research.real_faces.variants import NUM_MILD, NUM_SEVERE, Variants
 
-__all__ = ["halved", "refit", "settings_of", "without_correction"]
+__all__ = ["halved", "refit", "settings_of", "with_share", "without_correction"]
 
 CORRECTION_SHARE = 0.5
 PREFIXES = (1, 2, 4, 8, 16)
@@ -43,11 +43,19 @@ STEPS, PEOPLE = 300, 96
 
 def halved(start: StartingPoint) -> ExactFuser:
     """The start's network with half of its correction; its weight layer alone learns."""
-    settings = {**start.card.config, "correction_share": CORRECTION_SHARE}
+    network = with_share(start, CORRECTION_SHARE)
+    learns_only(network, ("weight",))
+    return network.eval()
+
+
+def with_share(start: StartingPoint, share: float) -> ExactFuser:
+    """The start's network with this share of its correction; 0 leaves the correction out of the file."""
+    if share == 0:
+        return without_correction(start)
+    settings = {**start.card.config, "correction_share": share}
     network = build_network(start.card.architecture, settings)
     assert isinstance(network, ExactFuser)  # noqa: S101 - what --start is for
     start.load_into(network)
-    learns_only(network, ("weight",))
     return network.eval()
 
 

@@ -1,6 +1,6 @@
-r"""Writes a fuser folder with half of the correction of another one or none, perhaps with weights learned again.
+r"""Writes a fuser folder with a part of the correction of another one or none, perhaps with weights learned again.
 
-    python -m research.real_faces.ship --start FUSER_FOLDER [--state STATE | --no-correction] \
+    python -m research.real_faces.ship --start FUSER_FOLDER [--state STATE | --no-correction | --share SHARE] \
         --probes PROBES.npz -o FOLDER
 
 PROBES are those of fold 3, mix 'hard', that research.comparison.compare_fusers makes for the embedder; figures and
@@ -19,7 +19,7 @@ from probefusion.evaluation.probe_data import ProbeData
 from probefusion.training.starting_point import read_starting_point
 from research.comparison.contenders import without_style
 from research.comparison.ship_fusers import LICENCE, export_measured
-from research.real_faces.refit import halved, settings_of, without_correction
+from research.real_faces.refit import halved, settings_of, with_share, without_correction
 
 
 def main() -> None:
@@ -30,6 +30,9 @@ def main() -> None:
     )
     parser.add_argument("--no-correction", action="store_true", help="weights and gains alone")
     parser.add_argument(
+        "--share", type=float, help="how much of the correction counts, 0 to 1 (default: half)"
+    )
+    parser.add_argument(
         "--num-images", type=int, default=1735, help="images that refit learned from"
     )
     parser.add_argument("--probes", required=True, type=Path, metavar="PROBES.npz")
@@ -38,9 +41,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.state and options.no_correction:
         parser.error("--state: what refit learned goes with half of the correction")
+    if options.share is not None and (options.state or options.no_correction):
+        parser.error("--share: give it alone, without --state or --no-correction")
     torch.set_num_threads(1)
     start = read_starting_point(options.start)
-    network = without_correction(start) if options.no_correction else halved(start)
+    if options.share is not None:
+        network = with_share(start, options.share)
+    else:
+        network = without_correction(start) if options.no_correction else halved(start)
     training = start.card.training
     if options.state:
         network.load_state_dict(load_file(options.state))
