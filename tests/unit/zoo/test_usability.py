@@ -62,7 +62,9 @@ def test_records_of_every_fuser_folder_are_of_that_fuser() -> None:
     assert found >= 6
 
 
-@pytest.mark.parametrize("name", ["hub/net@3900346931a7", "../../net", "net\0", "\udc80", "n" * 9000])
+@pytest.mark.parametrize(
+    "name", ["hub/net@3900346931a7", "../../net", "net\0", "\udc80", "n" * 9000]
+)
 @pytest.mark.parametrize("fuser", ["mean", "universal"])
 def test_an_embedder_of_any_name_is_only_not_known(fuser, name) -> None:
     opened = load_fuser(fuser)
