@@ -33,6 +33,7 @@ UNRUN: dict[tuple[str, str], int] = {
     ("README.md", "installs"): 2,
     ("README.md", "network"): 1,
     ("docs/how-to/archives.md", "hours"): 1,
+    ("docs/how-to/change-embedder.md", "network"): 1,
     ("docs/how-to/checkpoints.md", "checkpoint"): 1,
     ("docs/how-to/choose-a-fuser.md", "network"): 1,
     ("docs/how-to/clusters.md", "cluster"): 3,

@@ -9,7 +9,7 @@ from probefusion.types.revisions import FORMER
 
 __all__ = ["CAUTIOUS", "NORMS", "expectation_of_images", "network_of"]
 
-NORMS = {"mobilefacenet_128d": 13.4, "compact_128d": 0.77, "compact_128d.r3": 0.77}
+NORMS = {"mobilefacenet_128d": 13.4, "compact_128d": 0.73, "compact_128d.r3": 0.77}
 """Usual length of an embedding, of embedders of which it says how good the image is."""
 
 CAUTIOUS = CAUTIOUS_OF_TEMPLATES

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 __all__ = ["FORMER", "are_revisions", "name_to_load", "remedy", "remedy_for_pair"]
 
-FORMER: Mapping[str, str] = MappingProxyType({})
+FORMER: Mapping[str, str] = MappingProxyType({"compact_128d@e586df908cc6": "compact_128d.r3"})
 """Former revisions of the embedder inside the package: by fingerprint the name that loads them."""
 
 
