@@ -100,6 +100,8 @@ def test_a_gallery_is_moved_whose_fuser_is_gone(tmp_path):
     with Gallery(tmp_path / "people.db") as gallery:
         model = gallery.add_model(fuser="mean", embedder=NEW.embedder, dim=96)
         assert "which knows 0 of 1 people" in gallery.search(NEW.images(0, 9)).warnings[0]
+        with pytest.raises(ConfigError, match=rf"by model {model} of .* or re_embed and re_fuse"):
+            gallery.verify("ann", NEW.images(0, 9))
         gallery.re_embed({contribution: NEW.images(0, 0)})
         assert gallery.re_fuse(model) == ()
         gallery.serve(model)

@@ -228,7 +228,8 @@ class Searching(Judging):
             stored = reader.vector(row.id, person.id)
         if stored is None or stored.vector is None:
             raise ConfigError(
-                f"{person.name!r} has no images that could be compared. Add some: update."
+                f"{person.name!r} has no images that could be compared by model {row.id} of "
+                f"{embedder_name(row.embedder)}. Add some: update; or re_embed and re_fuse."
             )
         fuser = self._fusers.of(row)
         query = self._fused(material, fuser)
