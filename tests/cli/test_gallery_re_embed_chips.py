@@ -30,7 +30,7 @@ def other(tmp_path):
 
 def test_a_gallery_is_moved_without_photos(command, people, other, tmp_path) -> None:
     gallery = tmp_path / "people.db"
-    how = ("--people", "--aligned", "--fuser", "mean", "--keep-chips")
+    how = ("--people", "--aligned", "--fuser", "exact-fast", "--keep-chips")
     assert command("enroll", gallery, people, *how)[0] == 0
     _, out, _ = command("gallery", "add-model", gallery, "--fuser", "mean", "--embedder", other)
     model = out.split()[1].rstrip(":")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from probefusion.cli.options import positive
+from probefusion.cli.options import add_stance_option, positive
 
 __all__ = ["add_parser", "run"]
 
@@ -65,6 +65,7 @@ def add_parser(commands: Any) -> None:
         metavar="NAME|FILE",
         help="face detector; without one images are aligned crops",
     )
+    add_stance_option(models)
     models.add_argument(
         "--fuser", default="auto", metavar="NAME|DIR", help="fuser (default: what the gallery has)"
     )
@@ -119,6 +120,7 @@ def run(options: argparse.Namespace) -> int:
         key_file=options.key_file,
         embedder=options.embedder,
         detector=options.detector,
+        knows_stance=not options.no_stance,
         fuser=options.fuser,
         keep=options.keep,
         num_threads=options.threads,

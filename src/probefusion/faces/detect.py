@@ -12,7 +12,7 @@ from probefusion.errors import ConfigError, FileFormatError
 from probefusion.extras import import_cv2, quiet_cv2
 from probefusion.faces.face import Detector, Face, each_once, largest_face, overlap
 from probefusion.faces.searched import checked_image, largest_first
-from probefusion.faces.stance import StanceNetwork
+from probefusion.faces.stance import WITHOUT_STANCE, StanceNetwork
 from probefusion.faces.upright import UprightLevels, find_in_turns, in_turned_photo
 from probefusion.files import check_file, sha256_of
 
@@ -78,7 +78,7 @@ class YuNetDetector:
         self._max_side = max_side
         stance = StanceNetwork() if knows_stance else None
         self._log_odds = None if stance is None else stance.log_odds
-        mark = "" if stance is None else stance.mark
+        mark = WITHOUT_STANCE if stance is None else stance.mark
         self.fingerprint = f"yunet@{sha256_of(path)[:12]}/{score_threshold:g}/{max_side}{mark}"
         try:
             with quiet_cv2(self._cv2):

@@ -26,7 +26,7 @@ from probefusion.faces.scrfd_maps import (
     without_overlaps,
 )
 from probefusion.faces.searched import checked_image, largest_first
-from probefusion.faces.stance import StanceNetwork
+from probefusion.faces.stance import WITHOUT_STANCE, StanceNetwork
 from probefusion.faces.upright import UprightLevels, find_in_turns, in_turned_photo
 from probefusion.files import check_file, sha256_of
 from probefusion.sessions import run_outputs, start_session
@@ -81,7 +81,7 @@ class ScrfdDetector:
         self._score_threshold, self._max_side = score_threshold, max_side
         stance = StanceNetwork() if knows_stance else None
         self._log_odds = None if stance is None else stance.log_odds
-        mark = "" if stance is None else stance.mark
+        mark = WITHOUT_STANCE if stance is None else stance.mark
         self.fingerprint = (
             f"scrfd@{sha256_of(path)[:12]}/{score_threshold:g}/{max_side}/turns{mark}"
         )

@@ -19,12 +19,15 @@ from probefusion.files import bundled_folder, check_file, sha256_of
 from probefusion.sessions import run_outputs, start_session
 from probefusion.types import FloatArray
 
-__all__ = ["STANCE_MARK", "StanceNetwork", "grey_square", "turns_of"]
+__all__ = ["STANCE_MARK", "WITHOUT_STANCE", "StanceNetwork", "grey_square", "turns_of"]
 
 STANCE_MARK = "/stance@"
 """Stands in a detector's fingerprint before the hash of the small network that says which faces stand upright.
 
-Where it is absent all doubtful faces are looked at again, or a release made it that did not say what it asked."""
+Where it is absent a former release made the fingerprint, which did not say what it asked."""
+
+WITHOUT_STANCE = f"{STANCE_MARK}none"
+"""What the fingerprint of a detector ends with that does not ask it: all doubtful faces are looked at again."""
 
 _FILE = "stance.onnx"
 _SIDE = 32

@@ -160,7 +160,10 @@ def find_calibration(
     if made_by is None:
         return None
     path = _own_file(fuser, made_by, embedder)
-    if path is None or not path.is_file():
+    try:
+        if path is None or not path.is_file():
+            return None
+    except OSError:  # an embedder whose name is too long for a file
         return None
     record = _in_file(path)
     is_its = record.fuser == made_by and embedder in (record.embedder, None)

@@ -181,9 +181,9 @@ def embed_archive(
 def _tell_stance(output: Place, detector: str) -> None:
     """Says that images which come now may be cropped otherwise than those of before."""
     _log.warning(
-        "output %s: was begun with detector %s, which does not say how it looked at turned faces: by a former release, "
-        "or with knows_stance=False. It is gone on with; images that come now may be cropped otherwise where a face is "
-        "turned or doubtful. To have all alike, begin anew with --force (force=True)",
+        "output %s: was begun with detector %s, by a former release, which did not say how it looked at turned faces. "
+        "It is gone on with; images that come now may be cropped otherwise where a face is turned or doubtful. To have "
+        "all alike, begin anew with --force (force=True)",
         in_one_line(shown_place(output)),
         detector,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from probefusion.errors import ConfigError, ProbeFusionError
 from probefusion.faces.linked_files import SAME_FILE
-from probefusion.faces.listing import as_text, is_hidden
+from probefusion.faces.listing import as_text, is_hidden, list_images
 from probefusion.files import check_existing
 from probefusion.gallery.views import ContributionView
 from probefusion.pipeline.enroll_people import source_of_folder
@@ -178,7 +178,7 @@ class _Images:
             if source_of_folder(own) != part.source:
                 raise ConfigError(f"the files of folder {name!r} are not the same any more")
             if not part.images:
-                return [own]
+                return _counted(own, part.num_images)
         if not part.images:
             raise ConfigError("no names of its images are kept; give them in Python: re_embed")
         return [self._file(image.source) for image in part.images]
@@ -191,3 +191,12 @@ class _Images:
             if found is not None:
                 return found
         raise ConfigError(f"there is no image {source!r} in the folder")
+
+
+def _counted(folder: Path, count: int) -> list[Path]:
+    """A folder; or all images in it, where a former release counted a file under each of its names, by links."""
+    found, _ = list_images(folder)
+    once, _ = list_images(folder, each_once=True)
+    if len(once) == count or len(found) != count or any(each.member for each in found):
+        return [folder]
+    return [each.path for each in found]

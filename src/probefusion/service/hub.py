@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from probefusion.errors import EmptySetError, FileFormatError, UnknownNameError
-from probefusion.faces import SkippedImage
+from probefusion.faces import Detector, SkippedImage
 from probefusion.faces.image_header import pixel_size
 from probefusion.gallery import Gallery
 from probefusion.pipeline import Fused, Pipeline
@@ -32,7 +32,7 @@ from probefusion.service.shared.opening import open_shared
 from probefusion.service.targets import Changes, Target
 from probefusion.types import EmbeddingSet
 from probefusion.types.revisions import remedy
-from probefusion.zoo import DEFAULT_EMBEDDER
+from probefusion.zoo import DEFAULT_EMBEDDER, load_detector
 
 __all__ = ["Hub", "owner_of"]
 
@@ -70,9 +70,12 @@ class Hub(Changes):
             )
             for name in settings.collections
         }
+        detector: str | Detector | None = settings.detector
+        if settings.detector is not None and not settings.knows_stance:
+            detector = load_detector(settings.detector, knows_stance=False)
         self._pipeline = Pipeline(
             settings.embedder,
-            detector=settings.detector,
+            detector=detector,
             aligned=settings.detector is None,
             fuser=settings.fuser,
             num_threads=settings.num_threads,

@@ -82,6 +82,7 @@ class ServiceSettings:
         key_file: Where the keys lie that the master key wraps; None is beside the SQLite file.
         embedder: Name or file of the embedder for images; None takes the one inside the package.
         detector: Name or file of the face detector; None: images are aligned crops.
+        knows_stance: Whether the detector asks the small network inside the package which faces stand upright.
         fuser: Name or folder of the fuser, or "auto".
         keep: What the gallery keeps, "features" or "state".
         num_threads: Threads of networks; None for one per core.
@@ -91,8 +92,8 @@ class ServiceSettings:
         limits: What a client may ask for.
 
     Raises:
-        ConfigError: If it would listen to other machines without keys, TLS is half given, or several processes are
-            asked for where the gallery is a file.
+        ConfigError: If it would listen to other machines without keys, TLS is half given, several processes are
+            asked for where the gallery is a file, or `knows_stance` is said of no detector.
     """
 
     gallery: str
@@ -105,6 +106,7 @@ class ServiceSettings:
     key_file: Path | None = None
     embedder: str | None = None
     detector: str | None = None
+    knows_stance: bool = True
     fuser: str = "auto"
     keep: Keep = "features"
     num_threads: int | None = None
@@ -125,6 +127,11 @@ class ServiceSettings:
                 f"workers: a gallery in a file is served by one process, got {self.workers}. Leave --workers out, or "
                 f"move the gallery to PostgreSQL (probefusion gallery export, then gallery import) and give "
                 f"--gallery postgresql://..."
+            )
+        if not self.knows_stance and self.detector is None:
+            raise ConfigError(
+                "--no-stance (knows_stance=False): has no effect on crops, in which no faces are looked for: it is for "
+                "photos (--detector). Leave it out."
             )
         if self.access_file is None and not is_loopback(self.host):
             raise ConfigError(

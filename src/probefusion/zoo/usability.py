@@ -88,7 +88,7 @@ def find_usability(
         return beside
     path = usability_path(fuser, embedder)
     if not isinstance(fuser, LearnedFuser):
-        by_name = path.with_name(f"{fuser.name}.{embedder.partition('@')[0]}.json")
+        by_name = bundled_folder() / _FOLDER / f"{fuser.name}.{embedder.partition('@')[0]}.json"
         for place in (path, by_name):  # the second holds those of the embedders of today
             record = _record(place)
             wanted = (fuser.fingerprint, embedder)
@@ -149,7 +149,7 @@ def _record(path: Path) -> UsabilityRecord | None:
     """The record in a file, or None if there is no such file; raises as `read_usability`."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: an embedder whose name no file can have
         return None
     if not stat.S_ISREG(found.st_mode):
         return None

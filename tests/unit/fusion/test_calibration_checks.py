@@ -11,7 +11,8 @@ from bundled_models import COMPACT
 from probefusion.errors import EmbedderMismatchError, FileFormatError
 from probefusion.files import bundled_folder, renew_hash
 from probefusion.fusion.calibration_files import read_calibration
-from probefusion.fusion.decisions import Side, decide
+from probefusion.fusion.decisions import Side, decide, find_calibration
+from probefusion.zoo import load_fuser
 
 SHIPPED = f"mean-1.{COMPACT.replace('@', '-')}.json"
 
@@ -124,3 +125,8 @@ def test_templates_of_other_dimensions_are_refused(read) -> None:
     record = read(("format_version",), 2)
     with pytest.raises(EmbedderMismatchError, match=r"expected templates of 128 numbers, .* got 5"):
         decide(record, side("A", dim=5), side("B", dim=5), false_match_rate=1e-3)
+
+
+def test_an_embedder_of_any_name_has_no_calibration_and_is_no_error() -> None:
+    for name in ("hub/net@3900346931a7", "../../net", "net\0", "n" * 9000):
+        assert find_calibration(None, load_fuser("mean"), "mean@1", name) is None

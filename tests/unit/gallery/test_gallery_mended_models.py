@@ -89,6 +89,31 @@ def test_templates_that_another_process_took_away_are_asked_for(tmp_path):
         assert gallery.check() == ()
 
 
+def test_a_gallery_is_moved_whose_fuser_is_gone(tmp_path):
+    people = MadeUp(dim=128, embedder=COMPACT)
+    name = next(name for name in trained_fusers() if "compact" in name)
+    folder = tmp_path / "fuser"
+    shutil.copytree(trained_fusers()[name], folder)
+    with Gallery(tmp_path / "people.db", fuser=folder) as gallery:
+        contribution = gallery.enroll("ann", people.images(0, 0)).contribution_id
+    folder.rename(tmp_path / "elsewhere")
+    with Gallery(tmp_path / "people.db") as gallery:
+        model = gallery.add_model(fuser="mean", embedder=NEW.embedder, dim=96)
+        assert "which knows 0 of 1 people" in gallery.search(NEW.images(0, 9)).warnings[0]
+        with pytest.raises(ConfigError, match=rf"by model {model} of .* or re_embed and re_fuse"):
+            gallery.verify("ann", NEW.images(0, 9))
+        gallery.re_embed({contribution: NEW.images(0, 0)})
+        assert gallery.re_fuse(model) == ()
+        gallery.serve(model)
+        found = gallery.search(NEW.images(0, 9), threshold=0.5)
+        assert (found.name, found.warnings) == ("ann", ())
+    (tmp_path / "elsewhere").rename(folder)
+    with Gallery(tmp_path / "people.db") as gallery:
+        gallery.rollback()
+        assert gallery.search(people.images(0, 9), threshold=0.3).name == "ann"
+        assert gallery.check() == ()
+
+
 def both_models(gallery):
     """Ann by two embedders; the newer serves."""
     added = gallery.enroll("ann", OLD.images(0, 0))

@@ -86,6 +86,12 @@ def test_two_embedders_are_served_side_by_side(gallery):
     assert len(gallery.re_fuse(model)) == 4
     with pytest.raises(ConfigError, match=r"4 contributions have nothing of newer_96d"):
         gallery.serve(model)
+    for query, told in (
+        (NEWER, [f"searched by model {model} of {NEWER.embedder}, which"]),
+        (PEOPLE, []),
+    ):
+        warnings = gallery.search(query.images(0, 9), threshold=0.5).warnings
+        assert [text.partition(" knows ")[0] for text in warnings] == told
     gallery.re_embed(embedded_anew(gallery, missing))
     assert gallery.re_fuse(model) == ()
     # the old one serves, and the new one answers those who ask by it

@@ -64,18 +64,24 @@ def test_an_archive_whose_detector_did_not_speak_of_stance_goes_on_with_a_word(
     assert report.detector == before.detector == "yunet@1/0.6/1280"
     assert not [text for text in caplog.messages if "turned" in text]  # nothing new was made
     write(source / "ben" / "1.png", draw(red=60, blue=58))
-    for name in ("cat", "dan"):  # each run that makes something says it
+    for name, stance in (
+        ("cat", "aaaaaaaaaaaa"),
+        ("dan", "none"),
+    ):  # each run that makes something says it
         caplog.clear()
+        monkeypatch.setattr(type(detector), "fingerprint", f"yunet@1/0.6/1280/stance@{stance}")
         report, _ = run(source, **options)
         (told,) = [text for text in caplog.messages if "turned" in text]
-        assert told.startswith(f"output {folder}: was begun with detector yunet@1/0.6/1280, which")
+        assert told.startswith(f"output {folder}: was begun with detector yunet@1/0.6/1280, by a")
         assert told.endswith("To have all alike, begin anew with --force (force=True)")
         assert report.detector == "yunet@1/0.6/1280"
         write(source / name / "1.png", draw(red=60))
     assert _rows(folder)[: len(first)] == first
+    monkeypatch.setattr(type(detector), "fingerprint", "yunet@1/0.6/1280/stance@aaaaaaaaaaaa")
     fresh, other = run(source, "fresh", **options)
     assert fresh.detector == "yunet@1/0.6/1280/stance@aaaaaaaaaaaa"
-    for changed in ("yunet@1/0.6/1280/stance@bbbbbbbbbbbb", "yunet@1/0.6/1280", "yunet@2/0.6/1280"):
+    others = ("yunet@1/0.6/1280/stance@bbbbbbbbbbbb", "yunet@1/0.6/1280/stance@none")
+    for changed in (*others, "yunet@1/0.6/1280", "yunet@2/0.6/1280"):
         monkeypatch.setattr(type(detector), "fingerprint", changed)
         with pytest.raises(ConfigError, match=r"was begun with detector .*aaaaaaaaaaaa', got "):
             run(source, "fresh", **options)

@@ -44,7 +44,7 @@ def test_an_scrfd_file_of_any_name_is_told_by_its_outputs(tmp_path):
     assert isinstance(detector, ScrfdDetector)
     assert re.search(r"/0\.5/640/turns/stance@[0-9a-f]{12}$", detector.fingerprint)
     plain = load_detector(path, knows_stance=False)
-    assert plain.fingerprint == detector.fingerprint.partition("/stance@")[0]
+    assert plain.fingerprint == detector.fingerprint.partition("/stance@")[0] + "/stance@none"
     other = load_detector(path, score_threshold=0.7, max_side=1280)
     assert "/0.7/1280/turns/" in other.fingerprint
     assert other.detect(np.zeros((50, 60, 3), np.uint8)) is not None
@@ -87,7 +87,7 @@ def test_a_yunet_file_of_any_content_is_told_by_its_outputs(assets, tmp_path, mo
     detector = load_detector(path)
     assert isinstance(detector, YuNetDetector)
     assert re.search(r"/0\.6/1280/stance@[0-9a-f]{12}$", detector.fingerprint)
-    assert load_detector(path, knows_stance=False).fingerprint.endswith("/0.6/1280")
+    assert load_detector(path, knows_stance=False).fingerprint.endswith("/0.6/1280/stance@none")
 
 
 @pytest.mark.assets

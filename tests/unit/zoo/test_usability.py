@@ -62,6 +62,16 @@ def test_records_of_every_fuser_folder_are_of_that_fuser() -> None:
     assert found >= 6
 
 
+@pytest.mark.parametrize(
+    "name", ["hub/net@3900346931a7", "../../net", "net\0", "\udc80", "n" * 9000]
+)
+@pytest.mark.parametrize("fuser", ["mean", "universal"])
+def test_an_embedder_of_any_name_is_only_not_known(fuser, name) -> None:
+    opened = load_fuser(fuser)
+    assert find_usability(opened, name) is None
+    assert judge_usability(opened, opened.encode(images(embedder=name))).verdict == "not known"
+
+
 def test_what_was_not_measured_is_said() -> None:
     fuser = MeanFuser()
     other = judge_usability(fuser, fuser.encode(images(embedder="net@1")))

@@ -54,7 +54,7 @@ class Changing:
     """A change that is being made. It reaches the disk, whole, when the block of `writing` ends after `finish`.
 
     With `takes_away` set, as for forgetting, nothing may stand in its way: a template that cannot be worked out any
-    more is taken away.
+    more is taken away. `only_models` holds the ids of the models whose templates can change; None for all.
 
     Args:
         writer: Of the collection, for the time of the change.
@@ -87,6 +87,7 @@ class Changing:
         self.undoes: int | None = None
         self.is_given_up = False
         self.takes_away = False
+        self.only_models: set[str] | None = None
         self._written: list[str] = []
 
     @property
@@ -271,6 +272,8 @@ class Changing:
     def finish(self) -> ChangeRow:
         """Works out the templates of all people concerned, and notes the change and who made it."""
         for model in self._models():
+            if self.only_models is not None and model.id not in self.only_models:
+                continue
             self.renew_templates(model, list(self.touched))
             for person_id in self.relabelled.keys() - self.touched.keys():
                 vector = self.writer.vector(model.id, person_id)

@@ -14,7 +14,7 @@ from probefusion.fusion.card_decisions import CardDecision, decisions_of
 from probefusion.fusion.decisions import Decision
 from probefusion.fusion.decisions import Side as DecidedSide
 from probefusion.gallery.contributions.material import Material
-from probefusion.gallery.contributions.models import choose_model, serving
+from probefusion.gallery.contributions.models import choose_model, embedder_name, serving
 from probefusion.gallery.index.index_checks import DEFAULT_TOP_K
 from probefusion.gallery.index.people_index import Found, Look, PeopleIndex
 from probefusion.gallery.index.rounded_products import rounded_products
@@ -112,11 +112,12 @@ class Searching(Judging):
                     by_model.setdefault(ready.row.id, []).append((place, ready))
         for model_id, group in by_model.items():
             index = self._index(model_id)
+            lacking = self._lacking(group[0][1].row, rows, index)
             looks = index.looks(
                 [(ready.query.template.vector, ready.asked.top_k) for _, ready in group]
             )
             for (place, ready), look in zip(group, looks, strict=True):
-                answers[place] = self._answer(ready, look, index)
+                answers[place] = self._answer(ready, look, index, lacking)
         return tuple(answer for answer in answers if answer is not None)
 
     def _asked(self, query: SearchQuery) -> _Asked | ProbeFusionError:
@@ -157,8 +158,23 @@ class Searching(Judging):
             kept = fuser.encode(kept)
         return _Query(fuser.finish(kept), self._judge(kept, fuser))
 
+    def _lacking(
+        self, row: ModelRow, rows: Sequence[ModelRow], index: PeopleIndex
+    ) -> tuple[str, ...]:
+        """Says of a model that does not serve that it knows fewer people, as while a gallery is moved to it."""
+        first = serving(rows)
+        if first is None or first.id == row.id:
+            return ()
+        size = len(self._index(first.id))
+        if len(index) >= size:
+            return ()
+        return (
+            f"searched by model {row.id} of {embedder_name(row.embedder)}, which knows {len(index)} of {size} people; "
+            f"{embedder_name(first.embedder)} serves: search by that one, or fill the other: re_embed, re_fuse",
+        )
+
     def _answer(
-        self, ready: _Ready, look: Look, index: PeopleIndex
+        self, ready: _Ready, look: Look, index: PeopleIndex, lacking: tuple[str, ...]
     ) -> SearchResult | ProbeFusionError:
         rates, query = ready.asked.rates, ready.query
         try:
@@ -181,6 +197,7 @@ class Searching(Judging):
             revision=index.revision,
             usability=query.usability,
             warnings=(
+                *lacking,
                 *told_of_poor("the query", query.usability, decides=is_measured),
                 *(f"{row}; not searched" for row in index.damaged),
             ),
@@ -211,7 +228,8 @@ class Searching(Judging):
             stored = reader.vector(row.id, person.id)
         if stored is None or stored.vector is None:
             raise ConfigError(
-                f"{person.name!r} has no images that could be compared. Add some: update."
+                f"{person.name!r} has no images that could be compared by model {row.id} of "
+                f"{embedder_name(row.embedder)}. Add some: update; or re_embed and re_fuse."
             )
         fuser = self._fusers.of(row)
         query = self._fused(material, fuser)

@@ -139,6 +139,7 @@ class Versions(Looking):
                 f"embeddings: expected a mapping of ids of contributions, got {brief(embeddings)}."
             )
         with self._changing("embed anew") as change:
+            change.only_models = set()  # what others keep is as it was; their fuser may be gone
             for item, what in embeddings.items():
                 self._embed_anew(change, contribution_of(change.writer, item), what)
 
@@ -254,6 +255,8 @@ class Versions(Looking):
             )
         change.add_payload(row, kept)
         change.subjects[row.id] = None
+        if change.only_models is not None:
+            change.only_models |= {model.id for model in wanted}
         if row.person_id is not None:
             change.touched[row.person_id] = None
 
