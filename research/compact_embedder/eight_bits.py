@@ -21,7 +21,6 @@ import numpy as np
 
 from probefusion.embedders.embedder import OnnxEmbedder
 from probefusion.errors import ConfigError
-from probefusion.files import sha256_of
 from probefusion.files.hashed_json import hashed_json
 from probefusion.protocols import read_people
 from probefusion.zoo import load_embedder
@@ -41,8 +40,10 @@ def main() -> None:
     place = options.folder / CARD_NAME
     card = json.loads(place.read_text(encoding="utf-8"))
     original = load_embedder(options.folder / card["file"], num_threads=1)
-    small = load_embedder(options.folder / f"{card['name']}-int8.onnx", num_threads=1)
-    card["eight_bits"] = form_facts(read_people(options.images), original, small)
+    path = options.folder / f"{card['name']}-int8.onnx"
+    small = load_embedder(path, num_threads=1)
+    found = form_facts(read_people(options.images), original, small)
+    card["eight_bits"] = {"file": path.name, "size": path.stat().st_size, **found}
     write(place, hashed_json(card, indent=2).decode())
     card = json.loads(place.read_text(encoding="utf-8"))
     write(options.folder / "MODEL_CARD.md", model_card(card))
@@ -64,10 +65,8 @@ def form_facts(people: Any, original: OnnxEmbedder, small: OnnxEmbedder) -> dict
     rates = found["compact"]
     return {
         "name": small.spec.name,
-        "file": small.path.name,
-        "sha256": sha256_of(small.path),
+        "sha256": small.spec.sha256,
         "fingerprint": small.own_fingerprint,
-        "size": small.path.stat().st_size,
         "accuracy": [
             {
                 "benchmark": f"{found['num_pairs']} pairs of LFW, fold {found['fold']}",
