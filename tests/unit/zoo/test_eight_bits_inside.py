@@ -188,5 +188,5 @@ def test_no_entry_of_the_users_stands_for_another(home, tiny_embedder) -> None:
     (home / "manifest.json").write_text(
         json.dumps({"format_version": 3, "models": {"mine": entry}})
     )
-    with pytest.raises(ConfigError, match="'mine'.* expected no setting 'stands_for'"):
+    with pytest.raises(ConfigError, match=r"'mine'.* expected no setting 'stands_for'"):
         load_embedder("mine")
