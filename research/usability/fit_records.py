@@ -7,7 +7,9 @@ r"""Fits the usability records that the package and the fuser folders carry.
         --embedder compact_128d --fuser exact --fuser mean
 
 Writes each record to its place (`probefusion.zoo.usability.usability_path`). The people are those of FIW, whom no
-fuser and no embedder of ours has seen. Members of one family are not compared with each other.
+fuser and no embedder of ours has seen. Members of one family are not compared with each other. A fuser that knows
+nothing but embeddings needs faces of several sources (`--unrelated-sets`): else its looks tell cameras apart, not
+faces.
 """
 
 from __future__ import annotations
@@ -68,12 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--embedder", required=True)
     parser.add_argument("--fuser", action="append", required=True)
     parser.add_argument("--unrelated", action="store_true", help="names are not those of families")
+    parser.add_argument(
+        "--unrelated-sets", nargs="+", default=[], help="more sets, whose names are not of families"
+    )
     options = parser.parse_args(arguments)
     others = drawn_non_faces(options.embedder, options.non_faces)
     name = str(others.embedder).partition("@")[0]
     sets = [
         labelled_sets(ProbeData.load(f"{path}.{name}.npz"), is_of_families=not options.unrelated)
         for path in options.sets
+    ]
+    sets += [
+        labelled_sets(ProbeData.load(f"{path}.{name}.npz"), is_of_families=False)
+        for path in options.unrelated_sets
     ]
     for given in options.fuser:
         fuser = load_fuser(given, embedder=others.embedder, num_threads=1)
