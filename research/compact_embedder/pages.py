@@ -96,6 +96,7 @@ def model_card(card: Card) -> str:
         f"`{card['file']}`: `{card['sha256']}`. {speed['images_per_second']:.0f} images/s on one thread, "
         f"{speed['ratio']:.1f} times its teacher ({speed['machine']}, {speed['date']}, commit "
         f"{speed['commit']}).",
+        *_eight_bits(card),
         "## Training",
         f"- **Data:** {training['num_images']:,} aligned images of {training['num_people']:,} people of "
         f"Labeled Faces in the Wild, {training['data']}. LFW (Huang, Ramesh, Berg, Learned-Miller, "
@@ -121,11 +122,35 @@ def model_card(card: Card) -> str:
         "A match is a lead to be checked by a person, never proof.",
         "## Licence",
         f"{card['licence']}. The teacher's weights are under {teacher['licence']}. No warranty.",
-        "All figures are from `embedder.json`. Both files are made by\n\n"
+        "All figures are from `embedder.json`. The network and this page are made by\n\n"
         f"    python -m research.compact_embedder.ship STATE --images lfw112.zip{_given(training)} --teacher "
         f"{teacher['name']}.onnx \\\n        -o src/probefusion/zoo/weights/{card['folder']}",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _eight_bits(card: Card) -> list[str]:
+    """The paragraphs about the 8-bit form, where there is one."""
+    if "eight_bits" not in card:
+        return []
+    form = card["eight_bits"]
+    own, small, speed = card["measured"]["compact"], form["measured"], form["speed"]
+    return [
+        "## In 8 bits",
+        f"`{form['file']}` is the same network computed with whole numbers of 8 bits, {_megabytes(form['size'])}; "
+        f"its name is `{form['name']}`, it is not the default. SHA-256 `{form['sha256']}`, own fingerprint "
+        f"`{form['fingerprint']}`. It stands for {card['fingerprint']}: embeddings of both may be mixed and go with "
+        f"the same fusers, calibrations and galleries. Mean cosine to the embeddings of the original: "
+        f"{form['cosine']:.3f}. {speed['images_per_second']:,} images/s of processor time on one thread where the "
+        f"original has {speed['images_per_second_of_original']:,} ({speed['machine']}, {speed['date']}, commit "
+        f"{speed['commit']}).",
+        "| | accuracy, clean | clean with degraded | TAR at FAR .01 |\n|---|---|---|---|\n"
+        f"| {card['name']} | {_rates(own)} |\n| {form['name']} | {_rates(small)} |",
+        "The pairs are those of the table under Accuracy. Made by\n\n"
+        f"    probefusion models quantize {card['name']} --images lfw112.zip --images imfdb112_dev.zip --threads 1 "
+        f"-o {form['file']}\n    python -m research.compact_embedder.eight_bits "
+        f"src/probefusion/zoo/weights/{card['folder']} --images lfw112.zip",
+    ]
 
 
 def _num_people(training: dict[str, Any]) -> int:

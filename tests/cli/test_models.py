@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from bundled_models import bundled_fuser
 
+from probefusion.evaluation.drawn_people import write_crops
+
 INSIDE = {
     "compact_128d",
+    "compact_128d-int8",
     *(bundled_fuser(name).name for name in ("exact", "exact-fast", "exact-embedding")),
 }
 
@@ -36,6 +39,25 @@ def test_list(command, home):
     entry = next(item for item in json.loads(out) if item["name"] == "buffalo_l")
     assert (entry["kind"], entry["path"]) == ("pack", None)
     assert entry["urls"][0].endswith("/v0.7/buffalo_l.zip")
+
+
+def test_the_eight_bit_form_inside_is_listed_and_used(command, home, tmp_path):
+    _, out, _ = command("models", "list")
+    rows = {line.split()[0]: line.split()[1:5] for line in out.splitlines()}
+    assert rows["compact_128d-int8"] == ["embedder", "128", "package", "research"]
+    assert rows["compact_128d"] == rows["compact_128d-int8"]
+    code, out, _ = command("models", "path", "compact_128d-int8")
+    assert code == 0
+    assert out.endswith("compact_128d-int8.onnx\n")
+    write_crops(tmp_path / "people")
+    for name in ("compact_128d", "compact_128d-int8"):
+        images = ("--aligned", "--embedder", name, "--threads", 1, "-o", tmp_path / f"{name}.npz")
+        code, _, err = command("embed", tmp_path / "people" / "person-1", *images)
+        assert code == 0, err
+    both = (tmp_path / "compact_128d.npz", tmp_path / "compact_128d-int8.npz")
+    code, out, err = command("compare", *both, "--json")
+    assert code in (0, 3), err
+    assert json.loads(out)["similarity"] > 0.99
 
 
 def test_pull_offline_is_one_line(command, home):

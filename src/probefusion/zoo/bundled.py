@@ -35,12 +35,30 @@ class _Needed(TypedDict):
     settings: dict[str, Any]
 
 
+class FormCard(TypedDict):
+    """What `embedder.json` says of the embedder's 8-bit form, a file beside its own.
+
+    `measured`, `cosine` and `speed` are told in the model card and not needed to run it.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    fingerprint: str
+    size: int
+    accuracy: list[dict[str, Any]]
+    measured: dict[str, float]
+    cosine: float
+    speed: dict[str, Any]
+
+
 class EmbedderCard(_Needed, total=False):
     """What `embedder.json` says; the second part is told in the model card and not needed to run it."""
 
     folder: str
     fingerprint: str
     stand_in: bool
+    eight_bits: FormCard
     parameters: int
     network: dict[str, Any]
     training: dict[str, Any]
@@ -59,7 +77,8 @@ _OF_AN_EMBEDDER = (
 def bundled_entries() -> dict[str, dict[str, Any]]:
     """What the cards of the package's embedders and fusers say, by name, in the manifest's form.
 
-    Of several revisions of one embedder's name the last is taken.
+    Of several revisions of one embedder's name the last is taken. An embedder's 8-bit form, where its card
+    names one, is an entry of its own.
 
     Raises:
         FileFormatError: If a card cannot be read.
@@ -83,7 +102,25 @@ def _embedders() -> dict[str, dict[str, Any]]:
             "file": str(path.parent / card["file"]),
             **{key: value for key, value in card.items() if key in _OF_AN_EMBEDDER},
         }
+        if "eight_bits" in card:
+            entries[card["eight_bits"]["name"]] = _eight_bits(path.parent, card)
     return entries
+
+
+def _eight_bits(folder: Path, card: EmbedderCard) -> dict[str, Any]:
+    """The entry of the 8-bit form, which stands for the embedder, with its terms and settings."""
+    form = card["eight_bits"]
+    return {
+        "kind": "embedder",
+        "file": str(folder / form["file"]),
+        "sha256": form["sha256"],
+        "size": form["size"],
+        "licence": card["licence"],
+        "non_commercial": card["non_commercial"],
+        "origin": card["origin"],
+        "accuracy": form["accuracy"],
+        "settings": {**card["settings"], "stands_for": card["fingerprint"]},
+    }
 
 
 def _revision(card: Path) -> tuple[int, str]:

@@ -15,9 +15,9 @@ from probefusion.embedders.onnx_graph import read_model
 from probefusion.embedders.spec import EmbedderSpec
 from probefusion.errors import ConfigError, IntegrityError
 from probefusion.files.records import read_record
-from probefusion.zoo.bundled import DEFAULT_EMBEDDER
+from probefusion.zoo.bundled import DEFAULT_EMBEDDER, is_bundled
 from probefusion.zoo.cache import locate
-from probefusion.zoo.manifest import KnownModel, find_by_sha256, known_models
+from probefusion.zoo.manifest import KnownModel, find_by_sha256, known_models, user_manifest_path
 
 if TYPE_CHECKING:
     import onnx
@@ -37,7 +37,7 @@ _KEYS = frozenset(field.name for field in dataclasses.fields(EmbedderSpec)) - {"
 _NEEDED = ("channel_order", "mean", "std")
 
 _SAID_BY_SIDECARS = ("stands_for", "own_fingerprint")
-"""What only the description of an 8-bit form may say, as `quantize_embedder` writes it."""
+"""What only the description of an 8-bit form may say, as `quantize_embedder` writes it (or the package's card)."""
 
 
 class Sidecar(TypedDict, total=False):
@@ -101,11 +101,12 @@ def resolve_embedder(
     merged: dict[str, Any] = {}
     if entry is not None:
         merged = {"name": entry.name, "licence": entry.licence, **entry.settings}
+    form = _form_of_entry(entry)
+    merged.pop("stands_for", None)
     sidecar = path.with_suffix(".json")
-    form: dict[str, Any] = {}
     if sidecar.is_file():
         said = dict(read_record(sidecar, Sidecar))
-        form = {key: said.pop(key) for key in _SAID_BY_SIDECARS if key in said}
+        form |= {key: said.pop(key) for key in _SAID_BY_SIDECARS if key in said}
         merged |= _expand(said, origin=f" in {sidecar.name}")
     merged |= _expand(settings or {}, origin="")
     stated = merged.pop("sha256", sha256)
@@ -130,8 +131,8 @@ def resolve_embedder(
     if any(form.values()) and form.get("own_fingerprint") != spec.own_fingerprint:
         raise ConfigError(
             f"model {str(path)!r}: stands for {form.get('stands_for')} only as it was compared, with the file "
-            f"and settings that {sidecar.name} was written for. Leave the settings as they are, or quantise the "
-            f"original again with others."
+            f"and settings that {_described_by(entry, sidecar)} was written for. Leave the settings as they are, or "
+            f"quantise the original again with others."
         )
     return path, spec
 
@@ -203,6 +204,23 @@ def _known_as(model: str | Path, sha256: str) -> KnownModel | None:
     if named is not None and named.kind == "embedder" and named.sha256 == sha256:
         return named
     return find_by_sha256(sha256)
+
+
+def _form_of_entry(entry: KnownModel | None) -> dict[str, Any]:
+    """What an embedder inside the package stands for and its own fingerprint, where it is an 8-bit form."""
+    if entry is None or "stands_for" not in entry.settings:
+        return {}
+    if not is_bundled(entry.file):
+        raise ConfigError(
+            f"model {entry.name!r} of {str(user_manifest_path())!r}: expected no setting 'stands_for', which only the "
+            f"description that `probefusion models quantize` writes may say. Give the path of the file instead."
+        )
+    spec = EmbedderSpec(**{"name": entry.name, "sha256": entry.sha256, **entry.settings})
+    return {"stands_for": spec.stands_for, "own_fingerprint": spec.own_fingerprint}
+
+
+def _described_by(entry: KnownModel | None, sidecar: Path) -> str:
+    return sidecar.name if sidecar.is_file() or entry is None else f"the package's {entry.name}"
 
 
 def _has_more_outputs(path: Path) -> bool:
