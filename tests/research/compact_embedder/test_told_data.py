@@ -8,10 +8,13 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("cv2")
 
+from research.compact_embedder.eight_bits import form_facts
 from research.compact_embedder.pages import _given, _more_data
 from research.compact_embedder.ship import learned_from, licence, more_facts
 
+from probefusion.errors import ConfigError
 from probefusion.protocols.degraded_folder import fold_of
+from probefusion.zoo import load_embedder
 
 NAMES = [f"person_{number}" for number in range(24)]
 
@@ -66,3 +69,9 @@ def test_card_tells_data_licence_and_command() -> None:
     assert _given(training) == (
         " --more-images fiw112.zip --more-images imfdb112_dev.zip=0,1 --leave-out X --start compact_128d.lfw112.r3"
     )
+
+
+def test_only_an_eight_bit_form_is_told_as_one() -> None:
+    original = load_embedder("compact_128d", num_threads=1)
+    with pytest.raises(ConfigError, match="expected an 8-bit form of compact_128d@"):
+        form_facts(None, original, original)
