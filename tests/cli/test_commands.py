@@ -214,7 +214,7 @@ def test_demo(tmp_path, command) -> None:
         for fuser in ("exact-fast", "exact-embedding", "exact"):
             tar = {entry["far"]: entry["tar"] for entry in at[fuser, size]["tar_at_far"]}
             mean = {entry["far"]: entry["tar"] for entry in at["mean", size]["tar_at_far"]}
-            assert tar[1e-3] > mean[1e-3] + 0.1
+            assert tar[1e-3] > max(mean[1e-3] + 0.02, 0.9)
     for name in ("sweep.png", "person.png"):
         assert (tmp_path / "demo" / name).read_bytes().startswith(b"\x89PNG")
     code, _, err = command("demo", "-o", tmp_path / "demo")

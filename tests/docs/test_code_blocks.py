@@ -55,7 +55,7 @@ UNRUN: dict[tuple[str, str], int] = {
     ("docs/results/accuracy.md", "hours"): 2,
     ("docs/results/capacity.md", "hours"): 1,
     ("docs/results/eight-bits.md", "hours"): 1,
-    ("docs/results/embedder.md", "hours"): 2,
+    ("docs/results/embedder.md", "hours"): 1,
     ("docs/results/engines.md", "hours"): 1,
     ("docs/results/gallery-search.md", "hours"): 1,
     ("docs/results/killed-writers.md", "hours"): 1,

@@ -54,4 +54,4 @@ def test_fused_templates_of_filmed_images_find_their_people_where_means_do_not(f
         nearest = (templates @ gallery.T).argmax(axis=1)
         found[name] = float((nearest == np.arange(len(faces))).mean())
     for name in ("exact", "exact-fast", "exact-embedding"):
-        assert found[name] > found["mean"] + 0.2, found
+        assert found[name] > max(found["mean"], 0.8), found

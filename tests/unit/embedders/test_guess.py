@@ -85,7 +85,7 @@ def test_the_published_mean_of_vggface2_is_tried_in_its_order() -> None:
 
 @pytest.fixture(scope="module")
 def bundled():
-    (path,) = bundled_folder().glob("compact_128d*/*.onnx")
+    (path,) = bundled_folder().glob("compact_128d*/compact_128d.onnx")
     return path
 
 

@@ -75,7 +75,8 @@ def test_few_people() -> None:
 
 
 @pytest.mark.parametrize(("made_by", "fix"), [
-    ("net@1", "Its rows are of other images"), ("net@2", "Another embedder"), (None, "Another embedder"),
+    ("net@1", "Its rows are of other images"), ("other@2", "Another embedder"), (None, "Another embedder"),
+    ("net@2", "They are revisions of net"),
 ])  # fmt: skip
 def test_rows_that_name_this_embedder_are_of_other_images(made_by, fix) -> None:
     rows = StoreCheck(
