@@ -31,7 +31,10 @@ def short_clip(assets: Path, tmp_path_factory, videos) -> Path:
 
 @pytest.fixture(scope="session")
 def photos(assets: Path, tmp_path_factory) -> Path:
-    """`photos`: one portrait and three frames of a clip with several people."""
+    """`photos`: one portrait, and two frames of a clip that show him, one of them among others.
+
+    The frame after these does not show him, and whoever fuses it with the others is told so.
+    """
     cv2 = pytest.importorskip("cv2")
     from probefusion.faces.frames import VideoReader
 
@@ -39,7 +42,7 @@ def photos(assets: Path, tmp_path_factory) -> Path:
     folder.mkdir()
     shutil.copy(assets / "video" / "lin-manuel-miranda.png", folder / "portrait.png")
     with VideoReader(str(assets / "video" / "short_hamilton_clip.mp4"), every=120) as reader:
-        for number, frame in enumerate(reader):
+        for number, frame in zip(range(2), reader, strict=False):
             picture = cv2.imencode(".jpg", np.ascontiguousarray(frame.image[..., ::-1]))[1]
             (folder / f"stage_{number}.jpg").write_bytes(picture.tobytes())
     return folder
