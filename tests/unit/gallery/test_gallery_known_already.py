@@ -27,13 +27,13 @@ def people() -> list[EmbeddingSet]:
 
 def test_it_is_told_and_done_all_the_same(people, tmp_path) -> None:
     with Gallery(tmp_path / "people.db", fuser="exact") as gallery:
-        told = [bool(gallery.enroll(f"person {n}", people[n][:8]).doubts) for n in range(20)]
-        assert sum(told) <= 1  # of 190 pairs of strangers
-        added = gallery.enroll("another name", people[7][8:16])
+        for who in range(26, 46):  # twenty who are not taken for each other; how many are: below
+            assert gallery.enroll(f"person {who}", people[who][:8]).doubts == ()
+        added = gallery.enroll("another name", people[33][8:16])
         (doubt,) = added.doubts
         assert doubt.kind == "there under another name"
-        assert doubt.other == gallery.person("person 7").id
-        assert str(doubt).startswith("person 7 seems to be the same person (similarity 0.")
+        assert doubt.other == gallery.person("person 33").id
+        assert str(doubt).startswith("person 33 seems to be the same person (similarity 0.")
         assert not added.is_held
         assert gallery.person("another name").num_images == 8
 
@@ -46,8 +46,8 @@ def test_few_are_told_wrongly_and_most_rightly(people, tmp_path) -> None:
         for who, images in enumerate(people):
             told = gallery.enroll(f"again {who}", images[8:16]).doubts
             right += any(doubt.other == gallery.person(f"person {who}").id for doubt in told)
-    assert wrong <= 5  # 3 when it was written
-    assert right >= 0.75 * len(people)
+    assert wrong <= 5
+    assert right >= 0.95 * len(people)
 
 
 def test_nothing_is_said_where_nothing_was_measured(people, tmp_path) -> None:
