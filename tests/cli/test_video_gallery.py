@@ -155,14 +155,20 @@ def test_a_gallery_on_a_server_whose_password_stays_hidden(
 
 
 def test_a_calibration_judges_people_of_a_video_alone(command, clip, options, images, tmp_path):
-    record_beside(tmp_path / "own.json", MeanFuser().encode(images), 0.8)
     watched = ["video", clip, "--events", "--fuser", "mean", *options, "--calibration"]
     code, out, err = command(*watched, tmp_path / "own.json")
     assert (code, out) == (1, "")
     assert "own.json is no file. Name one that probefusion calibrate -o wrote." in err
     (tmp_path / "own.json").write_text("{}")
     code, out, err = command(*watched, tmp_path / "own.json")
+    assert (code, out) == (1, "")
+    assert "own.json: format_version" in err
+    record_beside(tmp_path / "own.json", MeanFuser().encode(images), 0.8)
+    code, out, err = command(*watched, tmp_path / "own.json")
     assert code == 0, err
+    code, out, err = command(*watched[:4], "norm-weighted", *watched[5:], tmp_path / "own.json")
+    assert (code, out) == (1, "")
+    assert "own.json: made for templates of mean@1, got those of norm-weighted@1" in err
     code, out, err = command(
         "video", clip, "-o", tmp_path / "out", "--fuser", "mean", *options,
         "--calibration", tmp_path / "own.json",

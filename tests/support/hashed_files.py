@@ -127,7 +127,7 @@ def make_cards(folder: Path) -> dict[str, HashedFile]:
     shutil.copy(EMBEDDER_FOLDER / "embedder.json", embedder)
 
     calibration = folder / "calibration.json"
-    write_calibration(_small_calibration(), calibration)
+    write_calibration(small_calibration(), calibration)
 
     def read_card() -> Any:
         fuser_folder._card_of.cache_clear()  # files are changed within one tick of the clock
@@ -151,7 +151,7 @@ def make_cards(folder: Path) -> dict[str, HashedFile]:
     }
 
 
-def _small_calibration() -> CalibrationRecord:
+def small_calibration() -> CalibrationRecord:
     """A calibration of one direction."""
     return CalibrationRecord(
         embedder="net@1",

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from bundled_models import COMPACT, bundled_fuser
+from hashed_files import small_calibration
 
+from probefusion.fusion.calibration_files import write_calibration
 from probefusion.screening.usability_record import (
     UsabilityRecord,
     read_usability,
@@ -60,13 +62,15 @@ def some_images(person: int, count: int = 4, embedder: str | None = COMPACT) -> 
 
 
 def record_beside(calibration: Path, state: FusionState, level: float = 0.4) -> Path:
-    """What calibrate would have measured with a calibration: .5 is predicted, from .3 to .7, for every set.
+    """A calibration, and what calibrate would have measured with it: .5 is predicted, from .3 to .7, for every set.
 
     Args:
-        calibration: File of the calibration.
+        calibration: File of the calibration, which is written too.
         state: A state of the fuser and embedder that it is of.
         level: From which a template is usable.
     """
+    made_for = replace(small_calibration(), fuser=state.fuser, embedder=state.embedder or "")
+    write_calibration(made_for, calibration, force=True)
     width = state.sums.shape[1] + state.style_sums.shape[1]
     path = calibration.with_name(f"{calibration.stem}.usability.json")
     record = UsabilityRecord(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from probefusion.files.reading import in_one_line
 from probefusion.fusion import Fuser
+from probefusion.fusion.decisions import find_calibration
 from probefusion.pipeline.chosen_models import Models
 from probefusion.pipeline.face_notes import tell_notes
 from probefusion.pipeline.gathered import Gathered, UnitProgress, counting, gather
@@ -84,7 +85,8 @@ def fuse_gathered(
 
     Raises:
         SeveralPeopleError, NotUsableError: If that is to be refused.
-        ProbeFusionError: As for `fuse_parts`.
+        FuserMismatchError, EmbedderMismatchError: If the calibration that was given is of others.
+        ProbeFusionError: As for `fuse_parts`, or if the calibration cannot be read.
     """
     tell_notes(gathered.faces)
     screened = screen_parts(
@@ -98,6 +100,9 @@ def fuse_gathered(
         people=gathered.people,
         chunk_size=models.chunk_size,
     )
+    if models.calibration_file is not None:
+        made_with = None if merged.state is None else merged.state.embedder
+        find_calibration(models.calibration_file, fuser, fuser.fingerprint, made_with)
     usability = judge_usability(fuser, merged.state, calibration=models.calibration_file)
     if strangers == "refuse":
         usability.refuse(name)

@@ -15,6 +15,7 @@ from probefusion.faces import Detector, Face, align_face
 from probefusion.faces.frames import VideoFrame, VideoReader
 from probefusion.faces.turned_frames import FrameSearch
 from probefusion.fusion import Fuser
+from probefusion.fusion.decisions import find_calibration
 from probefusion.gallery import Match
 from probefusion.types import Template
 from probefusion.video.clip import Clip, Counts, Person
@@ -101,10 +102,12 @@ def watch_video(
 
     Raises:
         FileFormatError: While iterating, if no frame could be decoded.
-        EmbedderMismatchError, FuserMismatchError: At once, if the `Gallery` is of another embedder or fuser.
+        EmbedderMismatchError, FuserMismatchError: At once, if the `Gallery` or the calibration is of others.
         ProbeFusionError: If embedder and fuser do not fit, or the `Gallery` cannot be read (while iterating).
     """
     check_known(stills, embedder, fuser)
+    if calibration is not None:
+        find_calibration(calibration, fuser, fuser.fingerprint, embedder.fingerprint)
     search = _search(stills, fuser, false_match_rate, false_positive_rate, threshold)
     num_images = (settings or VideoSettings()).min_images
     log = EventLog(fuser, num_images, search, calibration=calibration)
@@ -160,12 +163,14 @@ def process_video(
     Raises:
         FileFormatError: If no frame could be decoded.
         EmptySetError: If no person was found; says what became of the faces.
-        EmbedderMismatchError, FuserMismatchError: If the `Gallery` is of another embedder or fuser; no frame is
-            read then.
+        EmbedderMismatchError, FuserMismatchError: If the `Gallery` or the calibration is of another embedder or
+            fuser; no frame is read then.
         ProbeFusionError: If embedder and fuser do not fit, or the `Gallery` cannot be read.
     """
     settings = settings or VideoSettings()
     check_known(stills, embedder, fuser)
+    if calibration is not None:
+        find_calibration(calibration, fuser, fuser.fingerprint, embedder.fingerprint)
     search = _search(stills, fuser, false_match_rate, false_positive_rate, threshold)
     begin = time.monotonic()
     log = None

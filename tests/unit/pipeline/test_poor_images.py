@@ -33,7 +33,6 @@ def images():
 def calibration(tmp_path, images):
     """A record by which a face is what has a positive first number."""
     file = tmp_path / "own.json"
-    file.write_text("{}")
     path = record_beside(file, MeanFuser().encode(images))
     record = read_usability(path)
     likeness = (1.0, *record.likeness[1:])

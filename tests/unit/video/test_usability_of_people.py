@@ -56,6 +56,9 @@ def test_a_calibration_of_ones_own_judges_people_and_events(read, tmp_path) -> N
 
 
 def test_a_damaged_record_costs_no_template_and_is_told(read, tmp_path, caplog) -> None:
+    clip, _ = read(None)
+    with clip:
+        record_beside(tmp_path / "own.json", clip.people[0].state)
     (tmp_path / "own.usability.json").write_text('{"level": 0.9}')
     with caplog.at_level(logging.WARNING, logger="probefusion"):
         clip, events = read(tmp_path / "own.json")
