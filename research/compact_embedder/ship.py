@@ -1,7 +1,7 @@
 """Writes the embedder of the package from a state of research/compact_embedder/distill.py: network, card, pages.
 
     python -m research.compact_embedder.ship WORK/state.pt --images lfw112.zip \
-        --teacher mobilefacenet_128d.onnx -o src/probefusion/zoo/weights/compact_128d.lfw112.r3
+        --teacher mobilefacenet_128d.onnx -o src/probefusion/zoo/weights/NAME.rN
 
 Exports, measures the exported file on fold 3, which it was not trained on, beside its teacher, and
 writes compact_128d.onnx, embedder.json and MODEL_CARD.md, and the blocks about it in the pages. Its 8-bit
