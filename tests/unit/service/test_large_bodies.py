@@ -123,7 +123,7 @@ def test_other_threads_get_their_turn_while_pieces_are_parsed(monkeypatch) -> No
     finally:
         sys.setswitchinterval(before)
     assert pieces > 50
-    assert whole < 5  # the standard library lets nobody else go on
+    assert whole < pieces / 5  # the standard library lets nobody else go on but before and after
 
 
 def test_others_are_answered_while_a_large_body_is_parsed(filled, query, monkeypatch) -> None:
