@@ -284,7 +284,10 @@ class EmbeddingSet:
 
         Raises:
             OutputExistsError: If the file exists and `force` is False.
+            InvalidInputError: If a former release kept a quality that `load` would refuse.
         """
+        if self.quality is not None:
+            check_quality(self.quality, where=f" for {Path(path).name}")
         arrays = {name: getattr(self, name) for name in ("embeddings", *_OPTIONAL_KEYS)}
         write_npz(path, kind="embedding_set", version=1, force=force, arrays=arrays)
 

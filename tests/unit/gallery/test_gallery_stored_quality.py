@@ -121,3 +121,11 @@ def test_sets_of_both_kinds_are_joined():
     joined = EmbeddingSet.concatenate([visit(0, 0, NEW), visit(0, 1, OLD)])
     assert joined.quality.tolist() == [*NEW.tolist(), *OLD.tolist()]
     assert UniversalFuser().fuse(joined).num_images == 6
+
+
+def test_a_file_that_could_not_be_read_again_is_not_written(tmp_path) -> None:
+    with pytest.raises(InvalidInputError, match=r"quality for old\.npz: .*got -7\.25"):
+        visit(0, 0, OLD).save(tmp_path / "old.npz")
+    assert not (tmp_path / "old.npz").exists()
+    visit(0, 0, NEW).save(tmp_path / "new.npz")
+    assert EmbeddingSet.load(tmp_path / "new.npz").quality.tolist() == NEW.tolist()
