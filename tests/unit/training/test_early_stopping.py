@@ -62,7 +62,8 @@ def test_a_split_that_leaves_nobody_is_refused(store) -> None:
 
 
 def test_training_stops_when_held_out_people_no_longer_gain(store) -> None:
-    config = TrainingConfig(**{**SETTINGS, "learning_rate": 5.0, "patience": 1})
+    """So high a rate is chaos: with each number of threads it stops elsewhere, long before the last of 80 looks."""
+    config = TrainingConfig(**{**SETTINGS, "steps": 400, "learning_rate": 5.0, "patience": 1})
     result = train_network(store, config)
     assert result.is_finished
     assert result.step < config.steps
